@@ -1,0 +1,85 @@
+//! What an app's traffic adds up to. Counters only grow; the number of open sockets is held by guards, so it can
+//! neither drift nor go below zero.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use super::{App, rate::RateLimit};
+
+/// Shared by all threads; every field may be read at any time.
+#[derive(Debug, Default)]
+pub struct AppCounters {
+    connections: AtomicUsize,
+    /// Sockets opened since the start.
+    pub connections_opened: AtomicU64,
+    /// Events accepted from back ends, counted once per channel.
+    pub events_in: AtomicU64,
+    /// Client events accepted.
+    pub client_events_in: AtomicU64,
+    /// Events handed to sockets: one per event and subscriber.
+    pub deliveries: AtomicU64,
+    /// WebSocket bytes handed to sockets by events.
+    pub bytes_out: AtomicU64,
+    /// WebSocket payload bytes read from sockets.
+    pub bytes_in: AtomicU64,
+    /// Limits `events_per_second`.
+    pub event_rate: RateLimit,
+    /// Limits `reads_per_second`.
+    pub read_rate: RateLimit,
+}
+
+/// An open socket's place in its app's quota; given back when dropped.
+#[derive(Debug)]
+pub struct Seat(Arc<App>);
+
+impl Seat {
+    /// Takes a place unless the app has `max_connections` sockets already.
+    pub fn take(app: &Arc<App>) -> Option<Self> {
+        let limit = app.settings().max_connections.unwrap_or(usize::MAX);
+        let counters = &app.counters;
+        counters
+            .connections
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < limit).then_some(open + 1))
+            .ok()?;
+        counters.connections_opened.fetch_add(1, Ordering::Relaxed);
+        Some(Self(app.clone()))
+    }
+
+    /// The app whose place it is.
+    pub fn app(&self) -> &Arc<App> {
+        &self.0
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.counters.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl AppCounters {
+    /// Sockets open now.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::AppSettings;
+
+    #[test]
+    fn the_quota_counts_open_sockets_and_a_closed_one_makes_room() {
+        let app = App::new("1", AppSettings { max_connections: Some(2), ..AppSettings::new("k", "s") });
+        let first = Seat::take(&app);
+        let second = Seat::take(&app);
+        assert!(first.is_some() && second.is_some());
+        assert!(Seat::take(&app).is_none());
+        drop(first);
+        assert_eq!(app.counters.connections(), 1);
+        assert!(Seat::take(&app).is_some());
+    }
+}

@@ -1,0 +1,139 @@
+//! What can be set for one app. Read from the environment or the apps file by `config`; every limit that is refused
+//! names the setting as it is written here.
+
+use std::time::Duration;
+
+use super::Secret;
+
+/// One key and its secret. An app has two of them while keys are rotated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppKey {
+    /// Names the app in `/app/{key}` and in signatures.
+    pub key: String,
+    /// Signs.
+    pub secret: Secret,
+}
+
+/// Credentials, switches and limits of one app.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppSettings {
+    /// At least one; the first signs webhooks and checks tenant tokens first.
+    pub keys: Vec<AppKey>,
+    /// `false`: new sockets get 4003, the API answers 403.
+    pub enabled: bool,
+    /// Open sockets; `None` is unlimited.
+    pub max_connections: Option<usize>,
+    /// Whether clients may send `client-` events.
+    pub client_events: bool,
+    /// Whether sockets may sign in as a user.
+    pub sign_in: bool,
+    /// Whether signed-in users hear of their watchlist.
+    pub watchlists: bool,
+    /// Whether subscribers hear `pusher_internal:subscription_count`.
+    pub subscription_counts: bool,
+    /// Distinct users in one presence channel (100).
+    pub max_presence_members: usize,
+    /// Bytes of one member's `user_info` (2,048).
+    pub max_presence_member_bytes: usize,
+    /// Characters of a channel name, prefix included (200).
+    pub max_channel_name_length: usize,
+    /// Characters of an event name (200).
+    pub max_event_name_length: usize,
+    /// Bytes of one event's `data` (10,240).
+    pub max_event_bytes: usize,
+    /// Channels of one event (100).
+    pub max_event_channels: usize,
+    /// Events of one batch (10).
+    pub max_batch_events: usize,
+    /// Subscriptions of one socket (1,000).
+    pub max_subscriptions: usize,
+    /// Events a second from back ends, an event counted once per channel; `None` is unlimited.
+    pub events_per_second: Option<u32>,
+    /// Client events a second and socket (10); `None` is unlimited.
+    pub client_events_per_second: Option<u32>,
+    /// Read requests a second; `None` is unlimited.
+    pub reads_per_second: Option<u32>,
+    /// Host patterns of browsers that may connect (`*`).
+    pub allowed_origins: Vec<String>,
+    /// How long a cache channel keeps its event (1,800 s).
+    pub cache_ttl: Duration,
+    /// After how long a quiet client pings (30 s); told to the client.
+    pub activity_timeout: Duration,
+    /// How long a socket may stay without sign-in or an authorised channel; `None` is for ever.
+    pub authorised_within: Option<Duration>,
+    /// Where edges of channels and members are posted.
+    pub webhooks: Vec<WebhookEndpoint>,
+}
+
+impl AppSettings {
+    /// The defaults for an app with one key.
+    pub fn new(key: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self {
+            keys: vec![AppKey { key: key.into(), secret: Secret::new(secret) }],
+            enabled: true,
+            max_connections: None,
+            client_events: false,
+            sign_in: true,
+            watchlists: true,
+            subscription_counts: false,
+            max_presence_members: 100,
+            max_presence_member_bytes: 2_048,
+            max_channel_name_length: 200,
+            max_event_name_length: 200,
+            max_event_bytes: 10_240,
+            max_event_channels: 100,
+            max_batch_events: 10,
+            max_subscriptions: 1_000,
+            events_per_second: None,
+            client_events_per_second: Some(10),
+            reads_per_second: None,
+            allowed_origins: vec!["*".to_owned()],
+            cache_ttl: Duration::from_secs(1_800),
+            activity_timeout: Duration::from_secs(30),
+            authorised_within: None,
+            webhooks: Vec::new(),
+        }
+    }
+
+    /// The secret of one of the app's keys.
+    pub fn secret_of(&self, key: &str) -> Option<&Secret> {
+        self.keys.iter().find(|pair| pair.key == key).map(|pair| &pair.secret)
+    }
+}
+
+/// What a webhook may tell (protocol.md §4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookEvent {
+    /// The first subscriber came.
+    ChannelOccupied,
+    /// The last subscriber left.
+    ChannelVacated,
+    /// A user's first socket joined a presence channel.
+    MemberAdded,
+    /// A user's last socket left a presence channel.
+    MemberRemoved,
+    /// A client published an event.
+    ClientEvent,
+    /// A subscriber found a cache channel empty.
+    CacheMiss,
+    /// The number of subscribers changed.
+    SubscriptionCount,
+}
+
+/// One webhook endpoint of an app (protocol.md §4.4).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WebhookEndpoint {
+    /// Where to post.
+    pub url: String,
+    /// What to post; empty means everything.
+    pub events: Vec<WebhookEvent>,
+    /// Extra request headers; they cannot replace `X-Pusher-*`.
+    pub headers: Vec<(String, String)>,
+    /// Only channels whose name starts so.
+    pub channel_prefix: Option<String>,
+    /// Only channels whose name ends so.
+    pub channel_suffix: Option<String>,
+    /// Whether events that happen within 50 ms share one post.
+    pub batching: bool,
+}

@@ -1,0 +1,14 @@
+//! Gaung: a clustered WebSocket server that speaks the Pusher protocol. This page is the map.
+
+/// Apps: credentials, limits, counters, and where they come from.
+pub mod app;
+/// `GAUNG_*` variables, read and checked at the start.
+pub mod config;
+/// Counters and histograms.
+pub mod metrics;
+/// The Pusher protocol as values.
+pub mod protocol;
+/// Rooms: who is subscribed to a channel, and the fan-out to them.
+pub mod room;
+/// Edges of channels and members, posted to back ends.
+pub mod webhook;

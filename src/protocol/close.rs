@@ -1,0 +1,169 @@
+//! Why a session ends: the one table of close codes, texts and whether the client may come back
+//! (protocol.md §1.5, RFC 6455 §7.4.1). Pure.
+
+/// Why the server closes a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Close {
+    /// Answer to the client's own close frame; carries its code.
+    Echo(Option<u16>),
+    /// The frames break RFC 6455.
+    ProtocolViolation,
+    /// A text message is not UTF-8.
+    InvalidUtf8,
+    /// A message is longer than `GAUNG_MAX_FRAME_BYTES`.
+    TooLarge,
+    /// The tenant socket's node goes away.
+    GoingAway,
+    /// No app has this key.
+    AppUnknown,
+    /// The app is switched off.
+    AppDisabled,
+    /// The app has `max_connections` sockets already.
+    OverQuota,
+    /// Nothing is served at this path.
+    PathUnknown,
+    /// `protocol` is not a number.
+    VersionInvalid,
+    /// `protocol` is a number that is not spoken here.
+    VersionUnsupported,
+    /// The browser's origin is not one of the app's `allowed_origins`.
+    OriginRefused,
+    /// Neither signed in nor subscribed to an authorised channel in the app's `authorised_within_seconds`.
+    NotAuthorisedInTime,
+    /// A back end terminated the user's connections.
+    Terminated,
+    /// The node, or the client's address, has all the sockets that it may have.
+    OverCapacity,
+    /// The client does not read what it is sent.
+    SlowConsumer,
+    /// The node is going away; another one is ready.
+    Draining,
+    /// Nothing was heard from the client.
+    Silent,
+    /// A tenant socket without `tenant_id`, or with one that is malformed.
+    TenantInvalid,
+    /// A tenant socket's token is missing, expired, forged, or for someone else.
+    TenantRefused,
+    /// The application that admits tenant sockets gave no usable answer.
+    TenantCheckFailed,
+    /// Tenant sockets are not served here: no app is chosen for them.
+    TenantNotServed,
+}
+
+/// What a well-behaved client does after a close (protocol.md §1.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comeback {
+    /// Not again with the same parameters.
+    Never,
+    /// After a pause.
+    Later,
+    /// At once.
+    Now,
+}
+
+impl Close {
+    /// Every reason, for tables and metrics.
+    pub const ALL: [Close; 22] = [
+        Close::Echo(None),
+        Close::ProtocolViolation,
+        Close::InvalidUtf8,
+        Close::TooLarge,
+        Close::GoingAway,
+        Close::AppUnknown,
+        Close::AppDisabled,
+        Close::OverQuota,
+        Close::PathUnknown,
+        Close::VersionInvalid,
+        Close::VersionUnsupported,
+        Close::OriginRefused,
+        Close::NotAuthorisedInTime,
+        Close::Terminated,
+        Close::OverCapacity,
+        Close::SlowConsumer,
+        Close::Draining,
+        Close::Silent,
+        Close::TenantInvalid,
+        Close::TenantRefused,
+        Close::TenantCheckFailed,
+        Close::TenantNotServed,
+    ];
+
+    /// Close code, name for metrics and logs, and the text that the client sees (at most 123 bytes, RFC 6455 §5.5).
+    fn row(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Close::Echo(code) => (code.unwrap_or(1000), "client", ""),
+            Close::ProtocolViolation => (1002, "protocol_violation", "frames break RFC 6455"),
+            Close::InvalidUtf8 => (1007, "invalid_utf8", "text message is not UTF-8"),
+            Close::TooLarge => (1009, "too_large", "message exceeds the node's limit (GAUNG_MAX_FRAME_BYTES)"),
+            Close::GoingAway => (1001, "going_away", "server shutting down"),
+            Close::AppUnknown => (4001, "app_unknown", "Application does not exist"),
+            Close::AppDisabled => (4003, "app_disabled", "Application is disabled"),
+            Close::OverQuota => (4004, "over_quota", "Application is over connection quota (max_connections)"),
+            Close::PathUnknown => (4005, "path_unknown", "Path not found; sockets are served at /app/{key} and /ws"),
+            Close::VersionInvalid => (4006, "version_invalid", "Invalid version string: protocol must be an integer"),
+            Close::VersionUnsupported => {
+                (4007, "version_unsupported", "Unsupported protocol version; supported are 4, 5, 6 and 7")
+            }
+            Close::OriginRefused => (4009, "origin_refused", "Origin not allowed (allowed_origins)"),
+            Close::NotAuthorisedInTime => (4009, "not_authorised_in_time", "Connection not authorized within timeout"),
+            Close::Terminated => (4009, "terminated", "You got disconnected by the app"),
+            Close::OverCapacity => (4100, "over_capacity", "Over capacity"),
+            Close::SlowConsumer => (4100, "slow_consumer", "Client reads too slowly (GAUNG_MAX_OUTBOX_BYTES)"),
+            Close::Draining => (4200, "draining", "Server shutting down; reconnect"),
+            Close::Silent => (4201, "silent", "Pong reply not received in time"),
+            Close::TenantInvalid => (4010, "tenant_invalid", "tenant_id is missing or malformed"),
+            Close::TenantRefused => (4011, "tenant_refused", "Not admitted to this tenant"),
+            Close::TenantCheckFailed => (4101, "tenant_check_failed", "Admission could not be checked; try again"),
+            Close::TenantNotServed => (4012, "tenant_not_served", "No app serves tenant sockets (GAUNG_TENANT_APP)"),
+        }
+    }
+
+    /// The WebSocket close code.
+    pub fn code(self) -> u16 {
+        self.row().0
+    }
+
+    /// The label in metrics and logs.
+    pub fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The text in the close frame and in the error frame before it.
+    pub fn text(self) -> &'static str {
+        self.row().2
+    }
+
+    /// What the client does next.
+    pub fn comeback(self) -> Comeback {
+        match self.code() {
+            4000..=4099 | 4300.. => Comeback::Never,
+            4200..=4299 => Comeback::Now,
+            _ => Comeback::Later,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_fits_a_close_frame() {
+        for close in Close::ALL {
+            assert!(close.text().len() <= 123, "{close:?}");
+        }
+    }
+
+    #[test]
+    fn no_reason_closes_with_a_code_that_pusher_js_takes_as_a_permanent_stop_by_accident() {
+        for close in Close::ALL {
+            assert!(close.code() < 4300, "{close:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_distinct() {
+        let names: std::collections::HashSet<_> = Close::ALL.iter().map(|close| close.name()).collect();
+        assert_eq!(names.len(), Close::ALL.len());
+    }
+}

@@ -1,0 +1,14 @@
+//! The Pusher protocol as values: names, frames, signatures, close reasons. Pure: no actor, no clock, no log.
+
+pub mod channel;
+pub mod close;
+pub mod frame;
+pub mod inbound;
+pub mod outbound;
+pub mod presence;
+pub mod signature;
+pub mod socket_id;
+
+pub use channel::{ChannelKind, ChannelName, InvalidChannelName};
+pub use close::{Close, Comeback};
+pub use socket_id::SocketId;
