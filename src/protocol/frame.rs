@@ -1,6 +1,6 @@
 //! WebSocket frames of a server (RFC 6455 §5.2), ready for the socket. Pure.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 const FINAL: u8 = 0x80;
 const TEXT: u8 = 0x1;
@@ -8,9 +8,18 @@ const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
+/// One byte of opcode, one of length, eight of long length.
+const LONGEST_HEADER: usize = 10;
+
 /// A whole text message in one frame.
 pub fn text(json: &str) -> Bytes {
     encode(TEXT, json.as_bytes())
+}
+
+/// A whole text message that `write` appends to the frame's own buffer, so that encoding and framing an event takes one
+/// buffer and no copy. `capacity` is a guess at the bytes of the message; what is written must be UTF-8.
+pub fn text_with(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    framed(TEXT, capacity, write)
 }
 
 /// A ping with `payload` of at most 125 bytes.
@@ -32,21 +41,35 @@ pub fn close(code: Option<u16>, reason: &str) -> Bytes {
 }
 
 fn encode(opcode: u8, payload: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(payload.len() + 10);
-    frame.put_u8(FINAL | opcode);
-    match payload.len() {
-        length @ 0..=125 => frame.put_u8(length as u8),
-        length @ 126..=0xFFFF => {
-            frame.put_u8(126);
-            frame.put_u16(length as u16);
+    framed(opcode, payload.len(), |frame| frame.extend_from_slice(payload))
+}
+
+/// The header's size is known only after the payload: room for the longest is left in front and cut off again.
+fn framed(opcode: u8, capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut frame = Vec::with_capacity(LONGEST_HEADER + capacity);
+    frame.resize(LONGEST_HEADER, 0);
+    write(&mut frame);
+    let length = frame.len() - LONGEST_HEADER;
+    let start = match length {
+        0..=125 => {
+            frame[9] = length as u8;
+            8
         }
-        length => {
-            frame.put_u8(127);
-            frame.put_u64(length as u64);
+        126..=0xFFFF => {
+            frame[7] = 126;
+            frame[8..10].copy_from_slice(&(length as u16).to_be_bytes());
+            6
         }
-    }
-    frame.put_slice(payload);
-    frame.freeze()
+        _ => {
+            frame[1] = 127;
+            frame[2..10].copy_from_slice(&(length as u64).to_be_bytes());
+            0
+        }
+    };
+    frame[start] = FINAL | opcode;
+    let mut frame = Bytes::from(frame);
+    frame.advance(start);
+    frame
 }
 
 #[cfg(test)]
@@ -60,6 +83,17 @@ mod tests {
         assert_eq!(&text(&"x".repeat(126))[..4], [0x81, 126, 0, 126]);
         assert_eq!(&text(&"x".repeat(65_535))[..4], [0x81, 126, 0xFF, 0xFF]);
         assert_eq!(&text(&"x".repeat(65_536))[..10], [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn a_written_message_is_framed_like_a_ready_one_whatever_capacity_was_guessed() {
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let message = "x".repeat(length);
+            for capacity in [0, length, length + 100] {
+                assert_eq!(text_with(capacity, |frame| frame.extend_from_slice(message.as_bytes())), text(&message));
+            }
+        }
+        assert_eq!(&text_with(2, |frame| frame.extend_from_slice(b"hi"))[..], b"\x81\x02hi");
     }
 
     #[test]

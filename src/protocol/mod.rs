@@ -4,6 +4,7 @@ pub mod channel;
 pub mod close;
 pub mod frame;
 pub mod inbound;
+mod object;
 pub mod outbound;
 pub mod presence;
 pub mod signature;
