@@ -10,5 +10,7 @@ pub mod metrics;
 pub mod protocol;
 /// Rooms: who is subscribed to a channel, and the fan-out to them.
 pub mod room;
+/// Sessions: one actor per WebSocket connection.
+pub mod session;
 /// Edges of channels and members, posted to back ends.
 pub mod webhook;

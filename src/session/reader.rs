@@ -1,0 +1,245 @@
+//! Frames from a client, joined into messages (RFC 6455 §5). Pure.
+
+use std::collections::VecDeque;
+
+use actix_codec::Decoder;
+use actix_http::ws::{Codec, Frame, Item, ProtocolError};
+use bytes::{Bytes, BytesMut};
+
+use crate::protocol::Close;
+
+/// One thing that a client sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// A whole message. Binary messages count as text where they are UTF-8 (protocol.md §1.14) and are dropped where not.
+    Text(String),
+    /// To be answered with the same payload.
+    Ping(Bytes),
+    /// A sign of life.
+    Pong,
+    /// The client's close frame and its code.
+    Close(Option<u16>),
+    /// The client broke a rule; nothing after it is read.
+    Broken(Close),
+}
+
+/// Joins bytes to frames and fragments to messages. Holds bytes only while a frame or a message is incomplete.
+pub struct FrameReader {
+    codec: Codec,
+    limit: usize,
+    buffer: BytesMut,
+    fragments: Option<Box<Fragments>>,
+    broken: bool,
+}
+
+struct Fragments {
+    kind: Kind,
+    payload: BytesMut,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Binary,
+}
+
+impl FrameReader {
+    /// A reader for messages of at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { codec: Codec::new().max_size(limit), limit, buffer: BytesMut::new(), fragments: None, broken: false }
+    }
+
+    /// Takes what the socket brought and appends what it completes to `ready`.
+    pub fn read(&mut self, bytes: &[u8], ready: &mut VecDeque<Incoming>) {
+        if self.broken {
+            return;
+        }
+        self.buffer.extend_from_slice(bytes);
+        if let Err(close) = self.read_frames(ready) {
+            self.broken = true;
+            self.buffer.clear();
+            ready.push_back(Incoming::Broken(close));
+        }
+        if self.buffer.is_empty() {
+            // An idle session keeps no buffer.
+            self.buffer = BytesMut::new();
+        }
+    }
+
+    fn read_frames(&mut self, ready: &mut VecDeque<Incoming>) -> Result<(), Close> {
+        while let Some(frame) = self.decode()? {
+            ready.extend(self.accept(frame)?);
+        }
+        Ok(())
+    }
+
+    /// The next complete frame. A length over the limit is refused before its payload has come.
+    fn decode(&mut self) -> Result<Option<Frame>, Close> {
+        if declared_length(&self.buffer).is_some_and(|length| length > self.limit as u64) {
+            return Err(Close::TooLarge);
+        }
+        self.codec.decode(&mut self.buffer).map_err(|error| close_for(&error))
+    }
+
+    /// The message that the frame completes.
+    fn accept(&mut self, frame: Frame) -> Result<Option<Incoming>, Close> {
+        match frame {
+            Frame::Text(payload) => message(Kind::Text, &payload),
+            Frame::Binary(payload) => message(Kind::Binary, &payload),
+            Frame::Continuation(item) => self.join(item),
+            Frame::Ping(payload) => Ok(Some(Incoming::Ping(Bytes::copy_from_slice(&payload)))),
+            Frame::Pong(_) => Ok(Some(Incoming::Pong)),
+            Frame::Close(reason) => Ok(Some(Incoming::Close(reason.map(|reason| reason.code.into())))),
+        }
+    }
+
+    fn join(&mut self, item: Item) -> Result<Option<Incoming>, Close> {
+        let (started, payload, last) = match item {
+            Item::FirstText(payload) => (Some(Kind::Text), payload, false),
+            Item::FirstBinary(payload) => (Some(Kind::Binary), payload, false),
+            Item::Continue(payload) => (None, payload, false),
+            Item::Last(payload) => (None, payload, true),
+        };
+        if let Some(kind) = started {
+            self.fragments = Some(Box::new(Fragments { kind, payload: BytesMut::new() }));
+        }
+        // The codec lets no continuation through that was not started.
+        let mut fragments = self.fragments.take().ok_or(Close::ProtocolViolation)?;
+        if fragments.payload.len() + payload.len() > self.limit {
+            return Err(Close::TooLarge);
+        }
+        fragments.payload.extend_from_slice(&payload);
+        if last {
+            return message(fragments.kind, &fragments.payload);
+        }
+        self.fragments = Some(fragments);
+        Ok(None)
+    }
+}
+
+fn message(kind: Kind, payload: &[u8]) -> Result<Option<Incoming>, Close> {
+    match (std::str::from_utf8(payload), kind) {
+        (Ok(text), _) => Ok(Some(Incoming::Text(text.to_owned()))),
+        (Err(_), Kind::Text) => Err(Close::InvalidUtf8),
+        (Err(_), Kind::Binary) => Ok(None),
+    }
+}
+
+/// The payload length that the frame at the head of `bytes` announces, once its header is complete (RFC 6455 §5.2).
+fn declared_length(bytes: &[u8]) -> Option<u64> {
+    match bytes.get(1)? & 0x7F {
+        126 => Some(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into()),
+        127 => Some(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)),
+        short => Some(short.into()),
+    }
+}
+
+fn close_for(error: &ProtocolError) -> Close {
+    match error {
+        ProtocolError::Overflow => Close::TooLarge,
+        _ => Close::ProtocolViolation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client's frame with a mask of zeros.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![first];
+        match payload.len() {
+            length @ 0..=125 => frame.push(0x80 | length as u8),
+            length => {
+                frame.push(0x80 | 126);
+                frame.extend((length as u16).to_be_bytes());
+            }
+        }
+        frame.extend([0; 4]);
+        frame.extend(payload);
+        frame
+    }
+
+    fn read(limit: usize, chunks: &[&[u8]]) -> Vec<Incoming> {
+        let mut reader = FrameReader::new(limit);
+        let mut ready = VecDeque::new();
+        for chunk in chunks {
+            reader.read(chunk, &mut ready);
+        }
+        ready.into()
+    }
+
+    fn text(text: &str) -> Incoming {
+        Incoming::Text(text.to_owned())
+    }
+
+    #[test]
+    fn a_frame_may_come_byte_by_byte() {
+        let bytes = frame(0x81, b"hello");
+        let chunks: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(read(100, &chunks), [text("hello")]);
+    }
+
+    #[test]
+    fn several_frames_may_come_at_once() {
+        let bytes = [frame(0x81, b"one"), frame(0x8A, b""), frame(0x81, b"two")].concat();
+        assert_eq!(read(100, &[&bytes]), [text("one"), Incoming::Pong, text("two")]);
+    }
+
+    #[test]
+    fn control_frames_may_stand_between_fragments() {
+        let bytes = [frame(0x01, b"he"), frame(0x89, b"x"), frame(0x00, b"l"), frame(0x80, b"lo")].concat();
+        assert_eq!(read(100, &[&bytes]), [Incoming::Ping(Bytes::from_static(b"x")), text("hello")]);
+    }
+
+    #[test]
+    fn utf8_is_checked_on_the_whole_message() {
+        let (head, tail) = "é".as_bytes().split_at(1);
+        assert_eq!(read(100, &[&frame(0x01, head), &frame(0x80, tail)]), [text("é")]);
+        assert_eq!(read(100, &[&frame(0x81, head)]), [Incoming::Broken(Close::InvalidUtf8)]);
+    }
+
+    #[test]
+    fn binary_counts_as_text_or_is_dropped() {
+        assert_eq!(
+            read(100, &[&frame(0x82, b"{}"), &frame(0x82, b"\xFF"), &frame(0x81, b"next")]),
+            [text("{}"), text("next")]
+        );
+    }
+
+    #[test]
+    fn the_size_limit_holds_for_one_frame_and_for_all_fragments_together() {
+        assert_eq!(read(5, &[&frame(0x81, b"12345")]), [text("12345")]);
+        assert_eq!(read(5, &[&frame(0x81, b"123456")]), [Incoming::Broken(Close::TooLarge)]);
+        assert_eq!(read(5, &[&frame(0x01, b"123"), &frame(0x80, b"456")]), [Incoming::Broken(Close::TooLarge)]);
+    }
+
+    #[test]
+    fn a_huge_length_is_refused_before_its_payload_comes() {
+        let header = [0x81, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+        assert_eq!(read(65_536, &[&header]), [Incoming::Broken(Close::TooLarge)]);
+    }
+
+    #[test]
+    fn broken_frames_end_the_reading() {
+        for (bytes, what) in [
+            (vec![0x81, 0x02, b'h', b'i'], "unmasked"),
+            (frame(0xC1, b"x"), "reserved bit"),
+            (frame(0x83, b"x"), "reserved opcode"),
+            (frame(0x80, b"x"), "continuation of nothing"),
+            (frame(0x09, b"x"), "fragmented ping"),
+            (frame(0x89, &[0; 126]), "long ping"),
+            (frame(0x88, b"x"), "close with one byte"),
+            ([frame(0x01, b"a"), frame(0x81, b"b")].concat(), "message inside a message"),
+        ] {
+            let incoming = read(1_000, &[&bytes, &frame(0x81, b"late")]);
+            assert_eq!(incoming, [Incoming::Broken(Close::ProtocolViolation)], "{what}");
+        }
+    }
+
+    #[test]
+    fn a_close_frame_brings_its_code() {
+        assert_eq!(read(100, &[&frame(0x88, &1000u16.to_be_bytes())]), [Incoming::Close(Some(1000))]);
+        assert_eq!(read(100, &[&frame(0x88, b"")]), [Incoming::Close(None)]);
+    }
+}
