@@ -8,9 +8,13 @@ pub mod config;
 pub mod metrics;
 /// The Pusher protocol as values.
 pub mod protocol;
+/// Whether the node wants new sockets.
+pub mod readiness;
 /// Rooms: who is subscribed to a channel, and the fan-out to them.
 pub mod room;
 /// Sessions: one actor per WebSocket connection.
 pub mod session;
+/// Certificates of the public listener.
+pub mod tls;
 /// Edges of channels and members, posted to back ends.
 pub mod webhook;

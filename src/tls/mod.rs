@@ -1,0 +1,331 @@
+//! TLS of the public listener, for those without a proxy. The certificate is read again when its files change; sockets
+//! that are open keep the one with which they began. Knows neither actix nor sockets.
+
+mod error;
+mod pem;
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, Once, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use tracing::{error, info};
+
+pub use error::TlsError;
+pub use pem::{PemFile, PemPair};
+
+use crate::metrics::Metrics;
+
+/// How often the files are looked at.
+const WATCH_PERIOD: Duration = Duration::from_secs(1);
+
+/// The certificate and key that new connections get, and the files they come from.
+pub struct Certificate {
+    files: PemPair,
+    current: ArcSwap<CertifiedKey>,
+    /// Of what the files held at the last look, good or bad, so that a broken pair is reported once; `None` while one
+    /// of them could not be read. Contents and not times are compared: a mounted secret is swapped by a symbolic link,
+    /// and a copy may keep its time.
+    seen: Mutex<Option<[u8; 32]>>,
+}
+
+/// What a look at the files found.
+#[derive(Debug)]
+pub enum Refresh {
+    /// The files are as they were at the last look.
+    Unchanged,
+    /// New connections get the new certificate.
+    Applied,
+    /// The files changed and cannot be used; the old certificate stays.
+    Refused(TlsError),
+}
+
+/// Makes `ring` the process's provider of cryptography, once. Needed before any TLS client is built.
+pub fn install_crypto_provider() {
+    static ONCE: Once = Once::new();
+    // The only refusal is that a provider is there already, which is what is wanted.
+    ONCE.call_once(|| drop(ring::default_provider().install_default()));
+}
+
+/// The configuration of a TLS listener (TLS 1.2 and 1.3; HTTP/1.1, because WebSocket upgrades need it), and the
+/// certificate behind it, which is to be given to [`watch`].
+pub fn server_config(cert: &Path, key: &Path) -> Result<(Arc<ServerConfig>, Arc<Certificate>), TlsError> {
+    let certificate = Arc::new(Certificate::load(cert, key)?);
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default protocol versions")
+        .with_no_client_auth()
+        .with_cert_resolver(certificate.clone());
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok((Arc::new(config), certificate))
+}
+
+/// Looks at the files once a second for as long as it is polled, and puts a changed certificate in force.
+pub async fn watch(certificate: Arc<Certificate>, metrics: Metrics) {
+    loop {
+        tokio::time::sleep(WATCH_PERIOD).await;
+        let looked_at = certificate.clone();
+        // The files may lie on a network: no thread that serves sockets waits for them.
+        let Ok(refresh) = tokio::task::spawn_blocking(move || looked_at.refresh()).await else { return };
+        certificate.report(&refresh, &metrics);
+    }
+}
+
+impl Certificate {
+    fn load(cert: &Path, key: &Path) -> Result<Self, TlsError> {
+        let files = PemPair {
+            cert: PemFile { setting: "GAUNG_TLS_CERT", path: cert.to_owned() },
+            key: PemFile { setting: "GAUNG_TLS_KEY", path: key.to_owned() },
+        };
+        let contents = files.read()?;
+        let current = ArcSwap::from_pointee(files.parse(&contents)?);
+        Ok(Self { files, current, seen: Mutex::new(Some(contents.fingerprint())) })
+    }
+
+    /// Looks at the files and puts them in force if they changed. Blocks for as long as reading them takes.
+    pub fn refresh(&self) -> Refresh {
+        let contents = self.files.read();
+        let now = contents.as_ref().ok().map(pem::Contents::fingerprint);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == now {
+            return Refresh::Unchanged;
+        }
+        *seen = now;
+        match contents.and_then(|contents| self.files.parse(&contents)) {
+            Ok(certified_key) => {
+                self.current.store(Arc::new(certified_key));
+                Refresh::Applied
+            }
+            Err(error) => Refresh::Refused(error),
+        }
+    }
+
+    fn report(&self, refresh: &Refresh, metrics: &Metrics) {
+        match refresh {
+            Refresh::Unchanged => {}
+            Refresh::Applied => {
+                metrics.reloads.with_label_values(&["applied"]).inc();
+                info!(file = %self.files.cert, "new certificate in force");
+            }
+            Refresh::Refused(error) => {
+                metrics.reloads.with_label_values(&["refused"]).inc();
+                error!(%error, "the changed certificate cannot be used; the old one stays in force");
+            }
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({})", self.files.cert)
+    }
+}
+
+/// Certificates are made with the `openssl` command and presented to a real TLS client.
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf, process::Command, time::Instant};
+
+    use rustls::{
+        ClientConfig, RootCertStore,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    };
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+    use super::*;
+
+    /// A directory of its own with a certificate file and a key file; removed at the end of the test.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("gaung-tls-{}-{test}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn with_certificate(test: &str) -> Self {
+            let folder = Self::new(test);
+            folder.issue();
+            folder
+        }
+
+        fn cert(&self) -> PathBuf {
+            self.0.join("cert.pem")
+        }
+
+        fn key(&self) -> PathBuf {
+            self.0.join("key.pem")
+        }
+
+        /// A new self-signed certificate for `localhost` with a new key, both in place of the old ones.
+        fn issue(&self) {
+            let made = Command::new("openssl")
+                .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(' '))
+                .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+                .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out"])
+                .arg(self.cert())
+                .arg("-keyout")
+                .arg(self.key())
+                .output()
+                .expect("the openssl command is installed");
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+
+        fn der(&self) -> CertificateDer<'static> {
+            CertificateDer::from_pem_file(self.cert()).unwrap()
+        }
+
+        fn load(&self) -> Result<(Arc<ServerConfig>, Arc<Certificate>), TlsError> {
+            server_config(&self.cert(), &self.key())
+        }
+
+        /// The refusal's text, with the test's own directory left out.
+        fn refusal(&self) -> String {
+            self.load().expect_err("the pair is broken").to_string().replace(&format!("{}/", self.0.display()), "")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    /// Connects as a client that trusts `trusted` alone; the protocol agreed on, or why the handshake failed.
+    async fn shake_hands(server: Arc<ServerConfig>, trusted: CertificateDer<'static>) -> Result<Vec<u8>, String> {
+        let mut roots = RootCertStore::empty();
+        roots.add(trusted).unwrap();
+        let mut client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let (near, far) = tokio::io::duplex(16_384);
+        let name = ServerName::try_from("localhost").unwrap();
+        let connect = TlsConnector::from(Arc::new(client)).connect(name, near);
+        let (client, _server) = tokio::join!(connect, TlsAcceptor::from(server).accept(far));
+        let stream = client.map_err(|error| error.to_string())?;
+        Ok(stream.get_ref().1.alpn_protocol().expect("a protocol was agreed on").to_vec())
+    }
+
+    #[actix::test]
+    async fn a_client_that_trusts_the_certificate_agrees_on_http_1_1() {
+        let folder = Folder::with_certificate("agrees");
+        let (server, _) = folder.load().unwrap();
+        assert_eq!(shake_hands(server, folder.der()).await, Ok(b"http/1.1".to_vec()));
+    }
+
+    #[actix::test]
+    async fn replaced_files_are_presented_to_the_next_client() {
+        let folder = Folder::with_certificate("replaced");
+        let (server, certificate) = folder.load().unwrap();
+        let old = folder.der();
+        folder.issue();
+        assert!(matches!(certificate.refresh(), Refresh::Applied));
+        assert_eq!(shake_hands(server.clone(), folder.der()).await, Ok(b"http/1.1".to_vec()));
+        assert!(shake_hands(server, old).await.is_err());
+    }
+
+    #[actix::test]
+    async fn the_watch_finds_replaced_files_by_itself_and_counts_the_reload() {
+        let folder = Folder::with_certificate("watched");
+        let (server, certificate) = folder.load().unwrap();
+        let metrics = Metrics::new();
+        let applied = metrics.reloads.with_label_values(&["applied"]);
+        let watch = actix::spawn(watch(certificate, metrics.clone()));
+        folder.issue();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut look = tokio::time::interval(Duration::from_millis(20));
+        while applied.get() == 0 {
+            assert!(Instant::now() < deadline, "the new certificate was not found");
+            look.tick().await;
+        }
+        watch.abort();
+        assert_eq!(shake_hands(server, folder.der()).await, Ok(b"http/1.1".to_vec()));
+    }
+
+    #[actix::test]
+    async fn a_broken_pair_is_refused_once_and_the_old_certificate_stays() {
+        let folder = Folder::with_certificate("broken");
+        let (server, certificate) = folder.load().unwrap();
+        let old = folder.der();
+        fs::write(folder.cert(), "not a certificate").unwrap();
+        let metrics = Metrics::new();
+        for _ in 0..3 {
+            certificate.report(&certificate.refresh(), &metrics);
+        }
+        assert_eq!(metrics.reloads.with_label_values(&["refused"]).get(), 1);
+        assert_eq!(shake_hands(server, old).await, Ok(b"http/1.1".to_vec()));
+    }
+
+    #[test]
+    fn files_that_vanish_and_come_back_unchanged_are_taken_again() {
+        let folder = Folder::with_certificate("back");
+        let (_, certificate) = folder.load().unwrap();
+        let pem = fs::read(folder.cert()).unwrap();
+        fs::remove_file(folder.cert()).unwrap();
+        assert!(matches!(certificate.refresh(), Refresh::Refused(TlsError::Unreadable(..))));
+        fs::write(folder.cert(), pem).unwrap();
+        assert!(matches!(certificate.refresh(), Refresh::Applied));
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_its_setting() {
+        let folder = Folder::with_certificate("missing");
+        fs::remove_file(folder.key()).unwrap();
+        assert_eq!(folder.refusal(), "cannot read key.pem (GAUNG_TLS_KEY): No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn a_certificate_file_without_one_is_named() {
+        let folder = Folder::with_certificate("no-certificate");
+        fs::copy(folder.key(), folder.cert()).unwrap();
+        assert_eq!(
+            folder.refusal(),
+            "no certificate in cert.pem (GAUNG_TLS_CERT); wanted is PEM, the server's certificate first, then its chain"
+        );
+    }
+
+    #[test]
+    fn a_key_file_without_one_is_named() {
+        let folder = Folder::with_certificate("no-key");
+        fs::copy(folder.cert(), folder.key()).unwrap();
+        assert_eq!(folder.refusal(), "no private key in key.pem (GAUNG_TLS_KEY); wanted is PEM, not encrypted");
+    }
+
+    #[test]
+    fn another_certificates_key_is_named_as_such() {
+        let folder = Folder::with_certificate("mismatch");
+        let other = Folder::with_certificate("mismatch-other");
+        fs::copy(other.key(), folder.key()).unwrap();
+        assert_eq!(
+            folder.refusal(),
+            "the key in key.pem (GAUNG_TLS_KEY) is not that of the certificate in cert.pem (GAUNG_TLS_CERT)"
+        );
+    }
+
+    #[test]
+    fn a_file_cut_short_is_named() {
+        let folder = Folder::with_certificate("cut");
+        let pem = fs::read(folder.cert()).unwrap();
+        fs::write(folder.cert(), &pem[..pem.len() / 2]).unwrap();
+        assert!(folder.refusal().starts_with("cert.pem (GAUNG_TLS_CERT) is not valid PEM: "), "{}", folder.refusal());
+    }
+}
