@@ -3,6 +3,7 @@
 
 pub mod counters;
 pub mod rate;
+pub mod registry;
 pub mod secret;
 pub mod settings;
 
@@ -11,6 +12,7 @@ use std::{fmt, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 
 pub use counters::AppCounters;
+pub use registry::{AppChange, Registry};
 pub use secret::Secret;
 pub use settings::{AppKey, AppSettings, WebhookEndpoint, WebhookEvent};
 
