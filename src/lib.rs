@@ -16,5 +16,7 @@ pub mod room;
 pub mod session;
 /// Certificates of the public listener.
 pub mod tls;
+/// The plain `/ws` dialect as values.
+pub mod tenant;
 /// Edges of channels and members, posted to back ends.
 pub mod webhook;

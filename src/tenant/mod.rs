@@ -1,0 +1,19 @@
+//! The plain `/ws` dialect for clients without a Pusher library, as values: who asks, what a token grants, frames in,
+//! frames out. Pure: no actor, no clock, no log.
+
+pub mod grant;
+pub mod id;
+pub mod inbound;
+pub mod outbound;
+pub mod pattern;
+pub mod problem;
+pub mod request;
+pub mod token;
+
+pub use grant::Grant;
+pub use id::{InvalidTenantId, TenantId};
+pub use inbound::{Malformed, TenantMessage};
+pub use pattern::{ChannelPattern, InvalidPattern};
+pub use problem::Problem;
+pub use request::{InvalidRequest, TenantRequest};
+pub use token::{AccessToken, TokenError};

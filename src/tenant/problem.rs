@@ -1,0 +1,110 @@
+//! What a tenant socket is refused while it stays open: codes and texts in one table. Codes have three digits and HTTP's
+//! meaning, so that they cannot be taken for those of [`Close`](crate::protocol::Close), which have four and end the
+//! socket. Pure.
+
+use std::fmt;
+
+use super::{Malformed, TenantId};
+use crate::protocol::InvalidChannelName;
+
+/// Why a message was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// It was not understood.
+    Malformed(Malformed),
+    /// It names no possible channel.
+    InvalidChannel(InvalidChannelName),
+    /// The channel is not this tenant's.
+    NotOfTenant(TenantId),
+    /// The channel needs a token that names it.
+    NotGranted,
+    /// A presence channel needs a token that names its user.
+    NoUser,
+    /// The presence channel has as many members as it may have.
+    RoomFull {
+        /// The app's limit.
+        limit: usize,
+    },
+    /// The socket has as many subscriptions as it may have.
+    TooManySubscriptions {
+        /// The app's limit.
+        limit: usize,
+    },
+    /// The socket sends messages faster than it may.
+    TooManyMessages {
+        /// The node's limit a second.
+        limit: u32,
+    },
+}
+
+impl Problem {
+    /// The code in the error message.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Malformed(_) | Self::InvalidChannel(_) => 400,
+            Self::NotOfTenant(_) | Self::NotGranted | Self::NoUser => 403,
+            Self::RoomFull { .. } => 409,
+            Self::TooManySubscriptions { .. } | Self::TooManyMessages { .. } => 429,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(malformed) => malformed.fmt(f),
+            Self::InvalidChannel(invalid) => invalid.fmt(f),
+            Self::NotOfTenant(tenant) => {
+                write!(f, "the channel is not tenant {tenant}'s: none of its segments between dots is {tenant}")
+            }
+            Self::NotGranted => {
+                f.write_str("a private or presence channel needs a token whose claim channels names it")
+            }
+            Self::NoUser => f.write_str("a presence channel needs a token with the claim user_id"),
+            Self::RoomFull { limit } => {
+                write!(f, "the channel has {limit} members already (app setting max_presence_members)")
+            }
+            Self::TooManySubscriptions { limit } => {
+                write!(f, "the socket has {limit} subscriptions already (app setting max_subscriptions)")
+            }
+            Self::TooManyMessages { limit } => {
+                write!(f, "the socket sent more than {limit} messages a second (GAUNG_TENANT_MESSAGES_PER_SECOND)")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(problem: Problem, code: u16, text: &str) {
+        assert_eq!((problem.code(), problem.to_string().as_str()), (code, text));
+    }
+
+    #[test]
+    fn each_refusal_says_which_limit_or_rule_it_met() {
+        check(Problem::Malformed(Malformed::NotAnObject), 400, "the message is not a JSON object");
+        check(Problem::InvalidChannel(InvalidChannelName::Empty), 400, "the channel name is empty");
+        check(
+            Problem::NotOfTenant(TenantId::parse("7").unwrap()),
+            403,
+            "the channel is not tenant 7's: none of its segments between dots is 7",
+        );
+        check(
+            Problem::RoomFull { limit: 100 },
+            409,
+            "the channel has 100 members already (app setting max_presence_members)",
+        );
+        check(
+            Problem::TooManySubscriptions { limit: 1_000 },
+            429,
+            "the socket has 1000 subscriptions already (app setting max_subscriptions)",
+        );
+        check(
+            Problem::TooManyMessages { limit: 20 },
+            429,
+            "the socket sent more than 20 messages a second (GAUNG_TENANT_MESSAGES_PER_SECOND)",
+        );
+    }
+}

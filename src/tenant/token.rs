@@ -1,0 +1,306 @@
+//! Access tokens: JWTs signed with HS256 and one of the app's secrets (RFC 7519). Pure: the caller brings the clock.
+
+use std::{fmt, time::Duration};
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, errors::ErrorKind};
+use serde_json::{Map, Value};
+
+use super::{ChannelPattern, InvalidPattern, InvalidTenantId, TenantId};
+use crate::app::AppKey;
+
+/// How far the application's clock may be behind or ahead of ours.
+const LEEWAY: Duration = Duration::from_secs(30);
+
+/// The most characters of a user id (protocol.md §1.9).
+const MAX_USER_ID_LENGTH: usize = 128;
+
+/// What a verified token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    /// Claim `tenant_id`, a string or a whole number.
+    pub tenant_id: TenantId,
+    /// Claim `user_id`, a string or a whole number of at most 128 characters.
+    pub user_id: Option<String>,
+    /// Claim `channels`: the private and presence channels that the socket may hear.
+    pub channels: Vec<ChannelPattern>,
+}
+
+/// Why a token was refused. Texts never repeat any part of the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenError {
+    /// Not three parts of base64url with JSON in the first two.
+    NotAToken,
+    /// Signed in another way than HS256, or not at all.
+    Algorithm,
+    /// Not signed with a secret of the app.
+    Signature,
+    /// The named claim is missing.
+    Missing(&'static str),
+    /// The named claim has the wrong type.
+    WrongType(&'static str),
+    /// The tenant id cannot be one.
+    Tenant(InvalidTenantId),
+    /// The user id is empty or longer than 128 characters.
+    User,
+    /// A pattern in `channels` cannot match a channel.
+    Channels(InvalidPattern),
+    /// The time in `exp` has passed.
+    Expired,
+    /// The time in `nbf` has not come.
+    NotYet,
+}
+
+impl AccessToken {
+    /// Verifies signature and times and reads the claims. `now` is the time since the Unix epoch; clocks may differ by
+    /// 30 s.
+    pub fn verify(token: &str, keys: &[AppKey], now: Duration) -> Result<Self, TokenError> {
+        let claims = signed_claims(token, keys)?;
+        check_times(&claims, now)?;
+        let tenant_id = text_of(&claims, "tenant_id")?.ok_or(TokenError::Missing("tenant_id"))?;
+        let tenant_id = TenantId::parse(&tenant_id).map_err(TokenError::Tenant)?;
+        let user_id = text_of(&claims, "user_id")?;
+        if user_id.as_ref().is_some_and(|id| id.is_empty() || id.chars().count() > MAX_USER_ID_LENGTH) {
+            return Err(TokenError::User);
+        }
+        Ok(Self { tenant_id, user_id, channels: patterns_of(&claims)? })
+    }
+
+    /// Whether the ids in the socket's address are the token's. An id that only one of the two names is no contradiction:
+    /// a user id that the token does not vouch for is a mere label.
+    pub fn matches_query(&self, tenant: &TenantId, user: Option<&str>) -> bool {
+        let same_user = match (&self.user_id, user) {
+            (Some(claimed), Some(asked)) => claimed == asked,
+            (None, _) | (_, None) => true,
+        };
+        self.tenant_id == *tenant && same_user
+    }
+}
+
+/// The claims, if any of the secrets has signed them.
+fn signed_claims(token: &str, keys: &[AppKey]) -> Result<Map<String, Value>, TokenError> {
+    let mut validation = Validation::new(Algorithm::HS256);
+    // The library would ask the clock; `check_times` compares with the caller's.
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    for key in keys {
+        let secret = DecodingKey::from_secret(key.secret.expose().as_bytes());
+        match decode(token, &secret, &validation) {
+            Ok(decoded) => return Ok(decoded.claims),
+            Err(error) => match reason(error.kind()) {
+                TokenError::Signature => continue,
+                other => return Err(other),
+            },
+        }
+    }
+    Err(TokenError::Signature)
+}
+
+/// An algorithm that the library does not know, `none` among them, is JSON to it that does not fit.
+fn reason(kind: &ErrorKind) -> TokenError {
+    match kind {
+        ErrorKind::InvalidSignature => TokenError::Signature,
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => TokenError::Algorithm,
+        ErrorKind::Json(error) if error.to_string().starts_with("unknown variant") => TokenError::Algorithm,
+        _ => TokenError::NotAToken,
+    }
+}
+
+fn check_times(claims: &Map<String, Value>, now: Duration) -> Result<(), TokenError> {
+    let (now, leeway) = (now.as_secs_f64(), LEEWAY.as_secs_f64());
+    let expires = seconds_of(claims, "exp")?.ok_or(TokenError::Missing("exp"))?;
+    if now >= expires + leeway {
+        return Err(TokenError::Expired);
+    }
+    match seconds_of(claims, "nbf")? {
+        Some(begins) if now + leeway < begins => Err(TokenError::NotYet),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn seconds_of(claims: &Map<String, Value>, name: &'static str) -> Result<Option<f64>, TokenError> {
+    let Some(claim) = claims.get(name) else { return Ok(None) };
+    claim.as_f64().map(Some).ok_or(TokenError::WrongType(name))
+}
+
+/// A string claim, or a whole number as its digits; `null` is absent.
+fn text_of(claims: &Map<String, Value>, name: &'static str) -> Result<Option<String>, TokenError> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::Number(number)) if !number.is_f64() => Ok(Some(number.to_string())),
+        Some(Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(TokenError::WrongType(name))
+        }
+    }
+}
+
+fn patterns_of(claims: &Map<String, Value>) -> Result<Vec<ChannelPattern>, TokenError> {
+    const NAME: &str = "channels";
+    let Some(claim) = claims.get(NAME).filter(|claim| !claim.is_null()) else { return Ok(Vec::new()) };
+    let patterns = claim.as_array().ok_or(TokenError::WrongType(NAME))?;
+    patterns
+        .iter()
+        .map(|pattern| {
+            let pattern = pattern.as_str().ok_or(TokenError::WrongType(NAME))?;
+            ChannelPattern::parse(pattern).map_err(TokenError::Channels)
+        })
+        .collect()
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAToken => f.write_str("the token is not a JWT"),
+            Self::Algorithm => f.write_str("the token's algorithm is not HS256"),
+            Self::Signature => f.write_str("the token's signature does not match the app's secret"),
+            Self::Missing(claim) => write!(f, "the token has no claim {claim}"),
+            Self::WrongType(claim) => write!(f, "the token's claim {claim} has the wrong type"),
+            Self::Tenant(invalid) => write!(f, "the token's claim tenant_id is invalid: {invalid}"),
+            Self::User => {
+                write!(f, "the token's claim user_id must have 1 to {MAX_USER_ID_LENGTH} characters")
+            }
+            Self::Channels(invalid) => write!(f, "the token's claim channels is invalid: {invalid}"),
+            Self::Expired => f.write_str("the token has expired"),
+            Self::NotYet => f.write_str("the token is not valid yet"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::AppSettings;
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    use serde_json::json;
+
+    const NOW: Duration = Duration::from_secs(1_700_000_000);
+
+    fn signed(algorithm: Algorithm, secret: &str, claims: &Value) -> String {
+        encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    }
+
+    fn verify(token: &str) -> Result<AccessToken, TokenError> {
+        AccessToken::verify(token, &AppSettings::new("key", "secret").keys, NOW)
+    }
+
+    fn check(claims: Value, expected: Result<(), TokenError>) {
+        let verified = verify(&signed(Algorithm::HS256, "secret", &claims));
+        assert_eq!(verified.map(|_| ()), expected, "{claims}");
+    }
+
+    #[test]
+    fn a_token_says_tenant_user_and_channels() {
+        let claims = json!({"tenant_id": "7", "user_id": "u1", "channels": ["private-*.7"], "exp": 1_700_000_060});
+        assert_eq!(
+            verify(&signed(Algorithm::HS256, "secret", &claims)),
+            Ok(AccessToken {
+                tenant_id: TenantId::parse("7").unwrap(),
+                user_id: Some("u1".to_owned()),
+                channels: vec![ChannelPattern::parse("private-*.7").unwrap()],
+            })
+        );
+    }
+
+    #[test]
+    fn numbers_are_ids_too() {
+        let claims = json!({"tenant_id": 7, "user_id": 42, "exp": 1_700_000_060});
+        let token = verify(&signed(Algorithm::HS256, "secret", &claims)).unwrap();
+        assert_eq!((token.tenant_id.as_str(), token.user_id.as_deref()), ("7", Some("42")));
+    }
+
+    #[test]
+    fn the_time_must_not_be_over_by_more_than_the_leeway() {
+        check(json!({"tenant_id": "7", "exp": 1_700_000_000 - 29}), Ok(()));
+        check(json!({"tenant_id": "7", "exp": 1_700_000_000 - 30}), Err(TokenError::Expired));
+        check(json!({"tenant_id": "7", "exp": 1_699_999_970.5}), Ok(()));
+        check(json!({"tenant_id": "7", "exp": 1_700_000_060, "nbf": 1_700_000_030}), Ok(()));
+        check(json!({"tenant_id": "7", "exp": 1_700_000_060, "nbf": 1_700_000_031}), Err(TokenError::NotYet));
+    }
+
+    #[test]
+    fn each_claim_is_checked() {
+        check(json!({"tenant_id": "7"}), Err(TokenError::Missing("exp")));
+        check(json!({"tenant_id": "7", "exp": "soon"}), Err(TokenError::WrongType("exp")));
+        check(json!({"tenant_id": "7", "exp": null}), Err(TokenError::WrongType("exp")));
+        let exp = 1_700_000_060;
+        check(json!({"exp": exp}), Err(TokenError::Missing("tenant_id")));
+        check(json!({"tenant_id": 7.5, "exp": exp}), Err(TokenError::WrongType("tenant_id")));
+        check(json!({"tenant_id": ["7"], "exp": exp}), Err(TokenError::WrongType("tenant_id")));
+        let dot = InvalidTenantId::Character('.');
+        check(json!({"tenant_id": "7.8", "exp": exp}), Err(TokenError::Tenant(dot)));
+        check(json!({"tenant_id": "7", "user_id": null, "exp": exp}), Ok(()));
+        check(json!({"tenant_id": "7", "user_id": true, "exp": exp}), Err(TokenError::WrongType("user_id")));
+        check(json!({"tenant_id": "7", "user_id": "", "exp": exp}), Err(TokenError::User));
+        check(json!({"tenant_id": "7", "user_id": "é".repeat(128), "exp": exp}), Ok(()));
+        check(json!({"tenant_id": "7", "user_id": "x".repeat(129), "exp": exp}), Err(TokenError::User));
+        check(json!({"tenant_id": "7", "channels": "*", "exp": exp}), Err(TokenError::WrongType("channels")));
+        check(json!({"tenant_id": "7", "channels": [7], "exp": exp}), Err(TokenError::WrongType("channels")));
+        let blank = ChannelPattern::parse(" ").unwrap_err();
+        check(json!({"tenant_id": "7", "channels": [" "], "exp": exp}), Err(TokenError::Channels(blank)));
+    }
+
+    #[test]
+    fn claims_for_other_parties_do_not_disturb() {
+        check(json!({"tenant_id": "7", "exp": 1_700_000_060, "aud": "shop", "iss": "laravel", "iat": 1}), Ok(()));
+    }
+
+    #[test]
+    fn any_secret_of_the_app_signs_and_no_other() {
+        let mut keys = AppSettings::new("old", "old-secret").keys;
+        keys.extend(AppSettings::new("new", "new-secret").keys);
+        let claims = json!({"tenant_id": "7", "exp": 1_700_000_060});
+        for (secret, valid) in [("old-secret", true), ("new-secret", true), ("old", false), ("", false)] {
+            let verified = AccessToken::verify(&signed(Algorithm::HS256, secret, &claims), &keys, NOW);
+            assert_eq!(verified.is_ok(), valid, "{secret}");
+        }
+    }
+
+    #[test]
+    fn other_algorithms_are_refused_even_with_the_right_secret() {
+        let claims = json!({"tenant_id": "7", "exp": 1_700_000_060});
+        for algorithm in [Algorithm::HS384, Algorithm::HS512] {
+            assert_eq!(verify(&signed(algorithm, "secret", &claims)), Err(TokenError::Algorithm), "{algorithm:?}");
+        }
+        // {"alg":"none"} and {"alg":"RS256"}, each with {"tenant_id":"7","exp":1700000060}.
+        let payload = "eyJ0ZW5hbnRfaWQiOiI3IiwiZXhwIjoxNzAwMDAwMDYwfQ";
+        for header in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJSUzI1NiJ9"] {
+            assert_eq!(verify(&format!("{header}.{payload}.")), Err(TokenError::Algorithm), "{header}");
+            assert_eq!(verify(&format!("{header}.{payload}.AAAA")), Err(TokenError::Algorithm), "{header}");
+        }
+    }
+
+    #[test]
+    fn a_changed_payload_breaks_the_signature() {
+        let token = signed(Algorithm::HS256, "secret", &json!({"tenant_id": "7", "exp": 1_700_000_060}));
+        let forged = signed(Algorithm::HS256, "other", &json!({"tenant_id": "8", "exp": 1_700_000_060}));
+        let signature = token.rsplit('.').next().unwrap();
+        let (message, _) = forged.rsplit_once('.').unwrap();
+        assert_eq!(verify(&format!("{message}.{signature}")), Err(TokenError::Signature));
+    }
+
+    #[test]
+    fn anything_else_is_no_token() {
+        for text in ["", "a", "a.b.c", "..", "e30.e30.e30", "....", "é.é.é"] {
+            assert_eq!(verify(text), Err(TokenError::NotAToken), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_ids_of_the_address_must_not_contradict_the_token() {
+        let token = |user: Value| {
+            verify(&signed(
+                Algorithm::HS256,
+                "secret",
+                &json!({"tenant_id": "7", "user_id": user, "exp": 1_700_000_060}),
+            ))
+            .unwrap()
+        };
+        let (seven, eight) = (TenantId::parse("7").unwrap(), TenantId::parse("8").unwrap());
+        assert!(token(json!("1")).matches_query(&seven, Some("1")));
+        assert!(token(json!("1")).matches_query(&seven, None));
+        assert!(token(json!(null)).matches_query(&seven, Some("1")));
+        assert!(!token(json!("1")).matches_query(&seven, Some("2")));
+        assert!(!token(json!("1")).matches_query(&eight, Some("1")));
+    }
+}
