@@ -1,0 +1,106 @@
+//! Every metric that the node shows, with its meaning: the one table from which the help texts at `/metrics` come, and
+//! which the README repeats.
+
+use prometheus::{HistogramOpts, Opts};
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Description {
+    /// The name, with its unit where it has one.
+    pub name: &'static str,
+    /// How its value moves.
+    pub kind: Kind,
+    /// What its value is divided by; empty for the node as a whole.
+    pub labels: &'static [&'static str],
+    /// What it tells, in one sentence without a full stop.
+    pub meaning: &'static str,
+}
+
+/// How a metric's value moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, from zero at the start of the process.
+    Counter,
+    /// Is what it is at the moment of the scrape.
+    Gauge,
+    /// Counts observations by size.
+    Histogram,
+}
+
+/// Names the descriptions and lists them in [`ALL`].
+macro_rules! catalogue {
+    ($($constant:ident: $kind:ident $name:literal $labels:expr, $meaning:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub const $constant: Description =
+                Description { name: $name, kind: Kind::$kind, labels: &$labels, meaning: $meaning };
+        )*
+        /// The whole table, in the order in which the README shows it.
+        pub const ALL: &[Description] = &[$($constant),*];
+    };
+}
+
+catalogue! {
+    CONNECTIONS: Gauge "gaung_connections" ["app"], "Open sockets";
+    ROOMS: Gauge "gaung_rooms" ["app"], "Channels with a subscriber or a cached event";
+    SUBSCRIPTIONS: Gauge "gaung_subscriptions" ["app"], "Subscriptions: pairs of a socket and a channel";
+    MEMBERS: Gauge "gaung_members" ["app"], "Members of presence channels: pairs of a user and a channel";
+    CONNECTIONS_OPENED: Counter "gaung_connections_opened_total" ["app"], "Sockets opened";
+    EVENTS_IN: Counter "gaung_events_in_total" ["app"], "Events accepted from back ends, counted once per channel";
+    CLIENT_EVENTS_IN: Counter "gaung_client_events_in_total" ["app"], "Client events accepted";
+    DELIVERIES: Counter "gaung_deliveries_total" ["app"], "Events handed to sockets: one per event and subscriber";
+    BYTES_IN: Counter "gaung_bytes_in_total" ["app"], "WebSocket payload bytes read from sockets";
+    BYTES_OUT: Counter "gaung_bytes_out_total" ["app"], "WebSocket bytes handed to sockets by events";
+    REFUSALS: Counter "gaung_refusals_total" ["reason"], "Sockets and requests turned away";
+    CLOSES: Counter "gaung_closes_total" ["reason"], "Sessions closed, by either side or because the connection was lost";
+    AUTH_FAILURES: Counter "gaung_auth_failures_total" ["kind"], "Signatures and tokens that did not hold";
+    SLOW_CONSUMERS: Counter "gaung_slow_consumers_total" [], "Sessions closed because they did not read";
+    TRIGGER_SECONDS: Histogram "gaung_trigger_seconds" [], "Time from a trigger's arrival to its answer";
+    FAN_OUT_SECONDS: Histogram "gaung_fan_out_seconds" [], "Time from an event's acceptance to its last socket write";
+    WEBHOOK_QUEUE: Gauge "gaung_webhook_queue" [], "Webhook events that wait to be posted or posted again";
+    WEBHOOK_ATTEMPTS: Counter "gaung_webhook_attempts_total" ["outcome"], "Webhook posts tried";
+    WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" [], "Webhook events given up";
+    RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
+    READY: Gauge "gaung_ready" [], "1 while the node wants new sockets and its rooms answer, else 0";
+    BUILD: Gauge "gaung_build" ["version"], "Always 1; the version that runs";
+    FILE_DESCRIPTOR_LIMIT: Gauge "gaung_file_descriptor_limit" [], "File descriptors that the node may open, raised at its start";
+    RESIDENT_BYTES: Gauge "process_resident_memory_bytes" [], "Resident memory";
+    CPU_SECONDS: Counter "process_cpu_seconds_total" [], "CPU time used, user and system";
+    OPEN_DESCRIPTORS: Gauge "process_open_fds" [], "File descriptors open";
+    MAX_DESCRIPTORS: Gauge "process_max_fds" [], "File descriptors that the process may open";
+    START_TIME: Gauge "process_start_time_seconds" [], "When the process started, in seconds since 1970";
+}
+
+impl Description {
+    /// The library's form of it.
+    pub(crate) fn opts(&self) -> Opts {
+        Opts::new(self.name, self.meaning)
+    }
+
+    /// The library's form of a histogram of times in seconds.
+    pub(super) fn time_opts(&self) -> HistogramOpts {
+        HistogramOpts::from(self.opts())
+            .buckets(vec![0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_occurs_once() {
+        let names: HashSet<_> = ALL.iter().map(|description| description.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn counters_and_only_counters_are_totals() {
+        for description in ALL {
+            let total = description.name.ends_with("_total");
+            assert_eq!(total, description.kind == Kind::Counter, "{}", description.name);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What the node counts while it works. Gauges are not here: `admin` derives them from owned state at each scrape.
+
+pub mod catalogue;
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
+
+use self::catalogue::Description;
+use crate::protocol::Close;
+
+/// Why a socket is refused, as the label of [`Metrics::refusals`].
+const SOCKET_REFUSALS: [Close; 13] = [
+    Close::AppUnknown,
+    Close::AppDisabled,
+    Close::OverQuota,
+    Close::PathUnknown,
+    Close::VersionInvalid,
+    Close::VersionUnsupported,
+    Close::OriginRefused,
+    Close::OverCapacity,
+    Close::Draining,
+    Close::TenantInvalid,
+    Close::TenantRefused,
+    Close::TenantCheckFailed,
+    Close::TenantNotServed,
+];
+
+/// Why a request of the trigger API is refused: the labels of `http`'s errors, but for failed signatures, which are
+/// counted as such. One that is missing here begins to show when it is first counted.
+const REQUEST_REFUSALS: [&str; 18] = [
+    "path_unknown",
+    "method",
+    "upgrade_missing",
+    "draining",
+    "app_unknown",
+    "body_too_large",
+    "body_broken",
+    "body_too_slow",
+    "app_disabled",
+    "event_rate",
+    "read_rate",
+    "event_too_large",
+    "event_invalid",
+    "channel_invalid",
+    "not_presence",
+    "user_count_needs_presence",
+    "query_invalid",
+    "overloaded",
+];
+
+/// The node's counters and histograms, shared by all its threads.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Sockets and requests turned away, by `reason`.
+    pub refusals: IntCounterVec,
+    /// Sessions closed by the server or the client, by `reason` (the names of [`Close`], or `lost`).
+    pub closes: IntCounterVec,
+    /// Failed signatures and tokens, by `kind`: `channel`, `user`, `request`, `tenant`.
+    pub auth_failures: IntCounterVec,
+    /// Sessions closed because they did not read.
+    pub slow_consumers: IntCounter,
+    /// Seconds from a trigger's first byte to its answer.
+    pub trigger_seconds: Histogram,
+    /// Seconds from an event's acceptance to its last socket write.
+    pub fan_out_seconds: Histogram,
+    /// Webhook posts tried, by `outcome`: `delivered`, `retried`, `dropped`.
+    pub webhook_attempts: IntCounterVec,
+    /// Webhook events that were given up.
+    pub webhook_drops: IntCounter,
+    /// Reloads of the apps file and of certificates, by `outcome`: `applied`, `refused`.
+    pub reloads: IntCounterVec,
+}
+
+impl Metrics {
+    /// All at zero. Values of labels that are known beforehand are there from the start, so that a rate over them sees
+    /// the first count too.
+    pub fn new() -> Self {
+        let closes = [&Close::ALL.map(Close::name)[..], &["lost"]].concat();
+        let refusals = [&SOCKET_REFUSALS.map(Close::name)[..], &REQUEST_REFUSALS].concat();
+        Self {
+            refusals: counters(&catalogue::REFUSALS, &refusals),
+            closes: counters(&catalogue::CLOSES, &closes),
+            auth_failures: counters(&catalogue::AUTH_FAILURES, &["channel", "user", "request", "tenant"]),
+            slow_consumers: counter(&catalogue::SLOW_CONSUMERS),
+            trigger_seconds: times(&catalogue::TRIGGER_SECONDS),
+            fan_out_seconds: times(&catalogue::FAN_OUT_SECONDS),
+            webhook_attempts: counters(&catalogue::WEBHOOK_ATTEMPTS, &["delivered", "retried", "dropped"]),
+            webhook_drops: counter(&catalogue::WEBHOOK_DROPS),
+            reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
+        }
+    }
+
+    /// Adds all of them to a scrape.
+    pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(self.refusals.clone()))?;
+        registry.register(Box::new(self.closes.clone()))?;
+        registry.register(Box::new(self.auth_failures.clone()))?;
+        registry.register(Box::new(self.slow_consumers.clone()))?;
+        registry.register(Box::new(self.trigger_seconds.clone()))?;
+        registry.register(Box::new(self.fan_out_seconds.clone()))?;
+        registry.register(Box::new(self.webhook_attempts.clone()))?;
+        registry.register(Box::new(self.webhook_drops.clone()))?;
+        registry.register(Box::new(self.reloads.clone()))
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn counters(description: &Description, values: &[&str]) -> IntCounterVec {
+    let counters = IntCounterVec::new(description.opts(), description.labels).expect("name and label are valid");
+    for value in values {
+        counters.with_label_values(&[value]);
+    }
+    counters
+}
+
+fn counter(description: &Description) -> IntCounter {
+    IntCounter::with_opts(description.opts()).expect("the name is valid")
+}
+
+fn times(description: &Description) -> Histogram {
+    Histogram::with_opts(description.time_opts()).expect("the name is valid")
+}
