@@ -6,6 +6,7 @@ pub mod rate;
 pub mod registry;
 pub mod secret;
 pub mod settings;
+pub mod watch;
 
 use std::{fmt, sync::Arc};
 

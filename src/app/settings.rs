@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::Secret;
+use crate::config::fields;
 
 /// One key and its secret. An app has two of them while keys are rotated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,14 +17,17 @@ pub struct AppKey {
     pub secret: Secret,
 }
 
-/// Credentials, switches and limits of one app.
-#[derive(Debug, Clone, PartialEq)]
+/// Credentials, switches and limits of one app. Everything but the keys is read by its name, as text.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default = "AppSettings::without_keys")]
 pub struct AppSettings {
     /// At least one; the first signs webhooks and checks tenant tokens first.
+    #[serde(skip)]
     pub keys: Vec<AppKey>,
     /// `false`: new sockets get 4003, the API answers 403.
     pub enabled: bool,
     /// Open sockets; `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
     pub max_connections: Option<usize>,
     /// Whether clients may send `client-` events.
     pub client_events: bool,
@@ -48,20 +54,28 @@ pub struct AppSettings {
     /// Subscriptions of one socket (1,000).
     pub max_subscriptions: usize,
     /// Events a second from back ends, an event counted once per channel; `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
     pub events_per_second: Option<u32>,
     /// Client events a second and socket (10); `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
     pub client_events_per_second: Option<u32>,
     /// Read requests a second; `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
     pub reads_per_second: Option<u32>,
     /// Host patterns of browsers that may connect (`*`).
+    #[serde(deserialize_with = "fields::list")]
     pub allowed_origins: Vec<String>,
     /// How long a cache channel keeps its event (1,800 s).
+    #[serde(rename = "cache_ttl_seconds", deserialize_with = "fields::seconds")]
     pub cache_ttl: Duration,
     /// After how long a quiet client pings (30 s); told to the client.
+    #[serde(rename = "activity_timeout_seconds", deserialize_with = "fields::seconds")]
     pub activity_timeout: Duration,
     /// How long a socket may stay without sign-in or an authorised channel; `None` is for ever.
+    #[serde(rename = "authorised_within_seconds", deserialize_with = "fields::seconds_or_never")]
     pub authorised_within: Option<Duration>,
     /// Where edges of channels and members are posted.
+    #[serde(deserialize_with = "fields::webhooks")]
     pub webhooks: Vec<WebhookEndpoint>,
 }
 
@@ -95,6 +109,11 @@ impl AppSettings {
         }
     }
 
+    /// The defaults for an app that gets its keys later.
+    pub(crate) fn without_keys() -> Self {
+        Self { keys: Vec::new(), ..Self::new("", "") }
+    }
+
     /// The secret of one of the app's keys.
     pub fn secret_of(&self, key: &str) -> Option<&Secret> {
         self.keys.iter().find(|pair| pair.key == key).map(|pair| &pair.secret)
@@ -102,7 +121,7 @@ impl AppSettings {
 }
 
 /// What a webhook may tell (protocol.md §4.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookEvent {
     /// The first subscriber came.

@@ -1,11 +1,20 @@
 //! Limits of the node; those of an app are in `app::settings`.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::{
+    Rule::{Networks, Number, Quota},
+    Variable, fields,
+};
+
+const MIB: u64 = 1_048_576;
 
 /// What one node accepts. Every refusal names the variable.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
 pub struct LimitsConfig {
     /// `GAUNG_MAX_FRAME_BYTES` (65,536): one message from a client, all fragments together.
     pub max_frame_bytes: usize,
@@ -18,14 +27,19 @@ pub struct LimitsConfig {
     /// `GAUNG_MAX_CONNECTIONS_PER_IP` (0, unlimited): sockets of one client address.
     pub max_connections_per_ip: usize,
     /// `GAUNG_TRUSTED_PROXIES` (none): networks whose `X-Forwarded-For` is believed, comma-separated CIDR.
+    #[serde(deserialize_with = "fields::networks")]
     pub trusted_proxies: Vec<IpNet>,
     /// `GAUNG_HANDSHAKE_SECONDS` (5): until the request head, and TLS before it, must be complete.
+    #[serde(rename = "handshake_seconds", deserialize_with = "fields::seconds")]
     pub handshake_timeout: Duration,
     /// `GAUNG_PING_SECONDS` (60): silence after which a client is pinged.
+    #[serde(rename = "ping_seconds", deserialize_with = "fields::seconds")]
     pub ping_interval: Duration,
     /// `GAUNG_PONG_SECONDS` (30): silence after that ping that closes with 4201.
+    #[serde(rename = "pong_seconds", deserialize_with = "fields::seconds")]
     pub pong_timeout: Duration,
     /// `GAUNG_SIGNATURE_SECONDS` (600): how old a signed request may be; 0 does not check.
+    #[serde(rename = "signature_seconds", deserialize_with = "fields::seconds")]
     pub signature_window: Duration,
 }
 
@@ -43,5 +57,59 @@ impl Default for LimitsConfig {
             pong_timeout: Duration::from_secs(30),
             signature_window: Duration::from_secs(600),
         }
+    }
+}
+
+impl LimitsConfig {
+    pub(super) fn variables() -> Vec<Variable> {
+        let default = Self::default();
+        let rows: [(_, &dyn Display, _, _); 10] = [
+            ("GAUNG_MAX_FRAME_BYTES", &default.max_frame_bytes, Number(1_024..=MIB * 16), "one message from a client"),
+            (
+                "GAUNG_MAX_OUTBOX_BYTES",
+                &default.max_outbox_bytes,
+                Number(65_536..=MIB * 1_024),
+                "what may wait for a client that does not read; a client over it is closed",
+            ),
+            ("GAUNG_MAX_BODY_BYTES", &default.max_body_bytes, Number(1_024..=MIB * 256), "one request body"),
+            (
+                "GAUNG_MAX_QUEUED_EVENTS",
+                &default.max_queued_events,
+                Number(1..=MIB),
+                "events between the trigger API and the rooms; over it the API answers 503",
+            ),
+            (
+                "GAUNG_MAX_CONNECTIONS_PER_IP",
+                &default.max_connections_per_ip,
+                Quota(1..=u64::from(u32::MAX)),
+                "sockets of one client address",
+            ),
+            ("GAUNG_TRUSTED_PROXIES", &"", Networks, "networks whose X-Forwarded-For is believed"),
+            (
+                "GAUNG_HANDSHAKE_SECONDS",
+                &default.handshake_timeout.as_secs(),
+                Number(1..=300),
+                "until the request head, and TLS before it, must be complete",
+            ),
+            (
+                "GAUNG_PING_SECONDS",
+                &default.ping_interval.as_secs(),
+                Number(1..=3_600),
+                "silence until a client is pinged",
+            ),
+            (
+                "GAUNG_PONG_SECONDS",
+                &default.pong_timeout.as_secs(),
+                Number(1..=3_600),
+                "silence after that ping until the socket is closed with 4201",
+            ),
+            (
+                "GAUNG_SIGNATURE_SECONDS",
+                &default.signature_window.as_secs(),
+                Number(0..=86_400),
+                "how old a signed request may be; 0 does not check",
+            ),
+        ];
+        rows.map(Variable::from).into()
     }
 }

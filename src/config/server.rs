@@ -6,14 +6,21 @@ use std::{
     time::Duration,
 };
 
+use serde::Deserialize;
+
+use super::{Rule, Variable, fields};
+
 /// The public listener.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
 pub struct ServerConfig {
     /// `GAUNG_HOST` (127.0.0.1), else `REVERB_SERVER_HOST`.
+    #[serde(deserialize_with = "fields::host")]
     pub host: IpAddr,
     /// `GAUNG_PORT` (6001), else `REVERB_SERVER_PORT`; 0 takes any free port.
     pub port: u16,
     /// `GAUNG_PATH_PREFIX` (empty), else `REVERB_SERVER_PATH`; starts with `/` and does not end with one.
+    #[serde(deserialize_with = "fields::path_prefix")]
     pub path_prefix: String,
     /// `GAUNG_HTTP_THREADS`: threads that accept sockets and serve HTTP (half the cores, at least one).
     pub http_threads: usize,
@@ -22,41 +29,52 @@ pub struct ServerConfig {
 }
 
 /// The admin listener: health, metrics, console. Not for the public.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
 pub struct AdminConfig {
     /// `GAUNG_ADMIN_HOST` (127.0.0.1)
+    #[serde(rename = "admin_host", deserialize_with = "fields::host")]
     pub host: IpAddr,
     /// `GAUNG_ADMIN_PORT` (9601); 0 takes any free port.
+    #[serde(rename = "admin_port")]
     pub port: u16,
 }
 
 /// Certificate files of the public listener; both or none.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
 pub struct TlsConfig {
     /// `GAUNG_TLS_CERT`: PEM file with the certificate chain.
+    #[serde(rename = "tls_cert")]
     pub cert: Option<PathBuf>,
     /// `GAUNG_TLS_KEY`: PEM file with the private key.
+    #[serde(rename = "tls_key")]
     pub key: Option<PathBuf>,
 }
 
 /// How the node goes away after SIGTERM.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
 pub struct DrainConfig {
     /// `GAUNG_DRAIN_SECONDS` (20): over how long sockets are closed.
+    #[serde(rename = "drain_seconds", deserialize_with = "fields::seconds")]
     pub window: Duration,
 }
 
 /// What is logged.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
 pub struct LogConfig {
     /// `GAUNG_LOG` (info): a `tracing` filter.
+    #[serde(rename = "log")]
     pub filter: String,
     /// `GAUNG_LOG_FORMAT` (text): `text` or `json`.
+    #[serde(rename = "log_format")]
     pub format: LogFormat,
 }
 
 /// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.
@@ -93,5 +111,74 @@ impl Default for DrainConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         Self { filter: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+impl ServerConfig {
+    pub(super) fn variables() -> Vec<Variable> {
+        let Self { host, port, path_prefix, http_threads, room_threads } = Self::default();
+        vec![
+            Variable::new("GAUNG_HOST", host, Rule::Host, "address of the public listener"),
+            Variable::new("GAUNG_PORT", port, Rule::Number(0..=65_535), "its port; 0 takes any free one"),
+            Variable::new("GAUNG_PATH_PREFIX", path_prefix, Rule::PathPrefix, "what all its paths begin with"),
+            Variable::new(
+                "GAUNG_HTTP_THREADS",
+                http_threads,
+                Rule::Number(1..=1_024),
+                "threads that accept sockets and serve HTTP; half the cores unless set",
+            ),
+            Variable::new(
+                "GAUNG_ROOM_THREADS",
+                room_threads,
+                Rule::Number(1..=1_024),
+                "threads that run rooms; half the cores unless set",
+            ),
+        ]
+    }
+}
+
+impl AdminConfig {
+    pub(super) fn variables() -> Vec<Variable> {
+        let Self { host, port } = Self::default();
+        vec![
+            Variable::new("GAUNG_ADMIN_HOST", host, Rule::Host, "address of the admin listener; not for the public"),
+            Variable::new("GAUNG_ADMIN_PORT", port, Rule::Number(0..=65_535), "its port; 0 takes any free one"),
+        ]
+    }
+}
+
+impl TlsConfig {
+    pub(super) fn variables() -> Vec<Variable> {
+        vec![
+            Variable::new(
+                "GAUNG_TLS_CERT",
+                "",
+                Rule::Path,
+                "PEM file with the certificate chain, for TLS without a proxy",
+            ),
+            Variable::new("GAUNG_TLS_KEY", "", Rule::Path, "PEM file with its private key"),
+        ]
+    }
+}
+
+impl DrainConfig {
+    pub(super) fn variables() -> Vec<Variable> {
+        let seconds = Self::default().window.as_secs();
+        vec![Variable::new(
+            "GAUNG_DRAIN_SECONDS",
+            seconds,
+            Rule::Number(0..=3_600),
+            "over how long sockets are closed after SIGTERM",
+        )]
+    }
+}
+
+impl LogConfig {
+    pub(super) fn variables() -> Vec<Variable> {
+        let Self { filter, format: _ } = Self::default();
+        vec![
+            Variable::new("GAUNG_LOG", filter, Rule::LogFilter, "what is logged"),
+            Variable::new("GAUNG_LOG_FORMAT", "text", Rule::Choice(&["text", "json"]), "how a log line looks"),
+        ]
     }
 }

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
+use super::{Rule, Variable, fields};
+
 /// How a tenant socket is admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TenantAccess {
     /// By a token signed with the app's secret.
@@ -15,7 +19,8 @@ pub enum TenantAccess {
 }
 
 /// Tenant sockets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
 pub struct TenantConfig {
     /// `GAUNG_TENANT_ACCESS` (token)
     pub access: TenantAccess,
@@ -24,8 +29,10 @@ pub struct TenantConfig {
     /// `GAUNG_TENANT_CALLBACK_URL`: where `callback` asks.
     pub callback_url: Option<String>,
     /// `GAUNG_TENANT_CALLBACK_SECONDS` (5): how long an answer may take.
+    #[serde(rename = "callback_seconds", deserialize_with = "fields::seconds")]
     pub callback_timeout: Duration,
     /// `GAUNG_TENANT_CALLBACK_CACHE_SECONDS` (0): for how long an answer holds.
+    #[serde(rename = "callback_cache_seconds", deserialize_with = "fields::seconds")]
     pub callback_cache: Duration,
     /// `GAUNG_TENANT_MESSAGES_PER_SECOND` (20): messages from one tenant socket.
     pub messages_per_second: u32,
@@ -41,5 +48,44 @@ impl Default for TenantConfig {
             callback_cache: Duration::ZERO,
             messages_per_second: 20,
         }
+    }
+}
+
+impl TenantConfig {
+    pub(super) fn variables() -> Vec<Variable> {
+        let default = Self::default();
+        vec![
+            Variable::new(
+                "GAUNG_TENANT_ACCESS",
+                "token",
+                Rule::Choice(&["token", "callback", "open"]),
+                "who may open tenant sockets; open is for public channels only",
+            ),
+            Variable::new(
+                "GAUNG_TENANT_APP",
+                "",
+                Rule::Name,
+                "id of the app whose channels they hear; the only app unless set",
+            ),
+            Variable::new("GAUNG_TENANT_CALLBACK_URL", "", Rule::Url, "where access callback asks"),
+            Variable::new(
+                "GAUNG_TENANT_CALLBACK_SECONDS",
+                default.callback_timeout.as_secs(),
+                Rule::Number(1..=60),
+                "how long its answer may take",
+            ),
+            Variable::new(
+                "GAUNG_TENANT_CALLBACK_CACHE_SECONDS",
+                default.callback_cache.as_secs(),
+                Rule::Number(0..=3_600),
+                "for how long its answer holds",
+            ),
+            Variable::new(
+                "GAUNG_TENANT_MESSAGES_PER_SECOND",
+                default.messages_per_second,
+                Rule::Number(1..=100_000),
+                "messages from one tenant socket",
+            ),
+        ]
     }
 }

@@ -1,0 +1,170 @@
+//! What a variable may hold. A value is checked as text before it is read into its struct, so that the answer can name
+//! the variable, the value and what is allowed. The `Display` of a rule completes "it must be …".
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    ops::RangeInclusive,
+};
+
+use ipnet::IpNet;
+use tracing_subscriber::EnvFilter;
+
+use super::webhooks;
+
+/// What a value must be.
+#[derive(Debug, Clone)]
+pub enum Rule {
+    /// The address of a listener.
+    Host,
+    /// A whole number within the range.
+    Number(RangeInclusive<u64>),
+    /// A whole number within the range, or 0 for no limit.
+    Quota(RangeInclusive<u64>),
+    /// `true` or `false`.
+    Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// The beginning of all public paths.
+    PathPrefix,
+    /// Where to send requests.
+    Url,
+    /// Networks in CIDR notation, comma-separated.
+    Networks,
+    /// Host patterns of browsers' origins, comma-separated.
+    Origins,
+    /// An id or a key: it stands in URLs and in signatures.
+    Name,
+    /// Anything; never shown.
+    Secret,
+    /// The path of a file.
+    Path,
+    /// A `tracing` filter.
+    LogFilter,
+    /// Webhook endpoints as JSON.
+    Webhooks,
+}
+
+impl Rule {
+    /// Says what the value must be, if it is not.
+    pub(super) fn check(&self, value: &str) -> Result<(), String> {
+        let permitted = match self {
+            Self::Host => host(value).is_some(),
+            Self::Number(range) => value.parse().is_ok_and(|number| range.contains(&number)),
+            Self::Quota(range) => value.parse().is_ok_and(|number| number == 0 || range.contains(&number)),
+            Self::Switch => matches!(value, "true" | "false"),
+            Self::Choice(words) => words.contains(&value),
+            Self::PathPrefix => is_path_prefix(value),
+            Self::Url => is_url(value),
+            Self::Networks => pieces(value).all(|piece| network(piece).is_some()),
+            Self::Origins => pieces(value).all(|piece| !piece.contains(['/', ' '])),
+            Self::Name => value.len() <= 200 && value.chars().all(is_unreserved),
+            Self::Secret | Self::Path => true,
+            Self::LogFilter => value.parse::<EnvFilter>().is_ok(),
+            Self::Webhooks => return webhooks::parse(value).map(drop).map_err(|complaints| complaints.join("; ")),
+        };
+        if permitted { Ok(()) } else { Err(format!("it must be {self}")) }
+    }
+
+    /// The value as it may be shown. Webhooks may carry credentials in their headers.
+    pub(super) fn shown(&self, value: &str) -> String {
+        match self {
+            Self::Secret | Self::Webhooks if !value.is_empty() => "********".to_owned(),
+            _ => value.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("an IP address, for example 127.0.0.1, 0.0.0.0 or ::, or localhost"),
+            Self::Number(range) => write!(f, "a whole number from {} to {}", range.start(), range.end()),
+            Self::Quota(range) => {
+                write!(f, "a whole number from {} to {}, or 0 for no limit", range.start(), range.end())
+            }
+            Self::Switch => f.write_str("true or false"),
+            Self::Choice(words) => f.write_str(&words.join(" or ")),
+            Self::PathPrefix => f.write_str("a path like /realtime, of letters, digits and - . _ ~ between single /"),
+            Self::Url => f.write_str("an http:// or https:// URL without user and password"),
+            Self::Networks => f.write_str("comma-separated networks in CIDR notation, for example 10.0.0.0/8"),
+            Self::Origins => f.write_str("comma-separated hosts without scheme and path, for example *.example.com"),
+            Self::Name => f.write_str("at most 200 letters, digits and - . _ ~"),
+            Self::Secret => f.write_str("a text"),
+            Self::Path => f.write_str("the path of a file"),
+            Self::LogFilter => f.write_str("a log filter, for example info or warn,gaung=debug"),
+            Self::Webhooks => f.write_str("a JSON list of webhook endpoints"),
+        }
+    }
+}
+
+/// A listener's address. `localhost` is IPv4's.
+pub(super) fn host(text: &str) -> Option<IpAddr> {
+    if text == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { text.parse().ok() }
+}
+
+/// A network; a plain address is the network of that address alone.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+/// The pieces of a comma-separated list.
+pub(super) fn pieces(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|piece| !piece.is_empty())
+}
+
+/// Strict enough that a request can be sent there; credentials in a URL would end up in logs.
+pub(super) fn is_url(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    !authority.is_empty() && !authority.contains('@') && text.chars().all(|c| c.is_ascii_graphic())
+}
+
+fn is_path_prefix(text: &str) -> bool {
+    let inner = text.trim_matches('/');
+    inner.is_empty() || inner.split('/').all(|segment| !segment.is_empty() && segment.chars().all(is_unreserved))
+}
+
+/// The characters that no URL escapes (RFC 3986 §2.3).
+fn is_unreserved(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_' | '~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rule: &Rule, good: &[&str], bad: &[&str]) {
+        for value in good {
+            assert_eq!(rule.check(value), Ok(()), "{rule:?} permits {value:?}");
+        }
+        for value in bad {
+            assert_eq!(rule.check(value), Err(format!("it must be {rule}")), "{rule:?} refuses {value:?}");
+        }
+    }
+
+    #[test]
+    fn each_rule_permits_what_it_says_and_refuses_the_rest() {
+        check(&Rule::Host, &["127.0.0.1", "0.0.0.0", "::", "localhost"], &["example.com", "127.0.0.1:80", "*"]);
+        check(&Rule::Number(1..=9), &["1", "9"], &["0", "10", "-1", "1.5", "one", "99999999999999999999"]);
+        check(&Rule::Quota(10..=99), &["0", "10", "99"], &["9", "100", "-1"]);
+        check(&Rule::Switch, &["true", "false"], &["1", "yes", "TRUE"]);
+        check(&Rule::Choice(&["text", "json"]), &["text", "json"], &["xml", "texts"]);
+        check(&Rule::PathPrefix, &["/x", "x/", "/a/b.c", "/"], &["/a//b", "/a?b", "/a b", "/{x}", "https://x"]);
+        check(&Rule::Url, &["http://x", "https://x:1/y?z"], &["x", "ftp://x", "/x", "http://", "http://me:pass@x"]);
+        check(&Rule::Networks, &["10.0.0.0/8, ::1/128", "10.1.2.3"], &["10.0.0.0/33", "2", "10.0.0.0/8;"]);
+        check(&Rule::Origins, &["*", "*.example.com, localhost"], &["https://example.com", "a b"]);
+        check(&Rule::Name, &["app-key", "a.b_c~1"], &["a:b", "a/b", "a b", "é", &"x".repeat(201)]);
+        check(&Rule::Secret, &["any: thing/at all"], &[]);
+        check(&Rule::Path, &["/etc/gaung/apps.json"], &[]);
+        check(&Rule::LogFilter, &["info", "warn,gaung=debug"], &["gaung=loud"]);
+    }
+
+    #[test]
+    fn secrets_and_webhooks_are_never_shown() {
+        assert_eq!(Rule::Secret.shown("s3cret"), "********");
+        assert_eq!(Rule::Webhooks.shown("[]"), "********");
+        assert_eq!(Rule::Secret.shown(""), "");
+        assert_eq!(Rule::Name.shown("app-key"), "app-key");
+    }
+}
