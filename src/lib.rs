@@ -14,9 +14,9 @@ pub mod readiness;
 pub mod room;
 /// Sessions: one actor per WebSocket connection.
 pub mod session;
-/// Certificates of the public listener.
-pub mod tls;
 /// The plain `/ws` dialect as values.
 pub mod tenant;
+/// Certificates of the public listener.
+pub mod tls;
 /// Edges of channels and members, posted to back ends.
 pub mod webhook;

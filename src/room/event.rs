@@ -1,6 +1,6 @@
 //! An event on its way to a room, encoded once. Pure.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
@@ -28,12 +28,22 @@ pub struct Event {
     pub except: Option<SocketId>,
     /// Who published it.
     pub origin: Origin,
+    /// The sender's user, on client events in presence channels.
+    pub user_id: Option<String>,
     /// The ready WebSocket frame.
     pub frame: Bytes,
     /// When the server took it, for latency figures.
     pub accepted: Instant,
     /// The same moment on the wall clock, as time since the Unix epoch.
     pub accepted_at: Duration,
+}
+
+/// A moment on both clocks.
+pub type Moment = (Instant, Duration);
+
+/// Now, on both clocks. Not for pure code: callers pass the moment in.
+pub fn now() -> Moment {
+    (Instant::now(), SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default())
 }
 
 impl Event {
@@ -43,9 +53,31 @@ impl Event {
         name: String,
         data: String,
         except: Option<SocketId>,
-        (accepted, accepted_at): (Instant, Duration),
+        (accepted, accepted_at): Moment,
     ) -> Self {
         let frame = outbound::event(&name, &channel, &data, None);
-        Self { channel, name, data, except, origin: Origin::BackEnd, frame, accepted, accepted_at }
+        Self { channel, name, data, except, origin: Origin::BackEnd, user_id: None, frame, accepted, accepted_at }
+    }
+
+    /// An event that `sender` published; its own socket does not receive it.
+    pub fn from_client(
+        channel: ChannelName,
+        name: String,
+        data: String,
+        (sender, user_id): (SocketId, Option<String>),
+        (accepted, accepted_at): Moment,
+    ) -> Self {
+        let frame = outbound::event(&name, &channel, &data, user_id.as_deref());
+        Self {
+            channel,
+            name,
+            data,
+            except: Some(sender),
+            origin: Origin::Client,
+            user_id,
+            frame,
+            accepted,
+            accepted_at,
+        }
     }
 }

@@ -1,8 +1,41 @@
-//! scaffold
+//! Rooms: who is subscribed to a channel, and the fan-out to them. [`Rooms`] is the door for everybody else.
+
+mod actor;
+pub mod backlog;
+mod count_notice;
+mod dialect;
 pub mod event;
-use crate::{app::App, protocol::ChannelName};
+mod fanout;
+mod membership;
+mod messages;
+mod shard;
+mod users;
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{Actor, Addr, Arbiter};
+use futures_util::future::join_all;
+
+use crate::{
+    app::App,
+    metrics::Metrics,
+    protocol::{ChannelName, SocketId, presence::MemberClaim},
+    session::Outbox,
+    webhook::Webhooks,
+};
+use backlog::Backlog;
+use messages::{Count, Find, ListMembers, ListOccupied, ReadCache, RoomMessage, Sum, ToRoom, ToUsers, UserMessage};
+use shard::Shard;
+
+pub use dialect::Dialect;
 pub use event::{Event, Origin};
-use std::{sync::Arc, time::Duration};
+pub use fanout::Subscriber;
+pub use messages::Whisper;
 
 /// How many hold a channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -11,6 +44,17 @@ pub struct Counts {
     pub subscriptions: usize,
     /// Distinct users of a presence channel; 0 on others.
     pub users: usize,
+}
+
+/// What the rooms of one app add up to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AppTotals {
+    /// Rooms, also those that only keep a cached event.
+    pub rooms: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Members of presence channels, a user counted once per channel.
+    pub members: usize,
 }
 
 /// The last event of a cache channel.
@@ -31,10 +75,6 @@ pub struct Member {
     pub info: String,
 }
 
-/// All rooms of this node: the facade for everybody who is not a room.
-#[derive(Clone)]
-pub struct Rooms;
-
 /// More events wait for the rooms than `GAUNG_MAX_QUEUED_EVENTS`; none of the events was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overloaded {
@@ -42,29 +82,173 @@ pub struct Overloaded {
     pub limit: usize,
 }
 
+/// All rooms of this node. Cheap to clone; every call may come from any thread.
+///
+/// What sessions send (`join`, `leave`, `whisper`, …) is not bounded here: a session reads its socket one message at a
+/// time and its app limits subscriptions and client events. What back ends publish is bounded by the backlog.
+#[derive(Clone)]
+pub struct Rooms {
+    shards: Arc<[Addr<Shard>]>,
+    backlog: Arc<Backlog>,
+}
+
 impl Rooms {
+    /// Starts one shard on each of `threads` new threads; at most `max_queued_events` may wait.
+    pub fn start(threads: usize, max_queued_events: usize, webhooks: &Webhooks, metrics: &Metrics) -> Self {
+        let shard = |_| {
+            let (webhooks, metrics) = (webhooks.clone(), metrics.clone());
+            Shard::start_in_arbiter(&Arbiter::new().handle(), |_| Shard::new(webhooks, metrics))
+        };
+        Self { shards: (0..threads).map(shard).collect(), backlog: Backlog::new(max_queued_events) }
+    }
+
     /// Hands events to their rooms, all or none; does not wait for sockets.
-    pub fn publish(&self, _app: &Arc<App>, _events: Vec<Event>) -> Result<(), Overloaded> {
-        todo!()
+    pub fn publish(&self, app: &Arc<App>, events: Vec<Event>) -> Result<(), Overloaded> {
+        let limit = self.backlog.limit();
+        let permits = self.backlog.reserve(events.len()).ok_or(Overloaded { limit })?;
+        for (event, permit) in events.into_iter().zip(permits) {
+            let channel = event.channel.clone();
+            self.tell(app, channel, RoomMessage::Publish(event, permit));
+        }
+        Ok(())
     }
-    /// Counts of the given channels, in their order; unknown ones are zero.
-    pub async fn counts(&self, _app: &Arc<App>, _channels: &[ChannelName]) -> Vec<Counts> {
-        todo!()
+
+    /// Subscribes a socket. The room answers it, also if it refuses; repeating a subscription is harmless.
+    pub fn join(&self, app: &Arc<App>, channel: ChannelName, subscriber: Subscriber, claim: Option<MemberClaim>) {
+        self.tell(app, channel, RoomMessage::Join(subscriber, claim));
     }
-    /// All channels with subscribers whose name starts with `prefix`, without `#` channels.
-    pub async fn occupied(&self, _app: &Arc<App>, _prefix: &str) -> Vec<(ChannelName, Counts)> {
-        todo!()
+
+    /// Ends a subscription; unknown ones are ignored.
+    pub fn leave(&self, app: &Arc<App>, channel: ChannelName, socket: SocketId) {
+        self.tell(app, channel, RoomMessage::Leave(socket));
     }
-    /// The cached event of a channel.
-    pub async fn cached(&self, _app: &Arc<App>, _channel: &ChannelName) -> Option<CachedEvent> {
-        todo!()
+
+    /// Publishes a client event; the room refuses it if the sender is not subscribed.
+    pub fn whisper(&self, app: &Arc<App>, channel: ChannelName, whisper: Whisper) {
+        self.tell(app, channel, RoomMessage::Whisper(whisper));
     }
-    /// The members of a presence channel.
-    pub async fn members(&self, _app: &Arc<App>, _channel: &ChannelName) -> Vec<Member> {
-        todo!()
+
+    /// A socket signed in as a user.
+    pub fn sign_in(&self, app: &Arc<App>, user_id: &str, socket: Subscriber) {
+        self.tell_user(app, user_id, UserMessage::SignIn(user_id.to_owned(), socket));
     }
+
+    /// A signed-in socket is gone.
+    pub fn sign_out(&self, app: &Arc<App>, user_id: &str, socket: SocketId) {
+        self.tell_user(app, user_id, UserMessage::SignOut(user_id.to_owned(), socket));
+    }
+
+    /// A socket hears from now on when these users come and go, and at once who of them is here.
+    pub fn watch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
+        for (shard, user_ids) in self.by_shard(app, user_ids) {
+            let message = UserMessage::Watch(user_ids, socket, outbox.clone());
+            shard.do_send(ToUsers { app: app.clone(), message });
+        }
+    }
+
+    /// A watching socket is gone.
+    pub fn unwatch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId) {
+        for (shard, user_ids) in self.by_shard(app, user_ids) {
+            shard.do_send(ToUsers { app: app.clone(), message: UserMessage::Unwatch(user_ids, socket) });
+        }
+    }
+
     /// Closes every session signed in as the user with 4009.
-    pub fn terminate(&self, _app: &Arc<App>, _user_id: &str) {
-        todo!()
+    pub fn terminate(&self, app: &Arc<App>, user_id: &str) {
+        self.tell_user(app, user_id, UserMessage::Terminate(user_id.to_owned()));
+    }
+
+    /// Counts of the given channels, in their order; unknown ones are zero.
+    pub async fn counts(&self, app: &Arc<App>, channels: &[ChannelName]) -> Vec<Counts> {
+        let count = |channel: &ChannelName| {
+            let request = Count { app: app.clone(), channels: vec![channel.clone()] };
+            self.shard(app, channel.as_str()).send(request)
+        };
+        let answers = join_all(channels.iter().map(count)).await;
+        answers.into_iter().flat_map(Result::unwrap_or_default).collect()
+    }
+
+    /// All channels with subscribers whose name starts with `prefix`, without `#` channels.
+    pub async fn occupied(&self, app: &Arc<App>, prefix: &str) -> Vec<(ChannelName, Counts)> {
+        let list = |shard: &Addr<Shard>| shard.send(ListOccupied { app: app.clone(), prefix: prefix.to_owned() });
+        let answers = join_all(self.shards.iter().map(list)).await;
+        answers.into_iter().flat_map(Result::unwrap_or_default).collect()
+    }
+
+    /// The cached event of a channel.
+    pub async fn cached(&self, app: &Arc<App>, channel: &ChannelName) -> Option<CachedEvent> {
+        self.find(app, channel).await?.send(ReadCache).await.ok()?
+    }
+
+    /// The members of a presence channel.
+    pub async fn members(&self, app: &Arc<App>, channel: &ChannelName) -> Vec<Member> {
+        let Some(room) = self.find(app, channel).await else { return Vec::new() };
+        room.send(ListMembers).await.unwrap_or_default()
+    }
+
+    /// What the rooms of each app add up to, by app id; apps without rooms are left out.
+    pub async fn totals(&self) -> HashMap<Arc<str>, AppTotals> {
+        let mut totals = HashMap::<_, AppTotals>::new();
+        let answers = join_all(self.shards.iter().map(|shard| shard.send(Sum))).await;
+        for (app_id, more) in answers.into_iter().flat_map(Result::unwrap_or_default) {
+            let sum = totals.entry(app_id).or_default();
+            *sum = sum.plus(more);
+        }
+        totals
+    }
+
+    async fn find(&self, app: &Arc<App>, channel: &ChannelName) -> Option<Addr<actor::Room>> {
+        let request = Find { app: app.clone(), channel: channel.clone() };
+        self.shard(app, channel.as_str()).send(request).await.ok()?
+    }
+
+    fn tell(&self, app: &Arc<App>, channel: ChannelName, message: RoomMessage) {
+        self.shard(app, channel.as_str()).do_send(ToRoom { app: app.clone(), channel, message });
+    }
+
+    fn tell_user(&self, app: &Arc<App>, user_id: &str, message: UserMessage) {
+        self.shard_of_user(app, user_id).do_send(ToUsers { app: app.clone(), message });
+    }
+
+    fn by_shard(&self, app: &App, user_ids: &[String]) -> Vec<(&Addr<Shard>, Vec<String>)> {
+        let mut groups: Vec<(&Addr<Shard>, Vec<String>)> = self.shards.iter().map(|shard| (shard, vec![])).collect();
+        for user_id in user_ids {
+            groups[self.position(app, &line_of(user_id))].1.push(user_id.clone());
+        }
+        groups.retain(|(_, user_ids)| !user_ids.is_empty());
+        groups
+    }
+
+    fn shard(&self, app: &App, channel: &str) -> &Addr<Shard> {
+        &self.shards[self.position(app, channel)]
+    }
+
+    fn shard_of_user(&self, app: &App, user_id: &str) -> &Addr<Shard> {
+        self.shard(app, &line_of(user_id))
+    }
+
+    fn position(&self, app: &App, channel: &str) -> usize {
+        let mut hasher = DefaultHasher::new();
+        (app.id(), channel).hash(&mut hasher);
+        (hasher.finish() % self.shards.len() as u64) as usize
+    }
+}
+
+/// The channel whose events go to a user's sockets; it decides which shard knows the user.
+fn line_of(user_id: &str) -> String {
+    format!("#server-to-user-{user_id}")
+}
+
+impl AppTotals {
+    fn with_room(self, counts: Counts) -> Self {
+        self.plus(Self { rooms: 1, subscriptions: counts.subscriptions, members: counts.users })
+    }
+
+    fn plus(self, more: Self) -> Self {
+        Self {
+            rooms: self.rooms + more.rooms,
+            subscriptions: self.subscriptions + more.subscriptions,
+            members: self.members + more.members,
+        }
     }
 }

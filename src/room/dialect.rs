@@ -1,0 +1,112 @@
+//! How a session wants to be spoken to, and every room message in each dialect. Pure.
+
+use bytes::Bytes;
+
+use super::{event::Event, membership::JoinRefusal};
+use crate::{
+    protocol::{ChannelName, close::UNAUTHORIZED, outbound},
+    tenant::{TenantId, outbound as tenant},
+};
+
+/// The wire format of a session. Rooms encode each message once per dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dialect {
+    /// The Pusher protocol.
+    Pusher,
+    /// The Pusher protocol with the time of acceptance on each event, for `gaung subscribe`.
+    Traced,
+    /// Plain frames of one tenant.
+    Tenant(TenantId),
+}
+
+/// What a room says to all its subscribers.
+#[derive(Debug, Clone)]
+pub enum Announcement {
+    /// An event from a back end or a client.
+    Event(Event),
+    /// A user's first socket joined: id and `user_info` as JSON text.
+    MemberAdded(String, String),
+    /// A user's last socket left.
+    MemberRemoved(String),
+    /// How many are subscribed now.
+    SubscriptionCount(usize),
+}
+
+impl Dialect {
+    /// The frame of an announcement; `None` where the dialect has no word for it.
+    pub fn announcement(&self, channel: &ChannelName, announcement: &Announcement) -> Option<Bytes> {
+        match (announcement, self) {
+            (Announcement::Event(event), _) => Some(self.event(event)),
+            (Announcement::MemberAdded(id, info), Self::Pusher | Self::Traced) => {
+                Some(outbound::member_added(channel, id, info))
+            }
+            (Announcement::MemberAdded(id, info), Self::Tenant(_)) => Some(tenant::member_added(channel, id, info)),
+            (Announcement::MemberRemoved(id), Self::Pusher | Self::Traced) => {
+                Some(outbound::member_removed(channel, id))
+            }
+            (Announcement::MemberRemoved(id), Self::Tenant(_)) => Some(tenant::member_removed(channel, id)),
+            (Announcement::SubscriptionCount(count), Self::Pusher | Self::Traced) => {
+                Some(outbound::subscription_count(channel, *count))
+            }
+            (Announcement::SubscriptionCount(_), Self::Tenant(_)) => None,
+        }
+    }
+
+    /// The frame of an event.
+    pub fn event(&self, event: &Event) -> Bytes {
+        match self {
+            Self::Pusher => event.frame.clone(),
+            Self::Traced => outbound::traced_event(
+                &event.name,
+                &event.channel,
+                &event.data,
+                event.user_id.as_deref(),
+                event.accepted_at,
+            ),
+            Self::Tenant(tenant) => tenant::event(&event.name, &event.channel, &event.data, tenant),
+        }
+    }
+
+    /// The answer to a subscription, with the members of a presence channel.
+    pub fn subscribed(&self, channel: &ChannelName, members: Option<&[(&str, &str)]>) -> Vec<Bytes> {
+        match (self, members) {
+            (Self::Pusher | Self::Traced, None) => vec![outbound::subscription_succeeded(channel)],
+            (Self::Pusher | Self::Traced, Some(members)) => vec![outbound::presence_succeeded(channel, members)],
+            (Self::Tenant(_), None) => vec![tenant::subscribed(channel)],
+            (Self::Tenant(_), Some(members)) => vec![tenant::subscribed(channel), tenant::presence(channel, members)],
+        }
+    }
+
+    /// What a subscriber of an empty cache channel hears.
+    pub fn cache_miss(&self, channel: &ChannelName) -> Option<Bytes> {
+        match self {
+            Self::Pusher | Self::Traced => Some(outbound::cache_miss(channel)),
+            Self::Tenant(_) => None,
+        }
+    }
+
+    /// Why a presence channel did not take the subscriber.
+    pub fn join_refused(&self, channel: &ChannelName, refusal: &JoinRefusal, limit: usize) -> Vec<Bytes> {
+        let (kind, status, code, text) = match refusal {
+            JoinRefusal::Full => (
+                "LimitReached",
+                4100,
+                None,
+                format!("the channel has {limit} members, the limit is {limit} (app setting max_presence_members)"),
+            ),
+            JoinRefusal::OtherUser => (
+                "AuthError",
+                401,
+                Some(UNAUTHORIZED),
+                "this connection is subscribed to the channel as another user".to_owned(),
+            ),
+        };
+        match self {
+            Self::Pusher | Self::Traced => vec![
+                outbound::subscription_error(channel.as_str(), kind, &text, status),
+                outbound::error(code, &text, Some(channel.as_str())),
+            ],
+            Self::Tenant(_) => vec![tenant::error(status, &text, Some(channel.as_str()))],
+        }
+    }
+}

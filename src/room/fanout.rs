@@ -1,0 +1,213 @@
+//! The subscribers of a room and what waits for them. A batch of announcements becomes one write per subscriber.
+//!
+//! Invariants: a subscriber receives announcements in the order in which they were announced, and exactly those that
+//! were announced while it was subscribed. It hears nothing that was announced before it joined.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    backlog::Permit,
+    dialect::{Announcement, Dialect},
+};
+use crate::{
+    protocol::{ChannelName, SocketId},
+    session::Outbox,
+};
+
+/// How many subscribers are served before the thread's other rooms have their turn.
+const SLICE: usize = 1_024;
+
+/// A session as its rooms see it.
+#[derive(Debug, Clone)]
+pub struct Subscriber {
+    /// Its name.
+    pub id: SocketId,
+    /// Where its frames go.
+    pub outbox: Arc<Outbox>,
+    /// How they are written.
+    pub dialect: Dialect,
+}
+
+/// Subscribers and batches of one room.
+#[derive(Debug, Default)]
+pub struct Fanout {
+    slots: Vec<Option<Slot>>,
+    index: HashMap<SocketId, usize>,
+    free: Vec<usize>,
+    batches: VecDeque<Batch>,
+    /// How many batches were begun since the start; the number of the next one.
+    begun: u64,
+    /// Whether somebody joined after the last batch was begun: it takes no more.
+    sealed: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    subscriber: Subscriber,
+    /// The first batch that it hears.
+    since: u64,
+}
+
+#[derive(Debug)]
+struct Batch {
+    number: u64,
+    announced: Vec<Announced>,
+    /// What was encoded so far, by dialect.
+    frames: Vec<(Dialect, Bytes)>,
+    /// The next slot to serve; past 0 the batch takes no more.
+    position: usize,
+}
+
+#[derive(Debug)]
+struct Announced {
+    announcement: Announcement,
+    except: Option<SocketId>,
+    _permit: Option<Permit>,
+}
+
+/// What one slice did.
+#[derive(Debug, Default)]
+pub struct Served {
+    /// Events written, one per event and subscriber.
+    pub deliveries: u64,
+    /// WebSocket bytes written.
+    pub bytes: u64,
+    /// When the events of a batch that is now complete were accepted.
+    pub completed: Vec<Instant>,
+    /// Whether more slices wait.
+    pub more: bool,
+}
+
+impl Fanout {
+    /// Adds a subscriber, who hears what is announced from now on. Returns `false` if the socket is here already.
+    pub fn insert(&mut self, subscriber: Subscriber) -> bool {
+        if self.index.contains_key(&subscriber.id) {
+            return false;
+        }
+        let id = subscriber.id;
+        let slot = Some(Slot { subscriber, since: self.begun });
+        let position = match self.free.pop() {
+            Some(position) => {
+                self.slots[position] = slot;
+                position
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        };
+        self.index.insert(id, position);
+        self.sealed = true;
+        true
+    }
+
+    /// Takes a subscriber away; it hears nothing more, also not what waits.
+    pub fn remove(&mut self, id: SocketId) -> Option<Subscriber> {
+        let position = self.index.remove(&id)?;
+        self.free.push(position);
+        self.slots[position].take().map(|slot| slot.subscriber)
+    }
+
+    /// Whether the socket is subscribed.
+    pub fn contains(&self, id: SocketId) -> bool {
+        self.index.contains_key(&id)
+    }
+
+    /// How many are subscribed.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether announcements wait.
+    pub fn is_waiting(&self) -> bool {
+        !self.batches.is_empty()
+    }
+
+    /// Queues an announcement for all who are subscribed now, but for `except`. What is announced until somebody joins
+    /// or the batch is served shares one write.
+    pub fn announce(&mut self, announcement: Announcement, except: Option<SocketId>, permit: Option<Permit>) {
+        let announced = Announced { announcement, except, _permit: permit };
+        match self.batches.back_mut() {
+            Some(batch) if !self.sealed && batch.position == 0 => batch.announced.push(announced),
+            _ => {
+                let batch = Batch { number: self.begun, announced: vec![announced], frames: Vec::new(), position: 0 };
+                self.batches.push_back(batch);
+                self.begun += 1;
+                self.sealed = false;
+            }
+        }
+    }
+
+    /// Writes the oldest batch to the next slice of subscribers.
+    pub fn serve(&mut self, channel: &ChannelName) -> Served {
+        let mut served = Served::default();
+        let Some(batch) = self.batches.front_mut() else { return served };
+        let end = self.slots.len().min(batch.position + SLICE);
+        for slot in self.slots[batch.position..end].iter().flatten() {
+            if slot.since <= batch.number {
+                batch.deliver(&slot.subscriber, channel, &mut served);
+            }
+        }
+        batch.position = end;
+        if end == self.slots.len() {
+            served.completed = batch.events().map(|event| event.accepted).collect();
+            self.batches.pop_front();
+        }
+        served.more = self.is_waiting();
+        served
+    }
+}
+
+impl Batch {
+    fn deliver(&mut self, subscriber: &Subscriber, channel: &ChannelName, served: &mut Served) {
+        let excluded = self.announced.iter().any(|announced| announced.except == Some(subscriber.id));
+        let frames = if excluded {
+            self.join(&subscriber.dialect, channel, Some(subscriber.id))
+        } else {
+            self.joined(&subscriber.dialect, channel)
+        };
+        if frames.is_empty() {
+            return;
+        }
+        subscriber.outbox.send(&frames);
+        served.bytes += frames.len() as u64;
+        served.deliveries += self.events().filter(|event| event.except != Some(subscriber.id)).count() as u64;
+    }
+
+    /// The batch as one buffer, encoded once per dialect.
+    fn joined(&mut self, dialect: &Dialect, channel: &ChannelName) -> Bytes {
+        if let Some((_, frames)) = self.frames.iter().find(|(known, _)| known == dialect) {
+            return frames.clone();
+        }
+        let frames = self.join(dialect, channel, None);
+        self.frames.push((dialect.clone(), frames.clone()));
+        frames
+    }
+
+    fn join(&self, dialect: &Dialect, channel: &ChannelName, without: Option<SocketId>) -> Bytes {
+        let mut frames = self
+            .announced
+            .iter()
+            .filter(|announced| without.is_none() || announced.except != without)
+            .filter_map(|announced| dialect.announcement(channel, &announced.announcement));
+        let Some(first) = frames.next() else { return Bytes::new() };
+        let Some(second) = frames.next() else { return first };
+        let mut joined = BytesMut::from(&first[..]);
+        joined.extend_from_slice(&second);
+        frames.for_each(|frame| joined.extend_from_slice(&frame));
+        joined.freeze()
+    }
+
+    fn events(&self) -> impl Iterator<Item = &super::Event> {
+        self.announced.iter().filter_map(|announced| match &announced.announcement {
+            Announcement::Event(event) => Some(event),
+            Announcement::MemberAdded(..) | Announcement::MemberRemoved(_) | Announcement::SubscriptionCount(_) => None,
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! What rooms and shards are told and asked.
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix::{Addr, Message};
+
+use super::{AppTotals, CachedEvent, Counts, Event, Member, actor::Room, backlog::Permit, fanout::Subscriber};
+use crate::{
+    app::App,
+    protocol::{ChannelName, SocketId, presence::MemberClaim},
+    session::Outbox,
+};
+
+/// Something for one room, through its shard, which finds or starts the room.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ToRoom {
+    /// Whose room.
+    pub app: Arc<App>,
+    /// Which room.
+    pub channel: ChannelName,
+    /// What.
+    pub message: RoomMessage,
+}
+
+/// What a room is told.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum RoomMessage {
+    /// A socket subscribes; on presence channels as this member.
+    Join(Subscriber, Option<MemberClaim>),
+    /// A socket unsubscribes or is gone.
+    Leave(SocketId),
+    /// A back end publishes.
+    Publish(Event, Permit),
+    /// A subscriber publishes.
+    Whisper(Whisper),
+}
+
+/// A client event whose sender is not yet known to be a subscriber.
+#[derive(Debug)]
+pub struct Whisper {
+    /// Who sends, and where a refusal goes.
+    pub sender: Subscriber,
+    /// `client-…`
+    pub name: String,
+    /// The payload, stringified.
+    pub data: String,
+}
+
+/// Something about a signed-in user, for the shard that knows the user.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ToUsers {
+    /// Whose user.
+    pub app: Arc<App>,
+    /// What.
+    pub message: UserMessage,
+}
+
+/// What the index of signed-in users is told.
+#[derive(Debug)]
+pub enum UserMessage {
+    /// A socket signed in as this user.
+    SignIn(String, Subscriber),
+    /// A signed-in socket is gone.
+    SignOut(String, SocketId),
+    /// A socket wants to hear when these users come and go.
+    Watch(Vec<String>, SocketId, Arc<Outbox>),
+    /// A watching socket is gone.
+    Unwatch(Vec<String>, SocketId),
+    /// A back end ends this user's connections.
+    Terminate(String),
+}
+
+/// How many hold these channels? Answered in their order.
+#[derive(Message)]
+#[rtype(result = "Vec<Counts>")]
+pub struct Count {
+    /// Whose channels.
+    pub app: Arc<App>,
+    /// Which.
+    pub channels: Vec<ChannelName>,
+}
+
+/// Which channels have subscribers?
+#[derive(Message)]
+#[rtype(result = "Vec<(ChannelName, Counts)>")]
+pub struct ListOccupied {
+    /// Whose channels.
+    pub app: Arc<App>,
+    /// Only names that start so.
+    pub prefix: String,
+}
+
+/// Which actor serves the channel, if one does?
+#[derive(Message)]
+#[rtype(result = "Option<Addr<Room>>")]
+pub struct Find {
+    /// Whose channel.
+    pub app: Arc<App>,
+    /// Which.
+    pub channel: ChannelName,
+}
+
+/// What do the rooms of this shard add up to, by app id?
+#[derive(Message)]
+#[rtype(result = "HashMap<Arc<str>, AppTotals>")]
+pub struct Sum;
+
+/// Who is in the presence channel?
+#[derive(Message)]
+#[rtype(result = "Vec<Member>")]
+pub struct ListMembers;
+
+/// What was the last event?
+#[derive(Message)]
+#[rtype(result = "Option<CachedEvent>")]
+pub struct ReadCache;
+
+/// A room has nothing left to keep; its shard decides whether it goes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Retire {
+    /// Whose room.
+    pub app_id: Arc<str>,
+    /// Which.
+    pub channel: ChannelName,
+}
