@@ -1,0 +1,206 @@
+//! The actor of one WebSocket connection: hears its client, keeps track of what it holds, and gives everything back.
+
+use std::{
+    collections::HashSet,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, AsyncContext, Context, StreamHandler};
+
+use super::{
+    address::AddressSeat,
+    liveness::{self, Check},
+    outbox::Outbox,
+    pusher::PusherSpeech,
+    reader::Incoming,
+    roster::{Enter, Exit, Listed},
+    services::Services,
+    tenant::TenantSpeech,
+};
+use crate::{
+    app::{App, counters::Seat},
+    protocol::{ChannelName, Close, SocketId, frame, outbound},
+    room::{Dialect, Subscriber},
+};
+
+/// One WebSocket connection.
+pub struct Session {
+    pub(super) id: SocketId,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) services: Rc<Services>,
+    pub(super) subscriptions: HashSet<ChannelName>,
+    /// Signed in, or subscribed to a channel that needed a signature.
+    pub(super) is_authorised: bool,
+    seat: Seat,
+    _address: Option<AddressSeat>,
+    speech: Option<Speech>,
+    heard: Instant,
+    /// Whether this silence was answered by a ping.
+    pinged: bool,
+    /// Whether the client ever answered a WebSocket ping; if so, it needs no `pusher:ping`.
+    answers_pings: bool,
+}
+
+/// How the client speaks, and what only that dialect remembers.
+pub enum Speech {
+    /// The Pusher protocol.
+    Pusher(PusherSpeech),
+    /// The plain tenant dialect.
+    Tenant(TenantSpeech),
+}
+
+/// What an admission gives to a session.
+pub struct Admission {
+    /// The app's quota.
+    pub seat: Seat,
+    /// The address's quota.
+    pub address: Option<AddressSeat>,
+    /// The dialect.
+    pub speech: Speech,
+}
+
+impl Session {
+    /// A session that has just been admitted.
+    pub fn new(outbox: Arc<Outbox>, admission: Admission, services: Rc<Services>) -> Self {
+        Self {
+            id: SocketId::random(),
+            outbox,
+            services,
+            subscriptions: HashSet::new(),
+            is_authorised: false,
+            seat: admission.seat,
+            _address: admission.address,
+            speech: Some(admission.speech),
+            heard: Instant::now(),
+            pinged: false,
+            answers_pings: false,
+        }
+    }
+
+    pub(super) fn app(&self) -> &Arc<App> {
+        self.seat.app()
+    }
+
+    pub(super) fn as_subscriber(&self, dialect: Dialect) -> Subscriber {
+        Subscriber { id: self.id, outbox: self.outbox.clone(), dialect }
+    }
+
+    /// Ends the session with an error frame, where the dialect has one, and a close frame.
+    pub(super) fn close(&self, close: Close) {
+        if matches!(self.speech, Some(Speech::Pusher(_))) && close.code() >= 4000 {
+            self.outbox.send(&outbound::error(Some(close.code()), close.text(), None));
+        }
+        self.outbox.close(close);
+    }
+
+    /// Time for rate limits.
+    pub(super) fn clock(&self) -> Duration {
+        self.services.shared.started.elapsed()
+    }
+
+    pub(super) fn count_refusal(&self, reason: &str) {
+        self.services.shared.metrics.refusals.with_label_values(&[reason]).inc();
+    }
+
+    pub(super) fn leave(&mut self, channel: &ChannelName) {
+        if let Some(channel) = self.subscriptions.take(channel) {
+            self.services.shared.rooms.leave(self.app(), channel, self.id);
+        }
+    }
+
+    fn hear(&mut self, text: &str) {
+        self.app().counters.bytes_in.fetch_add(text.len() as u64, Relaxed);
+        // The speech is taken out so that it and the session can be changed side by side.
+        let Some(mut speech) = self.speech.take() else { return };
+        match &mut speech {
+            Speech::Pusher(pusher) => pusher.hear(text, self),
+            Speech::Tenant(tenant) => tenant.hear(text, self),
+        }
+        self.speech = Some(speech);
+    }
+
+    fn check_liveness(&mut self, ctx: &mut Context<Self>) {
+        let limits = &self.services.shared.limits;
+        let again = match liveness::check(self.heard.elapsed(), self.pinged, limits.ping_interval, limits.pong_timeout)
+        {
+            Check::Silent => return self.close(Close::Silent),
+            Check::Later(rest) => rest,
+            Check::Ping(rest) => {
+                self.ping();
+                rest
+            }
+        };
+        ctx.run_later(again, Self::check_liveness);
+    }
+
+    fn ping(&mut self) {
+        self.pinged = true;
+        self.outbox.send(&frame::ping(&[]));
+        if matches!(self.speech, Some(Speech::Pusher(_))) && !self.answers_pings {
+            self.outbox.send(&outbound::ping());
+        }
+    }
+
+    fn watch_authorisation(&self, ctx: &mut Context<Self>) {
+        let Some(patience) = self.app().settings().authorised_within else { return };
+        ctx.run_later(patience, |session, _| {
+            if !session.is_authorised {
+                session.close(Close::NotAuthorisedInTime);
+            }
+        });
+    }
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let (greeting, farewell) = match &self.speech {
+            Some(Speech::Tenant(_)) => (crate::tenant::outbound::connected(self.id), Close::GoingAway),
+            _ => {
+                self.watch_authorisation(ctx);
+                let activity_timeout = self.app().settings().activity_timeout;
+                (outbound::connection_established(self.id, activity_timeout), Close::Draining)
+            }
+        };
+        self.outbox.send(&greeting);
+        let listed = Listed { app_id: self.app().id().clone(), outbox: self.outbox.clone(), farewell };
+        self.services.roster.do_send(Enter(self.id, listed));
+        ctx.run_later(self.services.shared.limits.ping_interval, Self::check_liveness);
+    }
+
+    /// Every end comes through here: what the session holds is given back, and the rooms tell who has to know.
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        let shared = &self.services.shared;
+        for channel in self.subscriptions.drain() {
+            shared.rooms.leave(self.seat.app(), channel, self.id);
+        }
+        if let Some(Speech::Pusher(pusher)) = &self.speech {
+            pusher.sign_out(self);
+        }
+        self.services.roster.do_send(Exit(self.id));
+        let closing = self.outbox.closing();
+        let shared = &self.services.shared;
+        shared.metrics.closes.with_label_values(&[closing.map_or("lost", Close::name)]).inc();
+        if closing == Some(Close::SlowConsumer) {
+            shared.metrics.slow_consumers.inc();
+        }
+        tracing::debug!(socket = %self.id, app = %self.seat.app().id(), close = ?closing, "session ended");
+    }
+}
+
+impl StreamHandler<Incoming> for Session {
+    fn handle(&mut self, incoming: Incoming, _: &mut Context<Self>) {
+        self.heard = Instant::now();
+        self.pinged = false;
+        match incoming {
+            Incoming::Text(text) => self.hear(&text),
+            Incoming::Ping(payload) => self.outbox.send(&frame::pong(&payload)),
+            Incoming::Pong => self.answers_pings = true,
+            Incoming::Close(code) => self.outbox.close(Close::Echo(code)),
+            Incoming::Broken(close) => self.close(close),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What a session does with the messages of a Pusher client (protocol.md §1.7 to §1.12).
+
+use std::fmt::Display;
+
+use super::actor::Session;
+use crate::{
+    app::{AppSettings, rate::RateLimit},
+    protocol::{
+        ChannelKind, ChannelName,
+        close::UNAUTHORIZED,
+        inbound,
+        inbound::ClientMessage,
+        outbound,
+        presence::{MemberClaim, UserClaim},
+        signature,
+    },
+    room::{Dialect, Whisper},
+};
+
+/// `pusher:error` code of a client event that is refused; the socket stays (protocol.md §1.11).
+const CLIENT_EVENT_REFUSED: u16 = 4301;
+
+/// `pusher:error` code of a watchlist that was cut (protocol.md §1.12).
+const WATCHLIST_CUT: u16 = 4302;
+
+/// What a session remembers of its Pusher client.
+pub struct PusherSpeech {
+    dialect: Dialect,
+    user: Option<Box<UserClaim>>,
+    client_event_rate: RateLimit,
+}
+
+/// Why a subscription is refused: type, status and text of `pusher:subscription_error`, and the code of the
+/// `pusher:error` beside it.
+struct Refusal {
+    kind: &'static str,
+    status: u16,
+    code: Option<u16>,
+    text: String,
+}
+
+impl PusherSpeech {
+    /// A client that is not signed in.
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, user: None, client_event_rate: RateLimit::default() }
+    }
+
+    /// Handles one message. Whatever it is, the session stays.
+    pub fn hear(&mut self, text: &str, session: &mut Session) {
+        match inbound::parse(text) {
+            Ok(ClientMessage::Ping) => session.outbox.send(&outbound::pong()),
+            Ok(ClientMessage::Pong | ClientMessage::Ignored) => {}
+            Ok(ClientMessage::Subscribe { channel, auth, channel_data }) => {
+                self.subscribe(&channel, auth.as_deref(), channel_data.as_deref(), session);
+            }
+            Ok(ClientMessage::Unsubscribe { channel }) => {
+                if let Ok(channel) = ChannelName::parse(&channel, usize::MAX) {
+                    session.leave(&channel);
+                }
+            }
+            Ok(ClientMessage::SignIn { auth, user_data }) => self.sign_in(&auth, &user_data, session),
+            Ok(ClientMessage::ClientEvent { name, channel, data }) => self.whisper(name, &channel, data, session),
+            Err(malformed) => {
+                session.count_refusal("malformed_message");
+                session.outbox.send(&outbound::error(None, &malformed.to_string(), None));
+            }
+        }
+    }
+
+    /// Ends the sign-in of a session that is gone.
+    pub fn sign_out(&self, session: &Session) {
+        let Some(user) = &self.user else { return };
+        let rooms = &session.services.shared.rooms;
+        rooms.sign_out(session.app(), &user.id, session.id);
+        rooms.unwatch(session.app(), &user.watchlist, session.id);
+    }
+
+    fn subscribe(&self, name: &str, auth: Option<&str>, channel_data: Option<&str>, session: &mut Session) {
+        let (channel, claim) = match self.check_subscription(name, auth, channel_data, session) {
+            Ok(checked) => checked,
+            Err(refusal) => return refuse_subscription(name, &refusal, session),
+        };
+        if channel.kind().is_server_to_user() {
+            // Its events go to every socket of the user, subscribed or not: there is nothing to join.
+            return session.outbox.send(&outbound::subscription_succeeded(&channel));
+        }
+        session.is_authorised |= channel.kind().needs_auth();
+        session.subscriptions.insert(channel.clone());
+        let subscriber = session.as_subscriber(self.dialect.clone());
+        session.services.shared.rooms.join(session.app(), channel, subscriber, claim);
+    }
+
+    /// The name comes first: only a valid one can stand in a string to sign (protocol.md §2.3).
+    fn check_subscription(
+        &self,
+        name: &str,
+        auth: Option<&str>,
+        channel_data: Option<&str>,
+        session: &Session,
+    ) -> Result<(ChannelName, Option<MemberClaim>), Refusal> {
+        let settings = session.app().settings();
+        let channel = ChannelName::parse(name, settings.max_channel_name_length).map_err(Refusal::invalid_channel)?;
+        let kind = channel.kind();
+        let is_new = !session.subscriptions.contains(&channel);
+        if is_new && session.subscriptions.len() >= settings.max_subscriptions {
+            return Err(Refusal::too_many_subscriptions(settings.max_subscriptions));
+        }
+        if kind.is_server_to_user() {
+            let is_own = self.user.as_ref().is_some_and(|user| user.id == channel.without_prefix());
+            return is_own
+                .then_some((channel, None))
+                .ok_or_else(|| Refusal::unauthorized("not signed in as this user"));
+        }
+        if kind.needs_auth() {
+            let auth = auth.ok_or_else(|| Refusal::unauthorized("the subscription has no auth"))?;
+            signature::verify_channel(&settings.keys, auth, session.id, &channel, channel_data)
+                .inspect_err(|_| count_auth_failure("channel", session))
+                .map_err(Refusal::unauthorized)?;
+        }
+        let claim = self.claim(kind, channel_data, &settings)?;
+        Ok((channel, claim))
+    }
+
+    /// Who joins a presence channel: whom `channel_data` names, else whom the session is signed in as.
+    fn claim(
+        &self,
+        kind: ChannelKind,
+        channel_data: Option<&str>,
+        settings: &AppSettings,
+    ) -> Result<Option<MemberClaim>, Refusal> {
+        if !kind.is_presence() {
+            return Ok(None);
+        }
+        let claim = match (channel_data, &self.user) {
+            (Some(channel_data), _) => MemberClaim::parse(channel_data).map_err(Refusal::unauthorized)?,
+            (None, Some(user)) => MemberClaim { id: user.id.clone(), info: user.info.clone() },
+            (None, None) => return Err(Refusal::unauthorized("a presence channel needs channel_data or a sign-in")),
+        };
+        let (size, limit) = (claim.info.len(), settings.max_presence_member_bytes);
+        if size > limit {
+            return Err(Refusal::member_too_large(size, limit));
+        }
+        Ok(Some(claim))
+    }
+
+    fn sign_in(&mut self, auth: &str, user_data: &str, session: &mut Session) {
+        let claim = match self.check_sign_in(auth, user_data, session) {
+            Ok(claim) => claim,
+            Err(text) => {
+                session.count_refusal("sign_in");
+                return session.outbox.send(&outbound::error(Some(UNAUTHORIZED), &text, None));
+            }
+        };
+        session.is_authorised = true;
+        session.outbox.send(&outbound::signin_success(&claim.echo));
+        if self.user.is_some() {
+            return;
+        }
+        let claim = self.user.insert(Box::new(claim));
+        let rooms = &session.services.shared.rooms;
+        rooms.sign_in(session.app(), &claim.id, session.as_subscriber(self.dialect.clone()));
+        if !session.app().settings().watchlists {
+            claim.watchlist.clear();
+        }
+        rooms.watch(session.app(), &claim.watchlist, session.id, &session.outbox);
+        if claim.truncated_watchlist {
+            let text = "the watchlist has more than 100 users; the first 100 are watched";
+            session.outbox.send(&outbound::error(Some(WATCHLIST_CUT), text, None));
+        }
+    }
+
+    fn check_sign_in(&self, auth: &str, user_data: &str, session: &Session) -> Result<UserClaim, String> {
+        let settings = session.app().settings();
+        if !settings.sign_in {
+            return Err("sign-in is switched off (app setting sign_in)".to_owned());
+        }
+        signature::verify_user(&settings.keys, auth, session.id, user_data).map_err(|error| {
+            count_auth_failure("user", session);
+            error.to_string()
+        })?;
+        let claim = UserClaim::parse(user_data).map_err(|error| error.to_string())?;
+        match &self.user {
+            Some(user) if user.id != claim.id => Err("the connection is signed in as another user".to_owned()),
+            _ => Ok(claim),
+        }
+    }
+
+    fn whisper(&self, name: String, channel: &str, data: String, session: &Session) {
+        match self.check_whisper(&name, channel, &data, session) {
+            Ok(channel) => {
+                let whisper = Whisper { sender: session.as_subscriber(self.dialect.clone()), name, data };
+                session.services.shared.rooms.whisper(session.app(), channel, whisper);
+            }
+            Err(text) => {
+                session.count_refusal("client_event");
+                session.outbox.send(&outbound::error(Some(CLIENT_EVENT_REFUSED), &text, Some(channel)));
+            }
+        }
+    }
+
+    fn check_whisper(&self, name: &str, channel: &str, data: &str, session: &Session) -> Result<ChannelName, String> {
+        let settings = session.app().settings();
+        if !settings.client_events {
+            return Err("the app does not have client messaging enabled (app setting client_events)".to_owned());
+        }
+        let channel =
+            ChannelName::parse(channel, settings.max_channel_name_length).map_err(|invalid| invalid.to_string())?;
+        if !channel.kind().accepts_client_events() {
+            return Err("client events are allowed on private and presence channels only".to_owned());
+        }
+        let (length, limit) = (name.chars().count(), settings.max_event_name_length);
+        if length > limit {
+            return Err(format!(
+                "the event name has {length} characters, the limit is {limit} (app setting max_event_name_length)"
+            ));
+        }
+        let (size, limit) = (data.len(), settings.max_event_bytes);
+        if size > limit {
+            return Err(format!(
+                "the event has {size} bytes of data, the limit is {limit} (app setting max_event_bytes)"
+            ));
+        }
+        let Some(rate) = settings.client_events_per_second else { return Ok(channel) };
+        match self.client_event_rate.take(1, rate, session.clock()) {
+            Ok(()) => Ok(channel),
+            Err(_) => Err(format!("more than {rate} client events in a second (app setting client_events_per_second)")),
+        }
+    }
+}
+
+fn refuse_subscription(name: &str, refusal: &Refusal, session: &Session) {
+    session.count_refusal("subscription");
+    let Refusal { kind, status, code, text } = refusal;
+    session.outbox.send(&outbound::subscription_error(name, kind, text, *status));
+    session.outbox.send(&outbound::error(*code, text, Some(name)));
+}
+
+fn count_auth_failure(kind: &str, session: &Session) {
+    session.services.shared.metrics.auth_failures.with_label_values(&[kind]).inc();
+}
+
+impl Refusal {
+    fn invalid_channel(problem: impl Display) -> Self {
+        Self { kind: "InvalidChannel", status: 400, code: None, text: problem.to_string() }
+    }
+
+    fn unauthorized(problem: impl Display) -> Self {
+        let text = format!("Connection is unauthorized: {problem}");
+        Self { kind: "AuthError", status: 401, code: Some(UNAUTHORIZED), text }
+    }
+
+    fn too_many_subscriptions(limit: usize) -> Self {
+        let text = format!("the connection has {limit} subscriptions already (app setting max_subscriptions)");
+        Self { kind: "LimitReached", status: 4100, code: None, text }
+    }
+
+    fn member_too_large(size: usize, limit: usize) -> Self {
+        let text = format!("user_info has {size} bytes, the limit is {limit} (app setting max_presence_member_bytes)");
+        Self { kind: "LimitReached", status: 4301, code: None, text }
+    }
+}

@@ -1,0 +1,124 @@
+//! The sessions of one HTTP thread, for what concerns many of them at once: draining the node and apps that go.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use actix::{Actor, AsyncContext, Context, Handler, Message};
+
+use super::Outbox;
+use crate::protocol::{Close, SocketId, outbound};
+
+/// How often a drain closes some sessions.
+const STEP: Duration = Duration::from_millis(50);
+
+/// The sessions of one thread.
+#[derive(Default)]
+pub struct Roster {
+    sessions: HashMap<SocketId, Listed>,
+}
+
+/// A session as the roster knows it.
+#[derive(Clone)]
+pub struct Listed {
+    /// Its app.
+    pub app_id: Arc<str>,
+    /// Where its close frame goes.
+    pub outbox: Arc<Outbox>,
+    /// Why it is closed when the node goes away: each dialect has its own code.
+    pub farewell: Close,
+}
+
+/// A session has begun.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Enter(pub SocketId, pub Listed);
+
+/// A session has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Exit(pub SocketId);
+
+/// Close all sessions of an app.
+#[derive(Message, Clone)]
+#[rtype(result = "()")]
+pub struct CloseApp {
+    /// The app.
+    pub app_id: Arc<str>,
+    /// Why.
+    pub close: Close,
+}
+
+/// Close all sessions, spread evenly over a time.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub struct Drain(pub Duration);
+
+/// How many sessions are there?
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub struct Remaining;
+
+impl Roster {
+    /// Closes the next part of the sessions, in the random order of their ids. Sessions that closed themselves and
+    /// sockets that do not answer are no reason to hurry or to wait.
+    fn drain(&mut self, waiting: Vec<Listed>, steps: usize, ctx: &mut Context<Self>) {
+        let (now, later) = waiting.split_at(waiting.len().div_ceil(steps.max(1)));
+        for session in now {
+            session.outbox.close(session.farewell);
+        }
+        if later.is_empty() {
+            return;
+        }
+        let later = later.to_vec();
+        ctx.run_later(STEP, move |roster, ctx| roster.drain(later, steps.saturating_sub(1), ctx));
+    }
+}
+
+impl Actor for Roster {
+    type Context = Context<Self>;
+}
+
+impl Handler<Enter> for Roster {
+    type Result = ();
+
+    fn handle(&mut self, Enter(id, session): Enter, _: &mut Context<Self>) {
+        self.sessions.insert(id, session);
+    }
+}
+
+impl Handler<Exit> for Roster {
+    type Result = ();
+
+    fn handle(&mut self, Exit(id): Exit, _: &mut Context<Self>) {
+        self.sessions.remove(&id);
+    }
+}
+
+impl Handler<CloseApp> for Roster {
+    type Result = ();
+
+    fn handle(&mut self, CloseApp { app_id, close }: CloseApp, _: &mut Context<Self>) {
+        for session in self.sessions.values().filter(|session| session.app_id == app_id) {
+            if session.farewell == Close::Draining {
+                session.outbox.send(&outbound::error(Some(close.code()), close.text(), None));
+            }
+            session.outbox.close(close);
+        }
+    }
+}
+
+impl Handler<Drain> for Roster {
+    type Result = ();
+
+    fn handle(&mut self, Drain(window): Drain, ctx: &mut Context<Self>) {
+        let steps = window.as_millis() / STEP.as_millis();
+        self.drain(self.sessions.values().cloned().collect(), steps as usize, ctx);
+    }
+}
+
+impl Handler<Remaining> for Roster {
+    type Result = usize;
+
+    fn handle(&mut self, _: Remaining, _: &mut Context<Self>) -> usize {
+        self.sessions.len()
+    }
+}

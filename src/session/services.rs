@@ -1,0 +1,68 @@
+//! What the sessions of one HTTP thread use.
+
+use std::{sync::Arc, time::Instant};
+
+use actix::{Actor, Addr};
+
+use super::{access::Callback, address::Addresses, roster::Roster};
+use crate::{
+    app::{App, Registry},
+    config::{LimitsConfig, TenantAccess, TenantConfig},
+    metrics::Metrics,
+    readiness::Readiness,
+    room::Rooms,
+};
+
+/// What is the same on every HTTP thread.
+#[derive(Clone)]
+pub struct Shared {
+    /// The apps.
+    pub registry: Registry,
+    /// The rooms.
+    pub rooms: Rooms,
+    /// Counters.
+    pub metrics: Metrics,
+    /// The node's limits.
+    pub limits: LimitsConfig,
+    /// Who may open tenant sockets.
+    pub tenant: TenantConfig,
+    /// What stands before `/app` and `/ws`; empty or `/…`.
+    pub path_prefix: String,
+    /// Whether new sockets are taken.
+    pub readiness: Readiness,
+    /// Sockets by client address.
+    pub addresses: Arc<Addresses>,
+    /// Zero of the rate limits' clock.
+    pub started: Instant,
+}
+
+/// One thread's services.
+pub struct Services {
+    /// What all threads share.
+    pub shared: Shared,
+    /// This thread's sessions.
+    pub roster: Addr<Roster>,
+    /// Asks the application about tenant sockets.
+    pub callback: Option<Callback>,
+}
+
+impl Services {
+    /// Starts the roster of the current thread.
+    pub fn start(shared: Shared) -> Self {
+        let tenant = &shared.tenant;
+        let callback = tenant
+            .callback_url
+            .as_deref()
+            .filter(|_| tenant.access == TenantAccess::Callback)
+            .map(|url| Callback::new(url, tenant.callback_timeout, tenant.callback_cache));
+        Self { callback, roster: Roster::default().start(), shared }
+    }
+
+    /// The app whose channels tenant sockets hear.
+    pub fn tenant_app(&self) -> Option<Arc<App>> {
+        match &self.shared.tenant.app {
+            Some(id) => self.shared.registry.by_id(id),
+            None => self.shared.registry.only(),
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! From an HTTP upgrade to a running session. Whoever may not stay is told so after the upgrade, by an error frame and a
+//! close code: browsers hide what an HTTP refusal says (protocol.md §1.4).
+
+use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+
+use actix::{Actor, AsyncContext};
+use actix_codec::Framed;
+use actix_http::{
+    HttpMessage, Request, Response, StatusCode,
+    body::BodySize,
+    h1,
+    header::{self, HeaderMap, HeaderName, HeaderValue},
+    ws,
+};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+use super::{
+    access::{CallbackRequest, Verdict},
+    actor::{Admission, Session, Speech},
+    address::client_address,
+    origin,
+    outbox::Outbox,
+    pusher::PusherSpeech,
+    services::Services,
+    tenant::TenantSpeech,
+    wire::{SharedSocket, Wire},
+};
+use crate::{
+    app::{App, counters::Seat},
+    config::TenantAccess,
+    protocol::{Close, outbound},
+    room::{Dialect, event},
+    tenant::{self, AccessToken, Grant, TenantRequest},
+};
+
+/// The sub-protocol that Swift clients offer (protocol.md §1.1).
+const PUSHER_PROTOCOL: &str = "pusher-channels-protocol-7";
+
+/// How long the kernel keeps trying to reach a client that does not acknowledge.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// Splits an accepted TCP socket into what the session reads and what its outbox writes to directly.
+pub fn share(socket: TcpStream) -> (SharedSocket, Option<Arc<TcpStream>>) {
+    // Both options only tune; a socket that refuses them still works.
+    let _ = socket.set_nodelay(true);
+    let _ = SockRef::from(&socket).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    let socket = Arc::new(socket);
+    (SharedSocket(socket.clone()), Some(socket))
+}
+
+/// Answers the handshake and starts the session, or says why not. `split` gives the outbox its direct way, if the
+/// transport has one.
+pub async fn upgrade<T, S>(
+    services: Rc<Services>,
+    request: Request,
+    framed: Framed<T, h1::Codec>,
+    split: impl FnOnce(T) -> (S, Option<Arc<TcpStream>>),
+) -> io::Result<()>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let mut framed = framed;
+    if let Err(error) = ws::verify_handshake(request.head()) {
+        services.shared.metrics.refusals.with_label_values(&["handshake"]).inc();
+        return refuse_handshake(&mut framed, &error).await;
+    }
+    let visit = Visit::new(&request, &services);
+    let admission = visit.admit(&services).await;
+    accept_handshake(&mut framed, &request, visit.selected_protocol()).await?;
+    let parts = framed.into_parts();
+    let (socket, direct) = split(parts.io);
+    let limits = &services.shared.limits;
+    let outbox = Outbox::new(direct, limits.max_outbox_bytes);
+    let wire = Wire::new(socket, outbox.clone(), limits.max_frame_bytes, &parts.read_buf);
+    match admission {
+        Ok(admission) => {
+            Session::create(|ctx| {
+                ctx.add_stream(wire);
+                Session::new(outbox, admission, services.clone())
+            });
+        }
+        Err(refusal) => {
+            services.shared.metrics.refusals.with_label_values(&[refusal.close.name()]).inc();
+            tracing::debug!(reason = refusal.close.name(), peer = ?visit.peer, "socket refused");
+            refusal.send(&outbox);
+            actix::spawn(wire.for_each(|_| async {}));
+        }
+    }
+    Ok(())
+}
+
+/// Who wants in, and where.
+struct Visit<'a> {
+    peer: Option<SocketAddr>,
+    headers: &'a HeaderMap,
+    query: &'a str,
+    place: Place<'a>,
+    tenant: Option<Result<TenantRequest, tenant::InvalidRequest>>,
+}
+
+/// What stands at the request's path.
+enum Place<'a> {
+    /// `/app/{key}`
+    App(&'a str),
+    /// `/ws`
+    Tenant,
+    /// Nothing.
+    Nowhere,
+}
+
+/// Why a visitor may not stay, and in whose words.
+struct Refusal {
+    close: Close,
+    text: String,
+    is_tenant: bool,
+}
+
+impl<'a> Visit<'a> {
+    fn new(request: &'a Request, services: &Services) -> Self {
+        let uri = request.uri();
+        let (headers, query) = (request.headers(), uri.query().unwrap_or_default());
+        let place = Place::of(uri.path(), &services.shared.path_prefix);
+        let tenant = matches!(place, Place::Tenant).then(|| {
+            let protocols: Vec<&str> = values(headers, header::SEC_WEBSOCKET_PROTOCOL).collect();
+            TenantRequest::parse(query, text(headers, header::AUTHORIZATION), Some(&protocols.join(",")))
+        });
+        Self { peer: request.peer_addr(), headers, query, place, tenant }
+    }
+
+    async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
+        let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), is_tenant: false };
+        match (&self.place, &self.tenant) {
+            (Place::App(key), _) => {
+                let app = self.find_app(key, services).map_err(pusher)?;
+                let speech = Speech::Pusher(PusherSpeech::new(self.check_version().map_err(pusher)?));
+                self.seat(&app, speech, services).map_err(pusher)
+            }
+            (Place::Tenant, Some(request)) => self.admit_tenant(request, services).await,
+            (Place::Nowhere | Place::Tenant, _) => Err(pusher(Close::PathUnknown)),
+        }
+    }
+
+    async fn admit_tenant(
+        &self,
+        request: &Result<TenantRequest, tenant::InvalidRequest>,
+        services: &Services,
+    ) -> Result<Admission, Refusal> {
+        let request = request.as_ref().map_err(|invalid| Refusal::tenant(Close::TenantInvalid, invalid))?;
+        let app = services.tenant_app().ok_or_else(|| Refusal::plain(Close::TenantNotServed))?;
+        let check = || if app.settings().enabled { Ok(()) } else { Err(Close::AppDisabled) };
+        check().map_err(Refusal::plain)?;
+        let grant = match services.shared.tenant.access {
+            TenantAccess::Open => Grant::public(request.tenant.clone()),
+            TenantAccess::Token => check_token(request, &app).inspect_err(|_| {
+                services.shared.metrics.auth_failures.with_label_values(&["tenant"]).inc();
+            })?,
+            TenantAccess::Callback => self.ask_application(request, services).await?,
+        };
+        self.check_origin(&app).map_err(Refusal::plain)?;
+        self.seat(&app, Speech::Tenant(TenantSpeech::new(grant)), services).map_err(Refusal::plain)
+    }
+
+    async fn ask_application(&self, request: &TenantRequest, services: &Services) -> Result<Grant, Refusal> {
+        let header = |name| text(self.headers, name).map(str::to_owned);
+        let question = CallbackRequest {
+            tenant: request.tenant.clone(),
+            user: request.user.clone(),
+            cookie: header(header::COOKIE),
+            authorization: header(header::AUTHORIZATION),
+            origin: header(header::ORIGIN),
+        };
+        let verdict = match &services.callback {
+            Some(callback) => callback.check(&question).await,
+            None => Verdict::Unknown,
+        };
+        match verdict {
+            Verdict::Admitted => Ok(Grant::public(request.tenant.clone())),
+            Verdict::Refused => Err(Refusal::plain(Close::TenantRefused)),
+            Verdict::Unknown => Err(Refusal::plain(Close::TenantCheckFailed)),
+        }
+    }
+
+    fn find_app(&self, key: &str, services: &Services) -> Result<Arc<App>, Close> {
+        let app = services.shared.registry.by_key(key).ok_or(Close::AppUnknown)?;
+        if !app.settings().enabled {
+            return Err(Close::AppDisabled);
+        }
+        self.check_origin(&app)?;
+        Ok(app)
+    }
+
+    fn check_origin(&self, app: &App) -> Result<(), Close> {
+        let origin = text(self.headers, header::ORIGIN);
+        let allowed = origin::is_allowed(origin, &app.settings().allowed_origins);
+        if allowed { Ok(()) } else { Err(Close::OriginRefused) }
+    }
+
+    /// Protocols 4 to 7, and none (protocol.md §1.1).
+    fn check_version(&self) -> Result<Dialect, Close> {
+        let parameter = |name| self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        match parameter("protocol").map(str::parse::<i64>) {
+            None | Some(Ok(4..=7)) => {}
+            Some(Ok(_)) => return Err(Close::VersionUnsupported),
+            Some(Err(_)) => return Err(Close::VersionInvalid),
+        }
+        Ok(if parameter("trace") == Some("1") { Dialect::Traced } else { Dialect::Pusher })
+    }
+
+    /// The last checks take something: a place in the address's quota and one in the app's.
+    fn seat(&self, app: &Arc<App>, speech: Speech, services: &Services) -> Result<Admission, Close> {
+        let shared = &services.shared;
+        if !shared.readiness.ready() {
+            return Err(Close::OverCapacity);
+        }
+        let forwarded = text(self.headers, HeaderName::from_static("x-forwarded-for"));
+        let address = match self.peer {
+            Some(peer) => {
+                let client = client_address(peer, forwarded, &shared.limits.trusted_proxies);
+                shared.addresses.take(client).map_err(|_| Close::OverCapacity)?
+            }
+            None => None,
+        };
+        let seat = Seat::take(app).ok_or(Close::OverQuota)?;
+        Ok(Admission { seat, address, speech })
+    }
+
+    /// The sub-protocol to name in the answer; never one that was not offered.
+    fn selected_protocol(&self) -> Option<&'static str> {
+        match &self.tenant {
+            Some(Ok(request)) => request.protocol,
+            Some(Err(_)) => None,
+            None => {
+                let mut offered =
+                    values(self.headers, header::SEC_WEBSOCKET_PROTOCOL).flat_map(|value| value.split(','));
+                offered.any(|protocol| protocol.trim() == PUSHER_PROTOCOL).then_some(PUSHER_PROTOCOL)
+            }
+        }
+    }
+}
+
+impl<'a> Place<'a> {
+    fn of(path: &'a str, prefix: &str) -> Self {
+        let Some(path) = path.strip_prefix(prefix) else { return Self::Nowhere };
+        match path.strip_prefix("/app/") {
+            Some(key) if !key.is_empty() && !key.contains('/') => Self::App(key),
+            _ if path == "/ws" => Self::Tenant,
+            _ => Self::Nowhere,
+        }
+    }
+}
+
+fn check_token(request: &TenantRequest, app: &App) -> Result<Grant, Refusal> {
+    let missing = || Refusal::tenant(Close::TenantRefused, "the socket has no access token");
+    let token = request.token.as_ref().ok_or_else(missing)?;
+    let (_, now) = event::now();
+    let token = AccessToken::verify(token.expose(), &app.settings().keys, now)
+        .map_err(|error| Refusal::tenant(Close::TenantRefused, error))?;
+    if !token.matches_query(&request.tenant, request.user.as_deref()) {
+        return Err(Refusal::tenant(Close::TenantRefused, "the token is for another tenant or user"));
+    }
+    Ok(Grant::by_token(token))
+}
+
+impl Refusal {
+    fn plain(close: Close) -> Self {
+        Self::tenant(close, close.text())
+    }
+
+    fn tenant(close: Close, text: impl ToString) -> Self {
+        Self { close, text: text.to_string(), is_tenant: true }
+    }
+
+    fn send(&self, outbox: &Outbox) {
+        let Self { close, text, is_tenant } = self;
+        outbox.send(&match is_tenant {
+            true => tenant::outbound::error(close.code(), text, None),
+            false => outbound::error(Some(close.code()), text, None),
+        });
+        outbox.close(*close);
+    }
+}
+
+async fn accept_handshake<T: AsyncRead + AsyncWrite + Unpin>(
+    framed: &mut Framed<T, h1::Codec>,
+    request: &Request,
+    protocol: Option<&'static str>,
+) -> io::Result<()> {
+    let mut response = ws::handshake_response(request.head());
+    if let Some(protocol) = protocol {
+        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol)));
+    }
+    framed.send((response.finish().drop_body(), BodySize::None).into()).await
+}
+
+async fn refuse_handshake<T: AsyncRead + AsyncWrite + Unpin>(
+    framed: &mut Framed<T, h1::Codec>,
+    error: &ws::HandshakeError,
+) -> io::Result<()> {
+    let body = Bytes::from(format!(r#"{{"error":"no WebSocket handshake: {error}","code":400}}"#));
+    let mut response = Response::build(StatusCode::BAD_REQUEST);
+    response.insert_header((header::CONTENT_TYPE, "application/json")).force_close();
+    if matches!(error, ws::HandshakeError::UnsupportedVersion) {
+        response.status(StatusCode::UPGRADE_REQUIRED).insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+    }
+    let head = (response.finish().drop_body(), BodySize::Sized(body.len() as u64));
+    framed.send(head.into()).await?;
+    framed.send(h1::Message::Chunk(Some(body))).await?;
+    framed.send(h1::Message::Chunk(None)).await?;
+    framed.close().await
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).filter_map(|value| value.to_str().ok())
+}
