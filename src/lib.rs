@@ -1,10 +1,12 @@
 //! Gaung: a clustered WebSocket server that speaks the Pusher protocol. This page is the map.
 
+/// The admin port: health, metrics, console.
+pub mod admin;
 /// Apps: credentials, limits, counters, and where they come from.
 pub mod app;
 /// `GAUNG_*` variables, read and checked at the start.
 pub mod config;
-/// Counters and histograms.
+/// Counters and histograms, and the table of all metrics.
 pub mod metrics;
 /// The Pusher protocol as values.
 pub mod protocol;

@@ -1,0 +1,135 @@
+//! The admin port: health, metrics and the console. It shows what others own and changes nothing; it is not for the
+//! public, and asks nobody who they are.
+
+mod console;
+mod health;
+mod process;
+mod scrape;
+mod snapshot;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, guard,
+    http::{StatusCode, header},
+    web::{self, Data, Payload, ServiceConfig},
+};
+use serde_json::json;
+
+use crate::{
+    app::Registry,
+    metrics::Metrics,
+    readiness::Readiness,
+    room::{AppTotals, Rooms},
+    webhook::Webhooks,
+};
+
+/// How long the rooms may take to answer before the node counts as not ready.
+const ROOMS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The largest body that `POST /noop` reads, in bytes.
+const MAX_NOOP_BYTES: usize = 1_048_576;
+
+/// What is served, as `GET /` tells it.
+const INDEX: &str = "gaung, the admin port
+
+GET  /livez         200 while the process answers; depends on nothing
+GET  /readyz        200 while the node wants new sockets, else 503; the details as JSON
+GET  /metrics       metrics as Prometheus text
+GET  /console       live figures in a browser
+GET  /console/live  the WebSocket behind the console: one JSON text frame a second
+POST /noop          reads the body, checks nothing and answers {}: what the benchmark compares a trigger to
+";
+
+/// What the admin port shows. Cheap to clone; each worker of its server has one.
+#[derive(Clone)]
+pub struct Admin {
+    /// Which apps there are.
+    pub registry: Registry,
+    /// Who is in which channel.
+    pub rooms: Rooms,
+    /// What waits to be posted.
+    pub webhooks: Webhooks,
+    /// What was counted so far.
+    pub metrics: Metrics,
+    /// Whether the node wants new sockets.
+    pub readiness: Readiness,
+    /// When the node started.
+    pub started: Instant,
+    /// Which version runs.
+    pub version: &'static str,
+}
+
+/// What each app's rooms add up to, by the app's id.
+type RoomTotals = HashMap<Arc<str>, AppTotals>;
+
+impl Admin {
+    /// What the rooms add up to; `None` if one of their threads does not answer within a second.
+    async fn room_totals(&self) -> Option<RoomTotals> {
+        tokio::time::timeout(ROOMS_TIMEOUT, self.rooms.totals()).await.ok()
+    }
+}
+
+/// The routes of the admin port, for `App::configure`.
+pub fn configure(admin: Admin) -> impl FnOnce(&mut ServiceConfig) {
+    move |routes| {
+        routes
+            .app_data(Data::new(admin))
+            .service(page("/", index))
+            .service(page("/livez", health::live))
+            .service(page("/readyz", health::ready))
+            .service(page("/metrics", scrape::metrics))
+            .service(page("/console", console::page))
+            .service(page("/console/live", console::live))
+            .service(only("POST", web::resource("/noop").route(web::post().to(noop))))
+            .default_service(web::to(unknown));
+    }
+}
+
+/// A resource to read, by GET or HEAD.
+fn page<F, Args>(path: &'static str, answer: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let read = guard::Any(guard::Get()).or(guard::Head());
+    only("GET, HEAD", web::resource(path).route(web::route().guard(read).to(answer)))
+}
+
+/// Answers 405 to all methods for which the resource has no route.
+fn only(allowed: &'static str, resource: Resource) -> Resource {
+    resource.default_service(web::to(move || async move {
+        let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("this path takes {allowed} only"));
+        response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
+        response
+    }))
+}
+
+async fn index() -> &'static str {
+    INDEX
+}
+
+async fn unknown(request: HttpRequest) -> HttpResponse {
+    refusal(StatusCode::NOT_FOUND, &format!("nothing is served at {}; GET / lists what is", request.path()))
+}
+
+/// Does everything that a trigger's request must do, except for the trigger.
+async fn noop(body: Payload) -> HttpResponse {
+    match body.to_bytes_limited(MAX_NOOP_BYTES).await {
+        Ok(Ok(_)) => HttpResponse::Ok().content_type("application/json").body("{}"),
+        Ok(Err(error)) => refusal(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(_) => refusal(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            &format!("the body is longer than {MAX_NOOP_BYTES} bytes, the limit of this path"),
+        ),
+    }
+}
+
+fn refusal(status: StatusCode, error: &str) -> HttpResponse {
+    HttpResponse::build(status).json(json!({ "error": error }))
+}

@@ -1,0 +1,254 @@
+//! `/metrics`. What the node counts is taken over as it is; everything else is derived from its owner's state at each
+//! scrape, so that no gauge can drift.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use actix_web::{HttpResponse, http::StatusCode, web::Data};
+use prometheus::{CounterVec, GaugeVec, Registry, TEXT_FORMAT, TextEncoder};
+
+use super::{
+    Admin, RoomTotals,
+    process::{self, Process},
+    refusal,
+};
+use crate::{
+    app::{App, AppCounters},
+    metrics::{
+        Metrics,
+        catalogue::{self, Description},
+    },
+    readiness::Readiness,
+    room::AppTotals,
+};
+
+/// What one scrape shows.
+struct Sources<'a> {
+    metrics: &'a Metrics,
+    readiness: &'a Readiness,
+    version: &'static str,
+    apps: Vec<Arc<App>>,
+    /// `None` if the rooms do not answer.
+    rooms: Option<RoomTotals>,
+    queued_webhooks: usize,
+}
+
+/// The text in the making.
+struct Exposition(Registry);
+
+/// Prometheus text 0.0.4. Figures of rooms that do not answer are left out rather than shown as zero.
+pub(super) async fn metrics(admin: Data<Admin>) -> HttpResponse {
+    let sources = Sources {
+        metrics: &admin.metrics,
+        readiness: &admin.readiness,
+        version: admin.version,
+        apps: admin.registry.all(),
+        rooms: admin.room_totals().await,
+        queued_webhooks: admin.webhooks.queued(),
+    };
+    match expose(&sources) {
+        Ok(text) => HttpResponse::Ok().content_type(TEXT_FORMAT).body(text),
+        Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+fn expose(sources: &Sources<'_>) -> prometheus::Result<String> {
+    let exposition = Exposition(Registry::new());
+    sources.metrics.register(&exposition.0)?;
+    exposition.apps(&sources.apps)?;
+    if let Some(totals) = &sources.rooms {
+        exposition.rooms(&sources.apps, totals)?;
+    }
+    exposition.node(sources)?;
+    exposition.process()?;
+    TextEncoder::new().encode_to_string(&exposition.0.gather())
+}
+
+impl Exposition {
+    fn apps(&self, apps: &[Arc<App>]) -> prometheus::Result<()> {
+        let rows = |value: fn(&AppCounters) -> f64| {
+            apps.iter().map(move |app| ([&**app.id()], value(&app.counters))).collect::<Vec<_>>()
+        };
+        self.gauge(&catalogue::CONNECTIONS, rows(|app| app.connections() as f64))?;
+        self.counter(&catalogue::CONNECTIONS_OPENED, rows(|app| app.connections_opened.load(Relaxed) as f64))?;
+        self.counter(&catalogue::EVENTS_IN, rows(|app| app.events_in.load(Relaxed) as f64))?;
+        self.counter(&catalogue::CLIENT_EVENTS_IN, rows(|app| app.client_events_in.load(Relaxed) as f64))?;
+        self.counter(&catalogue::DELIVERIES, rows(|app| app.deliveries.load(Relaxed) as f64))?;
+        self.counter(&catalogue::BYTES_IN, rows(|app| app.bytes_in.load(Relaxed) as f64))?;
+        self.counter(&catalogue::BYTES_OUT, rows(|app| app.bytes_out.load(Relaxed) as f64))
+    }
+
+    /// Every app is shown, those without rooms with zero; so is an app that is gone but for its last rooms.
+    fn rooms(&self, apps: &[Arc<App>], totals: &RoomTotals) -> prometheus::Result<()> {
+        let mut by_app: BTreeMap<&str, AppTotals> =
+            apps.iter().map(|app| (&**app.id(), AppTotals::default())).collect();
+        by_app.extend(totals.iter().map(|(app, totals)| (&**app, *totals)));
+        let rows = |value: fn(&AppTotals) -> usize| {
+            by_app.iter().map(move |(app, totals)| ([*app], value(totals) as f64)).collect::<Vec<_>>()
+        };
+        self.gauge(&catalogue::ROOMS, rows(|app| app.rooms))?;
+        self.gauge(&catalogue::SUBSCRIPTIONS, rows(|app| app.subscriptions))?;
+        self.gauge(&catalogue::MEMBERS, rows(|app| app.members))
+    }
+
+    fn node(&self, sources: &Sources<'_>) -> prometheus::Result<()> {
+        let ready = sources.rooms.is_some() && sources.readiness.ready();
+        self.gauge(&catalogue::READY, [([], f64::from(u8::from(ready)))])?;
+        self.gauge(&catalogue::BUILD, [([sources.version], 1.0)])?;
+        self.gauge(&catalogue::WEBHOOK_QUEUE, [([], sources.queued_webhooks as f64)])?;
+        self.gauge(&catalogue::FILE_DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
+    }
+
+    fn process(&self) -> prometheus::Result<()> {
+        let Some(process) = Process::observe() else { return Ok(()) };
+        self.gauge(&catalogue::RESIDENT_BYTES, [([], process.resident_bytes as f64)])?;
+        self.counter(&catalogue::CPU_SECONDS, [([], process.cpu_seconds)])?;
+        self.gauge(&catalogue::START_TIME, [([], process.start_seconds)])?;
+        self.gauge(&catalogue::OPEN_DESCRIPTORS, [([], process.open_descriptors as f64)])?;
+        self.gauge(&catalogue::MAX_DESCRIPTORS, [([], process.max_descriptors as f64)])
+    }
+
+    fn gauge<'a, const LABELS: usize>(
+        &self,
+        description: &Description,
+        rows: impl IntoIterator<Item = ([&'a str; LABELS], f64)>,
+    ) -> prometheus::Result<()> {
+        let gauge = GaugeVec::new(description.opts(), description.labels)?;
+        for (labels, value) in rows {
+            gauge.get_metric_with_label_values(&labels)?.set(value);
+        }
+        self.0.register(Box::new(gauge))
+    }
+
+    fn counter<'a, const LABELS: usize>(
+        &self,
+        description: &Description,
+        rows: impl IntoIterator<Item = ([&'a str; LABELS], f64)>,
+    ) -> prometheus::Result<()> {
+        let counter = CounterVec::new(description.opts(), description.labels)?;
+        for (labels, value) in rows {
+            counter.get_metric_with_label_values(&labels)?.inc_by(value);
+        }
+        self.0.register(Box::new(counter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{
+        app::{AppSettings, counters::Seat},
+        metrics::catalogue::Kind,
+        protocol::Close,
+    };
+
+    fn scrape(apps: &[Arc<App>], rooms: Option<RoomTotals>, readiness: &Readiness) -> String {
+        let metrics = Metrics::new();
+        let apps = apps.to_vec();
+        expose(&Sources { metrics: &metrics, readiness, version: "1.2.3", apps, rooms, queued_webhooks: 5 }).unwrap()
+    }
+
+    fn apps() -> [Arc<App>; 2] {
+        ["one", "two"].map(|id| App::new(id, AppSettings::new(id, "secret")))
+    }
+
+    fn totals() -> RoomTotals {
+        RoomTotals::from([("one".into(), AppTotals { rooms: 2, subscriptions: 30, members: 4 })])
+    }
+
+    fn check(text: &str, line: &str) {
+        assert!(text.lines().any(|shown| shown == line), "{line:?} is not in:\n{text}");
+    }
+
+    #[test]
+    fn exactly_the_catalogue_is_shown_with_its_kinds_and_meanings() {
+        let text = scrape(&apps(), Some(totals()), &Readiness::default());
+        let described = catalogue::ALL.iter().flat_map(|description| {
+            let kind = match description.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram => "histogram",
+            };
+            let name = description.name;
+            [format!("# HELP {name} {}", description.meaning), format!("# TYPE {name} {kind}")]
+        });
+        let shown = text.lines().filter(|line| line.starts_with('#')).map(str::to_owned);
+        assert_eq!(shown.collect::<BTreeSet<_>>(), described.collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn figures_of_rooms_are_shown_for_apps_without_rooms_and_for_apps_that_are_gone() {
+        let text = scrape(&apps()[1..], Some(totals()), &Readiness::default());
+        check(&text, r#"gaung_rooms{app="one"} 2"#);
+        check(&text, r#"gaung_subscriptions{app="one"} 30"#);
+        check(&text, r#"gaung_members{app="one"} 4"#);
+        check(&text, r#"gaung_members{app="two"} 0"#);
+    }
+
+    #[test]
+    fn the_connections_of_an_app_are_its_seats_and_fall_with_them() {
+        let apps = apps();
+        let seat = Seat::take(&apps[0]);
+        check(&scrape(&apps, None, &Readiness::default()), r#"gaung_connections{app="one"} 1"#);
+        drop(seat);
+        let text = scrape(&apps, None, &Readiness::default());
+        check(&text, r#"gaung_connections{app="one"} 0"#);
+        check(&text, r#"gaung_connections_opened_total{app="one"} 1"#);
+    }
+
+    #[test]
+    fn an_apps_counters_are_taken_over() {
+        let apps = apps();
+        let counters = &apps[0].counters;
+        counters.events_in.store(1, Relaxed);
+        counters.client_events_in.store(2, Relaxed);
+        counters.deliveries.store(3, Relaxed);
+        counters.bytes_in.store(4, Relaxed);
+        counters.bytes_out.store(5, Relaxed);
+        let text = scrape(&apps, None, &Readiness::default());
+        check(&text, r#"gaung_events_in_total{app="one"} 1"#);
+        check(&text, r#"gaung_client_events_in_total{app="one"} 2"#);
+        check(&text, r#"gaung_deliveries_total{app="one"} 3"#);
+        check(&text, r#"gaung_bytes_in_total{app="one"} 4"#);
+        check(&text, r#"gaung_bytes_out_total{app="one"} 5"#);
+    }
+
+    #[test]
+    fn rooms_that_do_not_answer_are_left_out_and_the_node_is_not_ready() {
+        let text = scrape(&apps(), None, &Readiness::default());
+        assert!(!text.contains("gaung_rooms"), "{text}");
+        check(&text, "gaung_ready 0");
+    }
+
+    #[test]
+    fn a_draining_node_is_not_ready() {
+        let readiness = Readiness::default();
+        check(&scrape(&apps(), Some(totals()), &readiness), "gaung_ready 1");
+        readiness.drain();
+        check(&scrape(&apps(), Some(totals()), &readiness), "gaung_ready 0");
+    }
+
+    #[test]
+    fn every_reason_that_is_known_beforehand_starts_at_zero() {
+        let text = scrape(&[], None, &Readiness::default());
+        for close in Close::ALL {
+            check(&text, &format!("gaung_closes_total{{reason=\"{}\"}} 0", close.name()));
+        }
+        check(&text, r#"gaung_closes_total{reason="lost"} 0"#);
+        check(&text, r#"gaung_refusals_total{reason="over_quota"} 0"#);
+        check(&text, r#"gaung_auth_failures_total{kind="channel"} 0"#);
+        check(&text, r#"gaung_webhook_attempts_total{outcome="delivered"} 0"#);
+        check(&text, r#"gaung_reloads_total{outcome="refused"} 0"#);
+    }
+
+    #[test]
+    fn the_version_and_the_webhook_queue_are_shown() {
+        let text = scrape(&[], None, &Readiness::default());
+        check(&text, r#"gaung_build{version="1.2.3"} 1"#);
+        check(&text, "gaung_webhook_queue 5");
+    }
+}
