@@ -7,6 +7,9 @@ pub mod app;
 /// `GAUNG_*` variables, read and checked at the start.
 pub mod config;
 /// Counters and histograms, and the table of all metrics.
+/// The trigger API and the health probes.
+pub mod http;
+/// Counters and histograms.
 pub mod metrics;
 /// The Pusher protocol as values.
 pub mod protocol;

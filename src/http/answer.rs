@@ -1,0 +1,27 @@
+//! How answers look: JSON without a charset, because SDKs compare the whole `Content-Type`.
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::header::{CONTENT_TYPE, HeaderValue},
+};
+use serde::Serialize;
+
+/// 200 with `{}`: the answer to whatever succeeded and has nothing to tell.
+pub fn empty() -> HttpResponse {
+    HttpResponse::Ok().insert_header(json_type()).body("{}")
+}
+
+/// 200 with `value`.
+pub fn json(value: &impl Serialize) -> HttpResponse {
+    json_with(HttpResponse::Ok(), value)
+}
+
+/// `value` with the status and headers that `response` has already.
+pub fn json_with(mut response: HttpResponseBuilder, value: &impl Serialize) -> HttpResponse {
+    let text = serde_json::to_string(value).expect("answers are maps with string keys, lists and numbers");
+    response.insert_header(json_type()).body(text)
+}
+
+fn json_type() -> (actix_web::http::header::HeaderName, HeaderValue) {
+    (CONTENT_TYPE, HeaderValue::from_static("application/json"))
+}

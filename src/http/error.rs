@@ -1,0 +1,201 @@
+//! Every refusal of the HTTP API: one table of status, metric label and text (protocol.md §3.1). The text names the
+//! limit, the actual value and the setting that changes it; SDKs print it as it stands.
+
+use std::{fmt, time::Duration};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use serde::Serialize;
+
+use super::{answer, invalid_event::InvalidEvent};
+use crate::{
+    protocol::{InvalidChannelName, signature::RequestAuthError},
+    room::Overloaded,
+};
+
+/// A rate that an app may not exceed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// Events from back ends, counted once per channel.
+    Events,
+    /// Read requests.
+    Reads,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiError {
+    /// Nothing is served at this path.
+    PathUnknown,
+    /// The path exists for other methods only; those.
+    MethodRefused(&'static str),
+    /// A plain request where sockets are served; what an upgrade would have needed.
+    UpgradeMissing(Vec<&'static str>),
+    /// The node is going away.
+    Draining,
+    /// No app has this id.
+    AppUnknown(String),
+    /// The body is longer than `GAUNG_MAX_BODY_BYTES`.
+    BodyTooLarge {
+        /// Bytes announced, or read before it was given up.
+        bytes: u64,
+        /// The node's limit.
+        limit: usize,
+    },
+    /// The connection failed in the middle of the body.
+    BodyBroken,
+    /// The body did not arrive in time.
+    BodyTooSlow(Duration),
+    /// The request is not signed by the app.
+    Unauthenticated(RequestAuthError),
+    /// The app is switched off.
+    AppDisabled,
+    /// More than the app's rate.
+    TooMany {
+        /// Which rate.
+        rate: Rate,
+        /// What the request counts.
+        tokens: u32,
+        /// The app's limit.
+        per_second: u32,
+        /// When the same request would be taken.
+        wait: Duration,
+    },
+    /// An event, or a batch of them, breaks a rule.
+    Event(InvalidEvent),
+    /// The channel in the path has no valid name.
+    Channel(InvalidChannelName),
+    /// Users were asked of a channel without members.
+    NotPresence(String),
+    /// `user_count` was asked of channels that have none; the prefix that was given.
+    UserCountNeedsPresence(String),
+    /// The query string cannot be read; why.
+    Query(String),
+    /// The rooms have enough to do.
+    Overloaded(Overloaded),
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    error: String,
+    code: u16,
+}
+
+impl ApiError {
+    /// Status, and the label in metrics.
+    fn row(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::PathUnknown => (StatusCode::NOT_FOUND, "path_unknown"),
+            Self::MethodRefused(_) => (StatusCode::METHOD_NOT_ALLOWED, "method"),
+            Self::UpgradeMissing(_) => (StatusCode::UPGRADE_REQUIRED, "upgrade_missing"),
+            // 500 and not 503: what Soketi's probes know (protocol.md §3.9).
+            Self::Draining => (StatusCode::INTERNAL_SERVER_ERROR, "draining"),
+            Self::AppUnknown(_) => (StatusCode::NOT_FOUND, "app_unknown"),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken"),
+            Self::BodyTooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
+            Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Self::AppDisabled => (StatusCode::FORBIDDEN, "app_disabled"),
+            Self::TooMany { rate: Rate::Events, .. } => (StatusCode::TOO_MANY_REQUESTS, "event_rate"),
+            Self::TooMany { rate: Rate::Reads, .. } => (StatusCode::TOO_MANY_REQUESTS, "read_rate"),
+            Self::Event(invalid) if invalid.is_too_large() => (StatusCode::PAYLOAD_TOO_LARGE, "event_too_large"),
+            Self::Event(_) => (StatusCode::BAD_REQUEST, "event_invalid"),
+            Self::Channel(_) => (StatusCode::BAD_REQUEST, "channel_invalid"),
+            Self::NotPresence(_) => (StatusCode::BAD_REQUEST, "not_presence"),
+            Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, "user_count_needs_presence"),
+            Self::Query(_) => (StatusCode::BAD_REQUEST, "query_invalid"),
+            Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+        }
+    }
+
+    /// The label in metrics and logs.
+    pub fn reason(&self) -> &'static str {
+        self.row().1
+    }
+}
+
+impl From<InvalidEvent> for ApiError {
+    fn from(invalid: InvalidEvent) -> Self {
+        Self::Event(invalid)
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PathUnknown => f.write_str("nothing is served at this path; the API is at /apps/{id}/…"),
+            Self::MethodRefused(allowed) => write!(f, "this path takes {allowed} only"),
+            Self::UpgradeMissing(missing) => {
+                write!(f, "this path serves WebSockets only; the request lacks {}", missing.join(", "))
+            }
+            Self::Draining => f.write_str("this node is going away; choose another one"),
+            Self::AppUnknown(id) => write!(f, "no app has the id {id:?}"),
+            Self::BodyTooLarge { bytes, limit } => {
+                write!(f, "the request body has {bytes} bytes or more, the limit is {limit} (GAUNG_MAX_BODY_BYTES)")
+            }
+            Self::BodyBroken => f.write_str("the request body ended too early"),
+            Self::BodyTooSlow(limit) => {
+                write!(f, "the request body did not arrive within {} seconds", limit.as_secs())
+            }
+            Self::Unauthenticated(why) => fmt::Display::fmt(why, f),
+            Self::AppDisabled => f.write_str("the app is disabled (app setting enabled)"),
+            Self::TooMany { rate: Rate::Events, tokens, per_second, .. } => write!(
+                f,
+                "too many events: this request counts {tokens}, one per channel, and the app's limit is {per_second} a \
+                 second (app setting events_per_second)"
+            ),
+            Self::TooMany { rate: Rate::Reads, per_second, .. } => write!(
+                f,
+                "too many read requests: the app's limit is {per_second} a second (app setting reads_per_second)"
+            ),
+            Self::Event(why) => fmt::Display::fmt(why, f),
+            Self::Channel(why) => fmt::Display::fmt(why, f),
+            Self::NotPresence(channel) => {
+                write!(f, "{channel} has no users: its name does not start with presence-")
+            }
+            Self::UserCountNeedsPresence(prefix) => write!(
+                f,
+                "user_count needs a filter_by_prefix that starts with presence-, but filter_by_prefix is {prefix:?}"
+            ),
+            Self::Query(why) => write!(f, "the query string cannot be read: {why}"),
+            Self::Overloaded(Overloaded { limit }) => {
+                write!(f, "{limit} events wait for delivery already, which is the limit (GAUNG_MAX_QUEUED_EVENTS)")
+            }
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.row().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status);
+        if let Self::MethodRefused(allowed) = self {
+            response.insert_header((header::ALLOW, *allowed));
+        }
+        if let Self::UpgradeMissing(_) = self {
+            response.upgrade("websocket");
+        }
+        if let Self::Overloaded(_) = self {
+            response.insert_header((header::RETRY_AFTER, 1));
+        }
+        if let Self::TooMany { tokens, per_second, wait, .. } = self {
+            response
+                .insert_header((header::RETRY_AFTER, wait.as_secs_f64().ceil() as u64))
+                .insert_header(("X-RateLimit-Limit", *per_second))
+                .insert_header(("X-RateLimit-Remaining", remaining(*tokens, *per_second, *wait)));
+        }
+        answer::json_with(response, &Refusal { error: self.to_string(), code: status.as_u16() })
+    }
+}
+
+/// What a smaller request could still have taken: the bucket lacks as many tokens as refill during `wait`.
+fn remaining(tokens: u32, per_second: u32, wait: Duration) -> u32 {
+    let lacking = (wait.as_nanos() * u128::from(per_second)).div_ceil(1_000_000_000);
+    u32::try_from(lacking).map_or(0, |lacking| tokens.saturating_sub(lacking))
+}

@@ -1,0 +1,93 @@
+//! Why an event is refused, in the words that its publisher reads. Pure.
+
+use std::fmt;
+
+use crate::protocol::InvalidChannelName;
+
+/// Why an event, or the body that should contain it, is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvalidEvent {
+    /// Not JSON, or not of the right shape; the parser's words.
+    Json(String),
+    /// A required field is absent.
+    Missing(&'static str),
+    /// `data` is longer than the app allows.
+    TooLarge {
+        /// Bytes of `data`.
+        bytes: usize,
+        /// The app's limit.
+        limit: usize,
+    },
+    /// The name has no characters.
+    NameEmpty,
+    /// The name is longer than the app allows.
+    NameTooLong {
+        /// Characters of the name.
+        length: usize,
+        /// The app's limit.
+        limit: usize,
+    },
+    /// Only the server sends such names.
+    NameReserved(String),
+    /// The list of channels is empty.
+    NoChannels,
+    /// More channels than the app allows.
+    TooManyChannels {
+        /// Channels named.
+        count: usize,
+        /// The app's limit.
+        limit: usize,
+    },
+    /// A channel has no valid name.
+    Channel(InvalidChannelName),
+    /// More events than the app allows in one batch.
+    BatchTooLarge {
+        /// Events in the batch.
+        count: usize,
+        /// The app's limit.
+        limit: usize,
+    },
+    /// The answer to a batch has one place for each event.
+    InfoOfManyChannels,
+}
+
+impl InvalidEvent {
+    /// Whether the event would do if it were shorter.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::TooLarge { .. })
+    }
+}
+
+impl fmt::Display for InvalidEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(why) => write!(f, "the body is not the JSON that this path takes: {why}"),
+            Self::Missing(field) => write!(f, "the event has no {field}"),
+            // The hosted service's words "content of this event" are what SDKs' suites look for.
+            Self::TooLarge { bytes, limit } => write!(
+                f,
+                "the data content of this event has {bytes} bytes, the limit is {limit} (app setting max_event_bytes)"
+            ),
+            Self::NameEmpty => f.write_str("the event name is empty"),
+            Self::NameTooLong { length, limit } => write!(
+                f,
+                "the event name has {length} characters, the limit is {limit} (app setting max_event_name_length)"
+            ),
+            Self::NameReserved(name) => {
+                write!(f, "the event name {name:?} is reserved: only the server sends pusher: and pusher_internal:")
+            }
+            Self::NoChannels => f.write_str("the event names no channel"),
+            Self::TooManyChannels { count, limit } => {
+                write!(f, "the event names {count} channels, the limit is {limit} (app setting max_event_channels)")
+            }
+            Self::Channel(why) => fmt::Display::fmt(why, f),
+            // "Batch too large" is what SDKs' suites look for.
+            Self::BatchTooLarge { count, limit } => {
+                write!(f, "Batch too large: it has {count} events, the limit is {limit} (app setting max_batch_events)")
+            }
+            Self::InfoOfManyChannels => {
+                f.write_str("an event of a batch that asks for info must name exactly one channel")
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The trigger API: what back ends ask of the node over HTTP (protocol.md §3), and the health probes.
+//!
+//! A request travels [`routes`] → [`signed`] (app, body, signature, limits) → the file of its resource → [`answer`],
+//! or [`error`] from anywhere. Knows nothing of sockets but that [`Rooms`] reach them.
+
+pub mod answer;
+pub mod attributes;
+pub mod body;
+pub mod channels;
+pub mod connections;
+pub mod error;
+pub mod invalid_event;
+pub mod probes;
+pub mod publication;
+pub mod readiness;
+pub mod routes;
+pub mod signed;
+pub mod trigger;
+
+use std::time::Instant;
+
+use actix_web::{HttpResponse, ResponseError};
+
+pub use readiness::Readiness;
+pub use routes::configure;
+
+use crate::{app::Registry, config::LimitsConfig, metrics::Metrics, room::Rooms};
+use error::ApiError;
+
+/// What the API works with; shared by all HTTP threads.
+pub struct Api {
+    /// The apps.
+    pub registry: Registry,
+    /// Where events go and counts come from.
+    pub rooms: Rooms,
+    /// Counts refusals and times triggers.
+    pub metrics: Metrics,
+    /// The node's limits.
+    pub limits: LimitsConfig,
+    /// `GAUNG_PATH_PREFIX`: empty, or starts with `/` and does not end with one.
+    pub path_prefix: String,
+    /// What probes are told.
+    pub readiness: Readiness,
+    /// The moment from which the apps' rates measure time.
+    pub started: Instant,
+}
+
+impl Api {
+    /// Counts a refusal. An answer that is not given through [`signed`] goes through [`Api::refuse`].
+    fn count(&self, error: &ApiError) {
+        if let ApiError::Unauthenticated(_) = error {
+            self.metrics.auth_failures.with_label_values(&["request"]).inc();
+        } else {
+            self.metrics.refusals.with_label_values(&[error.reason()]).inc();
+        }
+    }
+
+    fn refuse(&self, error: ApiError) -> HttpResponse {
+        self.count(&error);
+        error.error_response()
+    }
+}

@@ -1,0 +1,60 @@
+//! All routes of the public port but the sockets' upgrades, in one table.
+
+use actix_web::{
+    Resource, Route, guard,
+    web::{self, Data, ServiceConfig},
+};
+use std::sync::Arc;
+
+use super::{Api, channels, connections, error::ApiError, probes, trigger};
+
+/// Serves the API under the node's path prefix, and without it as well, because some SDKs drop it (protocol.md §2.4).
+pub fn configure(api: Arc<Api>) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        let prefix = api.path_prefix.clone();
+        config.app_data(Data::from(api));
+        serve_api(config, "");
+        if !prefix.is_empty() {
+            serve_api(config, &prefix);
+        }
+        config
+            .service(get(format!("{prefix}/app/{{key}}"), web::to(probes::upgrade_required)))
+            .service(get(format!("{prefix}/ws"), web::to(probes::upgrade_required)))
+            .default_service(web::to(probes::path_unknown));
+    }
+}
+
+fn serve_api(config: &mut ServiceConfig, base: &str) {
+    let app = format!("{base}/apps/{{app}}");
+    config
+        .service(post(format!("{app}/events"), web::to(trigger::trigger)))
+        .service(post(format!("{app}/batch_events"), web::to(trigger::batch)))
+        .service(get(format!("{app}/channels"), web::to(channels::list)))
+        .service(get(format!("{app}/channels/{{channel}}"), web::to(channels::show)))
+        .service(get(format!("{app}/channels/{{channel}}/users"), web::to(channels::users)))
+        .service(get(format!("{app}/connections"), web::to(connections::count)))
+        .service(post(format!("{app}/users/{{user}}/terminate_connections"), web::to(connections::terminate)))
+        // The Python SDK forgets the app (protocol.md §3.8).
+        .service(post(format!("{base}/users/{{user}}/terminate_connections"), web::to(connections::terminate)))
+        .service(probe(format!("{base}/up"), web::to(probes::up)))
+        .service(probe(format!("{base}/ready"), web::to(probes::ready)))
+        .service(probe(format!("{base}/"), web::to(probes::root)));
+}
+
+fn post(path: String, route: Route) -> Resource {
+    only("POST", path, route.guard(guard::Post()))
+}
+
+fn get(path: String, route: Route) -> Resource {
+    only("GET", path, route.guard(guard::Get()))
+}
+
+fn probe(path: String, route: Route) -> Resource {
+    only("GET, HEAD", path, route.guard(guard::Any(guard::Get()).or(guard::Head())))
+}
+
+/// One path for one set of methods; others get 405 and are told which.
+fn only(methods: &'static str, path: String, route: Route) -> Resource {
+    let refuse = move |api: Data<Api>| async move { api.refuse(ApiError::MethodRefused(methods)) };
+    web::resource(path).route(route).default_service(web::to(refuse))
+}

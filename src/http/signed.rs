@@ -1,0 +1,212 @@
+//! The only way into the API: a request that its app has signed, whose body is within the limits, and that has been
+//! parsed into what it asks for. A function that takes a [`Signed`] has nothing left to check.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use futures_util::future::LocalBoxFuture;
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    Api, body,
+    error::{ApiError, Rate},
+};
+use crate::{
+    app::{App, AppSettings, rate::RateLimit},
+    protocol::{
+        ChannelName,
+        signature::{RequestAuthError, SignedRequest, verify_request},
+    },
+};
+
+/// A verified request of an app, asking for `T`.
+pub struct Signed<T> {
+    /// What the node's API works with.
+    pub api: web::Data<Api>,
+    /// Who asks.
+    pub app: Arc<App>,
+    /// When the request arrived.
+    pub arrival: Arrival,
+    /// What is asked.
+    pub ask: T,
+}
+
+/// One moment on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// For durations.
+    pub instant: Instant,
+    /// Since the Unix epoch, for signatures and latency across processes.
+    pub unix: Duration,
+}
+
+/// A request that is authentic, before it is understood.
+pub struct Verified<'a> {
+    api: &'a Api,
+    app: &'a App,
+    request: &'a HttpRequest,
+    arrival: Arrival,
+    /// The app's limits.
+    pub settings: &'a AppSettings,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// What a signed request can ask for. Checks sizes (413), then rates (429), then everything else (400).
+pub trait Ask: Sized {
+    /// Understands the request.
+    fn parse(verified: &Verified<'_>) -> Result<Self, ApiError>;
+}
+
+impl<T: Ask + 'static> FromRequest for Signed<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let arrival = Arrival::now();
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let api = request.app_data::<web::Data<Api>>().expect("configure() registers the api").clone();
+            let admitted = admit(&api, &request, payload, arrival).await;
+            let (app, ask) = admitted.inspect_err(|error| api.count(error))?;
+            Ok(Self { api, app, arrival, ask })
+        })
+    }
+}
+
+/// The order of the checks is part of the protocol (protocol.md §3.1).
+async fn admit<T: Ask>(
+    api: &Api,
+    request: &HttpRequest,
+    payload: Payload,
+    arrival: Arrival,
+) -> Result<(Arc<App>, T), ApiError> {
+    let app = find_app(api, request)?;
+    let body = body::read(request, payload, api.limits.max_body_bytes).await?;
+    let settings = app.settings();
+    authenticate(api, &settings, request, &body, arrival.unix)?;
+    if !settings.enabled {
+        return Err(ApiError::AppDisabled);
+    }
+    let ask = T::parse(&Verified { api, app: &app, request, arrival, settings: &settings, body: &body })?;
+    drop(settings);
+    Ok((app, ask))
+}
+
+/// By the id in the path; the Python SDK terminates connections without one, so that its key must tell.
+fn find_app(api: &Api, request: &HttpRequest) -> Result<Arc<App>, ApiError> {
+    #[derive(Deserialize)]
+    struct Key {
+        auth_key: String,
+    }
+    if let Some(id) = request.match_info().get("app") {
+        return api.registry.by_id(id).ok_or_else(|| ApiError::AppUnknown(id.to_owned()));
+    }
+    let key = web::Query::<Key>::from_query(request.query_string());
+    let key = key.map_err(|_| ApiError::Unauthenticated(RequestAuthError::Missing("auth_key")))?;
+    api.registry.by_key(&key.auth_key).ok_or(ApiError::Unauthenticated(RequestAuthError::UnknownKey))
+}
+
+fn authenticate(
+    api: &Api,
+    settings: &AppSettings,
+    request: &HttpRequest,
+    body: &[u8],
+    now: Duration,
+) -> Result<(), ApiError> {
+    let paths = signed_paths(request.uri().path(), &api.path_prefix);
+    let paths: Vec<&str> = paths.iter().map(|path| &**path).collect();
+    let (method, query) = (request.method().as_str(), request.query_string());
+    let signed = SignedRequest { method, paths: &paths, query, body };
+    verify_request(&settings.keys, &signed, now, api.limits.signature_window).map_err(ApiError::Unauthenticated)
+}
+
+/// The paths that the caller may have signed: as received or decoded, with or without the node's prefix, which some
+/// SDKs do not sign and some proxies take off (protocol.md §2.4).
+fn signed_paths<'a>(path: &'a str, prefix: &str) -> Vec<Cow<'a, str>> {
+    let mut forms = vec![Cow::Borrowed(path)];
+    if path.contains('%') {
+        forms.push(percent_decode_str(path).decode_utf8_lossy());
+    }
+    if prefix.is_empty() {
+        return forms;
+    }
+    let other = |form: &Cow<'a, str>| match form.strip_prefix(prefix) {
+        Some(bare) => bare.to_owned().into(),
+        None => format!("{prefix}{form}").into(),
+    };
+    let others: Vec<_> = forms.iter().map(other).collect();
+    forms.extend(others);
+    forms
+}
+
+impl Arrival {
+    fn now() -> Self {
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { instant: Instant::now(), unix }
+    }
+}
+
+impl Verified<'_> {
+    /// The moment as events carry it.
+    pub fn accepted(&self) -> (Instant, Duration) {
+        (self.arrival.instant, self.arrival.unix)
+    }
+
+    /// A segment of the path, decoded.
+    pub fn segment(&self, name: &str) -> Cow<'_, str> {
+        // The router has decoded everything but `%`, `/` and `+`, so that this decodes nothing twice.
+        percent_decode_str(self.request.match_info().query(name)).decode_utf8_lossy()
+    }
+
+    /// The channel that the path names.
+    pub fn channel(&self) -> Result<ChannelName, ApiError> {
+        ChannelName::parse(&self.segment("channel"), self.settings.max_channel_name_length).map_err(ApiError::Channel)
+    }
+
+    /// The parameters besides those of the signature.
+    pub fn query<Q: DeserializeOwned>(&self) -> Result<Q, ApiError> {
+        let query = web::Query::from_query(self.request.query_string());
+        query.map(web::Query::into_inner).map_err(|error| ApiError::Query(error.to_string()))
+    }
+
+    /// Counts events in the app's `events_per_second`.
+    pub fn take_events(&self, events: usize) -> Result<(), ApiError> {
+        self.take(Rate::Events, &self.app.counters.event_rate, events, self.settings.events_per_second)
+    }
+
+    /// Counts one request in the app's `reads_per_second`.
+    pub fn take_read(&self) -> Result<(), ApiError> {
+        self.take(Rate::Reads, &self.app.counters.read_rate, 1, self.settings.reads_per_second)
+    }
+
+    fn take(&self, rate: Rate, bucket: &RateLimit, tokens: usize, limit: Option<u32>) -> Result<(), ApiError> {
+        let Some(per_second) = limit else { return Ok(()) };
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        let now = self.arrival.instant.saturating_duration_since(self.api.started);
+        bucket.take(tokens, per_second, now).map_err(|wait| ApiError::TooMany { rate, tokens, per_second, wait })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, prefix: &str, expected: &[&str]) {
+        assert_eq!(signed_paths(path, prefix), expected, "{path} under {prefix:?}");
+    }
+
+    #[test]
+    fn the_prefix_may_be_signed_or_not_and_the_path_raw_or_decoded() {
+        check("/apps/1/events", "", &["/apps/1/events"]);
+        check("/ws/apps/1/events", "/ws", &["/ws/apps/1/events", "/apps/1/events"]);
+        check("/apps/1/events", "/ws", &["/apps/1/events", "/ws/apps/1/events"]);
+        check("/apps/1/channels/a%40b", "", &["/apps/1/channels/a%40b", "/apps/1/channels/a@b"]);
+        check("/ws/a%40", "/ws", &["/ws/a%40", "/ws/a@", "/a%40", "/a@"]);
+    }
+}
