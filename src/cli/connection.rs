@@ -1,0 +1,78 @@
+//! A socket of the command line to a server.
+
+use actix_codec::Framed;
+use actix_http::ws::{Codec, Frame, Message as Outgoing};
+use awc::{BoxedSocket, http::Version};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+
+use super::{Failure, line::Message, target::Target};
+
+/// The largest message that is taken: more than any server's limit of event data.
+const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
+/// An open socket that the server has greeted.
+pub struct Connection {
+    framed: Framed<BoxedSocket, Codec>,
+    /// The socket id as the server gave it.
+    pub socket_id: String,
+}
+
+impl Connection {
+    /// Connects, and waits for the greeting.
+    pub async fn open(target: &Target) -> Result<Self, Failure> {
+        let client = awc::Client::builder().max_http_version(Version::HTTP_11).finish();
+        let opened = client.ws(target.socket_url()).max_frame_size(MAX_MESSAGE_BYTES).connect().await;
+        let (_, framed) =
+            opened.map_err(|error| Failure::new(format!("cannot open a socket at {}: {error}", target.base())))?;
+        let mut connection = Self { framed, socket_id: String::new() };
+        let greeting = connection.next().await?;
+        let Some(Value::String(id)) = greeting.member("socket_id") else {
+            return Err(Failure::new(format!("the server greeted with {} and without a socket_id", greeting.event)));
+        };
+        connection.socket_id = id;
+        Ok(connection)
+    }
+
+    /// Sends one message of the protocol.
+    pub async fn send(&mut self, event: &str, data: Value) -> Result<(), Failure> {
+        let text = json!({"event": event, "data": data}).to_string();
+        self.write(Outgoing::Text(text.into())).await
+    }
+
+    /// The next message that is neither a ping nor a problem. Problems, and the socket's end, are failures.
+    pub async fn next(&mut self) -> Result<Message, Failure> {
+        loop {
+            let frame = self.framed.next().await.ok_or_else(|| Failure::new("the connection was lost"))?;
+            match frame.map_err(|error| Failure::new(format!("the connection broke: {error}")))? {
+                Frame::Text(text) => {
+                    let message = parse(&text)?;
+                    if message.event != "pusher:ping" {
+                        return message.problem().map_or(Ok(message), |problem| Err(Failure::new(problem)));
+                    }
+                    self.send("pusher:pong", json!({})).await?;
+                }
+                Frame::Ping(payload) => self.write(Outgoing::Pong(payload)).await?,
+                Frame::Pong(_) => {}
+                Frame::Close(reason) => return Err(closed(reason)),
+                Frame::Binary(_) | Frame::Continuation(_) => {
+                    return Err(Failure::new("the server sent a binary or fragmented message"));
+                }
+            }
+        }
+    }
+
+    async fn write(&mut self, message: Outgoing) -> Result<(), Failure> {
+        self.framed.send(message).await.map_err(|error| Failure::new(format!("the connection broke: {error}")))
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Message, Failure> {
+    serde_json::from_slice(text).map_err(|error| Failure::new(format!("the server sent a malformed message: {error}")))
+}
+
+fn closed(reason: Option<actix_http::ws::CloseReason>) -> Failure {
+    let Some(reason) = reason else { return Failure::new("the server closed the socket") };
+    let text = reason.description.unwrap_or_default();
+    Failure::new(format!("the server closed the socket: {} {text}", u16::from(reason.code)))
+}

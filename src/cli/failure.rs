@@ -1,0 +1,41 @@
+//! Why a command did not succeed.
+
+use std::{fmt, process::ExitCode};
+
+use gaung::config::Problems;
+
+/// What stands on stderr, and the exit code.
+#[derive(Debug)]
+pub struct Failure {
+    text: String,
+    code: u8,
+}
+
+impl Failure {
+    /// Something went wrong while the command ran: exit code 1.
+    pub fn new(problem: impl fmt::Display) -> Self {
+        Self { text: format!("gaung: {problem}"), code: 1 }
+    }
+
+    /// The configuration or the arguments are wrong: exit code 2, one line per problem.
+    pub fn configuration(problems: Problems) -> Self {
+        let lines: Vec<_> = problems.lines().iter().map(|line| format!("gaung: {line}")).collect();
+        Self { text: lines.join("\n"), code: 2 }
+    }
+
+    /// The arguments are wrong: exit code 2.
+    pub fn usage(problem: impl fmt::Display) -> Self {
+        Self { text: format!("gaung: {problem}"), code: 2 }
+    }
+
+    /// For the end of the process.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

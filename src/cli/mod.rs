@@ -1,0 +1,71 @@
+//! The commands. All read the same configuration from the environment, so that the development app works without a flag.
+
+mod check;
+mod connection;
+mod failure;
+mod health;
+mod line;
+mod serve;
+mod sign;
+mod subscribe;
+mod target;
+mod trigger;
+mod welcome;
+
+use std::future::Future;
+
+use clap::{Parser, Subcommand};
+use gaung::config::{self, Loaded};
+
+use failure::Failure;
+
+/// A WebSocket server that speaks the Pusher protocol behind Laravel applications.
+///
+/// Configured by GAUNG_* variables, and by Laravel's REVERB_* and PUSHER_* where those are not set.
+#[derive(Parser)]
+#[command(name = "gaung", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (the default)
+    Serve,
+    /// Print the effective configuration with secrets masked, or everything that is wrong with it
+    Check,
+    /// Print a signature: of a subscription, a sign-in or an API request, or an access token for tenant sockets
+    Sign(sign::Sign),
+    /// Publish one event
+    Trigger(trigger::Trigger),
+    /// Print the events of channels as they arrive
+    Subscribe(subscribe::Subscribe),
+    /// Ask a running server whether it is ready; exit 0 if it is
+    Health(health::Health),
+    /// Measure this machine: fan-out, triggers, connects, memory
+    Bench(gaung::bench::Options),
+}
+
+impl Cli {
+    /// Runs the command to its end.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.command.unwrap_or(Command::Serve) {
+            Command::Serve => serve::run(load()?),
+            Command::Check => check::run(&load()?),
+            Command::Sign(sign) => sign.run(&load()?),
+            Command::Trigger(trigger) => wait_for(trigger.run(&load()?)),
+            Command::Subscribe(subscribe) => wait_for(subscribe.run(&load()?)),
+            Command::Health(health) => wait_for(health.run(&load()?)),
+            Command::Bench(options) => gaung::bench::run(options).map_err(Failure::new),
+        }
+    }
+}
+
+fn load() -> Result<Loaded, Failure> {
+    config::load_environment().map_err(Failure::configuration)
+}
+
+fn wait_for(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    actix::System::new().block_on(command)
+}

@@ -1,0 +1,78 @@
+//! `gaung serve`: the server, from its start to a signal.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process,
+};
+
+use actix::System;
+use gaung::{
+    config::{Loaded, LogConfig, LogFormat},
+    node::Node,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{Failure, welcome::Welcome};
+
+/// The exit code of a process that was interrupted.
+const INTERRUPTED: i32 = 130;
+
+/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
+pub fn run(loaded: Loaded) -> Result<(), Failure> {
+    start_log(&loaded.config.log)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    // Fails only where a provider is installed already, and then that one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let descriptors = rlimit::increase_nofile_limit(u64::MAX);
+    let descriptors = descriptors.map_err(|error| Failure::new(format!("raising the descriptor limit: {error}")))?;
+    tracing::info!(descriptors, "file-descriptor limit");
+    System::new().block_on(serve(loaded))
+}
+
+async fn serve(loaded: Loaded) -> Result<(), Failure> {
+    // Before anything is printed: who reads the addresses may send a signal at once.
+    let mut signals = Signals::listen().map_err(|error| Failure::new(format!("listening for signals: {error}")))?;
+    let welcome = Welcome::new(&loaded);
+    let node = Node::start(loaded.config, loaded.apps).await.map_err(Failure::new)?;
+    // A closed stdout is no reason not to serve.
+    let _ = write!(io::stdout(), "{}", welcome.text(node.public, node.admin)).and_then(|()| io::stdout().flush());
+    signals.next().await;
+    tracing::info!("draining; a second signal exits at once");
+    tokio::select! {
+        () = node.stop() => Ok(()),
+        () = signals.next() => process::exit(INTERRUPTED),
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Logs go to stderr: stdout belongs to the addresses.
+fn start_log(config: &LogConfig) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.filter);
+    let filter = filter.map_err(|error| Failure::usage(format!("GAUNG_LOG is {:?}: {error}", config.filter)))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match config.format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

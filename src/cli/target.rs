@@ -1,0 +1,211 @@
+//! The server that a command talks to and the app in whose name: from the configuration, or from flags.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use gaung::{
+    app::{AppKey, AppSettings},
+    config::{Config, Loaded},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::Failure;
+
+/// What stands in a path segment as it is (RFC 3986 §2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Chooses an app.
+#[derive(clap::Args)]
+pub struct AppChoice {
+    /// The app's id, where several are configured
+    #[arg(long)]
+    app: Option<String>,
+}
+
+/// Chooses a server and an app.
+#[derive(clap::Args)]
+pub struct TargetOptions {
+    /// The server's host (GAUNG_HOST)
+    #[arg(long)]
+    host: Option<String>,
+    /// The server's port (GAUNG_PORT)
+    #[arg(long)]
+    port: Option<u16>,
+    /// The server's address instead, with its path prefix: https://sockets.example.com/prefix
+    #[arg(long, conflicts_with_all = ["host", "port"])]
+    url: Option<String>,
+    #[command(flatten)]
+    app: AppChoice,
+}
+
+/// A server and the credentials of an app.
+#[derive(Debug)]
+pub struct Target {
+    /// The app's id.
+    pub app_id: String,
+    /// The app's first key.
+    pub key: AppKey,
+    base: String,
+}
+
+impl AppChoice {
+    /// The app's id and settings.
+    pub fn resolve<'a>(&self, loaded: &'a Loaded) -> Result<(&'a str, &'a AppSettings), Failure> {
+        let apps = loaded.apps.apps();
+        let ids = || apps.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>().join(", ");
+        let chosen = match (&self.app, apps) {
+            (None, [only]) => only,
+            (None, _) => return Err(Failure::usage(format!("choose an app with --app; configured are {}", ids()))),
+            (Some(wanted), _) => apps
+                .iter()
+                .find(|(id, _)| id == wanted)
+                .ok_or_else(|| Failure::usage(format!("no app has the id {wanted}; configured are {}", ids())))?,
+        };
+        Ok((&chosen.0, &chosen.1))
+    }
+
+    /// The app's id and the key that signs in its name.
+    pub fn key(&self, loaded: &Loaded) -> Result<(String, AppKey), Failure> {
+        let (id, settings) = self.resolve(loaded)?;
+        let key = settings.keys.first().ok_or_else(|| Failure::usage(format!("the app {id} has no key")))?;
+        Ok((id.to_owned(), key.clone()))
+    }
+}
+
+impl TargetOptions {
+    /// Flags before configuration.
+    pub fn resolve(&self, loaded: &Loaded) -> Result<Target, Failure> {
+        let (app_id, key) = self.app.key(loaded)?;
+        Ok(Target { app_id, key, base: self.base(&loaded.config)? })
+    }
+
+    fn base(&self, config: &Config) -> Result<String, Failure> {
+        if let Some(url) = &self.url {
+            return base_of_url(url);
+        }
+        let port = port(self.port, config.server.port, "GAUNG_PORT")?;
+        let host = self.host.as_deref().map_or_else(|| host_of(config.server.host), bracketed);
+        Ok(format!("{}://{host}:{port}{}", scheme(config), config.server.path_prefix))
+    }
+}
+
+impl Target {
+    /// The address of the app's resource in the trigger API.
+    pub fn api_url(&self, query: &str) -> String {
+        format!("{}{}?{query}", self.base, self.events_path())
+    }
+
+    /// The path of the events resource as it is signed: without the prefix (protocol.md §2.4).
+    pub fn events_path(&self) -> String {
+        format!("/apps/{}/events", utf8_percent_encode(&self.app_id, SEGMENT))
+    }
+
+    /// Where sockets of the app connect. Events carry the time at which the server accepted them.
+    pub fn socket_url(&self) -> String {
+        let key = utf8_percent_encode(&self.key.key, SEGMENT);
+        format!("{}/app/{key}?protocol=7&client=gaung&version={}&trace=1", self.base, env!("CARGO_PKG_VERSION"))
+    }
+
+    /// For messages.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+}
+
+/// `https` if the server has certificates of its own.
+pub fn scheme(config: &Config) -> &'static str {
+    match config.tls.cert {
+        Some(_) => "https",
+        None => "http",
+    }
+}
+
+/// Where to connect to reach a listener on this address: loopback for one that listens on all.
+pub fn host_of(listener: IpAddr) -> String {
+    let host = match listener {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        address => address,
+    };
+    bracketed(&host.to_string())
+}
+
+/// The flag's port or the configured one, which must be known beforehand.
+pub fn port(flag: Option<u16>, configured: u16, variable: &str) -> Result<u16, Failure> {
+    match flag.unwrap_or(configured) {
+        0 => Err(Failure::usage(format!("{variable} is 0, so the server took any free port: say which with --port"))),
+        port => Ok(port),
+    }
+}
+
+/// An IPv6 address needs brackets before a port.
+pub fn bracketed(host: &str) -> String {
+    match host.parse() {
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        Ok(IpAddr::V4(_)) | Err(_) => host.to_owned(),
+    }
+}
+
+fn base_of_url(url: &str) -> Result<String, Failure> {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let scheme = match scheme {
+        "http" | "ws" => "http",
+        "https" | "wss" => "https",
+        _ => return Err(Failure::usage(format!("--url {url} does not start with http://, https://, ws:// or wss://"))),
+    };
+    Ok(format!("{scheme}://{}", rest.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gaung::config::{ServerConfig, TlsConfig};
+
+    fn config(host: &str, prefix: &str) -> Config {
+        let server = ServerConfig { host: host.parse().unwrap(), path_prefix: prefix.to_owned(), ..Default::default() };
+        Config { server, ..Default::default() }
+    }
+
+    fn options(host: Option<&str>, port: Option<u16>, url: Option<&str>) -> TargetOptions {
+        let text = |text: &str| text.to_owned();
+        TargetOptions { host: host.map(text), port, url: url.map(text), app: AppChoice { app: None } }
+    }
+
+    fn check(options: TargetOptions, config: &Config, base: &str) {
+        assert_eq!(options.base(config).unwrap(), base);
+    }
+
+    #[test]
+    fn the_configured_listener_is_the_default() {
+        check(options(None, None, None), &config("127.0.0.1", ""), "http://127.0.0.1:6001");
+        check(options(None, None, None), &config("0.0.0.0", "/prefix"), "http://127.0.0.1:6001/prefix");
+        check(options(None, None, None), &config("::", ""), "http://[::1]:6001");
+        let tls = TlsConfig { cert: Some("cert.pem".into()), key: Some("key.pem".into()) };
+        check(options(None, None, None), &Config { tls, ..config("127.0.0.1", "") }, "https://127.0.0.1:6001");
+    }
+
+    #[test]
+    fn flags_replace_the_configured_parts() {
+        let config = config("127.0.0.1", "/prefix");
+        check(options(Some("sockets.test"), Some(80), None), &config, "http://sockets.test:80/prefix");
+        check(options(Some("::1"), None, None), &config, "http://[::1]:6001/prefix");
+        check(options(None, None, Some("wss://sockets.test/x/")), &config, "https://sockets.test/x");
+        check(options(None, None, Some("http://127.0.0.1:81")), &config, "http://127.0.0.1:81");
+    }
+
+    #[test]
+    fn a_port_that_nobody_knows_must_be_said() {
+        let any = ServerConfig { port: 0, ..Default::default() };
+        let failure = options(None, None, None).base(&Config { server: any, ..Default::default() }).unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "gaung: GAUNG_PORT is 0, so the server took any free port: say which with --port"
+        );
+    }
+
+    #[test]
+    fn an_address_without_a_known_scheme_is_refused() {
+        for url in ["sockets.test", "ftp://sockets.test", ""] {
+            assert!(options(None, None, Some(url)).base(&Config::default()).is_err(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `gaung trigger`: publishes one event as a back end does.
+
+use std::{
+    io::{self, Read},
+    time::{Instant, SystemTime},
+};
+
+use gaung::{config::Loaded, protocol::signature};
+use serde_json::{Map, Value};
+
+use super::{Failure, target::TargetOptions};
+
+/// One event.
+#[derive(clap::Args)]
+pub struct Trigger {
+    /// The channel, for example products.42
+    channel: String,
+    /// The event's name, for example product.updated
+    event: String,
+    /// The payload, any text; - reads it from stdin
+    #[arg(allow_hyphen_values = true)]
+    data: String,
+    /// A socket that does not receive it
+    #[arg(long)]
+    socket_id: Option<String>,
+    /// Ask for counts of the channel: user_count,subscription_count
+    #[arg(long)]
+    info: Option<String>,
+    #[command(flatten)]
+    target: TargetOptions,
+}
+
+impl Trigger {
+    /// Prints the answer's status and body and how long it took.
+    pub async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
+        let target = self.target.resolve(loaded)?;
+        let body = self.body()?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let query = signature::sign_request(&target.key, "POST", &target.events_path(), &[], body.as_bytes(), now);
+        let started = Instant::now();
+        let request = awc::Client::default().post(target.api_url(&query)).content_type("application/json");
+        let answer = request.send_body(body).await;
+        let mut answer = answer.map_err(|error| Failure::new(format!("{} does not answer: {error}", target.base())))?;
+        let text = answer.body().await.map_err(|error| Failure::new(format!("the answer broke off: {error}")))?;
+        let (status, text) = (answer.status().as_u16(), String::from_utf8_lossy(&text));
+        if status != 200 {
+            return Err(Failure::new(format!("the event was refused: {status} {}", text.trim())));
+        }
+        println!("{status} {} {:.2} ms", text.trim(), started.elapsed().as_secs_f64() * 1e3);
+        Ok(())
+    }
+
+    fn body(&self) -> Result<String, Failure> {
+        let mut body = Map::new();
+        body.insert("name".to_owned(), self.event.as_str().into());
+        body.insert("channels".to_owned(), vec![self.channel.as_str()].into());
+        body.insert("data".to_owned(), self.payload()?.into());
+        if let Some(socket_id) = &self.socket_id {
+            body.insert("socket_id".to_owned(), socket_id.as_str().into());
+        }
+        if let Some(info) = &self.info {
+            body.insert("info".to_owned(), info.as_str().into());
+        }
+        Ok(Value::Object(body).to_string())
+    }
+
+    fn payload(&self) -> Result<String, Failure> {
+        if self.data != "-" {
+            return Ok(self.data.clone());
+        }
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).map_err(|error| Failure::new(format!("reading stdin: {error}")))?;
+        Ok(text)
+    }
+}
