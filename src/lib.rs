@@ -6,11 +6,12 @@ pub mod admin;
 pub mod app;
 /// `GAUNG_*` variables, read and checked at the start.
 pub mod config;
-/// Counters and histograms, and the table of all metrics.
 /// The trigger API and the health probes.
 pub mod http;
-/// Counters and histograms.
+/// Counters and histograms, and the table of all metrics.
 pub mod metrics;
+/// A running node: everything wired together.
+pub mod node;
 /// The Pusher protocol as values.
 pub mod protocol;
 /// Whether the node wants new sockets.

@@ -12,7 +12,6 @@ pub mod error;
 pub mod invalid_event;
 pub mod probes;
 pub mod publication;
-pub mod readiness;
 pub mod routes;
 pub mod signed;
 pub mod trigger;
@@ -21,10 +20,9 @@ use std::time::Instant;
 
 use actix_web::{HttpResponse, ResponseError};
 
-pub use readiness::Readiness;
 pub use routes::configure;
 
-use crate::{app::Registry, config::LimitsConfig, metrics::Metrics, room::Rooms};
+use crate::{app::Registry, config::LimitsConfig, metrics::Metrics, readiness::Readiness, room::Rooms};
 use error::ApiError;
 
 /// What the API works with; shared by all HTTP threads.

@@ -16,7 +16,7 @@ pub async fn root() -> &'static str {
 
 /// `/ready`, as Soketi's users probe it.
 pub async fn ready(api: web::Data<Api>) -> HttpResponse {
-    if api.readiness.is_draining() { ApiError::Draining.error_response() } else { HttpResponse::Ok().body("OK") }
+    if api.readiness.ready() { HttpResponse::Ok().body("OK") } else { ApiError::Draining.error_response() }
 }
 
 /// The paths of the sockets, for a request that is no upgrade.

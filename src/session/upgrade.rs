@@ -1,7 +1,7 @@
 //! From an HTTP upgrade to a running session. Whoever may not stay is told so after the upgrade, by an error frame and a
 //! close code: browsers hide what an HTTP refusal says (protocol.md §1.4).
 
-use std::{io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext};
 use actix_codec::Framed;
@@ -61,12 +61,27 @@ pub async fn upgrade<T, S>(
     request: Request,
     framed: Framed<T, h1::Codec>,
     split: impl FnOnce(T) -> (S, Option<Arc<TcpStream>>),
+) -> Result<(), Infallible>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    if let Err(error) = begin(services, request, framed, split).await {
+        tracing::debug!(%error, "a socket was lost during its handshake");
+    }
+    Ok(())
+}
+
+async fn begin<T, S>(
+    services: Rc<Services>,
+    request: Request,
+    mut framed: Framed<T, h1::Codec>,
+    split: impl FnOnce(T) -> (S, Option<Arc<TcpStream>>),
 ) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let mut framed = framed;
     if let Err(error) = ws::verify_handshake(request.head()) {
         services.shared.metrics.refusals.with_label_values(&["handshake"]).inc();
         return refuse_handshake(&mut framed, &error).await;

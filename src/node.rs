@@ -1,0 +1,221 @@
+//! One node: wires everything, runs it, and takes it down in order. Used by `gaung serve` and by the tests.
+
+mod listen;
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use actix::Addr;
+use actix_server::ServerHandle;
+use futures_util::future::join_all;
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    admin::Admin,
+    app::{AppChange, Registry, watch},
+    config::{AppsSource, Config},
+    metrics::Metrics,
+    protocol::Close,
+    readiness::Readiness,
+    room::Rooms,
+    session::{
+        address::Addresses,
+        roster::{CloseApp, Drain, Remaining, Roster},
+        services::Shared,
+    },
+    tls,
+    webhook::{Timing, Webhooks},
+};
+
+/// How long sessions may take, after the drain's window, to hear their close frame.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How long webhooks that wait may take at the end.
+const LAST_WEBHOOKS: Duration = Duration::from_secs(10);
+
+/// How often a drain looks whether sessions remain.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A running node. Dropping it stops nothing; [`Node::stop`] does.
+pub struct Node {
+    /// Where clients and back ends connect.
+    pub public: SocketAddr,
+    /// Where operators look.
+    pub admin: SocketAddr,
+    /// What is counted.
+    pub metrics: Metrics,
+    servers: [ServerHandle; 2],
+    watches: Vec<JoinHandle<()>>,
+    rosters: Rosters,
+    readiness: Readiness,
+    webhooks: Webhooks,
+    drain: Duration,
+}
+
+/// The rosters of the HTTP threads, which sign in when they start.
+type Rosters = Arc<Mutex<Vec<Addr<Roster>>>>;
+
+/// Why a node did not start. The operator must act.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The variables that set it.
+        settings: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The certificate cannot be served.
+    Tls(tls::TlsError),
+}
+
+impl Node {
+    /// Starts everything; returns when both listeners accept. Needs an actix system.
+    pub async fn start(config: Config, apps: AppsSource) -> Result<Self, StartError> {
+        tls::install_crypto_provider();
+        let public = bind(config.server.host, config.server.port, "GAUNG_HOST, GAUNG_PORT")?;
+        let admin = bind(config.admin.host, config.admin.port, "GAUNG_ADMIN_HOST, GAUNG_ADMIN_PORT")?;
+        let certificate = certificate(&config).map_err(StartError::Tls)?;
+        let metrics = Metrics::new();
+        let webhooks = Webhooks::start(metrics.clone(), Timing::default());
+        let rooms = Rooms::start(config.server.room_threads, config.limits.max_queued_events, &webhooks, &metrics);
+        let shared = Shared {
+            registry: Registry::new(apps.apps().to_vec()),
+            rooms,
+            metrics: metrics.clone(),
+            addresses: Addresses::new(config.limits.max_connections_per_ip),
+            limits: config.limits,
+            tenant: config.tenant,
+            path_prefix: config.server.path_prefix,
+            readiness: Readiness::default(),
+            started: Instant::now(),
+        };
+        let admin_page = Admin {
+            registry: shared.registry.clone(),
+            rooms: shared.rooms.clone(),
+            webhooks: webhooks.clone(),
+            metrics: metrics.clone(),
+            readiness: shared.readiness.clone(),
+            started: shared.started,
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        let rosters = Rosters::default();
+        let watches = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
+        let readiness = shared.readiness.clone();
+        let (public_address, admin_address) = (local(&public), local(&admin));
+        let tls = certificate.map(|(config, _)| config);
+        let servers = [
+            listen::public(public, shared, config.server.http_threads, tls, rosters.clone()),
+            listen::admin(admin, admin_page),
+        ];
+        Ok(Self {
+            public: public_address,
+            admin: admin_address,
+            metrics,
+            servers,
+            watches,
+            rosters,
+            readiness,
+            webhooks,
+            drain: config.drain.window,
+        })
+    }
+
+    /// Turns not ready, closes the sessions over the drain's window, posts the webhooks that wait, and stops listening.
+    pub async fn stop(self) {
+        self.readiness.drain();
+        self.close_sessions().await;
+        self.webhooks.flush(LAST_WEBHOOKS).await;
+        self.watches.iter().for_each(JoinHandle::abort);
+        join_all(self.servers.iter().map(|server| server.stop(true))).await;
+        tracing::info!("stopped");
+    }
+
+    async fn close_sessions(&self) {
+        let rosters = self.rosters.lock().expect("no thread panics while it signs in").clone();
+        rosters.iter().for_each(|roster| roster.do_send(Drain(self.drain)));
+        let all_closed = async {
+            loop {
+                let remaining = join_all(rosters.iter().map(|roster| roster.send(Remaining))).await;
+                if remaining.into_iter().all(|count| count.unwrap_or(0) == 0) {
+                    return;
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        };
+        if timeout(self.drain + FAREWELL, all_closed).await.is_err() {
+            tracing::warn!("some sessions did not close in time");
+        }
+    }
+}
+
+/// The tasks that follow the apps file and the certificate files.
+fn watches(
+    apps: &AppsSource,
+    registry: &Registry,
+    metrics: &Metrics,
+    rosters: &Rosters,
+    certificate: Option<&Certificate>,
+) -> Vec<JoinHandle<()>> {
+    let mut watches = Vec::new();
+    if let AppsSource::File { path, .. } = apps {
+        watches.push(follow_apps(path.clone(), registry.clone(), metrics.clone(), rosters.clone()));
+    }
+    if let Some((_, certificate)) = certificate {
+        watches.push(actix::spawn(tls::watch(certificate.clone(), metrics.clone())));
+    }
+    watches
+}
+
+fn follow_apps(path: PathBuf, registry: Registry, metrics: Metrics, rosters: Rosters) -> JoinHandle<()> {
+    actix::spawn(watch::watch(path, registry, metrics, move |change| {
+        let (app, close) = match change {
+            AppChange::Added(_) | AppChange::Changed(_) | AppChange::Enabled(_) => return,
+            AppChange::Disabled(app) => (app, Close::AppDisabled),
+            AppChange::Removed(app) => (app, Close::AppUnknown),
+        };
+        for roster in rosters.lock().expect("no thread panics while it signs in").iter() {
+            roster.do_send(CloseApp { app_id: app.id().clone(), close });
+        }
+    }))
+}
+
+/// The listener's TLS configuration and the certificate that [`tls::watch`] renews.
+type Certificate = (Arc<rustls::ServerConfig>, Arc<tls::Certificate>);
+
+fn certificate(config: &Config) -> Result<Option<Certificate>, tls::TlsError> {
+    match (&config.tls.cert, &config.tls.key) {
+        (Some(cert), Some(key)) => tls::server_config(cert, key).map(Some),
+        (None, _) | (_, None) => Ok(None),
+    }
+}
+
+fn bind(host: IpAddr, port: u16, settings: &'static str) -> Result<TcpListener, StartError> {
+    let address = SocketAddr::new(host, port);
+    listen::bind(address).map_err(|error| StartError::Listen { address, settings, error })
+}
+
+fn local(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().expect("a bound listener has an address")
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { address, settings, error } => write!(f, "cannot listen on {address} ({settings}): {error}"),
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,111 @@
+//! The two listeners. The public one hands upgrades over whole, socket included, and everything else to actix-web.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_http::{HttpService, KeepAlive, TlsAcceptorConfig};
+use actix_server::{Server, ServerHandle};
+use actix_service::{fn_service, map_config};
+use actix_web::{App, HttpServer, dev::AppConfig};
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::Rosters;
+use crate::{
+    admin::{self, Admin},
+    http::{self, Api},
+    session::{
+        services::{Services, Shared},
+        upgrade::{share, upgrade},
+    },
+};
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4_096;
+
+/// How long an HTTP connection may be idle; longer than load balancers reuse theirs.
+const KEEP_ALIVE: KeepAlive = KeepAlive::Timeout(Duration::from_secs(75));
+
+/// How long requests under way may take when the node stops, in seconds.
+const LAST_REQUESTS: u64 = 3;
+
+/// A listener on the address; IPv6 addresses take IPv4 clients too where the system allows it.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Serves sockets and the trigger API on `threads` threads, each with a roster of its own.
+pub fn public(
+    listener: TcpListener,
+    shared: Shared,
+    threads: usize,
+    tls: Option<Arc<ServerConfig>>,
+    rosters: Rosters,
+) -> ServerHandle {
+    let api = Arc::new(Api {
+        registry: shared.registry.clone(),
+        rooms: shared.rooms.clone(),
+        metrics: shared.metrics.clone(),
+        limits: shared.limits.clone(),
+        path_prefix: shared.path_prefix.clone(),
+        readiness: shared.readiness.clone(),
+        started: shared.started,
+    });
+    let patience = shared.limits.handshake_timeout;
+    let services = move || {
+        let services = Rc::new(Services::start(shared.clone()));
+        rosters.lock().expect("no thread panics while it signs in").push(services.roster.clone());
+        services
+    };
+    let app = move || map_config(App::new().configure(http::configure(api.clone())), |()| AppConfig::default());
+    let server = Server::build()
+        .workers(threads)
+        .max_concurrent_connections(usize::MAX >> 1)
+        .shutdown_timeout(LAST_REQUESTS)
+        .disable_signals();
+    let server = match tls {
+        None => server.listen("public", listener, move || {
+            let services = services();
+            let upgrade = fn_service(move |(request, framed)| upgrade(services.clone(), request, framed, share));
+            let service = HttpService::build().client_request_timeout(patience).keep_alive(KEEP_ALIVE);
+            service.upgrade(upgrade).finish(app()).tcp()
+        }),
+        Some(config) => server.listen("public", listener, move || {
+            let services = services();
+            let upgrade = fn_service(move |(request, framed)| {
+                upgrade(services.clone(), request, framed, |stream| (stream, None))
+            });
+            let acceptor = TlsAcceptorConfig::default().handshake_timeout(patience);
+            let service = HttpService::build().client_request_timeout(patience).keep_alive(KEEP_ALIVE);
+            service.upgrade(upgrade).finish(app()).rustls_0_23_with_config((*config).clone(), acceptor)
+        }),
+    };
+    run(server.expect("the listener is bound").run())
+}
+
+/// Serves the admin port on one thread.
+pub fn admin(listener: TcpListener, admin: Admin) -> ServerHandle {
+    let server = HttpServer::new(move || App::new().configure(admin::configure(admin.clone())));
+    let server = server.workers(1).shutdown_timeout(LAST_REQUESTS).disable_signals().listen(listener);
+    run(server.expect("the listener is bound").run())
+}
+
+fn run(server: Server) -> ServerHandle {
+    let handle = server.handle();
+    actix::spawn(async {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "a listener failed");
+        }
+    });
+    handle
+}
