@@ -1,7 +1,7 @@
 //! A socket of the command line to a server.
 
 use actix_codec::Framed;
-use actix_http::ws::{Codec, Frame, Message as Outgoing};
+use actix_http::ws::{CloseCode, CloseReason, Codec, Frame, Message as Outgoing};
 use awc::{BoxedSocket, http::Version};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -62,6 +62,11 @@ impl Connection {
         }
     }
 
+    /// Says goodbye.
+    pub async fn close(mut self) -> Result<(), Failure> {
+        self.write(Outgoing::Close(Some(CloseCode::Normal.into()))).await
+    }
+
     async fn write(&mut self, message: Outgoing) -> Result<(), Failure> {
         self.framed.send(message).await.map_err(|error| Failure::new(format!("the connection broke: {error}")))
     }
@@ -71,7 +76,7 @@ fn parse(text: &[u8]) -> Result<Message, Failure> {
     serde_json::from_slice(text).map_err(|error| Failure::new(format!("the server sent a malformed message: {error}")))
 }
 
-fn closed(reason: Option<actix_http::ws::CloseReason>) -> Failure {
+fn closed(reason: Option<CloseReason>) -> Failure {
     let Some(reason) = reason else { return Failure::new("the server closed the socket") };
     let text = reason.description.unwrap_or_default();
     Failure::new(format!("the server closed the socket: {} {text}", u16::from(reason.code)))

@@ -12,7 +12,11 @@ mod target;
 mod trigger;
 mod welcome;
 
-use std::future::Future;
+use std::{
+    fmt,
+    future::Future,
+    io::{self, Write},
+};
 
 use clap::{Parser, Subcommand};
 use gaung::config::{self, Loaded};
@@ -56,7 +60,7 @@ impl Cli {
             Command::Sign(sign) => sign.run(&load()?),
             Command::Trigger(trigger) => wait_for(trigger.run(&load()?)),
             Command::Subscribe(subscribe) => wait_for(subscribe.run(&load()?)),
-            Command::Health(health) => wait_for(health.run(&load()?)),
+            Command::Health(health) => wait_for(health.run()),
             Command::Bench(options) => gaung::bench::run(options).map_err(Failure::new),
         }
     }
@@ -68,4 +72,9 @@ fn load() -> Result<Loaded, Failure> {
 
 fn wait_for(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     actix::System::new().block_on(command)
+}
+
+/// One line on stdout; a reader that went away is a failure and not a panic.
+fn print(line: impl fmt::Display) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{line}").map_err(|error| Failure::new(format!("writing to stdout: {error}")))
 }

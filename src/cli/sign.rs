@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::{Failure, target::AppChoice};
+use super::{Failure, print, target::AppChoice};
 
 /// What to sign: by default a subscription of SOCKET_ID to CHANNEL.
 #[derive(clap::Args)]
@@ -59,8 +59,7 @@ impl Sign {
     pub fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let (_, key) = self.app.key(loaded)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        println!("{}", self.signature(&key, now)?);
-        Ok(())
+        print(self.signature(&key, now)?)
     }
 
     /// `now` is the time since the Unix epoch.

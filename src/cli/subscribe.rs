@@ -1,9 +1,6 @@
 //! `gaung subscribe`: prints the events of channels as they arrive.
 
-use std::{
-    io::{self, Write},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use gaung::{
     app::AppKey,
@@ -12,7 +9,7 @@ use gaung::{
 };
 use serde_json::{Value, json};
 
-use super::{Failure, connection::Connection, line::Message, target::TargetOptions};
+use super::{Failure, connection::Connection, line::Message, print, target::TargetOptions};
 
 /// The prefix of the private line of a signed-in user.
 const USER_LINE: &str = "#server-to-user-";
@@ -50,9 +47,9 @@ impl Subscribe {
         while left > 0 {
             let message = connection.next().await?;
             left -= u64::from(message.is_published());
-            print(&message).map_err(|error| Failure::new(format!("writing: {error}")))?;
+            show(&message)?;
         }
-        Ok(())
+        connection.close().await
     }
 }
 
@@ -77,13 +74,13 @@ fn requests(channel: &str, user: &str, key: &AppKey, id: SocketId) -> Vec<(&'sta
     vec![("pusher:subscribe", request)]
 }
 
-fn print(message: &Message) -> io::Result<()> {
+fn show(message: &Message) -> Result<(), Failure> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if message.is_published() {
-        writeln!(io::stdout(), "{}", message.line(now))
-    } else {
-        writeln!(io::stderr(), "{}", message.line(now))
+        return print(message.line(now));
     }
+    eprintln!("{}", message.line(now));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
 use gaung::{config::Loaded, protocol::signature};
 use serde_json::{Map, Value};
 
-use super::{Failure, target::TargetOptions};
+use super::{Failure, print, target::TargetOptions};
 
 /// One event.
 #[derive(clap::Args)]
@@ -46,8 +46,7 @@ impl Trigger {
         if status != 200 {
             return Err(Failure::new(format!("the event was refused: {status} {}", text.trim())));
         }
-        println!("{status} {} {:.2} ms", text.trim(), started.elapsed().as_secs_f64() * 1e3);
-        Ok(())
+        print(format_args!("{status} {} {:.2} ms", text.trim(), started.elapsed().as_secs_f64() * 1e3))
     }
 
     fn body(&self) -> Result<String, Failure> {
