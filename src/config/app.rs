@@ -1,12 +1,11 @@
-//! Where the apps come from, and the variables of the one app that stands in the environment.
+//! Where the apps come from: a file, the environment, or nowhere, which makes the development app.
 
-use std::{fmt::Display, fs, path::PathBuf};
-
-use super::{
-    AppsSource, Environment, Problems,
-    Rule::{self, Number, Origins, Quota, Switch},
-    Variable, file,
+use std::{
+    fs,
+    path::{Path, PathBuf},
 };
+
+use super::{AppsSource, Environment, Problems, Rule, Variable, file};
 use crate::app::{AppKey, AppSettings, Secret};
 
 /// Where the apps stand.
@@ -88,7 +87,7 @@ pub(super) fn read(place: Place, environment: &Environment, problems: &mut Probl
     }
 }
 
-fn read_file(path: &PathBuf, problems: &mut Problems) -> Vec<(String, AppSettings)> {
+fn read_file(path: &Path, problems: &mut Problems) -> Vec<(String, AppSettings)> {
     let found = match fs::read_to_string(path) {
         Ok(text) => file::parse_apps(&text),
         Err(error) => {
@@ -116,7 +115,7 @@ fn read_environment(environment: &Environment, problems: &mut Problems) -> Vec<(
 }
 
 /// Variables that say which apps there are.
-pub(super) fn source_variables() -> Vec<Variable> {
+pub(super) fn variables() -> Vec<Variable> {
     vec![
         Variable::new("GAUNG_APPS_FILE", "", Rule::Path, "JSON file with the apps, read again when it changes"),
         Variable::new("GAUNG_APP_ID", "", Rule::Name, "id of the only app"),
@@ -125,124 +124,98 @@ pub(super) fn source_variables() -> Vec<Variable> {
     ]
 }
 
-/// One variable for each setting, with the value that it has in `settings` as its default. In the apps file a setting
-/// has the same name without `GAUNG_APP_`, in lower case.
-pub(super) fn setting_variables(settings: &AppSettings) -> Vec<Variable> {
-    [switch_variables(settings), size_variables(settings), rate_variables(settings), other_variables(settings)].concat()
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-fn switch_variables(app: &AppSettings) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 5] = [
-        (
-            "GAUNG_APP_ENABLED",
-            &app.enabled,
-            Switch,
-            "false refuses the app's sockets with 4003 and its requests with 403",
-        ),
-        ("GAUNG_APP_CLIENT_EVENTS", &app.client_events, Switch, "whether clients may send client- events"),
-        ("GAUNG_APP_SIGN_IN", &app.sign_in, Switch, "whether sockets may sign in as a user"),
-        ("GAUNG_APP_WATCHLISTS", &app.watchlists, Switch, "whether signed-in users hear of their watchlist"),
-        (
-            "GAUNG_APP_SUBSCRIPTION_COUNTS",
-            &app.subscription_counts,
-            Switch,
-            "whether subscribers hear how many they are",
-        ),
-    ];
-    rows.map(Variable::from).into()
-}
-
-fn size_variables(app: &AppSettings) -> Vec<Variable> {
-    const MIB: u64 = 1_048_576;
-    let rows: [(_, &dyn Display, _, _); 9] = [
-        ("GAUNG_APP_MAX_CONNECTIONS", &app.max_connections.unwrap_or(0), Quota(1..=COUNT), "open sockets"),
-        ("GAUNG_APP_MAX_SUBSCRIPTIONS", &app.max_subscriptions, Number(1..=1_000_000), "subscriptions of one socket"),
-        (
-            "GAUNG_APP_MAX_PRESENCE_MEMBERS",
-            &app.max_presence_members,
-            Number(1..=100_000),
-            "users in a presence channel",
-        ),
-        (
-            "GAUNG_APP_MAX_PRESENCE_MEMBER_BYTES",
-            &app.max_presence_member_bytes,
-            Number(2..=MIB),
-            "one member's user_info",
-        ),
-        (
-            "GAUNG_APP_MAX_CHANNEL_NAME_LENGTH",
-            &app.max_channel_name_length,
-            Number(1..=1_000),
-            "characters, prefix included",
-        ),
-        ("GAUNG_APP_MAX_EVENT_NAME_LENGTH", &app.max_event_name_length, Number(1..=1_000), "characters"),
-        ("GAUNG_APP_MAX_EVENT_BYTES", &app.max_event_bytes, Number(1..=MIB * 16), "data of one event"),
-        ("GAUNG_APP_MAX_EVENT_CHANNELS", &app.max_event_channels, Number(1..=10_000), "channels of one event"),
-        ("GAUNG_APP_MAX_BATCH_EVENTS", &app.max_batch_events, Number(1..=10_000), "events of one batch"),
-    ];
-    rows.map(Variable::from).into()
-}
-
-fn rate_variables(app: &AppSettings) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 3] = [
-        (
-            "GAUNG_APP_EVENTS_PER_SECOND",
-            &app.events_per_second.unwrap_or(0),
-            Quota(1..=COUNT),
-            "events from back ends, each counted once per channel",
-        ),
-        (
-            "GAUNG_APP_CLIENT_EVENTS_PER_SECOND",
-            &app.client_events_per_second.unwrap_or(0),
-            Quota(1..=COUNT),
-            "client events from one socket",
-        ),
-        (
-            "GAUNG_APP_READS_PER_SECOND",
-            &app.reads_per_second.unwrap_or(0),
-            Quota(1..=COUNT),
-            "requests about channels and users",
-        ),
-    ];
-    rows.map(Variable::from).into()
-}
-
-fn other_variables(app: &AppSettings) -> Vec<Variable> {
-    let origins = app.allowed_origins.join(",");
-    let authorised_within = app.authorised_within.map_or(0, |time| time.as_secs());
-    let webhooks = match app.webhooks.len() {
-        0 => String::new(),
-        endpoints => format!("{endpoints} endpoints"),
+    use super::*;
+    use crate::config::{
+        TenantAccess,
+        tests::{APP, app, good, refused},
     };
-    let rows: [(_, &dyn Display, _, _); 5] = [
-        ("GAUNG_APP_ALLOWED_ORIGINS", &origins, Origins, "hosts of the pages that may connect; * is every page"),
-        (
-            "GAUNG_APP_CACHE_TTL_SECONDS",
-            &app.cache_ttl.as_secs(),
-            Number(1..=86_400),
-            "how long a cache channel keeps its event",
-        ),
-        (
-            "GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS",
-            &app.activity_timeout.as_secs(),
-            Number(1..=3_600),
-            "after how long a quiet client pings",
-        ),
-        (
-            "GAUNG_APP_AUTHORISED_WITHIN_SECONDS",
-            &authorised_within,
-            Quota(1..=86_400),
-            "how long a socket may stay without sign-in or an authorised channel",
-        ),
-        (
-            "GAUNG_APP_WEBHOOKS",
-            &webhooks,
-            Rule::Webhooks,
-            "JSON list of endpoints: url, event_types, headers, filter, batching",
-        ),
-    ];
-    rows.map(Variable::from).into()
-}
 
-/// More than any node can have of anything.
-const COUNT: u64 = u32::MAX as u64;
+    fn credentials<'a>(owner: [&'a str; 3], value: &'a str) -> Vec<(&'a str, &'a str)> {
+        owner.iter().map(|name| (*name, value)).collect()
+    }
+
+    const REVERB: [&str; 3] = ["REVERB_APP_ID", "REVERB_APP_KEY", "REVERB_APP_SECRET"];
+    const PUSHER: [&str; 3] = ["PUSHER_APP_ID", "PUSHER_APP_KEY", "PUSHER_APP_SECRET"];
+
+    #[test]
+    fn credentials_are_ours_else_reverbs_else_pushers() {
+        let (reverb, pusher) = (credentials(REVERB, "r"), credentials(PUSHER, "p"));
+        assert_eq!(app(&[&APP[..], &reverb, &pusher].concat()).0, "1");
+        assert_eq!(app(&[&reverb[..], &pusher].concat()).0, "r");
+        assert_eq!(app(&pusher), ("p".to_owned(), AppSettings::new("p", "p")));
+        refused(
+            &[("PUSHER_APP_KEY", "p"), ("PUSHER_APP_ID", "p")],
+            &["PUSHER_APP_SECRET is not set; PUSHER_APP_ID, PUSHER_APP_KEY and PUSHER_APP_SECRET belong together"],
+        );
+    }
+
+    #[test]
+    fn settings_of_ours_hold_whoever_brought_the_credentials() {
+        for owner in [REVERB, PUSHER, ["GAUNG_APP_ID", "GAUNG_APP_KEY", "GAUNG_APP_SECRET"]] {
+            let (_, settings) = app(&[&credentials(owner, "x")[..], &[("GAUNG_APP_MAX_CONNECTIONS", "5")]].concat());
+            assert_eq!(settings.max_connections, Some(5));
+        }
+    }
+
+    #[test]
+    fn reverbs_settings_count_only_with_reverbs_credentials() {
+        let settings = [
+            ("REVERB_APP_MAX_CONNECTIONS", "50"),
+            ("REVERB_APP_ACTIVITY_TIMEOUT", "40"),
+            ("REVERB_APP_MAX_MESSAGE_SIZE", "10000"),
+        ];
+        let with = good(&[&credentials(REVERB, "r")[..], &settings].concat());
+        let (_, app) = &with.apps.apps()[0];
+        assert_eq!((app.max_connections, app.activity_timeout), (Some(50), Duration::from_secs(40)));
+        assert_eq!(with.config.limits.max_frame_bytes, 10_000);
+        let without = good(&[&APP[..], &settings].concat());
+        assert_eq!(without.apps.apps()[0].1, AppSettings::new("k", "s3cret"));
+        assert_eq!(without.config.limits.max_frame_bytes, 65_536);
+    }
+
+    #[test]
+    fn reverbs_app_takes_client_events_unless_from_nobody() {
+        let check = |senders: &str, expected: bool| {
+            let senders = [("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", senders)];
+            assert_eq!(app(&[&credentials(REVERB, "r")[..], &senders].concat()).1.client_events, expected);
+        };
+        check("", true);
+        check("members", true);
+        check("all", true);
+        check("none", false);
+        refused(
+            &[&credentials(REVERB, "r")[..], &[("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", "some")]].concat(),
+            &["REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM is \"some\"; it must be members or all or none"],
+        );
+    }
+
+    #[test]
+    fn tenant_access_is_by_token_unless_chosen_or_in_development() {
+        let access = |pairs: &[(&str, &str)]| good(pairs).config.tenant.access;
+        assert_eq!(access(&APP), TenantAccess::Token);
+        assert_eq!(access(&[]), TenantAccess::Open);
+        assert_eq!(access(&[("GAUNG_TENANT_ACCESS", "token")]), TenantAccess::Token);
+    }
+
+    #[test]
+    fn an_apps_file_is_read_and_its_problems_name_it() {
+        let path = std::env::temp_dir().join(format!("gaung-apps-{}.json", std::process::id()));
+        let path = path.to_str().unwrap();
+        fs::write(path, r#"[{"id":"a","key":"k","secret":"s"}]"#).unwrap();
+        let loaded = good(&[("GAUNG_APPS_FILE", path), ("GAUNG_HOST", "0.0.0.0"), ("PUSHER_APP_ID", "ignored")]);
+        fs::write(path, r#"[{"id":"a","key":"k"}]"#).unwrap();
+        refused(
+            &[("GAUNG_APPS_FILE", path)],
+            &[&format!("GAUNG_APPS_FILE is {path:?}; apps[0] (id a): secret is missing")],
+        );
+        fs::remove_file(path).unwrap();
+        let expected = [("a".to_owned(), AppSettings::new("k", "s"))];
+        assert!(
+            matches!(&loaded.apps, AppsSource::File { path: read, apps } if read == Path::new(path) && *apps == expected)
+        );
+    }
+}

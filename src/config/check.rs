@@ -63,3 +63,54 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::{APP, good, refused};
+
+    #[test]
+    fn the_development_app_keeps_to_loopback() {
+        const RULE: &str = "but no app is configured; set GAUNG_APP_ID, GAUNG_APP_KEY and GAUNG_APP_SECRET, or \
+                            GAUNG_APPS_FILE (the development app is served on loopback only)";
+        refused(&[("GAUNG_HOST", "0.0.0.0")], &[&format!("GAUNG_HOST is 0.0.0.0 {RULE}")]);
+        refused(&[("GAUNG_ADMIN_HOST", "::")], &[&format!("GAUNG_ADMIN_HOST is :: {RULE}")]);
+        good(&[&APP[..], &[("GAUNG_HOST", "0.0.0.0"), ("GAUNG_ADMIN_HOST", "::")]].concat());
+    }
+
+    #[test]
+    fn open_tenant_access_off_loopback_is_warned_of() {
+        let open = [&APP[..], &[("GAUNG_TENANT_ACCESS", "open")]].concat();
+        assert_eq!(good(&open).warnings, [""; 0]);
+        assert_eq!(
+            good(&[&open[..], &[("GAUNG_HOST", "0.0.0.0")]].concat()).warnings,
+            [
+                "GAUNG_TENANT_ACCESS is open and GAUNG_HOST is 0.0.0.0: whoever reaches it may hear every public channel \
+              of every tenant"
+            ]
+        );
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        refused(
+            &[("GAUNG_TENANT_ACCESS", "callback")],
+            &["GAUNG_TENANT_CALLBACK_URL is not set; GAUNG_TENANT_ACCESS=callback needs it"],
+        );
+        refused(&[("GAUNG_TENANT_APP", "x")], &["GAUNG_TENANT_APP is \"x\"; it must be the id of an app: gaung"]);
+        refused(
+            &[("GAUNG_PORT", "7"), ("GAUNG_ADMIN_PORT", "7")],
+            &["GAUNG_PORT and GAUNG_ADMIN_PORT are both 7; they must be different"],
+        );
+        refused(
+            &[("GAUNG_TLS_CERT", "/c")],
+            &["GAUNG_TLS_KEY is not set; TLS needs both GAUNG_TLS_CERT and GAUNG_TLS_KEY"],
+        );
+        refused(
+            &[("GAUNG_APPS_FILE", "/none"), ("GAUNG_APP_ID", "1")],
+            &[
+                "GAUNG_APP_ID is set beside GAUNG_APPS_FILE; set it for an app in /none, or unset one",
+                "GAUNG_APPS_FILE is \"/none\"; it cannot be read: No such file or directory (os error 2)",
+            ],
+        );
+    }
+}

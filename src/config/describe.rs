@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{AppsSource, Loaded, app, file::setting_name, variables};
+use super::{AppsSource, Loaded, file::setting_name, settings, variables};
 use crate::app::AppSettings;
 
 /// One line `VARIABLE=value  # source` for each variable in force, then one for each app of the apps file. Secrets are
@@ -30,10 +30,61 @@ pub fn describe(loaded: &Loaded) -> String {
 /// The keys, and the settings that are not the default.
 fn describe_app(settings: &AppSettings) -> String {
     let keys: Vec<_> = settings.keys.iter().map(|pair| pair.key.as_str()).collect();
-    let defaults = app::setting_variables(&AppSettings::without_keys());
-    let own = app::setting_variables(settings);
+    let defaults = settings::variables(&AppSettings::without_keys());
+    let own = settings::variables(settings);
     let differing = own.iter().zip(&defaults).filter(|(own, default)| own.default != default.default);
     let mut parts = vec![format!("key={}", keys.join(","))];
     parts.extend(differing.map(|(own, _)| format!("{}={}", setting_name(own), own.default)));
     parts.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{file::parse_apps, load};
+
+    fn lines(pairs: &[(&str, &str)]) -> Vec<String> {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        describe(&load(pairs).unwrap()).lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_variable_is_told_with_its_value_and_its_source() {
+        let lines = lines(&[("GAUNG_PORT", "7000"), ("REVERB_SERVER_PATH", "/ws"), ("GAUNG_APP_SIGN_IN", "false")]);
+        let names: Vec<_> = lines.iter().filter_map(|line| line.split('=').next()).collect();
+        assert_eq!(names, variables().iter().map(|variable| variable.name).collect::<Vec<_>>());
+        for expected in [
+            "GAUNG_HOST=127.0.0.1  # default",
+            "GAUNG_PORT=7000  # environment",
+            "GAUNG_PATH_PREFIX=/ws  # REVERB_SERVER_PATH",
+            "GAUNG_TLS_CERT=  # default",
+            "GAUNG_APP_KEY=gaung-key  # development app",
+            "GAUNG_APP_SIGN_IN=false  # environment",
+            "GAUNG_APP_MAX_CONNECTIONS=0  # default",
+        ] {
+            assert!(lines.iter().any(|line| line == expected), "{expected} in {lines:#?}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let hooks = r#"[{"url":"http://x","headers":{"X-Token":"s3cret"}}]"#;
+        let lines = lines(&[
+            ("GAUNG_APP_ID", "1"),
+            ("GAUNG_APP_KEY", "k"),
+            ("GAUNG_APP_SECRET", "s3cret"),
+            ("GAUNG_APP_WEBHOOKS", hooks),
+        ]);
+        assert!(lines.contains(&"GAUNG_APP_SECRET=********  # environment".to_owned()));
+        assert!(lines.contains(&"GAUNG_APP_WEBHOOKS=********  # environment".to_owned()));
+        assert!(lines.iter().all(|line| !line.contains("s3cret")));
+    }
+
+    #[test]
+    fn an_app_of_the_file_is_told_with_its_keys_and_what_is_not_the_default() {
+        let text = r#"[{"id":"a","keys":[{"key":"k","secret":"s3cret"},{"key":"l","secret":"s3cret"}],
+            "max_connections":5,"maxEventPayloadInKb":1,"cache_ttl_seconds":1800,"webhooks":[{"url":"http://x/s3cret"}]}]"#;
+        let (_, settings) = &parse_apps(text).unwrap()[0];
+        assert_eq!(describe_app(settings), "key=k,l max_connections=5 max_event_bytes=1024 webhooks=1 endpoints");
+    }
 }

@@ -58,8 +58,8 @@ impl Rule {
             Self::Url => is_url(value),
             Self::Networks => pieces(value).all(|piece| network(piece).is_some()),
             Self::Origins => pieces(value).all(|piece| !piece.contains(['/', ' '])),
-            Self::Name => value.len() <= 200 && value.chars().all(is_unreserved),
-            Self::Secret | Self::Path => true,
+            Self::Name => (1..=200).contains(&value.len()) && value.chars().all(is_unreserved),
+            Self::Secret | Self::Path => !value.is_empty(),
             Self::LogFilter => value.parse::<EnvFilter>().is_ok(),
             Self::Webhooks => return webhooks::parse(value).map(drop).map_err(|complaints| complaints.join("; ")),
         };
@@ -89,8 +89,8 @@ impl fmt::Display for Rule {
             Self::Url => f.write_str("an http:// or https:// URL without user and password"),
             Self::Networks => f.write_str("comma-separated networks in CIDR notation, for example 10.0.0.0/8"),
             Self::Origins => f.write_str("comma-separated hosts without scheme and path, for example *.example.com"),
-            Self::Name => f.write_str("at most 200 letters, digits and - . _ ~"),
-            Self::Secret => f.write_str("a text"),
+            Self::Name => f.write_str("1 to 200 letters, digits and - . _ ~"),
+            Self::Secret => f.write_str("a text that is not empty"),
             Self::Path => f.write_str("the path of a file"),
             Self::LogFilter => f.write_str("a log filter, for example info or warn,gaung=debug"),
             Self::Webhooks => f.write_str("a JSON list of webhook endpoints"),
@@ -154,9 +154,9 @@ mod tests {
         check(&Rule::Url, &["http://x", "https://x:1/y?z"], &["x", "ftp://x", "/x", "http://", "http://me:pass@x"]);
         check(&Rule::Networks, &["10.0.0.0/8, ::1/128", "10.1.2.3"], &["10.0.0.0/33", "2", "10.0.0.0/8;"]);
         check(&Rule::Origins, &["*", "*.example.com, localhost"], &["https://example.com", "a b"]);
-        check(&Rule::Name, &["app-key", "a.b_c~1"], &["a:b", "a/b", "a b", "é", &"x".repeat(201)]);
-        check(&Rule::Secret, &["any: thing/at all"], &[]);
-        check(&Rule::Path, &["/etc/gaung/apps.json"], &[]);
+        check(&Rule::Name, &["app-key", "a.b_c~1"], &["", "a:b", "a/b", "a b", "é", &"x".repeat(201)]);
+        check(&Rule::Secret, &["any: thing/at all"], &[""]);
+        check(&Rule::Path, &["/etc/gaung/apps.json"], &[""]);
         check(&Rule::LogFilter, &["info", "warn,gaung=debug"], &["gaung=loud"]);
     }
 

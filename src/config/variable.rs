@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use super::{AdminConfig, DrainConfig, LimitsConfig, LogConfig, Rule, ServerConfig, TenantConfig, TlsConfig, app};
+use super::{
+    AdminConfig, DrainConfig, LimitsConfig, LogConfig, Rule, ServerConfig, TenantConfig, TlsConfig, app, settings,
+};
 use crate::app::AppSettings;
 
 /// One variable that the server reads.
@@ -37,8 +39,8 @@ pub fn variables() -> Vec<Variable> {
         ServerConfig::variables(),
         AdminConfig::variables(),
         TlsConfig::variables(),
-        app::source_variables(),
-        app::setting_variables(&AppSettings::without_keys()),
+        app::variables(),
+        settings::variables(&AppSettings::without_keys()),
         TenantConfig::variables(),
         LimitsConfig::variables(),
         DrainConfig::variables(),

@@ -1,0 +1,196 @@
+//! The settings of an app as variables, and so as members of an app in the apps file.
+
+use std::fmt::Display;
+
+use super::{
+    Rule::{self, Number, Origins, Quota, Switch},
+    Variable,
+};
+use crate::app::AppSettings;
+
+/// More than any node can have of anything.
+const COUNT: u64 = u32::MAX as u64;
+
+/// One variable for each setting, with the value that it has in `settings` as its default. In the apps file a setting
+/// has the same name without `GAUNG_APP_`, in lower case.
+pub(super) fn variables(settings: &AppSettings) -> Vec<Variable> {
+    [switch_variables(settings), size_variables(settings), rate_variables(settings), other_variables(settings)].concat()
+}
+
+fn switch_variables(app: &AppSettings) -> Vec<Variable> {
+    let rows: [(_, &dyn Display, _, _); 5] = [
+        (
+            "GAUNG_APP_ENABLED",
+            &app.enabled,
+            Switch,
+            "false refuses the app's sockets with 4003 and its requests with 403",
+        ),
+        ("GAUNG_APP_CLIENT_EVENTS", &app.client_events, Switch, "whether clients may send client- events"),
+        ("GAUNG_APP_SIGN_IN", &app.sign_in, Switch, "whether sockets may sign in as a user"),
+        ("GAUNG_APP_WATCHLISTS", &app.watchlists, Switch, "whether signed-in users hear of their watchlist"),
+        (
+            "GAUNG_APP_SUBSCRIPTION_COUNTS",
+            &app.subscription_counts,
+            Switch,
+            "whether subscribers hear how many they are",
+        ),
+    ];
+    rows.map(Variable::from).into()
+}
+
+fn size_variables(app: &AppSettings) -> Vec<Variable> {
+    const MIB: u64 = 1_048_576;
+    let rows: [(_, &dyn Display, _, _); 9] = [
+        ("GAUNG_APP_MAX_CONNECTIONS", &app.max_connections.unwrap_or(0), Quota(1..=COUNT), "open sockets"),
+        ("GAUNG_APP_MAX_SUBSCRIPTIONS", &app.max_subscriptions, Number(1..=1_000_000), "subscriptions of one socket"),
+        (
+            "GAUNG_APP_MAX_PRESENCE_MEMBERS",
+            &app.max_presence_members,
+            Number(1..=100_000),
+            "users in a presence channel",
+        ),
+        (
+            "GAUNG_APP_MAX_PRESENCE_MEMBER_BYTES",
+            &app.max_presence_member_bytes,
+            Number(2..=MIB),
+            "one member's user_info",
+        ),
+        (
+            "GAUNG_APP_MAX_CHANNEL_NAME_LENGTH",
+            &app.max_channel_name_length,
+            Number(1..=1_000),
+            "characters, prefix included",
+        ),
+        ("GAUNG_APP_MAX_EVENT_NAME_LENGTH", &app.max_event_name_length, Number(1..=1_000), "characters"),
+        ("GAUNG_APP_MAX_EVENT_BYTES", &app.max_event_bytes, Number(1..=MIB * 16), "data of one event"),
+        ("GAUNG_APP_MAX_EVENT_CHANNELS", &app.max_event_channels, Number(1..=10_000), "channels of one event"),
+        ("GAUNG_APP_MAX_BATCH_EVENTS", &app.max_batch_events, Number(1..=10_000), "events of one batch"),
+    ];
+    rows.map(Variable::from).into()
+}
+
+fn rate_variables(app: &AppSettings) -> Vec<Variable> {
+    let rows: [(_, &dyn Display, _, _); 3] = [
+        (
+            "GAUNG_APP_EVENTS_PER_SECOND",
+            &app.events_per_second.unwrap_or(0),
+            Quota(1..=COUNT),
+            "events from back ends, each counted once per channel",
+        ),
+        (
+            "GAUNG_APP_CLIENT_EVENTS_PER_SECOND",
+            &app.client_events_per_second.unwrap_or(0),
+            Quota(1..=COUNT),
+            "client events from one socket",
+        ),
+        (
+            "GAUNG_APP_READS_PER_SECOND",
+            &app.reads_per_second.unwrap_or(0),
+            Quota(1..=COUNT),
+            "requests about channels and users",
+        ),
+    ];
+    rows.map(Variable::from).into()
+}
+
+fn other_variables(app: &AppSettings) -> Vec<Variable> {
+    let origins = app.allowed_origins.join(",");
+    let authorised_within = app.authorised_within.map_or(0, |time| time.as_secs());
+    let webhooks = match app.webhooks.len() {
+        0 => String::new(),
+        endpoints => format!("{endpoints} endpoints"),
+    };
+    let rows: [(_, &dyn Display, _, _); 5] = [
+        ("GAUNG_APP_ALLOWED_ORIGINS", &origins, Origins, "hosts of the pages that may connect; * is every page"),
+        (
+            "GAUNG_APP_CACHE_TTL_SECONDS",
+            &app.cache_ttl.as_secs(),
+            Number(1..=86_400),
+            "how long a cache channel keeps its event",
+        ),
+        (
+            "GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS",
+            &app.activity_timeout.as_secs(),
+            Number(1..=3_600),
+            "after how long a quiet client pings",
+        ),
+        (
+            "GAUNG_APP_AUTHORISED_WITHIN_SECONDS",
+            &authorised_within,
+            Quota(1..=86_400),
+            "how long a socket may stay without sign-in or an authorised channel",
+        ),
+        (
+            "GAUNG_APP_WEBHOOKS",
+            &webhooks,
+            Rule::Webhooks,
+            "JSON list of endpoints: url, event_types, headers, filter, batching",
+        ),
+    ];
+    rows.map(Variable::from).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{
+        tests::{APP, app},
+        webhooks,
+    };
+
+    #[test]
+    fn every_setting_of_the_app_reaches_its_field() {
+        let settings = [
+            ("GAUNG_APP_ENABLED", "false"),
+            ("GAUNG_APP_CLIENT_EVENTS", "true"),
+            ("GAUNG_APP_SIGN_IN", "false"),
+            ("GAUNG_APP_WATCHLISTS", "false"),
+            ("GAUNG_APP_SUBSCRIPTION_COUNTS", "true"),
+            ("GAUNG_APP_MAX_CONNECTIONS", "1"),
+            ("GAUNG_APP_MAX_SUBSCRIPTIONS", "2"),
+            ("GAUNG_APP_MAX_PRESENCE_MEMBERS", "3"),
+            ("GAUNG_APP_MAX_PRESENCE_MEMBER_BYTES", "4"),
+            ("GAUNG_APP_MAX_CHANNEL_NAME_LENGTH", "5"),
+            ("GAUNG_APP_MAX_EVENT_NAME_LENGTH", "6"),
+            ("GAUNG_APP_MAX_EVENT_BYTES", "7"),
+            ("GAUNG_APP_MAX_EVENT_CHANNELS", "8"),
+            ("GAUNG_APP_MAX_BATCH_EVENTS", "9"),
+            ("GAUNG_APP_EVENTS_PER_SECOND", "10"),
+            ("GAUNG_APP_CLIENT_EVENTS_PER_SECOND", "0"),
+            ("GAUNG_APP_READS_PER_SECOND", "12"),
+            ("GAUNG_APP_ALLOWED_ORIGINS", "a.example, *.b.example"),
+            ("GAUNG_APP_CACHE_TTL_SECONDS", "13"),
+            ("GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS", "14"),
+            ("GAUNG_APP_AUTHORISED_WITHIN_SECONDS", "15"),
+            ("GAUNG_APP_WEBHOOKS", r#"[{"url":"http://hook"}]"#),
+        ];
+        let expected = AppSettings {
+            keys: AppSettings::new("k", "s3cret").keys,
+            enabled: false,
+            max_connections: Some(1),
+            client_events: true,
+            sign_in: false,
+            watchlists: false,
+            subscription_counts: true,
+            max_presence_members: 3,
+            max_presence_member_bytes: 4,
+            max_channel_name_length: 5,
+            max_event_name_length: 6,
+            max_event_bytes: 7,
+            max_event_channels: 8,
+            max_batch_events: 9,
+            max_subscriptions: 2,
+            events_per_second: Some(10),
+            client_events_per_second: None,
+            reads_per_second: Some(12),
+            allowed_origins: vec!["a.example".to_owned(), "*.b.example".to_owned()],
+            cache_ttl: Duration::from_secs(13),
+            activity_timeout: Duration::from_secs(14),
+            authorised_within: Some(Duration::from_secs(15)),
+            webhooks: webhooks::parse(r#"[{"url":"http://hook"}]"#).unwrap(),
+        };
+        assert_eq!(app(&[&APP[..], &settings].concat()), ("1".to_owned(), expected));
+    }
+}
