@@ -1,6 +1,9 @@
 //! Why a session ends: the one table of close codes, texts and whether the client may come back
 //! (protocol.md §1.5, RFC 6455 §7.4.1). Pure.
 
+/// The code of what is not authorised; in a `pusher:error` it names a channel, a sign-in or the whole connection.
+pub const UNAUTHORIZED: u16 = 4009;
+
 /// Why the server closes a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Close {
@@ -104,9 +107,9 @@ impl Close {
             Close::VersionUnsupported => {
                 (4007, "version_unsupported", "Unsupported protocol version; supported are 4, 5, 6 and 7")
             }
-            Close::OriginRefused => (4009, "origin_refused", "Origin not allowed (allowed_origins)"),
-            Close::NotAuthorisedInTime => (4009, "not_authorised_in_time", "Connection not authorized within timeout"),
-            Close::Terminated => (4009, "terminated", "You got disconnected by the app"),
+            Close::OriginRefused => (UNAUTHORIZED, "origin_refused", "Origin not allowed (allowed_origins)"),
+            Close::NotAuthorisedInTime => (UNAUTHORIZED, "not_authorised_in_time", "Connection not authorized within timeout"),
+            Close::Terminated => (UNAUTHORIZED, "terminated", "You got disconnected by the app"),
             Close::OverCapacity => (4100, "over_capacity", "Over capacity"),
             Close::SlowConsumer => (4100, "slow_consumer", "Client reads too slowly (GAUNG_MAX_OUTBOX_BYTES)"),
             Close::Draining => (4200, "draining", "Server shutting down; reconnect"),
