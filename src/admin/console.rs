@@ -17,6 +17,7 @@ use super::{
     Admin, RoomTotals, refusal,
     snapshot::{Counted, LastLook, Snapshot},
 };
+use crate::app::App;
 
 const PAGE: &str = include_str!("console.html");
 
@@ -26,7 +27,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style
 
 const PUSH_PERIOD: Duration = Duration::from_secs(1);
 
-/// A console that answers no ping for so long is gone; until then at most this many snapshots wait for it.
+/// A console that answers no ping for so long is gone. It bounds how many snapshots can wait for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The largest frame that is read, in bytes: a console has nothing to say.
@@ -108,7 +109,7 @@ impl Console {
     }
 }
 
-fn counted(app: &crate::app::App) -> Counted {
+fn counted(app: &App) -> Counted {
     let counters = &app.counters;
     Counted {
         connections: counters.connections(),

@@ -80,19 +80,17 @@ mod tests {
         checks: Checks { rooms: Check::Ok },
     };
 
-    fn check(state: State, status: u16, json: &str) {
+    /// All reports begin with the verdict and end with the checks; between them they are as in [`HEALTHY`].
+    fn check(state: State, status: u16, verdict: &str, checks: &str) {
         let report = Report::from(state);
         assert_eq!(report.status().as_u16(), status);
-        assert_eq!(serde_json::to_string(&report).unwrap(), json);
+        let same = r#""version":"1.2.3","uptime_seconds":90,"connections":7"#;
+        assert_eq!(serde_json::to_string(&report).unwrap(), format!("{{{verdict},{same},{checks}}}"));
     }
 
     #[test]
     fn a_healthy_node_is_ready() {
-        check(
-            HEALTHY,
-            200,
-            r#"{"ready":true,"draining":false,"version":"1.2.3","uptime_seconds":90,"connections":7,"checks":{"rooms":"ok"}}"#,
-        );
+        check(HEALTHY, 200, r#""ready":true,"draining":false"#, r#""checks":{"rooms":"ok"}"#);
     }
 
     #[test]
@@ -100,7 +98,8 @@ mod tests {
         check(
             State { draining: true, ..HEALTHY },
             503,
-            r#"{"ready":false,"draining":true,"version":"1.2.3","uptime_seconds":90,"connections":7,"checks":{"rooms":"ok"}}"#,
+            r#""ready":false,"draining":true"#,
+            r#""checks":{"rooms":"ok"}"#,
         );
     }
 
@@ -109,7 +108,8 @@ mod tests {
         check(
             State { checks: Checks { rooms: Check::TimedOut }, ..HEALTHY },
             503,
-            r#"{"ready":false,"draining":false,"version":"1.2.3","uptime_seconds":90,"connections":7,"checks":{"rooms":"timed_out"}}"#,
+            r#""ready":false,"draining":false"#,
+            r#""checks":{"rooms":"timed_out"}"#,
         );
     }
 }

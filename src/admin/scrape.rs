@@ -98,7 +98,7 @@ impl Exposition {
         self.gauge(&catalogue::READY, [([], f64::from(u8::from(ready)))])?;
         self.gauge(&catalogue::BUILD, [([sources.version], 1.0)])?;
         self.gauge(&catalogue::WEBHOOK_QUEUE, [([], sources.queued_webhooks as f64)])?;
-        self.gauge(&catalogue::FILE_DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
+        self.gauge(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
     }
 
     fn process(&self) -> prometheus::Result<()> {

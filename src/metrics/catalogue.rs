@@ -52,7 +52,7 @@ catalogue! {
     BYTES_IN: Counter "gaung_bytes_in_total" ["app"], "WebSocket payload bytes read from sockets";
     BYTES_OUT: Counter "gaung_bytes_out_total" ["app"], "WebSocket bytes handed to sockets by events";
     REFUSALS: Counter "gaung_refusals_total" ["reason"], "Sockets and requests turned away";
-    CLOSES: Counter "gaung_closes_total" ["reason"], "Sessions closed, by either side or because the connection was lost";
+    CLOSES: Counter "gaung_closes_total" ["reason"], "Sessions ended by either side, or lost";
     AUTH_FAILURES: Counter "gaung_auth_failures_total" ["kind"], "Signatures and tokens that did not hold";
     SLOW_CONSUMERS: Counter "gaung_slow_consumers_total" [], "Sessions closed because they did not read";
     TRIGGER_SECONDS: Histogram "gaung_trigger_seconds" [], "Time from a trigger's arrival to its answer";
@@ -63,7 +63,7 @@ catalogue! {
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
     READY: Gauge "gaung_ready" [], "1 while the node wants new sockets and its rooms answer, else 0";
     BUILD: Gauge "gaung_build" ["version"], "Always 1; the version that runs";
-    FILE_DESCRIPTOR_LIMIT: Gauge "gaung_file_descriptor_limit" [], "File descriptors that the node may open, raised at its start";
+    DESCRIPTOR_LIMIT: Gauge "gaung_file_descriptor_limit" [], "File descriptors that may be open, raised at the start";
     RESIDENT_BYTES: Gauge "process_resident_memory_bytes" [], "Resident memory";
     CPU_SECONDS: Counter "process_cpu_seconds_total" [], "CPU time used, user and system";
     OPEN_DESCRIPTORS: Gauge "process_open_fds" [], "File descriptors open";
