@@ -1,0 +1,247 @@
+//! The admin port over real sockets: what its routes answer, and the console's live figures.
+
+use std::{net::SocketAddr, time::Duration};
+
+use awc::ws::{Codec, Frame, Message};
+use futures_util::{SinkExt, StreamExt};
+use gaung::{
+    app::AppSettings,
+    config::{AdminConfig, AppsSource, Config, ServerConfig},
+    node::Node,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A console's end of its live socket.
+type LiveSocket = actix_codec::Framed<awc::BoxedSocket, Codec>;
+
+async fn node() -> Node {
+    let config = Config {
+        server: ServerConfig { port: 0, ..ServerConfig::default() },
+        admin: AdminConfig { port: 0, ..AdminConfig::default() },
+        ..Config::default()
+    };
+    let apps = AppsSource::Fixed(vec![("1".to_owned(), AppSettings::new("key", "secret"))]);
+    Node::start(config, apps).await.unwrap()
+}
+
+/// Sends one request (`METHOD path`) and returns all that comes back.
+async fn exchange(admin: SocketAddr, request: &str, body: &str) -> String {
+    let exchange = async {
+        let mut stream = TcpStream::connect(admin).await.unwrap();
+        let length = body.len();
+        let head =
+            format!("{request} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.expect("an answer in time")
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).expect("a status line")
+}
+
+fn head(answer: &str) -> String {
+    answer.split_once("\r\n\r\n").expect("a head").0.to_ascii_lowercase()
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").expect("a head").1
+}
+
+async fn live_socket(admin: SocketAddr, origin: Option<String>) -> Result<LiveSocket, awc::error::WsClientError> {
+    let mut request = awc::Client::default().ws(format!("http://{admin}/console/live"));
+    if let Some(origin) = origin {
+        request = request.origin(origin);
+    }
+    request.connect().await.map(|(_, socket)| socket)
+}
+
+async fn next_frame(socket: &mut LiveSocket) -> Frame {
+    tokio::time::timeout(PATIENCE, socket.next()).await.expect("a frame in time").unwrap().unwrap()
+}
+
+async fn next_snapshot(socket: &mut LiveSocket) -> Value {
+    loop {
+        if let Frame::Text(text) = next_frame(socket).await {
+            return serde_json::from_slice(&text).unwrap();
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_live_process_says_so() {
+    let node = node().await;
+    let answer = exchange(node.admin, "GET /livez", "").await;
+    assert_eq!((status(&answer), body(&answer)), ("200", "ok"));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_probe_by_head_gets_the_status_without_a_body() {
+    let node = node().await;
+    for path in ["/livez", "/readyz", "/metrics", "/"] {
+        let answer = exchange(node.admin, &format!("HEAD {path}"), "").await;
+        assert_eq!((status(&answer), body(&answer)), ("200", ""), "{path}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_fresh_node_is_ready_and_tells_its_state() {
+    let node = node().await;
+    let answer = exchange(node.admin, "GET /readyz", "").await;
+    assert_eq!(status(&answer), "200");
+    let mut report: Value = serde_json::from_str(body(&answer)).unwrap();
+    report.as_object_mut().unwrap().remove("uptime_seconds").expect("the uptime is told");
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        report,
+        json!({"ready": true, "draining": false, "version": version, "connections": 0, "checks": {"rooms": "ok"}})
+    );
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn metrics_are_prometheus_text() {
+    let node = node().await;
+    let answer = exchange(node.admin, "GET /metrics", "").await;
+    assert!(head(&answer).contains("\r\ncontent-type: text/plain; version=0.0.4"), "{answer}");
+    assert!(body(&answer).contains("gaung_connections{app=\"1\"} 0\n"), "{answer}");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_yardstick_reads_any_body_and_answers_an_empty_object() {
+    let node = node().await;
+    let answer = exchange(node.admin, "POST /noop", "neither JSON nor signed").await;
+    assert_eq!((status(&answer), body(&answer)), ("200", "{}"));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_yardstick_refuses_a_body_over_its_limit() {
+    let node = node().await;
+    let answer = exchange(node.admin, "POST /noop", &"x".repeat(1_048_577)).await;
+    assert_eq!(status(&answer), "413");
+    assert_eq!(body(&answer), r#"{"error":"the body is longer than 1048576 bytes, the limit of this path"}"#);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn every_route_of_the_index_is_served() {
+    let node = node().await;
+    let index = exchange(node.admin, "GET /", "").await;
+    let routes: Vec<_> =
+        body(&index).lines().filter(|line| line.starts_with("GET ") || line.starts_with("POST ")).collect();
+    assert_eq!(routes.len(), 6, "{index}");
+    for route in routes {
+        let mut words = route.split_whitespace();
+        let request = format!("{} {}", words.next().unwrap(), words.next().unwrap());
+        let answer = exchange(node.admin, &request, "").await;
+        assert!(!["404", "405"].contains(&status(&answer)), "{request}: {answer}");
+    }
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn an_unknown_path_is_answered_404_as_json() {
+    let node = node().await;
+    let answer = exchange(node.admin, "GET /usage", "").await;
+    assert_eq!(status(&answer), "404");
+    assert_eq!(body(&answer), r#"{"error":"nothing is served at /usage; GET / lists what is"}"#);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_wrong_method_is_answered_405_with_the_right_ones() {
+    let node = node().await;
+    let answer = exchange(node.admin, "DELETE /readyz", "").await;
+    assert_eq!((status(&answer), body(&answer)), ("405", r#"{"error":"this path takes GET, HEAD only"}"#));
+    assert!(head(&answer).contains("\r\nallow: get, head"), "{answer}");
+    let answer = exchange(node.admin, "GET /noop", "").await;
+    assert_eq!((status(&answer), body(&answer)), ("405", r#"{"error":"this path takes POST only"}"#));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_console_may_load_nothing_from_elsewhere() {
+    let node = node().await;
+    let answer = exchange(node.admin, "GET /console", "").await;
+    assert_eq!(status(&answer), "200");
+    assert!(head(&answer).contains("\r\ncontent-security-policy: default-src 'none';"), "{answer}");
+    assert!(body(&answer).contains("<title>Gaung</title>"));
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_console_gets_a_snapshot_at_once_and_another_every_second() {
+    let node = node().await;
+    let mut socket = live_socket(node.admin, Some(format!("http://{}", node.admin))).await.unwrap();
+    let first = next_snapshot(&mut socket).await;
+    assert_eq!((&first["ready"], &first["version"]), (&json!(true), &json!(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        first["apps"][0],
+        json!({
+            "app": "1",
+            "connections": 0,
+            "rooms": 0,
+            "subscriptions": 0,
+            "members": 0,
+            "events_per_second": 0.0,
+            "deliveries_per_second": 0.0
+        })
+    );
+    next_snapshot(&mut socket).await;
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_consoles_socket_answers_pings() {
+    let node = node().await;
+    let mut socket = live_socket(node.admin, None).await.unwrap();
+    socket.send(Message::Ping("there?".into())).await.unwrap();
+    loop {
+        if let Frame::Pong(payload) = next_frame(&mut socket).await {
+            assert_eq!(payload, "there?");
+            break;
+        }
+    }
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_consoles_socket_echoes_a_close() {
+    let node = node().await;
+    let mut socket = live_socket(node.admin, None).await.unwrap();
+    socket.send(Message::Close(Some(awc::ws::CloseCode::Normal.into()))).await.unwrap();
+    loop {
+        if let Frame::Close(reason) = next_frame(&mut socket).await {
+            assert_eq!(reason.map(|reason| reason.code), Some(awc::ws::CloseCode::Normal));
+            break;
+        }
+    }
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn the_consoles_socket_is_refused_to_pages_from_elsewhere() {
+    let node = node().await;
+    let refused = live_socket(node.admin, Some("https://elsewhere.example".to_owned())).await.err();
+    assert!(
+        matches!(refused, Some(awc::error::WsClientError::InvalidResponseStatus(status)) if status == 403),
+        "{refused:?}"
+    );
+    node.stop().await;
+}
