@@ -240,6 +240,8 @@ mod tests {
         }
         check(&text, r#"gaung_closes_total{reason="lost"} 0"#);
         check(&text, r#"gaung_refusals_total{reason="over_quota"} 0"#);
+        check(&text, r#"gaung_refusals_total{reason="overloaded"} 0"#);
+        check(&text, r#"gaung_refusals_total{reason="subscription"} 0"#);
         check(&text, r#"gaung_auth_failures_total{kind="channel"} 0"#);
         check(&text, r#"gaung_webhook_attempts_total{outcome="delivered"} 0"#);
         check(&text, r#"gaung_reloads_total{outcome="refused"} 0"#);

@@ -51,7 +51,7 @@ catalogue! {
     DELIVERIES: Counter "gaung_deliveries_total" ["app"], "Events handed to sockets: one per event and subscriber";
     BYTES_IN: Counter "gaung_bytes_in_total" ["app"], "WebSocket payload bytes read from sockets";
     BYTES_OUT: Counter "gaung_bytes_out_total" ["app"], "WebSocket bytes handed to sockets by events";
-    REFUSALS: Counter "gaung_refusals_total" ["reason"], "Sockets and requests turned away";
+    REFUSALS: Counter "gaung_refusals_total" ["reason"], "Sockets, their messages and requests turned away";
     CLOSES: Counter "gaung_closes_total" ["reason"], "Sessions ended by either side, or lost";
     AUTH_FAILURES: Counter "gaung_auth_failures_total" ["kind"], "Signatures and tokens that did not hold";
     SLOW_CONSUMERS: Counter "gaung_slow_consumers_total" [], "Sessions closed because they did not read";

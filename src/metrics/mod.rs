@@ -7,7 +7,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
 use self::catalogue::Description;
 use crate::protocol::Close;
 
-/// Why a socket is refused, as the label of [`Metrics::refusals`].
+/// Why a socket is refused, as the label of [`Metrics::refusals`]; what fails before the upgrade is a `handshake`.
 const SOCKET_REFUSALS: [Close; 13] = [
     Close::AppUnknown,
     Close::AppDisabled,
@@ -47,10 +47,13 @@ const REQUEST_REFUSALS: [&str; 18] = [
     "overloaded",
 ];
 
+/// What a session may not do, by the message that asked for it.
+const MESSAGE_REFUSALS: [&str; 5] = ["malformed_message", "subscription", "client_event", "sign_in", "tenant_message"];
+
 /// The node's counters and histograms, shared by all its threads.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// Sockets and requests turned away, by `reason`.
+    /// Sockets, their messages and requests turned away, by `reason`.
     pub refusals: IntCounterVec,
     /// Sessions closed by the server or the client, by `reason` (the names of [`Close`], or `lost`).
     pub closes: IntCounterVec,
@@ -75,7 +78,8 @@ impl Metrics {
     /// the first count too.
     pub fn new() -> Self {
         let closes = [&Close::ALL.map(Close::name)[..], &["lost"]].concat();
-        let refusals = [&SOCKET_REFUSALS.map(Close::name)[..], &REQUEST_REFUSALS].concat();
+        let sockets = SOCKET_REFUSALS.map(Close::name);
+        let refusals = [&sockets[..], &["handshake"], &REQUEST_REFUSALS, &MESSAGE_REFUSALS].concat();
         Self {
             refusals: counters(&catalogue::REFUSALS, &refusals),
             closes: counters(&catalogue::CLOSES, &closes),
