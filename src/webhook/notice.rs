@@ -1,0 +1,100 @@
+//! An edge on its way to the endpoints of its app, and the count of what is on its way. Pure.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::sync::Notify;
+
+use super::Edge;
+use crate::app::App;
+
+/// An edge, whose it is, and its place in the count.
+#[derive(Debug)]
+pub struct Notice {
+    /// Whose endpoints hear of it.
+    pub app: Arc<App>,
+    /// What happened.
+    pub edge: Edge,
+    /// Counts it as waiting.
+    pub ticket: Ticket,
+}
+
+/// How many events wait: for their delay, in a batch or for an endpoint. An event for two endpoints counts twice.
+#[derive(Debug, Clone, Default)]
+pub struct Waiting(Arc<Count>);
+
+#[derive(Debug, Default)]
+struct Count {
+    tickets: AtomicUsize,
+    emptied: Notify,
+}
+
+/// One waiting event; it stops waiting when the ticket is dropped, so that the count cannot drift.
+#[derive(Debug)]
+pub struct Ticket(Waiting);
+
+impl Waiting {
+    /// Counts one more.
+    pub fn ticket(&self) -> Ticket {
+        self.0.tickets.fetch_add(1, Ordering::Relaxed);
+        Ticket(self.clone())
+    }
+
+    /// How many wait now.
+    pub fn count(&self) -> usize {
+        self.0.tickets.load(Ordering::Acquire)
+    }
+
+    /// Returns when nothing waits any more.
+    pub async fn emptied(&self) {
+        loop {
+            // Registered before the count is read, so that the last ticket cannot slip through in between.
+            let emptied = self.0.emptied.notified();
+            if self.count() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+}
+
+impl Clone for Ticket {
+    fn clone(&self) -> Self {
+        self.0.ticket()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let count = &self.0.0;
+        if count.tickets.fetch_sub(1, Ordering::AcqRel) == 1 {
+            count.emptied.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_copy_of_a_ticket_counts_until_it_is_dropped() {
+        let waiting = Waiting::default();
+        let ticket = waiting.ticket();
+        let copy = ticket.clone();
+        drop(ticket);
+        assert_eq!(waiting.count(), 1);
+        drop(copy);
+        assert_eq!(waiting.count(), 0);
+    }
+
+    #[actix_web::test]
+    async fn whoever_waits_for_none_wakes_with_the_last_ticket() {
+        let waiting = Waiting::default();
+        waiting.emptied().await;
+        let ticket = waiting.ticket();
+        tokio::join!(waiting.emptied(), async move { drop(ticket) });
+    }
+}

@@ -1,0 +1,303 @@
+//! Holds back what may be undone within seconds: a page reload must not look like somebody leaving (protocol.md §4.3).
+//! Pure: time is an argument, and nothing is posted here.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Change, notice::Notice};
+use crate::protocol::ChannelName;
+
+/// Edges held at most, for all apps together. Beyond it the oldest is let go early: it loses the chance to be
+/// cancelled, but is not lost.
+const MAX_HELD: usize = 100_000;
+
+/// Vacated channels and removed members that may still come back, and the cache misses told lately.
+pub struct Settle {
+    delay: Duration,
+    miss_pause: Duration,
+    /// By arrival. The delay is one for all, so this is the order of expiry too.
+    held: BTreeMap<u64, (Instant, Notice)>,
+    places: HashMap<Place, u64>,
+    arrivals: u64,
+    misses: HashSet<Place>,
+    missed: VecDeque<(Instant, Place)>,
+}
+
+/// What an edge is about: a channel, or a member of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Place {
+    app: Arc<str>,
+    channel: ChannelName,
+    member: Option<String>,
+}
+
+/// What is to be done with a change.
+enum Step {
+    Hold,
+    Undo,
+    Miss,
+    Pass,
+}
+
+impl Settle {
+    /// Holds for `delay`; tells of one cache miss per channel and `miss_pause`.
+    pub fn new(delay: Duration, miss_pause: Duration) -> Self {
+        Self {
+            delay,
+            miss_pause,
+            held: BTreeMap::new(),
+            places: HashMap::new(),
+            arrivals: 0,
+            misses: HashSet::new(),
+            missed: VecDeque::new(),
+        }
+    }
+
+    /// Takes a notice at `now` and returns the one that is to be posted at once, if any.
+    pub fn take(&mut self, notice: Notice, now: Instant) -> Option<Notice> {
+        let place = Place::of(&notice);
+        match step(&notice.edge.change) {
+            Step::Hold => self.hold(place, notice, now),
+            Step::Undo => self.undo(&place, notice),
+            Step::Miss => self.first_miss(place, now).then_some(notice),
+            Step::Pass => Some(notice),
+        }
+    }
+
+    /// When [`Settle::expire`] has something to return, or earlier.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.held.first_key_value().map(|(_, (expiry, _))| *expiry)
+    }
+
+    /// Lets go what nobody undid in time, the oldest first.
+    pub fn expire(&mut self, now: Instant) -> Vec<Notice> {
+        let mut expired = Vec::new();
+        while self.next_expiry().is_some_and(|expiry| expiry <= now) {
+            expired.extend(self.release_oldest());
+        }
+        expired
+    }
+
+    /// Lets go everything, the oldest first.
+    pub fn release(&mut self) -> Vec<Notice> {
+        self.places.clear();
+        std::mem::take(&mut self.held).into_values().map(|(_, notice)| notice).collect()
+    }
+
+    fn hold(&mut self, place: Place, notice: Notice, now: Instant) -> Option<Notice> {
+        if self.places.contains_key(&place) {
+            return None;
+        }
+        self.arrivals += 1;
+        self.places.insert(place, self.arrivals);
+        self.held.insert(self.arrivals, (now + self.delay, notice));
+        if self.held.len() > MAX_HELD { self.release_oldest() } else { None }
+    }
+
+    fn undo(&mut self, place: &Place, notice: Notice) -> Option<Notice> {
+        let Some(arrival) = self.places.remove(place) else { return Some(notice) };
+        self.held.remove(&arrival);
+        None
+    }
+
+    fn release_oldest(&mut self) -> Option<Notice> {
+        let (_, (_, notice)) = self.held.pop_first()?;
+        self.places.remove(&Place::of(&notice));
+        Some(notice)
+    }
+
+    fn first_miss(&mut self, place: Place, now: Instant) -> bool {
+        while self.missed.front().is_some_and(|(until, _)| *until <= now) {
+            if let Some((_, place)) = self.missed.pop_front() {
+                self.misses.remove(&place);
+            }
+        }
+        let is_first = self.misses.insert(place.clone());
+        if is_first {
+            self.missed.push_back((now + self.miss_pause, place));
+        }
+        is_first
+    }
+}
+
+impl Place {
+    fn of(notice: &Notice) -> Self {
+        let member = match &notice.edge.change {
+            Change::MemberAdded(user) | Change::MemberRemoved(user) => Some(user.clone()),
+            Change::Occupied
+            | Change::Vacated
+            | Change::ClientEvent { .. }
+            | Change::CacheMiss
+            | Change::SubscriptionCount(_) => None,
+        };
+        Self { app: notice.app.id().clone(), channel: notice.edge.channel.clone(), member }
+    }
+}
+
+fn step(change: &Change) -> Step {
+    match change {
+        Change::Vacated | Change::MemberRemoved(_) => Step::Hold,
+        Change::Occupied | Change::MemberAdded(_) => Step::Undo,
+        Change::CacheMiss => Step::Miss,
+        Change::ClientEvent { .. } | Change::SubscriptionCount(_) => Step::Pass,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        app::{App, AppSettings},
+        webhook::{Edge, notice::Waiting},
+    };
+
+    const DELAY: Duration = Duration::from_secs(3);
+    const PAUSE: Duration = Duration::from_secs(5);
+
+    fn added(user: &str) -> Change {
+        Change::MemberAdded(user.to_owned())
+    }
+
+    fn removed(user: &str) -> Change {
+        Change::MemberRemoved(user.to_owned())
+    }
+
+    fn told(notice: Notice) -> String {
+        format!("{} {} {:?}", notice.app.id(), notice.edge.channel, notice.edge.change)
+    }
+
+    /// Takes the changes at their milliseconds and returns what is posted, with the millisecond at which it was.
+    fn play(steps: &[(u64, &str, &str, Change)], until: u64) -> Vec<(u64, String)> {
+        let start = Instant::now();
+        let waiting = Waiting::default();
+        let mut settle = Settle::new(DELAY, PAUSE);
+        let mut posted = Vec::new();
+        for now in 0..=until {
+            let instant = start + Duration::from_millis(now);
+            posted.extend(settle.expire(instant).into_iter().map(|notice| (now, told(notice))));
+            for (_, app, channel, change) in steps.iter().filter(|(at, ..)| *at == now) {
+                let notice = Notice {
+                    app: App::new(app, AppSettings::new("key", "secret")),
+                    edge: Edge { channel: ChannelName::parse(channel, 200).unwrap(), change: change.clone() },
+                    ticket: waiting.ticket(),
+                };
+                posted.extend(settle.take(notice, instant).map(|notice| (now, told(notice))));
+            }
+        }
+        posted
+    }
+
+    fn check(steps: &[(u64, &str, &str, Change)], expected: &[(u64, &str)]) {
+        let expected: Vec<_> = expected.iter().map(|(at, text)| (*at, (*text).to_owned())).collect();
+        assert_eq!(play(steps, 12_000), expected);
+    }
+
+    #[test]
+    fn an_occupied_channel_is_told_at_once() {
+        check(&[(7, "1", "a", Change::Occupied)], &[(7, "1 a Occupied")]);
+    }
+
+    #[test]
+    fn a_vacated_channel_is_told_after_the_delay() {
+        check(&[(7, "1", "a", Change::Vacated)], &[(3_007, "1 a Vacated")]);
+    }
+
+    #[test]
+    fn a_channel_that_comes_back_in_time_is_not_told_at_all() {
+        check(&[(0, "1", "a", Change::Vacated), (2_999, "1", "a", Change::Occupied)], &[]);
+    }
+
+    #[test]
+    fn a_channel_that_comes_back_too_late_is_told_twice() {
+        check(
+            &[(0, "1", "a", Change::Vacated), (3_000, "1", "a", Change::Occupied)],
+            &[(3_000, "1 a Vacated"), (3_000, "1 a Occupied")],
+        );
+    }
+
+    #[test]
+    fn each_departure_has_its_own_delay() {
+        check(
+            &[(0, "1", "a", Change::Vacated), (2_000, "1", "a", Change::Occupied), (2_500, "1", "a", Change::Vacated)],
+            &[(5_500, "1 a Vacated")],
+        );
+    }
+
+    #[test]
+    fn members_are_held_by_user_and_channel_and_app() {
+        check(
+            &[
+                (0, "1", "presence-a", removed("7")),
+                (1, "1", "presence-a", added("8")),
+                (2, "1", "presence-b", added("7")),
+                (3, "2", "presence-a", added("7")),
+                (4, "1", "presence-a", added("7")),
+            ],
+            &[
+                (1, r#"1 presence-a MemberAdded("8")"#),
+                (2, r#"1 presence-b MemberAdded("7")"#),
+                (3, r#"2 presence-a MemberAdded("7")"#),
+            ],
+        );
+    }
+
+    #[test]
+    fn departures_keep_their_order() {
+        check(
+            &[(0, "1", "presence-a", removed("7")), (0, "1", "presence-a", Change::Vacated)],
+            &[(3_000, r#"1 presence-a MemberRemoved("7")"#), (3_000, "1 presence-a Vacated")],
+        );
+    }
+
+    #[test]
+    fn cache_misses_of_a_channel_are_told_once_in_the_pause() {
+        check(
+            &[
+                (0, "1", "cache-a", Change::CacheMiss),
+                (1, "1", "cache-a", Change::CacheMiss),
+                (2, "1", "cache-b", Change::CacheMiss),
+                (4_999, "1", "cache-a", Change::CacheMiss),
+                (5_000, "1", "cache-a", Change::CacheMiss),
+            ],
+            &[(0, "1 cache-a CacheMiss"), (2, "1 cache-b CacheMiss"), (5_000, "1 cache-a CacheMiss")],
+        );
+    }
+
+    #[test]
+    fn counts_pass_untouched() {
+        check(&[(0, "1", "a", Change::SubscriptionCount(2))], &[(0, "1 a SubscriptionCount(2)")]);
+    }
+
+    #[test]
+    fn releasing_lets_go_all_that_is_held_and_forgets_it() {
+        let waiting = Waiting::default();
+        let mut settle = Settle::new(DELAY, PAUSE);
+        let notice = |change| Notice {
+            app: App::new("1", AppSettings::new("key", "secret")),
+            edge: Edge { channel: ChannelName::parse("a", 200).unwrap(), change },
+            ticket: waiting.ticket(),
+        };
+        let now = Instant::now();
+        assert!(settle.take(notice(Change::Vacated), now).is_none());
+        assert_eq!(settle.release().into_iter().map(told).collect::<Vec<_>>(), ["1 a Vacated"]);
+        assert!(settle.take(notice(Change::Occupied), now).is_some());
+        assert_eq!(settle.next_expiry(), None);
+    }
+
+    #[test]
+    fn over_the_bound_the_oldest_is_told_early() {
+        let waiting = Waiting::default();
+        let app = App::new("1", AppSettings::new("key", "secret"));
+        let mut settle = Settle::new(DELAY, PAUSE);
+        let now = Instant::now();
+        let mut vacate = |number: usize| {
+            let edge = Edge { channel: ChannelName::parse(&number.to_string(), 200).unwrap(), change: Change::Vacated };
+            settle.take(Notice { app: app.clone(), edge, ticket: waiting.ticket() }, now).map(told)
+        };
+        assert!((0..MAX_HELD).all(|number| vacate(number).is_none()));
+        assert_eq!(vacate(MAX_HELD).as_deref(), Some("1 0 Vacated"));
+    }
+}
