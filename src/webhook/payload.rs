@@ -1,0 +1,192 @@
+//! What is posted, as text, and who wants it (protocol.md §4.2, §4.4). Pure.
+
+use serde::Serialize;
+
+use super::{Change, Edge};
+use crate::{app::WebhookEndpoint, protocol::ChannelName};
+
+/// One event as JSON. Ids and `data` are strings whatever the client sent: typed SDKs fail on anything else.
+#[derive(Serialize)]
+struct Fields<'a> {
+    name: &'static str,
+    channel: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscription_count: Option<usize>,
+}
+
+/// The event of an edge, an element of the body's `events`.
+pub fn event(Edge { channel, change }: &Edge) -> String {
+    let fields = match change {
+        Change::Occupied => Fields::new("channel_occupied", channel),
+        Change::Vacated => Fields::new("channel_vacated", channel),
+        Change::MemberAdded(user) => Fields { user_id: Some(user), ..Fields::new("member_added", channel) },
+        Change::MemberRemoved(user) => Fields { user_id: Some(user), ..Fields::new("member_removed", channel) },
+        Change::ClientEvent { event, data, socket_id, user_id } => Fields {
+            event: Some(event),
+            data: Some(data),
+            socket_id: Some(socket_id.to_string()),
+            user_id: user_id.as_deref(),
+            ..Fields::new("client_event", channel)
+        },
+        Change::CacheMiss => Fields::new("cache_miss", channel),
+        Change::SubscriptionCount(count) => {
+            Fields { subscription_count: Some(*count), ..Fields::new("subscription_count", channel) }
+        }
+    };
+    serde_json::to_string(&fields).expect("strings and numbers are always valid JSON")
+}
+
+/// The body of a post that was made at `time_ms` (milliseconds since the Unix epoch).
+pub fn body(time_ms: u64, events: &[impl AsRef<str>]) -> String {
+    let events: Vec<&str> = events.iter().map(AsRef::as_ref).collect();
+    format!(r#"{{"time_ms":{time_ms},"events":[{}]}}"#, events.join(","))
+}
+
+/// Whether an endpoint asked for the edge. All its conditions must hold; `#` channels are nobody's.
+pub fn wants(endpoint: &WebhookEndpoint, edge: &Edge) -> bool {
+    let name = edge.channel.as_str();
+    let is_chosen = endpoint.events.is_empty() || endpoint.events.contains(&edge.change.event());
+    is_chosen
+        && !edge.channel.kind().is_server_to_user()
+        && endpoint.channel_prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix))
+        && endpoint.channel_suffix.as_deref().is_none_or(|suffix| name.ends_with(suffix))
+}
+
+impl<'a> Fields<'a> {
+    fn new(name: &'static str, channel: &'a ChannelName) -> Self {
+        let channel = channel.as_str();
+        Self { name, channel, event: None, data: None, socket_id: None, user_id: None, subscription_count: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        app::WebhookEvent::{self, ChannelOccupied, ChannelVacated},
+        protocol::SocketId,
+    };
+
+    fn edge(channel: &str, change: Change) -> Edge {
+        Edge { channel: ChannelName::parse(channel, 200).unwrap(), change }
+    }
+
+    fn check_event(channel: &str, change: Change, expected: &str) {
+        assert_eq!(event(&edge(channel, change)), expected);
+    }
+
+    fn client_event(data: &str, user_id: Option<&str>) -> Change {
+        Change::ClientEvent {
+            event: "client-move".to_owned(),
+            data: data.to_owned(),
+            socket_id: SocketId::from_bits(1 << 32 | 2),
+            user_id: user_id.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn each_change_has_its_name_and_its_fields() {
+        check_event("orders", Change::Occupied, r#"{"name":"channel_occupied","channel":"orders"}"#);
+        check_event("orders", Change::Vacated, r#"{"name":"channel_vacated","channel":"orders"}"#);
+        check_event(
+            "presence-a",
+            Change::MemberAdded("7".to_owned()),
+            r#"{"name":"member_added","channel":"presence-a","user_id":"7"}"#,
+        );
+        check_event(
+            "presence-a",
+            Change::MemberRemoved("7".to_owned()),
+            r#"{"name":"member_removed","channel":"presence-a","user_id":"7"}"#,
+        );
+        check_event("cache-a", Change::CacheMiss, r#"{"name":"cache_miss","channel":"cache-a"}"#);
+        check_event(
+            "orders",
+            Change::SubscriptionCount(12),
+            r#"{"name":"subscription_count","channel":"orders","subscription_count":12}"#,
+        );
+    }
+
+    #[test]
+    fn a_client_event_carries_its_data_as_a_string() {
+        check_event(
+            "private-a",
+            client_event(r#"{"x":1}"#, None),
+            concat!(
+                r#"{"name":"client_event","channel":"private-a","event":"client-move","#,
+                r#""data":"{\"x\":1}","socket_id":"1.2"}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn a_client_event_of_a_presence_channel_names_the_user() {
+        check_event(
+            "presence-a",
+            client_event("1", Some("7")),
+            concat!(
+                r#"{"name":"client_event","channel":"presence-a","event":"client-move","#,
+                r#""data":"1","socket_id":"1.2","user_id":"7"}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn a_body_lists_its_events_in_order() {
+        assert_eq!(body(1_700_000_000_000, &["{}"]), r#"{"time_ms":1700000000000,"events":[{}]}"#);
+        assert_eq!(body(1, &["1", "2"]), r#"{"time_ms":1,"events":[1,2]}"#);
+    }
+
+    fn check_wants(
+        events: &[WebhookEvent],
+        prefix: Option<&str>,
+        suffix: Option<&str>,
+        told: (&str, Change),
+        expected: bool,
+    ) {
+        let endpoint = WebhookEndpoint {
+            url: "http://localhost/".to_owned(),
+            events: events.to_vec(),
+            headers: Vec::new(),
+            channel_prefix: prefix.map(str::to_owned),
+            channel_suffix: suffix.map(str::to_owned),
+            batching: false,
+        };
+        assert_eq!(wants(&endpoint, &edge(told.0, told.1.clone())), expected, "{endpoint:?} {told:?}");
+    }
+
+    #[test]
+    fn an_endpoint_without_a_choice_wants_everything() {
+        check_wants(&[], None, None, ("a", Change::Occupied), true);
+        check_wants(&[], None, None, ("cache-a", Change::CacheMiss), true);
+    }
+
+    #[test]
+    fn an_endpoint_gets_only_the_events_it_chose() {
+        check_wants(&[ChannelVacated, ChannelOccupied], None, None, ("a", Change::Occupied), true);
+        check_wants(&[ChannelVacated], None, None, ("a", Change::Occupied), false);
+    }
+
+    #[test]
+    fn all_filters_must_match() {
+        check_wants(&[], Some("beta-"), None, ("beta-x", Change::Occupied), true);
+        check_wants(&[], Some("beta-"), None, ("alpha-beta-x", Change::Occupied), false);
+        check_wants(&[], None, Some("-app"), ("my-app", Change::Occupied), true);
+        check_wants(&[], None, Some("-app"), ("my-app-2", Change::Occupied), false);
+        check_wants(&[], Some("beta-"), Some("-app"), ("beta-app", Change::Occupied), true);
+        check_wants(&[], Some("beta-"), Some("-app"), ("beta-x", Change::Occupied), false);
+        check_wants(&[ChannelVacated], Some("beta-"), Some("-app"), ("beta-1-app", Change::Occupied), false);
+    }
+
+    #[test]
+    fn user_channels_are_never_told() {
+        check_wants(&[], None, None, ("#server-to-user-7", Change::Occupied), false);
+    }
+}
