@@ -1,12 +1,149 @@
-//! scaffold
+//! Webhooks: edges of rooms become signed posts to the app's endpoints (protocol.md §4).
+//!
+//! The way of an edge: `Webhooks::notify` → `dispatch` (lets it `settle`, writes its `payload`) → `endpoint` (keeps it
+//! in its `backlog`, makes the `post`). All behind `notify` happens on one thread of its own, which no room and no
+//! socket ever waits for.
+
+pub mod backlog;
+pub mod dispatch;
 pub mod edge;
-use crate::app::App;
+pub mod endpoint;
+pub mod notice;
+pub mod payload;
+pub mod post;
+pub mod settle;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Actor, Addr, Arbiter, AsyncContext};
+use futures_util::stream::poll_fn;
+use rustls::crypto::CryptoProvider;
+use tokio::{sync::mpsc, time::timeout};
+
+use self::{
+    dispatch::{Abandon, Dispatch, Intake},
+    notice::{Notice, Waiting},
+};
+use crate::{
+    app::{App, AppSettings},
+    metrics::Metrics,
+};
+
 pub use edge::{Change, Edge};
-use std::sync::Arc;
-/// Handle.
-#[derive(Clone)]
-pub struct Webhooks;
+
+/// Edges between the rooms and the dispatcher at most. The dispatcher waits for nobody, so this fills only while its
+/// thread gets no processor time. Beyond it the newest edge is dropped and counted.
+const MAX_INTAKE: usize = 65_536;
+
+/// How long things take. The defaults are the protocol's; tests shorten them.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// How long a vacated channel or a removed member may come back before anybody is told (3 s).
+    pub settle: Duration,
+    /// How long a batch collects events (50 ms).
+    pub batch: Duration,
+    /// The pause after the first failed attempt; it doubles with each further one (1 s).
+    pub first_retry: Duration,
+    /// The longest pause (60 s).
+    pub longest_retry: Duration,
+    /// The age at which a post that failed is dropped (5 min).
+    pub give_up: Duration,
+    /// How long one attempt may take, connection and answer together (10 s).
+    pub request_timeout: Duration,
+    /// How long further cache misses of a channel are not told (5 s).
+    pub cache_miss_pause: Duration,
+    /// How often idle endpoints are let go and refused edges are logged (10 s).
+    pub sweep: Duration,
+}
+
+/// The handle that rooms hold. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    intake: mpsc::Sender<Intake>,
+    dispatch: Addr<Dispatch>,
+    waiting: Waiting,
+    refused: Arc<AtomicU64>,
+    metrics: Metrics,
+}
+
 impl Webhooks {
-    /// Never blocks.
-    pub fn notify(&self, _app: &Arc<App>, _edge: Edge) {}
+    /// Starts the webhooks' thread. To be called inside an actix system.
+    ///
+    /// # Panics
+    ///
+    /// Where the process has not installed its rustls crypto provider: the HTTP client cannot be made without one.
+    pub fn start(metrics: Metrics, timing: Timing) -> Self {
+        // Asked here, because the client is made on the other thread, where a panic would only silence the webhooks.
+        CryptoProvider::get_default().expect("the process installs its crypto provider before it starts any part");
+        let (intake, mut arrivals) = mpsc::channel(MAX_INTAKE);
+        let refused = Arc::new(AtomicU64::new(0));
+        let (its_metrics, its_refused) = (metrics.clone(), refused.clone());
+        let dispatch = Dispatch::start_in_arbiter(&Arbiter::new().handle(), move |ctx| {
+            ctx.add_stream(poll_fn(move |task| arrivals.poll_recv(task)));
+            Dispatch::new(its_metrics, timing, its_refused)
+        });
+        Self { intake, dispatch, waiting: Waiting::default(), refused, metrics }
+    }
+
+    /// Takes an edge of one of the app's rooms. Never blocks, and returns at once where nobody wants to know.
+    pub fn notify(&self, app: &Arc<App>, edge: Edge) {
+        if !is_of_interest(&app.settings(), &edge) {
+            return;
+        }
+        let notice = Notice { app: app.clone(), edge, ticket: self.waiting.ticket() };
+        if self.intake.try_send(Intake::Edge(notice)).is_err() {
+            self.metrics.webhook_drops.inc();
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many events wait: for their delay, in batches and for endpoints.
+    pub fn queued(&self) -> usize {
+        self.waiting.count()
+    }
+
+    /// Sends what waits without further delay, gives up what did not arrive by the deadline, and ends the webhooks:
+    /// edges that come later are dropped and counted. To be called after the last session has been closed.
+    pub async fn flush(&self, deadline: Duration) {
+        // Sending fails only where the actix system has stopped, and then nothing is left to flush.
+        let emptied = async {
+            let _ = self.intake.send(Intake::Close).await;
+            self.waiting.emptied().await;
+        };
+        let _ = timeout(deadline, emptied).await;
+        let _ = self.dispatch.send(Abandon).await;
+    }
+}
+
+/// Whether an edge must be looked at. A comeback that no endpoint asked for may still cancel a departure that one did.
+fn is_of_interest(settings: &AppSettings, edge: &Edge) -> bool {
+    match edge.change {
+        Change::Occupied | Change::Vacated | Change::MemberAdded(_) | Change::MemberRemoved(_) => {
+            !settings.webhooks.is_empty() && !edge.channel.kind().is_server_to_user()
+        }
+        Change::ClientEvent { .. } | Change::CacheMiss | Change::SubscriptionCount(_) => {
+            settings.webhooks.iter().any(|endpoint| payload::wants(endpoint, edge))
+        }
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            settle: Duration::from_secs(3),
+            batch: Duration::from_millis(50),
+            first_retry: Duration::from_secs(1),
+            longest_retry: Duration::from_secs(60),
+            give_up: Duration::from_secs(300),
+            request_timeout: Duration::from_secs(10),
+            cache_miss_pause: Duration::from_secs(5),
+            sweep: Duration::from_secs(10),
+        }
+    }
 }

@@ -1,0 +1,283 @@
+//! The actor between rooms and endpoints: lets edges settle, writes each event once and hands it to every endpoint that
+//! wants it. Waits for no endpoint.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use actix::prelude::*;
+use awc::Client;
+use futures_util::future::join_all;
+use tracing::warn;
+
+use super::{
+    Timing,
+    backlog::Item,
+    endpoint::{self, Deliver, Endpoint, Hurry, IsIdle},
+    notice::Notice,
+    payload, post,
+    settle::Settle,
+};
+use crate::{app::App, metrics::Metrics};
+
+/// The one dispatcher of a node; it and all endpoints live on one thread of their own.
+pub struct Dispatch {
+    metrics: Metrics,
+    timing: Timing,
+    client: Client,
+    /// Edges that found the intake full since the last line about them.
+    refused: Arc<AtomicU64>,
+    settle: Settle,
+    phase: Phase,
+    endpoints: HashMap<Target, Line>,
+    release: Option<SpawnHandle>,
+}
+
+/// An endpoint by app id and URL.
+type Target = (Arc<str>, String);
+
+/// The way to an endpoint.
+struct Line {
+    addr: Addr<Endpoint>,
+    /// How many events went over it.
+    sent: u64,
+}
+
+enum Phase {
+    Serving,
+    /// Nothing waits for its delay any more.
+    Closing,
+    /// Nothing is sent any more.
+    Gone,
+}
+
+/// What comes in, in order.
+#[derive(Debug)]
+pub enum Intake {
+    /// Something happened.
+    Edge(Notice),
+    /// The node is going: from here on nothing waits for its delay.
+    Close,
+}
+
+/// Drops what still waits, counts and logs it. Whatever comes later is dropped and counted.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Abandon;
+
+impl Dispatch {
+    /// To be called on the dispatcher's own thread.
+    pub fn new(metrics: Metrics, timing: Timing, refused: Arc<AtomicU64>) -> Self {
+        Self {
+            metrics,
+            timing,
+            client: post::client(timing.request_timeout),
+            refused,
+            settle: Settle::new(timing.settle, timing.cache_miss_pause),
+            phase: Phase::Serving,
+            endpoints: HashMap::new(),
+            release: None,
+        }
+    }
+
+    fn take(&mut self, notice: Notice, ctx: &mut Context<Self>) {
+        match self.phase {
+            Phase::Serving => {
+                self.settle_or_deliver(notice);
+                self.schedule_release(ctx);
+            }
+            Phase::Closing => {
+                self.settle_or_deliver(notice);
+                self.release_all();
+            }
+            Phase::Gone => self.metrics.webhook_drops.inc(),
+        }
+    }
+
+    fn settle_or_deliver(&mut self, notice: Notice) {
+        if let Some(notice) = self.settle.take(notice, Instant::now()) {
+            self.deliver(notice);
+        }
+    }
+
+    fn close(&mut self) {
+        self.phase = match self.phase {
+            Phase::Serving | Phase::Closing => Phase::Closing,
+            Phase::Gone => Phase::Gone,
+        };
+        self.release_all();
+        for line in self.endpoints.values() {
+            line.addr.do_send(Hurry);
+        }
+    }
+
+    fn deliver(&mut self, Notice { app, edge, ticket }: Notice) {
+        let settings = app.settings();
+        let mut event: Option<Arc<str>> = None;
+        for endpoint in settings.webhooks.iter().filter(|endpoint| payload::wants(endpoint, &edge)) {
+            let event = event.get_or_insert_with(|| payload::event(&edge).into()).clone();
+            let item = Item { endpoint: endpoint.clone(), event, ticket: ticket.clone() };
+            let line = self.line(&app, &endpoint.url);
+            line.sent += 1;
+            line.addr.do_send(Deliver { app: app.clone(), item });
+        }
+    }
+
+    fn line(&mut self, app: &Arc<App>, url: &str) -> &mut Line {
+        self.endpoints.entry((app.id().clone(), url.to_owned())).or_insert_with(|| {
+            let endpoint = Endpoint::new(app.clone(), url, self.client.clone(), self.metrics.clone(), self.timing);
+            Line { addr: endpoint.start(), sent: 0 }
+        })
+    }
+
+    fn release(&mut self, ctx: &mut Context<Self>) {
+        self.release = None;
+        for notice in self.settle.expire(Instant::now()) {
+            self.deliver(notice);
+        }
+        self.schedule_release(ctx);
+    }
+
+    fn release_all(&mut self) {
+        for notice in self.settle.release() {
+            self.deliver(notice);
+        }
+    }
+
+    fn schedule_release(&mut self, ctx: &mut Context<Self>) {
+        if self.release.is_some() {
+            return;
+        }
+        let Some(expiry) = self.settle.next_expiry() else { return };
+        self.release = Some(ctx.run_later(expiry.saturating_duration_since(Instant::now()), Self::release));
+    }
+
+    fn sweep(&mut self, ctx: &mut Context<Self>) {
+        self.report_refused();
+        for (target, line) in &self.endpoints {
+            let (target, sent) = (target.clone(), line.sent);
+            let asked = line.addr.send(IsIdle).into_actor(self);
+            ctx.spawn(asked.map(move |idle, dispatch, _| {
+                if idle.unwrap_or(true) {
+                    dispatch.forget(&target, sent);
+                }
+            }));
+        }
+    }
+
+    /// Lets an idle endpoint go, unless something was sent to it since it was asked.
+    fn forget(&mut self, target: &Target, sent: u64) {
+        if self.endpoints.get(target).is_some_and(|line| line.sent == sent) {
+            self.endpoints.remove(target);
+        }
+    }
+
+    fn report_refused(&self) {
+        let events = self.refused.swap(0, Ordering::Relaxed);
+        if events > 0 {
+            warn!(events, "webhook intake was full, the newest events were dropped");
+        }
+    }
+}
+
+impl Actor for Dispatch {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_interval(self.timing.sweep, Self::sweep);
+    }
+}
+
+impl StreamHandler<Intake> for Dispatch {
+    fn handle(&mut self, intake: Intake, ctx: &mut Context<Self>) {
+        match intake {
+            Intake::Edge(notice) => self.take(notice, ctx),
+            Intake::Close => self.close(),
+        }
+    }
+}
+
+impl Handler<Abandon> for Dispatch {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Abandon, _: &mut Context<Self>) -> Self::Result {
+        self.report_refused();
+        self.close();
+        self.phase = Phase::Gone;
+        let endpoints = std::mem::take(&mut self.endpoints);
+        let abandoned = join_all(endpoints.into_values().map(|line| async move {
+            // An endpoint that is gone has nothing to drop.
+            let _ = line.addr.send(endpoint::Abandon).await;
+        }));
+        Box::pin(abandoned.into_actor(self).map(|_, _, _| ()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::{StreamExt, stream};
+
+    use super::*;
+    use crate::{
+        app::{AppSettings, WebhookEndpoint},
+        protocol::ChannelName,
+        webhook::{Change, Edge, notice::Waiting},
+    };
+
+    /// How many endpoints are there?
+    #[derive(Message)]
+    #[rtype(result = "usize")]
+    struct Count;
+
+    impl Handler<Count> for Dispatch {
+        type Result = usize;
+
+        fn handle(&mut self, _: Count, _: &mut Context<Self>) -> usize {
+            self.endpoints.len()
+        }
+    }
+
+    fn notice(change: Change, waiting: &Waiting) -> Notice {
+        // Nothing listens on port 1, and a failed post is given up at once.
+        let endpoint = WebhookEndpoint {
+            url: "http://127.0.0.1:1/".to_owned(),
+            events: Vec::new(),
+            headers: Vec::new(),
+            channel_prefix: None,
+            channel_suffix: None,
+            batching: false,
+        };
+        let settings = AppSettings { webhooks: vec![endpoint], ..AppSettings::new("key", "secret") };
+        let edge = Edge { channel: ChannelName::parse("a", 200).unwrap(), change };
+        Notice { app: App::new("1", settings), edge, ticket: waiting.ticket() }
+    }
+
+    #[actix_web::test]
+    async fn an_endpoint_for_which_nothing_waits_goes_away() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let timing = Timing { give_up: Duration::ZERO, sweep: Duration::from_millis(1), ..Timing::default() };
+        let (metrics, waiting) = (Metrics::new(), Waiting::default());
+        let told = notice(Change::Occupied, &waiting);
+        let its_metrics = metrics.clone();
+        let dispatch = Dispatch::create(|ctx| {
+            ctx.add_stream(stream::iter([Intake::Edge(told)]).chain(stream::pending()));
+            Dispatch::new(its_metrics, timing, Arc::default())
+        });
+        waiting.emptied().await;
+        assert_eq!(metrics.webhook_drops.get(), 1, "the endpoint was there");
+        tokio::time::timeout(Duration::from_secs(10), async {
+            while dispatch.send(Count).await.unwrap() != 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("the endpoint is let go");
+    }
+}

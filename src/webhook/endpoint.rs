@@ -1,0 +1,221 @@
+//! The actor for one endpoint of one app: makes its posts in order, one at a time, and tries the head again until it
+//! arrives or its time is over. Knows no other endpoint, so that a slow one delays only itself.
+
+use std::{fmt::Display, sync::Arc, time::Instant};
+
+use actix::prelude::*;
+use actix_web::http::Uri;
+use awc::Client;
+use tracing::{debug, warn};
+
+use super::{
+    Timing,
+    backlog::{Backlog, Full, GivenUp, Item, Moment, Verdict},
+    post::{self, Failure},
+};
+use crate::{app::App, metrics::Metrics};
+
+/// One endpoint's worker.
+pub struct Endpoint {
+    app: Arc<App>,
+    /// Where it posts to, for the log: a URL may carry passwords and tokens.
+    host: String,
+    client: Client,
+    metrics: Metrics,
+    timing: Timing,
+    backlog: Backlog,
+    phase: Phase,
+    closes_batch: Option<SpawnHandle>,
+}
+
+/// What the endpoint is doing about the head of its queue.
+enum Phase {
+    Resting,
+    Posting(SpawnHandle),
+    Pausing(SpawnHandle),
+}
+
+/// Hands over one event. Sent past the mailbox's bound: it goes straight into the queue, which has its own.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Deliver {
+    /// Whose event, with the settings to sign with.
+    pub app: Arc<App>,
+    /// The event.
+    pub item: Item,
+}
+
+/// Asks whether nothing waits.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub struct IsIdle;
+
+/// Ends batches and pauses: the node is going.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Hurry;
+
+/// Drops everything: the node is gone.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Abandon;
+
+impl Endpoint {
+    /// An endpoint for which nothing waits yet.
+    pub fn new(app: Arc<App>, url: &str, client: Client, metrics: Metrics, timing: Timing) -> Self {
+        Self {
+            app,
+            host: host(url),
+            client,
+            metrics,
+            timing,
+            backlog: Backlog::new(timing),
+            phase: Phase::Resting,
+            closes_batch: None,
+        }
+    }
+
+    fn advance(&mut self, ctx: &mut Context<Self>) {
+        let Phase::Resting = self.phase else { return };
+        let Some(head) = self.backlog.head() else { return };
+        let sent = post::send(&self.client, &self.app.settings(), head);
+        let answer = post::answer(sent).into_actor(self);
+        self.phase = Phase::Posting(ctx.spawn(answer.map(|answer, endpoint, ctx| endpoint.conclude(answer, ctx))));
+    }
+
+    fn conclude(&mut self, answer: Result<(), Failure>, ctx: &mut Context<Self>) {
+        self.phase = Phase::Resting;
+        match answer {
+            Ok(()) => {
+                self.count("delivered");
+                self.backlog.delivered();
+            }
+            Err(failure) => self.recover(&failure, ctx),
+        }
+        self.advance(ctx);
+    }
+
+    fn recover(&mut self, failure: &Failure, ctx: &mut Context<Self>) {
+        match self.backlog.failed(Instant::now()) {
+            Verdict::Retry(pause) => {
+                self.count("retried");
+                let pause_ms = pause.as_millis() as u64;
+                debug!(app = %self.app.id(), host = %self.host, %failure, pause_ms, "webhook failed");
+                self.phase = Phase::Pausing(ctx.run_later(pause, Self::wake));
+            }
+            Verdict::GivenUp(given_up) => {
+                self.count("dropped");
+                self.report(given_up, failure);
+            }
+        }
+    }
+
+    fn wake(&mut self, ctx: &mut Context<Self>) {
+        self.phase = Phase::Resting;
+        self.advance(ctx);
+    }
+
+    fn close_batch(&mut self, ctx: &mut Context<Self>) {
+        self.closes_batch = None;
+        self.backlog.close_batch(Moment::now());
+        self.advance(ctx);
+    }
+
+    fn refuse(&self, full: Full) {
+        self.metrics.webhook_drops.inc();
+        match full {
+            Full::First => {
+                warn!(app = %self.app.id(), host = %self.host, "webhook queue is full, the newest events are dropped")
+            }
+            Full::Again => {}
+        }
+    }
+
+    fn report(&self, given_up: GivenUp, cause: impl Display) {
+        self.metrics.webhook_drops.inc_by(given_up.events as u64);
+        warn!(
+            app = %self.app.id(),
+            host = %self.host,
+            posts = given_up.posts,
+            events = given_up.events,
+            age_seconds = given_up.age.as_secs(),
+            attempts = given_up.attempts,
+            %cause,
+            "webhook given up"
+        );
+    }
+
+    fn count(&self, outcome: &str) {
+        self.metrics.webhook_attempts.with_label_values(&[outcome]).inc();
+    }
+}
+
+fn host(url: &str) -> String {
+    let uri: Option<Uri> = url.parse().ok();
+    uri.as_ref().and_then(Uri::host).unwrap_or("invalid url").to_owned()
+}
+
+impl Actor for Endpoint {
+    type Context = Context<Self>;
+}
+
+impl Handler<Deliver> for Endpoint {
+    type Result = ();
+
+    fn handle(&mut self, Deliver { app, item }: Deliver, ctx: &mut Context<Self>) {
+        self.app = app;
+        if let Err(full) = self.backlog.accept(item, Moment::now()) {
+            self.refuse(full);
+        }
+        if self.backlog.has_open_batch() && self.closes_batch.is_none() {
+            self.closes_batch = Some(ctx.run_later(self.timing.batch, Self::close_batch));
+        }
+        self.advance(ctx);
+    }
+}
+
+impl Handler<IsIdle> for Endpoint {
+    type Result = bool;
+
+    fn handle(&mut self, _: IsIdle, _: &mut Context<Self>) -> bool {
+        self.backlog.is_empty()
+    }
+}
+
+impl Handler<Hurry> for Endpoint {
+    type Result = ();
+
+    fn handle(&mut self, _: Hurry, ctx: &mut Context<Self>) {
+        self.backlog.close_batch(Moment::now());
+        if let Phase::Pausing(pause) = self.phase {
+            ctx.cancel_future(pause);
+            self.phase = Phase::Resting;
+        }
+        self.advance(ctx);
+    }
+}
+
+impl Handler<Abandon> for Endpoint {
+    type Result = ();
+
+    fn handle(&mut self, _: Abandon, ctx: &mut Context<Self>) {
+        if let Phase::Posting(attempt) = self.phase {
+            ctx.cancel_future(attempt);
+        }
+        if let Some(given_up) = self.backlog.abandon(Moment::now()) {
+            self.report(given_up, "the node is shutting down");
+        }
+        ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host;
+
+    #[test]
+    fn a_url_is_logged_without_its_secrets() {
+        assert_eq!(host("https://user:password@hooks.example.com:8443/path?token=1"), "hooks.example.com");
+        assert_eq!(host("not a url"), "invalid url");
+    }
+}

@@ -1,0 +1,87 @@
+//! One webhook request (protocol.md §4.1): its headers, its signature, its answer.
+
+use std::{fmt, time::Duration};
+
+use actix_web::http::{
+    StatusCode, Version,
+    header::{ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, TRANSFER_ENCODING, UPGRADE, USER_AGENT},
+};
+use awc::{Client, ClientRequest, Connector, SendClientRequest, error::SendRequestError};
+
+use super::backlog::Post;
+use crate::{
+    app::{AppSettings, WebhookEndpoint},
+    protocol::signature,
+};
+
+/// Bytes of an answer that are read, so that its connection can be used again. A longer answer costs the connection.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Headers that frame the message; an endpoint's own headers cannot set them.
+const FRAMING: [HeaderName; 5] = [CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE];
+
+/// Why a post did not arrive.
+#[derive(Debug)]
+pub enum Failure {
+    /// The endpoint answered with a status other than 2xx; redirects are not followed.
+    Status(StatusCode),
+    /// No answer.
+    Network(SendRequestError),
+}
+
+/// The client for all endpoints. HTTP/1 only, because header names have no case in HTTP/2; without a limit of
+/// connections, because one would let slow endpoints hold up the others.
+pub fn client(timeout: Duration) -> Client {
+    Client::builder()
+        .connector(Connector::new().limit(0))
+        .max_http_version(Version::HTTP_11)
+        .disable_redirects()
+        .timeout(timeout)
+        .finish()
+}
+
+/// Starts a post, signed with the app's settings of now: a rotated key or a changed header holds for old posts too.
+pub fn send(client: &Client, settings: &AppSettings, post: &Post) -> SendClientRequest {
+    let endpoint = current(&settings.webhooks, &post.endpoint);
+    let mut request = client.post(&post.endpoint.url).camel_case().insert_header((ACCEPT, "application/json"));
+    request = request.insert_header((USER_AGENT, concat!("gaung/", env!("CARGO_PKG_VERSION"))));
+    for (name, value) in endpoint.headers.iter().filter(|(name, _)| !is_framing(name)) {
+        request = request.insert_header((name.as_str(), value.as_str()));
+    }
+    sign(request, settings, &post.body).content_type("application/json").send_body(post.body.clone())
+}
+
+/// Waits for the answer: 2xx is success, whatever its body.
+pub async fn answer(sent: SendClientRequest) -> Result<(), Failure> {
+    let mut response = sent.await.map_err(Failure::Network)?;
+    let status = response.status();
+    // Only for the sake of the connection: a body that is too long, too slow or broken changes nothing.
+    let _ = response.body().limit(MAX_ANSWER_BYTES).await;
+    if status.is_success() { Ok(()) } else { Err(Failure::Status(status)) }
+}
+
+/// The settings of an endpoint as the app lists them now; where it was taken off the list, those that it had.
+fn current<'a>(listed: &'a [WebhookEndpoint], own: &'a WebhookEndpoint) -> &'a WebhookEndpoint {
+    let same = listed.iter().find(|endpoint| *endpoint == own);
+    same.or_else(|| listed.iter().find(|endpoint| endpoint.url == own.url)).unwrap_or(own)
+}
+
+fn sign(request: ClientRequest, settings: &AppSettings, body: &[u8]) -> ClientRequest {
+    let Some(pair) = settings.keys.first() else { return request };
+    request
+        .insert_header(("X-Pusher-Key", pair.key.as_str()))
+        .insert_header(("X-Pusher-Signature", signature::hex_hmac(&pair.secret, body)))
+}
+
+fn is_framing(name: &str) -> bool {
+    FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing.as_str()))
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "status {}", status.as_u16()),
+            Self::Network(error) => write!(f, "{error}"),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests with real sockets.
+
+mod webhook_receiver;
+mod webhooks;

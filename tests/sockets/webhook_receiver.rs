@@ -1,0 +1,110 @@
+//! A receiver of webhooks that answers when the test says so.
+
+use std::time::Duration;
+
+use gaung::app::WebhookEndpoint;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+};
+
+/// How long a test waits for what must happen.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A web server whose answers are the test's.
+pub struct Receiver {
+    pub url: String,
+    requests: mpsc::UnboundedReceiver<Request>,
+}
+
+/// A request that waits for its answer. Its connection stays open without one until the request is dropped.
+pub struct Request {
+    pub head: String,
+    pub body: String,
+    answer: oneshot::Sender<String>,
+}
+
+impl Receiver {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let (arrived, requests) = mpsc::unbounded_channel();
+        actix_web::rt::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                actix_web::rt::spawn(serve(stream, arrived.clone()));
+            }
+        });
+        Self { url, requests }
+    }
+
+    pub async fn next(&mut self) -> Request {
+        within(self.requests.recv()).await.expect("the receiver runs")
+    }
+
+    /// Answers 200 to the next request and returns its events as JSON.
+    pub async fn next_events(&mut self) -> String {
+        let request = self.next().await;
+        let events = request.events();
+        request.answer("200 OK", "");
+        events
+    }
+
+    pub fn endpoint(&self) -> WebhookEndpoint {
+        WebhookEndpoint {
+            url: self.url.clone(),
+            events: Vec::new(),
+            headers: Vec::new(),
+            channel_prefix: None,
+            channel_suffix: None,
+            batching: false,
+        }
+    }
+}
+
+impl Request {
+    pub fn answer(self, status: &str, header: &str) {
+        let answer = format!("HTTP/1.1 {status}\r\n{header}Content-Length: 2\r\n\r\nok");
+        self.answer.send(answer).expect("the connection is open");
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// The body without `time_ms`, which it must begin with.
+    pub fn events(&self) -> String {
+        let rest = self.body.strip_prefix(r#"{"time_ms":"#).expect(&self.body);
+        let (time, events) = rest.split_once(r#","events":"#).expect(&self.body);
+        assert!(time.len() == 13 && time.parse::<u64>().is_ok(), "{time} is not a time in milliseconds");
+        events.strip_suffix('}').expect(&self.body).to_owned()
+    }
+}
+
+async fn serve(mut stream: TcpStream, arrived: mpsc::UnboundedSender<Request>) {
+    while let Some((head, body)) = read_request(&mut stream).await {
+        let (answer, answered) = oneshot::channel();
+        let Ok(()) = arrived.send(Request { head, body, answer }) else { return };
+        let Ok(answer) = answered.await else { return };
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read_request(stream: &mut TcpStream) -> Option<(String, String)> {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") {
+        bytes.push(stream.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(bytes).unwrap();
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a length");
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).await.ok()?;
+    Some((head, String::from_utf8(body).unwrap()))
+}
+
+/// Waits, but not for ever.
+pub async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("it happens in time")
+}
