@@ -370,38 +370,3 @@ mod tests {
         check(event("a", &channel("orders"), &quotes, None), &expected);
     }
 }
-#[cfg(test)]
-mod zz {
-    use super::*;
-    use std::{hint::black_box, time::Instant};
-    #[test]
-    fn zzbench() {
-        let ch = ChannelName::parse("products.42", 200).unwrap();
-        for size in [200usize, 10_000] {
-            let data = format!(r#"{{"productId":"7","x":"{}"}}"#, "ab\\\"c,".repeat(size / 7));
-            let t = Instant::now();
-            for _ in 0..100_000 { black_box(event(black_box("product.updated"), &ch, black_box(&data), None)); }
-            println!("event {size}: {:?}", t.elapsed() / 100_000);
-        }
-        let members: Vec<(String, String)> = (0..100).map(|i| (i.to_string(), format!(r#"{{"name":"user {i}"}}"#))).collect();
-        let m: Vec<(&str, &str)> = members.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-        let t = Instant::now();
-        for _ in 0..10_000 { black_box(presence_succeeded(&ch, black_box(&m))); }
-        println!("presence: {:?}", t.elapsed() / 10_000);
-        let key = crate::app::AppKey { key: "app-key".into(), secret: crate::app::Secret::new("app-secret") };
-        use crate::protocol::signature::*;
-        let body = [b'x'; 300];
-        let now = Duration::from_secs(1_700_000_000);
-        let q = sign_request(&key, "POST", "/apps/app-id/events", &[], &body, now);
-        let keys = [key.clone()];
-        let t = Instant::now();
-        for _ in 0..100_000 { black_box(verify_request(&keys, &SignedRequest { method: "POST", paths: &["/apps/app-id/events"], query: black_box(&q), body: &body }, now, now)).unwrap(); }
-        println!("verify: {:?}", t.elapsed() / 100_000);
-        let t = Instant::now();
-        for _ in 0..100_000 { black_box(hex_hmac(&key.secret, black_box(&body[..150]))); }
-        println!("hmac: {:?}", t.elapsed() / 100_000);
-        let t = Instant::now();
-        for _ in 0..100_000 { black_box(crate::protocol::inbound::parse(black_box(r#"{"event":"pusher:subscribe","data":{"auth":"","channel":"orders"}}"#))).unwrap(); }
-        println!("parse: {:?}", t.elapsed() / 100_000);
-    }
-}
