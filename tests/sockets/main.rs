@@ -1,4 +1,7 @@
-//! Tests with real sockets.
+//! A real node, spoken to over real sockets.
 
+mod admin;
+mod harness;
+mod pusher;
 mod webhook_receiver;
 mod webhooks;
