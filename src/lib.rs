@@ -4,6 +4,8 @@
 pub mod admin;
 /// Apps: credentials, limits, counters, and where they come from.
 pub mod app;
+/// `gaung bench`: speed and memory of one node, beside the least that they could be.
+pub mod bench;
 /// `GAUNG_*` variables, read and checked at the start.
 pub mod config;
 /// The trigger API and the health probes.

@@ -1,0 +1,132 @@
+//! Starts this program again, as the server under test or as the floor, and ends it with the measurement.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{ChildStdout, Command, Stdio},
+};
+
+use crate::app::{AppKey, Secret};
+
+use super::{
+    BenchError, Options, parse_address,
+    target::{Dialect, Target},
+};
+
+/// A process to measure.
+#[derive(Debug)]
+pub struct Child {
+    /// `None` for one that somebody else started, and ends.
+    _started: Option<Started>,
+    /// How to reach it.
+    pub target: Target,
+}
+
+/// A process of ours. It is killed when this is dropped.
+#[derive(Debug)]
+struct Started {
+    process: std::process::Child,
+    /// Held open: a server that prints more must not find its output closed.
+    output: BufReader<ChildStdout>,
+}
+
+impl Child {
+    /// A server on free ports of the loopback, configured by nothing but `options` and its own defaults.
+    pub fn server(options: &Options) -> Result<Self, BenchError> {
+        let mut command = this_program()?;
+        for (name, _) in env::vars_os() {
+            let name_text = name.to_string_lossy();
+            if ["GAUNG_", "REVERB_", "PUSHER_"].iter().any(|prefix| name_text.starts_with(prefix)) {
+                command.env_remove(name);
+            }
+        }
+        command.arg("serve").envs([
+            ("GAUNG_PORT", "0"),
+            ("GAUNG_ADMIN_PORT", "0"),
+            ("GAUNG_DRAIN_SECONDS", "0"),
+            ("GAUNG_LOG", "warn"),
+            ("GAUNG_APP_ID", &options.app_id),
+            ("GAUNG_APP_KEY", &options.key),
+            ("GAUNG_APP_SECRET", &options.secret),
+        ]);
+        command.envs(options.server_env.iter().map(|(name, value)| (name, value)));
+        Self::start(command, dialect(options))
+    }
+
+    /// The floor.
+    pub fn floor() -> Result<Self, BenchError> {
+        let mut command = this_program()?;
+        command.args(["bench", "--floor"]);
+        Self::start(command, Dialect::Ready)
+    }
+
+    /// A server that runs already.
+    pub fn running(target: Target) -> Self {
+        Self { _started: None, target }
+    }
+
+    fn start(mut command: Command, dialect: Dialect) -> Result<Self, BenchError> {
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut process = spawned.map_err(|error| BenchError::io("starting the process to measure", error))?;
+        let stdout = process.stdout.take().expect("stdout was piped");
+        let mut started = Started { process, output: BufReader::new(stdout) };
+        let (public, admin) = read_addresses(&mut started.output)?;
+        let target = Target { pid: started.process.id(), public, admin, dialect };
+        Ok(Self { _started: Some(started), target })
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended already, which is what they are for.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// How a server with the options' app is spoken to.
+pub fn dialect(options: &Options) -> Dialect {
+    let key = AppKey { key: options.key.clone(), secret: Secret::new(&*options.secret) };
+    Dialect::Pusher { app_id: options.app_id.clone(), key }
+}
+
+fn this_program() -> Result<Command, BenchError> {
+    env::current_exe().map(Command::new).map_err(|error| BenchError::io("finding this program's file", error))
+}
+
+/// Reads the lines `public  http://…` and `admin   http://…`, in any order, among others.
+fn read_addresses(output: &mut impl BufRead) -> Result<(SocketAddr, SocketAddr), BenchError> {
+    let (mut public, mut admin) = (None, None);
+    for line in output.lines() {
+        let line = line.map_err(|error| BenchError::io("reading the output of the process to measure", error))?;
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next().map(parse_address)) {
+            (Some("public"), Some(Ok(address))) => public = Some(address),
+            (Some("admin"), Some(Ok(address))) => admin = Some(address),
+            (_, _) => {}
+        }
+        if let (Some(public), Some(admin)) = (public, admin) {
+            return Ok((public, admin));
+        }
+    }
+    Err(BenchError::Start("it ended before it printed its addresses; its messages stand above".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_are_found_among_other_lines() {
+        let mut output = "gaung 0.1\n\npublic  http://127.0.0.1:6001\nadmin   http://127.0.0.1:9601\nmore\n".as_bytes();
+        let (public, admin) = read_addresses(&mut output).unwrap();
+        assert_eq!((public.port(), admin.port()), (6001, 9601));
+    }
+
+    #[test]
+    fn an_output_that_ends_without_them_is_a_failed_start() {
+        let mut output = "public  http://127.0.0.1:6001\n".as_bytes();
+        assert!(matches!(read_addresses(&mut output), Err(BenchError::Start(_))));
+    }
+}

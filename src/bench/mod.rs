@@ -1,0 +1,115 @@
+//! `gaung bench`: what one node does a second and what that costs, beside the least that it could cost (the floor).
+//!
+//! The server under test and the floor are processes of their own, so that their CPU time and memory are theirs alone;
+//! this process opens the sockets, triggers and reads. Rounds of the two alternate, because machines are noisy.
+//!
+//! Way through the files: `plan` says how much, `cases` what is measured, `swarm` is the client, `report` the outcome.
+
+mod cases;
+mod child;
+mod error;
+mod event;
+mod floor;
+mod frames;
+mod handshake;
+mod plan;
+mod process;
+mod publisher;
+mod report;
+mod round;
+mod statistics;
+mod subscriber;
+mod swarm;
+mod target;
+
+use std::net::SocketAddr;
+
+pub use error::BenchError;
+pub use plan::Case;
+
+use plan::Plan;
+use report::Report;
+
+/// What to measure, and on what.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Only these cases, separated by commas: a to e, g (f, the floor, runs beside a and b)
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub only: Vec<Case>,
+    /// Fewer sockets and messages; done within half a minute
+    #[arg(long)]
+    pub quick: bool,
+    /// Print the figures as JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// A further variable for the server under test, for example GAUNG_HTTP_THREADS=2; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
+    pub server_env: Vec<(String, String)>,
+    /// Measure the running server with this process id instead of starting one
+    #[arg(long, requires_all = ["url", "admin_url"])]
+    pub pid: Option<u32>,
+    /// Where that server is public, for example 127.0.0.1:6001
+    #[arg(long, value_name = "ADDRESS", requires = "pid", value_parser = parse_address)]
+    pub url: Option<SocketAddr>,
+    /// Where its admin port is, for example 127.0.0.1:9601
+    #[arg(long, value_name = "ADDRESS", requires = "pid", value_parser = parse_address)]
+    pub admin_url: Option<SocketAddr>,
+    /// The app's id
+    #[arg(long, default_value = "gaung")]
+    pub app_id: String,
+    /// The app's key
+    #[arg(long, default_value = "gaung-key")]
+    pub key: String,
+    /// The app's secret
+    #[arg(long, default_value = "gaung-secret")]
+    pub secret: String,
+    /// Be the floor: the loop that the server is compared with
+    #[arg(long, hide = true)]
+    pub floor: bool,
+}
+
+/// Measures and prints. Progress goes to stderr, the result to stdout.
+pub fn run(options: Options) -> Result<(), BenchError> {
+    rlimit::increase_nofile_limit(u64::MAX).map_err(|error| BenchError::io("raising the descriptor limit", error))?;
+    if options.floor {
+        return floor::serve();
+    }
+    let plan = if options.quick { Plan::quick() } else { Plan::full() };
+    let mut report = Report::default();
+    for case in Case::ALL.into_iter().filter(|case| options.only.is_empty() || options.only.contains(case)) {
+        cases::measure_case(case, &plan, &options, &mut report)?;
+    }
+    let text = if options.json { report.json() } else { report.table() };
+    println!("{text}");
+    Ok(())
+}
+
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// An address, with or without `http://` before it.
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    address.parse().map_err(|_| format!("{text:?} is not an address such as 127.0.0.1:6001"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_written_as_a_url() {
+        let address = Ok(SocketAddr::from(([127, 0, 0, 1], 6001)));
+        assert_eq!(parse_address("127.0.0.1:6001"), address);
+        assert_eq!(parse_address("http://127.0.0.1:6001/"), address);
+        assert!(parse_address("localhost").is_err());
+    }
+
+    #[test]
+    fn a_variable_keeps_everything_after_its_first_equals_sign() {
+        assert_eq!(parse_variable("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
+        assert!(parse_variable("A").is_err());
+    }
+}

@@ -1,0 +1,166 @@
+//! How much is measured: enough for figures that hold, or less for a look. Pure.
+
+use clap::ValueEnum;
+
+/// Bytes of data in an event.
+pub const EVENT_BYTES: usize = 200;
+
+/// What can be measured. The floor (f) runs beside the cases that are compared with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Case {
+    /// a: one channel, many sockets, one and sixteen messages in flight
+    #[value(name = "a", alias = "fan-out")]
+    FanOut,
+    /// b: many channels with few sockets each
+    #[value(name = "b", alias = "channels")]
+    Channels,
+    /// c: idle subscribed sockets and the memory they hold
+    #[value(name = "c", alias = "idle")]
+    Idle,
+    /// d: verified triggers that nobody hears, beside requests that are answered at once
+    #[value(name = "d", alias = "triggers")]
+    Triggers,
+    /// e: connects and subscribes a second
+    #[value(name = "e", alias = "connects")]
+    Connects,
+    /// g: many readers beside one that stops reading
+    #[value(name = "g", alias = "stall")]
+    Stall,
+}
+
+impl Case {
+    /// All, in the order in which they are measured.
+    pub const ALL: [Case; 6] = [Case::FanOut, Case::Channels, Case::Idle, Case::Triggers, Case::Connects, Case::Stall];
+
+    /// The letter in tables.
+    pub fn letter(self) -> char {
+        match self {
+            Case::FanOut => 'a',
+            Case::Channels => 'b',
+            Case::Idle => 'c',
+            Case::Triggers => 'd',
+            Case::Connects => 'e',
+            Case::Stall => 'g',
+        }
+    }
+}
+
+/// One way to fan out.
+#[derive(Debug, Clone, Copy)]
+pub struct FanOut {
+    /// Sockets in all.
+    pub sockets: u32,
+    /// Channels that they are spread over; divides `sockets`.
+    pub channels: u32,
+    /// Triggers outstanding at any time; one is outstanding until all readers have its event.
+    pub in_flight: usize,
+    /// Deliveries that one round should come to.
+    pub deliveries: u32,
+}
+
+impl FanOut {
+    /// Sockets that hear one event.
+    pub fn readers(&self) -> u32 {
+        self.sockets / self.channels
+    }
+
+    /// Triggers in one round: at least a few times what is in flight.
+    pub fn triggers(&self) -> u32 {
+        (self.deliveries / self.readers()).max(self.in_flight as u32 * 4)
+    }
+
+    /// Triggers before the first round.
+    pub fn warm_up(&self) -> u32 {
+        self.triggers().div_ceil(10)
+    }
+}
+
+/// How much of everything.
+#[derive(Debug)]
+pub struct Plan {
+    /// Rounds of each measurement, of which the medians count.
+    pub rounds: usize,
+    /// Case a.
+    pub fan_out: Vec<FanOut>,
+    /// Case b.
+    pub channels: Vec<FanOut>,
+    /// Sockets of case c.
+    pub idle_sockets: u32,
+    /// Requests in one round of case d.
+    pub triggers: u32,
+    /// Sockets in one round of case e.
+    pub connects: u32,
+    /// Case g: readers beside the one that stalls.
+    pub stall_readers: u32,
+    /// Case g: events in one round, together more than the kernel and the server keep for one socket.
+    pub stall_events: u32,
+}
+
+/// Bytes of data in an event of case g: large, so that the silent socket's buffers fill within a round.
+pub const STALL_EVENT_BYTES: usize = 8_000;
+/// Connections that send requests at one time in case d.
+pub const TRIGGER_CONNECTIONS: usize = 16;
+/// Channels of case c.
+pub const IDLE_CHANNELS: u32 = 100;
+
+impl Plan {
+    /// Some minutes.
+    pub fn full() -> Self {
+        Self {
+            rounds: 5,
+            fan_out: fan_outs(&[1_000, 5_000], 1, 300_000),
+            channels: fan_outs(&[2_000], 100, 200_000),
+            idle_sockets: 10_000,
+            triggers: 20_000,
+            connects: 2_000,
+            stall_readers: 1_000,
+            stall_events: 700,
+        }
+    }
+
+    /// Within half a minute.
+    pub fn quick() -> Self {
+        Self {
+            rounds: 3,
+            fan_out: fan_outs(&[200, 1_000], 1, 40_000),
+            channels: fan_outs(&[400], 20, 20_000),
+            idle_sockets: 2_000,
+            triggers: 3_000,
+            connects: 500,
+            stall_readers: 100,
+            stall_events: 700,
+        }
+    }
+}
+
+/// Each number of sockets with one and with sixteen messages in flight. Sixteen go through faster and get more.
+fn fan_outs(sockets: &[u32], channels: u32, deliveries: u32) -> Vec<FanOut> {
+    let with = |sockets: u32, in_flight: usize, deliveries| FanOut { sockets, channels, in_flight, deliveries };
+    sockets.iter().flat_map(|count| [with(*count, 1, deliveries), with(*count, 16, deliveries * 3)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fan_out_divides_its_sockets_evenly() {
+        for plan in [Plan::full(), Plan::quick()] {
+            for load in plan.fan_out.iter().chain(&plan.channels) {
+                assert_eq!(load.readers() * load.channels, load.sockets);
+            }
+        }
+    }
+
+    #[test]
+    fn a_round_has_the_deliveries_that_were_planned() {
+        let load = FanOut { sockets: 2_000, channels: 100, in_flight: 1, deliveries: 200_000 };
+        assert_eq!((load.readers(), load.triggers(), load.warm_up()), (20, 10_000, 1_000));
+    }
+
+    #[test]
+    fn a_round_of_very_many_sockets_keeps_enough_in_flight() {
+        let load = FanOut { sockets: 100_000, channels: 1, in_flight: 16, deliveries: 300_000 };
+        assert_eq!(load.triggers(), 64);
+    }
+}

@@ -1,0 +1,110 @@
+//! One measured phase and what several of them come to. Pure but for [`measure`].
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::{BenchError, process, statistics};
+
+/// What happened in a measured phase.
+#[derive(Debug)]
+pub struct Sample {
+    /// Deliveries, answers or connections.
+    pub count: u64,
+    /// Microseconds that each of them took.
+    pub latencies: Vec<u32>,
+}
+
+/// The figures of one measured phase.
+#[derive(Debug, Clone, Copy)]
+pub struct Round {
+    /// How many happened in a second.
+    pub per_second: f64,
+    /// The median latency in microseconds.
+    pub p50: f64,
+    /// The 99th percentile in microseconds.
+    pub p99: f64,
+    /// CPU microseconds that the measured process spent on each.
+    pub cpu: f64,
+}
+
+/// The medians of all rounds of one measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Figures {
+    /// How many happened in a second.
+    pub per_second: f64,
+    /// The median latency in microseconds.
+    pub p50_us: f64,
+    /// The 99th percentile in microseconds.
+    pub p99_us: f64,
+    /// CPU microseconds of the measured process for each.
+    pub cpu_us: f64,
+    /// How far the rounds' CPU figures lie apart, in parts of their median.
+    pub cpu_spread: f64,
+}
+
+/// Runs a phase while reading the clock and the CPU time of process `pid`.
+pub fn measure(pid: u32, phase: impl FnOnce() -> Result<Sample, BenchError>) -> Result<Round, BenchError> {
+    let cpu_before = cpu_time(pid)?;
+    let start = Instant::now();
+    let sample = phase()?;
+    let elapsed = start.elapsed();
+    Ok(Round::new(sample, elapsed, cpu_time(pid)?.saturating_sub(cpu_before)))
+}
+
+fn cpu_time(pid: u32) -> Result<Duration, BenchError> {
+    process::cpu_time(pid).map_err(|error| BenchError::io("reading the CPU time of the measured process", error))
+}
+
+impl Round {
+    fn new(mut sample: Sample, elapsed: Duration, cpu: Duration) -> Self {
+        let count = sample.count.max(1) as f64;
+        Self {
+            per_second: count / elapsed.as_secs_f64(),
+            p50: statistics::percentile(&mut sample.latencies, 0.5).into(),
+            p99: statistics::percentile(&mut sample.latencies, 0.99).into(),
+            cpu: cpu.as_secs_f64() * 1e6 / count,
+        }
+    }
+}
+
+impl Figures {
+    /// The medians of `rounds`.
+    pub fn of(rounds: &[Round]) -> Self {
+        let cpu = column(rounds, |round| round.cpu);
+        Self {
+            per_second: statistics::median(&column(rounds, |round| round.per_second)),
+            p50_us: statistics::median(&column(rounds, |round| round.p50)),
+            p99_us: statistics::median(&column(rounds, |round| round.p99)),
+            cpu_us: statistics::median(&cpu),
+            cpu_spread: statistics::spread(&cpu),
+        }
+    }
+}
+
+/// One figure of every round.
+pub fn column(rounds: &[Round], figure: impl Fn(&Round) -> f64) -> Vec<f64> {
+    rounds.iter().map(figure).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(cpu_ms: u64) -> Round {
+        let sample = Sample { count: 1_000, latencies: (1..=100).collect() };
+        Round::new(sample, Duration::from_secs(2), Duration::from_millis(cpu_ms))
+    }
+
+    #[test]
+    fn a_round_counts_per_second_and_cpu_per_piece() {
+        let round = round(10);
+        assert_eq!((round.per_second, round.cpu, round.p50, round.p99), (500.0, 10.0, 50.0, 99.0));
+    }
+
+    #[test]
+    fn figures_are_medians_with_the_spread_of_the_cpu() {
+        let figures = Figures::of(&[round(9), round(20), round(10)]);
+        assert_eq!((figures.cpu_us, figures.cpu_spread), (10.0, 1.1));
+    }
+}

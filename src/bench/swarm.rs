@@ -1,0 +1,264 @@
+//! The client: thousands of listening sockets and some that trigger, on one thread and one poll.
+
+use std::{
+    io::ErrorKind,
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Interest, Poll, Token};
+
+use super::{
+    BenchError, event::MarkReader, publisher::Publisher, round::Sample, subscriber::Subscriber, target::Dialect,
+    target::Target,
+};
+
+/// Without any event for so long, a measurement has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Connections that are being opened at one time; well below the listener's backlog.
+const OPENING: usize = 64;
+/// Tokens from here on are publishers.
+const FIRST_PUBLISHER: usize = 1 << 24;
+/// Larger than all that one read brings in practice, and than any frame.
+const SCRATCH_BYTES: usize = 256 * 1024;
+
+/// All connections to one target.
+pub struct Swarm<'t> {
+    target: &'t Target,
+    poll: Poll,
+    subscribers: Vec<Subscriber>,
+    publishers: Vec<Publisher>,
+    scratch: Vec<u8>,
+}
+
+impl<'t> Swarm<'t> {
+    /// No connection yet.
+    pub fn new(target: &'t Target) -> Result<Self, BenchError> {
+        let poll = Poll::new().map_err(|error| BenchError::io("opening a poll", error))?;
+        Ok(Self { target, poll, subscribers: Vec::new(), publishers: Vec::new(), scratch: vec![0; SCRATCH_BYTES] })
+    }
+
+    /// Opens `count` sockets and subscribes them, going round `channels` channels. The latency of each is the time from
+    /// its connect to its subscription.
+    pub fn connect(&mut self, count: u32, channels: u32) -> Result<Sample, BenchError> {
+        let (first, mut opened) = (self.subscribers.len(), 0);
+        let mut latencies = Vec::with_capacity(count as usize);
+        let mut events = Events::with_capacity(1024);
+        while latencies.len() < count as usize {
+            while opened < count && opened as usize - latencies.len() < OPENING {
+                self.open((first as u32 + opened) % channels)?;
+                opened += 1;
+            }
+            self.wait(&mut events, "subscriptions", latencies.len() as u64, count.into())?;
+            for token in events.iter().map(mio::event::Event::token) {
+                let subscriber = &mut self.subscribers[token.0];
+                let was_ready = subscriber.is_ready();
+                subscriber.receive(&mut self.scratch, |_| ())?;
+                if !was_ready && subscriber.is_ready() {
+                    latencies.push(micros(subscriber.opened().elapsed()));
+                }
+            }
+        }
+        Ok(Sample { count: count.into(), latencies })
+    }
+
+    fn open(&mut self, channel: u32) -> Result<(), BenchError> {
+        let token = Token(self.subscribers.len());
+        let mut subscriber =
+            Subscriber::open(self.target, channel).map_err(|error| BenchError::io("connecting a socket", error))?;
+        let registered = self.poll.registry().register(&mut subscriber.stream, token, Interest::READABLE);
+        registered.map_err(|error| BenchError::io("registering a socket", error))?;
+        self.subscribers.push(subscriber);
+        Ok(())
+    }
+
+    /// Opens `count` connections for triggers or, to the admin port, for other requests, and closes those of before: a
+    /// server may have dropped them meanwhile.
+    pub fn open_publishers(&mut self, count: usize, address: std::net::SocketAddr) -> Result<(), BenchError> {
+        self.publishers.clear();
+        for number in 0..count {
+            let mut publisher = Publisher::open(address)?;
+            let token = Token(FIRST_PUBLISHER + number);
+            let registered = self.poll.registry().register(&mut publisher.stream, token, Interest::READABLE);
+            registered.map_err(|error| BenchError::io("registering a connection", error))?;
+            self.publishers.push(publisher);
+        }
+        Ok(())
+    }
+
+    /// Takes out the socket that was opened last; nobody reads from it any more.
+    pub fn abandon_last(&mut self) -> Option<Subscriber> {
+        let mut subscriber = self.subscribers.pop()?;
+        // Fails only for a socket that is not registered.
+        let _ = self.poll.registry().deregister(&mut subscriber.stream);
+        Some(subscriber)
+    }
+
+    /// Sends the triggers, one per publisher at a time, each as soon as one before it has reached all its `readers`; a
+    /// latency is the time from sending a trigger to reading its event.
+    pub fn fan_out(&mut self, triggers: &[Vec<u8>], readers: u32) -> Result<Sample, BenchError> {
+        let mut tally = Tally::new(triggers.len(), readers);
+        let mut events = Events::with_capacity(1024);
+        while tally.complete < triggers.len() || self.publishers.iter().any(|publisher| !publisher.is_free()) {
+            self.send(triggers, &mut tally)?;
+            self.wait(&mut events, "deliveries", tally.deliveries(), tally.expected())?;
+            for token in events.iter().map(mio::event::Event::token) {
+                match token.0.checked_sub(FIRST_PUBLISHER) {
+                    Some(number) => drop(self.publishers[number].receive(&mut self.scratch)?),
+                    None => {
+                        let now = Instant::now();
+                        let subscriber = &mut self.subscribers[token.0];
+                        subscriber.receive(&mut self.scratch, |payload| tally.delivered(payload, now))?;
+                    }
+                }
+            }
+        }
+        Ok(Sample { count: tally.deliveries(), latencies: tally.latencies })
+    }
+
+    fn send(&mut self, triggers: &[Vec<u8>], tally: &mut Tally) -> Result<(), BenchError> {
+        let in_flight = self.publishers.len();
+        let next_free = self.publishers.iter_mut().filter(|publisher| publisher.is_free());
+        for publisher in next_free {
+            let sent = tally.sent_at.len();
+            let Some(trigger) = triggers.get(sent).filter(|_| sent - tally.complete < in_flight) else { return Ok(()) };
+            tally.sent_at.push(Instant::now());
+            match self.target.dialect {
+                Dialect::Pusher { .. } => publisher.ask(trigger)?,
+                Dialect::Ready => publisher.tell(trigger)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the requests, one per publisher at a time, each as soon as an answer has come; a latency is the time from a
+    /// request to its answer.
+    pub fn ask(&mut self, requests: &[Vec<u8>]) -> Result<Sample, BenchError> {
+        let mut waiting = requests.iter();
+        let mut asked_at = vec![Instant::now(); self.publishers.len()];
+        let mut latencies = Vec::with_capacity(requests.len());
+        let mut events = Events::with_capacity(1024);
+        for (publisher, request) in self.publishers.iter_mut().zip(&mut waiting) {
+            publisher.ask(request)?;
+        }
+        while latencies.len() < requests.len() {
+            self.wait(&mut events, "answers", latencies.len() as u64, requests.len() as u64)?;
+            for number in events.iter().map(|event| event.token().0 - FIRST_PUBLISHER) {
+                let publisher = &mut self.publishers[number];
+                if !publisher.receive(&mut self.scratch)? {
+                    continue;
+                }
+                latencies.push(micros(asked_at[number].elapsed()));
+                if let Some(request) = waiting.next() {
+                    asked_at[number] = Instant::now();
+                    publisher.ask(request)?;
+                }
+            }
+        }
+        Ok(Sample { count: requests.len() as u64, latencies })
+    }
+
+    /// Waits for sockets that can be read. What is waited for stands in the error.
+    fn wait(
+        &mut self,
+        events: &mut Events,
+        waiting_for: &'static str,
+        done: u64,
+        expected: u64,
+    ) -> Result<(), BenchError> {
+        match self.poll.poll(events, Some(PATIENCE)) {
+            Ok(()) if events.is_empty() => Err(BenchError::Silent { waiting_for, done, expected, patience: PATIENCE }),
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(BenchError::io("waiting for sockets", error)),
+        }
+    }
+}
+
+/// Which events have reached how many.
+struct Tally {
+    sent_at: Vec<Instant>,
+    /// Readers that still wait, by sequence number.
+    missing: Vec<u32>,
+    readers: u32,
+    /// Events that have reached everybody.
+    complete: usize,
+    latencies: Vec<u32>,
+    marks: MarkReader,
+}
+
+impl Tally {
+    fn new(events: usize, readers: u32) -> Self {
+        Self {
+            sent_at: Vec::with_capacity(events),
+            missing: vec![readers; events],
+            readers,
+            complete: 0,
+            latencies: Vec::with_capacity(events * readers as usize),
+            marks: MarkReader::default(),
+        }
+    }
+
+    fn delivered(&mut self, payload: &[u8], now: Instant) {
+        let Some(sequence) = self.marks.sequence(payload).map(|sequence| sequence as usize) else { return };
+        let Some(sent_at) = self.sent_at.get(sequence) else { return };
+        self.latencies.push(micros(now.saturating_duration_since(*sent_at)));
+        self.missing[sequence] = self.missing[sequence].saturating_sub(1);
+        if self.missing[sequence] == 0 {
+            self.complete += 1;
+        }
+    }
+
+    fn deliveries(&self) -> u64 {
+        self.latencies.len() as u64
+    }
+
+    fn expected(&self) -> u64 {
+        self.missing.len() as u64 * u64::from(self.readers)
+    }
+}
+
+fn micros(duration: Duration) -> u32 {
+    duration.as_micros().try_into().unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{floor, plan::EVENT_BYTES};
+
+    const EVENT: &[u8] = br##"{"data":"#00000000"}"##;
+
+    #[test]
+    fn an_event_is_complete_when_it_has_reached_every_reader() {
+        let mut tally = Tally::new(1, 2);
+        tally.sent_at.push(Instant::now());
+        tally.delivered(EVENT, Instant::now());
+        assert_eq!((tally.complete, tally.deliveries()), (0, 1));
+        tally.delivered(EVENT, Instant::now());
+        assert_eq!((tally.complete, tally.deliveries()), (1, 2));
+    }
+
+    fn fanned_out_by_the_floor(sockets: u32, channels: u32, in_flight: usize, triggers: u32) -> Sample {
+        let (public, admin) = floor::spawn();
+        let target = Target { pid: std::process::id(), public, admin, dialect: Dialect::Ready };
+        let mut swarm = Swarm::new(&target).unwrap();
+        assert_eq!(swarm.connect(sockets, channels).unwrap().latencies.len(), sockets as usize);
+        swarm.open_publishers(in_flight, target.trigger_address()).unwrap();
+        swarm.fan_out(&target.triggers(triggers, channels, EVENT_BYTES), sockets / channels).unwrap()
+    }
+
+    #[test]
+    fn every_event_reaches_every_socket_of_its_channel() {
+        assert_eq!(fanned_out_by_the_floor(100, 1, 1, 10).count, 1_000);
+        assert_eq!(fanned_out_by_the_floor(100, 1, 16, 40).count, 4_000);
+        assert_eq!(fanned_out_by_the_floor(100, 10, 16, 40).count, 400);
+    }
+
+    #[test]
+    fn frames_that_are_not_our_events_are_not_counted() {
+        let mut tally = Tally::new(1, 1);
+        tally.sent_at.push(Instant::now());
+        tally.delivered(br#"{"event":"pusher:ping","data":"{}"}"#, Instant::now());
+        assert_eq!((tally.complete, tally.deliveries()), (0, 0));
+    }
+}

@@ -1,0 +1,82 @@
+//! A process under measurement: where it listens and how it is spoken to.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+use crate::app::AppKey;
+
+use super::{event, floor, handshake};
+
+/// The server or the floor.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Whose CPU time and memory are read.
+    pub pid: u32,
+    /// Where sockets connect.
+    pub public: SocketAddr,
+    /// The server's admin port; where the floor takes triggers.
+    pub admin: SocketAddr,
+    /// What it speaks.
+    pub dialect: Dialect,
+}
+
+/// What a target speaks.
+#[derive(Debug, Clone)]
+pub enum Dialect {
+    /// The Pusher protocol and the trigger API, with an app's credentials.
+    Pusher {
+        /// The app's id.
+        app_id: String,
+        /// The app's key and secret.
+        key: AppKey,
+    },
+    /// The floor's bytes: one to subscribe, a line to trigger, no answer to a trigger.
+    Ready,
+}
+
+impl Target {
+    /// What a subscriber sends first.
+    pub fn opening(&self, channel: u32) -> Vec<u8> {
+        match &self.dialect {
+            Dialect::Pusher { key, .. } => handshake::upgrade(self.public, &key.key),
+            Dialect::Ready => floor::registration(channel),
+        }
+    }
+
+    /// Where triggers are sent.
+    pub fn trigger_address(&self) -> SocketAddr {
+        match self.dialect {
+            Dialect::Pusher { .. } => self.public,
+            Dialect::Ready => self.admin,
+        }
+    }
+
+    /// Triggers number 0 to `count`, ready to be sent, going round the channels. Made beforehand, so that signing does
+    /// not take time from the measured phase; good for the ten minutes that a signature is.
+    pub fn triggers(&self, count: u32, channels: u32, size: usize) -> Vec<Vec<u8>> {
+        (0..count).map(|sequence| self.trigger(sequence % channels, sequence, size)).collect()
+    }
+
+    fn trigger(&self, channel: u32, sequence: u32, size: usize) -> Vec<u8> {
+        match &self.dialect {
+            Dialect::Pusher { app_id, key } => {
+                let body = event::trigger_body(channel, sequence, size);
+                handshake::trigger(self.public, app_id, key, &body, unix_time())
+            }
+            Dialect::Ready => floor::trigger(channel, sequence),
+        }
+    }
+
+    /// `count` unsigned requests with the bodies of triggers, for the route that answers at once.
+    pub fn noops(&self, count: u32, size: usize) -> Vec<Vec<u8>> {
+        (0..count)
+            .map(|sequence| handshake::post(self.admin, "/noop", &event::trigger_body(0, sequence, size)))
+            .collect()
+    }
+}
+
+fn unix_time() -> Duration {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
+}
