@@ -216,5 +216,8 @@ fn one_large_event_at_a_time(swarm: &mut Swarm<'_>, target: &Target, plan: &Plan
 
 /// To stderr, so that stdout holds the result alone. Round 0 warms up.
 fn progress(title: &str, round: usize, rounds: usize) {
-    eprintln!("{title}: round {round} of {rounds}");
+    match round {
+        0 => eprintln!("{title}: warming up"),
+        _ => eprintln!("{title}: round {round} of {rounds}"),
+    }
 }

@@ -20,6 +20,7 @@ mod round;
 mod statistics;
 mod subscriber;
 mod swarm;
+mod tally;
 mod target;
 
 use std::net::SocketAddr;

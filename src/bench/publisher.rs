@@ -56,8 +56,9 @@ impl Publisher {
 
 /// Method and path, without the signature in the query.
 fn first_words(request: &[u8]) -> String {
-    let end = request.iter().position(|byte| b"?\r".contains(byte)).unwrap_or(request.len());
-    String::from_utf8_lossy(&request[..end]).into_owned()
+    let text = String::from_utf8_lossy(request);
+    let words: Vec<&str> = text.split([' ', '?']).take(2).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]

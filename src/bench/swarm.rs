@@ -8,7 +8,12 @@ use std::{
 use mio::{Events, Interest, Poll, Token};
 
 use super::{
-    BenchError, event::MarkReader, publisher::Publisher, round::Sample, subscriber::Subscriber, target::Dialect,
+    BenchError,
+    publisher::Publisher,
+    round::{Sample, micros},
+    subscriber::Subscriber,
+    tally::Tally,
+    target::Dialect,
     target::Target,
 };
 
@@ -98,7 +103,7 @@ impl<'t> Swarm<'t> {
     pub fn fan_out(&mut self, triggers: &[Vec<u8>], readers: u32) -> Result<Sample, BenchError> {
         let mut tally = Tally::new(triggers.len(), readers);
         let mut events = Events::with_capacity(1024);
-        while tally.complete < triggers.len() || self.publishers.iter().any(|publisher| !publisher.is_free()) {
+        while tally.complete() < triggers.len() || self.publishers.iter().any(|publisher| !publisher.is_free()) {
             self.send(triggers, &mut tally)?;
             self.wait(&mut events, "deliveries", tally.deliveries(), tally.expected())?;
             for token in events.iter().map(mio::event::Event::token) {
@@ -112,16 +117,18 @@ impl<'t> Swarm<'t> {
                 }
             }
         }
-        Ok(Sample { count: tally.deliveries(), latencies: tally.latencies })
+        Ok(tally.into_sample())
     }
 
     fn send(&mut self, triggers: &[Vec<u8>], tally: &mut Tally) -> Result<(), BenchError> {
         let in_flight = self.publishers.len();
         let next_free = self.publishers.iter_mut().filter(|publisher| publisher.is_free());
         for publisher in next_free {
-            let sent = tally.sent_at.len();
-            let Some(trigger) = triggers.get(sent).filter(|_| sent - tally.complete < in_flight) else { return Ok(()) };
-            tally.sent_at.push(Instant::now());
+            let sent = tally.sent();
+            let Some(trigger) = triggers.get(sent).filter(|_| sent - tally.complete() < in_flight) else {
+                return Ok(());
+            };
+            tally.send(Instant::now());
             match self.target.dialect {
                 Dialect::Pusher { .. } => publisher.ask(trigger)?,
                 Dialect::Ready => publisher.tell(trigger)?,
@@ -174,69 +181,20 @@ impl<'t> Swarm<'t> {
     }
 }
 
-/// Which events have reached how many.
-struct Tally {
-    sent_at: Vec<Instant>,
-    /// Readers that still wait, by sequence number.
-    missing: Vec<u32>,
-    readers: u32,
-    /// Events that have reached everybody.
-    complete: usize,
-    latencies: Vec<u32>,
-    marks: MarkReader,
-}
-
-impl Tally {
-    fn new(events: usize, readers: u32) -> Self {
-        Self {
-            sent_at: Vec::with_capacity(events),
-            missing: vec![readers; events],
-            readers,
-            complete: 0,
-            latencies: Vec::with_capacity(events * readers as usize),
-            marks: MarkReader::default(),
-        }
-    }
-
-    fn delivered(&mut self, payload: &[u8], now: Instant) {
-        let Some(sequence) = self.marks.sequence(payload).map(|sequence| sequence as usize) else { return };
-        let Some(sent_at) = self.sent_at.get(sequence) else { return };
-        self.latencies.push(micros(now.saturating_duration_since(*sent_at)));
-        self.missing[sequence] = self.missing[sequence].saturating_sub(1);
-        if self.missing[sequence] == 0 {
-            self.complete += 1;
-        }
-    }
-
-    fn deliveries(&self) -> u64 {
-        self.latencies.len() as u64
-    }
-
-    fn expected(&self) -> u64 {
-        self.missing.len() as u64 * u64::from(self.readers)
-    }
-}
-
-fn micros(duration: Duration) -> u32 {
-    duration.as_micros().try_into().unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Read, Write},
+        net::{SocketAddr, TcpListener},
+        thread,
+    };
+
     use super::*;
-    use crate::bench::{floor, plan::EVENT_BYTES};
-
-    const EVENT: &[u8] = br##"{"data":"#00000000"}"##;
-
-    #[test]
-    fn an_event_is_complete_when_it_has_reached_every_reader() {
-        let mut tally = Tally::new(1, 2);
-        tally.sent_at.push(Instant::now());
-        tally.delivered(EVENT, Instant::now());
-        assert_eq!((tally.complete, tally.deliveries()), (0, 1));
-        tally.delivered(EVENT, Instant::now());
-        assert_eq!((tally.complete, tally.deliveries()), (1, 2));
-    }
+    use crate::{
+        app::{AppKey, Secret},
+        bench::{floor, handshake, plan::EVENT_BYTES},
+        protocol::frame,
+    };
 
     fn fanned_out_by_the_floor(sockets: u32, channels: u32, in_flight: usize, triggers: u32) -> Sample {
         let (public, admin) = floor::spawn();
@@ -254,11 +212,63 @@ mod tests {
         assert_eq!(fanned_out_by_the_floor(100, 10, 16, 40).count, 400);
     }
 
+    /// A server of the Pusher protocol that admits one socket, in the smallest pieces.
+    fn scripted_server() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_nodelay(true).unwrap();
+            let established = frame::text(r#"{"event":"pusher:connection_established","data":"{}"}"#);
+            let greeting = [b"HTTP/1.1 101 Switching Protocols\r\n\r\n", &established[..]].concat();
+            greeting.chunks(1).for_each(|byte| stream.write_all(byte).unwrap());
+            let mut subscribe = vec![0; handshake::upgrade(address, "k").len() + handshake::subscribe(0).len()];
+            stream.read_exact(&mut subscribe).unwrap();
+            let succeeded = frame::text(r#"{"event":"pusher_internal:subscription_succeeded","data":"{}"}"#);
+            stream.write_all(&succeeded).unwrap();
+            // Until the client has gone.
+            stream.read(&mut [0]).unwrap_or_default();
+        });
+        address
+    }
+
+    fn pusher(address: SocketAddr) -> Target {
+        let key = AppKey { key: "k".into(), secret: Secret::new("s") };
+        let dialect = Dialect::Pusher { app_id: "a".into(), key };
+        Target { pid: std::process::id(), public: address, admin: address, dialect }
+    }
+
     #[test]
-    fn frames_that_are_not_our_events_are_not_counted() {
-        let mut tally = Tally::new(1, 1);
-        tally.sent_at.push(Instant::now());
-        tally.delivered(br#"{"event":"pusher:ping","data":"{}"}"#, Instant::now());
-        assert_eq!((tally.complete, tally.deliveries()), (0, 0));
+    fn a_pusher_socket_is_subscribed_after_greeting_and_success() {
+        let target = pusher(scripted_server());
+        let mut swarm = Swarm::new(&target).unwrap();
+        assert_eq!(swarm.connect(1, 1).unwrap().latencies.len(), 1);
+        assert!(swarm.subscribers[0].is_ready());
+    }
+
+    fn asked_of_a_server_that_answers(answer: &'static str) -> Result<Sample, BenchError> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = pusher(listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let mut swarm = Swarm::new(&target).unwrap();
+        swarm.open_publishers(1, target.admin).unwrap();
+        swarm.ask(&target.noops(3, 10))
+    }
+
+    #[test]
+    fn every_request_gets_its_answer() {
+        let sample = asked_of_a_server_that_answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").unwrap();
+        assert_eq!(sample.latencies.len(), 3);
+    }
+
+    #[test]
+    fn a_refused_request_ends_the_measurement_with_its_name_and_status() {
+        let error = asked_of_a_server_that_answers("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").unwrap_err();
+        assert_eq!(error.to_string(), "POST /noop was answered with 404 instead of 200");
     }
 }
