@@ -1,0 +1,47 @@
+import os
+
+import pusher
+import pytest
+
+from listener import Listener
+from server import APP, Gaung
+
+MASTER_KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+
+# No proxy of the machine stands between the tests and the server on loopback.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+
+@pytest.fixture(scope="module")
+def gaung(request):
+    """One server for a file; the file's `SETTINGS` are its settings."""
+    server = Gaung(**getattr(request.module, "SETTINGS", {}))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def back_end(gaung):
+    """The `pusher` package."""
+    return back_end_of(gaung)
+
+
+@pytest.fixture
+def listen(gaung):
+    """Makes pysher clients that have entered their channels, and closes them in the end."""
+    listeners = []
+
+    def make(channels=None, user=None, on=gaung, **options):
+        listeners.append(Listener(on, channels, user, **options))
+        return listeners[-1]
+
+    yield make
+    for listener in listeners:
+        listener.close()
+
+
+def back_end_of(gaung, **options):
+    credentials = {"app_id": APP["id"], "key": APP["key"], "secret": APP["secret"], **options}
+    return pusher.Pusher(
+        **credentials, ssl=False, host=gaung.host, port=gaung.port, encryption_master_key_base64=MASTER_KEY
+    )

@@ -1,0 +1,138 @@
+"""Bytes on a socket, without a library that would refuse to send them."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import socket
+import struct
+import time
+
+from deadline import PATIENCE
+from server import APP
+
+TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
+FINAL = 0x80
+
+
+class RawSocket:
+    """An upgraded connection on which any bytes can be sent."""
+
+    def __init__(self, gaung, path=f"/app/{APP['key']}?protocol=7"):
+        self._socket = connect(gaung)
+        key = base64.b64encode(os.urandom(16)).decode()
+        self._socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: {gaung.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+        )
+        self._stream = self._socket.makefile("rb")
+        head = iter(self._stream.readline, b"\r\n")
+        assert b" 101 " in next(head)
+        assert list(head)
+
+    def greeted(self):
+        assert self.message()["event"] == "pusher:connection_established"
+        return self
+
+    def send(self, data):
+        self._socket.sendall(data)
+
+    def send_text(self, text):
+        self.send(frame(TEXT, text.encode()))
+
+    def send_event(self, event, data, **members):
+        self.send_text(json.dumps({"event": event, "data": data, **members}))
+
+    def message(self):
+        """The next message; control frames are passed over."""
+        while True:
+            opcode, payload = self.frame()
+            assert opcode != CLOSE, f"closed: {payload}"
+            if opcode == TEXT:
+                return json.loads(payload)
+
+    def frame(self):
+        """Opcode and payload of the next frame, which the server neither masks nor fragments."""
+        first, second = self._exactly(2)
+        assert first & FINAL and not second & FINAL
+        length = second
+        if length == 126:
+            (length,) = struct.unpack(">H", self._exactly(2))
+        elif length == 127:
+            (length,) = struct.unpack(">Q", self._exactly(8))
+        return first & 0x0F, self._exactly(length)
+
+    def close_code(self):
+        """The code of the close frame, whatever comes before it."""
+        while True:
+            opcode, payload = self.frame()
+            if opcode == CLOSE:
+                return struct.unpack(">H", payload[:2])[0] if payload else None
+
+    def has_ended(self):
+        """Reads to the end of the stream, which must come; a reset is an end."""
+        try:
+            while self._stream.read(65_536):
+                pass
+        except ConnectionResetError:
+            pass
+
+    def still_works(self):
+        """Sends a ping and expects its answer and nothing else."""
+        self.send_event("pusher:ping", {})
+        assert self.message() == {"event": "pusher:pong", "data": "{}"}
+
+    def drop(self):
+        self._stream.close()
+        self._socket.close()
+
+    def _exactly(self, count):
+        data = self._stream.read(count)
+        assert len(data) == count, f"the stream ended after {len(data)} of {count} bytes"
+        return data
+
+
+def connect(gaung):
+    return socket.create_connection((gaung.host, gaung.port), timeout=PATIENCE)
+
+
+def frame(opcode, payload, flags=FINAL, length=None):
+    """A masked frame; `length` is what the header says where that is not the truth."""
+    claimed = len(payload) if length is None else length
+    if claimed < 126:
+        header = struct.pack(">BB", flags | opcode, 0x80 | claimed)
+    elif claimed < 65_536:
+        header = struct.pack(">BBH", flags | opcode, 0x80 | 126, claimed)
+    else:
+        header = struct.pack(">BBQ", flags | opcode, 0x80 | 127, claimed)
+    mask = os.urandom(4)
+    repeated = mask * (len(payload) // 4 + 1)
+    return header + mask + bytes(byte ^ key for byte, key in zip(payload, repeated))
+
+
+def exchange(gaung, request):
+    """Sends bytes and returns everything that comes back until the server closes."""
+    with connect(gaung) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        try:
+            return b"".join(iter(lambda: connection.recv(65_536), b""))
+        except ConnectionResetError:
+            return b""
+
+
+def signed_post(body):
+    """The bytes of a signed `POST /events` with this body."""
+    path = f"/apps/{APP['id']}/events"
+    query = (
+        f"auth_key={APP['key']}&auth_timestamp={int(time.time())}&auth_version=1.0"
+        f"&body_md5={hashlib.md5(body).hexdigest()}"
+    )
+    signature = hmac.new(APP["secret"].encode(), f"POST\n{path}\n{query}".encode(), "sha256").hexdigest()
+    head = f"POST {path}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def status(answer):
+    return int(answer.split(b" ", 2)[1])

@@ -1,0 +1,112 @@
+"""Webhooks, verified with the `pusher` package as its documentation says."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from conftest import back_end_of
+from deadline import Heard
+from listener import Listener
+from server import Gaung
+
+DELAYED = 10.0
+"""Departures are held back for 3 s; the rest is time to spare."""
+
+ADA = {"user_id": "42", "user_info": {}}
+
+
+class Receiver:
+    """An application that takes webhooks: every event is heard by its name, once its post has been verified."""
+
+    def __init__(self):
+        receiver = self
+        self.heard = Heard()
+        self.refused = []
+        self.back_end = None
+
+        class Endpoint(BaseHTTPRequestHandler):
+            def do_POST(self):
+                receiver.take(self.headers, self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Endpoint)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/webhooks"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def take(self, headers, body):
+        post = self.back_end.validate_webhook(headers["X-Pusher-Key"], headers["X-Pusher-Signature"], body)
+        if post is None:
+            self.refused.append((dict(headers), body))
+            return
+        for event in post["events"]:
+            self.heard.note(event["name"], event, event["channel"])
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def receiver():
+    receiver = Receiver()
+    gaung = Gaung(
+        GAUNG_APP_CLIENT_EVENTS="true",
+        GAUNG_APP_SUBSCRIPTION_COUNTS="true",
+        GAUNG_APP_WEBHOOKS=json.dumps([{"url": receiver.url}]),
+    )
+    receiver.gaung, receiver.back_end = gaung, back_end_of(gaung)
+    yield receiver
+    gaung.stop()
+    receiver.close()
+    assert receiver.refused == []
+
+
+def enter(receiver, channel, events=(), user=None):
+    return Listener(receiver.gaung, {channel: events}, user).has_entered()
+
+
+def test_a_channel_is_occupied_and_vacated(receiver):
+    listener = enter(receiver, "orders")
+    occupied = receiver.heard.event("channel_occupied", "orders")["data"]
+    assert occupied == {"name": "channel_occupied", "channel": "orders"}
+    count = receiver.heard.event("subscription_count", "orders")["data"]
+    assert count == {"name": "subscription_count", "channel": "orders", "subscription_count": 1}
+    listener.close()
+    vacated = receiver.heard.event("channel_vacated", "orders", DELAYED)["data"]
+    assert vacated == {"name": "channel_vacated", "channel": "orders"}
+
+
+def test_a_member_comes_and_goes(receiver):
+    listener = enter(receiver, "presence-room", user=ADA)
+    added = receiver.heard.event("member_added", "presence-room")["data"]
+    assert added == {"name": "member_added", "channel": "presence-room", "user_id": "42"}
+    listener.close()
+    removed = receiver.heard.event("member_removed", "presence-room", DELAYED)["data"]
+    assert removed == {"name": "member_removed", "channel": "presence-room", "user_id": "42"}
+
+
+def test_a_client_event_carries_its_data_as_text(receiver):
+    listener = enter(receiver, "presence-chat", user=ADA)
+    listener.channel("presence-chat").trigger("client-typing", {"who": "Ada"})
+    told = receiver.heard.event("client_event", "presence-chat")["data"]
+    assert json.loads(told["data"]) == {"who": "Ada"}
+    assert {name: told[name] for name in ("event", "socket_id", "user_id")} == {
+        "event": "client-typing",
+        "socket_id": listener.socket_id,
+        "user_id": "42",
+    }
+    listener.close()
+
+
+def test_an_empty_cache_channel_is_reported(receiver):
+    listener = enter(receiver, "cache-empty")
+    missed = receiver.heard.event("cache_miss", "cache-empty")["data"]
+    assert missed == {"name": "cache_miss", "channel": "cache-empty"}
+    listener.close()
