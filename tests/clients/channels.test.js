@@ -28,7 +28,7 @@ const KINDS = [
 ];
 const CACHE_KINDS = KINDS.filter(([kind]) => kind.includes("cache"));
 
-const PAYLOAD = { id: 7, note: "é / ü \\ \" \u2028 🙂", nested: { empty: {}, list: [1, null, true] } };
+const PAYLOAD = { id: 7, note: 'é / ü \\ " \u2028 🙂', nested: { empty: {}, list: [1, null, true] } };
 
 let gaung;
 let application;
@@ -40,8 +40,8 @@ before(async () => {
   server = backEnd(gaung);
 });
 after(async () => {
-  application.stop();
-  await gaung.stop();
+  application?.stop();
+  await gaung?.stop();
 });
 
 const connectAda = (t) => connectPusher(t, gaung, { application, user: ada });
@@ -92,7 +92,10 @@ test("events of one channel arrive in the order in which they were triggered", a
   const { heard } = await subscribe(await connectAda(t), "in-order");
   for (let n = 0; n < 50; n += 1) await server.trigger("in-order", "step", { n });
   const steps = await heard.times(50, "step");
-  assert.deepEqual(steps.map(({ data }) => data.n), [...Array(50).keys()]);
+  assert.deepEqual(
+    steps.map(({ data }) => data.n),
+    [...Array(50).keys()],
+  );
 });
 
 test("the excluded socket hears nothing and the others do", async (t) => {

@@ -15,8 +15,8 @@ before(async () => {
   server = backEnd(gaung);
 });
 after(async () => {
-  application.stop();
-  await gaung.stop();
+  application?.stop();
+  await gaung?.stop();
 });
 
 /** A connection of this user, subscribed to the channel. */
@@ -39,7 +39,9 @@ for (const channel of ["private-chat", "private-cache-chat", "presence-chat", "p
 
 test("a client event on a presence channel says who sent it", async (t) => {
   const [ada, bob] = [await enter(t, "presence-who", "42"), await enter(t, "presence-who", "43")];
-  const sender = new Promise((resolve) => bob.channel.bind("client-typing", (_, metadata) => resolve(metadata.user_id)));
+  const sender = new Promise((resolve) =>
+    bob.channel.bind("client-typing", (_, metadata) => resolve(metadata.user_id)),
+  );
   ada.channel.trigger("client-typing", {});
   assert.equal(await sender, "42");
 });
@@ -53,7 +55,9 @@ test("a client event on a private channel has no sender", async (t) => {
 
 test("a sender cannot name another one", async (t) => {
   const [ada, bob] = [await enter(t, "presence-forged", "42"), await enter(t, "presence-forged", "43")];
-  const sender = new Promise((resolve) => bob.channel.bind("client-typing", (_, metadata) => resolve(metadata.user_id)));
+  const sender = new Promise((resolve) =>
+    bob.channel.bind("client-typing", (_, metadata) => resolve(metadata.user_id)),
+  );
   const frame = { event: "client-typing", channel: "presence-forged", data: {}, user_id: "1" };
   ada.pusher.connection.send(JSON.stringify(frame));
   assert.equal(await sender, "42");
@@ -61,7 +65,11 @@ test("a sender cannot name another one", async (t) => {
 
 test("text, numbers and nothing at all arrive as they were sent", async (t) => {
   const [ada, bob] = [await enter(t, "private-any"), await enter(t, "private-any", "43")];
-  for (const [name, data] of [["client-text", "words"], ["client-number", 7], ["client-list", [1, "2"]]]) {
+  for (const [name, data] of [
+    ["client-text", "words"],
+    ["client-number", 7],
+    ["client-list", [1, "2"]],
+  ]) {
     ada.channel.trigger(name, data);
     assert.deepEqual((await bob.heard.event(name)).data, data);
   }
@@ -118,10 +126,16 @@ test("a client event with too much data or too long a name is refused with 4301"
   await ada.heard.times(1, "pusher:error");
   ada.channel.trigger(`client-${"n".repeat(200)}`, {});
   const errors = await ada.heard.times(2, "pusher:error");
-  assert.deepEqual(errors.map(({ data }) => data.code), [4301, 4301]);
+  assert.deepEqual(
+    errors.map(({ data }) => data.code),
+    [4301, 4301],
+  );
   ada.channel.trigger("client-fits", "x".repeat(10_000));
   await bob.heard.event("client-fits");
-  assert.deepEqual(bob.heard.names().filter((name) => name.startsWith("client-")), ["client-fits"]);
+  assert.deepEqual(
+    bob.heard.names().filter((name) => name.startsWith("client-")),
+    ["client-fits"],
+  );
 });
 
 test("an app without client events refuses them with 4301 on the channel", async (t) => {

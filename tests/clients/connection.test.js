@@ -19,7 +19,7 @@ import {
 
 let gaung;
 before(async () => (gaung = await startGaung()));
-after(() => gaung.stop());
+after(() => gaung?.stop());
 
 test("a client connects and learns its socket id and when to ping", async (t) => {
   const pusher = await connectPusher(t, gaung);

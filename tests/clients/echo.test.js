@@ -18,8 +18,8 @@ before(async () => {
   server = backEnd(gaung);
 });
 after(async () => {
-  application.stop();
-  await gaung.stop();
+  application?.stop();
+  await gaung?.stop();
 });
 
 /** Echo of a user, and what its callbacks were given. */
@@ -83,7 +83,10 @@ test("an event with its own name is heard behind a dot, until nobody listens", a
 
 test("a listener to everything hears everything with its name", async (t) => {
   const { echo, heard, note } = open(t);
-  echo.channel("all").subscribed(note("subscribed")).listenToAll((event, data) => heard.note({ event, data }));
+  echo
+    .channel("all")
+    .subscribed(note("subscribed"))
+    .listenToAll((event, data) => heard.note({ event, data }));
   await heard.event("subscribed");
   await server.trigger("all", "App\\Events\\OrderShipped", { n: 1 });
   await server.trigger("all", "order.shipped", { n: 2 });
@@ -103,11 +106,19 @@ test("a notification is heard on its user's channel", async (t) => {
 test("here, joining and leaving tell users, and nobody of themselves", async (t) => {
   const [ada, bob] = [open(t), open(t, { id: "43", name: "Bob" })];
   const enter = ({ echo, note }) =>
-    echo.join("room").here(note("here")).joining(note("joining")).leaving(note("leaving")).listen(".marker", note("marker"));
+    echo
+      .join("room")
+      .here(note("here"))
+      .joining(note("joining"))
+      .leaving(note("leaving"))
+      .listen(".marker", note("marker"));
   enter(ada);
   assert.deepEqual((await ada.heard.event("here")).data, [{ id: "42", name: "Ada" }]);
   enter(bob);
-  assert.deepEqual((await bob.heard.event("here")).data, [{ id: "42", name: "Ada" }, { id: "43", name: "Bob" }]);
+  assert.deepEqual((await bob.heard.event("here")).data, [
+    { id: "42", name: "Ada" },
+    { id: "43", name: "Bob" },
+  ]);
   assert.deepEqual((await ada.heard.event("joining")).data, { id: "43", name: "Bob" });
   await server.trigger("presence-room", "marker", {});
   await bob.heard.event("marker");
@@ -116,11 +127,17 @@ test("here, joining and leaving tell users, and nobody of themselves", async (t)
   assert.deepEqual((await ada.heard.event("leaving")).data, { id: "43", name: "Bob" });
 });
 
-for (const [kind, enter] of [["private", (echo) => echo.private("chat")], ["presence", (echo) => echo.join("chat")]]) {
+for (const [kind, enter] of [
+  ["private", (echo) => echo.private("chat")],
+  ["presence", (echo) => echo.join("chat")],
+]) {
   test(`a whisper on a ${kind} channel is heard by the others`, async (t) => {
     const [ada, bob] = [open(t), open(t, { id: "43", name: "Bob" })];
     const channels = [ada, bob].map(({ echo, note }) =>
-      enter(echo).subscribed(note("subscribed")).listenForWhisper("typing", note("typing")).listen(".marker", note("marker")),
+      enter(echo)
+        .subscribed(note("subscribed"))
+        .listenForWhisper("typing", note("typing"))
+        .listen(".marker", note("marker")),
     );
     await Promise.all([ada, bob].map(({ heard }) => heard.event("subscribed")));
     channels[0].whisper("typing", { name: "Ada" });
@@ -134,7 +151,11 @@ for (const [kind, enter] of [["private", (echo) => echo.private("chat")], ["pres
 test("toOthers leaves out the socket that Echo names", async (t) => {
   const [ada, bob] = [open(t), open(t, { id: "43", name: "Bob" })];
   for (const { echo, note } of [ada, bob]) {
-    echo.private("others").subscribed(note("subscribed")).listen("Said", note("said")).listen(".marker", note("marker"));
+    echo
+      .private("others")
+      .subscribed(note("subscribed"))
+      .listen("Said", note("said"))
+      .listen(".marker", note("marker"));
   }
   await Promise.all([ada, bob].map(({ heard }) => heard.event("subscribed")));
   await server.trigger("private-others", "App\\Events\\Said", {}, { socket_id: ada.echo.socketId() });

@@ -16,8 +16,8 @@ before(async () => {
   server = backEnd(gaung);
 });
 after(async () => {
-  application.stop();
-  await gaung.stop();
+  application?.stop();
+  await gaung?.stop();
 });
 
 const connectAs = (t, id) => connectPusher(t, gaung, { application, user: application.user({ id, info: {} }) });
@@ -127,7 +127,10 @@ test("users' own channels are not listed", async (t) => {
   const pusher = await connectAs(t, "hidden");
   await signIn(pusher);
   const { channels } = await get("/channels");
-  assert.deepEqual(Object.keys(channels).filter((name) => name.startsWith("#")), []);
+  assert.deepEqual(
+    Object.keys(channels).filter((name) => name.startsWith("#")),
+    [],
+  );
 });
 
 test("user counts of channels that are not presence channels are refused", async () => {
@@ -173,7 +176,10 @@ test("a channel name with every allowed character is found", async (t) => {
 test("users of a presence channel are listed once each, by text ids", async (t) => {
   for (const id of ["42", "42", 43]) await subscribe(await connectAs(t, id), "presence-users");
   const { users } = await get("/channels/presence-users/users");
-  assert.deepEqual(users.toSorted((one, other) => one.id - other.id), [{ id: "42" }, { id: "43" }]);
+  assert.deepEqual(
+    users.toSorted((one, other) => one.id - other.id),
+    [{ id: "42" }, { id: "43" }],
+  );
 });
 
 test("a presence channel that nobody uses has no users", async () => {

@@ -28,8 +28,8 @@ before(async () => {
   [gaung, application] = await Promise.all([startGaung(), startApplication()]);
 });
 after(async () => {
-  application.stop();
-  await gaung.stop();
+  application?.stop();
+  await gaung?.stop();
 });
 
 /** The query of a signed request, as pusher-http-php makes it: values are signed raw and then percent-encoded. */
@@ -52,7 +52,13 @@ function signedQuery(method, path, body, { parameters = {}, key = APP.key, secre
 async function send(server, method, target, { body, headers = PHP_HEADERS } = {}) {
   const pieces = body === undefined ? [] : [body].flat();
   const length = pieces.length === 1 ? { "Content-Length": Buffer.byteLength(pieces[0]) } : {};
-  const request = openRequest({ host: server.host, port: server.port, method, path: target, headers: { ...headers, ...length } });
+  const request = openRequest({
+    host: server.host,
+    port: server.port,
+    method,
+    path: target,
+    headers: { ...headers, ...length },
+  });
   const answered = new Promise((resolve, reject) => request.once("response", resolve).once("error", reject));
   if (headers.Expect) await within(new Promise((resolve) => request.once("continue", resolve)), "100 Continue");
   for (const piece of pieces) request.write(piece);
@@ -145,7 +151,11 @@ test("data that is not a string is sent as its JSON text", async (t) => {
 });
 
 test("the content type does not matter, nor does its absence", async () => {
-  for (const headers of [{}, { "Content-Type": "application/x-www-form-urlencoded" }, { "Content-Type": "text/plain" }]) {
+  for (const headers of [
+    {},
+    { "Content-Type": "application/x-www-form-urlencoded" },
+    { "Content-Type": "text/plain" },
+  ]) {
     assert.deepEqual(answer(await post(SHIPPED, { headers })), OK);
   }
 });
@@ -181,7 +191,10 @@ test("keys in capitals and a signature in front, as .NET sends them, are verifie
   const query = signedQuery("POST", EVENTS, SHIPPED);
   const [, signature] = /auth_signature=(\w+)/.exec(query);
   const rest = query.replace(`&auth_signature=${signature}`, "");
-  assert.deepEqual(answer(await send(gaung, "POST", `${EVENTS}?auth_signature=${signature}&${rest}`, { body: SHIPPED })), OK);
+  assert.deepEqual(
+    answer(await send(gaung, "POST", `${EVENTS}?auth_signature=${signature}&${rest}`, { body: SHIPPED })),
+    OK,
+  );
   const capitals = query.replace("auth_key=", "Auth_Key=");
   assert.deepEqual(answer(await send(gaung, "POST", `${EVENTS}?${capitals}`, { body: SHIPPED })), OK);
 });
@@ -218,7 +231,10 @@ test("below a prefix a request is taken with and without it, signed with and wit
   for (const at of [EVENTS, `/ws${EVENTS}`]) {
     assert.deepEqual(answer(await post(SHIPPED, { server: prefixed, at, signedPath: EVENTS })), OK, at);
   }
-  assert.deepEqual(answer(await post(SHIPPED, { server: prefixed, at: `/ws${EVENTS}`, signedPath: `/ws${EVENTS}` })), OK);
+  assert.deepEqual(
+    answer(await post(SHIPPED, { server: prefixed, at: `/ws${EVENTS}`, signedPath: `/ws${EVENTS}` })),
+    OK,
+  );
 });
 
 test("health checks answer GET and HEAD", async () => {

@@ -15,8 +15,8 @@ before(async () => {
   server = backEnd(gaung);
 });
 after(async () => {
-  application.stop();
-  await gaung.stop();
+  application?.stop();
+  await gaung?.stop();
 });
 
 /** A tab in which the user has joined the channel. */
@@ -141,7 +141,10 @@ test("a hundred users who come and go leave everybody with the same list", async
   assert.equal(ada.channel.members.count, 100);
   for (const guest of crowd.slice(0, 50)) guest.pusher.disconnect();
   await ada.heard.times(50, "pusher:member_removed");
-  assert.deepEqual(Object.keys(members(ada)).sort(), ["42", ...crowd.slice(50).map((_, n) => `guest-${n + 50}`)].sort());
+  assert.deepEqual(
+    Object.keys(members(ada)).sort(),
+    ["42", ...crowd.slice(50).map((_, n) => `guest-${n + 50}`)].sort(),
+  );
   assert.equal(ada.channel.members.count, 50);
 });
 

@@ -15,8 +15,8 @@ before(async () => {
   ada = application.user({ id: "42", info: {} });
 });
 after(async () => {
-  application.stop();
-  await gaung.stop();
+  application?.stop();
+  await gaung?.stop();
 });
 
 const connectAda = (t) => connectPusher(t, gaung, { application, user: ada });

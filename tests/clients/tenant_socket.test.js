@@ -17,8 +17,8 @@ before(async () => {
   server = backEnd(gaung);
 });
 after(async () => {
-  application.stop();
-  await gaung.stop();
+  application?.stop();
+  await gaung?.stop();
 });
 
 /** A JWT as an application makes it: HS256 with the app's secret. */
@@ -39,7 +39,10 @@ async function enter(t, channels, claims) {
   const client = await open(t, claims);
   for (const channel of channels) {
     client.send({ type: "subscribe", channel });
-    await client.heard.where((frame) => frame.event === "subscribed" && frame.channel === channel, `${channel} is subscribed`);
+    await client.heard.where(
+      (frame) => frame.event === "subscribed" && frame.channel === channel,
+      `${channel} is subscribed`,
+    );
   }
   return client;
 }
@@ -50,7 +53,10 @@ const message = ({ text }) => JSON.parse(text);
 test("a subscription is confirmed without a data member", async (t) => {
   const { heard } = await enter(t, ["products.7"]);
   assert.deepEqual(message(await heard.event("subscribed")), { type: "subscribed", channel: "products.7" });
-  assert.ok(heard.all().every((frame) => !("data" in frame)), "a frame with type and data is taken for an event");
+  assert.ok(
+    heard.all().every((frame) => !("data" in frame)),
+    "a frame with type and data is taken for an event",
+  );
 });
 
 test("an event is an object with the tenant's id", async (t) => {
@@ -101,8 +107,14 @@ test("an Echo client and a tenant socket hear the same events, each in its own d
   for (let n = 0; n < 20; n += 1) await server.trigger("orders.7", `App\\Events\\Shipped`, { n });
   const plain = await heard.times(20, "App\\Events\\Shipped");
   const decoded = await atEcho.heard.times(20, "App\\Events\\Shipped");
-  assert.deepEqual(plain.map(({ data }) => data), decoded.map(({ data }) => ({ ...data, tenantId: "7" })));
-  assert.deepEqual(decoded.map(({ data }) => data.n), [...Array(20).keys()]);
+  assert.deepEqual(
+    plain.map(({ data }) => data),
+    decoded.map(({ data }) => ({ ...data, tenantId: "7" })),
+  );
+  assert.deepEqual(
+    decoded.map(({ data }) => data.n),
+    [...Array(20).keys()],
+  );
 });
 
 test("a batch reaches tenant sockets", async (t) => {
@@ -257,7 +269,12 @@ test("an application that is asked admits, refuses, or is out of order", async (
   assert.equal(question.headers.origin, "https://app.example");
   socket.close(1000);
 
-  for (const [admission, code] of [[401, 4011], [403, 4011], [500, 4101], [302, 4101]]) {
+  for (const [admission, code] of [
+    [401, 4011],
+    [403, 4011],
+    [500, 4101],
+    [302, 4101],
+  ]) {
     application.admission = admission;
     const { closed } = await connect();
     assert.equal((await within(closed, "the socket is closed")).code, code, `the application answered ${admission}`);

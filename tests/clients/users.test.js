@@ -26,8 +26,8 @@ before(async () => {
   server = backEnd(gaung);
 });
 after(async () => {
-  application.stop();
-  await gaung.stop();
+  application?.stop();
+  await gaung?.stop();
 });
 
 /** A signed-in connection, with everything that was sent to its user or told of its watchlist. */
@@ -124,7 +124,10 @@ test("a watched user with two connections goes offline with the second", async (
   first.pusher.disconnect();
   await enter(t, { id: "w-6" });
   await watcher.watched.times(2, "online");
-  assert.deepEqual(watcher.watched.all("offline").map(({ ids }) => ids), [["w-6"]]);
+  assert.deepEqual(
+    watcher.watched.all("offline").map(({ ids }) => ids),
+    [["w-6"]],
+  );
   second.pusher.disconnect();
   await watcher.watched.where(({ event, ids }) => event === "offline" && ids.includes("w-5"), "w-5 goes offline");
 });

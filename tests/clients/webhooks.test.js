@@ -32,15 +32,18 @@ before(async () => {
   server = backEnd(gaung);
 });
 after(async () => {
-  application.stop();
-  await gaung.stop();
+  application?.stop();
+  await gaung?.stop();
 });
 
 const connectAs = (t, id) => connectPusher(t, gaung, { application, user: application.user({ id, info: { id } }) });
 
 /** All webhook events of this channel that one endpoint has received. */
 const received = (channel, endpoint = "/webhooks") =>
-  application.posts.all(endpoint).flatMap(({ events }) => events).filter((event) => event.channel === channel);
+  application.posts
+    .all(endpoint)
+    .flatMap(({ events }) => events)
+    .filter((event) => event.channel === channel);
 
 /** Until this event of this channel has arrived `count` times; all of them. */
 async function webhook(name, channel, { count = 1, endpoint = "/webhooks" } = {}) {
@@ -49,7 +52,10 @@ async function webhook(name, channel, { count = 1, endpoint = "/webhooks" } = {}
   return matching();
 }
 
-const names = (channel) => received(channel).map(({ name }) => name).filter((name) => name !== "subscription_count");
+const names = (channel) =>
+  received(channel)
+    .map(({ name }) => name)
+    .filter((name) => name !== "subscription_count");
 
 test("a webhook is signed over its exact body, in title case, as application/json and nothing more", async (t) => {
   await subscribe(await connectAs(t, "42"), "signed");
@@ -185,7 +191,10 @@ test("a post that failed is repeated until it is taken", async (t) => {
   const posts = await patient.posts.times(3, "/webhooks", DELAYED);
   assert.ok(posts.every(({ valid }) => valid));
   const stubborn = [{ name: "channel_occupied", channel: "stubborn" }];
-  assert.deepEqual(posts.map(({ events }) => events), [stubborn, stubborn, stubborn]);
+  assert.deepEqual(
+    posts.map(({ events }) => events),
+    [stubborn, stubborn, stubborn],
+  );
   await subscribe(pusher, "next");
   await patient.posts.times(4, "/webhooks", DELAYED);
   assert.deepEqual(patient.posts.all()[3].events, [{ name: "channel_occupied", channel: "next" }]);
@@ -201,7 +210,10 @@ test("webhooks that wait are sent before the server goes", async (t) => {
   await subscribe(pusher, "last");
   pusher.disconnect();
   await leaving.stop();
-  const events = receiver.posts.all().flatMap((post) => post.events).map(({ name }) => name);
+  const events = receiver.posts
+    .all()
+    .flatMap((post) => post.events)
+    .map(({ name }) => name);
   assert.deepEqual(events, ["channel_occupied", "channel_vacated"]);
 });
 

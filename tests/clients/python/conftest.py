@@ -4,6 +4,7 @@ import pusher
 import pytest
 
 from listener import Listener
+from raw import RawSocket
 from server import APP, Gaung
 
 MASTER_KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
@@ -38,6 +39,27 @@ def listen(gaung):
     yield make
     for listener in listeners:
         listener.close()
+
+
+@pytest.fixture
+def client(gaung):
+    """A greeted connection on which any bytes can be sent."""
+    raw = RawSocket(gaung).greeted()
+    yield raw
+    raw.drop()
+
+
+@pytest.fixture
+def bystander(listen, back_end):
+    """Another session, which goes on hearing its channel whatever a test does."""
+    listener = listen({"presence-bystander": ["before", "after"]}, {"user_id": "1", "user_info": {}}).has_entered()
+    back_end.trigger("presence-bystander", "before", {})
+    listener.heard.event("before")
+    yield listener
+    back_end.trigger("presence-bystander", "after", {})
+    listener.heard.event("after")
+    assert listener.state == "connected"
+    assert listener.heard.all("pusher_internal:member_added") == []
 
 
 def back_end_of(gaung, **options):

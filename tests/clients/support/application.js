@@ -40,6 +40,7 @@ class Application {
 
   async listen() {
     await new Promise((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    this.#server.unref();
     this.url = `http://127.0.0.1:${this.#server.address().port}`;
   }
 
@@ -67,7 +68,8 @@ class Application {
   #route(path, request, body) {
     const user = this.#users.get(request.headers.authorization?.replace("Bearer ", ""));
     const form = new URLSearchParams(body);
-    if (path === "/broadcasting/auth") return this.#admitToChannel(user, form.get("socket_id"), form.get("channel_name"));
+    if (path === "/broadcasting/auth")
+      return this.#admitToChannel(user, form.get("socket_id"), form.get("channel_name"));
     if (path === "/broadcasting/user-auth") return this.#signIn(user, form.get("socket_id"));
     if (path.startsWith("/webhooks")) return this.#receive(path, request, body);
     if (path === "/tenant-access") return this.#askedForAdmission(path, request);

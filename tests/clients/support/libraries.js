@@ -61,9 +61,14 @@ export async function openSocket(t, url, protocols = [], options = {}) {
   const socket = new WebSocket(url, protocols, options);
   const heard = new Heard();
   socket.on("message", (text) => heard.note(frame(String(text))));
-  const closed = new Promise((resolve) => socket.once("close", (code, reason) => resolve({ code, reason: String(reason) })));
+  const closed = new Promise((resolve) =>
+    socket.once("close", (code, reason) => resolve({ code, reason: String(reason) })),
+  );
   t.after(() => socket.terminate());
-  await within(new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject)), "the socket opens");
+  await within(
+    new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject)),
+    "the socket opens",
+  );
   return { socket, heard, closed, send: (message) => socket.send(JSON.stringify(message)) };
 }
 
@@ -117,7 +122,13 @@ export async function subscriberCount(backEnd, channel) {
 }
 
 function address(gaung) {
-  return { wsHost: gaung.host, wsPort: gaung.port, wsPath: gaung.prefix, forceTLS: false, enabledTransports: ["ws", "wss"] };
+  return {
+    wsHost: gaung.host,
+    wsPort: gaung.port,
+    wsPath: gaung.prefix,
+    forceTLS: false,
+    enabledTransports: ["ws", "wss"],
+  };
 }
 
 function authorization(application, user) {
