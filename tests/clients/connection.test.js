@@ -61,6 +61,22 @@ test("an unknown key is told in a frame and in the close code, after a completed
   assert.equal((await closed).code, 4001);
 });
 
+test("a full app stops the next client with 4004, until another has left", async (t) => {
+  const full = await startGaung({ GAUNG_APP_MAX_CONNECTIONS: "1" });
+  t.after(() => full.stop());
+  const first = await connectPusher(t, full);
+  const second = openPusher(t, full);
+  assert.equal((await hearErrors(second).where(() => true, "an error")).event, 4004);
+  await hasState(second, "disconnected");
+  first.disconnect();
+  await until(async () => {
+    second.connect();
+    await until(() => second.connection.state !== "connecting", "an answer");
+    return second.connection.state === "connected";
+  }, "there is room again");
+  second.disconnect();
+});
+
 test("a client that disconnects is gone from the channel list", async (t) => {
   const server = backEnd(gaung);
   const pusher = await connectPusher(t, gaung);
