@@ -179,7 +179,7 @@ impl ResponseError for ApiError {
             response.insert_header((header::ALLOW, *allowed));
         }
         if let Self::UpgradeMissing(_) = self {
-            response.upgrade("websocket");
+            response.insert_header((header::UPGRADE, "websocket"));
         }
         if let Self::Overloaded(_) = self {
             response.insert_header((header::RETRY_AFTER, 1));

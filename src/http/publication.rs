@@ -3,11 +3,7 @@
 //! Reading has three steps, because a refused size goes before a refused rate, and that before everything else:
 //! JSON → [`PostedEvent`] → [`SizedEvent`] → [`Event`]s.
 
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::{borrow::Cow, collections::HashSet};
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -16,7 +12,7 @@ use super::{attributes::Attributes, invalid_event::InvalidEvent};
 use crate::{
     app::AppSettings,
     protocol::{ChannelName, SocketId},
-    room::Event,
+    room::{Event, event::Moment},
 };
 
 /// Text that is borrowed from the body unless JSON escapes made a copy necessary.
@@ -97,7 +93,7 @@ impl SizedEvent<'_> {
     }
 
     /// One event per channel, each channel once.
-    pub fn events(&self, limits: &AppSettings, accepted: (Instant, Duration)) -> Result<Vec<Event>, InvalidEvent> {
+    pub fn events(&self, limits: &AppSettings, accepted: Moment) -> Result<Vec<Event>, InvalidEvent> {
         let name = self.name(limits)?;
         let except = self.except();
         let event =
@@ -166,6 +162,8 @@ fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de R
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     const ACCEPTED: Duration = Duration::from_secs(1_700_000_000);

@@ -1,11 +1,7 @@
 //! The only way into the API: a request that its app has signed, whose body is within the limits, and that has been
 //! parsed into what it asks for. A function that takes a [`Signed`] has nothing left to check.
 
-use std::{
-    borrow::Cow,
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
-};
+use std::{borrow::Cow, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use futures_util::future::LocalBoxFuture;
@@ -22,6 +18,7 @@ use crate::{
         ChannelName,
         signature::{RequestAuthError, SignedRequest, verify_request},
     },
+    room::event::{Moment, now},
 };
 
 /// A verified request of an app, asking for `T`.
@@ -31,18 +28,9 @@ pub struct Signed<T> {
     /// Who asks.
     pub app: Arc<App>,
     /// When the request arrived.
-    pub arrival: Arrival,
+    pub arrival: Moment,
     /// What is asked.
     pub ask: T,
-}
-
-/// One moment on both clocks.
-#[derive(Debug, Clone, Copy)]
-pub struct Arrival {
-    /// For durations.
-    pub instant: Instant,
-    /// Since the Unix epoch, for signatures and latency across processes.
-    pub unix: Duration,
 }
 
 /// A request that is authentic, before it is understood.
@@ -50,7 +38,8 @@ pub struct Verified<'a> {
     api: &'a Api,
     app: &'a App,
     request: &'a HttpRequest,
-    arrival: Arrival,
+    /// When the request arrived.
+    pub arrival: Moment,
     /// The app's limits.
     pub settings: &'a AppSettings,
     /// The whole body.
@@ -68,7 +57,7 @@ impl<T: Ask + 'static> FromRequest for Signed<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let arrival = Arrival::now();
+        let arrival = now();
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let api = request.app_data::<web::Data<Api>>().expect("configure() registers the api").clone();
@@ -84,12 +73,12 @@ async fn admit<T: Ask>(
     api: &Api,
     request: &HttpRequest,
     payload: Payload,
-    arrival: Arrival,
+    arrival: Moment,
 ) -> Result<(Arc<App>, T), ApiError> {
     let app = find_app(api, request)?;
     let body = body::read(request, payload, api.limits.max_body_bytes).await?;
     let settings = app.settings();
-    authenticate(api, &settings, request, &body, arrival.unix)?;
+    authenticate(api, &settings, request, &body, arrival)?;
     if !settings.enabled {
         return Err(ApiError::AppDisabled);
     }
@@ -117,7 +106,7 @@ fn authenticate(
     settings: &AppSettings,
     request: &HttpRequest,
     body: &[u8],
-    now: Duration,
+    (_, now): Moment,
 ) -> Result<(), ApiError> {
     let paths = signed_paths(request.uri().path(), &api.path_prefix);
     let paths: Vec<&str> = paths.iter().map(|path| &**path).collect();
@@ -145,19 +134,7 @@ fn signed_paths<'a>(path: &'a str, prefix: &str) -> Vec<Cow<'a, str>> {
     forms
 }
 
-impl Arrival {
-    fn now() -> Self {
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self { instant: Instant::now(), unix }
-    }
-}
-
 impl Verified<'_> {
-    /// The moment as events carry it.
-    pub fn accepted(&self) -> (Instant, Duration) {
-        (self.arrival.instant, self.arrival.unix)
-    }
-
     /// A segment of the path, decoded.
     pub fn segment(&self, name: &str) -> Cow<'_, str> {
         // The router has decoded everything but `%`, `/` and `+`, so that this decodes nothing twice.
@@ -188,7 +165,7 @@ impl Verified<'_> {
     fn take(&self, rate: Rate, bucket: &RateLimit, tokens: usize, limit: Option<u32>) -> Result<(), ApiError> {
         let Some(per_second) = limit else { return Ok(()) };
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
-        let now = self.arrival.instant.saturating_duration_since(self.api.started);
+        let now = self.arrival.0.saturating_duration_since(self.api.started);
         bucket.take(tokens, per_second, now).map_err(|wait| ApiError::TooMany { rate, tokens, per_second, wait })
     }
 }

@@ -42,7 +42,7 @@ impl Ask for Trigger {
     fn parse(verified: &Verified<'_>) -> Result<Self, ApiError> {
         let posted = PostedEvent::read(verified.body)?.sized(verified.settings)?;
         verified.take_events(posted.tokens())?;
-        let events = posted.events(verified.settings, verified.accepted())?;
+        let events = posted.events(verified.settings, verified.arrival)?;
         Ok(Self { events, attributes: posted.attributes() })
     }
 }
@@ -54,7 +54,7 @@ impl Ask for Batch {
         let mut events = Vec::with_capacity(batch.len());
         let mut asked = Vec::with_capacity(batch.len());
         for posted in batch {
-            let mut published = posted.events(verified.settings, verified.accepted())?;
+            let mut published = posted.events(verified.settings, verified.arrival)?;
             let attributes = posted.attributes();
             if attributes.wants_counts() && published.len() > 1 {
                 return Err(InvalidEvent::InfoOfManyChannels.into());
@@ -91,7 +91,7 @@ pub async fn trigger(signed: Signed<Trigger>) -> Result<HttpResponse, ApiError> 
         let counts = api.rooms.counts(&app, &channels).await;
         answer::json(&triggered(&channels, counts, attributes))
     };
-    api.metrics.trigger_seconds.observe(arrival.instant.elapsed().as_secs_f64());
+    api.metrics.trigger_seconds.observe(arrival.0.elapsed().as_secs_f64());
     Ok(answer)
 }
 
@@ -106,7 +106,7 @@ pub async fn batch(signed: Signed<Batch>) -> Result<HttpResponse, ApiError> {
     } else {
         answer::empty()
     };
-    api.metrics.trigger_seconds.observe(arrival.instant.elapsed().as_secs_f64());
+    api.metrics.trigger_seconds.observe(arrival.0.elapsed().as_secs_f64());
     Ok(answer)
 }
 
