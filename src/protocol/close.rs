@@ -108,7 +108,9 @@ impl Close {
                 (4007, "version_unsupported", "Unsupported protocol version; supported are 4, 5, 6 and 7")
             }
             Close::OriginRefused => (UNAUTHORIZED, "origin_refused", "Origin not allowed (allowed_origins)"),
-            Close::NotAuthorisedInTime => (UNAUTHORIZED, "not_authorised_in_time", "Connection not authorized within timeout"),
+            Close::NotAuthorisedInTime => {
+                (UNAUTHORIZED, "not_authorised_in_time", "Connection not authorized within timeout")
+            }
             Close::Terminated => (UNAUTHORIZED, "terminated", "You got disconnected by the app"),
             Close::OverCapacity => (4100, "over_capacity", "Over capacity"),
             Close::SlowConsumer => (4100, "slow_consumer", "Client reads too slowly (GAUNG_MAX_OUTBOX_BYTES)"),

@@ -61,11 +61,6 @@ impl TestNode {
         format!("http://{}{path}", self.node.public)
     }
 
-    /// The address of a path on the admin port.
-    pub fn admin_url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.node.admin)
-    }
-
     /// Posts a signed request to `/apps/app-id{path}` and returns status and body.
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let path = format!("/apps/app-id{path}");

@@ -2,6 +2,8 @@
 
 mod admin;
 mod harness;
+mod http;
+mod http_wire;
 mod pusher;
 mod webhook_receiver;
 mod webhooks;
