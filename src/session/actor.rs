@@ -121,6 +121,18 @@ impl Session {
         self.speech = Some(speech);
     }
 
+    /// Gives back what the session holds; the rooms tell who has to know. Happens as soon as a close is decided, not when
+    /// the client has answered it.
+    fn give_back(&mut self) {
+        let shared = &self.services.shared;
+        for channel in self.subscriptions.drain() {
+            shared.rooms.leave(self.seat.app(), channel, self.id);
+        }
+        if let Some(Speech::Pusher(pusher)) = &mut self.speech {
+            pusher.sign_out(self.id, self.seat.app(), &shared.rooms);
+        }
+    }
+
     fn check_liveness(&mut self, ctx: &mut Context<Self>) {
         let limits = &self.services.shared.limits;
         let again = match liveness::check(self.heard.elapsed(), self.pinged, limits.ping_interval, limits.pong_timeout)
@@ -171,15 +183,9 @@ impl Actor for Session {
         ctx.run_later(self.services.shared.limits.ping_interval, Self::check_liveness);
     }
 
-    /// Every end comes through here: what the session holds is given back, and the rooms tell who has to know.
+    /// Every end comes through here, closed or lost.
     fn stopped(&mut self, _: &mut Context<Self>) {
-        let shared = &self.services.shared;
-        for channel in self.subscriptions.drain() {
-            shared.rooms.leave(self.seat.app(), channel, self.id);
-        }
-        if let Some(Speech::Pusher(pusher)) = &self.speech {
-            pusher.sign_out(self);
-        }
+        self.give_back();
         self.services.roster.do_send(Exit(self.id));
         let closing = self.outbox.closing();
         let shared = &self.services.shared;
@@ -201,6 +207,7 @@ impl StreamHandler<Incoming> for Session {
             Incoming::Pong => self.answers_pings = true,
             Incoming::Close(code) => self.outbox.close(Close::Echo(code)),
             Incoming::Broken(close) => self.close(close),
+            Incoming::Closing => self.give_back(),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What a session does with the messages of a Pusher client (protocol.md §1.7 to §1.12).
 
-use std::fmt::Display;
+use std::{fmt::Display, sync::Arc};
 
 use super::actor::Session;
 use crate::{
-    app::{AppSettings, rate::RateLimit},
+    app::{App, AppSettings, rate::RateLimit},
     protocol::{
-        ChannelKind, ChannelName,
+        ChannelKind, ChannelName, SocketId,
         close::UNAUTHORIZED,
         inbound,
         inbound::ClientMessage,
@@ -14,7 +14,7 @@ use crate::{
         presence::{MemberClaim, UserClaim},
         signature,
     },
-    room::{Dialect, Whisper},
+    room::{Dialect, Rooms, Whisper},
 };
 
 /// `pusher:error` code of a client event that is refused; the socket stays (protocol.md §1.11).
@@ -67,12 +67,11 @@ impl PusherSpeech {
         }
     }
 
-    /// Ends the sign-in of a session that is gone.
-    pub fn sign_out(&self, session: &Session) {
-        let Some(user) = &self.user else { return };
-        let rooms = &session.services.shared.rooms;
-        rooms.sign_out(session.app(), &user.id, session.id);
-        rooms.unwatch(session.app(), &user.watchlist, session.id);
+    /// Ends the sign-in of a session that is going.
+    pub fn sign_out(&mut self, id: SocketId, app: &Arc<App>, rooms: &Rooms) {
+        let Some(user) = self.user.take() else { return };
+        rooms.sign_out(app, &user.id, id);
+        rooms.unwatch(app, &user.watchlist, id);
     }
 
     fn subscribe(&self, name: &str, auth: Option<&str>, channel_data: Option<&str>, session: &mut Session) {

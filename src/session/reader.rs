@@ -21,6 +21,8 @@ pub enum Incoming {
     Close(Option<u16>),
     /// The client broke a rule; nothing after it is read.
     Broken(Close),
+    /// The outbox was closed, by whomever: nothing the client sends counts any more.
+    Closing,
 }
 
 /// Joins bytes to frames and fragments to messages. Holds bytes only while a frame or a message is incomplete.

@@ -61,8 +61,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         wire
     }
 
-    /// Whether the session goes on after a flush.
-    fn poll_close(&mut self, flushed: Flushed, ctx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when nothing more is to be awaited of the socket.
+    fn poll_end(&mut self, flushed: Flushed, ctx: &mut Context<'_>) -> Poll<()> {
         match flushed {
             Flushed::Open => return Poll::Pending,
             Flushed::Dead => return Poll::Ready(()),
@@ -71,6 +71,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Flushed::Closed => {
                 self.half_closed = Pin::new(&mut self.socket).poll_shutdown(ctx).is_ready();
             }
+        }
+        if self.linger.is_none() {
+            self.ready.push_back(Incoming::Closing);
         }
         self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER))).as_mut().poll(ctx)
     }
@@ -98,8 +101,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Wire<S> {
             }
             this.ready = VecDeque::new();
             let flushed = this.outbox.flush(&mut this.socket, ctx);
-            if this.poll_close(flushed, ctx).is_ready() {
+            if this.poll_end(flushed, ctx).is_ready() {
                 return Poll::Ready(None);
+            }
+            if !this.ready.is_empty() {
+                continue;
             }
             match ready!(this.poll_read(ctx)) {
                 Ok(0) | Err(_) => return Poll::Ready(None),
