@@ -180,7 +180,7 @@ impl Room {
     }
 
     fn count_changed(&mut self, ctx: &mut Context<Self>) {
-        if self.kind.is_presence() {
+        if self.kind.is_presence() || !self.app.settings().subscription_counts {
             return;
         }
         match self.notice.changed(self.fanout.len(), Instant::now()) {
@@ -199,7 +199,7 @@ impl Room {
     fn tell_count(&mut self) {
         let count = self.fanout.len();
         self.tell_webhooks(Change::SubscriptionCount(count));
-        if self.app.settings().subscription_counts && count > 0 {
+        if count > 0 {
             self.fanout.announce(Announcement::SubscriptionCount(count), None, None);
         }
     }

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     app::App,
     protocol::{Close, SocketId, outbound},
-    session::Outbox,
+    session::{Outbox, farewell::Words},
 };
 
 use super::{Event, fanout::Subscriber};
@@ -80,8 +80,7 @@ impl Users {
     pub fn terminate(&mut self, app: &App, user_id: &str) {
         let Some(user) = self.0.get(app.id()).and_then(|users| users.get(user_id)) else { return };
         for socket in &user.sockets {
-            socket.outbox.send(&outbound::error(Some(Close::Terminated.code()), Close::Terminated.text(), None));
-            socket.outbox.close(Close::Terminated);
+            Words::Pusher.close(&socket.outbox, Close::Terminated);
         }
     }
 

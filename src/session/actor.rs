@@ -11,18 +11,20 @@ use actix::{Actor, AsyncContext, Context, StreamHandler};
 
 use super::{
     address::AddressSeat,
+    farewell::Words,
     liveness::{self, Check},
     outbox::Outbox,
-    pusher::PusherSpeech,
+    pusher_speech::PusherSpeech,
     reader::Incoming,
     roster::{Enter, Exit, Listed},
     services::Services,
-    tenant::TenantSpeech,
+    tenant_speech::TenantSpeech,
 };
 use crate::{
     app::{App, counters::Seat},
     protocol::{ChannelName, Close, SocketId, frame, outbound},
     room::{Dialect, Subscriber},
+    tenant,
 };
 
 /// One WebSocket connection.
@@ -87,12 +89,16 @@ impl Session {
         Subscriber { id: self.id, outbox: self.outbox.clone(), dialect }
     }
 
-    /// Ends the session with an error frame, where the dialect has one, and a close frame.
+    /// Ends the session.
     pub(super) fn close(&self, close: Close) {
-        if matches!(self.speech, Some(Speech::Pusher(_))) && close.code() >= 4000 {
-            self.outbox.send(&outbound::error(Some(close.code()), close.text(), None));
+        self.words().close(&self.outbox, close);
+    }
+
+    fn words(&self) -> Words {
+        match &self.speech {
+            Some(Speech::Tenant(_)) => Words::Tenant,
+            Some(Speech::Pusher(_)) | None => Words::Pusher,
         }
-        self.outbox.close(close);
     }
 
     /// Time for rate limits.
@@ -150,7 +156,7 @@ impl Session {
     fn ping(&mut self) {
         self.pinged = true;
         self.outbox.send(&frame::ping(&[]));
-        if matches!(self.speech, Some(Speech::Pusher(_))) && !self.answers_pings {
+        if self.words() == Words::Pusher && !self.answers_pings {
             self.outbox.send(&outbound::ping());
         }
     }
@@ -169,16 +175,15 @@ impl Actor for Session {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let (greeting, farewell) = match &self.speech {
-            Some(Speech::Tenant(_)) => (crate::tenant::outbound::connected(self.id), Close::GoingAway),
-            _ => {
-                self.watch_authorisation(ctx);
-                let activity_timeout = self.app().settings().activity_timeout;
-                (outbound::connection_established(self.id, activity_timeout), Close::Draining)
-            }
-        };
-        self.outbox.send(&greeting);
-        let listed = Listed { app_id: self.app().id().clone(), outbox: self.outbox.clone(), farewell };
+        let words = self.words();
+        self.outbox.send(&match words {
+            Words::Tenant => tenant::outbound::connected(self.id),
+            Words::Pusher => outbound::connection_established(self.id, self.app().settings().activity_timeout),
+        });
+        if words == Words::Pusher {
+            self.watch_authorisation(ctx);
+        }
+        let listed = Listed { app_id: self.app().id().clone(), outbox: self.outbox.clone(), words };
         self.services.roster.do_send(Enter(self.id, listed));
         ctx.run_later(self.services.shared.limits.ping_interval, Self::check_liveness);
     }

@@ -1,17 +1,18 @@
 //! Sessions: one actor for each WebSocket connection. A socket arrives in [`upgrade`], is read by `wire` and `reader`,
-//! heard by `pusher` or `tenant`, and written to by its `outbox`.
+//! heard by `pusher_speech` or `tenant_speech`, and written to by its `outbox`.
 
 pub mod access;
 mod actor;
 pub mod address;
+pub mod farewell;
 mod liveness;
 mod origin;
 pub mod outbox;
-mod pusher;
+mod pusher_speech;
 mod reader;
 pub mod roster;
 pub mod services;
-mod tenant;
+mod tenant_speech;
 pub mod upgrade;
 mod wire;
 

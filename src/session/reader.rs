@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use actix_codec::Decoder;
 use actix_http::ws::{Codec, Frame, Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
+use serde::de::IgnoredAny;
 
 use crate::protocol::Close;
 
 /// One thing that a client sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// A whole message. Binary messages count as text where they are UTF-8 (protocol.md §1.14) and are dropped where not.
+    /// A whole message. Binary messages count as text where they are JSON (protocol.md §1.14) and are dropped where not.
     Text(String),
     /// To be answered with the same payload.
     Ping(Bytes),
@@ -121,10 +122,15 @@ impl FrameReader {
 
 fn message(kind: Kind, payload: &[u8]) -> Result<Option<Incoming>, Close> {
     match (std::str::from_utf8(payload), kind) {
-        (Ok(text), _) => Ok(Some(Incoming::Text(text.to_owned()))),
+        (Ok(text), Kind::Text) => Ok(Some(Incoming::Text(text.to_owned()))),
         (Err(_), Kind::Text) => Err(Close::InvalidUtf8),
-        (Err(_), Kind::Binary) => Ok(None),
+        (Ok(text), Kind::Binary) if is_json(text) => Ok(Some(Incoming::Text(text.to_owned()))),
+        (_, Kind::Binary) => Ok(None),
     }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 /// The payload length that the frame at the head of `bytes` announces, once its header is complete (RFC 6455 §5.2).
@@ -203,10 +209,8 @@ mod tests {
 
     #[test]
     fn binary_counts_as_text_or_is_dropped() {
-        assert_eq!(
-            read(100, &[&frame(0x82, b"{}"), &frame(0x82, b"\xFF"), &frame(0x81, b"next")]),
-            [text("{}"), text("next")]
-        );
+        let binary = [b"{}".as_slice(), b"\xFF", b"", b"\0", b"plain"].map(|payload| frame(0x82, payload)).concat();
+        assert_eq!(read(100, &[&binary, &frame(0x81, b"next")]), [text("{}"), text("next")]);
     }
 
     #[test]

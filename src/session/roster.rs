@@ -4,8 +4,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 
-use super::Outbox;
-use crate::protocol::{Close, SocketId, outbound};
+use super::{Outbox, farewell::Words};
+use crate::protocol::{Close, SocketId};
 
 /// How often a drain closes some sessions.
 const STEP: Duration = Duration::from_millis(50);
@@ -23,8 +23,8 @@ pub struct Listed {
     pub app_id: Arc<str>,
     /// Where its close frame goes.
     pub outbox: Arc<Outbox>,
-    /// Why it is closed when the node goes away: each dialect has its own code.
-    pub farewell: Close,
+    /// How it is told.
+    pub words: Words,
 }
 
 /// A session has begun.
@@ -63,7 +63,7 @@ impl Roster {
     fn drain(&mut self, waiting: Vec<Listed>, steps: usize, ctx: &mut Context<Self>) {
         let (now, later) = waiting.split_at(waiting.len().div_ceil(steps.max(1)));
         for session in now {
-            session.outbox.close(session.farewell);
+            session.words.close(&session.outbox, session.words.going_away());
         }
         if later.is_empty() {
             return;
@@ -98,10 +98,7 @@ impl Handler<CloseApp> for Roster {
 
     fn handle(&mut self, CloseApp { app_id, close }: CloseApp, _: &mut Context<Self>) {
         for session in self.sessions.values().filter(|session| session.app_id == app_id) {
-            if session.farewell == Close::Draining {
-                session.outbox.send(&outbound::error(Some(close.code()), close.text(), None));
-            }
-            session.outbox.close(close);
+            session.words.close(&session.outbox, close);
         }
     }
 }

@@ -24,17 +24,18 @@ use super::{
     access::{CallbackRequest, Verdict},
     actor::{Admission, Session, Speech},
     address::client_address,
+    farewell::Words,
     origin,
     outbox::Outbox,
-    pusher::PusherSpeech,
+    pusher_speech::PusherSpeech,
     services::Services,
-    tenant::TenantSpeech,
+    tenant_speech::TenantSpeech,
     wire::{SharedSocket, Wire},
 };
 use crate::{
     app::{App, counters::Seat},
     config::TenantAccess,
-    protocol::{Close, outbound},
+    protocol::Close,
     room::{Dialect, event},
     tenant::{self, AccessToken, Grant, TenantRequest},
 };
@@ -134,7 +135,7 @@ enum Place<'a> {
 struct Refusal {
     close: Close,
     text: String,
-    is_tenant: bool,
+    words: Words,
 }
 
 impl<'a> Visit<'a> {
@@ -150,7 +151,7 @@ impl<'a> Visit<'a> {
     }
 
     async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
-        let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), is_tenant: false };
+        let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), words: Words::Pusher };
         match (&self.place, &self.tenant) {
             (Place::App(key), _) => {
                 let app = self.find_app(key, services).map_err(pusher)?;
@@ -289,16 +290,11 @@ impl Refusal {
     }
 
     fn tenant(close: Close, text: impl ToString) -> Self {
-        Self { close, text: text.to_string(), is_tenant: true }
+        Self { close, text: text.to_string(), words: Words::Tenant }
     }
 
     fn send(&self, outbox: &Outbox) {
-        let Self { close, text, is_tenant } = self;
-        outbox.send(&match is_tenant {
-            true => tenant::outbound::error(close.code(), text, None),
-            false => outbound::error(Some(close.code()), text, None),
-        });
-        outbox.close(*close);
+        self.words.close_saying(outbox, self.close, &self.text);
     }
 }
 
