@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-/// Allows `per_second` tokens a second with a burst of one second's worth.
+/// In nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
+/// Allows `per_second` tokens a second with a burst of one second's worth. Whoever asks for more than that at once is
+/// served when the bucket is full, and everybody pays for it afterwards: no request is refused for ever.
 #[derive(Debug, Default)]
 pub struct RateLimit {
     /// When the bucket will be full again, in nanoseconds of the caller's clock.
@@ -16,11 +20,11 @@ impl RateLimit {
     /// Takes `tokens` at `now` (time since any fixed moment). Refused calls take nothing and say how long to wait.
     pub fn take(&self, tokens: u32, per_second: u32, now: Duration) -> Result<(), Duration> {
         let now = now.as_nanos() as u64;
-        let cost = 1_000_000_000 / u64::from(per_second.max(1)) * u64::from(tokens);
+        let cost = SECOND / u64::from(per_second.max(1)) * u64::from(tokens);
         let mut full_at = self.full_at.load(Ordering::Relaxed);
         loop {
             let next = full_at.max(now) + cost;
-            let over = next.saturating_sub(now + 1_000_000_000);
+            let over = next.saturating_sub(now + cost.max(SECOND));
             if over > 0 {
                 return Err(Duration::from_nanos(over));
             }
@@ -47,6 +51,15 @@ mod tests {
         assert_eq!(taken(&limit, 50, start), 10);
         assert_eq!(taken(&limit, 50, start + Duration::from_millis(300)), 3);
         assert_eq!(taken(&limit, 50, start + Duration::from_secs(60)), 10);
+    }
+
+    #[test]
+    fn more_than_a_second_holds_is_served_when_the_bucket_is_full() {
+        let limit = RateLimit::default();
+        assert_eq!(limit.take(30, 10, Duration::ZERO), Ok(()));
+        assert_eq!(limit.take(30, 10, Duration::from_secs(1)), Err(Duration::from_secs(2)));
+        assert_eq!(limit.take(1, 10, Duration::from_secs(1)), Err(Duration::from_millis(1_100)));
+        assert_eq!(limit.take(30, 10, Duration::from_secs(3)), Ok(()));
     }
 
     #[test]

@@ -227,7 +227,7 @@ mod tests {
     fn the_frame_is_ready_when_the_event_is_made() {
         let posted = PostedEvent::read(br#"{"name":"e","data":"{\"a\":1}","channel":"a"}"#).unwrap();
         let events = posted.sized(&limits()).unwrap().events(&limits(), (Instant::now(), ACCEPTED)).unwrap();
-        let json: serde_json::Value = serde_json::from_slice(&events[0].frame[2..]).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&events[0].clone().encode().frame[2..]).unwrap();
         assert_eq!(json, serde_json::json!({"event": "e", "channel": "a", "data": "{\"a\":1}"}));
         assert_eq!(events[0].accepted_at, ACCEPTED);
     }

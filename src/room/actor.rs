@@ -13,7 +13,7 @@ use super::{
     backlog::Permit,
     count_notice::{CountNotice, Notice},
     dialect::Announcement,
-    event,
+    event::{self, EncodedEvent},
     fanout::{Fanout, Subscriber},
     membership::{Joined, Left, Membership},
     messages::{ListMembers, ReadCache, Retire, RoomMessage, Whisper},
@@ -42,7 +42,7 @@ pub struct Room {
 }
 
 struct Cached {
-    event: Event,
+    event: EncodedEvent,
     expires: Instant,
 }
 
@@ -128,7 +128,7 @@ impl Room {
         }
     }
 
-    fn publish(&mut self, event: Event, permit: Option<Permit>, ctx: &mut Context<Self>) {
+    fn publish(&mut self, event: EncodedEvent, permit: Option<Permit>, ctx: &mut Context<Self>) {
         if self.kind.is_cached() && event.origin == Origin::BackEnd {
             self.cache(event.clone(), ctx);
         }
@@ -152,10 +152,10 @@ impl Room {
             user_id: user_id.clone(),
         });
         let event = Event::from_client(self.channel.clone(), name, data, (sender.id, user_id), event::now());
-        self.publish(event, None, ctx);
+        self.publish(event.encode(), None, ctx);
     }
 
-    fn cache(&mut self, event: Event, ctx: &mut Context<Self>) {
+    fn cache(&mut self, event: EncodedEvent, ctx: &mut Context<Self>) {
         let expires = Instant::now() + self.app.settings().cache_ttl;
         if self.cached.replace(Cached { event, expires }).is_none() {
             self.watch_expiry(ctx);

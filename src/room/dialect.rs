@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{event::Event, membership::JoinRefusal};
+use super::{event::EncodedEvent, membership::JoinRefusal};
 use crate::{
     protocol::{ChannelName, close::UNAUTHORIZED, outbound},
     tenant::{TenantId, outbound as tenant},
@@ -23,7 +23,7 @@ pub enum Dialect {
 #[derive(Debug, Clone)]
 pub enum Announcement {
     /// An event from a back end or a client.
-    Event(Event),
+    Event(EncodedEvent),
     /// A user's first socket joined: id and `user_info` as JSON text.
     MemberAdded(String, String),
     /// A user's last socket left.
@@ -53,7 +53,7 @@ impl Dialect {
     }
 
     /// The frame of an event.
-    pub fn event(&self, event: &Event) -> Bytes {
+    pub fn event(&self, event: &EncodedEvent) -> Bytes {
         match self {
             Self::Pusher => event.frame.clone(),
             Self::Traced => outbound::traced_event(

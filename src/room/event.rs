@@ -1,6 +1,9 @@
-//! An event on its way to a room, encoded once. Pure.
+//! An event on its way to a room. It is encoded once, and only if somebody may hear it. Pure but for [`now`].
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    ops::Deref,
+    time::{Duration, Instant, SystemTime},
+};
 
 use bytes::Bytes;
 
@@ -15,7 +18,7 @@ pub enum Origin {
     Client,
 }
 
-/// One event for one channel, with its frame for Pusher sockets.
+/// One event for one channel.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// Where it goes.
@@ -30,8 +33,6 @@ pub struct Event {
     pub origin: Origin,
     /// The sender's user, on client events in presence channels.
     pub user_id: Option<String>,
-    /// The ready WebSocket frame.
-    pub frame: Bytes,
     /// When the server took it, for latency figures.
     pub accepted: Instant,
     /// The same moment on the wall clock, as time since the Unix epoch.
@@ -55,8 +56,7 @@ impl Event {
         except: Option<SocketId>,
         (accepted, accepted_at): Moment,
     ) -> Self {
-        let frame = outbound::event(&name, &channel, &data, None);
-        Self { channel, name, data, except, origin: Origin::BackEnd, user_id: None, frame, accepted, accepted_at }
+        Self { channel, name, data, except, origin: Origin::BackEnd, user_id: None, accepted, accepted_at }
     }
 
     /// An event that `sender` published; its own socket does not receive it.
@@ -67,17 +67,28 @@ impl Event {
         (sender, user_id): (SocketId, Option<String>),
         (accepted, accepted_at): Moment,
     ) -> Self {
-        let frame = outbound::event(&name, &channel, &data, user_id.as_deref());
-        Self {
-            channel,
-            name,
-            data,
-            except: Some(sender),
-            origin: Origin::Client,
-            user_id,
-            frame,
-            accepted,
-            accepted_at,
-        }
+        Self { channel, name, data, except: Some(sender), origin: Origin::Client, user_id, accepted, accepted_at }
+    }
+
+    /// Encodes the event for Pusher sockets.
+    pub fn encode(self) -> EncodedEvent {
+        let frame = outbound::event(&self.name, &self.channel, &self.data, self.user_id.as_deref());
+        EncodedEvent { event: self, frame }
+    }
+}
+
+/// An event with its ready WebSocket frame for Pusher sockets.
+#[derive(Debug, Clone)]
+pub struct EncodedEvent {
+    event: Event,
+    /// The frame.
+    pub frame: Bytes,
+}
+
+impl Deref for EncodedEvent {
+    type Target = Event;
+
+    fn deref(&self) -> &Event {
+        &self.event
     }
 }

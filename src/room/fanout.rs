@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use super::{
     backlog::Permit,
     dialect::{Announcement, Dialect},
+    event::EncodedEvent,
 };
 use crate::{
     protocol::{ChannelName, SocketId},
@@ -204,7 +205,7 @@ impl Batch {
         joined.freeze()
     }
 
-    fn events(&self) -> impl Iterator<Item = &super::Event> {
+    fn events(&self) -> impl Iterator<Item = &EncodedEvent> {
         self.announced.iter().filter_map(|announced| match &announced.announcement {
             Announcement::Event(event) => Some(event),
             Announcement::MemberAdded(..) | Announcement::MemberRemoved(_) | Announcement::SubscriptionCount(_) => None,

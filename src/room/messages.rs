@@ -4,7 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use actix::{Addr, Message};
 
-use super::{AppTotals, CachedEvent, Counts, Event, Member, actor::Room, backlog::Permit, fanout::Subscriber};
+use super::{
+    AppTotals, CachedEvent, Counts, Member, actor::Room, backlog::Permit, event::EncodedEvent, fanout::Subscriber,
+};
 use crate::{
     app::App,
     protocol::{ChannelName, SocketId, presence::MemberClaim},
@@ -32,7 +34,7 @@ pub enum RoomMessage {
     /// A socket unsubscribes or is gone.
     Leave(SocketId),
     /// A back end publishes.
-    Publish(Event, Permit),
+    Publish(EncodedEvent, Permit),
     /// A subscriber publishes.
     Whisper(Whisper),
 }

@@ -6,17 +6,13 @@ mod count_notice;
 mod dialect;
 pub mod event;
 mod fanout;
+mod interest;
 mod membership;
 mod messages;
 mod shard;
 mod users;
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter};
 use futures_util::future::join_all;
@@ -29,6 +25,7 @@ use crate::{
     webhook::Webhooks,
 };
 use backlog::Backlog;
+use interest::{Interest, Place};
 use messages::{Count, Find, ListMembers, ListOccupied, ReadCache, RoomMessage, Sum, ToRoom, ToUsers, UserMessage};
 use shard::Shard;
 
@@ -90,25 +87,28 @@ pub struct Overloaded {
 pub struct Rooms {
     shards: Arc<[Addr<Shard>]>,
     backlog: Arc<Backlog>,
+    interest: Interest,
 }
 
 impl Rooms {
     /// Starts one shard on each of `threads` new threads; at most `max_queued_events` may wait.
     pub fn start(threads: usize, max_queued_events: usize, webhooks: &Webhooks, metrics: &Metrics) -> Self {
+        let interest = Interest::new();
         let shard = |_| {
-            let (webhooks, metrics) = (webhooks.clone(), metrics.clone());
-            Shard::start_in_arbiter(&Arbiter::new().handle(), |_| Shard::new(webhooks, metrics))
+            let (webhooks, metrics, interest) = (webhooks.clone(), metrics.clone(), interest.clone());
+            Shard::start_in_arbiter(&Arbiter::new().handle(), |_| Shard::new(webhooks, metrics, interest))
         };
-        Self { shards: (0..threads).map(shard).collect(), backlog: Backlog::new(max_queued_events) }
+        Self { shards: (0..threads).map(shard).collect(), backlog: Backlog::new(max_queued_events), interest }
     }
 
     /// Hands events to their rooms, all or none; does not wait for sockets.
     pub fn publish(&self, app: &Arc<App>, events: Vec<Event>) -> Result<(), Overloaded> {
+        let wanted: Vec<Event> = events.into_iter().filter(|event| self.wants(app, &event.channel)).collect();
         let limit = self.backlog.limit();
-        let permits = self.backlog.reserve(events.len()).ok_or(Overloaded { limit })?;
-        for (event, permit) in events.into_iter().zip(permits) {
+        let permits = self.backlog.reserve(wanted.len()).ok_or(Overloaded { limit })?;
+        for (event, permit) in wanted.into_iter().zip(permits) {
             let channel = event.channel.clone();
-            self.tell(app, channel, RoomMessage::Publish(event, permit));
+            self.tell(app, channel, RoomMessage::Publish(event.encode(), permit));
         }
         Ok(())
     }
@@ -197,6 +197,11 @@ impl Rooms {
         totals
     }
 
+    /// Whether an event for the channel may find a subscriber, or is to be kept for one.
+    fn wants(&self, app: &App, channel: &ChannelName) -> bool {
+        channel.kind().is_cached() || self.interest.is_possible(Place::of(app.id(), channel.as_str()))
+    }
+
     async fn find(&self, app: &Arc<App>, channel: &ChannelName) -> Option<Addr<actor::Room>> {
         let request = Find { app: app.clone(), channel: channel.clone() };
         self.shard(app, channel.as_str()).send(request).await.ok()?
@@ -228,9 +233,7 @@ impl Rooms {
     }
 
     fn position(&self, app: &App, channel: &str) -> usize {
-        let mut hasher = DefaultHasher::new();
-        (app.id(), channel).hash(&mut hasher);
-        (hasher.finish() % self.shards.len() as u64) as usize
+        Place::of(app.id(), channel).shard(self.shards.len())
     }
 }
 

@@ -13,8 +13,10 @@ use std::{
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult};
 
 use super::{
-    AppTotals, Counts, Event, Origin,
+    AppTotals, Counts, Origin,
     actor::{Room, refuse_whisper},
+    event::EncodedEvent,
+    interest::{Interest, Place},
     messages::{Count, Find, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserMessage},
     users::Users,
 };
@@ -25,6 +27,7 @@ pub struct Shard {
     rooms: HashMap<Arc<str>, HashMap<ChannelName, Entry>>,
     users: Users,
     services: Rc<Services>,
+    interest: Interest,
 }
 
 /// What rooms use besides their subscribers.
@@ -53,8 +56,13 @@ pub struct Tally {
 
 impl Shard {
     /// A shard without rooms.
-    pub fn new(webhooks: Webhooks, metrics: Metrics) -> Self {
-        Self { rooms: HashMap::new(), users: Users::default(), services: Rc::new(Services { webhooks, metrics }) }
+    pub fn new(webhooks: Webhooks, metrics: Metrics, interest: Interest) -> Self {
+        Self {
+            rooms: HashMap::new(),
+            users: Users::new(interest.clone()),
+            services: Rc::new(Services { webhooks, metrics }),
+            interest,
+        }
     }
 
     fn entry(&self, app: &App, channel: &ChannelName) -> Option<&Entry> {
@@ -64,6 +72,7 @@ impl Shard {
     fn open(&mut self, app: &Arc<App>, channel: &ChannelName, ctx: &mut Context<Self>) -> &Entry {
         let rooms = self.rooms.entry(app.id().clone()).or_default();
         rooms.entry(channel.clone()).or_insert_with(|| {
+            self.interest.begin(Place::of(app.id(), channel.as_str()));
             let tally = Rc::new(Tally::default());
             let services = self.services.clone();
             let room = Room::new(app.clone(), channel.clone(), tally.clone(), ctx.address(), services).start();
@@ -71,7 +80,7 @@ impl Shard {
         })
     }
 
-    fn deliver_to_user(&mut self, app: &App, event: &Event) {
+    fn deliver_to_user(&mut self, app: &App, event: &EncodedEvent) {
         let receivers = self.users.deliver(app, event.channel.without_prefix(), event);
         app.counters.deliveries.fetch_add(receivers as u64, Relaxed);
         app.counters.bytes_out.fetch_add((receivers * event.frame.len()) as u64, Relaxed);
@@ -117,6 +126,7 @@ impl Handler<Retire> for Shard {
         let Some(rooms) = self.rooms.get_mut(&app_id) else { return };
         if rooms.get(&channel).is_some_and(|entry| entry.tally.idle.get() && entry.tally.in_flight.get() == 0) {
             rooms.remove(&channel);
+            self.interest.end(Place::of(&app_id, channel.as_str()));
         }
         if rooms.is_empty() {
             self.rooms.remove(&app_id);

@@ -14,11 +14,19 @@ use crate::{
     session::{Outbox, farewell::Words},
 };
 
-use super::{Event, fanout::Subscriber};
+use super::{
+    event::EncodedEvent,
+    fanout::Subscriber,
+    interest::{Interest, Place},
+    line_of,
+};
 
 /// Users by app and id. Watched users are known while somebody watches, signed in or not.
-#[derive(Debug, Default)]
-pub struct Users(HashMap<Arc<str>, HashMap<String, User>>);
+#[derive(Debug)]
+pub struct Users {
+    apps: HashMap<Arc<str>, HashMap<String, User>>,
+    interest: Interest,
+}
 
 #[derive(Debug, Default)]
 struct User {
@@ -27,6 +35,11 @@ struct User {
 }
 
 impl Users {
+    /// Nobody. `interest` learns of everybody who is known here.
+    pub fn new(interest: Interest) -> Self {
+        Self { apps: HashMap::new(), interest }
+    }
+
     /// A socket signed in. Watchers hear of a user's first socket.
     pub fn sign_in(&mut self, app: &App, user_id: &str, socket: Subscriber) {
         let user = self.user(app, user_id);
@@ -70,28 +83,33 @@ impl Users {
     }
 
     /// Sends an event to every socket of a user, but for the excluded one; returns how many there were.
-    pub fn deliver(&mut self, app: &App, user_id: &str, event: &Event) -> usize {
-        let Some(user) = self.0.get(app.id()).and_then(|users| users.get(user_id)) else { return 0 };
+    pub fn deliver(&mut self, app: &App, user_id: &str, event: &EncodedEvent) -> usize {
+        let Some(user) = self.apps.get(app.id()).and_then(|users| users.get(user_id)) else { return 0 };
         let receivers = user.sockets.iter().filter(|socket| event.except != Some(socket.id));
         receivers.inspect(|socket| socket.outbox.send(&socket.dialect.event(event))).count()
     }
 
     /// Closes every socket of a user.
     pub fn terminate(&mut self, app: &App, user_id: &str) {
-        let Some(user) = self.0.get(app.id()).and_then(|users| users.get(user_id)) else { return };
+        let Some(user) = self.apps.get(app.id()).and_then(|users| users.get(user_id)) else { return };
         for socket in &user.sockets {
             Words::Pusher.close(&socket.outbox, Close::Terminated);
         }
     }
 
     fn user(&mut self, app: &App, user_id: &str) -> &mut User {
-        self.0.entry(app.id().clone()).or_default().entry(user_id.to_owned()).or_default()
+        let users = self.apps.entry(app.id().clone()).or_default();
+        users.entry(user_id.to_owned()).or_insert_with(|| {
+            self.interest.begin(Place::of(app.id(), &line_of(user_id)));
+            User::default()
+        })
     }
 
     fn forget_idle(&mut self, app: &App, user_id: &str) {
-        let Entry::Occupied(mut users) = self.0.entry(app.id().clone()) else { return };
+        let Entry::Occupied(mut users) = self.apps.entry(app.id().clone()) else { return };
         if users.get().get(user_id).is_some_and(|user| user.sockets.is_empty() && user.watchers.is_empty()) {
             users.get_mut().remove(user_id);
+            self.interest.end(Place::of(app.id(), &line_of(user_id)));
         }
         if users.get().is_empty() {
             users.remove();

@@ -1,0 +1,86 @@
+//! Which channels anybody on this node may care for, readable from every thread without asking a shard. It spares the
+//! room threads the many events that nobody hears.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// How many counters there are: 256 KiB of them.
+const BUCKETS: u64 = 65_536;
+
+/// Counts rooms and users by the hash of their channel. Two channels may share a counter, so it may say yes too often,
+/// but never no where somebody has been answered: a shard counts a room before the room exists.
+#[derive(Debug, Clone)]
+pub struct Interest(Arc<[AtomicU32]>);
+
+/// Where a channel of an app belongs: decides its shard and its counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(u64);
+
+impl Place {
+    /// The place of a channel.
+    pub fn of(app_id: &str, channel: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (app_id, channel).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+
+    /// Which of `count` shards keeps the channel.
+    pub fn shard(self, count: usize) -> usize {
+        (self.0 % count as u64) as usize
+    }
+
+    fn bucket(self) -> usize {
+        ((self.0 >> 32) % BUCKETS) as usize
+    }
+}
+
+impl Interest {
+    /// Nobody cares for anything.
+    pub fn new() -> Self {
+        Self((0..BUCKETS).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    /// A room or a user begins.
+    pub fn begin(&self, place: Place) {
+        self.0[place.bucket()].fetch_add(1, Ordering::Release);
+    }
+
+    /// A room or a user that had begun ends.
+    pub fn end(&self, place: Place) {
+        self.0[place.bucket()].fetch_sub(1, Ordering::Release);
+    }
+
+    /// Whether an event may find somebody.
+    pub fn is_possible(&self, place: Place) -> bool {
+        self.0[place.bucket()].load(Ordering::Acquire) > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_of_interest_from_its_first_room_to_the_end_of_its_last() {
+        let interest = Interest::new();
+        let place = Place::of("app", "products.1");
+        assert!(!interest.is_possible(place));
+        interest.begin(place);
+        interest.begin(place);
+        interest.end(place);
+        assert!(interest.is_possible(place));
+        interest.end(place);
+        assert!(!interest.is_possible(place));
+    }
+
+    #[test]
+    fn apps_have_places_of_their_own() {
+        assert_ne!(Place::of("a", "b"), Place::of("ab", ""));
+        assert_ne!(Place::of("a", "channel"), Place::of("b", "channel"));
+    }
+}
