@@ -9,7 +9,6 @@ import {
   backEnd,
   connectPusher,
   hasState,
-  hear,
   hearErrors,
   hearMessages,
   openPusher,
@@ -90,12 +89,12 @@ test("a client that disconnects is gone from the channel list", async (t) => {
 
 test("a client that connects again hears its channels again", async (t) => {
   const pusher = await connectPusher(t, gaung);
-  const { channel, heard } = await subscribe(pusher, "again");
+  const { heard } = await subscribe(pusher, "again");
   pusher.disconnect();
   pusher.connect();
   await heard.times(2, "pusher:subscription_succeeded");
   await backEnd(gaung).trigger("again", "welcome.back", {});
-  await hear(channel).event("welcome.back");
+  await heard.event("welcome.back");
 });
 
 test("a client connects below a path prefix", async (t) => {

@@ -33,14 +33,19 @@ test("a client comes back to a restarted server and hears its channels again", a
   pusher.disconnect();
 });
 
-test("many sockets are closed over the drain, every one with 4200", async (t) => {
+test("many sockets are closed over the drain, every one with 4200 in a frame and in the close code", async (t) => {
   const gaung = await startGaung();
   const url = gaung.socketUrl(`/app/${APP.key}?protocol=7`);
   const sockets = await Promise.all([...Array(50)].map(() => openSocket(t, url)));
   await Promise.all(sockets.map(({ heard }) => heard.event("pusher:connection_established")));
   await gaung?.stop();
-  const codes = (await Promise.all(sockets.map(({ closed }) => closed))).map(({ code }) => code);
-  assert.deepEqual([...new Set(codes)], [4200]);
+  for (const { heard, closed } of sockets) {
+    assert.equal((await closed).code, 4200);
+    assert.deepEqual(
+      heard.all("pusher:error").map(({ data }) => data.code),
+      [4200],
+    );
+  }
 });
 
 test("a server that goes is alive but not ready", async (t) => {

@@ -203,13 +203,31 @@ test("a post that failed is repeated until it is taken", async (t) => {
 
 test("webhooks that wait are sent before the server goes", async (t) => {
   const receiver = await startApplication();
-  const webhooks = JSON.stringify([{ url: `${receiver.url}/webhooks` }]);
+  const webhooks = JSON.stringify([
+    { url: `${receiver.url}/webhooks`, event_types: ["channel_occupied", "channel_vacated"] },
+  ]);
   const leaving = await startGaung({ GAUNG_APP_WEBHOOKS: webhooks });
   t.after(() => receiver.stop());
   const pusher = await connectPusher(t, leaving);
   await subscribe(pusher, "last");
   pusher.disconnect();
   await leaving.stop();
+  const events = receiver.posts
+    .all()
+    .flatMap((post) => post.events)
+    .map(({ name }) => name);
+  assert.deepEqual(events, ["channel_occupied", "channel_vacated"]);
+});
+
+test("an app that has not asked for counts gets no webhook of them", async (t) => {
+  const receiver = await startApplication();
+  const quiet = await startGaung({ GAUNG_APP_WEBHOOKS: JSON.stringify([{ url: `${receiver.url}/webhooks` }]) });
+  const pusher = await connectPusher(t, quiet);
+  await subscribe(pusher, "uncounted");
+  await receiver.posts.event("/webhooks");
+  pusher.disconnect();
+  await quiet.stop();
+  receiver.stop();
   const events = receiver.posts
     .all()
     .flatMap((post) => post.events)

@@ -1,6 +1,7 @@
 """pysher, configured as its documentation says, with a record of what its callbacks were given."""
 
 import logging
+import threading
 
 import pysher
 
@@ -83,7 +84,8 @@ class Listener:
         return not self.pusher.connection.is_alive()
 
     def close(self):
-        self.pusher.disconnect(timeout=5)
+        """Disconnects without waiting for pysher, whose threads may take from each other the answer that both wait for."""
+        threading.Thread(target=self.pusher.disconnect, kwargs={"timeout": 0}, daemon=True).start()
 
     def _enter(self, _):
         for name, events in self._wanted.items():

@@ -112,14 +112,21 @@ def frame(opcode, payload, flags=FINAL, length=None):
 
 
 def exchange(gaung, request):
-    """Sends bytes and returns everything that comes back until the server closes."""
+    """Sends bytes and returns everything that comes back until the server closes, which it may do before it has read
+    everything."""
     with connect(gaung) as connection:
-        connection.sendall(request)
-        connection.shutdown(socket.SHUT_WR)
         try:
-            return b"".join(iter(lambda: connection.recv(65_536), b""))
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        answer = b""
+        try:
+            while part := connection.recv(65_536):
+                answer += part
         except ConnectionResetError:
-            return b""
+            pass
+        return answer
 
 
 def signed_post(body):
