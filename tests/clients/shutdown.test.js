@@ -48,6 +48,17 @@ test("many sockets are closed over the drain, every one with 4200 in a frame and
   }
 });
 
+test("a socket that has only just opened is closed in order too, twenty times", async (t) => {
+  for (let start = 0; start < 20; start += 1) {
+    const gaung = await startGaung();
+    const { heard, closed } = await openSocket(t, gaung.socketUrl(`/app/${APP.key}?protocol=7`));
+    gaung.terminate();
+    assert.equal((await closed).code, 4200);
+    assert.deepEqual(heard.names(), ["pusher:connection_established", "pusher:error"]);
+    await gaung.hasStopped();
+  }
+});
+
 test("a server that goes is alive but not ready", async (t) => {
   const gaung = await startGaung({ GAUNG_DRAIN_SECONDS: "3" });
   await connectPusher(t, gaung);

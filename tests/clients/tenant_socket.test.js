@@ -229,7 +229,9 @@ test("a close with 1000 is answered with 1000", async (t) => {
 
 test("a server that goes away closes tenant sockets with 1001", async (t) => {
   const leaving = await startGaung();
-  const { closed } = await openSocket(t, address(leaving, { tenant_id: "7", token: token() }));
+  const { send, heard, closed } = await openSocket(t, address(leaving, { tenant_id: "7", token: token() }));
+  send({ type: "ping" });
+  await heard.event("pong");
   leaving.terminate();
   assert.equal((await within(closed, "the socket is closed")).code, 1001);
   await leaving.hasStopped();
