@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { within } from "./deadline.js";
+import { Heard, within } from "./deadline.js";
 
 /** The app that the tests use. The Python package accepts numeric ids only. */
 export const APP = { id: "424242", key: "app-key", secret: "app-secret" };
@@ -29,6 +29,22 @@ export function startGaungWithApps(file, settings = {}) {
   return start({ GAUNG_APPS_FILE: file, ...settings });
 }
 
+/** A server without any app configured, as the first command of the README starts it. */
+export function startDevelopmentGaung() {
+  return start({});
+}
+
+/** A command of the same binary, as its user's terminal shows it: `{ lines, exit }`, the lines as they are printed. */
+export function runGaung(...parameters) {
+  const child = spawn(builtBinary(), parameters, { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+  const lines = new Heard();
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on("line", (line) => lines.note({ event: "line", line }));
+  }
+  const exit = new Promise((resolve) => child.once("close", resolve));
+  return { lines, exit: within(exit, `gaung ${parameters.join(" ")} ends`) };
+}
+
 async function start(settings) {
   const gaung = new Gaung({ GAUNG_PORT: "0", GAUNG_ADMIN_PORT: "0", GAUNG_DRAIN_SECONDS: "1", ...settings });
   try {
@@ -48,9 +64,8 @@ class Gaung {
 
   constructor(settings) {
     const binary = builtBinary();
-    const environment = { PATH: process.env.PATH, HOME: process.env.HOME, ...settings };
     this.prefix = settings.GAUNG_PATH_PREFIX ?? "";
-    this.#child = spawn(binary, [], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(binary, [], { env: environment(settings), stdio: ["ignore", "pipe", "pipe"] });
     this.#exit = new Promise((resolve) => this.#child.once("exit", (code, signal) => resolve({ code, signal })));
     this.#child.stderr.on("data", (text) => (this.log += text));
     this.listening = this.#readAddresses();
@@ -114,6 +129,11 @@ class Gaung {
     });
     await Promise.race([printed, gone]);
   }
+}
+
+/** Nothing of the machine's own settings reaches the server. */
+function environment(settings = {}) {
+  return { PATH: process.env.PATH, HOME: process.env.HOME, ...settings };
 }
 
 function builtBinary() {
