@@ -1,6 +1,6 @@
 //! The cases: what each connects, sends and compares.
 
-use std::{thread, time::Duration};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use super::{
     BenchError, Case, Options,
@@ -24,7 +24,9 @@ pub fn measure_case(case: Case, plan: &Plan, options: &Options, report: &mut Rep
         Case::FanOut => plan.fan_out.iter().try_for_each(|load| fan_out(case, load, plan, options, report)),
         Case::Channels => plan.channels.iter().try_for_each(|load| fan_out(case, load, plan, options, report)),
         Case::Idle => idle(plan, options, report),
-        Case::Triggers => triggers(plan, options, report),
+        Case::Triggers => {
+            TRIGGER_CONNECTIONS.into_iter().try_for_each(|connections| triggers(connections, plan, options, report))
+        }
         Case::Connects => connects(plan, options, report),
         Case::Stall => stall(plan, options, report),
     }
@@ -138,32 +140,32 @@ fn idle(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), Bench
     Ok(())
 }
 
-fn triggers(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), BenchError> {
-    let title = format!("verified triggers to nobody, {TRIGGER_CONNECTIONS} connections");
+fn triggers(connections: usize, plan: &Plan, options: &Options, report: &mut Report) -> Result<(), BenchError> {
+    let title = format!("verified triggers to nobody, {connections} at a time");
     let server = server(options)?;
     let target = &server.target;
     let verified = target.triggers(plan.triggers, 1, EVENT_BYTES);
     let noops = target.noops(plan.triggers, EVENT_BYTES);
     let (mut verified_rounds, mut noop_rounds) = (Vec::new(), Vec::new());
     // The first round of both warms up.
-    for round in 0..=plan.rounds {
-        progress(&title, round, plan.rounds);
-        verified_rounds.push(ask(target, target.public, &verified)?);
-        noop_rounds.push(ask(target, target.admin, &noops)?);
+    for round in 0..=plan.short_rounds {
+        progress(&title, round, plan.short_rounds);
+        verified_rounds.push(ask(target, target.public, connections, &verified)?);
+        noop_rounds.push(ask(target, target.admin, connections, &noops)?);
     }
     let (verified_rounds, noop_rounds) = (&verified_rounds[1..], &noop_rounds[1..]);
     let ratio = Comparison::of("POST /noop", verified_rounds, noop_rounds, |round| round.cpu);
-    report.aim("CPU of a verified trigger", ratio.ratio, 1.5, "× POST /noop");
+    report.aim(&format!("CPU per trigger, {title}"), ratio.ratio, 1.5, "× POST /noop");
     let row = Row::new(Case::Triggers, &title, Figures::of(verified_rounds));
     report.rows.push(Row { comparison: Some(ratio), ..row });
-    let title = format!("POST /noop, {TRIGGER_CONNECTIONS} connections");
+    let title = format!("POST /noop, {connections} at a time");
     report.rows.push(Row::new(Case::Triggers, &title, Figures::of(noop_rounds)));
     Ok(())
 }
 
-fn ask(target: &Target, address: std::net::SocketAddr, requests: &[Vec<u8>]) -> Result<Round, BenchError> {
+fn ask(target: &Target, address: SocketAddr, connections: usize, requests: &[Vec<u8>]) -> Result<Round, BenchError> {
     let mut swarm = Swarm::new(target)?;
-    swarm.open_publishers(TRIGGER_CONNECTIONS, address)?;
+    swarm.open_publishers(connections, address)?;
     measure(target.pid, || swarm.ask(requests))
 }
 
@@ -189,8 +191,8 @@ fn stall(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), Benc
     let mut swarm = Swarm::new(target)?;
     swarm.connect(readers, 1)?;
     let (mut beside, mut alone) = (Vec::new(), Vec::new());
-    for round in 0..=plan.rounds {
-        progress(&title, round, plan.rounds);
+    for round in 0..=plan.short_rounds {
+        progress(&title, round, plan.short_rounds);
         alone.push(one_large_event_at_a_time(&mut swarm, target, plan)?);
         swarm.connect(1, 1)?;
         let stalled = swarm.abandon_last();

@@ -80,6 +80,8 @@ impl FanOut {
 pub struct Plan {
     /// Rounds of each measurement, of which the medians count.
     pub rounds: usize,
+    /// Rounds of cases d and g, which are short and compare small differences.
+    pub short_rounds: usize,
     /// Case a.
     pub fan_out: Vec<FanOut>,
     /// Case b.
@@ -98,8 +100,9 @@ pub struct Plan {
 
 /// Bytes of data in an event of case g: large, so that the silent socket's buffers fill within a round.
 pub const STALL_EVENT_BYTES: usize = 8_000;
-/// Connections that send requests at one time in case d.
-pub const TRIGGER_CONNECTIONS: usize = 16;
+/// Connections that send requests at one time in case d: a quiet back end, where each request wakes the server, and a
+/// busy one.
+pub const TRIGGER_CONNECTIONS: [usize; 2] = [1, 16];
 /// Channels of case c.
 pub const IDLE_CHANNELS: u32 = 100;
 
@@ -108,10 +111,11 @@ impl Plan {
     pub fn full() -> Self {
         Self {
             rounds: 5,
+            short_rounds: 9,
             fan_out: fan_outs(&[1_000, 5_000], 1, 300_000),
             channels: fan_outs(&[2_000], 100, 200_000),
             idle_sockets: 10_000,
-            triggers: 20_000,
+            triggers: 10_000,
             connects: 2_000,
             stall_readers: 1_000,
             stall_events: 700,
@@ -122,12 +126,13 @@ impl Plan {
     pub fn quick() -> Self {
         Self {
             rounds: 3,
-            fan_out: fan_outs(&[200, 1_000], 1, 40_000),
+            short_rounds: 5,
+            fan_out: fan_outs(&[200, 1_000], 1, 30_000),
             channels: fan_outs(&[400], 20, 20_000),
             idle_sockets: 2_000,
-            triggers: 3_000,
+            triggers: 2_000,
             connects: 500,
-            stall_readers: 100,
+            stall_readers: 50,
             stall_events: 700,
         }
     }

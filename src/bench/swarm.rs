@@ -2,6 +2,7 @@
 
 use std::{
     io::ErrorKind,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -78,7 +79,7 @@ impl<'t> Swarm<'t> {
 
     /// Opens `count` connections for triggers or, to the admin port, for other requests, and closes those of before: a
     /// server may have dropped them meanwhile.
-    pub fn open_publishers(&mut self, count: usize, address: std::net::SocketAddr) -> Result<(), BenchError> {
+    pub fn open_publishers(&mut self, count: usize, address: SocketAddr) -> Result<(), BenchError> {
         self.publishers.clear();
         for number in 0..count {
             let mut publisher = Publisher::open(address)?;
@@ -185,7 +186,7 @@ impl<'t> Swarm<'t> {
 mod tests {
     use std::{
         io::{Read, Write},
-        net::{SocketAddr, TcpListener},
+        net::TcpListener,
         thread,
     };
 
