@@ -28,7 +28,7 @@ use crate::{
     room::Rooms,
     session::{
         address::Addresses,
-        roster::{CloseApp, Drain, Remaining, Roster},
+        roster::{CloseApp, Drain, Roster},
         services::Shared,
     },
     tls,
@@ -54,6 +54,7 @@ pub struct Node {
     pub metrics: Metrics,
     servers: [ServerHandle; 2],
     watches: Vec<JoinHandle<()>>,
+    registry: Registry,
     rosters: Rosters,
     readiness: Readiness,
     webhooks: Webhooks,
@@ -111,7 +112,7 @@ impl Node {
         };
         let rosters = Rosters::default();
         let watches = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
-        let readiness = shared.readiness.clone();
+        let (registry, readiness) = (shared.registry.clone(), shared.readiness.clone());
         let (public_address, admin_address) = (local(&public), local(&admin));
         let tls = certificate.map(|(config, _)| config);
         let servers = [
@@ -124,6 +125,7 @@ impl Node {
             metrics,
             servers,
             watches,
+            registry,
             rosters,
             readiness,
             webhooks,
@@ -145,11 +147,8 @@ impl Node {
         let rosters = self.rosters.lock().expect("no thread panics while it signs in").clone();
         rosters.iter().for_each(|roster| roster.do_send(Drain(self.drain)));
         let all_closed = async {
-            loop {
-                let remaining = join_all(rosters.iter().map(|roster| roster.send(Remaining))).await;
-                if remaining.into_iter().all(|count| count.unwrap_or(0) == 0) {
-                    return;
-                }
+            // Every session has a seat, from before its handshake is answered to its end.
+            while self.registry.all().iter().any(|app| app.counters.connections() > 0) {
                 sleep(LOOK_EVERY).await;
             }
         };

@@ -13,6 +13,7 @@ use super::{answer, invalid_event::InvalidEvent};
 use crate::{
     protocol::{InvalidChannelName, signature::RequestAuthError},
     room::Overloaded,
+    session::handshake,
 };
 
 /// A rate that an app may not exceed.
@@ -127,9 +128,7 @@ impl fmt::Display for ApiError {
         match self {
             Self::PathUnknown => f.write_str("nothing is served at this path; the API is at /apps/{id}/…"),
             Self::MethodRefused(allowed) => write!(f, "this path takes {allowed} only"),
-            Self::UpgradeMissing(missing) => {
-                write!(f, "this path serves WebSockets only; the request lacks {}", missing.join(", "))
-            }
+            Self::UpgradeMissing(missing) => f.write_str(&handshake::missing_text(missing)),
             Self::Draining => f.write_str("this node is going away; choose another one"),
             Self::AppUnknown(id) => write!(f, "no app has the id {id:?}"),
             Self::BodyTooLarge { bytes, limit } => {

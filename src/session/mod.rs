@@ -5,6 +5,7 @@ pub mod access;
 mod actor;
 pub mod address;
 pub mod farewell;
+pub mod handshake;
 mod liveness;
 mod origin;
 pub mod outbox;

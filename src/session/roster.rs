@@ -5,15 +5,20 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 
 use super::{Outbox, farewell::Words};
-use crate::protocol::{Close, SocketId};
+use crate::{
+    app::Registry,
+    protocol::{Close, SocketId},
+};
 
 /// How often a drain closes some sessions.
 const STEP: Duration = Duration::from_millis(50);
 
-/// The sessions of one thread.
-#[derive(Default)]
+/// The sessions of one thread. A session that enters late, while its node drains or after its app has gone, is closed
+/// as it enters: it was not there when the others were closed.
 pub struct Roster {
     sessions: HashMap<SocketId, Listed>,
+    registry: Registry,
+    draining: bool,
 }
 
 /// A session as the roster knows it.
@@ -52,12 +57,21 @@ pub struct CloseApp {
 #[rtype(result = "()")]
 pub struct Drain(pub Duration);
 
-/// How many sessions are there?
-#[derive(Message)]
-#[rtype(result = "usize")]
-pub struct Remaining;
-
 impl Roster {
+    /// A roster without sessions.
+    pub fn new(registry: Registry) -> Self {
+        Self { sessions: HashMap::new(), registry, draining: false }
+    }
+
+    /// Why a session that enters now may not stay.
+    fn objection(&self, session: &Listed) -> Option<Close> {
+        match self.registry.by_id(&session.app_id) {
+            _ if self.draining => Some(session.words.going_away()),
+            None => Some(Close::AppUnknown),
+            Some(app) => (!app.settings().enabled).then_some(Close::AppDisabled),
+        }
+    }
+
     /// Closes the next part of the sessions, in the random order of their ids. Sessions that closed themselves and
     /// sockets that do not answer are no reason to hurry or to wait.
     fn drain(&mut self, waiting: Vec<Listed>, steps: usize, ctx: &mut Context<Self>) {
@@ -81,6 +95,9 @@ impl Handler<Enter> for Roster {
     type Result = ();
 
     fn handle(&mut self, Enter(id, session): Enter, _: &mut Context<Self>) {
+        if let Some(close) = self.objection(&session) {
+            session.words.close(&session.outbox, close);
+        }
         self.sessions.insert(id, session);
     }
 }
@@ -107,15 +124,8 @@ impl Handler<Drain> for Roster {
     type Result = ();
 
     fn handle(&mut self, Drain(window): Drain, ctx: &mut Context<Self>) {
+        self.draining = true;
         let steps = window.as_millis() / STEP.as_millis();
         self.drain(self.sessions.values().cloned().collect(), steps as usize, ctx);
-    }
-}
-
-impl Handler<Remaining> for Roster {
-    type Result = usize;
-
-    fn handle(&mut self, _: Remaining, _: &mut Context<Self>) -> usize {
-        self.sessions.len()
     }
 }

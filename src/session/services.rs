@@ -55,7 +55,7 @@ impl Services {
             .as_deref()
             .filter(|_| tenant.access == TenantAccess::Callback)
             .map(|url| Callback::new(url, tenant.callback_timeout, tenant.callback_cache));
-        Self { callback, roster: Roster::default().start(), shared }
+        Self { callback, roster: Roster::new(shared.registry.clone()).start(), shared }
     }
 
     /// The app whose channels tenant sockets hear.

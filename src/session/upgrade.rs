@@ -6,14 +6,11 @@ use std::{convert::Infallible, io, net::SocketAddr, rc::Rc, sync::Arc, time::Dur
 use actix::{Actor, AsyncContext};
 use actix_codec::Framed;
 use actix_http::{
-    HttpMessage, Request, Response, StatusCode,
-    body::BodySize,
-    h1,
-    header::{self, HeaderMap, HeaderName, HeaderValue},
+    HttpMessage, Request, h1,
+    header::{self, HeaderMap, HeaderName},
     ws,
 };
-use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -25,7 +22,7 @@ use super::{
     actor::{Admission, Session, Speech},
     address::client_address,
     farewell::Words,
-    origin,
+    handshake, origin,
     outbox::Outbox,
     pusher_speech::PusherSpeech,
     services::Services,
@@ -83,13 +80,13 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    if let Err(error) = ws::verify_handshake(request.head()) {
+    if ws::verify_handshake(request.head()).is_err() {
         services.shared.metrics.refusals.with_label_values(&["handshake"]).inc();
-        return refuse_handshake(&mut framed, &error).await;
+        return handshake::refuse(&mut framed, &request).await;
     }
     let visit = Visit::new(&request, &services);
     let admission = visit.admit(&services).await;
-    accept_handshake(&mut framed, &request, visit.selected_protocol()).await?;
+    handshake::accept(&mut framed, &request, visit.selected_protocol()).await?;
     let parts = framed.into_parts();
     let (socket, direct) = split(parts.io);
     let limits = &services.shared.limits;
@@ -296,35 +293,6 @@ impl Refusal {
     fn send(&self, outbox: &Outbox) {
         self.words.close_saying(outbox, self.close, &self.text);
     }
-}
-
-async fn accept_handshake<T: AsyncRead + AsyncWrite + Unpin>(
-    framed: &mut Framed<T, h1::Codec>,
-    request: &Request,
-    protocol: Option<&'static str>,
-) -> io::Result<()> {
-    let mut response = ws::handshake_response(request.head());
-    if let Some(protocol) = protocol {
-        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol)));
-    }
-    framed.send((response.finish().drop_body(), BodySize::None).into()).await
-}
-
-async fn refuse_handshake<T: AsyncRead + AsyncWrite + Unpin>(
-    framed: &mut Framed<T, h1::Codec>,
-    error: &ws::HandshakeError,
-) -> io::Result<()> {
-    let body = Bytes::from(format!(r#"{{"error":"no WebSocket handshake: {error}","code":400}}"#));
-    let mut response = Response::build(StatusCode::BAD_REQUEST);
-    response.insert_header((header::CONTENT_TYPE, "application/json")).force_close();
-    if matches!(error, ws::HandshakeError::UnsupportedVersion) {
-        response.status(StatusCode::UPGRADE_REQUIRED).insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
-    }
-    let head = (response.finish().drop_body(), BodySize::Sized(body.len() as u64));
-    framed.send(head.into()).await?;
-    framed.send(h1::Message::Chunk(Some(body))).await?;
-    framed.send(h1::Message::Chunk(None)).await?;
-    framed.close().await
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
