@@ -59,6 +59,18 @@ test("a socket that has only just opened is closed in order too, twenty times", 
   }
 });
 
+test("a second signal ends a drain at once", async (t) => {
+  const gaung = await startGaung({ GAUNG_DRAIN_SECONDS: "60" });
+  const url = gaung.socketUrl(`/app/${APP.key}?protocol=7`);
+  const sockets = await Promise.all([...Array(20)].map(() => openSocket(t, url)));
+  await Promise.all(sockets.map(({ heard }) => heard.event("pusher:connection_established")));
+  gaung.terminate();
+  await Promise.any(sockets.map(({ closed }) => closed));
+  gaung.terminate();
+  const { code } = await gaung.exit(2_000);
+  assert.ok(code > 0, `an interrupted drain is no success: ${code}`);
+});
+
 test("a server that goes is alive but not ready", async (t) => {
   const gaung = await startGaung({ GAUNG_DRAIN_SECONDS: "3" });
   await connectPusher(t, gaung);

@@ -99,11 +99,16 @@ class Gaung {
     this.#child.kill("SIGKILL");
   }
 
-  async hasStopped() {
-    const exit = await within(this.#exit, "the server exits", STOP_PATIENCE).catch((overdue) => {
+  /** The exit's code and signal. */
+  async exit(patience = STOP_PATIENCE) {
+    return within(this.#exit, "the server exits", patience).catch((overdue) => {
       this.kill();
       throw new Error(`${overdue.message}\n${this.log}`);
     });
+  }
+
+  async hasStopped() {
+    const exit = await this.exit();
     assert.deepEqual(exit, { code: 0, signal: null }, this.log);
     assert.ok(!this.log.includes("panicked"), this.log);
   }
