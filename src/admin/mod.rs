@@ -68,9 +68,10 @@ pub struct Admin {
 type RoomTotals = HashMap<Arc<str>, AppTotals>;
 
 impl Admin {
-    /// What the rooms add up to; `None` if one of their threads does not answer within a second.
+    /// What the rooms add up to; `None` if one of their threads is gone or does not answer within a
+    /// second.
     async fn room_totals(&self) -> Option<RoomTotals> {
-        tokio::time::timeout(ROOMS_TIMEOUT, self.rooms.totals()).await.ok()
+        tokio::time::timeout(ROOMS_TIMEOUT, self.rooms.totals()).await.ok().flatten()
     }
 }
 

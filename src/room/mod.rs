@@ -186,15 +186,16 @@ impl Rooms {
         room.send(ListMembers).await.unwrap_or_default()
     }
 
-    /// What the rooms of each app add up to, by app id; apps without rooms are left out.
-    pub async fn totals(&self) -> HashMap<Arc<str>, AppTotals> {
+    /// What the rooms of each app add up to, by app id; apps without rooms are left out. `None` if a shard is gone.
+    pub async fn totals(&self) -> Option<HashMap<Arc<str>, AppTotals>> {
         let mut totals = HashMap::<_, AppTotals>::new();
-        let answers = join_all(self.shards.iter().map(|shard| shard.send(Sum))).await;
-        for (app_id, more) in answers.into_iter().flat_map(Result::unwrap_or_default) {
-            let sum = totals.entry(app_id).or_default();
-            *sum = sum.plus(more);
+        for answer in join_all(self.shards.iter().map(|shard| shard.send(Sum))).await {
+            for (app_id, more) in answer.ok()? {
+                let sum = totals.entry(app_id).or_default();
+                *sum = sum.plus(more);
+            }
         }
-        totals
+        Some(totals)
     }
 
     /// Whether an event for the channel may find a subscriber, or is to be kept for one.

@@ -1,9 +1,11 @@
 //! A real node, spoken to over real sockets.
 
 mod admin;
+mod channels;
+mod connection;
 mod harness;
 mod http;
 mod http_wire;
-mod pusher;
+mod users;
 mod webhook_receiver;
 mod webhooks;

@@ -1,3 +1,5 @@
+//! Requests as the SDKs sign them, and as nobody should.
+
 use super::*;
 use crate::{app::Secret, protocol::signature::tests::vector_key};
 

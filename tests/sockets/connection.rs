@@ -1,0 +1,102 @@
+//! How a Pusher client connects, or is told why not: protocol.md §1.1 to §1.4.
+
+use awc::http::header;
+
+use crate::harness::{eventually, inner, start, start_configured};
+
+#[actix::test]
+async fn the_first_frame_names_the_socket_and_the_activity_timeout() {
+    let node = start(|app| app.activity_timeout = std::time::Duration::from_secs(45)).await;
+    let mut client = node.open("/app/app-key").await;
+    let established = client.expect("pusher:connection_established").await;
+    assert_eq!(inner(&established)["activity_timeout"], 45);
+    let id = inner(&established)["socket_id"].as_str().unwrap().to_owned();
+    assert!(id.split('.').all(|half| half.parse::<u32>().is_ok()), "{id}");
+}
+
+#[actix::test]
+async fn refusals_come_after_the_upgrade_as_an_error_frame_and_a_close_code() {
+    let node = start(|app| app.allowed_origins = vec!["*".to_owned()]).await;
+    for (path, code) in [
+        ("/app/unknown", 4001),
+        ("/nowhere", 4005),
+        ("/app/", 4005),
+        ("/app/app-key/more", 4005),
+        ("/app/app-key?protocol=seven", 4006),
+        ("/app/app-key?protocol=3", 4007),
+        ("/app/app-key?protocol=8", 4007),
+    ] {
+        let mut client = node.open(path).await;
+        let error = client.expect("pusher:error").await;
+        assert_eq!(error["data"]["code"], code, "{path}: {error}");
+        assert_eq!(client.expect_close().await.0, code, "{path}");
+    }
+}
+
+#[actix::test]
+async fn protocols_4_to_7_and_none_are_spoken() {
+    let node = start(|_| {}).await;
+    for query in ["", "?protocol=4", "?protocol=5", "?protocol=6", "?protocol=7&flash=false"] {
+        node.open(&format!("/app/app-key{query}")).await.expect("pusher:connection_established").await;
+    }
+}
+
+#[actix::test]
+async fn a_disabled_app_refuses_with_4003_and_a_full_one_with_4004() {
+    let disabled = start(|app| app.enabled = false).await;
+    assert_eq!(disabled.open("/app/app-key").await.expect_close().await.0, 4003);
+    let full = start(|app| app.max_connections = Some(1)).await;
+    let first = full.connect().await;
+    assert_eq!(full.open("/app/app-key").await.expect_close().await.0, 4004);
+    drop(first);
+    eventually("the closed socket makes room", || async {
+        let first = full.open("/app/app-key").await.next().await;
+        first["event"] == "pusher:connection_established"
+    })
+    .await;
+}
+
+#[actix::test]
+async fn an_origin_that_is_not_allowed_is_refused_with_4009() {
+    let node = start(|app| app.allowed_origins = vec!["*.example.com".to_owned()]).await;
+    let mut allowed =
+        node.open_with("/app/app-key", |request| request.header(header::ORIGIN, "https://shop.example.com")).await;
+    allowed.expect("pusher:connection_established").await;
+    assert_eq!(node.open("/app/app-key").await.expect_close().await.0, 4009);
+}
+
+#[actix::test]
+async fn an_address_may_have_only_its_number_of_sockets() {
+    let node = start_configured(|config| config.limits.max_connections_per_ip = 1, |_| {}).await;
+    let _first = node.connect().await;
+    assert_eq!(node.open("/app/app-key").await.expect_close().await.0, 4100);
+}
+
+#[actix::test]
+async fn the_sub_protocol_that_swift_offers_is_selected() {
+    let node = start(|_| {}).await;
+    let request = awc::Client::default().ws(node.url("/app/app-key")).protocols(["pusher-channels-protocol-7"]);
+    let (response, _) = request.connect().await.unwrap();
+    assert_eq!(response.headers().get(header::SEC_WEBSOCKET_PROTOCOL).unwrap(), "pusher-channels-protocol-7");
+    let (response, _) = awc::Client::default().ws(node.url("/app/app-key")).connect().await.unwrap();
+    assert!(response.headers().get(header::SEC_WEBSOCKET_PROTOCOL).is_none());
+}
+
+#[actix::test]
+async fn a_socket_that_does_not_authorise_itself_in_time_is_closed_with_4009() {
+    let node = start(|app| app.authorised_within = Some(std::time::Duration::from_millis(300))).await;
+    let (mut idle, mut private) = (node.connect().await, node.connect().await);
+    private.subscribe_private("private-a").await;
+    assert_eq!(idle.expect_close().await.0, 4009);
+    private.expect_silence().await;
+}
+
+#[actix::test]
+async fn a_traced_socket_is_told_when_each_event_was_accepted() {
+    let node = start(|_| {}).await;
+    let mut client = node.open("/app/app-key?protocol=7&trace=1").await;
+    client.expect("pusher:connection_established").await;
+    client.subscribe("c").await;
+    node.publish("c", "e", "{}").await;
+    assert!(client.expect("e").await["accepted_at_us"].as_u64().unwrap() > 0);
+}

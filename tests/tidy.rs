@@ -1,0 +1,90 @@
+//! Keeps the arrows of the design: what is pure stays pure, what is small stays small.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The most lines of a source file.
+const MAX_LINES: usize = 400;
+
+/// Folders and files that decide without acting: values in, values out.
+const PURE: &[&str] = &[
+    "src/protocol",
+    "src/tenant",
+    "src/app/rate.rs",
+    "src/http/publication.rs",
+    "src/room/count_notice.rs",
+    "src/room/dialect.rs",
+    "src/room/membership.rs",
+    "src/session/liveness.rs",
+    "src/session/origin.rs",
+    "src/webhook/edge.rs",
+    "src/webhook/payload.rs",
+    "src/webhook/settle.rs",
+];
+
+/// What only acting code uses: actors, awaiting, the clock, the log.
+const IMPURE: &[&str] = &["actix", "tokio", ".await", "tracing::", "Instant::now", "SystemTime"];
+
+#[test]
+fn pure_code_knows_no_actor_no_clock_and_no_log() {
+    let mut found = Vec::new();
+    for file in PURE.iter().flat_map(|place| files(place, "rs")) {
+        let code = code_of(&file);
+        found.extend(IMPURE.iter().filter(|word| code.contains(**word)).map(|word| (file.clone(), *word)));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn sessions_and_the_trigger_api_do_not_know_what_carries_messages_between_nodes() {
+    for file in ["src/http", "src/session"].iter().flat_map(|place| files(place, "rs")) {
+        assert!(!code_of(&file).to_lowercase().contains("nats"), "{}", file.display());
+    }
+}
+
+#[test]
+fn no_source_file_is_longer_than_a_reader_can_hold() {
+    let long: Vec<_> = ["src", "tests"]
+        .iter()
+        .flat_map(|place| files(place, "rs"))
+        .map(|file| (read(&file).lines().count(), file))
+        .filter(|(lines, _)| *lines > MAX_LINES)
+        .collect();
+    assert!(long.is_empty(), "over {MAX_LINES} lines: {long:#?}");
+}
+
+#[test]
+fn every_source_file_begins_by_saying_what_it_is() {
+    for file in files("src", "rs") {
+        assert!(read(&file).starts_with("//! "), "{}", file.display());
+    }
+}
+
+/// The code before the tests, which may use what they like.
+fn code_of(file: &Path) -> String {
+    let text = read(file);
+    text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// The files of an ending at or below a place of the repository; at least one.
+fn files(place: &str, ending: &str) -> Vec<PathBuf> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join(place);
+    let mut waiting = vec![place.clone()];
+    let mut files = Vec::new();
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+            waiting.extend(entries.filter(|entry| !entry.ends_with("node_modules")));
+        } else if path.extension().is_some_and(|extension| extension == ending) {
+            files.push(path);
+        }
+    }
+    assert!(!files.is_empty(), "nothing at {}", place.display());
+    files
+}
