@@ -7,14 +7,16 @@ use std::{
 };
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
+use futures_util::future::join_all;
 
 use super::{
     CachedEvent, Counts, Event, Member, Origin,
     backlog::Permit,
+    carrier::{Carry, LARGE},
     count_notice::{CountNotice, Notice},
     dialect::Announcement,
     event::{self, EncodedEvent},
-    fanout::{Fanout, Subscriber},
+    fanout::{Fanout, Served, Subscriber},
     membership::{Joined, Left, Membership},
     messages::{ListMembers, ReadCache, Retire, RoomMessage, Whisper},
     shard::{Services, Shard, Tally},
@@ -208,10 +210,26 @@ impl Room {
         self.services.webhooks.notify(&self.app, Edge { channel: self.channel.clone(), change });
     }
 
-    /// Serves one slice of subscribers; the thread's other rooms have their turn before the next.
+    /// Serves one slice of subscribers; the thread's other rooms have their turn before the next. A very large room is
+    /// served whole, by all threads.
     fn serve(&mut self, ctx: &mut Context<Self>) {
-        self.serving = false;
+        if self.fanout.len() >= LARGE && self.services.carriers.len() > 1 {
+            return self.serve_by_all(ctx);
+        }
         let served = self.fanout.serve(&self.channel);
+        self.finish_turn(served, ctx);
+    }
+
+    fn serve_by_all(&mut self, ctx: &mut Context<Self>) {
+        let (writes, served) = self.fanout.hand_over(&self.channel);
+        let carriers = self.services.carriers.iter();
+        let shares = writes.chunks(writes.len().div_ceil(carriers.len()).max(1));
+        let carried = join_all(carriers.zip(shares).map(|(carrier, share)| carrier.send(Carry(share.to_vec()))));
+        ctx.spawn(carried.into_actor(self).map(|_, room, ctx| room.finish_turn(served, ctx)));
+    }
+
+    fn finish_turn(&mut self, served: Served, ctx: &mut Context<Self>) {
+        self.serving = false;
         self.app.counters.deliveries.fetch_add(served.deliveries, Relaxed);
         self.app.counters.bytes_out.fetch_add(served.bytes, Relaxed);
         for accepted in served.completed {

@@ -27,6 +27,11 @@ impl Backlog {
         self.limit
     }
 
+    /// How many events wait now.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Takes `count` places or none.
     pub fn reserve(self: &Arc<Self>, count: usize) -> Option<Vec<Permit>> {
         self.waiting

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     backlog::Permit,
+    carrier::Write,
     dialect::{Announcement, Dialect},
     event::EncodedEvent,
 };
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// How many subscribers are served before the thread's other rooms have their turn.
-const SLICE: usize = 1_024;
+pub const SLICE: usize = 1_024;
 
 /// A session as its rooms see it.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ struct Batch {
 struct Announced {
     announcement: Announcement,
     except: Option<SocketId>,
-    _permit: Option<Permit>,
+    permit: Option<Permit>,
 }
 
 /// What one slice did.
@@ -83,6 +84,8 @@ pub struct Served {
     pub completed: Vec<Instant>,
     /// Whether more slices wait.
     pub more: bool,
+    /// Places in the backlog, to be given back when the writes that were handed over are done.
+    pub permits: Vec<Permit>,
 }
 
 impl Fanout {
@@ -133,7 +136,7 @@ impl Fanout {
     /// Queues an announcement for all who are subscribed now, but for `except`. What is announced until somebody joins
     /// or the batch is served shares one write.
     pub fn announce(&mut self, announcement: Announcement, except: Option<SocketId>, permit: Option<Permit>) {
-        let announced = Announced { announcement, except, _permit: permit };
+        let announced = Announced { announcement, except, permit };
         match self.batches.back_mut() {
             Some(batch) if !self.sealed && batch.position == 0 => batch.announced.push(announced),
             _ => {
@@ -151,22 +154,42 @@ impl Fanout {
         let Some(batch) = self.batches.front_mut() else { return served };
         let end = self.slots.len().min(batch.position + SLICE);
         for slot in self.slots[batch.position..end].iter().flatten() {
-            if slot.since <= batch.number {
-                batch.deliver(&slot.subscriber, channel, &mut served);
+            if let Some(frames) = batch.frames_for(slot, channel, &mut served) {
+                slot.subscriber.outbox.send(&frames);
             }
         }
         batch.position = end;
         if end == self.slots.len() {
-            served.completed = batch.events().map(|event| event.accepted).collect();
+            served.completed = batch.accepted();
             self.batches.pop_front();
         }
         served.more = self.is_waiting();
         served
     }
+
+    /// Takes the oldest batch as writes for others to do. The next batch must wait until they are done.
+    pub fn hand_over(&mut self, channel: &ChannelName) -> (Vec<Write>, Served) {
+        let mut served = Served::default();
+        let Some(mut batch) = self.batches.pop_front() else { return (Vec::new(), served) };
+        let mut writes = Vec::with_capacity(self.len());
+        for slot in self.slots[batch.position..].iter().flatten() {
+            let frames = batch.frames_for(slot, channel, &mut served);
+            writes.extend(frames.map(|frames| Write { outbox: slot.subscriber.outbox.clone(), frames }));
+        }
+        served.completed = batch.accepted();
+        served.permits = batch.announced.into_iter().filter_map(|announced| announced.permit).collect();
+        served.more = self.is_waiting();
+        (writes, served)
+    }
 }
 
 impl Batch {
-    fn deliver(&mut self, subscriber: &Subscriber, channel: &ChannelName, served: &mut Served) {
+    /// What the subscriber is sent, if anything, and the count of it.
+    fn frames_for(&mut self, slot: &Slot, channel: &ChannelName, served: &mut Served) -> Option<Bytes> {
+        let Slot { subscriber, since } = slot;
+        if *since > self.number {
+            return None;
+        }
         let excluded = self.announced.iter().any(|announced| announced.except == Some(subscriber.id));
         let frames = if excluded {
             self.join(&subscriber.dialect, channel, Some(subscriber.id))
@@ -174,11 +197,16 @@ impl Batch {
             self.joined(&subscriber.dialect, channel)
         };
         if frames.is_empty() {
-            return;
+            return None;
         }
-        subscriber.outbox.send(&frames);
         served.bytes += frames.len() as u64;
         served.deliveries += self.events().filter(|event| event.except != Some(subscriber.id)).count() as u64;
+        Some(frames)
+    }
+
+    /// When its events were accepted.
+    fn accepted(&self) -> Vec<Instant> {
+        self.events().map(|event| event.accepted).collect()
     }
 
     /// The batch as one buffer, encoded once per dialect.

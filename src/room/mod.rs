@@ -2,6 +2,7 @@
 
 mod actor;
 pub mod backlog;
+mod carrier;
 mod count_notice;
 mod dialect;
 pub mod event;
@@ -25,9 +26,10 @@ use crate::{
     webhook::Webhooks,
 };
 use backlog::Backlog;
+use carrier::Carrier;
 use interest::{Interest, Place};
 use messages::{Count, Find, ListMembers, ListOccupied, ReadCache, RoomMessage, Sum, ToRoom, ToUsers, UserMessage};
-use shard::Shard;
+use shard::{Services, Shard};
 
 pub use dialect::Dialect;
 pub use event::{Event, Origin};
@@ -94,11 +96,14 @@ impl Rooms {
     /// Starts one shard on each of `threads` new threads; at most `max_queued_events` may wait.
     pub fn start(threads: usize, max_queued_events: usize, webhooks: &Webhooks, metrics: &Metrics) -> Self {
         let interest = Interest::new();
-        let shard = |_| {
-            let (webhooks, metrics, interest) = (webhooks.clone(), metrics.clone(), interest.clone());
-            Shard::start_in_arbiter(&Arbiter::new().handle(), |_| Shard::new(webhooks, metrics, interest))
+        let threads: Vec<_> = (0..threads).map(|_| Arbiter::new().handle()).collect();
+        let carriers: Arc<[_]> = threads.iter().map(|thread| Carrier::start_in_arbiter(thread, |_| Carrier)).collect();
+        let shard = |thread| {
+            let (webhooks, metrics, carriers) = (webhooks.clone(), metrics.clone(), carriers.clone());
+            let (services, interest) = (Services { webhooks, metrics, carriers }, interest.clone());
+            Shard::start_in_arbiter(thread, |_| Shard::new(services, interest))
         };
-        Self { shards: (0..threads).map(shard).collect(), backlog: Backlog::new(max_queued_events), interest }
+        Self { shards: threads.iter().map(shard).collect(), backlog: Backlog::new(max_queued_events), interest }
     }
 
     /// Hands events to their rooms, all or none; does not wait for sockets.
@@ -256,3 +261,6 @@ impl AppTotals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

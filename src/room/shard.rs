@@ -15,6 +15,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult};
 use super::{
     AppTotals, Counts, Origin,
     actor::{Room, refuse_whisper},
+    carrier::Carrier,
     event::EncodedEvent,
     interest::{Interest, Place},
     messages::{Count, Find, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserMessage},
@@ -36,6 +37,8 @@ pub struct Services {
     pub webhooks: Webhooks,
     /// Counts.
     pub metrics: Metrics,
+    /// One for each room thread.
+    pub carriers: Arc<[Addr<Carrier>]>,
 }
 
 struct Entry {
@@ -56,13 +59,8 @@ pub struct Tally {
 
 impl Shard {
     /// A shard without rooms.
-    pub fn new(webhooks: Webhooks, metrics: Metrics, interest: Interest) -> Self {
-        Self {
-            rooms: HashMap::new(),
-            users: Users::new(interest.clone()),
-            services: Rc::new(Services { webhooks, metrics }),
-            interest,
-        }
+    pub fn new(services: Services, interest: Interest) -> Self {
+        Self { rooms: HashMap::new(), users: Users::new(interest.clone()), services: Rc::new(services), interest }
     }
 
     fn entry(&self, app: &App, channel: &ChannelName) -> Option<&Entry> {

@@ -1,0 +1,48 @@
+//! Lends a room thread to the large rooms of all threads: a very large room is written to by everybody at once.
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use bytes::Bytes;
+use tokio::task::yield_now;
+
+use super::fanout::SLICE;
+use crate::session::Outbox;
+
+/// From this many subscribers on a room is served by all threads. Below, handing the work over costs more than it saves.
+pub const LARGE: usize = 8_192;
+
+/// One thread's pair of hands.
+pub struct Carrier;
+
+/// Writes for sockets, none of them twice, to be done before the answer.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Carry(pub Vec<Write>);
+
+/// Frames for one socket.
+#[derive(Clone)]
+pub struct Write {
+    /// The socket's outbox.
+    pub outbox: Arc<Outbox>,
+    /// Whole frames, shared by all who get the same.
+    pub frames: Bytes,
+}
+
+impl Actor for Carrier {
+    type Context = Context<Self>;
+}
+
+impl Handler<Carry> for Carrier {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Carry(writes): Carry, _: &mut Context<Self>) -> ResponseFuture<()> {
+        Box::pin(async move {
+            for slice in writes.chunks(SLICE) {
+                slice.iter().for_each(|write| write.outbox.send(&write.frames));
+                // The thread's own rooms have their turn.
+                yield_now().await;
+            }
+        })
+    }
+}

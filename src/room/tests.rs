@@ -1,0 +1,173 @@
+//! Rooms as everybody else sees them, with outboxes that no socket empties.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_util::future::poll_fn;
+use tokio::io::AsyncWrite;
+
+use super::*;
+use crate::{
+    app::AppSettings,
+    session::outbox::Flushed,
+    webhook::{Timing, Webhooks},
+};
+
+/// Enough for a room to be served by all threads.
+const CROWD: u64 = carrier::LARGE as u64 + 100;
+
+struct Stage {
+    rooms: Rooms,
+    app: Arc<App>,
+    channel: ChannelName,
+}
+
+fn stage(threads: usize) -> Stage {
+    crate::tls::install_crypto_provider();
+    let metrics = Metrics::new();
+    let webhooks = Webhooks::start(metrics.clone(), Timing::default());
+    Stage {
+        rooms: Rooms::start(threads, 100_000, &webhooks, &metrics),
+        app: App::new("app", AppSettings::new("key", "secret")),
+        channel: ChannelName::parse("products.1", 200).unwrap(),
+    }
+}
+
+impl Stage {
+    fn join(&self, id: u64) -> Arc<Outbox> {
+        let outbox = Outbox::new(None, usize::MAX);
+        let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
+        self.rooms.join(&self.app, self.channel.clone(), subscriber, None);
+        outbox
+    }
+
+    fn publish(&self, name: &str, except: Option<u64>) {
+        let except = except.map(SocketId::from_bits);
+        let event = Event::from_back_end(self.channel.clone(), name.to_owned(), "{}".to_owned(), except, event::now());
+        self.rooms.publish(&self.app, vec![event]).unwrap();
+    }
+
+    /// Waits until everything published so far is written.
+    async fn settle(&self) {
+        while self.rooms.backlog.waiting() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until so many are subscribed: an event is promised only to those who have been answered.
+    async fn answered(&self, subscriptions: u64) {
+        let channels = std::slice::from_ref(&self.channel);
+        while self.rooms.counts(&self.app, channels).await[0].subscriptions as u64 != subscriptions {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Takes everything.
+struct Sink(Vec<u8>);
+
+impl AsyncWrite for Sink {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The names of the messages in an outbox, in order.
+async fn names(outbox: &Outbox) -> Vec<String> {
+    let mut sink = Sink(Vec::new());
+    assert_eq!(poll_fn(|ctx| Poll::Ready(outbox.flush(&mut sink, ctx))).await, Flushed::Open);
+    let text = String::from_utf8_lossy(&sink.0).into_owned();
+    let name = |part: &str| part.split('"').next().unwrap_or_default().to_owned();
+    text.split(r#""event":""#).skip(1).map(name).collect()
+}
+
+const SUCCESS: &str = "pusher_internal:subscription_succeeded";
+
+#[actix::test]
+async fn a_very_large_room_is_served_by_all_threads_in_order_and_once() {
+    let stage = stage(4);
+    let outboxes: Vec<_> = (0..CROWD).map(|id| stage.join(id)).collect();
+    stage.answered(CROWD).await;
+    for round in 0..5 {
+        stage.publish(&format!("all-{round}"), None);
+        stage.publish(&format!("but-{round}"), Some(round));
+    }
+    stage.settle().await;
+    for (id, outbox) in outboxes.iter().enumerate() {
+        let mut expected = vec![SUCCESS.to_owned()];
+        for round in 0..5 {
+            expected.push(format!("all-{round}"));
+            expected.extend((round != id).then(|| format!("but-{round}")));
+        }
+        assert_eq!(names(outbox).await, expected, "subscriber {id}");
+    }
+}
+
+#[actix::test]
+async fn who_joins_while_a_large_room_is_served_hears_only_what_comes_later() {
+    let stage = stage(2);
+    let _crowd: Vec<_> = (0..CROWD).map(|id| stage.join(id)).collect();
+    stage.answered(CROWD).await;
+    stage.publish("before", None);
+    let late = stage.join(CROWD);
+    stage.publish("after", None);
+    stage.settle().await;
+    assert_eq!(names(&late).await, [SUCCESS, "after"]);
+}
+
+#[actix::test]
+async fn a_place_that_was_left_and_taken_again_hears_nothing_of_the_one_before() {
+    let stage = stage(1);
+    let _crowd: Vec<_> = (0..3_000).map(|id| stage.join(id)).collect();
+    stage.answered(3_000).await;
+    stage.publish("before", None);
+    stage.rooms.leave(&stage.app, stage.channel.clone(), SocketId::from_bits(2_999));
+    let late = stage.join(9_999);
+    stage.publish("after", None);
+    stage.settle().await;
+    assert_eq!(names(&late).await, [SUCCESS, "after"]);
+}
+
+#[actix::test]
+async fn a_room_that_empties_and_fills_again_loses_no_join() {
+    let stage = stage(2);
+    for id in 0..2_000 {
+        let outbox = stage.join(id);
+        stage.rooms.leave(&stage.app, stage.channel.clone(), SocketId::from_bits(id));
+        drop(outbox);
+    }
+    let last = stage.join(5_000);
+    while names(&last).await != [SUCCESS] {
+        tokio::task::yield_now().await;
+    }
+    stage.publish("heard", None);
+    stage.settle().await;
+    assert_eq!(names(&last).await, ["heard"]);
+}
+
+#[actix::test]
+async fn a_full_backlog_takes_nothing_of_a_request() {
+    let stage = stage(1);
+    let rooms = Rooms { backlog: Backlog::new(1), ..stage.rooms.clone() };
+    let outbox = stage.join(1);
+    stage.answered(1).await;
+    let event = || Event::from_back_end(stage.channel.clone(), "e".to_owned(), "{}".to_owned(), None, event::now());
+    assert_eq!(rooms.publish(&stage.app, vec![event(), event()]), Err(Overloaded { limit: 1 }));
+    assert_eq!(rooms.publish(&stage.app, vec![event()]), Ok(()));
+    while rooms.backlog.waiting() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(names(&outbox).await, [SUCCESS, "e"]);
+}
