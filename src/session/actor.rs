@@ -176,6 +176,9 @@ impl Actor for Session {
 
     fn started(&mut self, ctx: &mut Context<Self>) {
         let words = self.words();
+        // Enters before it greets: a client that was greeted is one that a drain closes.
+        let listed = Listed { app_id: self.app().id().clone(), outbox: self.outbox.clone(), words };
+        self.services.roster.do_send(Enter(self.id, listed));
         self.outbox.send(&match words {
             Words::Tenant => tenant::outbound::connected(self.id),
             Words::Pusher => outbound::connection_established(self.id, self.app().settings().activity_timeout),
@@ -183,8 +186,6 @@ impl Actor for Session {
         if words == Words::Pusher {
             self.watch_authorisation(ctx);
         }
-        let listed = Listed { app_id: self.app().id().clone(), outbox: self.outbox.clone(), words };
-        self.services.roster.do_send(Enter(self.id, listed));
         ctx.run_later(self.services.shared.limits.ping_interval, Self::check_liveness);
     }
 

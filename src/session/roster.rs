@@ -1,6 +1,6 @@
 //! The sessions of one HTTP thread, for what concerns many of them at once: draining the node and apps that go.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration, vec};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 
@@ -19,6 +19,8 @@ pub struct Roster {
     sessions: HashMap<SocketId, Listed>,
     registry: Registry,
     draining: bool,
+    /// A session that was admitted just before the drain and enters after it has begun is closed on arrival.
+    is_draining: bool,
 }
 
 /// A session as the roster knows it.
@@ -78,12 +80,47 @@ impl Roster {
         let (now, later) = waiting.split_at(waiting.len().div_ceil(steps.max(1)));
         for session in now {
             session.words.close(&session.outbox, session.words.going_away());
+/// How many sessions are there?
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub struct Remaining;
+
+/// The sessions that a drain has still to close, in the random order of their ids.
+struct Farewells {
+    waiting: vec::IntoIter<Listed>,
+    total: usize,
+    step: usize,
+    steps: usize,
+}
+
+impl Farewells {
+    fn new(sessions: Vec<Listed>, window: Duration) -> Self {
+        let steps = (window.as_millis() / STEP.as_millis()).max(1) as usize;
+        Self { total: sessions.len(), waiting: sessions.into_iter(), step: 0, steps }
+    }
+
+    /// Whose turn it is now: the first of them at once, the others evenly over the steps.
+    fn next_step(&mut self) -> Vec<Listed> {
+        self.step += 1;
+        let due = (self.total * self.step).div_ceil(self.steps);
+        let closed = self.total - self.waiting.len();
+        self.waiting.by_ref().take(due - closed).collect()
+    }
+}
+
+impl Roster {
+    /// Sessions that closed themselves and sockets that do not answer are no reason to hurry or to wait.
+    fn drain(&mut self, mut farewells: Farewells, ctx: &mut Context<Self>) {
+        farewells.next_step().iter().for_each(Listed::send_away);
+        if farewells.waiting.len() > 0 {
+            ctx.run_later(STEP, |roster, ctx| roster.drain(farewells, ctx));
         }
-        if later.is_empty() {
-            return;
-        }
-        let later = later.to_vec();
-        ctx.run_later(STEP, move |roster, ctx| roster.drain(later, steps.saturating_sub(1), ctx));
+    }
+}
+
+impl Listed {
+    fn send_away(&self) {
+        self.words.close(&self.outbox, self.words.going_away());
     }
 }
 
@@ -97,6 +134,8 @@ impl Handler<Enter> for Roster {
     fn handle(&mut self, Enter(id, session): Enter, _: &mut Context<Self>) {
         if let Some(close) = self.objection(&session) {
             session.words.close(&session.outbox, close);
+        if self.is_draining {
+            session.send_away();
         }
         self.sessions.insert(id, session);
     }
@@ -127,5 +166,51 @@ impl Handler<Drain> for Roster {
         self.draining = true;
         let steps = window.as_millis() / STEP.as_millis();
         self.drain(self.sessions.values().cloned().collect(), steps as usize, ctx);
+    }
+}
+        self.is_draining = true;
+        self.drain(Farewells::new(self.sessions.values().cloned().collect(), window), ctx);
+    }
+}
+
+impl Handler<Remaining> for Roster {
+    type Result = usize;
+
+    fn handle(&mut self, _: Remaining, _: &mut Context<Self>) -> usize {
+        self.sessions.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed() -> Listed {
+        Listed { app_id: "1".into(), outbox: Outbox::new(None, 1_000), words: Words::Pusher }
+    }
+
+    fn check(sessions: usize, window: Duration, expected: &[usize]) {
+        let mut farewells = Farewells::new((0..sessions).map(|_| listed()).collect(), window);
+        let closed: Vec<_> = expected.iter().map(|_| farewells.next_step().len()).collect();
+        assert_eq!((closed.as_slice(), farewells.waiting.len()), (expected, 0));
+    }
+
+    #[test]
+    fn a_drain_closes_evenly_over_its_window_and_begins_at_once() {
+        check(6, STEP * 3, &[2, 2, 2]);
+        check(7, STEP * 3, &[3, 2, 2]);
+        check(2, STEP * 6, &[1, 0, 0, 1, 0, 0]);
+        check(5, Duration::ZERO, &[5]);
+        check(0, STEP * 2, &[0]);
+    }
+
+    #[actix::test]
+    async fn a_session_that_enters_during_a_drain_is_closed_on_arrival() {
+        let roster = Roster::default().start();
+        let late = listed();
+        roster.send(Drain(Duration::from_secs(60))).await.unwrap();
+        roster.send(Enter(SocketId::random(), late.clone())).await.unwrap();
+        assert_eq!(late.outbox.closing(), Some(Close::Draining));
+        assert_eq!(roster.send(Remaining).await.unwrap(), 1);
     }
 }
