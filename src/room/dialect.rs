@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{event::EncodedEvent, membership::JoinRefusal};
 use crate::{
     protocol::{ChannelName, close::UNAUTHORIZED, outbound},
-    tenant::{TenantId, outbound as tenant},
+    tenant::{Problem, TenantId, outbound as tenant},
 };
 
 /// The wire format of a session. Rooms encode each message once per dialect.
@@ -87,26 +87,36 @@ impl Dialect {
 
     /// Why a presence channel did not take the subscriber.
     pub fn join_refused(&self, channel: &ChannelName, refusal: &JoinRefusal, limit: usize) -> Vec<Bytes> {
-        let (kind, status, code, text) = match refusal {
-            JoinRefusal::Full => (
-                "LimitReached",
-                4100,
-                None,
-                format!("the channel has {limit} members, the limit is {limit} (app setting max_presence_members)"),
-            ),
-            JoinRefusal::OtherUser => (
-                "AuthError",
-                401,
-                Some(UNAUTHORIZED),
-                "this connection is subscribed to the channel as another user".to_owned(),
-            ),
-        };
         match self {
-            Self::Pusher | Self::Traced => vec![
-                outbound::subscription_error(channel.as_str(), kind, &text, status),
-                outbound::error(code, &text, Some(channel.as_str())),
-            ],
-            Self::Tenant(_) => vec![tenant::error(status, &text, Some(channel.as_str()))],
+            Self::Pusher | Self::Traced => pusher_refusal(channel, refusal, limit),
+            Self::Tenant(_) => {
+                let problem = match refusal {
+                    JoinRefusal::Full => Problem::RoomFull { limit },
+                    JoinRefusal::OtherUser => Problem::OtherUser,
+                };
+                vec![tenant::error(problem.code(), &problem.to_string(), Some(channel.as_str()))]
+            }
         }
     }
+}
+
+fn pusher_refusal(channel: &ChannelName, refusal: &JoinRefusal, limit: usize) -> Vec<Bytes> {
+    let (kind, status, code, text) = match refusal {
+        JoinRefusal::Full => (
+            "LimitReached",
+            4100,
+            None,
+            format!("the channel has {limit} members, the limit is {limit} (app setting max_presence_members)"),
+        ),
+        JoinRefusal::OtherUser => (
+            "AuthError",
+            401,
+            Some(UNAUTHORIZED),
+            "this connection is subscribed to the channel as another user".to_owned(),
+        ),
+    };
+    vec![
+        outbound::subscription_error(channel.as_str(), kind, &text, status),
+        outbound::error(code, &text, Some(channel.as_str())),
+    ]
 }

@@ -20,6 +20,8 @@ pub enum Problem {
     NotGranted,
     /// A presence channel needs a token that names its user.
     NoUser,
+    /// The socket is in the presence channel already, as another user.
+    OtherUser,
     /// The presence channel has as many members as it may have.
     RoomFull {
         /// The app's limit.
@@ -42,7 +44,7 @@ impl Problem {
     pub fn code(&self) -> u16 {
         match self {
             Self::Malformed(_) | Self::InvalidChannel(_) => 400,
-            Self::NotOfTenant(_) | Self::NotGranted | Self::NoUser => 403,
+            Self::NotOfTenant(_) | Self::NotGranted | Self::NoUser | Self::OtherUser => 403,
             Self::RoomFull { .. } => 409,
             Self::TooManySubscriptions { .. } | Self::TooManyMessages { .. } => 429,
         }
@@ -61,6 +63,7 @@ impl fmt::Display for Problem {
                 f.write_str("a private or presence channel needs a token whose claim channels names it")
             }
             Self::NoUser => f.write_str("a presence channel needs a token with the claim user_id"),
+            Self::OtherUser => f.write_str("the socket is subscribed to the channel as another user"),
             Self::RoomFull { limit } => {
                 write!(f, "the channel has {limit} members already (app setting max_presence_members)")
             }
