@@ -92,7 +92,8 @@ impl FrameReader {
             Frame::Continuation(item) => self.join(item),
             Frame::Ping(payload) => Ok(Some(Incoming::Ping(Bytes::copy_from_slice(&payload)))),
             Frame::Pong(_) => Ok(Some(Incoming::Pong)),
-            Frame::Close(reason) => Ok(Some(Incoming::Close(reason.map(|reason| reason.code.into())))),
+            Frame::Close(None) => Ok(Some(Incoming::Close(None))),
+            Frame::Close(Some(reason)) => close_code(reason.code.into()).map(|code| Some(Incoming::Close(Some(code)))),
         }
     }
 
@@ -131,6 +132,14 @@ fn message(kind: Kind, payload: &[u8]) -> Result<Option<Incoming>, Close> {
 
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// The code of a close frame, if it may stand in one (RFC 6455 §7.4): what is reserved must not be echoed either.
+fn close_code(code: u16) -> Result<u16, Close> {
+    match code {
+        1000..=1003 | 1007..=1014 | 3000..=4999 => Ok(code),
+        _ => Err(Close::ProtocolViolation),
+    }
 }
 
 /// The payload length that the frame at the head of `bytes` announces, once its header is complete (RFC 6455 §5.2).
@@ -236,6 +245,8 @@ mod tests {
             (frame(0x09, b"x"), "fragmented ping"),
             (frame(0x89, &[0; 126]), "long ping"),
             (frame(0x88, b"x"), "close with one byte"),
+            (frame(0x88, &1005u16.to_be_bytes()), "close with a reserved code"),
+            (frame(0x88, &5000u16.to_be_bytes()), "close with a code of nobody"),
             ([frame(0x01, b"a"), frame(0x81, b"b")].concat(), "message inside a message"),
         ] {
             let incoming = read(1_000, &[&bytes, &frame(0x81, b"late")]);
