@@ -90,10 +90,7 @@ impl TestNode {
 
     /// A Pusher client that has its socket id.
     pub async fn connect(&self) -> Client {
-        let mut client = self.open("/app/app-key?protocol=7&client=test&version=1").await;
-        let established = client.expect("pusher:connection_established").await;
-        client.id = inner(&established)["socket_id"].as_str().expect("a socket id").to_owned();
-        client
+        self.open("/app/app-key?protocol=7&client=test&version=1").await.greeted().await
     }
 
     /// A client at any path, whatever it will be told.
@@ -107,10 +104,20 @@ impl TestNode {
         path: &str,
         change: impl FnOnce(awc::ws::WebsocketsRequest) -> awc::ws::WebsocketsRequest,
     ) -> Client {
-        let request = change(awc::Client::default().ws(self.url(path)));
-        let (_, socket) = request.max_frame_size(1 << 22).connect().await.expect("the upgrade is answered");
-        Client { id: String::new(), socket }
+        upgrade(change(awc::Client::default().ws(self.url(path)))).await
     }
+
+    /// How many sockets the app has now.
+    pub async fn connections(&self) -> u64 {
+        let (_, answer) = self.get("/connections", &[]).await;
+        answer["connections"].as_u64().expect("a number of connections")
+    }
+}
+
+/// A client by a request that was prepared elsewhere.
+pub async fn upgrade(request: awc::ws::WebsocketsRequest) -> Client {
+    let (_, socket) = request.max_frame_size(1 << 22).connect().await.expect("the upgrade is answered");
+    Client { id: String::new(), socket }
 }
 
 /// One end of a WebSocket.
@@ -120,6 +127,13 @@ pub struct Client {
 }
 
 impl Client {
+    /// Takes the greeting, which tells the socket's id.
+    pub async fn greeted(mut self) -> Self {
+        let established = self.expect("pusher:connection_established").await;
+        self.id = inner(&established)["socket_id"].as_str().expect("a socket id").to_owned();
+        self
+    }
+
     /// Sends one JSON text message.
     pub async fn send(&mut self, message: Value) {
         self.send_text(&message.to_string()).await;
@@ -164,6 +178,14 @@ impl Client {
     /// The next message, which must be exactly this.
     pub async fn expect_exactly(&mut self, expected: Value) {
         assert_eq!(self.next().await, expected);
+    }
+
+    /// The next message, which must be exactly this text.
+    pub async fn expect_text(&mut self, expected: &str) {
+        match self.next_frame().await {
+            Frame::Text(text) => assert_eq!(String::from_utf8_lossy(&text), expected),
+            frame => panic!("expected a text message, got {frame:?}"),
+        }
     }
 
     /// The code and reason with which the server closes, after any messages.
