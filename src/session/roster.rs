@@ -18,8 +18,6 @@ const STEP: Duration = Duration::from_millis(50);
 pub struct Roster {
     sessions: HashMap<SocketId, Listed>,
     registry: Registry,
-    draining: bool,
-    /// A session that was admitted just before the drain and enters after it has begun is closed on arrival.
     is_draining: bool,
 }
 
@@ -59,32 +57,6 @@ pub struct CloseApp {
 #[rtype(result = "()")]
 pub struct Drain(pub Duration);
 
-impl Roster {
-    /// A roster without sessions.
-    pub fn new(registry: Registry) -> Self {
-        Self { sessions: HashMap::new(), registry, draining: false }
-    }
-
-    /// Why a session that enters now may not stay.
-    fn objection(&self, session: &Listed) -> Option<Close> {
-        match self.registry.by_id(&session.app_id) {
-            _ if self.draining => Some(session.words.going_away()),
-            None => Some(Close::AppUnknown),
-            Some(app) => (!app.settings().enabled).then_some(Close::AppDisabled),
-        }
-    }
-
-    /// Closes the next part of the sessions, in the random order of their ids. Sessions that closed themselves and
-    /// sockets that do not answer are no reason to hurry or to wait.
-    fn drain(&mut self, waiting: Vec<Listed>, steps: usize, ctx: &mut Context<Self>) {
-        let (now, later) = waiting.split_at(waiting.len().div_ceil(steps.max(1)));
-        for session in now {
-            session.words.close(&session.outbox, session.words.going_away());
-/// How many sessions are there?
-#[derive(Message)]
-#[rtype(result = "usize")]
-pub struct Remaining;
-
 /// The sessions that a drain has still to close, in the random order of their ids.
 struct Farewells {
     waiting: vec::IntoIter<Listed>,
@@ -109,6 +81,20 @@ impl Farewells {
 }
 
 impl Roster {
+    /// A roster without sessions.
+    pub fn new(registry: Registry) -> Self {
+        Self { sessions: HashMap::new(), registry, is_draining: false }
+    }
+
+    /// Why a session that enters now may not stay.
+    fn objection(&self, session: &Listed) -> Option<Close> {
+        match self.registry.by_id(&session.app_id) {
+            _ if self.is_draining => Some(session.words.going_away()),
+            None => Some(Close::AppUnknown),
+            Some(app) => (!app.settings().enabled).then_some(Close::AppDisabled),
+        }
+    }
+
     /// Sessions that closed themselves and sockets that do not answer are no reason to hurry or to wait.
     fn drain(&mut self, mut farewells: Farewells, ctx: &mut Context<Self>) {
         farewells.next_step().iter().for_each(Listed::send_away);
@@ -134,8 +120,6 @@ impl Handler<Enter> for Roster {
     fn handle(&mut self, Enter(id, session): Enter, _: &mut Context<Self>) {
         if let Some(close) = self.objection(&session) {
             session.words.close(&session.outbox, close);
-        if self.is_draining {
-            session.send_away();
         }
         self.sessions.insert(id, session);
     }
@@ -163,27 +147,15 @@ impl Handler<Drain> for Roster {
     type Result = ();
 
     fn handle(&mut self, Drain(window): Drain, ctx: &mut Context<Self>) {
-        self.draining = true;
-        let steps = window.as_millis() / STEP.as_millis();
-        self.drain(self.sessions.values().cloned().collect(), steps as usize, ctx);
-    }
-}
         self.is_draining = true;
         self.drain(Farewells::new(self.sessions.values().cloned().collect(), window), ctx);
-    }
-}
-
-impl Handler<Remaining> for Roster {
-    type Result = usize;
-
-    fn handle(&mut self, _: Remaining, _: &mut Context<Self>) -> usize {
-        self.sessions.len()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::AppSettings;
 
     fn listed() -> Listed {
         Listed { app_id: "1".into(), outbox: Outbox::new(None, 1_000), words: Words::Pusher }
@@ -206,11 +178,19 @@ mod tests {
 
     #[actix::test]
     async fn a_session_that_enters_during_a_drain_is_closed_on_arrival() {
-        let roster = Roster::default().start();
+        let apps = vec![("1".to_owned(), AppSettings::new("key", "secret"))];
+        let roster = Roster::new(Registry::new(apps)).start();
         let late = listed();
         roster.send(Drain(Duration::from_secs(60))).await.unwrap();
         roster.send(Enter(SocketId::random(), late.clone())).await.unwrap();
         assert_eq!(late.outbox.closing(), Some(Close::Draining));
-        assert_eq!(roster.send(Remaining).await.unwrap(), 1);
+    }
+
+    #[actix::test]
+    async fn a_session_that_enters_after_its_app_has_gone_is_closed_on_arrival() {
+        let late = listed();
+        let roster = Roster::new(Registry::default()).start();
+        roster.send(Enter(SocketId::random(), late.clone())).await.unwrap();
+        assert_eq!(late.outbox.closing(), Some(Close::AppUnknown));
     }
 }
