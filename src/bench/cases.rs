@@ -191,8 +191,8 @@ fn stall(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), Benc
     let mut swarm = Swarm::new(target)?;
     swarm.connect(readers, 1)?;
     let (mut beside, mut alone) = (Vec::new(), Vec::new());
-    for round in 0..=plan.short_rounds {
-        progress(&title, round, plan.short_rounds);
+    for round in 0..=plan.rounds {
+        progress(&title, round, plan.rounds);
         alone.push(one_large_event_at_a_time(&mut swarm, target, plan)?);
         swarm.connect(1, 1)?;
         let stalled = swarm.abandon_last();

@@ -80,7 +80,7 @@ impl FanOut {
 pub struct Plan {
     /// Rounds of each measurement, of which the medians count.
     pub rounds: usize,
-    /// Rounds of cases d and g, which are short and compare small differences.
+    /// Rounds of case d, which are short.
     pub short_rounds: usize,
     /// Case a.
     pub fan_out: Vec<FanOut>,
@@ -132,7 +132,7 @@ impl Plan {
             idle_sockets: 2_000,
             triggers: 2_000,
             connects: 500,
-            stall_readers: 50,
+            stall_readers: 100,
             stall_events: 700,
         }
     }
