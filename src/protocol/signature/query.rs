@@ -65,6 +65,8 @@ impl<'a> Query<'a> {
 
 fn decode(text: &str, plus: Plus) -> Cow<'_, [u8]> {
     match plus {
+        // Most clients encode nothing.
+        Plus::Literal if !text.contains('%') => text.as_bytes().into(),
         Plus::Blank if text.contains('+') => Cow::Owned(percent_decode_str(&text.replace('+', " ")).collect()),
         Plus::Blank | Plus::Literal => percent_decode_str(text).into(),
     }
