@@ -16,7 +16,7 @@ use super::{
 /// Sockets that connect before memory is first read, so that what a server allocates once is not counted per socket.
 const FIRST_SOCKETS: u32 = 100;
 /// After the last of many connects, until memory is read again: what is merely in passing is gone by then.
-const SETTLING: Duration = Duration::from_secs(1);
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// Measures one case and puts its rows and goals into the report.
 pub fn measure_case(case: Case, plan: &Plan, options: &Options, report: &mut Report) -> Result<(), BenchError> {
@@ -45,8 +45,8 @@ fn fan_out(case: Case, load: &FanOut, plan: &Plan, options: &Options, report: &m
     let title = fan_out_title(load);
     let (server, floor) = (server(options)?, Child::floor()?);
     let (mut server_side, mut floor_side) = (Side::new(&server, load)?, Side::new(&floor, load)?);
-    let resident_kib = server_side.connect()?;
-    floor_side.connect()?;
+    let resident_kib = server_side.connect_and_weigh()?;
+    floor_side.swarm.connect(load.sockets, load.channels)?;
     server_side.fan_out(load.warm_up())?;
     floor_side.fan_out(load.warm_up())?;
     for round in 1..=plan.rounds {
@@ -91,7 +91,7 @@ impl<'t> Side<'t> {
     }
 
     /// Connects all sockets; returns the resident KiB of each.
-    fn connect(&mut self) -> Result<f64, BenchError> {
+    fn connect_and_weigh(&mut self) -> Result<f64, BenchError> {
         connect_and_weigh(&mut self.swarm, self.target.pid, self.load.sockets, self.load.channels)
     }
 

@@ -127,12 +127,12 @@ impl Plan {
         Self {
             rounds: 3,
             short_rounds: 5,
-            fan_out: fan_outs(&[200, 1_000], 1, 30_000),
-            channels: fan_outs(&[400], 20, 20_000),
+            fan_out: fan_outs(&[200, 1_000], 1, 20_000),
+            channels: fan_outs(&[400], 20, 10_000),
             idle_sockets: 2_000,
             triggers: 2_000,
             connects: 500,
-            stall_readers: 100,
+            stall_readers: 50,
             stall_events: 700,
         }
     }
