@@ -1,30 +1,33 @@
 //! Gaung: a clustered WebSocket server that speaks the Pusher protocol. This page is the map.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | `GAUNG_*` variables, read and checked at the start |
+//! | [`app`] | apps: credentials, limits, counters, and where they come from |
+//! | [`node`] | a running node: everything wired together |
+//! | [`protocol`] | the Pusher protocol as values |
+//! | [`tenant`] | the plain `/ws` dialect as values |
+//! | [`session`] | one actor per WebSocket connection, its outbox, the upgrade |
+//! | [`room`] | one actor per channel: who is subscribed, and the fan-out to them |
+//! | [`http`] | the trigger API and the health probes |
+//! | [`webhook`] | edges of channels and members, posted to back ends |
+//! | [`admin`] | the admin port: health, metrics, console |
+//! | [`metrics`] | counters and histograms, and the table of all metrics |
+//! | [`readiness`] | whether the node wants new sockets |
+//! | [`tls`] | certificates of the public listener |
+//! | [`bench`](mod@bench) | `gaung bench`: load and figures |
 
-/// The admin port: health, metrics, console.
 pub mod admin;
-/// Apps: credentials, limits, counters, and where they come from.
 pub mod app;
-/// `gaung bench`: speed and memory of one node, beside the least that they could be.
 pub mod bench;
-/// `GAUNG_*` variables, read and checked at the start.
 pub mod config;
-/// The trigger API and the health probes.
 pub mod http;
-/// Counters and histograms, and the table of all metrics.
 pub mod metrics;
-/// A running node: everything wired together.
 pub mod node;
-/// The Pusher protocol as values.
 pub mod protocol;
-/// Whether the node wants new sockets.
 pub mod readiness;
-/// Rooms: who is subscribed to a channel, and the fan-out to them.
 pub mod room;
-/// Sessions: one actor per WebSocket connection.
 pub mod session;
-/// The plain `/ws` dialect as values.
 pub mod tenant;
-/// Certificates of the public listener.
 pub mod tls;
-/// Edges of channels and members, posted to back ends.
 pub mod webhook;
