@@ -4,7 +4,7 @@ use std::io;
 
 use actix_codec::Framed;
 use actix_http::{
-    HttpMessage, Request, Response, StatusCode,
+    HttpMessage, Request, Response, StatusCode, Version,
     body::BodySize,
     h1,
     header::{self, HeaderMap, HeaderValue},
@@ -14,6 +14,11 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Whether the request is a handshake. HTTP/1.0 knows no upgrade, whatever such a request says (RFC 9110 §7.8).
+pub fn is_sound(request: &Request) -> bool {
+    request.version() >= Version::HTTP_11 && ws::verify_handshake(request.head()).is_ok()
+}
 
 /// The headers of a handshake that a request does not have, as they should be.
 pub fn missing(headers: &HeaderMap) -> Vec<&'static str> {
@@ -59,6 +64,9 @@ pub async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
     let (status, error) = match missing(request.headers()) {
         _ if request.method() != "GET" => {
             (StatusCode::METHOD_NOT_ALLOWED, "a WebSocket handshake is a GET request".to_owned())
+        }
+        _ if request.version() < Version::HTTP_11 => {
+            (StatusCode::BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1".to_owned())
         }
         missing if missing.is_empty() => (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is no key".to_owned()),
         missing => (StatusCode::UPGRADE_REQUIRED, missing_text(&missing)),

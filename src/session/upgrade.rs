@@ -8,7 +8,6 @@ use actix_codec::Framed;
 use actix_http::{
     HttpMessage, Request, h1,
     header::{self, HeaderMap, HeaderName},
-    ws,
 };
 use futures_util::StreamExt;
 use socket2::SockRef;
@@ -80,7 +79,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    if ws::verify_handshake(request.head()).is_err() {
+    if !handshake::is_sound(&request) {
         services.shared.metrics.refusals.with_label_values(&["handshake"]).inc();
         return handshake::refuse(&mut framed, &request).await;
     }
