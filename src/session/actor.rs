@@ -39,8 +39,8 @@ pub struct Session {
     _address: Option<AddressSeat>,
     speech: Option<Speech>,
     heard: Instant,
-    /// Whether this silence was answered by a ping.
-    pinged: bool,
+    /// When this silence was answered by a ping.
+    pinged: Option<Instant>,
     /// Whether the client ever answered a WebSocket ping; if so, it needs no `pusher:ping`.
     answers_pings: bool,
 }
@@ -76,7 +76,7 @@ impl Session {
             _address: admission.address,
             speech: Some(admission.speech),
             heard: Instant::now(),
-            pinged: false,
+            pinged: None,
             answers_pings: false,
         }
     }
@@ -141,8 +141,8 @@ impl Session {
 
     fn check_liveness(&mut self, ctx: &mut Context<Self>) {
         let limits = &self.services.shared.limits;
-        let again = match liveness::check(self.heard.elapsed(), self.pinged, limits.ping_interval, limits.pong_timeout)
-        {
+        let pinged = self.pinged.map(|pinged| pinged.elapsed());
+        let again = match liveness::check(self.heard.elapsed(), pinged, limits.ping_interval, limits.pong_timeout) {
             Check::Silent => return self.close(Close::Silent),
             Check::Later(rest) => rest,
             Check::Ping(rest) => {
@@ -154,7 +154,7 @@ impl Session {
     }
 
     fn ping(&mut self) {
-        self.pinged = true;
+        self.pinged = Some(Instant::now());
         self.outbox.send(&frame::ping(&[]));
         if self.words() == Words::Pusher && !self.answers_pings {
             self.outbox.send(&outbound::ping());
@@ -206,7 +206,7 @@ impl Actor for Session {
 impl StreamHandler<Incoming> for Session {
     fn handle(&mut self, incoming: Incoming, _: &mut Context<Self>) {
         self.heard = Instant::now();
-        self.pinged = false;
+        self.pinged = None;
         match incoming {
             Incoming::Text(text) => self.hear(&text),
             Incoming::Ping(payload) => self.outbox.send(&frame::pong(&payload)),
