@@ -1,6 +1,9 @@
 //! A real node, spoken to over real sockets.
 
 mod admin;
+mod bad_frames;
+mod bad_messages;
+mod bad_upgrades;
 mod channels;
 mod connection;
 mod harness;

@@ -1,0 +1,114 @@
+//! Handshakes that nobody should begin: each is refused with a status or cut off in time, and nobody else notices.
+
+use std::time::Duration;
+
+use crate::{
+    harness::{start, start_configured},
+    raw::{Bystander, Raw, UPGRADE},
+};
+
+/// The handshake with one part replaced.
+fn broken(part: &str, replacement: &str) -> String {
+    assert!(UPGRADE.contains(part), "{part}");
+    UPGRADE.replace(part, replacement)
+}
+
+/// Sends these requests on connections of their own: each answer must begin with the status and contain the text.
+async fn check(cases: &[(&str, String, u16, &str)]) {
+    let node = start(|_| {}).await;
+    let mut bystander = Bystander::watch(&node).await;
+    for (what, request, status, text) in cases {
+        let mut raw = Raw::connect(&node).await;
+        raw.send(request.as_bytes()).await;
+        raw.finish().await;
+        let answer = raw.rest().await;
+        assert_eq!(answer.split(' ').nth(1), Some(status.to_string().as_str()), "{what}: {answer:?}");
+        assert!(answer.to_ascii_lowercase().contains(text), "{what}: {answer:?}");
+        bystander.publish(&node).await;
+    }
+    bystander.noticed_nothing(&node).await;
+}
+
+#[actix::test]
+async fn a_handshake_that_lacks_something_is_refused_with_a_status() {
+    check(&[
+        ("no key", broken("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""), 400, "no websocket handshake"),
+        ("an old version", broken("Version: 13", "Version: 12"), 426, "\r\nsec-websocket-version: 13\r\n"),
+        ("no version", broken("Sec-WebSocket-Version: 13\r\n", ""), 400, "websocket version header is required"),
+        ("another upgrade", broken("Upgrade: websocket", "Upgrade: h2c"), 426, "lacks upgrade: websocket"),
+        ("no upgrade", broken("Upgrade: websocket\r\nConnection: Upgrade\r\n", ""), 426, "lacks upgrade: websocket"),
+        (
+            "another path",
+            broken("/app/app-key?protocol=7", "/apps/app-id/events").replace("Upgrade: websocket\r\n", ""),
+            405,
+            "",
+        ),
+    ])
+    .await;
+}
+
+#[actix::test]
+async fn other_methods_and_versions_of_http_open_no_socket() {
+    check(&[
+        ("POST", broken("GET ", "POST "), 400, ""),
+        ("POST with a body", broken("GET ", "POST ").replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\n{}"), 400, ""),
+        ("HEAD", broken("GET ", "HEAD "), 400, ""),
+        ("CONNECT to a path", broken("GET ", "CONNECT "), 400, ""),
+        ("CONNECT to a host", "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n".to_owned(), 400, ""),
+        ("HTTP/1.0", broken("HTTP/1.1", "HTTP/1.0"), 400, ""),
+        ("HTTP/9.9", broken("HTTP/1.1", "HTTP/9.9"), 400, ""),
+    ])
+    .await;
+}
+
+#[actix::test]
+async fn heads_that_no_server_should_believe_are_refused() {
+    let with = |headers: &str| broken("Host: gaung\r\n", headers);
+    check(&[
+        ("two hosts", with("Host: gaung\r\nHost: other\r\n"), 400, ""),
+        ("no host", with(""), 400, ""),
+        ("a space before the colon", with("Host: gaung\r\nX-A : b\r\n"), 400, ""),
+        ("a header without a colon", with("Host: gaung\r\nnonsense\r\n"), 400, ""),
+        ("NUL in a header", with("Host: gaung\r\nX-A: \0\r\n"), 400, ""),
+        ("two lengths", with("Host: gaung\r\nContent-Length: 1\r\nContent-Length: 2\r\n"), 400, ""),
+        ("length and chunks", with("Host: gaung\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n"), 400, ""),
+        ("a TLS greeting", "\x16\x03\x01\x02\0\x01\0\x01\u{7c}\x03\x03".to_owned(), 400, ""),
+    ])
+    .await;
+}
+
+#[actix::test]
+async fn a_giant_head_is_cut_off() {
+    let node = start(|_| {}).await;
+    let bystander = Bystander::watch(&node).await;
+    let giant = "x".repeat(1 << 20);
+    let many = "X-A: b\r\n".repeat(100_000);
+    for head in [
+        format!("GET /{giant}"),
+        format!("GET /app/app-key HTTP/1.1\r\nHost: gaung\r\nX-A: {giant}"),
+        format!("GET /app/app-key HTTP/1.1\r\nHost: gaung\r\n{many}"),
+    ] {
+        let mut raw = Raw::connect(&node).await;
+        raw.send(head.as_bytes()).await;
+        let answer = raw.rest().await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    bystander.noticed_nothing(&node).await;
+}
+
+#[actix::test]
+async fn half_a_head_is_cut_off_when_the_handshake_time_is_over() {
+    let node = start_configured(|config| config.limits.handshake_timeout = Duration::from_secs(1), |_| {}).await;
+    let bystander = Bystander::watch(&node).await;
+    let mut unfinished = Vec::new();
+    for end in (1..UPGRADE.len()).step_by(10) {
+        let mut raw = Raw::connect(&node).await;
+        raw.send(&UPGRADE.as_bytes()[..end]).await;
+        unfinished.push(raw);
+    }
+    for mut raw in unfinished {
+        let answer = raw.rest().await;
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+    bystander.noticed_nothing(&node).await;
+}
