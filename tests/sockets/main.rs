@@ -12,6 +12,7 @@ mod http_wire;
 mod liveness;
 mod pusher;
 mod raw;
+mod slow;
 mod tenant;
 mod tenant_access;
 mod tenant_callback;
