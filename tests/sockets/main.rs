@@ -1,11 +1,14 @@
 //! A real node, spoken to over real sockets.
 
+mod addresses;
 mod admin;
+mod apps_file;
 mod bad_frames;
 mod bad_messages;
 mod bad_upgrades;
 mod channels;
 mod connection;
+mod drain;
 mod harness;
 mod http;
 mod http_wire;
@@ -16,6 +19,8 @@ mod slow;
 mod tenant;
 mod tenant_access;
 mod tenant_callback;
+mod tls;
 mod users;
+mod webhook_events;
 mod webhook_receiver;
 mod webhooks;

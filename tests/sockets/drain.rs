@@ -1,0 +1,138 @@
+//! How a node goes away: not ready, nobody new, everybody told, over a time.
+
+use std::time::{Duration, Instant};
+
+use actix::spawn;
+use futures_util::future::{join_all, select_all};
+use serde_json::json;
+use tokio::net::TcpStream;
+
+use crate::harness::{Client, TestNode, eventually, key, now, start_configured};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+async fn start(window: Duration) -> TestNode {
+    start_configured(|config| config.drain.window = window, |_| {}).await
+}
+
+async fn connect(node: &TestNode, count: usize) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        clients.push(node.connect().await);
+    }
+    clients
+}
+
+/// An error frame and a close frame, each with 4200; then the client hangs up.
+async fn expect_farewell(mut client: Client) {
+    let text = "Server shutting down; reconnect";
+    client.expect_exactly(json!({"event": "pusher:error", "data": {"code": 4200, "message": text}})).await;
+    assert_eq!(client.expect_close().await, (4200, text.to_owned()));
+}
+
+#[actix::test]
+async fn everybody_is_told_4200_and_then_nobody_listens() {
+    let node = start(Duration::ZERO).await;
+    let clients = connect(&node, 20).await;
+    let (public, metrics) = (node.node.public, node.node.metrics.clone());
+    let stopped = spawn(node.node.stop());
+    join_all(clients.into_iter().map(expect_farewell)).await;
+    stopped.await.expect("the node stops");
+    assert_eq!(metrics.closes.with_label_values(&["draining"]).get(), 20);
+    assert!(TcpStream::connect(public).await.is_err());
+}
+
+#[actix::test]
+async fn sessions_are_closed_over_the_window_and_not_at_once() {
+    let window = Duration::from_secs(2);
+    let node = start(window).await;
+    let clients = connect(&node, 8).await;
+    let began = Instant::now();
+    let stopped = spawn(node.node.stop());
+    join_all(clients.into_iter().map(expect_farewell)).await;
+    assert!(began.elapsed() > window / 2, "all were closed within {:?}", began.elapsed());
+    stopped.await.expect("the node stops");
+}
+
+#[actix::test]
+async fn while_a_drain_goes_on_the_node_serves_those_who_are_there() {
+    let node = start(HOUR).await;
+    let (public, admin) = (node.node.public, node.node.admin);
+    let mut clients = connect(&node, 3).await;
+    for client in &mut clients {
+        client.subscribe("c").await;
+    }
+    let _stopping = spawn(node.node.stop());
+    let first = clients.iter_mut().map(|client| Box::pin(client.expect("pusher:error")));
+    let (error, index, others) = select_all(first).await;
+    assert_eq!(error["data"]["code"], 4200);
+    drop(others);
+    clients.remove(index);
+    for client in &mut clients {
+        client.expect_silence().await;
+    }
+
+    let ready =
+        awc::Client::default().get(format!("http://{admin}/readyz")).send().await.expect("the admin port answers");
+    assert_eq!(ready.status().as_u16(), 503);
+    let alive =
+        awc::Client::default().get(format!("http://{admin}/livez")).send().await.expect("the admin port answers");
+    assert_eq!(alive.status().as_u16(), 200);
+
+    let body = json!({"name": "e", "channel": "c", "data": "{}"}).to_string();
+    let query =
+        gaung::protocol::signature::sign_request(&key(), "POST", "/apps/app-id/events", &[], body.as_bytes(), now());
+    let request = awc::Client::default().post(format!("http://{public}/apps/app-id/events?{query}"));
+    assert_eq!(request.send_body(body).await.expect("the API answers").status().as_u16(), 200);
+    for client in &mut clients {
+        client.expect("e").await;
+    }
+
+    let request = awc::Client::default().ws(format!("http://{public}/app/app-key"));
+    let mut late = crate::harness::upgrade(request).await;
+    assert_eq!(late.expect("pusher:error").await["data"]["code"], 4100);
+    assert_eq!(late.expect_close().await.0, 4100);
+}
+
+#[actix::test]
+async fn a_drain_does_not_wait_for_its_window_once_everybody_has_gone() {
+    let node = start(HOUR).await;
+    let metrics = node.node.metrics.clone();
+    let clients = connect(&node, 5).await;
+    let stopped = spawn(node.node.stop());
+    drop(clients);
+    stopped.await.expect("the node stops");
+    let closes = |reason| metrics.closes.with_label_values(&[reason]).get();
+    assert_eq!(closes("lost") + closes("draining"), 5);
+}
+
+#[actix::test]
+async fn members_who_are_sent_away_leave_their_channels() {
+    let node = start(HOUR).await;
+    let (mut ada, mut bob) = (node.connect().await, node.connect().await);
+    ada.join("presence-room", r#"{"user_id":"1"}"#).await;
+    bob.join("presence-room", r#"{"user_id":"2"}"#).await;
+    ada.expect("pusher_internal:member_added").await;
+    let _stopping = spawn(node.node.stop());
+    let (ada, bob) = (Box::pin(ada.next()), Box::pin(bob.next()));
+    let (message, _, others) = select_all([ada, bob]).await;
+    assert_eq!(message["data"]["code"], 4200);
+    let other = others.into_iter().next().expect("the other one is still there");
+    assert_eq!(other.await["event"], "pusher_internal:member_removed");
+}
+
+#[actix::test]
+async fn the_metric_of_readiness_follows() {
+    let node = start(HOUR).await;
+    let admin = node.node.admin;
+    let clients = connect(&node, 2).await;
+    let _stopping = spawn(node.node.stop());
+    eventually("the metric is 0", || async {
+        let mut answer =
+            awc::Client::default().get(format!("http://{admin}/metrics")).send().await.expect("the admin port answers");
+        let text = answer.body().limit(1 << 20).await.expect("metrics are text");
+        String::from_utf8_lossy(&text).contains("\ngaung_ready 0\n")
+    })
+    .await;
+    drop(clients);
+}

@@ -1,0 +1,157 @@
+//! A node with a certificate of its own.
+
+use std::{fs, path::PathBuf, process::Command, sync::Arc};
+
+use gaung::{config::Config, protocol::signature::sign_request};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use serde_json::json;
+
+use crate::harness::{Client, TestNode, eventually, key, now, start_configured, upgrade};
+
+/// A directory of its own with a certificate file and a key file; removed at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("gaung-node-tls-{}-{test}", std::process::id()));
+        fs::create_dir_all(&path).expect("the directory is new");
+        let folder = Self(path);
+        folder.issue();
+        folder
+    }
+
+    fn cert(&self) -> PathBuf {
+        self.0.join("cert.pem")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.0.join("key.pem")
+    }
+
+    /// A new self-signed certificate for loopback with a new key, both in place of the old ones.
+    fn issue(&self) {
+        let made = Command::new("openssl")
+            .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(' '))
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out"])
+            .arg(self.cert())
+            .arg("-keyout")
+            .arg(self.key())
+            .output()
+            .expect("the openssl command is installed");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+
+    /// An HTTP client that trusts the certificate that is there now, and no other.
+    fn trusting(&self) -> awc::Client {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.cert()).expect("a certificate")).expect("it can be trusted");
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows them")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        awc::Client::builder().connector(awc::Connector::new().rustls_0_23(Arc::new(config))).finish()
+    }
+
+    async fn start(&self) -> TestNode {
+        let configure = |config: &mut Config| {
+            config.tls.cert = Some(self.cert());
+            config.tls.key = Some(self.key());
+            config.limits.max_outbox_bytes = 64 << 20;
+        };
+        start_configured(configure, |_| {}).await
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn url(node: &TestNode, path: &str) -> String {
+    format!("https://{}{path}", node.node.public)
+}
+
+async fn connect(node: &TestNode, client: &awc::Client) -> Client {
+    upgrade(client.ws(url(node, "/app/app-key"))).await.greeted().await
+}
+
+async fn post(node: &TestNode, client: &awc::Client, path: &str, body: String) -> u16 {
+    let path = format!("/apps/app-id{path}");
+    let query = sign_request(&key(), "POST", &path, &[], body.as_bytes(), now());
+    let request = client.post(url(node, &format!("{path}?{query}")));
+    request.send_body(body).await.expect("the node answers").status().as_u16()
+}
+
+#[actix::test]
+async fn events_go_over_tls_in_both_directions() {
+    let folder = Folder::new("events");
+    let node = folder.start().await;
+    let client = folder.trusting();
+    let mut socket = connect(&node, &client).await;
+    socket.subscribe("c").await;
+    let event = json!({"name": "e", "channel": "c", "data": "{}"}).to_string();
+    assert_eq!(post(&node, &client, "/events", event).await, 200);
+    socket.expect_exactly(json!({"event": "e", "channel": "c", "data": "{}"})).await;
+    socket.expect_silence().await;
+}
+
+#[actix::test]
+async fn a_burst_of_megabytes_arrives_whole_and_in_order() {
+    let folder = Folder::new("burst");
+    let node = folder.start().await;
+    let client = folder.trusting();
+    let mut socket = connect(&node, &client).await;
+    socket.subscribe("c").await;
+    let data = "x".repeat(10_240);
+    for post_number in 0..50 {
+        let event = |n| json!({"name": format!("e{}", post_number * 10 + n), "channel": "c", "data": data});
+        let batch = json!({"batch": (0..10).map(event).collect::<Vec<_>>()}).to_string();
+        assert_eq!(post(&node, &client, "/batch_events", batch).await, 200);
+    }
+    for number in 0..500 {
+        socket.expect_exactly(json!({"event": format!("e{number}"), "channel": "c", "data": data})).await;
+    }
+    socket.expect_silence().await;
+}
+
+#[actix::test]
+async fn a_refusal_comes_over_tls_like_any_other() {
+    let folder = Folder::new("refusal");
+    let node = folder.start().await;
+    let mut socket = upgrade(folder.trusting().ws(url(&node, "/app/unknown"))).await;
+    assert_eq!(socket.expect("pusher:error").await["data"]["code"], 4001);
+    assert_eq!(socket.expect_close().await.0, 4001);
+}
+
+#[actix::test]
+async fn a_replaced_certificate_is_shown_to_new_sockets_and_closes_none() {
+    let folder = Folder::new("replaced");
+    let node = folder.start().await;
+    // Two clients, because one that has shaken hands once resumes without looking at the certificate again.
+    let (before, stranger) = (folder.trusting(), folder.trusting());
+    let mut early = connect(&node, &before).await;
+    folder.issue();
+    let reloads = node.node.metrics.reloads.with_label_values(&["applied"]);
+    eventually("the new certificate is read", || async { reloads.get() == 1 }).await;
+    connect(&node, &folder.trusting()).await.expect_silence().await;
+    assert!(stranger.ws(url(&node, "/app/app-key")).connect().await.is_err());
+    early.expect_silence().await;
+}
+
+#[actix::test]
+async fn a_node_that_drains_says_goodbye_over_tls() {
+    let folder = Folder::new("drain");
+    let node = folder.start().await;
+    let mut socket = connect(&node, &folder.trusting()).await;
+    let stopped = actix::spawn(node.node.stop());
+    assert_eq!(socket.expect_close().await.0, 4200);
+    drop(socket);
+    stopped.await.expect("the node stops");
+}
