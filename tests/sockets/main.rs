@@ -13,6 +13,8 @@ mod harness;
 mod http;
 mod http_wire;
 mod liveness;
+mod process;
+mod process_logs;
 mod pusher;
 mod raw;
 mod slow;

@@ -1,0 +1,251 @@
+//! The program as a process: what it prints, how it ends, and what its commands do.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
+
+use crate::{
+    harness::{Client, PATIENCE, upgrade},
+    raw::UPGRADE,
+};
+
+/// A running program. Its output goes to files, so that it never waits for a reader.
+pub struct Process {
+    child: Child,
+    folder: PathBuf,
+}
+
+/// The program with these arguments and no other `GAUNG_` variables than these.
+pub fn spawn(arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("gaung-process-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let folder = std::env::temp_dir().join(name);
+    std::fs::create_dir(&folder).expect("the directory is new");
+    let output = |name| File::create(folder.join(name)).expect("the directory is writable");
+    let child = Command::new(env!("CARGO_BIN_EXE_gaung"))
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(output("stdout"))
+        .stderr(output("stderr"))
+        .spawn()
+        .expect("the program starts");
+    Process { child, folder }
+}
+
+/// A server on free ports that prints its addresses.
+pub fn serve(variables: &[(&str, &str)]) -> Process {
+    let ports = [("GAUNG_PORT", "0"), ("GAUNG_ADMIN_PORT", "0")];
+    let process = spawn(&[], &[&ports, variables].concat());
+    process.wait_for("addresses", || process.stdout().contains("\nadmin   "));
+    process
+}
+
+impl Process {
+    pub fn stdout(&self) -> String {
+        self.read("stdout")
+    }
+
+    pub fn stderr(&self) -> String {
+        self.read("stderr")
+    }
+
+    fn read(&self, name: &str) -> String {
+        let mut text = String::new();
+        let file = File::open(self.folder.join(name)).and_then(|mut file| file.read_to_string(&mut text));
+        file.expect("the output is text");
+        text
+    }
+
+    /// `http://…` of the listener that stdout calls by this word.
+    pub fn address(&self, listener: &str) -> String {
+        let stdout = self.stdout();
+        let mut lines = stdout.lines().filter_map(|line| line.split_once(' '));
+        let (_, address) = lines.find(|(word, _)| *word == listener).expect("the listener is printed");
+        address.trim().to_owned()
+    }
+
+    pub fn wait_for(&self, what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "no {what}: {}{}", self.stdout(), self.stderr());
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(sent.expect("the kill command is installed").success());
+    }
+
+    /// The exit code, which must come.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "it does not end: {}{}", self.stdout(), self.stderr());
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the child is ours").is_none()
+    }
+
+    pub async fn connect(&self, path: &str) -> Client {
+        upgrade(awc::Client::default().ws(format!("{}{path}", self.address("public")))).await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Runs a command to its end: exit code, stdout, stderr.
+pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let mut process = spawn(arguments, variables);
+    (process.exit_code(), process.stdout(), process.stderr())
+}
+
+#[test]
+fn a_server_without_any_configuration_prints_where_it_is_and_what_to_paste() {
+    let server = serve(&[]);
+    let stdout = server.stdout();
+    let port = server.address("public").replace("http://127.0.0.1:", "");
+    assert!(port.parse::<u16>().is_ok_and(|port| port > 0), "{stdout}");
+    assert!(server.address("admin").starts_with("http://127.0.0.1:"), "{stdout}");
+    for expected in
+        ["app     gaung\n", "REVERB_APP_SECRET=gaung-secret\n", &format!("REVERB_PORT={port}\n"), "new Echo({"]
+    {
+        assert!(stdout.contains(expected), "{expected} in {stdout}");
+    }
+}
+
+#[test]
+fn all_problems_of_the_configuration_are_told_at_once_with_exit_code_2() {
+    let (code, stdout, stderr) = run(&[], &[("GAUNG_PROT", "1"), ("GAUNG_HTTP_THREADS", "0")]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""));
+    assert_eq!(
+        stderr,
+        "gaung: GAUNG_HTTP_THREADS is \"0\"; it must be a whole number from 1 to 1024\n\
+         gaung: GAUNG_PROT is unknown; did you mean GAUNG_PORT?\n"
+    );
+}
+
+#[test]
+fn a_server_for_everybody_needs_an_app() {
+    let (code, _, stderr) = run(&[], &[("GAUNG_HOST", "0.0.0.0"), ("GAUNG_PORT", "0")]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.starts_with("gaung: GAUNG_HOST is 0.0.0.0 but no app is configured; set GAUNG_APP_ID,"), "{stderr}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_its_settings() {
+    let server = serve(&[]);
+    let port = server.address("public").replace("http://127.0.0.1:", "");
+    let (code, _, stderr) = run(&[], &[("GAUNG_PORT", &port), ("GAUNG_ADMIN_PORT", "0")]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains(&format!("cannot listen on 127.0.0.1:{port} (GAUNG_HOST, GAUNG_PORT)")), "{stderr}");
+}
+
+#[test]
+fn sigterm_and_sigint_end_a_server_with_exit_code_0() {
+    for signal in ["-TERM", "-INT"] {
+        let mut server = serve(&[]);
+        server.signal(signal);
+        assert_eq!(server.exit_code(), Some(0), "{signal}");
+    }
+}
+
+#[actix::test]
+async fn a_second_signal_ends_a_long_drain_at_once() {
+    let mut server = serve(&[("GAUNG_DRAIN_SECONDS", "300")]);
+    let mut clients = [server.connect("/app/gaung-key").await, server.connect("/app/gaung-key").await];
+    for client in &mut clients {
+        client.expect("pusher:connection_established").await;
+    }
+    let admin = server.address("admin");
+    let health = || run(&["health", "--url", &admin], &[]).0;
+    assert_eq!(health(), Some(0));
+    server.signal("-TERM");
+    server.wait_for("drain", || health() == Some(1));
+    assert!(server.is_running());
+    server.signal("-TERM");
+    assert_eq!(server.exit_code(), Some(130));
+}
+
+#[test]
+fn health_says_by_its_exit_code_whether_a_server_is_ready() {
+    let mut server = serve(&[]);
+    let admin = server.address("admin");
+    let port = admin.replace("http://127.0.0.1:", "");
+    let (code, stdout, _) = run(&["health"], &[("GAUNG_ADMIN_PORT", &port)]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.starts_with(r#"{"ready":true"#), "{stdout}");
+    server.signal("-TERM");
+    assert_eq!(server.exit_code(), Some(0));
+    let (code, _, stderr) = run(&["health", "--url", &admin], &[]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("does not answer"), "{stderr}");
+}
+
+#[test]
+fn check_prints_what_is_in_force_and_masks_secrets() {
+    let app = [("GAUNG_APP_ID", "1"), ("GAUNG_APP_KEY", "the-key"), ("GAUNG_APP_SECRET", "the-sensitive-secret")];
+    let (code, stdout, stderr) = run(&["check"], &[&app[..], &[("REVERB_SERVER_PORT", "7001")]].concat());
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    for expected in ["GAUNG_APP_KEY=the-key  # environment\n", "GAUNG_PORT=7001  # REVERB_SERVER_PORT\n"] {
+        assert!(stdout.contains(expected), "{expected} in {stdout}");
+    }
+    assert!(stdout.contains("GAUNG_APP_SECRET=********  # environment\n"), "{stdout}");
+    assert!(!stdout.contains("sensitive"), "{stdout}");
+}
+
+#[test]
+fn an_event_that_is_triggered_is_printed_by_subscribe_with_its_latency() {
+    let server = serve(&[]);
+    let url = server.address("public");
+    let mut subscriber = spawn(&["subscribe", "--count", "1", "--url", &url, "products.42"], &[]);
+    subscriber.wait_for("subscription", || subscriber.stderr().contains("pusher_internal:subscription_succeeded"));
+    let (code, stdout, stderr) =
+        run(&["trigger", "--url", &url, "products.42", "product.updated", r#"{"productId":"7"}"#], &[]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(stdout.starts_with("200 {} "), "{stdout}");
+    assert_eq!(subscriber.exit_code(), Some(0));
+    let line = subscriber.stdout();
+    assert!(line.contains(r#"  products.42  product.updated  {"productId":"7"}  "#), "{line}");
+    assert!(line.ends_with(" ms\n"), "{line}");
+}
+
+#[test]
+fn a_trigger_that_is_refused_says_why() {
+    let server = serve(&[]);
+    let wrong = [("GAUNG_APP_ID", "gaung"), ("GAUNG_APP_KEY", "gaung-key"), ("GAUNG_APP_SECRET", "wrong")];
+    let (code, _, stderr) = run(&["trigger", "--url", &server.address("public"), "c", "e", "{}"], &wrong);
+    assert_eq!(code, Some(1));
+    assert!(stderr.starts_with("gaung: the event was refused: 401 "), "{stderr}");
+}
+
+#[test]
+fn a_client_that_sends_half_a_handshake_does_not_hold_up_the_end() {
+    use std::io::Write;
+    let mut server = serve(&[]);
+    let address = server.address("public").replace("http://", "");
+    let mut socket = std::net::TcpStream::connect(address).expect("the server accepts");
+    socket.write_all(&UPGRADE.as_bytes()[..40]).expect("the server reads");
+    server.signal("-TERM");
+    assert_eq!(server.exit_code(), Some(0));
+}

@@ -1,0 +1,77 @@
+//! What a server must never write to its log, however much it is asked to tell.
+
+use gaung::{
+    app::{AppKey, Secret},
+    protocol::signature::{sign_channel, sign_request, sign_user},
+};
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::json;
+
+use crate::{
+    harness::{inner, now},
+    process::serve,
+};
+
+const SECRET: &str = "the-sensitive-secret";
+
+fn key() -> AppKey {
+    AppKey { key: "the-key".to_owned(), secret: Secret::new(SECRET) }
+}
+
+#[actix::test]
+async fn a_log_at_trace_tells_no_secret_signature_payload_or_user_info() {
+    let server = serve(&[
+        ("GAUNG_APP_ID", "1"),
+        ("GAUNG_APP_KEY", "the-key"),
+        ("GAUNG_APP_SECRET", SECRET),
+        ("GAUNG_LOG", "trace"),
+    ]);
+    let mut signatures = Vec::new();
+
+    let mut client = server.connect("/app/the-key?protocol=7").await.greeted().await;
+    let id = client.id.parse().expect("a socket id");
+    let auth = sign_channel(&key(), id, "private-a", None);
+    client.send(json!({"event": "pusher:subscribe", "data": {"auth": auth, "channel": "private-a"}})).await;
+    client.expect("pusher_internal:subscription_succeeded").await;
+    signatures.push(auth);
+    let user_data = r#"{"id":"42","user_info":{"name":"sensitive-name"}}"#;
+    let auth = sign_user(&key(), id, user_data);
+    client.send(json!({"event": "pusher:signin", "data": {"auth": auth, "user_data": user_data}})).await;
+    assert_eq!(inner(&client.expect("pusher:signin_success").await)["user_data"], user_data);
+    signatures.push(auth);
+
+    let body = json!({"name": "e", "channel": "private-a", "data": "sensitive-payload"}).to_string();
+    let query = sign_request(&key(), "POST", "/apps/1/events", &[], body.as_bytes(), now());
+    let post = |query: &str, body: &str| {
+        let request = awc::Client::default().post(format!("{}/apps/1/events?{query}", server.address("public")));
+        request.send_body(body.to_owned())
+    };
+    assert_eq!(post(&query, &body).await.expect("the server answers").status().as_u16(), 200);
+    client.expect("e").await;
+    assert_eq!(post(&query, "another body").await.expect("the server answers").status().as_u16(), 401);
+    signatures.extend(query.split('&').filter_map(|pair| pair.strip_prefix("auth_signature=")).map(str::to_owned));
+
+    let forged = json!({"auth": "the-key:sensitive-forgery", "channel": "private-b"});
+    client.send(json!({"event": "pusher:subscribe", "data": forged})).await;
+    client.expect("pusher:subscription_error").await;
+    client.expect("pusher:error").await;
+
+    let claims = json!({"tenant_id": "7", "user_id": "sensitive-user", "exp": now().as_secs() + 60});
+    let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token");
+    let mut tenant = server.connect(&format!("/ws?tenant_id=7&token={token}")).await;
+    assert_eq!(tenant.next().await["type"], "connected");
+    let refused = format!("{token}x");
+    assert_eq!(server.connect(&format!("/ws?tenant_id=7&token={refused}")).await.expect_close().await.0, 4011);
+
+    server.signal("-TERM");
+    server.wait_for("end", || server.stderr().contains("draining"));
+    let log = server.stderr();
+    assert!(log.contains("TRACE") && log.contains("DEBUG"), "the log tells everything: {log}");
+    for (name, secret) in [("the secret", SECRET), ("the token", token.as_str()), ("anything else", "sensitive")] {
+        assert!(!log.contains(secret), "{name} in {:?}", log.lines().find(|line| line.contains(secret)));
+    }
+    for signature in &signatures {
+        let hex = signature.rsplit(':').next().expect("a signature ends in hex");
+        assert!(!log.contains(hex), "a signature in {:?}", log.lines().find(|line| line.contains(hex)));
+    }
+}
