@@ -32,9 +32,9 @@ async fn check(cases: &[(&str, String, u16, &str)]) {
 #[actix::test]
 async fn a_handshake_that_lacks_something_is_refused_with_a_status() {
     check(&[
-        ("no key", broken("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""), 400, "no websocket handshake"),
+        ("no key", broken("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""), 426, "lacks sec-websocket-key"),
         ("an old version", broken("Version: 13", "Version: 12"), 426, "\r\nsec-websocket-version: 13\r\n"),
-        ("no version", broken("Sec-WebSocket-Version: 13\r\n", ""), 400, "websocket version header is required"),
+        ("no version", broken("Sec-WebSocket-Version: 13\r\n", ""), 426, "lacks sec-websocket-version: 13"),
         ("another upgrade", broken("Upgrade: websocket", "Upgrade: h2c"), 426, "lacks upgrade: websocket"),
         ("no upgrade", broken("Upgrade: websocket\r\nConnection: Upgrade\r\n", ""), 426, "lacks upgrade: websocket"),
         (
@@ -50,11 +50,11 @@ async fn a_handshake_that_lacks_something_is_refused_with_a_status() {
 #[actix::test]
 async fn other_methods_and_versions_of_http_open_no_socket() {
     check(&[
-        ("POST", broken("GET ", "POST "), 400, ""),
-        ("POST with a body", broken("GET ", "POST ").replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\n{}"), 400, ""),
-        ("HEAD", broken("GET ", "HEAD "), 400, ""),
-        ("CONNECT to a path", broken("GET ", "CONNECT "), 400, ""),
-        ("CONNECT to a host", "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n".to_owned(), 400, ""),
+        ("POST", broken("GET ", "POST "), 405, ""),
+        ("POST with a body", broken("GET ", "POST ").replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\n{}"), 405, ""),
+        ("HEAD", broken("GET ", "HEAD "), 405, ""),
+        ("CONNECT to a path", broken("GET ", "CONNECT "), 405, ""),
+        ("CONNECT to a host", "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n".to_owned(), 405, ""),
         ("HTTP/1.0", broken("HTTP/1.1", "HTTP/1.0"), 400, ""),
         ("HTTP/9.9", broken("HTTP/1.1", "HTTP/9.9"), 400, ""),
     ])

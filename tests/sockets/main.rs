@@ -15,7 +15,6 @@ mod http_wire;
 mod liveness;
 mod process;
 mod process_logs;
-mod pusher;
 mod raw;
 mod slow;
 mod tenant;
