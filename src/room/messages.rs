@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use actix::{Addr, Message};
+use bytes::Bytes;
 
 use super::{
     AppTotals, CachedEvent, Counts, Member, actor::Room, backlog::Permit, event::EncodedEvent, fanout::Subscriber,
@@ -63,8 +64,8 @@ pub struct ToUsers {
 /// What the index of signed-in users is told.
 #[derive(Debug)]
 pub enum UserMessage {
-    /// A socket signed in as this user.
-    SignIn(String, Subscriber),
+    /// A socket signed in as this user; what it is answered.
+    SignIn(String, Subscriber, Vec<Bytes>),
     /// A signed-in socket is gone.
     SignOut(String, SocketId),
     /// A socket wants to hear when these users come and go.

@@ -16,6 +16,7 @@ mod users;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter};
+use bytes::Bytes;
 use futures_util::future::join_all;
 
 use crate::{
@@ -133,9 +134,9 @@ impl Rooms {
         self.tell(app, channel, RoomMessage::Whisper(whisper));
     }
 
-    /// A socket signed in as a user.
-    pub fn sign_in(&self, app: &Arc<App>, user_id: &str, socket: Subscriber) {
-        self.tell_user(app, user_id, UserMessage::SignIn(user_id.to_owned(), socket));
+    /// A socket signed in as a user. It is sent `welcome` when it is known, so that it misses nothing afterwards.
+    pub fn sign_in(&self, app: &Arc<App>, user_id: &str, socket: Subscriber, welcome: Vec<Bytes>) {
+        self.tell_user(app, user_id, UserMessage::SignIn(user_id.to_owned(), socket, welcome));
     }
 
     /// A signed-in socket is gone.

@@ -137,7 +137,10 @@ impl Handler<ToUsers> for Shard {
 
     fn handle(&mut self, ToUsers { app, message }: ToUsers, _: &mut Context<Self>) {
         match message {
-            UserMessage::SignIn(user_id, socket) => self.users.sign_in(&app, &user_id, socket),
+            UserMessage::SignIn(user_id, socket, welcome) => {
+                self.users.sign_in(&app, &user_id, &socket);
+                welcome.iter().for_each(|frame| socket.outbox.send(frame));
+            }
             UserMessage::SignOut(user_id, socket) => self.users.sign_out(&app, &user_id, socket),
             UserMessage::Watch(user_ids, socket, outbox) => self.users.watch(&app, &user_ids, socket, &outbox),
             UserMessage::Unwatch(user_ids, socket) => self.users.unwatch(&app, &user_ids, socket),

@@ -40,13 +40,13 @@ impl Users {
         Self { apps: HashMap::new(), interest }
     }
 
-    /// A socket signed in. Watchers hear of a user's first socket.
-    pub fn sign_in(&mut self, app: &App, user_id: &str, socket: Subscriber) {
+    /// A socket signed in, perhaps once more. Watchers hear of a user's first socket.
+    pub fn sign_in(&mut self, app: &App, user_id: &str, socket: &Subscriber) {
         let user = self.user(app, user_id);
         if user.sockets.iter().any(|known| known.id == socket.id) {
             return;
         }
-        user.sockets.push(socket);
+        user.sockets.push(socket.clone());
         if user.sockets.len() == 1 {
             user.tell_watchers(&outbound::watchlist(&[user_id], &[]));
         }

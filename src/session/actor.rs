@@ -37,6 +37,8 @@ pub struct Session {
     pub(super) is_authorised: bool,
     seat: Seat,
     _address: Option<AddressSeat>,
+    words: Words,
+    /// `None` only while it hears a message.
     speech: Option<Speech>,
     heard: Instant,
     /// When this silence was answered by a ping.
@@ -51,6 +53,15 @@ pub enum Speech {
     Pusher(PusherSpeech),
     /// The plain tenant dialect.
     Tenant(TenantSpeech),
+}
+
+impl Speech {
+    fn words(&self) -> Words {
+        match self {
+            Self::Pusher(_) => Words::Pusher,
+            Self::Tenant(_) => Words::Tenant,
+        }
+    }
 }
 
 /// What an admission gives to a session.
@@ -74,6 +85,7 @@ impl Session {
             is_authorised: false,
             seat: admission.seat,
             _address: admission.address,
+            words: admission.speech.words(),
             speech: Some(admission.speech),
             heard: Instant::now(),
             pinged: None,
@@ -91,14 +103,7 @@ impl Session {
 
     /// Ends the session.
     pub(super) fn close(&self, close: Close) {
-        self.words().close(&self.outbox, close);
-    }
-
-    fn words(&self) -> Words {
-        match &self.speech {
-            Some(Speech::Tenant(_)) => Words::Tenant,
-            Some(Speech::Pusher(_)) | None => Words::Pusher,
-        }
+        self.words.close(&self.outbox, close);
     }
 
     /// Time for rate limits.
@@ -156,7 +161,7 @@ impl Session {
     fn ping(&mut self) {
         self.pinged = Some(Instant::now());
         self.outbox.send(&frame::ping(&[]));
-        if self.words() == Words::Pusher && !self.answers_pings {
+        if self.words == Words::Pusher && !self.answers_pings {
             self.outbox.send(&outbound::ping());
         }
     }
@@ -175,7 +180,7 @@ impl Actor for Session {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let words = self.words();
+        let words = self.words;
         // Enters before it greets: a client that was greeted is one that a drain closes.
         let listed = Listed { app_id: self.app().id().clone(), outbox: self.outbox.clone(), words };
         self.services.roster.do_send(Enter(self.id, listed));

@@ -151,21 +151,21 @@ impl PusherSpeech {
             }
         };
         session.is_authorised = true;
-        session.outbox.send(&outbound::signin_success(&claim.echo));
+        let mut welcome = vec![outbound::signin_success(&claim.echo)];
+        if claim.truncated_watchlist {
+            let text = "the watchlist has more than 100 users; the first 100 are watched";
+            welcome.push(outbound::error(Some(WATCHLIST_CUT), text, None));
+        }
+        let rooms = &session.services.shared.rooms;
+        rooms.sign_in(session.app(), &claim.id, session.as_subscriber(self.dialect.clone()), welcome);
         if self.user.is_some() {
             return;
         }
         let claim = self.user.insert(Box::new(claim));
-        let rooms = &session.services.shared.rooms;
-        rooms.sign_in(session.app(), &claim.id, session.as_subscriber(self.dialect.clone()));
         if !session.app().settings().watchlists {
             claim.watchlist.clear();
         }
         rooms.watch(session.app(), &claim.watchlist, session.id, &session.outbox);
-        if claim.truncated_watchlist {
-            let text = "the watchlist has more than 100 users; the first 100 are watched";
-            session.outbox.send(&outbound::error(Some(WATCHLIST_CUT), text, None));
-        }
     }
 
     fn check_sign_in(&self, auth: &str, user_data: &str, session: &Session) -> Result<UserClaim, String> {

@@ -152,3 +152,15 @@ async fn subscribers_hear_how_many_they_are_if_the_app_wants_it() {
     drop(two);
     one.expect_exactly(count(1)).await;
 }
+
+#[actix::test]
+async fn an_event_that_is_published_after_the_answer_is_never_missed() {
+    let node = start(|_| {}).await;
+    let mut client = node.connect().await;
+    for n in 0..300 {
+        let channel = format!("fresh-{n}");
+        client.subscribe(&channel).await;
+        node.publish(&channel, "e", "{}").await;
+        client.expect_exactly(json!({"event": "e", "channel": channel, "data": "{}"})).await;
+    }
+}

@@ -213,3 +213,15 @@ async fn terminating_a_user_closes_each_of_its_sockets_with_4009() {
     }
     other.expect_silence().await;
 }
+
+#[actix::test]
+async fn an_event_that_is_published_after_the_sign_in_was_answered_is_never_missed() {
+    let node = start(|_| {}).await;
+    for n in 0..100 {
+        let mut client = node.connect().await;
+        client.sign_in(&format!(r#"{{"id":"{n}"}}"#)).await;
+        client.expect("pusher:signin_success").await;
+        node.publish(&format!("#server-to-user-{n}"), "e", "{}").await;
+        client.expect("e").await;
+    }
+}
