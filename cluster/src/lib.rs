@@ -1,0 +1,7 @@
+//! What the nodes of a cluster say to one another.
+
+pub mod room;
+pub mod subject;
+
+pub use room::{InvalidRoom, NodeId, Room};
+pub use subject::{Subject, Subjects};

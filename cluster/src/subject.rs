@@ -1,0 +1,182 @@
+//! Subjects of the bus as types. A channel name becomes one token by a reversible map (`.` → `/`, which no channel name
+//! contains), so that no name can reach into another subject.
+
+use std::fmt;
+
+use crate::room::{NodeId, Room};
+
+/// The longest cluster name.
+const MAX_CLUSTER: usize = 32;
+
+/// The longest prefix, dots included.
+const MAX_PREFIX: usize = 128;
+
+/// Where a frame goes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// State, beats and farewells of all nodes; every node listens.
+    State,
+    /// What one node alone is to read.
+    Node(NodeId),
+    /// Events of one room; heard by the nodes that serve it.
+    Room(Room),
+}
+
+/// Writes and reads the subjects of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subjects {
+    root: String,
+}
+
+/// Why a cluster cannot have these subjects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvalidSubjects {
+    /// The prefix is not one to several tokens of `A-Z a-z 0-9 _ -` joined by dots, 128 characters at most.
+    Prefix(String),
+    /// The cluster's name is not `[a-z0-9-]{1,32}`.
+    Cluster(String),
+}
+
+impl Subjects {
+    /// The subjects below `<prefix>.v1.<cluster>`. The version is that of the frames, so that releases which could not
+    /// read one another never hear one another.
+    pub fn new(prefix: &str, cluster: &str) -> Result<Self, InvalidSubjects> {
+        if prefix.len() > MAX_PREFIX || !prefix.split('.').all(is_token) {
+            return Err(InvalidSubjects::Prefix(prefix.to_owned()));
+        }
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if cluster.is_empty() || cluster.len() > MAX_CLUSTER || !cluster.bytes().all(allowed) {
+            return Err(InvalidSubjects::Cluster(cluster.to_owned()));
+        }
+        Ok(Self { root: format!("{prefix}.v1.{cluster}.") })
+    }
+
+    /// The subject as the bus wants it.
+    pub fn write(&self, subject: &Subject) -> String {
+        let root = &self.root;
+        match subject {
+            Subject::State => format!("{root}state"),
+            Subject::Node(node) => format!("{root}node.{node}"),
+            Subject::Room(room) => format!("{root}room.{}.{}", room.app(), room.channel().replace('.', "/")),
+        }
+    }
+
+    /// The subject that a message came on; `None` if it is none of this cluster's.
+    pub fn read(&self, text: &str) -> Option<Subject> {
+        let rest = text.strip_prefix(&self.root)?;
+        if rest == "state" {
+            return Some(Subject::State);
+        }
+        let (kind, name) = rest.split_once('.')?;
+        let subject = match kind {
+            "node" => Subject::Node(name.parse().ok()?),
+            "room" => Subject::Room(read_room(name)?),
+            _ => return None,
+        };
+        // Only the one way in which we write it, so that two texts never name one room.
+        (self.write(&subject) == text).then_some(subject)
+    }
+}
+
+fn is_token(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}
+
+fn read_room(name: &str) -> Option<Room> {
+    let (app, channel) = name.split_once('.')?;
+    if channel.contains('.') {
+        return None;
+    }
+    Room::new(app, &channel.replace('/', ".")).ok()
+}
+
+impl fmt::Display for InvalidSubjects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(prefix) => write!(
+                f,
+                "the subject prefix {prefix:?} is not made of tokens of letters, digits, _ and - joined by dots, {MAX_PREFIX} characters at most"
+            ),
+            Self::Cluster(name) => {
+                write!(f, "the cluster name {name:?} is not 1 to {MAX_CLUSTER} lower-case letters, digits and hyphens")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subjects() -> Subjects {
+        Subjects::new("gaung", "main-1").unwrap()
+    }
+
+    fn check(subject: Subject, text: &str) {
+        assert_eq!(subjects().write(&subject), text);
+        assert_eq!(subjects().read(text), Some(subject), "{text}");
+    }
+
+    #[test]
+    fn subjects_are_written_and_read_back() {
+        check(Subject::State, "gaung.v1.main-1.state");
+        check(Subject::Node(NodeId::from_bits(0xab)), "gaung.v1.main-1.node.00000000000000ab");
+        for (channel, token) in [
+            ("orders", "orders"),
+            ("private-App.Models.User.1", "private-App/Models/User/1"),
+            ("..", "//"),
+            ("a=b@c,d;e", "a=b@c,d;e"),
+            ("#server-to-user-7.1", "#server-to-user-7/1"),
+        ] {
+            check(
+                Subject::Room(Room::new("shop_1", channel).unwrap()),
+                &format!("gaung.v1.main-1.room.shop_1.{token}"),
+            );
+        }
+    }
+
+    #[test]
+    fn hostile_names_never_become_a_room() {
+        let long = "x".repeat(4096);
+        let channels = ["", "*", ">", "a*", "a.>", "a b", "a\tb", "a\r\nPUB x 1", "a/b", "#other", "é", "\0", &long];
+        for channel in channels {
+            assert!(Room::new("shop", channel).is_err(), "{channel:?}");
+        }
+        for app in ["", "*", ">", "a.b", "a b", "a/b", "é", "a\n", &long] {
+            assert!(Room::new(app, "orders").is_err(), "{app:?}");
+        }
+    }
+
+    #[test]
+    fn subjects_of_nobody_are_not_read() {
+        for text in [
+            "",
+            "gaung.v1.main-1.",
+            "gaung.v1.main-1.states",
+            "gaung.v1.main-2.state",
+            "gaung.v2.main-1.state",
+            "other.v1.main-1.state",
+            "gaung.v1.main-1.node.ab",
+            "gaung.v1.main-1.node.00000000000000AB",
+            "gaung.v1.main-1.node.+0000000000000ab",
+            "gaung.v1.main-1.room.shop",
+            "gaung.v1.main-1.room.shop.a.b",
+            "gaung.v1.main-1.room.shop.*",
+            "gaung.v1.main-1.room..orders",
+            "gaung.v1.main-1.other.shop.orders",
+        ] {
+            assert_eq!(subjects().read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn clusters_and_prefixes_that_could_widen_a_subject_are_refused() {
+        for cluster in ["", "Main", "a.b", "*", ">", "a b", "a_b", "é", &"a".repeat(33)] {
+            assert!(Subjects::new("gaung", cluster).is_err(), "{cluster:?}");
+        }
+        for prefix in ["", ".", "a.", ".a", "a..b", "*", "a.>", "a b", "$SYS", &"a".repeat(129)] {
+            assert!(Subjects::new(prefix, "main").is_err(), "{prefix:?}");
+        }
+        assert!(Subjects::new("acme.prod", &"a".repeat(32)).is_ok());
+    }
+}
