@@ -1,5 +1,9 @@
 //! What the nodes of a cluster say to one another.
 
+pub mod codec;
+pub mod fact;
+pub mod frame;
+pub mod hash;
 pub mod room;
 pub mod subject;
 

@@ -1,0 +1,91 @@
+//! Reads numbers and names out of hostile bytes. Every read checks what is left first.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Refusal;
+use crate::room::{Room, is_app};
+
+/// Bytes of a user's id at most: 128 characters.
+const MAX_USER: usize = 512;
+
+pub struct Reader {
+    left: Bytes,
+}
+
+impl Reader {
+    pub fn new(bytes: Bytes) -> Self {
+        Self { left: bytes }
+    }
+
+    pub fn u8(&mut self) -> Result<u8, Refusal> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    pub fn u16(&mut self) -> Result<u16, Refusal> {
+        self.array().map(u16::from_be_bytes)
+    }
+
+    pub fn u32(&mut self) -> Result<u32, Refusal> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    pub fn u64(&mut self) -> Result<u64, Refusal> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    /// Bytes behind their length; a slice, not a copy.
+    pub fn chunk(&mut self) -> Result<Bytes, Refusal> {
+        let length = usize::try_from(self.u32()?).map_err(|_| Refusal::Short)?;
+        self.take(length)
+    }
+
+    /// A text behind its length.
+    pub fn text(&mut self) -> Result<Arc<str>, Refusal> {
+        let chunk = self.chunk()?;
+        std::str::from_utf8(&chunk).map(Arc::from).map_err(|_| Refusal::Value)
+    }
+
+    /// What is left.
+    pub fn rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.left)
+    }
+
+    pub fn app(&mut self) -> Result<Arc<str>, Refusal> {
+        self.text().and_then(|app| if is_app(&app) { Ok(app) } else { Err(Refusal::Value) })
+    }
+
+    pub fn user(&mut self) -> Result<Arc<str>, Refusal> {
+        let user = self.text()?;
+        if (1..=MAX_USER).contains(&user.len()) { Ok(user) } else { Err(Refusal::Value) }
+    }
+
+    pub fn room(&mut self) -> Result<Room, Refusal> {
+        let (app, channel) = (self.text()?, self.text()?);
+        Room::new(&app, &channel).map_err(|_| Refusal::Value)
+    }
+
+    /// Items behind their number. The number alone reserves no memory.
+    pub fn list<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, Refusal>) -> Result<Vec<T>, Refusal> {
+        let count = self.u32()?;
+        let mut items = Vec::new();
+        for _ in 0..count {
+            items.push(read(self)?);
+        }
+        Ok(items)
+    }
+
+    pub fn end(&self) -> Result<(), Refusal> {
+        if self.left.is_empty() { Ok(()) } else { Err(Refusal::Trailing) }
+    }
+
+    fn take(&mut self, length: usize) -> Result<Bytes, Refusal> {
+        if length > self.left.len() { Err(Refusal::Short) } else { Ok(self.left.split_to(length)) }
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Refusal> {
+        let bytes = self.take(N)?;
+        bytes.as_ref().try_into().map_err(|_| Refusal::Short)
+    }
+}

@@ -1,0 +1,129 @@
+//! Facts and records as bytes, and their hashes, which are those of their bytes.
+
+use super::{Refusal, hash_of, read::Reader, write::Writer};
+use crate::fact::{CachedEvent, Edge, Fact, Generation, Member, Phase, Record};
+
+/// The hash of a fact; that of a node's facts is the sum.
+pub fn fact_hash(fact: &Fact) -> u64 {
+    hash_of(fact, write_fact)
+}
+
+/// The hash of a record; that of many is the sum.
+pub fn record_hash(record: &Record) -> u64 {
+    hash_of(record, write_record)
+}
+
+/// The bytes that a fact takes in a frame.
+pub fn fact_size(fact: &Fact) -> usize {
+    size_of(fact, write_fact)
+}
+
+/// The bytes that a record takes in a frame.
+pub fn record_size(record: &Record) -> usize {
+    size_of(record, write_record)
+}
+
+fn size_of<T>(value: &T, write: impl Fn(&mut Writer, &T)) -> usize {
+    let mut writer = Writer::default();
+    write(&mut writer, value);
+    writer.bytes().len()
+}
+
+pub fn write_fact(writer: &mut Writer, fact: &Fact) {
+    match fact {
+        Fact::Connections { app, sockets } => {
+            writer.u8(1);
+            writer.text(app);
+            writer.u32(*sockets);
+        }
+        Fact::Count { room, sockets } => {
+            writer.u8(2);
+            writer.room(room);
+            writer.u32(*sockets);
+        }
+        Fact::Member { room, member } => {
+            writer.u8(3);
+            writer.room(room);
+            writer.text(&member.user);
+            writer.text(&member.info);
+            writer.u64(member.since);
+            writer.u32(member.sockets);
+        }
+        Fact::User { app, user, sockets } => {
+            writer.u8(4);
+            writer.text(app);
+            writer.text(user);
+            writer.u32(*sockets);
+        }
+    }
+}
+
+pub fn read_fact(reader: &mut Reader) -> Result<Fact, Refusal> {
+    Ok(match reader.u8()? {
+        1 => Fact::Connections { app: reader.app()?, sockets: reader.u32()? },
+        2 => Fact::Count { room: reader.room()?, sockets: reader.u32()? },
+        3 => {
+            let room = reader.room()?;
+            let (user, info) = (reader.user()?, reader.text()?);
+            Fact::Member { room, member: Member { user, info, since: reader.u64()?, sockets: reader.u32()? } }
+        }
+        4 => Fact::User { app: reader.app()?, user: reader.user()?, sockets: reader.u32()? },
+        _ => return Err(Refusal::Kind),
+    })
+}
+
+pub fn write_record(writer: &mut Writer, record: &Record) {
+    match record {
+        Record::Cached { room, event } => {
+            writer.u8(1);
+            writer.room(room);
+            writer.u64(event.at);
+            writer.u64(event.ttl);
+            writer.chunk(&event.payload);
+        }
+        Record::Generation(generation) => {
+            writer.u8(2);
+            writer.room(&generation.edge.room);
+            writer.text(generation.edge.user.as_deref().unwrap_or_default());
+            writer.u64(generation.number);
+            writer.u8(match generation.phase {
+                Phase::Announced => 0,
+                Phase::Done => 1,
+                Phase::Retired => 2,
+            });
+        }
+        Record::Floor { slot, number } => {
+            writer.u8(3);
+            writer.u16(*slot);
+            writer.u64(*number);
+        }
+    }
+}
+
+pub fn read_record(reader: &mut Reader) -> Result<Record, Refusal> {
+    Ok(match reader.u8()? {
+        1 => {
+            let room = reader.room()?;
+            let (at, ttl) = (reader.u64()?, reader.u64()?);
+            Record::Cached { room, event: CachedEvent { at, ttl, payload: reader.chunk()? } }
+        }
+        2 => Record::Generation(read_generation(reader)?),
+        3 => Record::Floor { slot: reader.u16()?, number: reader.u64()? },
+        _ => return Err(Refusal::Kind),
+    })
+}
+
+fn read_generation(reader: &mut Reader) -> Result<Generation, Refusal> {
+    let room = reader.room()?;
+    let user = reader.text()?;
+    // Users have names, so the empty one stands for the room itself.
+    let edge = Edge { room, user: (!user.is_empty()).then_some(user) };
+    let number = reader.u64()?;
+    let phase = match reader.u8()? {
+        0 => Phase::Announced,
+        1 => Phase::Done,
+        2 => Phase::Retired,
+        _ => return Err(Refusal::Value),
+    };
+    Ok(Generation { edge, number, phase })
+}

@@ -1,0 +1,62 @@
+//! Writes numbers and names. Infallible: names are valid once they exist, and their lengths fit.
+
+use bytes::Bytes;
+
+use crate::room::Room;
+
+#[derive(Default)]
+pub struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    pub fn u8(&mut self, number: u8) {
+        self.bytes.push(number);
+    }
+
+    pub fn u16(&mut self, number: u16) {
+        self.bytes.extend(number.to_be_bytes());
+    }
+
+    pub fn u32(&mut self, number: u32) {
+        self.bytes.extend(number.to_be_bytes());
+    }
+
+    pub fn u64(&mut self, number: u64) {
+        self.bytes.extend(number.to_be_bytes());
+    }
+
+    /// A text behind its length.
+    pub fn text(&mut self, text: &str) {
+        self.chunk(text.as_bytes());
+    }
+
+    /// Bytes behind their length.
+    pub fn chunk(&mut self, chunk: &[u8]) {
+        self.u32(u32::try_from(chunk.len()).expect("nothing in a frame of one mebibyte is longer than four gibibytes"));
+        self.bytes.extend(chunk);
+    }
+
+    /// Bytes up to the end of the frame.
+    pub fn rest(&mut self, rest: &[u8]) {
+        self.bytes.extend(rest);
+    }
+
+    pub fn room(&mut self, room: &Room) {
+        self.text(room.app());
+        self.text(room.channel());
+    }
+
+    pub fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+        self.u32(u32::try_from(items.len()).expect("a frame of one mebibyte has fewer than four billion items"));
+        items.iter().for_each(|item| write(self, item));
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn finish(self) -> Bytes {
+        self.bytes.into()
+    }
+}

@@ -1,0 +1,172 @@
+//! What nodes tell one another about state. A [`Fact`] belongs to the node that holds the sockets and dies with it; a
+//! [`Record`] belongs to nobody and is merged by whoever hears it. Both are absolute values, so that a repeat or a late
+//! copy cannot corrupt a count.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::room::Room;
+
+/// One node's absolute statement about its own sockets. Zero sockets take the statement back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// Sockets connected to an app.
+    Connections {
+        /// The app's id.
+        app: Arc<str>,
+        /// How many.
+        sockets: u32,
+    },
+    /// Sockets subscribed to a room.
+    Count {
+        /// Where.
+        room: Room,
+        /// How many.
+        sockets: u32,
+    },
+    /// A user's sockets in a presence channel.
+    Member {
+        /// Where.
+        room: Room,
+        /// Who.
+        member: Member,
+    },
+    /// Sockets signed in as a user.
+    User {
+        /// The app's id.
+        app: Arc<str>,
+        /// The user's id.
+        user: Arc<str>,
+        /// How many.
+        sockets: u32,
+    },
+}
+
+/// A user in a presence channel, as one node holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The stringified user id.
+    pub user: Arc<str>,
+    /// `user_info` as JSON text.
+    pub info: Arc<str>,
+    /// When the user came here, in milliseconds of the Unix epoch; the oldest `info` in the cluster is the one shown.
+    pub since: u64,
+    /// The user's sockets in this channel on this node.
+    pub sockets: u32,
+}
+
+/// What a fact is about: two facts with one key replace one another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// An app's connections.
+    Connections(Arc<str>),
+    /// A room's subscriptions.
+    Count(Room),
+    /// A user in a room.
+    Member(Room, Arc<str>),
+    /// A user of an app.
+    User(Arc<str>, Arc<str>),
+}
+
+/// What outlives the node that said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// The last event of a cache channel.
+    Cached {
+        /// Where.
+        room: Room,
+        /// The event; the newest wins.
+        event: CachedEvent,
+    },
+    /// A webhook's generation; the highest wins.
+    Generation(Generation),
+    /// No edge whose hash falls into `slot` may use a generation up to `number` again.
+    Floor {
+        /// Which part of all edges.
+        slot: u16,
+        /// The highest generation that was forgotten there.
+        number: u64,
+    },
+}
+
+/// The last event of a cache channel. Ordered by age, ties broken by content, so that all nodes keep the same one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CachedEvent {
+    /// When it was published, in milliseconds of the Unix epoch.
+    pub at: u64,
+    /// How long it is kept from then, in milliseconds.
+    pub ttl: u64,
+    /// The event, in a form that only the rooms understand.
+    pub payload: Bytes,
+}
+
+/// Whose coming and going a webhook tells: a room's first and last subscriber, or a member's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Edge {
+    /// Where.
+    pub room: Room,
+    /// The member; `None` for the room itself.
+    pub user: Option<Arc<str>>,
+}
+
+/// How far the webhooks of one edge have come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// What it is about.
+    pub edge: Edge,
+    /// Odd: occupied or added. Even: vacated or removed.
+    pub number: u64,
+    /// What happened to it so far.
+    pub phase: Phase,
+}
+
+/// The life of a generation; later phases win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Somebody is about to post it.
+    Announced,
+    /// It was posted.
+    Done,
+    /// It was posted long ago and its edge has been quiet since: it may be forgotten.
+    Retired,
+}
+
+impl Fact {
+    /// What the fact is about.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Connections { app, .. } => Key::Connections(app.clone()),
+            Self::Count { room, .. } => Key::Count(room.clone()),
+            Self::Member { room, member } => Key::Member(room.clone(), member.user.clone()),
+            Self::User { app, user, .. } => Key::User(app.clone(), user.clone()),
+        }
+    }
+
+    /// How many sockets stand behind it.
+    pub fn sockets(&self) -> u32 {
+        match self {
+            Self::Connections { sockets, .. } | Self::Count { sockets, .. } | Self::User { sockets, .. } => *sockets,
+            Self::Member { member, .. } => member.sockets,
+        }
+    }
+
+    /// The same statement taken back.
+    pub fn withdrawn(&self) -> Self {
+        let mut fact = self.clone();
+        match &mut fact {
+            Self::Connections { sockets, .. } | Self::Count { sockets, .. } | Self::User { sockets, .. } => {
+                *sockets = 0
+            }
+            Self::Member { member, .. } => member.sockets = 0,
+        }
+        fact
+    }
+}
+
+impl CachedEvent {
+    /// When it ends, in milliseconds of the Unix epoch.
+    pub fn ends(&self) -> u64 {
+        self.at.saturating_add(self.ttl)
+    }
+}

@@ -1,0 +1,187 @@
+//! The messages between nodes as values. `codec` gives them their bytes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    fact::{Fact, Record},
+    hash::hash,
+    room::{NodeId, Room},
+};
+
+/// One message. Facts, records and events are *numbered*: each has the node's next number, and names its predecessor in
+/// the same stream, so that a node which hears only some streams still sees every hole in those.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Who says it.
+    pub origin: NodeId,
+    /// The frame's number; on a frame that is not numbered, the last number that its origin used.
+    pub number: u64,
+    /// The number before this one in the same stream; 0 for the first, and on frames that are not numbered.
+    pub predecessor: u64,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a frame says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Statements about the origin's own sockets. Numbered, in the state stream.
+    Facts(Vec<Fact>),
+    /// News that belongs to nobody. Numbered, in the state stream.
+    Records(Vec<Record>),
+    /// An event. Numbered, in its room's stream.
+    Event(RoomEvent),
+    /// I live, and this is what you should know by now.
+    Beat(Beat),
+    /// I am going; keep my facts for so long after you last heard me.
+    Bye {
+        /// How long.
+        hold: Duration,
+    },
+    /// The last numbers of streams.
+    Tails(Vec<Tail>),
+    /// Tell me the last numbers of all your streams.
+    AskTails,
+    /// Send me again what I miss of one stream: every frame after `after`, up to `through`.
+    AskResend(Hole),
+    /// Of what you asked for, this part cannot be had again.
+    Gone(Hole),
+    /// Tell me all your facts.
+    AskSnapshot,
+    /// A part of all facts of the origin.
+    Snapshot(SnapshotPart),
+    /// Tell me all records that you know.
+    AskRecords,
+    /// Records that the origin knows.
+    Ledger(Vec<Record>),
+    /// To oneself: what was asked of the bus before this has been done.
+    Barrier {
+        /// Which barrier.
+        token: u64,
+    },
+}
+
+/// An event for one room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomEvent {
+    /// Where it goes.
+    pub room: Room,
+    /// The bits of the socket that does not receive it.
+    pub except: Option<u64>,
+    /// The event, in a form that only the rooms understand.
+    pub payload: Bytes,
+}
+
+/// A heartbeat, once a second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beat {
+    /// Counts the origin's beats.
+    pub count: u64,
+    /// Whether the origin knows all its peers and takes part in decisions.
+    pub readiness: Readiness,
+    /// The last number of the origin's state stream.
+    pub state: u64,
+    /// The hash of the origin's facts at that number.
+    pub facts: u64,
+    /// The first bucket that `cached` covers.
+    pub bucket: u64,
+    /// The hash of the cached events which end in that bucket or later.
+    pub cached: u64,
+    /// The hash of all generations.
+    pub generations: u64,
+    /// How far the origin has followed the state streams of others.
+    pub seen: Vec<(NodeId, u64)>,
+}
+
+/// Whether a node takes part in decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is still learning who is there.
+    Learning,
+    /// It knows all its peers.
+    Ready,
+    /// It has said Bye.
+    Leaving,
+}
+
+/// The last number of one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tail {
+    /// Which stream.
+    pub stream: Stream,
+    /// Its last number.
+    pub number: u64,
+}
+
+/// A part of a stream: the numbers after `after`, up to `through`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// Which stream.
+    pub stream: Stream,
+    /// The last number before the part.
+    pub after: u64,
+    /// The last number of the part.
+    pub through: u64,
+}
+
+/// One of several frames that together carry all facts of a node; the frame's number says at which moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotPart {
+    /// The last number of the state stream that the snapshot covers.
+    pub state: u64,
+    /// Which part, from 0.
+    pub index: u32,
+    /// How many parts.
+    pub parts: u32,
+    /// The facts of this part.
+    pub facts: Vec<Fact>,
+}
+
+/// Names a stream of a node: its state, or the events of one room. Two rooms that share a hash share a stream, which
+/// costs a needless resend and harms nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stream(u64);
+
+impl Stream {
+    /// The state stream.
+    pub const STATE: Self = Self(0);
+
+    /// The stream of a room's events.
+    pub fn of(room: &Room) -> Self {
+        let name = format!("{}\0{}", room.app(), room.channel());
+        Self(hash(name.as_bytes()).max(1))
+    }
+
+    /// A stream from its bits.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The bits.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+}
+
+impl Body {
+    /// The stream in which the frame is numbered; `None` for those that are not.
+    pub fn stream(&self) -> Option<Stream> {
+        match self {
+            Self::Facts(_) | Self::Records(_) => Some(Stream::STATE),
+            Self::Event(event) => Some(Stream::of(&event.room)),
+            Self::Beat(_)
+            | Self::Bye { .. }
+            | Self::Tails(_)
+            | Self::AskTails
+            | Self::AskResend(_)
+            | Self::Gone(_)
+            | Self::AskSnapshot
+            | Self::Snapshot(_)
+            | Self::AskRecords
+            | Self::Ledger(_)
+            | Self::Barrier { .. } => None,
+        }
+    }
+}
