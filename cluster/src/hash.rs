@@ -23,7 +23,6 @@ mod tests {
     #[test]
     fn the_hash_never_changes_between_releases() {
         assert_eq!(hash(b""), 0xf52a_15e9_a9b5_e89b);
-        assert_eq!(hash(b"gaung"), hash(b"gaung"));
-        assert_ne!(hash(b"gaung"), hash(b"gaunh"));
+        assert_eq!(hash(b"gaung"), 2_533_439_377_223_745_424);
     }
 }

@@ -4,6 +4,9 @@ pub mod codec;
 pub mod fact;
 pub mod frame;
 pub mod hash;
+pub mod lane;
+pub mod outgoing;
+pub mod ring;
 pub mod room;
 pub mod subject;
 

@@ -1,0 +1,279 @@
+//! What this node publishes: its numbering, the ring behind it, and what the bus is known to have taken. A publish that
+//! returned proves nothing; only the echo of a later beat on the same connection does.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    codec::encode,
+    frame::{Body, Frame, Hole, Stream, Tail},
+    ring::{Reach, Resend, Ring, Sent},
+    room::NodeId,
+    subject::Subject,
+};
+
+/// A silent stream's last number is known for so long; after that the stream starts anew.
+const TAIL_AGE: Duration = Duration::from_secs(600);
+
+/// The longest pause between two tellings of a silent stream's last number.
+const LONGEST_PAUSE: Duration = Duration::from_secs(64);
+
+/// Tails in one frame at most: about 900 KiB.
+const MAX_TAILS: usize = 57_000;
+
+/// Beats whose echo is awaited at most.
+const MAX_BEATS: usize = 64;
+
+/// Frames of one answer to a request for a resend at most.
+const MAX_RESEND: usize = 1024;
+
+/// The publishing side of a node.
+#[derive(Debug)]
+pub struct Outgoing {
+    node: NodeId,
+    ring: Ring,
+    tails: BTreeMap<Stream, Course>,
+    last: u64,
+    confirmed: u64,
+    way: Way,
+}
+
+/// Whether frames reach the bus.
+#[derive(Debug)]
+enum Way {
+    /// No connection: frames wait in the ring.
+    Away,
+    /// Connected: everything up to `sent` was given to the bus on this connection or confirmed before it.
+    Open { sent: u64, beats: VecDeque<(u64, u64)> },
+}
+
+/// The end of one stream.
+#[derive(Debug)]
+struct Course {
+    number: u64,
+    at: Duration,
+    told: Telling,
+}
+
+/// When the last number of a silent stream is told again: after 1, 2, 4 … 64 s, so that a lost tail is noticed
+/// although several beats may be lost, and silence costs nothing in the end.
+#[derive(Debug)]
+struct Telling {
+    next: Duration,
+    pause: Duration,
+}
+
+/// A frame and where it goes.
+pub type Post = (Subject, Bytes);
+
+impl Outgoing {
+    /// A node that has said nothing yet and is not connected.
+    pub fn new(node: NodeId, reach: Reach) -> Self {
+        let ring = Ring::new(reach);
+        Self { node, ring, tails: BTreeMap::new(), last: 0, confirmed: 0, way: Way::Away }
+    }
+
+    /// Numbers a frame and keeps it; returns it if it is to go out at once, and `None` if it goes when its turn comes.
+    pub fn publish(&mut self, stream: Stream, subject: Subject, body: Body, now: Duration) -> Option<Post> {
+        let predecessor = self.tails.get(&stream).map_or(0, |course| course.number);
+        self.last += 1;
+        let bytes = encode(&Frame { origin: self.node, number: self.last, predecessor, body });
+        let told = Telling { next: now, pause: Duration::from_secs(1) };
+        self.tails.insert(stream, Course { number: self.last, at: now, told });
+        self.ring.push(Sent { subject: subject.clone(), stream, predecessor, at: now, bytes: bytes.clone() });
+        match &mut self.way {
+            Way::Open { sent, .. } if *sent + 1 == self.last => {
+                *sent = self.last;
+                Some((subject, bytes))
+            }
+            Way::Open { .. } | Way::Away => None,
+        }
+    }
+
+    /// A frame without a number of its own.
+    pub fn unnumbered(&self, body: Body) -> Bytes {
+        encode(&Frame { origin: self.node, number: self.last, predecessor: 0, body })
+    }
+
+    /// The bus is there: what it never confirmed is to be published again.
+    pub fn connect(&mut self) {
+        self.way = Way::Open { sent: self.confirmed, beats: VecDeque::new() };
+    }
+
+    /// The bus is gone.
+    pub fn disconnect(&mut self) {
+        self.way = Way::Away;
+    }
+
+    /// The next frames that wait for their turn, `most` of them.
+    pub fn pump(&mut self, most: usize) -> Vec<Post> {
+        let Way::Open { sent, .. } = &mut self.way else { return Vec::new() };
+        let first = self.ring.first().max(*sent + 1);
+        let waiting: Vec<Post> = (first..=self.last)
+            .take(most)
+            .map_while(|number| self.ring.get(number))
+            .map(|frame| (frame.subject.clone(), frame.bytes.clone()))
+            .collect();
+        // What fell out of the ring before its turn is a hole that peers will ask for and be told of.
+        *sent = if waiting.is_empty() { self.last } else { first + waiting.len() as u64 - 1 };
+        waiting
+    }
+
+    /// Notes a beat: its echo will confirm everything given to the bus before it.
+    pub fn beat(&mut self, count: u64) {
+        if let Way::Open { sent, beats } = &mut self.way {
+            beats.push_back((count, *sent));
+            if beats.len() > MAX_BEATS {
+                beats.pop_front();
+            }
+        }
+    }
+
+    /// A beat of our own came back.
+    pub fn echo(&mut self, count: u64) {
+        let Way::Open { beats, .. } = &mut self.way else { return };
+        if let Some((_, sent)) = beats.iter().find(|(beat, _)| *beat == count) {
+            self.confirmed = self.confirmed.max(*sent);
+            beats.retain(|(beat, _)| *beat > count);
+        }
+    }
+
+    /// Whether nothing waits for its turn.
+    pub fn is_current(&self) -> bool {
+        matches!(self.way, Way::Open { sent, .. } if sent == self.last)
+    }
+
+    /// The last number of the state stream.
+    pub fn state(&self) -> u64 {
+        self.tails.get(&Stream::STATE).map_or(0, |course| course.number)
+    }
+
+    /// The frames of a hole.
+    pub fn resend(&self, hole: Hole) -> Resend {
+        self.ring.resend(hole, MAX_RESEND)
+    }
+
+    /// The last numbers of all streams.
+    pub fn tails(&self) -> Vec<Tail> {
+        let tails = self.tails.iter().map(|(stream, course)| Tail { stream: *stream, number: course.number });
+        newest(tails.collect())
+    }
+
+    /// The last numbers of the streams whose turn to be told it is.
+    pub fn due_tails(&mut self, now: Duration) -> Vec<Tail> {
+        let mut due = Vec::new();
+        for (stream, course) in &mut self.tails {
+            let told = &mut course.told;
+            if told.pause > LONGEST_PAUSE || told.next > now || *stream == Stream::STATE {
+                continue;
+            }
+            due.push(Tail { stream: *stream, number: course.number });
+            *told = Telling { next: now + told.pause, pause: told.pause * 2 };
+        }
+        newest(due)
+    }
+
+    /// Forgets what is too old.
+    pub fn expire(&mut self, now: Duration) {
+        self.ring.expire(now);
+        self.tails.retain(|stream, course| *stream == Stream::STATE || now.saturating_sub(course.at) < TAIL_AGE);
+    }
+}
+
+fn newest(mut tails: Vec<Tail>) -> Vec<Tail> {
+    if tails.len() > MAX_TAILS {
+        tails.sort_unstable_by_key(|tail| std::cmp::Reverse(tail.number));
+        tails.truncate(MAX_TAILS);
+    }
+    tails
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::decode;
+
+    const ROOM: Stream = Stream::from_bits(7);
+
+    fn outgoing() -> Outgoing {
+        Outgoing::new(NodeId::from_bits(1), Reach { frames: 4, ..Reach::default() })
+    }
+
+    fn publish(outgoing: &mut Outgoing, stream: Stream) -> Option<(u64, u64)> {
+        let post = outgoing.publish(stream, Subject::State, Body::Facts(Vec::new()), Duration::ZERO);
+        post.map(numbers)
+    }
+
+    fn numbers((_, bytes): Post) -> (u64, u64) {
+        let frame = decode(bytes).unwrap();
+        (frame.number, frame.predecessor)
+    }
+
+    fn pumped(outgoing: &mut Outgoing, most: usize) -> Vec<u64> {
+        outgoing.pump(most).into_iter().map(|post| numbers(post).0).collect()
+    }
+
+    #[test]
+    fn frames_have_one_numbering_and_a_predecessor_per_stream() {
+        let mut outgoing = outgoing();
+        outgoing.connect();
+        assert_eq!(publish(&mut outgoing, Stream::STATE), Some((1, 0)));
+        assert_eq!(publish(&mut outgoing, ROOM), Some((2, 0)));
+        assert_eq!(publish(&mut outgoing, Stream::STATE), Some((3, 1)));
+        assert_eq!(publish(&mut outgoing, ROOM), Some((4, 2)));
+    }
+
+    #[test]
+    fn what_no_echo_confirmed_is_published_again_in_order_and_before_anything_new() {
+        let mut outgoing = outgoing();
+        outgoing.connect();
+        publish(&mut outgoing, ROOM);
+        outgoing.beat(1);
+        publish(&mut outgoing, ROOM);
+        outgoing.echo(1);
+        outgoing.disconnect();
+        assert_eq!(publish(&mut outgoing, ROOM), None);
+        outgoing.connect();
+        assert_eq!(publish(&mut outgoing, ROOM), None);
+        assert_eq!(pumped(&mut outgoing, 2), [2, 3]);
+        assert!(!outgoing.is_current());
+        assert_eq!(pumped(&mut outgoing, 2), [4]);
+        assert_eq!(publish(&mut outgoing, ROOM), Some((5, 4)));
+    }
+
+    #[test]
+    fn the_echo_of_another_connection_confirms_nothing() {
+        let mut outgoing = outgoing();
+        outgoing.connect();
+        publish(&mut outgoing, ROOM);
+        outgoing.beat(1);
+        outgoing.disconnect();
+        outgoing.connect();
+        outgoing.echo(1);
+        outgoing.disconnect();
+        outgoing.connect();
+        assert_eq!(pumped(&mut outgoing, 9), [1]);
+    }
+
+    #[test]
+    fn what_fell_out_of_the_ring_is_passed_over() {
+        let mut outgoing = outgoing();
+        (0..6).for_each(|_| assert_eq!(publish(&mut outgoing, ROOM), None));
+        outgoing.connect();
+        assert_eq!(pumped(&mut outgoing, 9), [3, 4, 5, 6]);
+        assert!(outgoing.is_current());
+    }
+
+    #[test]
+    fn a_silent_streams_tail_is_told_at_growing_distances_and_then_no_more() {
+        let mut outgoing = outgoing();
+        publish(&mut outgoing, ROOM);
+        let told: Vec<u64> =
+            (0..600).filter(|second| !outgoing.due_tails(Duration::from_secs(*second)).is_empty()).collect();
+        assert_eq!(told, [0, 1, 3, 7, 15, 31, 63]);
+    }
+}
