@@ -132,6 +132,13 @@ pub enum Phase {
     Retired,
 }
 
+impl Key {
+    /// A key that sorts before all rooms of an app and after those of the apps before it.
+    pub(crate) fn first_room_of(app: &str) -> Self {
+        Self::Count(Room::first_of(app))
+    }
+}
+
 impl Fact {
     /// What the fact is about.
     pub fn key(&self) -> Key {

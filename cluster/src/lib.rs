@@ -1,6 +1,8 @@
 //! What the nodes of a cluster say to one another.
 
+pub mod cache;
 pub mod codec;
+pub mod detector;
 pub mod fact;
 pub mod frame;
 pub mod hash;
@@ -9,6 +11,7 @@ pub mod outgoing;
 pub mod ring;
 pub mod room;
 pub mod subject;
+pub mod view;
 
 pub use room::{InvalidRoom, NodeId, Room};
 pub use subject::{Subject, Subjects};

@@ -75,6 +75,11 @@ impl Room {
         Ok(Self { app: app.into(), channel: channel.into() })
     }
 
+    /// What sorts before all rooms of an app. Not a room: its channel has no name.
+    pub(crate) fn first_of(app: &str) -> Self {
+        Self { app: app.into(), channel: "".into() }
+    }
+
     /// The app's id.
     pub fn app(&self) -> &Arc<str> {
         &self.app
