@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     codec::fact_hash,
-    fact::{Fact, Key, Member},
+    fact::{Edge, Fact, Key, Member},
     room::{NodeId, Room},
 };
 
@@ -165,9 +165,13 @@ impl View {
         self.union.contains_key(&key)
     }
 
-    /// What the union holds, as keys.
-    pub fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.union.keys()
+    /// All edges that somebody holds.
+    pub fn edges(&self) -> impl Iterator<Item = Edge> {
+        self.union.keys().filter_map(|key| match key {
+            Key::Count(room) => Some(Edge { room: room.clone(), user: None }),
+            Key::Member(room, user) => Some(Edge { room: room.clone(), user: Some(user.clone()) }),
+            Key::Connections(_) | Key::User(..) => None,
+        })
     }
 
     fn unite(&mut self, node: NodeId, fact: &Fact) -> Vec<Difference> {

@@ -1,0 +1,382 @@
+//! Webhooks once in the cluster. Each edge has a generation, odd while occupied or added, even while vacated or removed,
+//! merged by maximum. The edge's owner announces the next generation, waits until a peer holds it, posts it under an
+//! id that follows from it, and announces it done; a new owner repeats what is announced and not done, with the same id.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crate::{
+    codec::record_hash,
+    fact::{Edge, Generation, Phase, Record},
+    hash::{hash, spread},
+    room::NodeId,
+};
+
+/// How long a vacated room or a removed member may come back before anybody is told.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// How long the nodes must have been the same before one of them speaks.
+const STABLE: Duration = Duration::from_millis(2500);
+
+/// How long a vacated edge is remembered after its webhook.
+const RETIRE: Duration = Duration::from_secs(600);
+
+/// Into how many floors the forgotten edges are put.
+const SLOTS: u64 = 1024;
+
+/// The generations of all edges, and what this node is about to say.
+#[derive(Debug, Default)]
+pub struct Announcements {
+    entries: BTreeMap<Edge, Entry>,
+    floors: BTreeMap<u16, u64>,
+    hash: u64,
+    unsettled: BTreeMap<Edge, Duration>,
+    mine: BTreeMap<Edge, Stage>,
+    voters: BTreeSet<NodeId>,
+    stable_since: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    number: u64,
+    phase: Phase,
+    changed: Duration,
+}
+
+/// What this node does about an edge's generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Announced with the state stream's number.
+    Announced { generation: u64, number: u64 },
+    /// Given to the caller to be posted.
+    Posting { generation: u64 },
+}
+
+/// What is to be done next about an edge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Publish this record, then tell [`Announcements::announced`] its number.
+    Announce(Generation),
+    /// Post this webhook, then tell [`Announcements::posted`].
+    Post(Generation),
+    /// Publish that this may be forgotten.
+    Retire(Generation),
+}
+
+impl Announcements {
+    /// Takes a record in; returns the edge that it changed.
+    pub fn merge(&mut self, record: &Record, now: Duration) -> Option<Edge> {
+        match record {
+            Record::Generation(generation) => self.merge_generation(generation, now),
+            Record::Floor { slot, number } => {
+                self.raise(*slot, *number);
+                None
+            }
+            Record::Cached { .. } => None,
+        }
+    }
+
+    /// Compares an edge with the truth: whether anybody holds it.
+    pub fn compare(&mut self, edge: &Edge, truth: Truth, now: Duration) {
+        let (number, phase) = self.current(edge);
+        let agrees = (number % 2 == 1) == (truth == Truth::Held);
+        if agrees && phase != Phase::Announced {
+            self.unsettled.remove(edge);
+        } else {
+            self.unsettled.entry(edge.clone()).or_insert(now);
+        }
+    }
+
+    /// Says who takes part in decisions now, this node included if it does.
+    pub fn set_voters(&mut self, voters: BTreeSet<NodeId>, now: Duration) {
+        if voters != self.voters {
+            self.voters = voters;
+            self.stable_since = now;
+            self.mine.retain(|_, stage| matches!(stage, Stage::Posting { .. }));
+        }
+    }
+
+    /// What this node is to do now. `truth` says who is there; `seen` up to where the best peer has followed this node,
+    /// and is `None` if there is no other voter.
+    pub fn act(
+        &mut self,
+        node: NodeId,
+        truth: impl Fn(&Edge) -> Truth,
+        seen: Option<u64>,
+        now: Duration,
+    ) -> Vec<Action> {
+        if !self.voters.contains(&node) || now.saturating_sub(self.stable_since) < STABLE {
+            return Vec::new();
+        }
+        let unsettled = self.unsettled.iter().filter(|(edge, _)| self.owner(edge) == Some(node));
+        let owned: Vec<(Edge, Duration)> = unsettled.map(|(edge, since)| (edge.clone(), *since)).collect();
+        let mut actions = Vec::new();
+        for (edge, since) in owned {
+            actions.extend(self.next(&edge, truth(&edge), now.saturating_sub(since), seen));
+        }
+        actions
+    }
+
+    /// Vacated edges of this node that were quiet for long.
+    pub fn retirements(&self, node: NodeId, now: Duration) -> Vec<Action> {
+        let is_old = |entry: &Entry| {
+            entry.number % 2 == 0 && entry.phase == Phase::Done && now.saturating_sub(entry.changed) > RETIRE
+        };
+        let old = self.entries.iter().filter(|(edge, entry)| is_old(entry) && self.owner(edge) == Some(node));
+        old.map(|(edge, entry)| {
+            Action::Retire(Generation { edge: edge.clone(), number: entry.number, phase: Phase::Retired })
+        })
+        .collect()
+    }
+
+    /// An announcement was published as the state stream's `number`.
+    pub fn announced(&mut self, generation: &Generation, number: u64) {
+        let stage = Stage::Announced { generation: generation.number, number };
+        self.mine.insert(generation.edge.clone(), stage);
+    }
+
+    /// A webhook was posted; returns the record to publish.
+    pub fn posted(&mut self, edge: &Edge, number: u64) -> Option<Generation> {
+        if self.mine.get(edge) != Some(&Stage::Posting { generation: number }) {
+            return None;
+        }
+        self.mine.remove(edge);
+        Some(Generation { edge: edge.clone(), number, phase: Phase::Done })
+    }
+
+    /// The hash of all generations and floors.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// All generations and floors.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        let generations = self.entries.iter().map(|(edge, entry)| record(edge, entry));
+        generations.chain(self.floors.iter().map(|(slot, number)| Record::Floor { slot: *slot, number: *number }))
+    }
+
+    fn next(&mut self, edge: &Edge, truth: Truth, age: Duration, seen: Option<u64>) -> Option<Action> {
+        let (current, phase) = self.current(edge);
+        let number = if phase == Phase::Announced { current } else { current.saturating_add(1) };
+        let generation = Generation { edge: edge.clone(), number, phase: Phase::Announced };
+        match self.mine.get(edge) {
+            Some(Stage::Posting { .. }) => None,
+            Some(Stage::Announced { generation: mine, number: at }) if *mine == number => {
+                let is_held = seen.is_none_or(|seen| seen >= *at);
+                is_held.then(|| {
+                    self.mine.insert(edge.clone(), Stage::Posting { generation: number });
+                    Action::Post(generation)
+                })
+            }
+            Some(Stage::Announced { .. }) | None => {
+                let has_settled = phase == Phase::Announced || truth == Truth::Held || age >= SETTLE;
+                has_settled.then_some(Action::Announce(generation))
+            }
+        }
+    }
+
+    fn merge_generation(&mut self, generation: &Generation, now: Duration) -> Option<Edge> {
+        let known = self.entries.get(&generation.edge).copied();
+        if generation.phase == Phase::Retired {
+            self.raise(slot(&generation.edge), generation.number);
+            known.filter(|known| known.number <= generation.number)?;
+            self.remove(&generation.edge);
+            return Some(generation.edge.clone());
+        }
+        let news = (generation.number, generation.phase);
+        if known.is_some_and(|known| (known.number, known.phase) >= news) {
+            return None;
+        }
+        self.remove(&generation.edge);
+        let entry = Entry { number: generation.number, phase: generation.phase, changed: now };
+        self.hash = self.hash.wrapping_add(record_hash(&record(&generation.edge, &entry)));
+        self.entries.insert(generation.edge.clone(), entry);
+        Some(generation.edge.clone())
+    }
+
+    fn remove(&mut self, edge: &Edge) {
+        if let Some(entry) = self.entries.remove(edge) {
+            self.hash = self.hash.wrapping_sub(record_hash(&record(edge, &entry)));
+        }
+    }
+
+    fn raise(&mut self, slot: u16, number: u64) {
+        let known = self.floors.get(&slot).copied();
+        if known.is_some_and(|known| known >= number) || u64::from(slot) >= SLOTS {
+            return;
+        }
+        let removed = known.map_or(0, |number| record_hash(&Record::Floor { slot, number }));
+        self.hash = self.hash.wrapping_sub(removed).wrapping_add(record_hash(&Record::Floor { slot, number }));
+        self.floors.insert(slot, number);
+    }
+
+    /// An edge that nobody remembers is vacated, and never uses a number again that it may have had.
+    fn current(&self, edge: &Edge) -> (u64, Phase) {
+        let forgotten = || self.floors.get(&slot(edge)).map_or(0, |floor| floor & !1);
+        self.entries.get(edge).map_or_else(|| (forgotten(), Phase::Done), |entry| (entry.number, entry.phase))
+    }
+
+    /// The voter with the highest rendezvous hash.
+    fn owner(&self, edge: &Edge) -> Option<NodeId> {
+        let name = name(edge);
+        self.voters.iter().copied().max_by_key(|voter| spread(name ^ spread(voter.bits())))
+    }
+}
+
+/// Whether anybody in the cluster holds an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Truth {
+    /// The room is occupied, or the member is there.
+    Held,
+    /// Nobody is there.
+    Free,
+}
+
+fn record(edge: &Edge, entry: &Entry) -> Record {
+    Record::Generation(Generation { edge: edge.clone(), number: entry.number, phase: entry.phase })
+}
+
+fn name(edge: &Edge) -> u64 {
+    let text = format!("{}\0{}\0{}", edge.room.app(), edge.room.channel(), edge.user.as_deref().unwrap_or_default());
+    hash(text.as_bytes())
+}
+
+fn slot(edge: &Edge) -> u16 {
+    u16::try_from(name(edge) % SLOTS).expect("there are fewer slots than 65,536")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::Room;
+
+    const A: NodeId = NodeId::from_bits(1);
+    const B: NodeId = NodeId::from_bits(2);
+
+    fn at(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn edge() -> Edge {
+        Edge { room: Room::new("shop", "orders").unwrap(), user: None }
+    }
+
+    fn generation(number: u64, phase: Phase) -> Generation {
+        Generation { edge: edge(), number, phase }
+    }
+
+    fn merge(announcements: &mut Announcements, number: u64, phase: Phase) {
+        announcements.merge(&Record::Generation(generation(number, phase)), at(0));
+    }
+
+    /// One node alone, with these generations behind it.
+    fn alone(done: u64) -> Announcements {
+        let mut announcements = Announcements::default();
+        announcements.set_voters([A].into(), at(0));
+        if done > 0 {
+            merge(&mut announcements, done, Phase::Done);
+        }
+        announcements
+    }
+
+    fn act(announcements: &mut Announcements, truth: Truth, seen: Option<u64>, millis: u64) -> Vec<Action> {
+        announcements.compare(&edge(), truth, at(millis));
+        announcements.act(A, |_| truth, seen, at(millis))
+    }
+
+    #[test]
+    fn a_generation_is_announced_posted_once_and_done() {
+        let mut announcements = alone(0);
+        let announced = generation(1, Phase::Announced);
+        assert_eq!(act(&mut announcements, Truth::Held, None, 3000), [Action::Announce(announced.clone())]);
+        merge(&mut announcements, 1, Phase::Announced);
+        announcements.announced(&announced, 17);
+        assert_eq!(act(&mut announcements, Truth::Held, None, 3100), [Action::Post(announced)]);
+        assert_eq!(act(&mut announcements, Truth::Held, None, 3200), []);
+        assert_eq!(announcements.posted(&edge(), 1), Some(generation(1, Phase::Done)));
+        merge(&mut announcements, 1, Phase::Done);
+        assert_eq!(act(&mut announcements, Truth::Held, None, 3300), []);
+    }
+
+    #[test]
+    fn nothing_is_posted_before_a_peer_holds_the_announcement() {
+        let mut announcements = alone(0);
+        merge(&mut announcements, 1, Phase::Announced);
+        announcements.announced(&generation(1, Phase::Announced), 17);
+        assert_eq!(act(&mut announcements, Truth::Held, Some(16), 3000), []);
+        let posted = Action::Post(generation(1, Phase::Announced));
+        assert_eq!(act(&mut announcements, Truth::Held, Some(17), 3000), [posted]);
+    }
+
+    #[test]
+    fn whoever_comes_back_within_three_seconds_is_not_told_of() {
+        let mut announcements = alone(1);
+        assert_eq!(act(&mut announcements, Truth::Free, None, 10_000), []);
+        assert_eq!(act(&mut announcements, Truth::Free, None, 12_999), []);
+        assert_eq!(act(&mut announcements, Truth::Held, None, 12_999), []);
+        assert_eq!(act(&mut announcements, Truth::Free, None, 13_000), []);
+        let announced = Action::Announce(generation(2, Phase::Announced));
+        assert_eq!(act(&mut announcements, Truth::Free, None, 16_000), [announced]);
+    }
+
+    #[test]
+    fn a_new_owner_repeats_what_is_not_done_with_the_same_number_once_the_nodes_are_stable() {
+        let mut announcements = Announcements::default();
+        announcements.set_voters([A, B].into(), at(0));
+        merge(&mut announcements, 5, Phase::Announced);
+        announcements.set_voters([A].into(), at(10_000));
+        assert_eq!(act(&mut announcements, Truth::Free, None, 12_499), []);
+        let repeated = Action::Announce(generation(5, Phase::Announced));
+        assert_eq!(act(&mut announcements, Truth::Free, None, 12_500), [repeated]);
+    }
+
+    #[test]
+    fn exactly_one_voter_owns_an_edge_and_a_node_without_a_vote_is_silent() {
+        let owners = [A, B].map(|node| {
+            let mut announcements = Announcements::default();
+            announcements.set_voters([A, B].into(), at(0));
+            announcements.compare(&edge(), Truth::Held, at(0));
+            announcements.act(node, |_| Truth::Held, None, at(9000)).len()
+        });
+        assert_eq!(owners.iter().sum::<usize>(), 1);
+        let mut announcements = alone(0);
+        announcements.set_voters([B].into(), at(0));
+        assert_eq!(act(&mut announcements, Truth::Held, None, 9000), []);
+    }
+
+    #[test]
+    fn the_highest_number_and_the_latest_phase_win() {
+        let mut announcements = alone(0);
+        merge(&mut announcements, 3, Phase::Done);
+        merge(&mut announcements, 3, Phase::Announced);
+        merge(&mut announcements, 2, Phase::Done);
+        let records: Vec<Record> = announcements.records().collect();
+        assert_eq!(records, [Record::Generation(generation(3, Phase::Done))]);
+    }
+
+    #[test]
+    fn a_retired_edge_never_uses_a_number_again() {
+        let mut announcements = alone(4);
+        assert_eq!(announcements.retirements(A, at(600_000)), []);
+        let retired = generation(4, Phase::Retired);
+        assert_eq!(announcements.retirements(A, at(600_001)), [Action::Retire(retired.clone())]);
+        announcements.merge(&Record::Generation(retired), at(600_001));
+        let announced = Action::Announce(generation(5, Phase::Announced));
+        assert_eq!(act(&mut announcements, Truth::Held, None, 700_000), [announced]);
+    }
+
+    #[test]
+    fn nodes_that_know_the_same_have_the_same_hash() {
+        let (mut one, mut other) = (alone(0), alone(0));
+        merge(&mut one, 1, Phase::Announced);
+        merge(&mut one, 2, Phase::Done);
+        merge(&mut other, 2, Phase::Done);
+        assert_eq!(one.hash(), other.hash());
+        merge(&mut one, 2, Phase::Retired);
+        assert_ne!(one.hash(), other.hash());
+        merge(&mut other, 2, Phase::Retired);
+        assert_eq!(one.hash(), other.hash());
+    }
+}

@@ -1,0 +1,104 @@
+//! Webhooks: what the view says of edges, and what the announcements want said about them.
+
+use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
+
+use super::{Core, Output, edge_of};
+use crate::{
+    announcements::{Action, Truth},
+    fact::{Edge, Generation, Record},
+    frame::{Body, Stream},
+    peer::Stage,
+    subject::Subject,
+    view::{Difference, View},
+};
+
+impl Core {
+    /// A change of the view may need a webhook.
+    pub(super) fn compare_edge(&mut self, difference: &Difference) {
+        if let Some(edge) = edge_of(difference) {
+            self.compare(&edge);
+        }
+    }
+
+    /// A record may say that an edge's webhook is on its way or done.
+    pub(super) fn merge_edge(&mut self, record: &Record) {
+        if let Some(edge) = self.announcements.merge(record, self.now.up) {
+            self.compare(&edge);
+        }
+    }
+
+    pub(super) fn set_webhooks(&mut self, apps: BTreeSet<Arc<str>>) {
+        self.webhooks = apps;
+        let edges: Vec<Edge> = self.view.edges().collect();
+        edges.iter().for_each(|edge| self.compare(edge));
+    }
+
+    fn compare(&mut self, edge: &Edge) {
+        if self.webhooks.contains(edge.room.app()) {
+            self.announcements.compare(edge, truth(&self.view, edge), self.now.up);
+        }
+    }
+
+    pub(super) fn act_on_edges(&mut self) {
+        self.announcements.set_voters(self.voters(), self.now.up);
+        if !self.may_speak() {
+            return;
+        }
+        let node = self.settings.node;
+        let view = &self.view;
+        let actions = self.announcements.act(node, |edge| truth(view, edge), self.seen_by_enough(), self.now.up);
+        actions.into_iter().for_each(|action| self.perform(action));
+    }
+
+    pub(super) fn retire_edges(&mut self) {
+        if self.may_speak() {
+            let retirements = self.announcements.retirements(self.settings.node, self.now.up);
+            retirements.into_iter().for_each(|action| self.perform(action));
+        }
+    }
+
+    pub(super) fn finish_post(&mut self, generation: &Generation) {
+        if let Some(done) = self.announcements.posted(&generation.edge, generation.number) {
+            self.record(done);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Announce(generation) => {
+                self.record(generation.clone());
+                self.announcements.announced(&generation, self.outgoing.state());
+            }
+            Action::Post(generation) => self.outputs.push(Output::Post(generation)),
+            Action::Retire(generation) => self.record(generation),
+        }
+    }
+
+    fn record(&mut self, generation: Generation) {
+        let record = Record::Generation(generation);
+        self.merge_edge(&record);
+        self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record]));
+    }
+
+    /// More than half of the expected nodes, this one included; a node that does not hear its peers is silent.
+    fn may_speak(&self) -> bool {
+        let voters = self.voters().len();
+        let is_heard = self.is_connected() || (voters == 1 && self.peers.is_empty());
+        is_heard && voters > self.settings.expected_nodes / 2
+    }
+
+    /// Up to where so many other voters have followed us that, with this node, they are more than half of the expected:
+    /// then whoever speaks later knows what we say. One other voter at least; `None` if there is none.
+    fn seen_by_enough(&self) -> Option<u64> {
+        let (node, voters) = (self.settings.node, self.voters());
+        let others = self.peers.iter().filter(|(other, peer)| peer.stage == Stage::Live && voters.contains(other));
+        let mut seen: Vec<u64> = others.map(|(_, peer)| peer.seen.get(&node).copied().unwrap_or_default()).collect();
+        seen.sort_unstable_by_key(|number| Reverse(*number));
+        let enough = (self.settings.expected_nodes / 2).max(1) - 1;
+        seen.get(enough).or(seen.last()).copied()
+    }
+}
+
+fn truth(view: &View, edge: &Edge) -> Truth {
+    if view.holds(&edge.room, edge.user.as_ref()) { Truth::Held } else { Truth::Free }
+}

@@ -1,0 +1,297 @@
+//! What comes from the bus. Every message is hostile until it has passed the decoder and stands on its subject.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Core, Output};
+use crate::{
+    cache::Cache,
+    codec::decode,
+    fact::Record,
+    frame::{Beat, Body, Frame, Hole, Readiness, RoomEvent, SnapshotPart, Stream, Tail},
+    lane::Heard,
+    peer::{GAP, Peer, Stage},
+    room::NodeId,
+    subject::Subject,
+};
+
+/// Peers known at once at most.
+const MAX_PEERS: usize = 1024;
+
+impl Core {
+    pub(super) fn hear(&mut self, subject: &Subject, bytes: Bytes) {
+        let size = bytes.len();
+        self.counters.bytes_in += size as u64;
+        let frame = match decode(bytes) {
+            Ok(frame) => frame,
+            Err(refusal) => {
+                *self.counters.refused.entry(refusal).or_default() += 1;
+                return;
+            }
+        };
+        if !belongs(&frame.body, subject) {
+            self.counters.misdirected += 1;
+        } else if frame.origin == self.settings.node {
+            self.hear_echo(&frame.body);
+        } else if self.meet(&frame) {
+            self.hear_peer(frame, subject, size);
+        } else {
+            self.counters.crowded += 1;
+        }
+    }
+
+    /// What we said ourselves says only that the bus has taken it.
+    fn hear_echo(&mut self, body: &Body) {
+        match body {
+            Body::Beat(beat) => {
+                self.echo = Some(self.now.up);
+                self.outgoing.echo(beat.count);
+            }
+            Body::Barrier { token } => self.pass_barrier(*token),
+            Body::Facts(_)
+            | Body::Records(_)
+            | Body::Event(_)
+            | Body::Bye { .. }
+            | Body::Tails(_)
+            | Body::AskTails
+            | Body::AskResend(_)
+            | Body::Gone(_)
+            | Body::AskSnapshot
+            | Body::Snapshot(_)
+            | Body::AskRecords
+            | Body::Ledger(_) => {}
+        }
+    }
+
+    pub(super) fn pass_barrier(&mut self, token: u64) {
+        let Some((room, _)) = self.barriers.remove(&token) else { return };
+        if let Some(service) = self.rooms.get_mut(&room).filter(|service| service.barrier == Some(token)) {
+            service.barrier = None;
+            self.outputs.push(Output::Serving(room));
+        }
+    }
+
+    /// Makes sure that the origin is known; `false` if there are too many peers already.
+    fn meet(&mut self, frame: &Frame) -> bool {
+        if self.peers.contains_key(&frame.origin) {
+            return true;
+        }
+        if self.peers.len() >= MAX_PEERS {
+            return false;
+        }
+        // What was said before we met was not said to us; this frame is.
+        let baseline = frame.number - u64::from(frame.body.stream().is_some());
+        let mut peer = Peer::new(baseline, self.now.up);
+        self.rooms.keys().for_each(|room| peer.lane.follow(Stream::of(room)));
+        self.peers.insert(frame.origin, peer);
+        true
+    }
+
+    fn hear_peer(&mut self, frame: Frame, subject: &Subject, size: usize) {
+        let origin = frame.origin;
+        let Some(peer) = self.peers.get_mut(&origin) else { return };
+        let now = self.now.up;
+        let answer = Subject::Node(origin);
+        if let Some(stream) = frame.body.stream() {
+            let heard = peer.lane.hear(stream, frame, size, now);
+            return self.take_heard(origin, heard);
+        }
+        peer.lane.note(frame.number);
+        match frame.body {
+            Body::Beat(beat) => self.hear_beat(origin, &beat),
+            Body::Bye { hold } => peer.pulse.hold(hold),
+            Body::Tails(tails) => self.hear_tails(origin, &tails, subject),
+            Body::AskTails => {
+                let tails = self.outgoing.tails();
+                self.say(answer, Body::Tails(tails));
+            }
+            Body::AskResend(hole) => self.resend(answer, hole),
+            Body::Gone(hole) => self.lose(origin, hole),
+            Body::AskSnapshot => self.say_snapshot(answer),
+            Body::Snapshot(part) => self.hear_snapshot(origin, part),
+            Body::AskRecords => self.say_records(&answer),
+            Body::Ledger(records) => self.merge(&records),
+            // Numbered frames have been taken above; nobody else raises our barriers.
+            Body::Facts(_) | Body::Records(_) | Body::Event(_) | Body::Barrier { .. } => {}
+        }
+    }
+
+    fn take_heard(&mut self, origin: NodeId, heard: Heard) {
+        match heard {
+            Heard::InOrder(bodies) => self.take(origin, bodies),
+            Heard::Double => self.counters.doubles += 1,
+            Heard::Held | Heard::Unwanted => {}
+        }
+    }
+
+    /// Takes what a lane gave out.
+    pub(super) fn take(&mut self, origin: NodeId, bodies: Vec<Body>) {
+        for body in bodies {
+            match body {
+                Body::Facts(facts) => {
+                    for fact in facts {
+                        let differences = self.view.set(origin, fact);
+                        self.tell(differences);
+                    }
+                }
+                Body::Records(records) => self.merge(&records),
+                Body::Event(event) => self.deliver(origin, event),
+                Body::Beat(_)
+                | Body::Bye { .. }
+                | Body::Tails(_)
+                | Body::AskTails
+                | Body::AskResend(_)
+                | Body::Gone(_)
+                | Body::AskSnapshot
+                | Body::Snapshot(_)
+                | Body::AskRecords
+                | Body::Ledger(_)
+                | Body::Barrier { .. } => {}
+            }
+        }
+    }
+
+    fn deliver(&mut self, origin: NodeId, event: RoomEvent) {
+        if self.rooms.contains_key(&event.room) {
+            self.outputs.push(Output::Deliver(origin, event));
+        }
+    }
+
+    fn merge(&mut self, records: &[Record]) {
+        for record in records {
+            if let Record::Cached { room, event } = record {
+                self.cache.merge(room, event.clone(), self.wall());
+            }
+            self.merge_edge(record);
+        }
+    }
+
+    fn hear_beat(&mut self, origin: NodeId, beat: &Beat) {
+        let now = self.now.up;
+        let ours = [self.cache.hash(beat.bucket), self.announcements.hash()];
+        let Some(peer) = self.peers.get_mut(&origin) else { return };
+        if !peer.take_beat(beat) {
+            return;
+        }
+        if peer.pulse.beat(now) > GAP {
+            peer.lane.resume(now);
+            peer.ask_tails = Some(now);
+        }
+        if peer.stage == Stage::Dead {
+            peer.stage = Stage::Returning;
+        }
+        if peer.disagrees([beat.cached, beat.generations], ours) {
+            peer.ask_records = Some(now);
+        }
+        // Without a snapshot the lane holds the stream back, and a tail opens no hole.
+        peer.lane.learn_tail(Stream::STATE, beat.state, now);
+        self.compare_facts(origin, beat);
+    }
+
+    fn compare_facts(&mut self, origin: NodeId, beat: &Beat) {
+        let ours = self.view.hash(origin);
+        let Some(peer) = self.peers.get_mut(&origin) else { return };
+        if peer.position() != Some(beat.state) {
+            return;
+        }
+        if ours != beat.facts {
+            self.counters.mismatches += 1;
+            peer.want_snapshot(self.now.up);
+        } else if peer.stage == Stage::Returning {
+            self.show(origin);
+        }
+    }
+
+    pub(super) fn show(&mut self, origin: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&origin) {
+            peer.stage = Stage::Live;
+        }
+        let differences = self.view.show(origin);
+        self.tell(differences);
+    }
+
+    fn hear_tails(&mut self, origin: NodeId, tails: &[Tail], subject: &Subject) {
+        let Some(peer) = self.peers.get_mut(&origin) else { return };
+        if matches!(subject, Subject::Node(_)) {
+            peer.ask_tails = None;
+        }
+        for tail in tails {
+            peer.lane.learn_tail(tail.stream, tail.number, self.now.up);
+        }
+    }
+
+    fn resend(&mut self, answer: Subject, hole: Hole) {
+        if !self.is_connected() {
+            return;
+        }
+        let resend = self.outgoing.resend(hole);
+        if let Some(through) = resend.gone {
+            self.say(answer.clone(), Body::Gone(Hole { through, ..hole }));
+        }
+        for bytes in resend.frames {
+            self.counters.resent += 1;
+            self.post((answer.clone(), bytes));
+        }
+    }
+
+    /// A part of a stream cannot be had again. Facts can: they are asked for anew.
+    pub(super) fn lose(&mut self, origin: NodeId, hole: Hole) {
+        let Some(peer) = self.peers.get_mut(&origin) else { return };
+        if hole.stream == Stream::STATE {
+            if peer.position().is_some_and(|position| position < hole.through) {
+                self.counters.declared += 1;
+                peer.want_snapshot(self.now.up);
+            }
+            return;
+        }
+        let Some(declared) = peer.lane.declare(hole, self.now.up) else { return };
+        self.counters.declared += 1;
+        self.outputs.push(Output::Lost(origin, hole.stream));
+        self.take(origin, declared.freed);
+    }
+
+    fn hear_snapshot(&mut self, origin: NodeId, part: SnapshotPart) {
+        let now = self.now.up;
+        let Some(peer) = self.peers.get_mut(&origin) else { return };
+        let (state, Some(assembly)) = (part.state, &mut peer.snapshot) else { return };
+        let Some(facts) = assembly.take(part, now) else { return };
+        peer.snapshot = None;
+        self.counters.snapshots += 1;
+        let stage = peer.stage;
+        let following = peer.lane.go_on_from(state, now);
+        let differences = self.view.replace(origin, facts);
+        self.tell(differences);
+        if stage != Stage::Dead {
+            self.show(origin);
+        }
+        self.take(origin, following);
+    }
+
+    /// Everything about records is asked for once more where a death may have cut a sentence short.
+    pub(super) fn ask_all_for_records(&mut self) {
+        let at = self.now.up + Duration::from_secs(1);
+        self.peers.values_mut().for_each(|peer| peer.ask_records = Some(at));
+    }
+
+    pub(super) fn cached_hash(&self) -> (u64, u64) {
+        let bucket = Cache::first_bucket(self.wall());
+        (bucket, self.cache.hash(bucket))
+    }
+
+    pub(super) fn is_learning(&self) -> bool {
+        self.readiness == Readiness::Learning
+    }
+}
+
+/// Whether a frame may come on a subject. What is numbered may also come to the one node that asked for it again.
+fn belongs(body: &Body, subject: &Subject) -> bool {
+    match (body, subject) {
+        (Body::Event(event), Subject::Room(room)) => event.room == *room,
+        (Body::Event(_), Subject::State) => false,
+        (Body::Facts(_) | Body::Records(_) | Body::Beat(_) | Body::Bye { .. } | Body::Tails(_), Subject::State) => true,
+        (_, Subject::State | Subject::Room(_)) => false,
+        (Body::Beat(_) | Body::Bye { .. }, Subject::Node(_)) => false,
+        (_, Subject::Node(_)) => true,
+    }
+}

@@ -1,0 +1,233 @@
+//! What passing time asks for: beats, questions, deaths.
+
+use std::time::Duration;
+
+use super::{Core, Output};
+use crate::{
+    detector::Inbound,
+    frame::{Beat, Body, Readiness, Stream},
+    peer::{ASK_AGAIN, GAP, Peer, Stage},
+    room::{NodeId, Room},
+    subject::Subject,
+};
+
+/// The distance of beats.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long a new node listens before it takes itself to know who is there.
+const LISTEN: Duration = Duration::from_millis(2500);
+
+/// Frames that go out again at one tick after a reconnect, at most.
+const PACE: usize = 256;
+
+/// How long the facts of a dead peer are kept for its return.
+const REMEMBER: Duration = Duration::from_secs(120);
+
+/// The distance of looks at what webhooks need.
+const ACT: Duration = Duration::from_millis(200);
+
+/// The distance of looks at what has become too old.
+const SWEEP: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Everybody may have spoken while we were away.
+    pub(super) fn connect(&mut self) {
+        self.outgoing.connect();
+        self.detector.connect(self.now.up);
+        self.next_beat = self.now.up;
+        self.catch_up();
+    }
+
+    pub(super) fn disconnect(&mut self) {
+        self.outgoing.disconnect();
+        self.detector.disconnect();
+        // Nothing can come from elsewhere any longer, so nothing more can be missed.
+        let tokens: Vec<u64> = self.barriers.keys().copied().collect();
+        tokens.into_iter().for_each(|token| self.pass_barrier(token));
+    }
+
+    pub(super) fn tick(&mut self, inbound: Inbound) {
+        if self.detector.tick(self.now.up) {
+            self.catch_up();
+        }
+        if self.now.up >= self.next_sweep {
+            self.next_sweep = self.now.up + SWEEP;
+            self.sweep();
+        }
+        if self.flush_at.is_some_and(|at| at <= self.now.up) {
+            self.flush();
+        }
+        if self.is_connected() {
+            self.pump();
+            self.bury(inbound);
+            self.ask();
+            self.give_up();
+            self.become_ready();
+            if self.now.up >= self.next_beat {
+                self.beat();
+            }
+        }
+        if self.now.up >= self.next_act {
+            self.next_act = self.now.up + ACT;
+            self.act_on_edges();
+        }
+    }
+
+    pub(super) fn beat(&mut self) {
+        self.flush();
+        self.next_beat = self.now.up + BEAT;
+        self.beats += 1;
+        let (bucket, cached) = self.cached_hash();
+        let seen = self.peers.iter().filter_map(|(node, peer)| Some((*node, peer.position()?))).collect();
+        let beat = Beat {
+            count: self.beats,
+            readiness: self.readiness,
+            state: self.outgoing.state(),
+            facts: self.view.hash(self.settings.node),
+            bucket,
+            cached,
+            generations: self.announcements.hash(),
+            seen,
+        };
+        self.outgoing.beat(self.beats);
+        self.say(Subject::State, Body::Beat(beat));
+        if self.readiness == Readiness::Leaving {
+            self.say(Subject::State, Body::Bye { hold: self.hold });
+        }
+        self.tell_tails();
+    }
+
+    fn tell_tails(&mut self) {
+        if !self.outgoing.is_current() {
+            return;
+        }
+        let tails = self.outgoing.due_tails(self.now.up);
+        if !tails.is_empty() {
+            self.say(Subject::State, Body::Tails(tails));
+        }
+    }
+
+    fn catch_up(&mut self) {
+        for peer in self.peers.values_mut() {
+            peer.lane.resume(self.now.up);
+            peer.ask_tails = Some(self.now.up);
+        }
+    }
+
+    fn pump(&mut self) {
+        for post in self.outgoing.pump(PACE) {
+            self.counters.republished += 1;
+            self.post(post);
+        }
+    }
+
+    /// Takes away those who were silent for too long.
+    fn bury(&mut self, inbound: Inbound) {
+        let may_die = |stage| stage != Stage::Dead;
+        let dead: Vec<(NodeId, Stage)> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| may_die(peer.stage) && self.detector.is_dead(&peer.pulse, inbound, self.now.up))
+            .map(|(node, peer)| (*node, peer.stage))
+            .collect();
+        for (node, stage) in dead {
+            self.bury_one(node, stage);
+        }
+    }
+
+    fn bury_one(&mut self, node: NodeId, stage: Stage) {
+        if stage == Stage::Meeting {
+            self.peers.remove(&node);
+        } else if let Some(peer) = self.peers.get_mut(&node) {
+            peer.stage = Stage::Dead;
+            self.counters.deaths += 1;
+        }
+        let differences = self.view.hide(node);
+        self.tell(differences);
+        self.ask_all_for_records();
+    }
+
+    /// Asks peers for what is missing.
+    fn ask(&mut self) {
+        let now = self.now.up;
+        let mut questions = Vec::new();
+        for (node, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.stage != Stage::Dead) {
+            let holes = peer.lane.asks(now).into_iter().map(Body::AskResend);
+            questions.extend(holes.map(|body| (*node, body)));
+            if let Some(assembly) = peer.snapshot.as_mut().filter(|assembly| assembly.ask_at <= now) {
+                assembly.ask_at = now + ASK_AGAIN;
+                questions.push((*node, Body::AskSnapshot));
+                // Whoever does not know a node's facts does not know its records either.
+                peer.ask_records.get_or_insert(now);
+            }
+            if peer.ask_tails.is_some_and(|at| at <= now) {
+                peer.ask_tails = Some(now + ASK_AGAIN);
+                questions.push((*node, Body::AskTails));
+            }
+            if peer.ask_records.is_some_and(|at| at <= now) {
+                peer.ask_records = None;
+                questions.push((*node, Body::AskRecords));
+            }
+        }
+        for (node, body) in questions {
+            self.counters.asked += u64::from(matches!(body, Body::AskResend(_)));
+            self.say(Subject::Node(node), body);
+        }
+        self.repeat_barriers();
+    }
+
+    fn repeat_barriers(&mut self) {
+        let late: Vec<u64> =
+            self.barriers.iter().filter(|(_, (_, at))| *at <= self.now.up).map(|(token, _)| *token).collect();
+        for (room, _) in late.iter().filter_map(|token| self.barriers.remove(token)).collect::<Vec<_>>() {
+            self.raise_barrier(&room);
+        }
+    }
+
+    /// Declares the holes that nobody filled in time.
+    fn give_up(&mut self) {
+        let mut holes = Vec::new();
+        // A peer that is silent but not dead may yet answer.
+        let is_silent = |peer: &Peer| self.now.up.saturating_sub(peer.pulse.heard()) > GAP;
+        for (node, peer) in self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead || !is_silent(peer)) {
+            holes.extend(peer.lane.overdue(self.now.up).into_iter().map(|hole| (*node, hole)));
+        }
+        for (node, hole) in holes {
+            self.lose(node, hole);
+        }
+    }
+
+    fn become_ready(&mut self) {
+        let has_listened =
+            self.detector.hearing_since().is_some_and(|since| self.now.up.saturating_sub(since) >= LISTEN);
+        let knows_all = self.peers.values().all(|peer| peer.stage != Stage::Meeting);
+        if self.is_learning() && has_listened && knows_all {
+            self.readiness = Readiness::Ready;
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.outgoing.expire(self.now.up);
+        self.cache.expire(self.wall());
+        self.end_services();
+        let is_forgotten = |heard: Duration| self.now.up.saturating_sub(heard) > REMEMBER;
+        let dead = self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead && is_forgotten(peer.pulse.heard()));
+        let dead: Vec<NodeId> = dead.map(|(node, _)| *node).collect();
+        for node in dead {
+            self.peers.remove(&node);
+            self.view.forget(node);
+        }
+        self.retire_edges();
+    }
+
+    fn end_services(&mut self) {
+        let ended = self.rooms.iter().filter(|(_, service)| service.ends.is_some_and(|ends| ends <= self.now.up));
+        let ended: Vec<Room> = ended.map(|(room, _)| room.clone()).collect();
+        for room in ended {
+            self.rooms.remove(&room);
+            let stream = Stream::of(&room);
+            self.peers.values_mut().for_each(|peer| peer.lane.leave(stream));
+            self.outputs.push(Output::Unsubscribe(room));
+        }
+    }
+}

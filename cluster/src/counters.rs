@@ -1,0 +1,38 @@
+//! What happened so far, for metrics.
+
+use std::collections::BTreeMap;
+
+use crate::codec::Refusal;
+
+/// Counts since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes given to the bus.
+    pub bytes_out: u64,
+    /// Bytes taken from the bus.
+    pub bytes_in: u64,
+    /// Messages that were no frames, by reason.
+    pub refused: BTreeMap<Refusal, u64>,
+    /// Frames on a subject where they do not belong, among them events of another room.
+    pub misdirected: u64,
+    /// Frames of new nodes beyond the most that are known at once.
+    pub crowded: u64,
+    /// Events and facts that are too large for the bus.
+    pub oversized: u64,
+    /// Frames heard twice.
+    pub doubles: u64,
+    /// Requests for a resend.
+    pub asked: u64,
+    /// Frames sent again to peers that asked.
+    pub resent: u64,
+    /// Frames published again after a reconnect.
+    pub republished: u64,
+    /// Holes that were declared.
+    pub declared: u64,
+    /// Snapshots that were put in force.
+    pub snapshots: u64,
+    /// Views that had another hash than their node.
+    pub mismatches: u64,
+    /// Peers that were taken for dead.
+    pub deaths: u64,
+}

@@ -1,0 +1,149 @@
+//! Watches a run for broken promises about events and webhooks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gaung_cluster::{
+    NodeId, Room,
+    fact::{Edge, Generation},
+    frame::Stream,
+};
+
+/// What happened in one run.
+#[derive(Default)]
+pub struct Judge {
+    pub faults: Vec<String>,
+    pub tally: Tally,
+    tracks: BTreeMap<(NodeId, NodeId, Room), Track>,
+    lost: BTreeSet<(NodeId, NodeId, Stream)>,
+    posted: BTreeMap<Edge, u64>,
+    /// Edges whose last announcement nobody who could be heard still held.
+    forgotten: BTreeSet<Edge>,
+}
+
+/// Counts over a run, added up over many.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Tally {
+    pub kills: u64,
+    pub delivered: u64,
+    pub promised: u64,
+    pub declared: u64,
+    pub snapshots: u64,
+    pub mismatches: u64,
+    pub posts: u64,
+    pub repeats: u64,
+    pub forgotten: u64,
+}
+
+/// One room of one publisher, as one receiver hears it.
+#[derive(Default)]
+struct Track {
+    last: u64,
+    promised: BTreeSet<u64>,
+}
+
+impl Judge {
+    pub fn promise(&mut self, receiver: NodeId, origin: NodeId, room: &Room, number: u64) {
+        self.tally.promised += 1;
+        self.track(receiver, origin, room).promised.insert(number);
+    }
+
+    pub fn delivered(&mut self, receiver: NodeId, origin: NodeId, room: &Room, number: u64) {
+        self.tally.delivered += 1;
+        let track = self.track(receiver, origin, room);
+        let last = std::mem::replace(&mut track.last, number);
+        track.promised.remove(&number);
+        if number <= last {
+            self.faults.push(format!("{receiver} heard {number} after {last} from {origin} in {room:?}"));
+        }
+    }
+
+    pub fn lost(&mut self, receiver: NodeId, origin: NodeId, stream: Stream) {
+        self.lost.insert((receiver, origin, stream));
+    }
+
+    /// A receiver no longer wants a room: nothing more is promised to it.
+    pub fn left(&mut self, receiver: NodeId, room: &Room) {
+        for ((node, _, place), track) in &mut self.tracks {
+            if *node == receiver && place == room {
+                track.promised.clear();
+            }
+        }
+    }
+
+    /// Nothing is promised to the dead or of what they said.
+    pub fn killed(&mut self, node: NodeId) {
+        self.tally.kills += 1;
+        self.tracks.retain(|(receiver, origin, _), _| *receiver != node && *origin != node);
+    }
+
+    /// A webhook is posted. `known` is the highest generation of its edge that anybody whom the poster could hear knows.
+    pub fn posted(&mut self, generation: &Generation, known: u64) {
+        self.tally.posts += 1;
+        let last = self.posted.get(&generation.edge).copied().unwrap_or_default();
+        if generation.number == last {
+            self.tally.repeats += 1;
+        }
+        // The one exception (a transition may be forgotten): all who held the last announcement are dead or cut off.
+        if generation.number < last && known < last {
+            self.forgotten.insert(generation.edge.clone());
+        }
+        let follows = generation.number == last || generation.number == last + 1;
+        if !follows && !self.forgotten.contains(&generation.edge) {
+            self.faults
+                .push(format!("generation {} of {:?} was posted after {last}", generation.number, generation.edge));
+        }
+        self.posted.insert(generation.edge.clone(), generation.number);
+    }
+
+    /// The last generation that was posted of each edge.
+    pub fn last_posts(&self) -> &BTreeMap<Edge, u64> {
+        &self.posted
+    }
+
+    /// Notes that nobody who lives knows of an edge's last generation any more.
+    pub fn forget(&mut self, edge: Edge) {
+        self.forgotten.insert(edge);
+    }
+
+    /// What was posted last must agree with who is there now.
+    pub fn compare_edges(&mut self, held: &BTreeSet<Edge>) {
+        let edges: BTreeSet<&Edge> = held.iter().chain(self.posted.keys()).collect();
+        let is_told = |edge: &Edge| self.posted.get(edge).is_some_and(|number| number % 2 == 1);
+        let wrong = edges.into_iter().filter(|edge| is_told(edge) != held.contains(edge));
+        let wrong = wrong.filter(|edge| !self.forgotten.contains(edge));
+        let faults: Vec<String> =
+            wrong.map(|edge| format!("the last webhook of {edge:?} was {:?}", self.posted.get(edge))).collect();
+        self.faults.extend(faults);
+        self.tally.forgotten = self.forgotten.len() as u64;
+    }
+
+    /// Every event that was promised arrived, or a hole was declared in its stream.
+    pub fn compare_events(&mut self) {
+        for ((receiver, origin, room), track) in &self.tracks {
+            let is_declared = self.lost.contains(&(*receiver, *origin, Stream::of(room)));
+            if !track.promised.is_empty() && !is_declared {
+                let fault = format!("{receiver} misses {:?} of {origin} in {room:?}", track.promised);
+                self.faults.push(fault);
+            }
+        }
+        self.tally.declared = self.lost.len() as u64;
+    }
+
+    fn track(&mut self, receiver: NodeId, origin: NodeId, room: &Room) -> &mut Track {
+        self.tracks.entry((receiver, origin, room.clone())).or_default()
+    }
+}
+
+impl Tally {
+    pub fn add(&mut self, other: Self) {
+        self.kills += other.kills;
+        self.delivered += other.delivered;
+        self.promised += other.promised;
+        self.declared += other.declared;
+        self.snapshots += other.snapshots;
+        self.mismatches += other.mismatches;
+        self.posts += other.posts;
+        self.repeats += other.repeats;
+        self.forgotten += other.forgotten;
+    }
+}

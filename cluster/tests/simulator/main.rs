@@ -1,0 +1,51 @@
+//! Thousands of minutes in which everything goes wrong: 3 to 5 nodes, kills, restarts, a bus that loses, doubles and
+//! reorders, goes away for one node or for all, and splits; then fifty seconds to heal, and a judgement.
+//!
+//! `SEEDS=3000` runs more of them, `SEED=17` repeats one.
+
+mod actions;
+mod bus;
+mod judge;
+mod process;
+mod random;
+mod world;
+
+use std::env;
+
+use gaung_cluster::ring::Reach;
+use judge::Tally;
+use world::{Scenario, run};
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text:?}")))
+}
+
+/// Runs the seeds and fails with those that failed.
+fn check(seeds: u64, reach: Reach) -> Tally {
+    let seeds = number("SEED").map_or(0..seeds, |seed| seed..seed + 1);
+    let (mut tally, mut failed) = (Tally::default(), Vec::new());
+    for seed in seeds {
+        match run(Scenario { seed, reach }) {
+            Ok(happened) => tally.add(happened),
+            Err(faults) => {
+                println!("SEED={seed}: {} faults, the first: {}", faults.len(), faults[0]);
+                failed.push(seed);
+            }
+        }
+    }
+    println!("{tally:?}");
+    assert!(failed.is_empty(), "{} seeds failed; to repeat: SEED={}", failed.len(), failed[0]);
+    tally
+}
+
+#[test]
+fn after_a_minute_of_trouble_all_nodes_agree_and_every_promise_was_kept() {
+    let tally = check(number("SEEDS").unwrap_or(500), Reach::default());
+    assert!(tally.promised > 0 && tally.posts > 0 && tally.delivered > 0, "nothing happened: {tally:?}");
+}
+
+#[test]
+fn with_a_ring_of_eight_frames_holes_are_declared_and_state_is_right_all_the_same() {
+    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), Reach { frames: 8, ..Reach::default() });
+    assert!(tally.declared > 0 || number("SEED").is_some(), "the ring was never too short: {tally:?}");
+}
