@@ -93,9 +93,14 @@ impl Announcements {
     pub fn set_voters(&mut self, voters: BTreeSet<NodeId>, now: Duration) {
         if voters != self.voters {
             self.voters = voters;
-            self.stable_since = now;
-            self.mine.retain(|_, stage| matches!(stage, Stage::Posting { .. }));
+            self.disturb(now);
         }
+    }
+
+    /// Something may have been said that this node has not heard: it listens for a while before it speaks again.
+    pub fn disturb(&mut self, now: Duration) {
+        self.stable_since = now;
+        self.mine.retain(|_, stage| matches!(stage, Stage::Posting { .. }));
     }
 
     /// What this node is to do now. `truth` says who is there; `seen` up to where the best peer has followed this node,
@@ -122,7 +127,7 @@ impl Announcements {
     /// Vacated edges of this node that were quiet for long.
     pub fn retirements(&self, node: NodeId, now: Duration) -> Vec<Action> {
         let is_old = |entry: &Entry| {
-            entry.number % 2 == 0 && entry.phase == Phase::Done && now.saturating_sub(entry.changed) > RETIRE
+            entry.number.is_multiple_of(2) && entry.phase == Phase::Done && now.saturating_sub(entry.changed) > RETIRE
         };
         let old = self.entries.iter().filter(|(edge, entry)| is_old(entry) && self.owner(edge) == Some(node));
         old.map(|(edge, entry)| {
@@ -330,6 +335,17 @@ mod tests {
         assert_eq!(act(&mut announcements, Truth::Free, None, 12_499), []);
         let repeated = Action::Announce(generation(5, Phase::Announced));
         assert_eq!(act(&mut announcements, Truth::Free, None, 12_500), [repeated]);
+    }
+
+    #[test]
+    fn a_node_that_may_have_missed_something_listens_first_and_announces_anew() {
+        let mut announcements = alone(0);
+        let announced = generation(1, Phase::Announced);
+        merge(&mut announcements, 1, Phase::Announced);
+        announcements.announced(&announced, 17);
+        announcements.disturb(at(9000));
+        assert_eq!(act(&mut announcements, Truth::Held, None, 11_499), []);
+        assert_eq!(act(&mut announcements, Truth::Held, None, 11_500), [Action::Announce(announced)]);
     }
 
     #[test]

@@ -183,6 +183,11 @@ impl Lane {
         self.courses.get(&stream)?.position
     }
 
+    /// Whether something of a stream is known to be missing.
+    pub fn has_hole(&self, stream: Stream) -> bool {
+        self.open.contains(&stream)
+    }
+
     /// Holds the state stream back until a snapshot says where it goes on.
     pub fn await_snapshot(&mut self) {
         if let Some(course) = self.courses.get_mut(&Stream::STATE) {

@@ -109,6 +109,11 @@ impl Peer {
         }
     }
 
+    /// Whether nothing is known to be missing of what it said about state.
+    pub fn is_caught_up(&self) -> bool {
+        self.snapshot.is_none() && self.ask_records.is_none() && !self.lane.has_hole(Stream::STATE)
+    }
+
     /// Up to where its state stream is known.
     pub fn position(&self) -> Option<u64> {
         self.lane.position(Stream::STATE)

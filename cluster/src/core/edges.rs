@@ -7,7 +7,7 @@ use crate::{
     announcements::{Action, Truth},
     fact::{Edge, Generation, Record},
     frame::{Body, Stream},
-    peer::Stage,
+    peer::{Peer, Stage},
     subject::Subject,
     view::{Difference, View},
 };
@@ -80,8 +80,12 @@ impl Core {
         self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record]));
     }
 
-    /// More than half of the expected nodes, this one included; a node that does not hear its peers is silent.
+    /// More than half of the expected nodes, this one included; a node that does not hear its peers, or knows that it
+    /// missed something of theirs, is silent.
     fn may_speak(&self) -> bool {
+        if !self.peers.values().filter(|peer| peer.stage != Stage::Dead).all(Peer::is_caught_up) {
+            return false;
+        }
         let voters = self.voters().len();
         let is_heard = self.is_connected() || (voters == 1 && self.peers.is_empty());
         is_heard && voters > self.settings.expected_nodes / 2

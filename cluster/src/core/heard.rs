@@ -111,7 +111,10 @@ impl Core {
             Body::AskSnapshot => self.say_snapshot(answer),
             Body::Snapshot(part) => self.hear_snapshot(origin, part),
             Body::AskRecords => self.say_records(&answer),
-            Body::Ledger(records) => self.merge(&records),
+            Body::Ledger(records) => {
+                peer.ask_records = None;
+                self.merge(&records);
+            }
             // Numbered frames have been taken above; nobody else raises our barriers.
             Body::Facts(_) | Body::Records(_) | Body::Event(_) | Body::Barrier { .. } => {}
         }
@@ -177,6 +180,7 @@ impl Core {
         if peer.pulse.beat(now) > GAP {
             peer.lane.resume(now);
             peer.ask_tails = Some(now);
+            self.announcements.disturb(now);
         }
         if peer.stage == Stage::Dead {
             peer.stage = Stage::Returning;

@@ -54,6 +54,9 @@ impl Core {
     /// Tells the counts that were collected.
     pub(super) fn flush(&mut self) {
         self.flush_at = None;
+        if self.pending.is_empty() {
+            return;
+        }
         for facts in parts(std::mem::take(&mut self.pending).into_values(), fact_size) {
             self.say_numbered(Stream::STATE, Subject::State, Body::Facts(facts));
         }
@@ -128,10 +131,7 @@ impl Core {
     pub(super) fn say_snapshot(&mut self, subject: Subject) {
         self.flush();
         let state = self.outgoing.state();
-        let mut chunks = parts(self.view.facts(self.settings.node).cloned(), fact_size);
-        if chunks.is_empty() {
-            chunks.push(Vec::new());
-        }
+        let chunks = parts(self.view.facts(self.settings.node).cloned(), fact_size);
         let count = u32::try_from(chunks.len()).expect("a node has fewer facts than four billion parts hold");
         for (index, facts) in (0..).zip(chunks) {
             let part = crate::frame::SnapshotPart { state, index, parts: count, facts };
@@ -141,13 +141,14 @@ impl Core {
 
     /// Answers a peer that asks for what belongs to nobody.
     pub(super) fn say_records(&mut self, subject: &Subject) {
-        for records in parts(self.records(), record_size) {
+        let chunks = parts(self.records(), record_size);
+        for records in chunks {
             self.say(subject.clone(), Body::Ledger(records));
         }
     }
 }
 
-/// Items in parts of about `PART` bytes.
+/// Items in parts of about `PART` bytes; one empty part if there are none, since an answer must come.
 fn parts<T>(items: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
     let (mut parts, mut room) = (Vec::new(), 0);
     for item in items {
@@ -162,6 +163,9 @@ fn parts<T>(items: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Vec<V
                 parts.push(vec![item]);
             }
         }
+    }
+    if parts.is_empty() {
+        parts.push(Vec::new());
     }
     parts
 }

@@ -108,6 +108,7 @@ impl Core {
     }
 
     fn catch_up(&mut self) {
+        self.announcements.disturb(self.now.up);
         for peer in self.peers.values_mut() {
             peer.lane.resume(self.now.up);
             peer.ask_tails = Some(self.now.up);
@@ -124,21 +125,18 @@ impl Core {
     /// Takes away those who were silent for too long.
     fn bury(&mut self, inbound: Inbound) {
         let may_die = |stage| stage != Stage::Dead;
-        let dead: Vec<(NodeId, Stage)> = self
+        let dead: Vec<NodeId> = self
             .peers
             .iter()
             .filter(|(_, peer)| may_die(peer.stage) && self.detector.is_dead(&peer.pulse, inbound, self.now.up))
-            .map(|(node, peer)| (*node, peer.stage))
+            .map(|(node, _)| *node)
             .collect();
-        for (node, stage) in dead {
-            self.bury_one(node, stage);
-        }
+        dead.into_iter().for_each(|node| self.bury_one(node));
     }
 
-    fn bury_one(&mut self, node: NodeId, stage: Stage) {
-        if stage == Stage::Meeting {
-            self.peers.remove(&node);
-        } else if let Some(peer) = self.peers.get_mut(&node) {
+    fn bury_one(&mut self, node: NodeId) {
+        // Even one that never told its facts is remembered: were it met anew, what it said before would be heard twice.
+        if let Some(peer) = self.peers.get_mut(&node) {
             peer.stage = Stage::Dead;
             self.counters.deaths += 1;
         }
@@ -165,7 +163,7 @@ impl Core {
                 questions.push((*node, Body::AskTails));
             }
             if peer.ask_records.is_some_and(|at| at <= now) {
-                peer.ask_records = None;
+                peer.ask_records = Some(now + ASK_AGAIN);
                 questions.push((*node, Body::AskRecords));
             }
         }

@@ -32,6 +32,7 @@ pub struct Tally {
     pub posts: u64,
     pub repeats: u64,
     pub forgotten: u64,
+    pub forgetful_runs: u64,
 }
 
 /// One room of one publisher, as one receiver hears it.
@@ -115,6 +116,7 @@ impl Judge {
             wrong.map(|edge| format!("the last webhook of {edge:?} was {:?}", self.posted.get(edge))).collect();
         self.faults.extend(faults);
         self.tally.forgotten = self.forgotten.len() as u64;
+        self.tally.forgetful_runs = u64::from(!self.forgotten.is_empty());
     }
 
     /// Every event that was promised arrived, or a hole was declared in its stream.
@@ -145,5 +147,6 @@ impl Tally {
         self.posts += other.posts;
         self.repeats += other.repeats;
         self.forgotten += other.forgotten;
+        self.forgetful_runs += other.forgetful_runs;
     }
 }
