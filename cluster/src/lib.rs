@@ -1,21 +1,50 @@
-//! What the nodes of a cluster say to one another.
+//! What the nodes of a cluster say to one another: a pure state machine, [`core::Core`]. No socket, no clock, no
+//! randomness, no log; whoever drives it brings inputs in and carries outputs out.
+//!
+//! The promises:
+//! - Events: per publishing node and room in order, none twice; none lost while the publisher lives and its ring reaches
+//!   back. What could not be had again is declared, never silent.
+//! - State: every node's view is its own facts and those of the peers that live; at rest all nodes agree, and what a
+//!   client was told always adds up to its snapshot.
+//! - Webhooks: transitions of an edge alternate, and each has one id. The exception: where all nodes that held an
+//!   announcement are dead or cut off, the others may use its number again.
+//! - Whatever the bus brings, no step panics, and no queue or table grows without a bound.
+//!
+//! The way of a message: `core::own` → `outgoing` → `codec` → the bus → `codec` → `core::heard` → `lane` → `view`,
+//! `cache`, `announcements` or the room.
 
+/// Webhooks once in the cluster.
 pub mod announcements;
+/// The last events of cache channels.
 pub mod cache;
+/// Frames as bytes.
 pub mod codec;
+/// One node as a state machine.
 pub mod core;
+/// What happened so far, for metrics.
 pub mod counters;
+/// When a peer counts as dead.
 pub mod detector;
+/// What nodes tell one another about state.
 pub mod fact;
+/// Messages between nodes as values.
 pub mod frame;
+/// The hash by which nodes compare what they know.
 pub mod hash;
+/// What is heard from one peer, in order and once.
 pub mod lane;
+/// What this node publishes, numbered and remembered.
 pub mod outgoing;
+/// One peer, as this node knows it.
 pub mod peer;
+/// Recent frames, for peers that missed some.
 pub mod ring;
+/// Names of nodes and rooms.
 pub mod room;
+/// Subjects of the bus.
 pub mod subject;
+/// Who is where, over all nodes.
 pub mod view;
 
 pub use room::{InvalidRoom, NodeId, Room};
-pub use subject::{Subject, Subjects};
+pub use subject::{InvalidSubjects, Subject, Subjects};

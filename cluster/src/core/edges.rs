@@ -86,9 +86,8 @@ impl Core {
         if !self.peers.values().filter(|peer| peer.stage != Stage::Dead).all(Peer::is_caught_up) {
             return false;
         }
-        let voters = self.voters().len();
-        let is_heard = self.is_connected() || (voters == 1 && self.peers.is_empty());
-        is_heard && voters > self.settings.expected_nodes / 2
+        let is_heard = self.is_connected() || self.is_alone();
+        is_heard && self.voters().len() > self.settings.expected_nodes / 2
     }
 
     /// Up to where so many other voters have followed us that, with this node, they are more than half of the expected:

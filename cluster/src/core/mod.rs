@@ -37,7 +37,8 @@ use crate::{
 pub struct Settings {
     /// This node's name, drawn at random.
     pub node: NodeId,
-    /// How many nodes the cluster is meant to have. A node posts webhooks only while it sees more than half of them.
+    /// How many nodes the cluster is meant to have. A node posts webhooks only while it sees more than half of them;
+    /// where one is expected, a node posts also without a bus.
     pub expected_nodes: usize,
     /// How far back peers may ask.
     pub reach: Reach,
@@ -319,11 +320,17 @@ impl Core {
         }
     }
 
+    /// Whether this node never heard of another and is not meant to.
+    fn is_alone(&self) -> bool {
+        !self.is_connected() && self.peers.is_empty() && self.settings.expected_nodes <= 1
+    }
+
     /// Live peers that take part in decisions, and this node if it does.
     fn voters(&self) -> BTreeSet<NodeId> {
         let is_voter = |peer: &Peer| peer.stage == Stage::Live && peer.readiness == Readiness::Ready;
         let peers = self.peers.iter().filter(|(_, peer)| is_voter(peer)).map(|(node, _)| *node);
-        let own = (self.readiness == Readiness::Ready).then_some(self.settings.node);
+        let takes_part = self.readiness == Readiness::Ready || self.is_alone();
+        let own = takes_part.then_some(self.settings.node);
         peers.chain(own).collect()
     }
 }

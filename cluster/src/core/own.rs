@@ -8,7 +8,7 @@ use super::{Core, Output, Service};
 use crate::{
     codec::{HEADER, MAX_FRAME, fact_size, record_size},
     fact::{CachedEvent, Fact, Record},
-    frame::{Body, Readiness, RoomEvent, Stream},
+    frame::{Body, Readiness, RoomEvent, SnapshotPart, Stream},
     peer::ASK_AGAIN,
     room::{MAX_APP, MAX_CHANNEL, Room},
     subject::Subject,
@@ -134,7 +134,7 @@ impl Core {
         let chunks = parts(self.view.facts(self.settings.node).cloned(), fact_size);
         let count = u32::try_from(chunks.len()).expect("a node has fewer facts than four billion parts hold");
         for (index, facts) in (0..).zip(chunks) {
-            let part = crate::frame::SnapshotPart { state, index, parts: count, facts };
+            let part = SnapshotPart { state, index, parts: count, facts };
             self.say(subject.clone(), Body::Snapshot(part));
         }
     }

@@ -87,7 +87,7 @@ impl World {
             return;
         }
         let slot = self.random.below(self.slots.len() as u64) as usize;
-        match self.random.below(8) {
+        match self.random.below(9) {
             0 | 1 => self.kill(slot),
             2..=4 => {
                 let until = self.now + self.random.between(100, 12_000);
@@ -97,7 +97,10 @@ impl World {
                 let until = self.now + self.random.between(100, 8_000);
                 (0..self.slots.len()).for_each(|slot| self.cut(slot, until));
             }
-            6 => (0..self.slots.len()).for_each(|slot| self.slots[slot].side = self.random.below(2)),
+            6 if self.slots[slot].away_until <= self.now => {
+                self.slots[slot].stopped_until = self.now + self.random.between(1_000, 10_000);
+            }
+            6 | 7 => (0..self.slots.len()).for_each(|slot| self.slots[slot].side = self.random.below(2)),
             _ => self.slots.iter_mut().for_each(|slot| slot.side = 0),
         }
     }

@@ -57,6 +57,12 @@ impl Bus {
         (first.key().0 <= now).then(|| first.remove())
     }
 
+    /// A message waits before a process that does not read.
+    pub fn delay(&mut self, delivery: Delivery, until: u64) {
+        self.sent += 1;
+        self.queue.insert((until, self.sent), delivery);
+    }
+
     /// A connection broke: what its buffers held is lost, half of it on average; what came for it is lost whole.
     pub fn cut(&mut self, slot: usize, random: &mut Random) {
         self.queue.retain(|_, delivery| delivery.to != slot && (delivery.from != slot || random.chance(5000)));

@@ -20,7 +20,8 @@ pub struct Judge {
     forgotten: BTreeSet<Edge>,
 }
 
-/// Counts over a run, added up over many.
+/// Counts over a run, added up over many. `declared` are holes between two nodes that both lived to the end;
+/// `forgotten` are edges under the one exception, whose holders were all dead (`bereft`) or out of reach.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Tally {
     pub kills: u64,
@@ -32,6 +33,7 @@ pub struct Tally {
     pub posts: u64,
     pub repeats: u64,
     pub forgotten: u64,
+    pub bereft: u64,
     pub forgetful_runs: u64,
 }
 
@@ -103,7 +105,7 @@ impl Judge {
 
     /// Notes that nobody who lives knows of an edge's last generation any more.
     pub fn forget(&mut self, edge: Edge) {
-        self.forgotten.insert(edge);
+        self.tally.bereft += u64::from(self.forgotten.insert(edge));
     }
 
     /// What was posted last must agree with who is there now.
@@ -120,7 +122,7 @@ impl Judge {
     }
 
     /// Every event that was promised arrived, or a hole was declared in its stream.
-    pub fn compare_events(&mut self) {
+    pub fn compare_events(&mut self, living: &BTreeSet<NodeId>) {
         for ((receiver, origin, room), track) in &self.tracks {
             let is_declared = self.lost.contains(&(*receiver, *origin, Stream::of(room)));
             if !track.promised.is_empty() && !is_declared {
@@ -128,7 +130,9 @@ impl Judge {
                 self.faults.push(fault);
             }
         }
-        self.tally.declared = self.lost.len() as u64;
+        let lived =
+            self.lost.iter().filter(|(receiver, origin, _)| living.contains(receiver) && living.contains(origin));
+        self.tally.declared = lived.count() as u64;
     }
 
     fn track(&mut self, receiver: NodeId, origin: NodeId, room: &Room) -> &mut Track {
@@ -147,6 +151,7 @@ impl Tally {
         self.posts += other.posts;
         self.repeats += other.repeats;
         self.forgotten += other.forgotten;
+        self.bereft += other.bereft;
         self.forgetful_runs += other.forgetful_runs;
     }
 }

@@ -50,6 +50,8 @@ pub struct Slot {
     pub process: Option<Process>,
     /// Until when it has no connection to the bus.
     pub away_until: u64,
+    /// Until when its process is stopped and reads nothing.
+    pub stopped_until: u64,
     /// Which side of a split it is on.
     pub side: u64,
     /// When a killed process starts again.
@@ -76,7 +78,7 @@ impl World {
         let mut random = Random::new(scenario.seed);
         let weather = Weather { loss: random.below(601), doubles: random.below(601) };
         let slots = (0..random.between(3, 6))
-            .map(|_| Slot { process: None, away_until: 0, side: 0, starts_at: random.below(3000) })
+            .map(|_| Slot { process: None, away_until: 0, stopped_until: 0, side: 0, starts_at: random.below(3000) })
             .collect();
         Self { now: 0, random, judge: Judge::default(), slots, scenario, bus: Bus::new(weather) }
     }
@@ -90,6 +92,11 @@ impl World {
             self.heal();
         }
         while let Some(delivery) = self.bus.arrived(self.now) {
+            let stopped_until = self.slots[delivery.to].stopped_until;
+            if stopped_until > self.now {
+                self.bus.delay(delivery, stopped_until);
+                continue;
+            }
             let input = Input::Heard { subject: delivery.subject, bytes: delivery.bytes };
             self.step(delivery.to, input);
         }
@@ -100,6 +107,9 @@ impl World {
 
     fn live(&mut self, slot: usize) {
         let place = &mut self.slots[slot];
+        if place.stopped_until > self.now {
+            return;
+        }
         if place.process.is_none() && place.starts_at == self.now {
             self.start(slot);
         } else if place.away_until == self.now && place.process.is_some() {
@@ -247,6 +257,7 @@ impl World {
         let Some(process) = self.slots[slot].process.take() else { return };
         self.bus.cut(slot, &mut self.random);
         self.judge.killed(process.id);
+        self.slots[slot].stopped_until = self.now;
         self.slots[slot].starts_at = self.now + self.random.between(500, 10_000);
         let forgotten: Vec<Edge> = self.forgotten().collect();
         forgotten.into_iter().for_each(|edge| self.judge.forget(edge));
@@ -262,6 +273,7 @@ impl World {
     /// Cuts a node from the bus.
     pub fn cut(&mut self, slot: usize, until: u64) {
         let place = &mut self.slots[slot];
+        place.stopped_until = place.stopped_until.min(self.now);
         let was_here = place.away_until <= self.now;
         place.away_until = place.away_until.max(until);
         if was_here && self.slots[slot].process.is_some() {
@@ -275,6 +287,7 @@ impl World {
         self.bus.weather.doubles = self.bus.weather.doubles.min(100);
         for slot in 0..self.slots.len() {
             self.slots[slot].side = 0;
+            self.slots[slot].stopped_until = self.slots[slot].stopped_until.min(self.now);
             if self.slots[slot].away_until > self.now {
                 self.slots[slot].away_until = self.now + 1;
             }
@@ -299,7 +312,8 @@ impl World {
         if faults.is_empty() && self.judge.faults.is_empty() {
             let held = truth.keys().filter_map(edge).collect();
             self.judge.compare_edges(&held);
-            self.judge.compare_events();
+            let living = self.processes().map(|process| process.id).collect();
+            self.judge.compare_events(&living);
         }
         for process in self.slots.iter().filter_map(|slot| slot.process.as_ref()) {
             self.judge.tally.snapshots += process.core.counters().snapshots;

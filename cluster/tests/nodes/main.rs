@@ -1,0 +1,255 @@
+//! Single promises of the core, on two nodes whose bus does what the test says.
+
+mod pair;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bytes::Bytes;
+use gaung_cluster::{
+    Subject,
+    codec::{Refusal, encode},
+    core::{Core, Input, Moment, Output, Settings},
+    detector::Inbound,
+    fact::{Edge, Generation, Phase},
+    frame::{Body, Frame, Readiness, RoomEvent},
+    peer::Stage,
+    ring::Reach,
+    view::Difference,
+};
+use pair::{A, B, Pair, count, id, member, room};
+
+fn event(payload: &'static str) -> RoomEvent {
+    RoomEvent { room: room("orders"), except: Some(7), payload: payload.into() }
+}
+
+fn stage(pair: &Pair, slot: usize) -> Vec<Stage> {
+    pair.nodes[slot].peers().map(|peer| peer.stage).collect()
+}
+
+#[test]
+fn a_room_is_served_only_once_our_own_message_is_back() {
+    let mut pair = Pair::acquainted();
+    pair.step_quietly(A, Input::Serve(room("orders")));
+    assert_eq!(pair.outputs, [(A, Output::Subscribe(room("orders")))]);
+    pair.settle();
+    assert_eq!(pair.outputs[1..], [(A, Output::Serving(room("orders")))]);
+}
+
+#[test]
+fn without_a_bus_a_room_is_served_at_once() {
+    let mut pair = Pair::strangers();
+    pair.step(A, Input::Serve(room("orders")));
+    assert!(pair.wanted(A, &Output::Serving(room("orders"))));
+}
+
+#[test]
+fn a_room_that_nobody_wants_is_listened_to_for_thirty_seconds() {
+    let mut pair = Pair::acquainted();
+    pair.step(A, Input::Serve(room("orders")));
+    pair.step(A, Input::Leave(room("orders")));
+    pair.pass(29_900);
+    assert!(!pair.wanted(A, &Output::Unsubscribe(room("orders"))));
+    pair.pass(1_200);
+    assert!(pair.wanted(A, &Output::Unsubscribe(room("orders"))));
+}
+
+#[test]
+fn an_event_reaches_the_other_node_with_its_excluded_socket_and_does_not_come_back() {
+    let mut pair = Pair::acquainted();
+    pair.step(A, Input::Serve(room("orders")));
+    pair.step(B, Input::Serve(room("orders")));
+    pair.outputs.clear();
+    pair.step(A, Input::Publish(event("1")));
+    assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), event("1")))]);
+}
+
+#[test]
+fn an_event_on_the_subject_of_another_room_is_dropped_and_counted() {
+    let mut pair = Pair::acquainted();
+    pair.step(B, Input::Serve(room("orders")));
+    pair.outputs.clear();
+    let frame = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::Event(event("1")) };
+    let heard = Input::Heard { subject: Subject::Room(room("other")), bytes: encode(&frame) };
+    pair.step(B, heard);
+    assert_eq!((pair.outputs.len(), pair.nodes[B].counters().misdirected), (0, 1));
+}
+
+#[test]
+fn what_is_no_frame_is_counted_by_reason() {
+    let mut pair = Pair::acquainted();
+    for bytes in [&b""[..], b"\x02", b"\x01\x01"] {
+        pair.step(A, Input::Heard { subject: Subject::State, bytes: Bytes::copy_from_slice(bytes) });
+    }
+    let refused: Vec<(Refusal, u64)> = pair.nodes[A].counters().refused.clone().into_iter().collect();
+    assert_eq!(refused, [(Refusal::Short, 2), (Refusal::Version, 1)]);
+}
+
+#[test]
+fn an_event_too_large_for_the_bus_is_counted_and_not_published() {
+    let mut pair = Pair::acquainted();
+    let payload = Bytes::from(vec![0; 1 << 20]);
+    pair.step(A, Input::Publish(RoomEvent { room: room("orders"), except: None, payload }));
+    assert_eq!(pair.nodes[A].counters().oversized, 1);
+}
+
+#[test]
+fn edges_go_at_once_and_other_counts_within_a_quarter_of_a_second() {
+    let mut pair = Pair::acquainted();
+    let subscriptions = |pair: &Pair| pair.nodes[B].subscriptions(&room("orders"));
+    pair.step(A, Input::Fact(count(1)));
+    assert_eq!(subscriptions(&pair), 1);
+    pair.step(A, Input::Fact(count(2)));
+    pair.step(A, Input::Fact(count(3)));
+    assert_eq!(subscriptions(&pair), 1);
+    pair.pass(250);
+    assert_eq!(subscriptions(&pair), 3);
+    pair.step(A, Input::Fact(count(0)));
+    assert_eq!(subscriptions(&pair), 0);
+}
+
+#[test]
+fn a_node_is_ready_once_it_has_listened_and_knows_whom_it_heard() {
+    let mut pair = Pair::strangers();
+    pair.step(A, Input::Connected);
+    pair.pass_for(&[A], 2_450);
+    assert_eq!(pair.nodes[A].readiness(), Readiness::Learning);
+    pair.pass_for(&[A], 100);
+    assert_eq!(pair.nodes[A].readiness(), Readiness::Ready);
+    // B hears A, but A does not answer: it is cut off.
+    pair.step_quietly(B, Input::Connected);
+    pair.pass_for(&[A], 1_000);
+    pair.is_cut = true;
+    pair.pass_for(&[B], 4_000);
+    assert_eq!((stage(&pair, B), pair.nodes[B].readiness()), (vec![Stage::Meeting], Readiness::Learning));
+    pair.is_cut = false;
+    pair.pass(2_000);
+    assert_eq!((stage(&pair, B), pair.nodes[B].readiness()), (vec![Stage::Live], Readiness::Ready));
+}
+
+#[test]
+fn a_silent_peers_members_leave_within_six_seconds_and_come_back_with_it() {
+    let mut pair = Pair::acquainted();
+    pair.step(A, Input::Fact(member("7", 1)));
+    pair.is_cut = true;
+    pair.pass(6_000);
+    assert_eq!(pair.moves(B), ["+7", "-7"]);
+    pair.is_cut = false;
+    pair.pass(2_000);
+    assert_eq!(pair.moves(B), ["+7", "-7", "+7"]);
+    assert_eq!(pair.nodes[B].counters().snapshots, 1);
+}
+
+#[test]
+fn while_the_bus_is_away_nobody_dies_and_nothing_is_published_then_everything_is() {
+    let mut pair = Pair::acquainted();
+    pair.step(A, Input::Fact(member("7", 1)));
+    pair.step(A, Input::Disconnected);
+    pair.step(B, Input::Disconnected);
+    let before = pair.nodes[A].counters().bytes_out;
+    pair.step(A, Input::Fact(member("8", 1)));
+    pair.pass(30_000);
+    assert_eq!((pair.moves(B), pair.nodes[A].counters().bytes_out), (vec!["+7".to_owned()], before));
+    pair.step(B, Input::Connected);
+    pair.step(A, Input::Connected);
+    pair.pass(2_000);
+    assert_eq!(pair.moves(B), ["+7", "+8"]);
+}
+
+#[test]
+fn a_node_that_was_stopped_buries_nobody() {
+    let mut pair = Pair::acquainted();
+    pair.step(A, Input::Fact(member("7", 1)));
+    pair.now += 10_000;
+    pair.step(B, Input::Tick(Inbound::Waiting));
+    pair.step(B, Input::Tick(Inbound::Drained));
+    pair.pass(2_000);
+    assert_eq!(pair.moves(B), ["+7"]);
+}
+
+#[test]
+fn users_who_move_during_a_drain_come_and_go_for_nobody() {
+    let mut pair = Pair::acquainted();
+    pair.step(A, Input::Fact(member("7", 1)));
+    pair.step(A, Input::Fact(member("8", 1)));
+    pair.step(A, Input::Bye { hold: Duration::from_secs(20) });
+    pair.step(A, Input::Fact(member("7", 0)));
+    pair.step(A, Input::Fact(member("8", 0)));
+    pair.pass(2_000);
+    pair.step(B, Input::Fact(member("7", 1)));
+    // A ends; it is silent from here on.
+    pair.is_cut = true;
+    pair.pass_for(&[B], 19_000);
+    assert_eq!(
+        (pair.moves(A), pair.moves(B)),
+        (vec!["+7".to_owned(), "+8".to_owned()], vec!["+7".to_owned(), "+8".to_owned()])
+    );
+    pair.pass_for(&[B], 2_000);
+    assert_eq!(pair.moves(B), ["+7", "+8", "-8"]);
+}
+
+#[test]
+fn a_cached_event_outlives_its_publisher_and_yields_to_a_newer_one_of_a_slower_clock() {
+    let mut pair = Pair::acquainted();
+    let cache = |payload: &'static str| Input::Cache {
+        room: room("cache-news"),
+        ttl: Duration::from_secs(60),
+        payload: payload.into(),
+    };
+    pair.step(A, cache("old"));
+    pair.is_cut = true;
+    pair.pass_for(&[B], 6_000);
+    let cached = |pair: &Pair| pair.nodes[B].cached(&room("cache-news")).map(|event| event.payload.clone());
+    assert_eq!(cached(&pair), Some("old".into()));
+    pair.behind = 9_000;
+    pair.step(B, cache("new"));
+    assert_eq!(cached(&pair), Some("new".into()));
+}
+
+#[test]
+fn an_occupied_room_is_posted_by_one_node_once() {
+    let mut pair = Pair::acquainted();
+    let apps: BTreeSet<_> = BTreeSet::from(["shop".into()]);
+    pair.step(A, Input::Webhooks(apps.clone()));
+    pair.step(B, Input::Webhooks(apps));
+    pair.step(A, Input::Fact(count(1)));
+    pair.step(B, Input::Fact(count(1)));
+    pair.pass(6_000);
+    let edge = Edge { room: room("orders"), user: None };
+    let post = Output::Post(Generation { edge, number: 1, phase: Phase::Announced });
+    assert_eq!(pair.outputs.iter().filter(|(_, output)| *output == post).count(), 1);
+}
+
+#[test]
+fn a_node_that_is_meant_to_be_alone_posts_without_a_bus() {
+    let settings = Settings { node: id(A), expected_nodes: 1, reach: Reach::default() };
+    let mut core = Core::new(settings);
+    let at = |millis| Moment { up: Duration::from_millis(millis), wall: Duration::ZERO };
+    core.step(Input::Webhooks(BTreeSet::from(["shop".into()])), at(0));
+    core.step(Input::Fact(count(1)), at(0));
+    let ticks = (0..60).map(|tick| at(tick * 50));
+    let outputs: Vec<Output> = ticks.flat_map(|at| core.step(Input::Tick(Inbound::Drained), at)).collect();
+    let edge = Edge { room: room("orders"), user: None };
+    assert_eq!(outputs, [Output::Post(Generation { edge, number: 1, phase: Phase::Announced })]);
+}
+
+#[test]
+fn nothing_is_announced_for_an_app_without_webhooks() {
+    let mut pair = Pair::acquainted();
+    pair.step(A, Input::Fact(count(1)));
+    pair.pass(6_000);
+    assert_eq!(pair.nodes[A].records().count(), 0);
+    assert!(pair.wanted(B, &Output::Changed(Difference::Occupied(room("orders")))));
+}
+
+#[test]
+fn a_view_that_differs_from_its_node_is_fetched_anew() {
+    let mut pair = Pair::acquainted();
+    pair.step(A, Input::Fact(member("7", 1)));
+    // What no lane can see: B was told something that A never said, under A's next number.
+    let forged = Frame { origin: id(A), number: 2, predecessor: 1, body: Body::Facts(vec![member("8", 1)]) };
+    pair.step(B, Input::Heard { subject: Subject::State, bytes: encode(&forged) });
+    pair.step(A, Input::Fact(member("9", 1)));
+    pair.pass(2_000);
+    assert_eq!(pair.moves(B), ["+7", "+8", "+9", "-8"]);
+    assert_eq!(pair.nodes[B].counters().mismatches, 1);
+}

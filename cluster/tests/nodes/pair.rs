@@ -1,0 +1,144 @@
+//! Two nodes and a bus that does what it is told.
+
+use std::{collections::VecDeque, time::Duration};
+
+use bytes::Bytes;
+use gaung_cluster::{
+    NodeId, Room, Subject,
+    core::{Core, Input, Moment, Output, Settings},
+    detector::Inbound,
+    fact::{Fact, Member},
+    ring::Reach,
+    view::Difference,
+};
+
+pub const A: usize = 0;
+pub const B: usize = 1;
+
+pub struct Pair {
+    pub now: u64,
+    /// By how much the wall clocks are behind.
+    pub behind: u64,
+    pub nodes: [Core; 2],
+    /// Everything that the nodes wanted done but for what went over the bus, in order.
+    pub outputs: Vec<(usize, Output)>,
+    /// Whether messages of one node reach the other.
+    pub is_cut: bool,
+    queue: VecDeque<(usize, Subject, Bytes)>,
+}
+
+pub fn id(slot: usize) -> NodeId {
+    NodeId::from_bits(slot as u64 + 1)
+}
+
+pub fn room(channel: &str) -> Room {
+    Room::new("shop", channel).unwrap()
+}
+
+pub fn member(user: &str, sockets: u32) -> Fact {
+    let member = Member { user: user.into(), info: "{}".into(), since: 1, sockets };
+    Fact::Member { room: room("presence-a"), member }
+}
+
+pub fn count(sockets: u32) -> Fact {
+    Fact::Count { room: room("orders"), sockets }
+}
+
+impl Pair {
+    /// Two nodes that have not been connected yet.
+    pub fn strangers() -> Self {
+        let core = |slot| Core::new(Settings { node: id(slot), expected_nodes: 2, reach: Reach::default() });
+        Self {
+            now: 0,
+            behind: 0,
+            nodes: [core(A), core(B)],
+            outputs: Vec::new(),
+            is_cut: false,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Two nodes that know one another.
+    pub fn acquainted() -> Self {
+        let mut pair = Self::strangers();
+        pair.step(A, Input::Connected);
+        pair.step(B, Input::Connected);
+        pair.pass(4000);
+        pair.outputs.clear();
+        pair
+    }
+
+    pub fn step(&mut self, slot: usize, input: Input) {
+        self.step_quietly(slot, input);
+        self.settle();
+    }
+
+    /// Leaves what is published on its way.
+    pub fn step_quietly(&mut self, slot: usize, input: Input) {
+        let time = Duration::from_millis(self.now);
+        let wall = time - Duration::from_millis(self.behind);
+        for output in self.nodes[slot].step(input, Moment { up: time, wall }) {
+            match output {
+                Output::Publish(subject, bytes) => self.queue.push_back((slot, subject, bytes)),
+                Output::Subscribe(_)
+                | Output::Unsubscribe(_)
+                | Output::Serving(_)
+                | Output::Deliver(..)
+                | Output::Changed(_)
+                | Output::Post(_)
+                | Output::Lost(..) => self.outputs.push((slot, output)),
+            }
+        }
+    }
+
+    /// Brings everything that is on its way, to both unless the bus is cut.
+    pub fn settle(&mut self) {
+        while let Some((from, subject, bytes)) = self.queue.pop_front() {
+            for to in [A, B] {
+                let is_for = !matches!(subject, Subject::Node(node) if node != id(to));
+                if is_for && (from == to || !self.is_cut) {
+                    self.step_quietly(to, Input::Heard { subject: subject.clone(), bytes: bytes.clone() });
+                }
+            }
+        }
+    }
+
+    /// Lets time pass for both.
+    pub fn pass(&mut self, millis: u64) {
+        self.pass_for(&[A, B], millis);
+    }
+
+    /// Lets time pass in which only these are given a tick.
+    pub fn pass_for(&mut self, slots: &[usize], millis: u64) {
+        for _ in 0..millis / 50 {
+            self.now += 50;
+            slots.iter().for_each(|slot| self.step(*slot, Input::Tick(Inbound::Drained)));
+        }
+    }
+
+    /// Who came to and left the presence channel on a node, in order.
+    pub fn moves(&self, slot: usize) -> Vec<String> {
+        let changes = self.outputs.iter().filter(|(node, _)| *node == slot);
+        changes.filter_map(|(_, output)| moved(output)).collect()
+    }
+
+    /// Whether a node wanted this done.
+    pub fn wanted(&self, slot: usize, output: &Output) -> bool {
+        self.outputs.iter().any(|(node, wanted)| *node == slot && wanted == output)
+    }
+}
+
+fn moved(output: &Output) -> Option<String> {
+    match output {
+        Output::Changed(Difference::MemberAdded { user, .. }) => Some(format!("+{user}")),
+        Output::Changed(Difference::MemberRemoved { user, .. }) => Some(format!("-{user}")),
+        Output::Changed(_)
+        | Output::Publish(..)
+        | Output::Subscribe(_)
+        | Output::Unsubscribe(_)
+        | Output::Serving(_)
+        | Output::Deliver(..)
+        | Output::Post(_)
+        | Output::Lost(..) => None,
+    }
+}
