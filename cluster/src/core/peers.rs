@@ -20,6 +20,9 @@ const LISTEN: Duration = Duration::from_millis(2500);
 /// Frames that go out again at one tick after a reconnect, at most.
 const PACE: usize = 256;
 
+/// How long what follows a hole is held back for a silent peer that may return and fill it.
+const MOURNING: Duration = Duration::from_secs(30);
+
 /// How long the facts of a dead peer are kept for its return.
 const REMEMBER: Duration = Duration::from_secs(120);
 
@@ -185,9 +188,10 @@ impl Core {
     /// Declares the holes that nobody filled in time.
     fn give_up(&mut self) {
         let mut holes = Vec::new();
-        // A peer that is silent but not dead may yet answer.
-        let is_silent = |peer: &Peer| self.now.up.saturating_sub(peer.pulse.heard()) > GAP;
-        for (node, peer) in self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead || !is_silent(peer)) {
+        // A peer that is silent may return and answer, unless it stays away for too long.
+        let may_return = |silence: Duration| silence > GAP && silence < MOURNING;
+        let silence = |peer: &Peer| self.now.up.saturating_sub(peer.pulse.heard());
+        for (node, peer) in self.peers.iter().filter(|(_, peer)| !may_return(silence(peer))) {
             holes.extend(peer.lane.overdue(self.now.up).into_iter().map(|hole| (*node, hole)));
         }
         for (node, hole) in holes {
