@@ -90,11 +90,13 @@ impl Announcements {
     }
 
     /// Says who takes part in decisions now, this node included if it does.
-    pub fn set_voters(&mut self, voters: BTreeSet<NodeId>, now: Duration) {
-        if voters != self.voters {
-            self.voters = voters;
-            self.disturb(now);
+    pub fn set_voters(&mut self, voters: BTreeSet<NodeId>, now: Duration) -> Vote {
+        if voters == self.voters {
+            return Vote::Unchanged;
         }
+        self.voters = voters;
+        self.disturb(now);
+        Vote::Changed
     }
 
     /// Something may have been said that this node has not heard: it listens for a while before it speaks again.
@@ -228,6 +230,15 @@ impl Announcements {
         let name = name(edge);
         self.voters.iter().copied().max_by_key(|voter| spread(name ^ spread(voter.bits())))
     }
+}
+
+/// Whether other nodes take part in decisions than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vote {
+    /// The same.
+    Unchanged,
+    /// Others.
+    Changed,
 }
 
 /// Whether anybody in the cluster holds an edge.

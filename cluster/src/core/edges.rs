@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
 use super::{Core, Output, edge_of};
 use crate::{
-    announcements::{Action, Truth},
+    announcements::{Action, Truth, Vote},
     fact::{Edge, Generation, Record},
     frame::{Body, Stream},
     peer::{Peer, Stage},
@@ -40,7 +40,10 @@ impl Core {
     }
 
     pub(super) fn act_on_edges(&mut self) {
-        self.announcements.set_voters(self.voters(), self.now.up);
+        if self.announcements.set_voters(self.voters(), self.now.up) == Vote::Changed {
+            // Others may know what a node said that is gone by now, or what this one was too late for.
+            self.ask_all_for_records();
+        }
         if !self.may_speak() {
             return;
         }

@@ -110,7 +110,7 @@ impl World {
         if place.stopped_until > self.now {
             return;
         }
-        if place.process.is_none() && place.starts_at == self.now {
+        if place.process.is_none() && place.starts_at <= self.now {
             self.start(slot);
         } else if place.away_until == self.now && place.process.is_some() {
             self.step(slot, Input::Connected);
