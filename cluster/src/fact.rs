@@ -1,5 +1,5 @@
-//! What nodes tell one another about state. A [`Fact`] belongs to the node that holds the sockets and dies with it; a
-//! [`Record`] belongs to nobody and is merged by whoever hears it. Both are absolute values, so that a repeat or a late
+//! What nodes tell one another about state. A `Fact` belongs to the node that holds the sockets and dies with it; a
+//! `Record` belongs to nobody and is merged by whoever hears it. Both are absolute values, so that a repeat or a late
 //! copy cannot corrupt a count.
 
 use std::sync::Arc;

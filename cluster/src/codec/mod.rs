@@ -1,4 +1,4 @@
-//! Frames as bytes. The decoder is total: whatever the bytes are, it returns a frame or a [`Refusal`] that can be
+//! Frames as bytes. The decoder is total: whatever the bytes are, it returns a frame or a `Refusal` that can be
 //! counted, and never takes more memory than a small multiple of what it was given.
 //!
 //! Header, 26 bytes, numbers big-endian: version (1), kind (1), origin (8), number (8), predecessor (8).
