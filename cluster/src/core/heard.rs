@@ -180,6 +180,7 @@ impl Core {
         if peer.pulse.beat(now) > GAP {
             peer.lane.resume(now);
             peer.ask_tails = Some(now);
+            peer.ask_records = Some(now);
             self.announcements.disturb(now);
         }
         if peer.stage == Stage::Dead {

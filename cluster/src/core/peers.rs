@@ -115,6 +115,8 @@ impl Core {
         for peer in self.peers.values_mut() {
             peer.lane.resume(self.now.up);
             peer.ask_tails = Some(self.now.up);
+            // Who was away may have missed what was announced; until the answers are in, it does not speak.
+            peer.ask_records = Some(self.now.up);
         }
     }
 
