@@ -1,3 +1,5 @@
+//! Frames there and back, and frames that nobody should have sent.
+
 use super::*;
 use crate::{
     fact::{CachedEvent, Edge, Fact, Generation, Member, Phase, Record},

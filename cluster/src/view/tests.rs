@@ -1,3 +1,5 @@
+//! What a change of facts means to those who look.
+
 use super::*;
 
 const A: NodeId = NodeId::from_bits(1);

@@ -8,6 +8,7 @@ mod bus;
 mod judge;
 mod process;
 mod random;
+mod truth;
 mod world;
 
 use std::env;

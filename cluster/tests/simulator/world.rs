@@ -1,17 +1,13 @@
 //! One run: nodes, their clients, and everything that goes wrong for a minute; then fifty seconds to heal.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subject,
     core::{Input, Moment, Output, Settings},
     detector::Inbound,
-    fact::{Edge, Fact, Generation, Key, Member, Record},
+    fact::{Edge, Fact, Generation, Key, Record},
     frame::{Readiness, RoomEvent},
     peer::Stage,
     ring::Reach,
@@ -22,12 +18,13 @@ use crate::{
     judge::{Judge, Tally},
     process::Process,
     random::Random,
+    truth::{Truth, disagreements},
 };
 
 const TROUBLE: u64 = 60_000;
 const END: u64 = 110_000;
 const EPOCH: u64 = 1_700_000_000_000;
-const APP: &str = "shop";
+pub const APP: &str = "shop";
 
 /// What differs between kinds of runs.
 #[derive(Clone, Copy)]
@@ -325,8 +322,8 @@ impl World {
     }
 
     /// All facts of the living, by key.
-    fn truth(&self) -> BTreeMap<Key, Vec<(NodeId, Fact)>> {
-        let mut truth: BTreeMap<Key, Vec<(NodeId, Fact)>> = BTreeMap::new();
+    fn truth(&self) -> Truth {
+        let mut truth = Truth::new();
         for process in self.processes() {
             for (key, fact) in &process.facts {
                 truth.entry(key.clone()).or_default().push((process.id, fact.clone()));
@@ -360,54 +357,4 @@ fn edge(key: &Key) -> Option<Edge> {
 fn cached(process: &Process) -> Vec<String> {
     let rooms = (0..3).map(|number| room("cache", number));
     rooms.map(|room| format!("{:?}", process.core.cached(&room))).collect()
-}
-
-/// Where a node's view is not the truth.
-fn disagreements(process: &Process, truth: &BTreeMap<Key, Vec<(NodeId, Fact)>>) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut expect = |what: &str, seen: String, expected: String| {
-        if seen != expected {
-            faults.push(format!("{} sees {what} {seen} instead of {expected}", process.id));
-        }
-    };
-    let core = &process.core;
-    let sockets =
-        |key: Key| truth.get(&key).map_or(0, |facts| facts.iter().map(|(_, fact)| u64::from(fact.sockets())).sum());
-    let app: Arc<str> = APP.into();
-    expect("connections", core.connections(&app).to_string(), sockets(Key::Connections(app.clone())).to_string());
-    for number in 0..6 {
-        let room = room("room", number);
-        expect("subscriptions", core.subscriptions(&room).to_string(), sockets(Key::Count(room)).to_string());
-        let user: Arc<str> = number.to_string().into();
-        let is_online = sockets(Key::User(app.clone(), user.clone())) > 0;
-        expect("a user", core.is_online(&app, &user).to_string(), is_online.to_string());
-    }
-    for number in 0..3 {
-        let room = room("presence", number);
-        let seen: Vec<String> = core.members(&room).map(|member| format!("{} {}", member.user, member.info)).collect();
-        expect("members", format!("{seen:?}"), format!("{:?}", true_members(&room, truth)));
-        expect("a population", core.population(&room).to_string(), seen.len().to_string());
-    }
-    faults
-}
-
-fn true_members(room: &Room, truth: &BTreeMap<Key, Vec<(NodeId, Fact)>>) -> Vec<String> {
-    let mut members = Vec::new();
-    for (key, facts) in truth {
-        let here: Vec<(u64, NodeId, &Member)> = facts.iter().filter_map(|(node, fact)| member(*node, fact)).collect();
-        let oldest = here.iter().min_by_key(|(since, node, _)| (*since, *node));
-        if let (Key::Member(place, user), Some((_, _, member))) = (key, oldest)
-            && place == room
-        {
-            members.push(format!("{user} {}", member.info));
-        }
-    }
-    members
-}
-
-fn member(node: NodeId, fact: &Fact) -> Option<(u64, NodeId, &Member)> {
-    match fact {
-        Fact::Member { member, .. } => Some((member.since, node, member)),
-        Fact::Connections { .. } | Fact::Count { .. } | Fact::User { .. } => None,
-    }
 }

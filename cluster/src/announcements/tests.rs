@@ -1,0 +1,143 @@
+//! Generations, owners and the order in which a transition is told.
+
+use super::*;
+use crate::room::Room;
+
+const A: NodeId = NodeId::from_bits(1);
+const B: NodeId = NodeId::from_bits(2);
+
+fn at(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn edge() -> Edge {
+    Edge { room: Room::new("shop", "orders").unwrap(), user: None }
+}
+
+fn generation(number: u64, phase: Phase) -> Generation {
+    Generation { edge: edge(), number, phase }
+}
+
+fn merge(announcements: &mut Announcements, number: u64, phase: Phase) {
+    announcements.merge(&Record::Generation(generation(number, phase)), at(0));
+}
+
+/// One node alone, with these generations behind it.
+fn alone(done: u64) -> Announcements {
+    let mut announcements = Announcements::default();
+    announcements.set_voters([A].into(), at(0));
+    if done > 0 {
+        merge(&mut announcements, done, Phase::Done);
+    }
+    announcements
+}
+
+fn act(announcements: &mut Announcements, truth: Truth, seen: Option<u64>, millis: u64) -> Vec<Action> {
+    announcements.compare(&edge(), truth, at(millis));
+    announcements.act(A, |_| truth, seen, at(millis))
+}
+
+#[test]
+fn a_generation_is_announced_posted_once_and_done() {
+    let mut announcements = alone(0);
+    let announced = generation(1, Phase::Announced);
+    assert_eq!(act(&mut announcements, Truth::Held, None, 3000), [Action::Announce(announced.clone())]);
+    merge(&mut announcements, 1, Phase::Announced);
+    announcements.announced(&announced, 17);
+    assert_eq!(act(&mut announcements, Truth::Held, None, 3100), [Action::Post(announced)]);
+    assert_eq!(act(&mut announcements, Truth::Held, None, 3200), []);
+    assert_eq!(announcements.posted(&edge(), 1), Some(generation(1, Phase::Done)));
+    merge(&mut announcements, 1, Phase::Done);
+    assert_eq!(act(&mut announcements, Truth::Held, None, 3300), []);
+}
+
+#[test]
+fn nothing_is_posted_before_a_peer_holds_the_announcement() {
+    let mut announcements = alone(0);
+    merge(&mut announcements, 1, Phase::Announced);
+    announcements.announced(&generation(1, Phase::Announced), 17);
+    assert_eq!(act(&mut announcements, Truth::Held, Some(16), 3000), []);
+    let posted = Action::Post(generation(1, Phase::Announced));
+    assert_eq!(act(&mut announcements, Truth::Held, Some(17), 3000), [posted]);
+}
+
+#[test]
+fn whoever_comes_back_within_three_seconds_is_not_told_of() {
+    let mut announcements = alone(1);
+    assert_eq!(act(&mut announcements, Truth::Free, None, 10_000), []);
+    assert_eq!(act(&mut announcements, Truth::Free, None, 12_999), []);
+    assert_eq!(act(&mut announcements, Truth::Held, None, 12_999), []);
+    assert_eq!(act(&mut announcements, Truth::Free, None, 13_000), []);
+    let announced = Action::Announce(generation(2, Phase::Announced));
+    assert_eq!(act(&mut announcements, Truth::Free, None, 16_000), [announced]);
+}
+
+#[test]
+fn a_new_owner_repeats_what_is_not_done_with_the_same_number_once_the_nodes_are_stable() {
+    let mut announcements = Announcements::default();
+    announcements.set_voters([A, B].into(), at(0));
+    merge(&mut announcements, 5, Phase::Announced);
+    announcements.set_voters([A].into(), at(10_000));
+    assert_eq!(act(&mut announcements, Truth::Free, None, 12_499), []);
+    let repeated = Action::Announce(generation(5, Phase::Announced));
+    assert_eq!(act(&mut announcements, Truth::Free, None, 12_500), [repeated]);
+}
+
+#[test]
+fn a_node_that_may_have_missed_something_listens_first_and_announces_anew() {
+    let mut announcements = alone(0);
+    let announced = generation(1, Phase::Announced);
+    merge(&mut announcements, 1, Phase::Announced);
+    announcements.announced(&announced, 17);
+    announcements.disturb(at(9000));
+    assert_eq!(act(&mut announcements, Truth::Held, None, 11_499), []);
+    assert_eq!(act(&mut announcements, Truth::Held, None, 11_500), [Action::Announce(announced)]);
+}
+
+#[test]
+fn exactly_one_voter_owns_an_edge_and_a_node_without_a_vote_is_silent() {
+    let owners = [A, B].map(|node| {
+        let mut announcements = Announcements::default();
+        announcements.set_voters([A, B].into(), at(0));
+        announcements.compare(&edge(), Truth::Held, at(0));
+        announcements.act(node, |_| Truth::Held, None, at(9000)).len()
+    });
+    assert_eq!(owners.iter().sum::<usize>(), 1);
+    let mut announcements = alone(0);
+    announcements.set_voters([B].into(), at(0));
+    assert_eq!(act(&mut announcements, Truth::Held, None, 9000), []);
+}
+
+#[test]
+fn the_highest_number_and_the_latest_phase_win() {
+    let mut announcements = alone(0);
+    merge(&mut announcements, 3, Phase::Done);
+    merge(&mut announcements, 3, Phase::Announced);
+    merge(&mut announcements, 2, Phase::Done);
+    let records: Vec<Record> = announcements.records().collect();
+    assert_eq!(records, [Record::Generation(generation(3, Phase::Done))]);
+}
+
+#[test]
+fn a_retired_edge_never_uses_a_number_again() {
+    let mut announcements = alone(4);
+    assert_eq!(announcements.retirements(A, at(600_000)), []);
+    let retired = generation(4, Phase::Retired);
+    assert_eq!(announcements.retirements(A, at(600_001)), [Action::Retire(retired.clone())]);
+    announcements.merge(&Record::Generation(retired), at(600_001));
+    let announced = Action::Announce(generation(5, Phase::Announced));
+    assert_eq!(act(&mut announcements, Truth::Held, None, 700_000), [announced]);
+}
+
+#[test]
+fn nodes_that_know_the_same_have_the_same_hash() {
+    let (mut one, mut other) = (alone(0), alone(0));
+    merge(&mut one, 1, Phase::Announced);
+    merge(&mut one, 2, Phase::Done);
+    merge(&mut other, 2, Phase::Done);
+    assert_eq!(one.hash(), other.hash());
+    merge(&mut one, 2, Phase::Retired);
+    assert_ne!(one.hash(), other.hash());
+    merge(&mut other, 2, Phase::Retired);
+    assert_eq!(one.hash(), other.hash());
+}
