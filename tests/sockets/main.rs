@@ -11,6 +11,7 @@ mod connection;
 mod drain;
 mod harness;
 mod http;
+mod http_live;
 mod http_wire;
 mod liveness;
 mod process;
