@@ -29,3 +29,46 @@ pub async fn upgrade_required(request: HttpRequest, api: web::Data<Api>) -> Http
 pub async fn path_unknown(api: web::Data<Api>) -> HttpResponse {
     api.refuse(ApiError::PathUnknown)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use actix_web::{body::to_bytes, http::StatusCode};
+
+    use super::*;
+    use crate::{
+        app::Registry,
+        config::LimitsConfig,
+        metrics::Metrics,
+        readiness::Readiness,
+        room::Rooms,
+        webhook::{Timing, Webhooks},
+    };
+
+    fn api() -> Api {
+        crate::tls::install_crypto_provider();
+        let metrics = Metrics::new();
+        let webhooks = Webhooks::start(metrics.clone(), Timing::default());
+        Api {
+            registry: Registry::default(),
+            rooms: Rooms::start(1, 1, &webhooks, &metrics),
+            metrics,
+            limits: LimitsConfig::default(),
+            path_prefix: String::new(),
+            readiness: Readiness::default(),
+            started: Instant::now(),
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_node_that_drains_is_not_ready() {
+        let api = web::Data::new(api());
+        assert_eq!(ready(api.clone()).await.status(), StatusCode::OK);
+        api.readiness.drain();
+        let answer = ready(api).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = to_bytes(answer.into_body()).await.unwrap();
+        assert_eq!(body, r#"{"error":"this node is going away; choose another one","code":500}"#);
+    }
+}

@@ -154,7 +154,8 @@ mod tests {
                 Attributes::parse("user_count,subscription_count"),
             ),
             concat!(
-                r#"{"channels":{"orders":{"subscription_count":1},"presence-cold":{"user_count":0,"subscription_count":0},"#,
+                r#"{"channels":{"orders":{"subscription_count":1},"#,
+                r#""presence-cold":{"user_count":0,"subscription_count":0},"#,
                 r#""presence-room":{"user_count":2,"subscription_count":3}}}"#
             ),
         );

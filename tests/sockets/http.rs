@@ -105,12 +105,12 @@ async fn a_trigger_is_answered_with_an_empty_object() {
 #[actix_web::test]
 async fn a_trigger_that_asks_for_counts_gets_them_for_idle_channels_too() {
     let back_end = default_back_end().await;
-    let body =
-        json!({ "name": "e", "data": "d", "channels": ["presence-a", "b"], "info": "user_count,subscription_count" });
-    back_end.post("/apps/app-id/events", &body.to_string()).await.expect(
-        200,
-        &json!({ "channels": { "presence-a": { "user_count": 0, "subscription_count": 0 }, "b": { "subscription_count": 0 } } }),
-    );
+    let info = "user_count,subscription_count";
+    let body = json!({ "name": "e", "data": "d", "channels": ["presence-a", "b"], "info": info });
+    let counts =
+        json!({ "presence-a": { "user_count": 0, "subscription_count": 0 }, "b": { "subscription_count": 0 } });
+    let answer = back_end.post("/apps/app-id/events", &body.to_string()).await;
+    answer.expect(200, &json!({ "channels": counts }));
 }
 
 #[actix_web::test]

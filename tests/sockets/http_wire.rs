@@ -1,6 +1,6 @@
 //! The trigger API on the wire: how bodies arrive (in chunks, after a `100 Continue`, over a connection that stays, too
-//! large, cut off) and what a socket's path answers (protocol.md §1.1, §3.1). Byte by byte, because an HTTP client would
-//! hide what matters.
+//! large, cut off) and what a socket's path answers (protocol.md §1.1, §3.1). Byte by byte, because an HTTP client
+//! would hide what matters.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -125,7 +125,7 @@ async fn a_plain_request_to_a_socket_is_told_what_an_upgrade_needs() {
         ),
         (
             "/ws?tenant_id=t",
-            "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZQ==",
             "lacks Upgrade: websocket\"",
         ),
     ] {
