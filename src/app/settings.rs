@@ -113,11 +113,6 @@ impl AppSettings {
     pub(crate) fn without_keys() -> Self {
         Self { keys: Vec::new(), ..Self::new("", "") }
     }
-
-    /// The secret of one of the app's keys.
-    pub fn secret_of(&self, key: &str) -> Option<&Secret> {
-        self.keys.iter().find(|pair| pair.key == key).map(|pair| &pair.secret)
-    }
 }
 
 /// What a webhook may tell (protocol.md §4.2).

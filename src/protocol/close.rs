@@ -1,5 +1,4 @@
-//! Why a session ends: the one table of close codes, texts and whether the client may come back
-//! (protocol.md §1.5, RFC 6455 §7.4.1). Pure.
+//! Why a session ends: the one table of close codes and texts (protocol.md §1.5, RFC 6455 §7.4.1). Pure.
 
 /// The code of what is not authorised; in a `pusher:error` it names a channel, a sign-in or the whole connection.
 pub const UNAUTHORIZED: u16 = 4009;
@@ -51,17 +50,6 @@ pub enum Close {
     TenantCheckFailed,
     /// Tenant sockets are not served here: no app is chosen for them.
     TenantNotServed,
-}
-
-/// What a well-behaved client does after a close (protocol.md §1.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comeback {
-    /// Not again with the same parameters.
-    Never,
-    /// After a pause.
-    Later,
-    /// At once.
-    Now,
 }
 
 impl Close {
@@ -136,15 +124,6 @@ impl Close {
     /// The text in the close frame and in the error frame before it.
     pub fn text(self) -> &'static str {
         self.row().2
-    }
-
-    /// What the client does next.
-    pub fn comeback(self) -> Comeback {
-        match self.code() {
-            4000..=4099 | 4300.. => Comeback::Never,
-            4200..=4299 => Comeback::Now,
-            _ => Comeback::Later,
-        }
     }
 }
 

@@ -11,5 +11,5 @@ pub mod signature;
 pub mod socket_id;
 
 pub use channel::{ChannelKind, ChannelName, InvalidChannelName};
-pub use close::{Close, Comeback};
+pub use close::Close;
 pub use socket_id::SocketId;

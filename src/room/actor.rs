@@ -117,7 +117,7 @@ impl Room {
     }
 
     fn leave(&mut self, socket: SocketId, ctx: &mut Context<Self>) {
-        if self.fanout.remove(socket).is_none() {
+        if !self.fanout.remove(socket) {
             return;
         }
         if let Some(Left::Removed(user)) = self.membership.leave(socket) {

@@ -111,11 +111,12 @@ impl Fanout {
         true
     }
 
-    /// Takes a subscriber away; it hears nothing more, also not what waits.
-    pub fn remove(&mut self, id: SocketId) -> Option<Subscriber> {
-        let position = self.index.remove(&id)?;
+    /// Takes a subscriber away; it hears nothing more, also not what waits. Returns `false` if the socket was not here.
+    pub fn remove(&mut self, id: SocketId) -> bool {
+        let Some(position) = self.index.remove(&id) else { return false };
+        self.slots[position] = None;
         self.free.push(position);
-        self.slots[position].take().map(|slot| slot.subscriber)
+        true
     }
 
     /// Whether the socket is subscribed.

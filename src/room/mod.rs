@@ -219,7 +219,7 @@ impl Rooms {
     }
 
     fn tell_user(&self, app: &Arc<App>, user_id: &str, message: UserMessage) {
-        self.shard_of_user(app, user_id).do_send(ToUsers { app: app.clone(), message });
+        self.shard(app, &line_of(user_id)).do_send(ToUsers { app: app.clone(), message });
     }
 
     fn by_shard(&self, app: &App, user_ids: &[String]) -> Vec<(&Addr<Shard>, Vec<String>)> {
@@ -233,10 +233,6 @@ impl Rooms {
 
     fn shard(&self, app: &App, channel: &str) -> &Addr<Shard> {
         &self.shards[self.position(app, channel)]
-    }
-
-    fn shard_of_user(&self, app: &App, user_id: &str) -> &Addr<Shard> {
-        self.shard(app, &line_of(user_id))
     }
 
     fn position(&self, app: &App, channel: &str) -> usize {

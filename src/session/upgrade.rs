@@ -33,7 +33,7 @@ use crate::{
     config::TenantAccess,
     protocol::Close,
     room::{Dialect, event},
-    tenant::{self, AccessToken, Grant, TenantRequest},
+    tenant::{AccessToken, Grant, InvalidRequest, TenantRequest},
 };
 
 /// The sub-protocol that Swift clients offer (protocol.md §1.1).
@@ -114,15 +114,14 @@ struct Visit<'a> {
     headers: &'a HeaderMap,
     query: &'a str,
     place: Place<'a>,
-    tenant: Option<Result<TenantRequest, tenant::InvalidRequest>>,
 }
 
 /// What stands at the request's path.
 enum Place<'a> {
     /// `/app/{key}`
     App(&'a str),
-    /// `/ws`
-    Tenant,
+    /// `/ws`, and who asks there.
+    Tenant(Result<TenantRequest, InvalidRequest>),
     /// Nothing.
     Nowhere,
 }
@@ -138,36 +137,34 @@ impl<'a> Visit<'a> {
     fn new(request: &'a Request, services: &Services) -> Self {
         let uri = request.uri();
         let (headers, query) = (request.headers(), uri.query().unwrap_or_default());
-        let place = Place::of(uri.path(), &services.shared.path_prefix);
-        let tenant = matches!(place, Place::Tenant).then(|| {
+        let place = Place::of(uri.path(), &services.shared.path_prefix, || {
             let protocols: Vec<&str> = values(headers, header::SEC_WEBSOCKET_PROTOCOL).collect();
             TenantRequest::parse(query, text(headers, header::AUTHORIZATION), Some(&protocols.join(",")))
         });
-        Self { peer: request.peer_addr(), headers, query, place, tenant }
+        Self { peer: request.peer_addr(), headers, query, place }
     }
 
     async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
         let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), words: Words::Pusher };
-        match (&self.place, &self.tenant) {
-            (Place::App(key), _) => {
+        match &self.place {
+            Place::App(key) => {
                 let app = self.find_app(key, services).map_err(pusher)?;
                 let speech = Speech::Pusher(PusherSpeech::new(self.check_version().map_err(pusher)?));
                 self.seat(&app, speech, services).map_err(pusher)
             }
-            (Place::Tenant, Some(request)) => self.admit_tenant(request, services).await,
-            (Place::Nowhere | Place::Tenant, _) => Err(pusher(Close::PathUnknown)),
+            Place::Tenant(request) => self.admit_tenant(request, services).await,
+            Place::Nowhere => Err(pusher(Close::PathUnknown)),
         }
     }
 
     async fn admit_tenant(
         &self,
-        request: &Result<TenantRequest, tenant::InvalidRequest>,
+        request: &Result<TenantRequest, InvalidRequest>,
         services: &Services,
     ) -> Result<Admission, Refusal> {
         let request = request.as_ref().map_err(|invalid| Refusal::tenant(Close::TenantInvalid, invalid))?;
         let app = services.tenant_app().ok_or_else(|| Refusal::plain(Close::TenantNotServed))?;
-        let check = || if app.settings().enabled { Ok(()) } else { Err(Close::AppDisabled) };
-        check().map_err(Refusal::plain)?;
+        check_enabled(&app).map_err(Refusal::plain)?;
         let grant = match services.shared.tenant.access {
             TenantAccess::Open => Grant::public(request.tenant.clone()),
             TenantAccess::Token => check_token(request, &app).inspect_err(|_| {
@@ -201,9 +198,7 @@ impl<'a> Visit<'a> {
 
     fn find_app(&self, key: &str, services: &Services) -> Result<Arc<App>, Close> {
         let app = services.shared.registry.by_key(key).ok_or(Close::AppUnknown)?;
-        if !app.settings().enabled {
-            return Err(Close::AppDisabled);
-        }
+        check_enabled(&app)?;
         self.check_origin(&app)?;
         Ok(app)
     }
@@ -245,10 +240,10 @@ impl<'a> Visit<'a> {
 
     /// The sub-protocol to name in the answer; never one that was not offered.
     fn selected_protocol(&self) -> Option<&'static str> {
-        match &self.tenant {
-            Some(Ok(request)) => request.protocol,
-            Some(Err(_)) => None,
-            None => {
+        match &self.place {
+            Place::Tenant(Ok(request)) => request.protocol,
+            Place::Tenant(Err(_)) => None,
+            Place::App(_) | Place::Nowhere => {
                 let mut offered =
                     values(self.headers, header::SEC_WEBSOCKET_PROTOCOL).flat_map(|value| value.split(','));
                 offered.any(|protocol| protocol.trim() == PUSHER_PROTOCOL).then_some(PUSHER_PROTOCOL)
@@ -258,14 +253,18 @@ impl<'a> Visit<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn of(path: &'a str, prefix: &str) -> Self {
+    fn of(path: &'a str, prefix: &str, tenant: impl FnOnce() -> Result<TenantRequest, InvalidRequest>) -> Self {
         let Some(path) = path.strip_prefix(prefix) else { return Self::Nowhere };
         match path.strip_prefix("/app/") {
             Some(key) if !key.is_empty() && !key.contains('/') => Self::App(key),
-            _ if path == "/ws" => Self::Tenant,
+            _ if path == "/ws" => Self::Tenant(tenant()),
             _ => Self::Nowhere,
         }
     }
+}
+
+fn check_enabled(app: &App) -> Result<(), Close> {
+    if app.settings().enabled { Ok(()) } else { Err(Close::AppDisabled) }
 }
 
 fn check_token(request: &TenantRequest, app: &App) -> Result<Grant, Refusal> {
