@@ -1,6 +1,6 @@
 //! What no variable can tell by itself.
 
-use super::{AppsSource, Config, Problems, TenantAccess};
+use super::{AppsSource, Config, Problems, TenantAccess, cluster};
 
 /// Finds contradictions between variables.
 pub(super) fn together(config: &Config, apps: &AppsSource, problems: &mut Problems) {
@@ -61,6 +61,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             config.server.host
         ));
     }
+    warnings.extend(config.cluster.as_ref().and_then(cluster::warning));
     warnings
 }
 

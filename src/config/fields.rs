@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{rule, webhooks};
+use super::{cluster::Servers, rule, webhooks};
 use crate::app::WebhookEndpoint;
 
 /// An address.
@@ -53,6 +53,12 @@ pub(crate) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
     rule::pieces(&text)
         .map(|piece| rule::network(piece).ok_or_else(|| D::Error::custom(format!("{piece:?} is not a network"))))
         .collect()
+}
+
+/// Comma-separated URLs of NATS servers.
+pub(super) fn nats_servers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Servers, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Servers::parse(&text).map_err(D::Error::custom)
 }
 
 /// JSON text of webhook endpoints.

@@ -1,8 +1,9 @@
 //! The node's configuration: one small struct per concern, each read from `GAUNG_*` variables, checked together.
-//! Every problem is found before any is told. Pure but for reading the apps file.
+//! Every problem is found before any is told. Pure but for reading files.
 
 mod app;
 mod check;
+mod cluster;
 mod describe;
 mod environment;
 pub(crate) mod fields;
@@ -19,6 +20,7 @@ mod webhooks;
 
 use std::path::PathBuf;
 
+pub use cluster::{ClusterConfig, Login, NatsTls};
 pub use describe::describe;
 pub use file::parse_apps;
 pub use limits::LimitsConfig;
@@ -44,6 +46,8 @@ pub struct Config {
     pub tenant: TenantConfig,
     /// Certificate files of the public listener.
     pub tls: TlsConfig,
+    /// The cluster that the node belongs to; `None` if it is alone.
+    pub cluster: Option<ClusterConfig>,
     /// How the node goes away.
     pub drain: DrainConfig,
     /// What is logged, and how.
@@ -117,6 +121,7 @@ impl Config {
             limits: environment.read("GAUNG_", problems).unwrap_or_default(),
             tenant: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
             tls: environment.read("GAUNG_", problems).unwrap_or_default(),
+            cluster: ClusterConfig::read(environment, problems),
             drain: environment.read("GAUNG_", problems).unwrap_or_default(),
             log: environment.read("GAUNG_", problems).unwrap_or_default(),
         }

@@ -7,10 +7,11 @@ use std::{
     ops::RangeInclusive,
 };
 
+use gaung_cluster::{InvalidSubjects, Subjects};
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
-use super::webhooks;
+use super::{cluster::Servers, webhooks};
 
 /// What a value must be.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub enum Rule {
     Origins,
     /// An id or a key: it stands in URLs and in signatures.
     Name,
+    /// Any text.
+    Text,
     /// Anything; never shown.
     Secret,
     /// The path of a file.
@@ -43,6 +46,14 @@ pub enum Rule {
     LogFilter,
     /// Webhook endpoints as JSON.
     Webhooks,
+    /// NATS servers, comma-separated.
+    NatsUrls,
+    /// A cluster's name: it stands in subjects.
+    ClusterName,
+    /// The beginning of all subjects.
+    SubjectPrefix,
+    /// The name of a JetStream stream.
+    StreamName,
 }
 
 impl Rule {
@@ -59,17 +70,22 @@ impl Rule {
             Self::Networks => pieces(value).all(|piece| network(piece).is_some()),
             Self::Origins => pieces(value).all(|piece| !piece.contains(['/', ' '])),
             Self::Name => (1..=200).contains(&value.len()) && value.chars().all(is_unreserved),
-            Self::Secret | Self::Path => !value.is_empty(),
+            Self::Text | Self::Secret | Self::Path => !value.is_empty(),
             Self::LogFilter => value.parse::<EnvFilter>().is_ok(),
             Self::Webhooks => return webhooks::parse(value).map(drop).map_err(|complaints| complaints.join("; ")),
+            Self::NatsUrls => return Servers::parse(value).map(drop).map_err(str::to_owned),
+            Self::ClusterName => !matches!(Subjects::new("gaung", value), Err(InvalidSubjects::Cluster(_))),
+            Self::SubjectPrefix => !matches!(Subjects::new(value, "gaung"), Err(InvalidSubjects::Prefix(_))),
+            Self::StreamName => is_stream_name(value),
         };
         if permitted { Ok(()) } else { Err(format!("it must be {self}")) }
     }
 
-    /// The value as it may be shown. Webhooks may carry credentials in their headers.
+    /// The value as it may be shown. Webhooks may carry credentials in their headers, URLs of NATS before the host.
     pub(super) fn shown(&self, value: &str) -> String {
         match self {
             Self::Secret | Self::Webhooks if !value.is_empty() => "********".to_owned(),
+            Self::NatsUrls => Servers::shown(value),
             _ => value.to_owned(),
         }
     }
@@ -90,10 +106,14 @@ impl fmt::Display for Rule {
             Self::Networks => f.write_str("comma-separated networks in CIDR notation, for example 10.0.0.0/8"),
             Self::Origins => f.write_str("comma-separated hosts without scheme and path, for example *.example.com"),
             Self::Name => f.write_str("1 to 200 letters, digits and - . _ ~"),
-            Self::Secret => f.write_str("a text that is not empty"),
+            Self::Text | Self::Secret => f.write_str("a text that is not empty"),
             Self::Path => f.write_str("the path of a file"),
             Self::LogFilter => f.write_str("a log filter, for example info or warn,gaung=debug"),
             Self::Webhooks => f.write_str("a JSON list of webhook endpoints"),
+            Self::NatsUrls => f.write_str("comma-separated URLs that begin with nats:// or tls://"),
+            Self::ClusterName => f.write_str("1 to 32 lower-case letters, digits and hyphens"),
+            Self::SubjectPrefix => f.write_str("1 to 128 letters, digits, _ and -, in parts joined by dots"),
+            Self::StreamName => f.write_str("1 to 64 letters, digits, _ and -"),
         }
     }
 }
@@ -123,6 +143,10 @@ pub(super) fn is_url(text: &str) -> bool {
 fn is_path_prefix(text: &str) -> bool {
     let inner = text.trim_matches('/');
     inner.is_empty() || inner.split('/').all(|segment| !segment.is_empty() && segment.chars().all(is_unreserved))
+}
+
+fn is_stream_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
 /// The characters that no URL escapes (RFC 3986 §2.3).
@@ -157,6 +181,9 @@ mod tests {
         check(&Rule::Name, &["app-key", "a.b_c~1"], &["", "a:b", "a/b", "a b", "é", &"x".repeat(201)]);
         check(&Rule::Secret, &["any: thing/at all"], &[""]);
         check(&Rule::Path, &["/etc/gaung/apps.json"], &[""]);
+        check(&Rule::ClusterName, &["gaung", "eu-1"], &["EU", "a.b", "a b", &"x".repeat(33)]);
+        check(&Rule::SubjectPrefix, &["gaung", "acme.Prod_1"], &["a..b", ".a", "*", "a.>", "a b", &"x".repeat(129)]);
+        check(&Rule::StreamName, &["WEBHOOKS", "web-hooks_1"], &["a.b", "a b", "*", &"x".repeat(65)]);
         check(&Rule::LogFilter, &["info", "warn,gaung=debug"], &["gaung=loud"]);
     }
 

@@ -1,0 +1,136 @@
+//! The cluster that the node belongs to, and the NATS servers that carry it.
+
+mod check;
+mod login;
+mod servers;
+mod variables;
+
+use std::{path::PathBuf, time::Duration};
+
+use gaung_cluster::{Subjects, ring::Reach};
+use serde::Deserialize;
+
+use super::{Problems, environment::Environment, fields};
+use crate::app::Secret;
+
+pub(super) use check::warning;
+pub use login::Login;
+pub(super) use servers::Servers;
+
+const MIB: usize = 1_048_576;
+
+/// What a node needs to be one of many. Without `GAUNG_NATS_URL` there is none, and the node is alone.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// `GAUNG_CLUSTER_NAME` (gaung): nodes of other clusters on the same NATS servers are not heard.
+    pub name: String,
+    /// `GAUNG_NATS_URL`: the NATS servers, without credentials; at least one.
+    pub servers: Vec<String>,
+    /// Who the node says it is there.
+    pub login: Login,
+    /// How the way there is encrypted.
+    pub tls: NatsTls,
+    /// `GAUNG_NATS_SUBJECT_PREFIX` (gaung) and the name: the subjects of this cluster.
+    pub subjects: Subjects,
+    /// `GAUNG_CLUSTER_NODES` (1): how many nodes the cluster is meant to have.
+    pub expected_nodes: usize,
+    /// `GAUNG_CLUSTER_RING_SECONDS` (60) and `GAUNG_CLUSTER_RING_MB` (16): how far back peers may ask.
+    pub reach: Reach,
+    /// `GAUNG_MAX_QUEUED_BUS_EVENTS` (65,536): events between the trigger API and NATS.
+    pub max_queued_events: usize,
+    /// `GAUNG_WEBHOOK_STREAM`: the JetStream stream that keeps webhooks until they are posted.
+    pub webhook_stream: Option<String>,
+}
+
+/// TLS on the way to NATS. A server of the scheme `tls://` requires it whatever stands here.
+#[derive(Debug, Clone, Default)]
+pub struct NatsTls {
+    /// `GAUNG_NATS_TLS` (false): refuse a server that does not offer TLS.
+    pub required: bool,
+    /// `GAUNG_NATS_CA`: PEM file with the certificates to trust.
+    pub ca: Option<PathBuf>,
+    /// `GAUNG_NATS_CERT`: PEM file with the node's own certificate chain.
+    pub cert: Option<PathBuf>,
+    /// `GAUNG_NATS_KEY`: PEM file with its private key.
+    pub key: Option<PathBuf>,
+}
+
+/// The variables as they are read, before they are checked together.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+struct Form {
+    #[serde(deserialize_with = "fields::nats_servers")]
+    nats_url: Servers,
+    cluster_name: String,
+    cluster_nodes: usize,
+    nats_subject_prefix: String,
+    nats_user: Option<String>,
+    nats_password: Option<Secret>,
+    nats_token: Option<Secret>,
+    nats_credentials: Option<PathBuf>,
+    nats_tls: bool,
+    nats_ca: Option<PathBuf>,
+    nats_cert: Option<PathBuf>,
+    nats_key: Option<PathBuf>,
+    #[serde(deserialize_with = "fields::seconds")]
+    cluster_ring_seconds: Duration,
+    cluster_ring_mb: usize,
+    max_queued_bus_events: usize,
+    webhook_stream: Option<String>,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        let reach = Reach::default();
+        Self {
+            nats_url: Servers::default(),
+            cluster_name: "gaung".to_owned(),
+            cluster_nodes: 1,
+            nats_subject_prefix: "gaung".to_owned(),
+            nats_user: None,
+            nats_password: None,
+            nats_token: None,
+            nats_credentials: None,
+            nats_tls: false,
+            nats_ca: None,
+            nats_cert: None,
+            nats_key: None,
+            cluster_ring_seconds: reach.age,
+            cluster_ring_mb: reach.bytes / MIB,
+            max_queued_bus_events: 65_536,
+            webhook_stream: None,
+        }
+    }
+}
+
+impl ClusterConfig {
+    /// Reads the variables and tells what is wrong with them; `None` without `GAUNG_NATS_URL`.
+    pub(super) fn read(environment: &Environment, problems: &mut Problems) -> Option<Self> {
+        let form: Form = environment.read("GAUNG_", problems)?;
+        if environment.foreign("GAUNG_NATS_URL").is_none() {
+            check::alone(environment, problems);
+            return None;
+        }
+        check::files(&form, problems);
+        check::tls(&form, problems);
+        let login = login::choose(&form, problems);
+        (!form.nats_url.addresses.is_empty()).then(|| form.with(login))
+    }
+}
+
+impl Form {
+    fn with(self, login: Login) -> ClusterConfig {
+        let subjects = Subjects::new(&self.nats_subject_prefix, &self.cluster_name);
+        ClusterConfig {
+            subjects: subjects.expect("each of the two obeys its rule"),
+            name: self.cluster_name,
+            servers: self.nats_url.addresses,
+            login,
+            tls: NatsTls { required: self.nats_tls, ca: self.nats_ca, cert: self.nats_cert, key: self.nats_key },
+            expected_nodes: self.cluster_nodes,
+            reach: Reach { age: self.cluster_ring_seconds, bytes: self.cluster_ring_mb * MIB, ..Reach::default() },
+            max_queued_events: self.max_queued_bus_events,
+            webhook_stream: self.webhook_stream,
+        }
+    }
+}

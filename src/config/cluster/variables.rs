@@ -1,0 +1,74 @@
+//! The rows of the cluster's variables.
+
+use std::fmt::Display;
+
+use super::{ClusterConfig, Form, MIB};
+use crate::config::{
+    Rule::{ClusterName, NatsUrls, Number, Path, Secret, StreamName, SubjectPrefix, Switch, Text},
+    Variable,
+};
+
+impl ClusterConfig {
+    pub(in crate::config) fn variables() -> Vec<Variable> {
+        let default = Form::default();
+        [cluster_variables(&default), nats_variables(&default)].concat()
+    }
+}
+
+fn cluster_variables(default: &Form) -> Vec<Variable> {
+    let rows: [(_, &dyn Display, _, _); 7] = [
+        ("GAUNG_NATS_URL", &"", NatsUrls, "NATS servers, comma-separated; a node without any is alone"),
+        ("GAUNG_CLUSTER_NAME", &default.cluster_name, ClusterName, "nodes of one name are one server"),
+        (
+            "GAUNG_CLUSTER_NODES",
+            &default.cluster_nodes,
+            Number(1..=1_000),
+            "how many nodes are meant to be there; a node posts webhooks only while it sees more than half of them",
+        ),
+        (
+            "GAUNG_CLUSTER_RING_SECONDS",
+            &default.cluster_ring_seconds.as_secs(),
+            Number(1..=3_600),
+            "how long an event can be had again by nodes that missed it",
+        ),
+        (
+            "GAUNG_CLUSTER_RING_MB",
+            &default.cluster_ring_mb,
+            Number(1..=4_096),
+            "how many MiB of events are kept for that at most",
+        ),
+        (
+            "GAUNG_MAX_QUEUED_BUS_EVENTS",
+            &default.max_queued_bus_events,
+            Number(1..=MIB as u64),
+            "events between the trigger API and NATS; over it the API answers 503",
+        ),
+        ("GAUNG_WEBHOOK_STREAM", &"", StreamName, "JetStream stream that keeps webhooks until they are posted"),
+    ];
+    rows.map(Variable::from).into()
+}
+
+fn nats_variables(default: &Form) -> Vec<Variable> {
+    let rows: [(_, &dyn Display, _, _); 9] = [
+        (
+            "GAUNG_NATS_SUBJECT_PREFIX",
+            &default.nats_subject_prefix,
+            SubjectPrefix,
+            "what all subjects in NATS begin with",
+        ),
+        ("GAUNG_NATS_USER", &"", Text, "user in NATS; excludes token and credentials"),
+        ("GAUNG_NATS_PASSWORD", &"", Secret, "its password"),
+        ("GAUNG_NATS_TOKEN", &"", Secret, "token for NATS"),
+        ("GAUNG_NATS_CREDENTIALS", &"", Path, "credentials file for NATS, with a JWT and its seed"),
+        (
+            "GAUNG_NATS_TLS",
+            &default.nats_tls,
+            Switch,
+            "whether NATS must be reached over TLS; tls:// in the URL says so too",
+        ),
+        ("GAUNG_NATS_CA", &"", Path, "PEM file with the certificates that sign those of NATS"),
+        ("GAUNG_NATS_CERT", &"", Path, "PEM file with the node's own certificate chain for NATS"),
+        ("GAUNG_NATS_KEY", &"", Path, "PEM file with its private key"),
+    ];
+    rows.map(Variable::from).into()
+}
