@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "src/session/liveness.rs",
     "src/session/origin.rs",
     "src/webhook/edge.rs",
+    "src/webhook/ids.rs",
     "src/webhook/payload.rs",
     "src/webhook/settle.rs",
 ];

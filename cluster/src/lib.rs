@@ -37,6 +37,8 @@ pub mod lane;
 pub mod outgoing;
 /// One peer, as this node knows it.
 pub mod peer;
+/// The promise to tell somebody once that a thing is done with.
+pub mod receipt;
 /// Recent frames, for peers that missed some.
 pub mod ring;
 /// Names of nodes and rooms.

@@ -59,8 +59,10 @@ enum Phase {
 /// What comes in, in order.
 #[derive(Debug)]
 pub enum Intake {
-    /// Something happened.
+    /// Something happened; it may have to settle.
     Edge(Notice),
+    /// Something happened and has settled.
+    Settled(Notice),
     /// The node is going: from here on nothing waits for its delay.
     Close,
 }
@@ -69,6 +71,16 @@ pub enum Intake {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Abandon;
+
+impl Intake {
+    /// Drops it for good: nobody is to do it again.
+    pub fn give_up(self) {
+        match self {
+            Self::Edge(notice) | Self::Settled(notice) => notice.ticket.redeem(),
+            Self::Close => {}
+        }
+    }
+}
 
 impl Dispatch {
     /// To be called on the dispatcher's own thread.
@@ -99,6 +111,13 @@ impl Dispatch {
         }
     }
 
+    fn post(&mut self, notice: Notice) {
+        match self.phase {
+            Phase::Serving | Phase::Closing => self.deliver(notice),
+            Phase::Gone => self.metrics.webhook_drops.inc(),
+        }
+    }
+
     fn settle_or_deliver(&mut self, notice: Notice) {
         if let Some(notice) = self.settle.take(notice, Instant::now()) {
             self.deliver(notice);
@@ -116,16 +135,17 @@ impl Dispatch {
         }
     }
 
-    fn deliver(&mut self, Notice { app, edge, ticket }: Notice) {
+    fn deliver(&mut self, Notice { app, edge, id, ticket }: Notice) {
         let settings = app.settings();
         let mut event: Option<Arc<str>> = None;
         for endpoint in settings.webhooks.iter().filter(|endpoint| payload::wants(endpoint, &edge)) {
-            let event = event.get_or_insert_with(|| payload::event(&edge).into()).clone();
+            let event = event.get_or_insert_with(|| payload::event(&edge, &id).into()).clone();
             let item = Item { endpoint: endpoint.clone(), event, ticket: ticket.clone() };
             let line = self.line(&app, &endpoint.url);
             line.sent += 1;
             line.addr.do_send(Deliver { app: app.clone(), item });
         }
+        ticket.redeem();
     }
 
     fn line(&mut self, app: &Arc<App>, url: &str) -> &mut Line {
@@ -197,6 +217,7 @@ impl StreamHandler<Intake> for Dispatch {
     fn handle(&mut self, intake: Intake, ctx: &mut Context<Self>) {
         match intake {
             Intake::Edge(notice) => self.take(notice, ctx),
+            Intake::Settled(notice) => self.post(notice),
             Intake::Close => self.close(),
         }
     }
@@ -256,7 +277,7 @@ mod tests {
         };
         let settings = AppSettings { webhooks: vec![endpoint], ..AppSettings::new("key", "secret") };
         let edge = Edge { channel: ChannelName::parse("a", 200).unwrap(), change };
-        Notice { app: App::new("1", settings), edge, ticket: waiting.ticket() }
+        Notice { app: App::new("1", settings), edge, id: "ab-1".to_owned(), ticket: waiting.ticket() }
     }
 
     #[actix_web::test]

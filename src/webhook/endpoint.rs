@@ -77,6 +77,7 @@ impl Endpoint {
 
     fn advance(&mut self, ctx: &mut Context<Self>) {
         let Phase::Resting = self.phase else { return };
+        self.backlog.skip_revoked();
         let Some(head) = self.backlog.head() else { return };
         let sent = post::send(&self.client, &self.app.settings(), head);
         let answer = post::answer(sent).into_actor(self);

@@ -8,6 +8,7 @@ pub mod backlog;
 pub mod dispatch;
 pub mod edge;
 pub mod endpoint;
+pub mod ids;
 pub mod notice;
 pub mod payload;
 pub mod post;
@@ -24,10 +25,14 @@ use std::{
 use actix::{Actor, Addr, Arbiter, AsyncContext};
 use futures_util::stream::poll_fn;
 use rustls::crypto::CryptoProvider;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::timeout,
+};
 
 use self::{
     dispatch::{Abandon, Dispatch, Intake},
+    ids::Ids,
     notice::{Notice, Waiting},
 };
 use crate::{
@@ -36,6 +41,7 @@ use crate::{
 };
 
 pub use edge::{Change, Edge};
+pub use gaung_cluster::receipt::Receipt;
 
 /// Edges between the rooms and the dispatcher at most. The dispatcher waits for nobody, so this fills only while its
 /// thread gets no processor time. Beyond it the newest edge is dropped and counted.
@@ -69,6 +75,7 @@ pub struct Webhooks {
     dispatch: Addr<Dispatch>,
     waiting: Waiting,
     refused: Arc<AtomicU64>,
+    ids: Ids,
     metrics: Metrics,
 }
 
@@ -88,19 +95,31 @@ impl Webhooks {
             ctx.add_stream(poll_fn(move |task| arrivals.poll_recv(task)));
             Dispatch::new(its_metrics, timing, its_refused)
         });
-        Self { intake, dispatch, waiting: Waiting::default(), refused, metrics }
+        let ids = Ids::new(rand::random());
+        Self { intake, dispatch, waiting: Waiting::default(), refused, ids, metrics }
     }
 
-    /// Takes an edge of one of the app's rooms. Never blocks, and returns at once where nobody wants to know.
+    /// Takes an edge of one of the app's rooms, which may have to settle. Never blocks, and returns at once where nobody
+    /// wants to know.
     pub fn notify(&self, app: &Arc<App>, edge: Edge) {
         if !is_of_interest(&app.settings(), &edge) {
             return;
         }
-        let notice = Notice { app: app.clone(), edge, ticket: self.waiting.ticket() };
-        if self.intake.try_send(Intake::Edge(notice)).is_err() {
-            self.metrics.webhook_drops.inc();
-            self.refused.fetch_add(1, Ordering::Relaxed);
+        let (id, ticket) = (self.ids.next(), self.waiting.ticket());
+        self.hand_in(Intake::Edge(Notice { app: app.clone(), edge, id, ticket }));
+    }
+
+    /// Takes an edge that has settled and that the cluster gave to this node. Its id is [`ids::of_generation`]'s. Never
+    /// blocks.
+    ///
+    /// The receipt is redeemed when every endpoint that wants the edge took it or gave it up for good; where none does,
+    /// at once. It is dropped where the node goes first: the edge is then for its next owner, under the same id.
+    pub fn post(&self, app: &Arc<App>, edge: Edge, id: String, receipt: Receipt) {
+        if !app.settings().webhooks.iter().any(|endpoint| payload::wants(endpoint, &edge)) {
+            return receipt.redeem();
         }
+        let ticket = self.waiting.ticket_for(Some(receipt));
+        self.hand_in(Intake::Settled(Notice { app: app.clone(), edge, id, ticket }));
     }
 
     /// How many events wait: for their delay, in batches and for endpoints.
@@ -109,7 +128,8 @@ impl Webhooks {
     }
 
     /// Sends what waits without further delay, gives up what did not arrive by the deadline, and ends the webhooks:
-    /// edges that come later are dropped and counted. To be called after the last session has been closed.
+    /// edges that come later are dropped and counted. No receipt of what was given up is redeemed. To be called after the
+    /// last session has been closed.
     pub async fn flush(&self, deadline: Duration) {
         // Sending fails only where the actix system has stopped, and then nothing is left to flush.
         let emptied = async {
@@ -118,6 +138,19 @@ impl Webhooks {
         };
         let _ = timeout(deadline, emptied).await;
         let _ = self.dispatch.send(Abandon).await;
+    }
+
+    fn hand_in(&self, intake: Intake) {
+        match self.intake.try_send(intake) {
+            Ok(()) => {}
+            Err(TrySendError::Full(intake)) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                self.metrics.webhook_drops.inc();
+                intake.give_up();
+            }
+            // The actix system has stopped.
+            Err(TrySendError::Closed(_)) => self.metrics.webhook_drops.inc(),
+        }
     }
 }
 

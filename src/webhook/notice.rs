@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use gaung_cluster::receipt::Receipt;
 use tokio::sync::Notify;
 
 use super::Edge;
@@ -17,6 +18,8 @@ pub struct Notice {
     pub app: Arc<App>,
     /// What happened.
     pub edge: Edge,
+    /// The event's id, the same at each repeat.
+    pub id: String,
     /// Counts it as waiting.
     pub ticket: Ticket,
 }
@@ -31,15 +34,24 @@ struct Count {
     emptied: Notify,
 }
 
-/// One waiting event; it stops waiting when the ticket is dropped, so that the count cannot drift.
+/// One waiting event; it stops waiting when the ticket is dropped, so that the count cannot drift. May carry a receipt
+/// for whoever wants to know that the event was done with.
 #[derive(Debug)]
-pub struct Ticket(Waiting);
+pub struct Ticket {
+    waiting: Waiting,
+    receipt: Option<Receipt>,
+}
 
 impl Waiting {
     /// Counts one more.
     pub fn ticket(&self) -> Ticket {
+        self.ticket_for(None)
+    }
+
+    /// Counts one more, which carries a receipt.
+    pub fn ticket_for(&self, receipt: Option<Receipt>) -> Ticket {
         self.0.tickets.fetch_add(1, Ordering::Relaxed);
-        Ticket(self.clone())
+        Ticket { waiting: self.clone(), receipt }
     }
 
     /// How many wait now.
@@ -60,15 +72,30 @@ impl Waiting {
     }
 }
 
+impl Ticket {
+    /// The event arrived, or it was given up for good; either way it need not be done again. A ticket that is dropped
+    /// instead voids its receipt.
+    pub fn redeem(mut self) {
+        if let Some(receipt) = self.receipt.take() {
+            receipt.redeem();
+        }
+    }
+
+    /// Whether the event is another node's by now.
+    pub fn is_revoked(&self) -> bool {
+        self.receipt.as_ref().is_some_and(Receipt::is_revoked)
+    }
+}
+
 impl Clone for Ticket {
     fn clone(&self) -> Self {
-        self.0.ticket()
+        self.waiting.ticket_for(self.receipt.clone())
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let count = &self.0.0;
+        let count = &self.waiting.0;
         if count.tickets.fetch_sub(1, Ordering::AcqRel) == 1 {
             count.emptied.notify_waiters();
         }

@@ -10,6 +10,7 @@ use crate::{app::WebhookEndpoint, protocol::ChannelName};
 struct Fields<'a> {
     name: &'static str,
     channel: &'a str,
+    id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,8 +23,8 @@ struct Fields<'a> {
     subscription_count: Option<usize>,
 }
 
-/// The event of an edge, an element of the body's `events`.
-pub fn event(Edge { channel, change }: &Edge) -> String {
+/// The event of an edge, an element of the body's `events`. A repeat of the event has the same `id`.
+pub fn event(Edge { channel, change }: &Edge, id: &str) -> String {
     let fields = match change {
         Change::Occupied => Fields::new("channel_occupied", channel),
         Change::Vacated => Fields::new("channel_vacated", channel),
@@ -41,7 +42,7 @@ pub fn event(Edge { channel, change }: &Edge) -> String {
             Fields { subscription_count: Some(*count), ..Fields::new("subscription_count", channel) }
         }
     };
-    serde_json::to_string(&fields).expect("strings and numbers are always valid JSON")
+    serde_json::to_string(&Fields { id, ..fields }).expect("strings and numbers are always valid JSON")
 }
 
 /// The body of a post that was made at `time_ms` (milliseconds since the Unix epoch).
@@ -63,7 +64,16 @@ pub fn wants(endpoint: &WebhookEndpoint, edge: &Edge) -> bool {
 impl<'a> Fields<'a> {
     fn new(name: &'static str, channel: &'a ChannelName) -> Self {
         let channel = channel.as_str();
-        Self { name, channel, event: None, data: None, socket_id: None, user_id: None, subscription_count: None }
+        Self {
+            name,
+            channel,
+            id: "",
+            event: None,
+            data: None,
+            socket_id: None,
+            user_id: None,
+            subscription_count: None,
+        }
     }
 }
 
@@ -80,7 +90,7 @@ mod tests {
     }
 
     fn check_event(channel: &str, change: Change, expected: &str) {
-        assert_eq!(event(&edge(channel, change)), expected);
+        assert_eq!(event(&edge(channel, change), "ab-1"), expected);
     }
 
     fn client_event(data: &str, user_id: Option<&str>) -> Change {
@@ -94,23 +104,23 @@ mod tests {
 
     #[test]
     fn each_change_has_its_name_and_its_fields() {
-        check_event("orders", Change::Occupied, r#"{"name":"channel_occupied","channel":"orders"}"#);
-        check_event("orders", Change::Vacated, r#"{"name":"channel_vacated","channel":"orders"}"#);
+        check_event("orders", Change::Occupied, r#"{"name":"channel_occupied","channel":"orders","id":"ab-1"}"#);
+        check_event("orders", Change::Vacated, r#"{"name":"channel_vacated","channel":"orders","id":"ab-1"}"#);
         check_event(
             "presence-a",
             Change::MemberAdded("7".to_owned()),
-            r#"{"name":"member_added","channel":"presence-a","user_id":"7"}"#,
+            r#"{"name":"member_added","channel":"presence-a","id":"ab-1","user_id":"7"}"#,
         );
         check_event(
             "presence-a",
             Change::MemberRemoved("7".to_owned()),
-            r#"{"name":"member_removed","channel":"presence-a","user_id":"7"}"#,
+            r#"{"name":"member_removed","channel":"presence-a","id":"ab-1","user_id":"7"}"#,
         );
-        check_event("cache-a", Change::CacheMiss, r#"{"name":"cache_miss","channel":"cache-a"}"#);
+        check_event("cache-a", Change::CacheMiss, r#"{"name":"cache_miss","channel":"cache-a","id":"ab-1"}"#);
         check_event(
             "orders",
             Change::SubscriptionCount(12),
-            r#"{"name":"subscription_count","channel":"orders","subscription_count":12}"#,
+            r#"{"name":"subscription_count","channel":"orders","id":"ab-1","subscription_count":12}"#,
         );
     }
 
@@ -120,7 +130,7 @@ mod tests {
             "private-a",
             client_event(r#"{"x":1}"#, None),
             concat!(
-                r#"{"name":"client_event","channel":"private-a","event":"client-move","#,
+                r#"{"name":"client_event","channel":"private-a","id":"ab-1","event":"client-move","#,
                 r#""data":"{\"x\":1}","socket_id":"1.2"}"#
             ),
         );
@@ -132,7 +142,7 @@ mod tests {
             "presence-a",
             client_event("1", Some("7")),
             concat!(
-                r#"{"name":"client_event","channel":"presence-a","event":"client-move","#,
+                r#"{"name":"client_event","channel":"presence-a","id":"ab-1","event":"client-move","#,
                 r#""data":"1","socket_id":"1.2","user_id":"7"}"#
             ),
         );

@@ -182,6 +182,7 @@ mod tests {
                 let notice = Notice {
                     app: App::new(app, AppSettings::new("key", "secret")),
                     edge: Edge { channel: ChannelName::parse(channel, 200).unwrap(), change: change.clone() },
+                    id: "ab-1".to_owned(),
                     ticket: waiting.ticket(),
                 };
                 posted.extend(settle.take(notice, instant).map(|notice| (now, told(notice))));
@@ -278,6 +279,7 @@ mod tests {
         let notice = |change| Notice {
             app: App::new("1", AppSettings::new("key", "secret")),
             edge: Edge { channel: ChannelName::parse("a", 200).unwrap(), change },
+            id: "ab-1".to_owned(),
             ticket: waiting.ticket(),
         };
         let now = Instant::now();
@@ -295,7 +297,8 @@ mod tests {
         let now = Instant::now();
         let mut vacate = |number: usize| {
             let edge = Edge { channel: ChannelName::parse(&number.to_string(), 200).unwrap(), change: Change::Vacated };
-            settle.take(Notice { app: app.clone(), edge, ticket: waiting.ticket() }, now).map(told)
+            let notice = Notice { app: app.clone(), edge, id: number.to_string(), ticket: waiting.ticket() };
+            settle.take(notice, now).map(told)
         };
         assert!((0..MAX_HELD).all(|number| vacate(number).is_none()));
         assert_eq!(vacate(MAX_HELD).as_deref(), Some("1 0 Vacated"));

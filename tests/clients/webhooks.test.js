@@ -71,6 +71,20 @@ test("a webhook is signed over its exact body, in title case, as application/jso
   assert.ok(Number.isInteger(time) && Math.abs(Date.now() - time) < 60_000, `created at ${time}`);
 });
 
+test("every event has an id of its own, which all endpoints are told", async (t) => {
+  await subscribe(await connectAs(t, "42"), "private-identified-beta");
+  const idsAt = async (endpoint) => {
+    await webhook("channel_occupied", "private-identified-beta", { endpoint });
+    const posts = application.posts.all(endpoint).filter(({ body }) => body.includes("private-identified-beta"));
+    return posts.find(({ body }) => body.includes("channel_occupied")).ids;
+  };
+  const [id] = await idsAt("/webhooks/filtered");
+  assert.match(id, /^[0-9a-f]{32}-[0-9]+$/);
+  assert.deepEqual(await idsAt("/webhooks"), [id]);
+  const all = application.posts.all("/webhooks").flatMap(({ ids }) => ids);
+  assert.equal(new Set(all).size, all.length);
+});
+
 test("a channel is occupied by its first subscriber and vacated by its last", async (t) => {
   const [ada, bob] = [await connectAs(t, "42"), await connectAs(t, "43")];
   for (const pusher of [ada, bob]) await subscribe(pusher, "occupied");
@@ -190,6 +204,7 @@ test("a post that failed is repeated until it is taken", async (t) => {
   await subscribe(pusher, "stubborn");
   const posts = await patient.posts.times(3, "/webhooks", DELAYED);
   assert.ok(posts.every(({ valid }) => valid));
+  assert.equal(new Set(posts.map(({ ids }) => ids[0])).size, 1);
   const stubborn = [{ name: "channel_occupied", channel: "stubborn" }];
   assert.deepEqual(
     posts.map(({ events }) => events),

@@ -24,5 +24,6 @@ mod tenant_callback;
 mod tls;
 mod users;
 mod webhook_events;
+mod webhook_posts;
 mod webhook_receiver;
 mod webhooks;

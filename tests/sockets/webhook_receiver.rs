@@ -72,12 +72,23 @@ impl Request {
         self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    /// The body without `time_ms`, which it must begin with.
+    /// The body without `time_ms`, which it must begin with, and without the ids of the events.
     pub fn events(&self) -> String {
         let rest = self.body.strip_prefix(r#"{"time_ms":"#).expect(&self.body);
         let (time, events) = rest.split_once(r#","events":"#).expect(&self.body);
         assert!(time.len() == 13 && time.parse::<u64>().is_ok(), "{time} is not a time in milliseconds");
-        events.strip_suffix('}').expect(&self.body).to_owned()
+        let mut events = events.strip_suffix('}').expect(&self.body).to_owned();
+        for id in self.ids() {
+            events = events.replace(&format!(r#","id":"{id}""#), "");
+        }
+        events
+    }
+
+    /// The ids of the events; each has one.
+    pub fn ids(&self) -> Vec<String> {
+        let body: serde_json::Value = serde_json::from_str(&self.body).expect("a body is JSON");
+        let events = body["events"].as_array().expect("events are a list");
+        events.iter().map(|event| event["id"].as_str().expect("an event has an id").to_owned()).collect()
     }
 }
 

@@ -24,6 +24,7 @@ class Receiver:
         receiver = self
         self.heard = Heard()
         self.refused = []
+        self.ids = []
         self.back_end = None
 
         class Endpoint(BaseHTTPRequestHandler):
@@ -46,6 +47,7 @@ class Receiver:
             self.refused.append((dict(headers), body))
             return
         for event in post["events"]:
+            self.ids.append(event.pop("id"))
             self.heard.note(event["name"], event, event["channel"])
 
     def close(self):
@@ -110,3 +112,11 @@ def test_an_empty_cache_channel_is_reported(receiver):
     missed = receiver.heard.event("cache_miss", "cache-empty")["data"]
     assert missed == {"name": "cache_miss", "channel": "cache-empty"}
     listener.close()
+
+
+def test_every_event_has_an_id_of_its_own(receiver):
+    listener = enter(receiver, "identified")
+    receiver.heard.event("channel_occupied", "identified")
+    listener.close()
+    assert all(isinstance(id, str) and id for id in receiver.ids)
+    assert len(set(receiver.ids)) == len(receiver.ids)

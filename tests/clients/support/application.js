@@ -96,7 +96,10 @@ class Application {
   #receive(path, { headers, rawHeaders }, body) {
     const webhook = this.#signer.webhook({ headers, rawBody: body });
     const valid = webhook.isValid();
-    this.posts.note({ event: path, valid, events: valid ? webhook.getEvents() : [], headers, rawHeaders, body });
+    const told = valid ? webhook.getEvents() : [];
+    const ids = told.map(({ id }) => id);
+    const events = told.map(({ id, ...event }) => event);
+    this.posts.note({ event: path, valid, events, ids, headers, rawHeaders, body });
     return [this.webhookStatuses.shift() ?? 200, {}];
   }
 

@@ -1,0 +1,188 @@
+//! What waits for one endpoint, over time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gaung_cluster::receipt::Receipt;
+
+use super::*;
+use crate::webhook::notice::Waiting;
+
+fn endpoint(batching: bool) -> WebhookEndpoint {
+    WebhookEndpoint {
+        url: "http://localhost/".to_owned(),
+        events: Vec::new(),
+        headers: Vec::new(),
+        channel_prefix: None,
+        channel_suffix: None,
+        batching,
+    }
+}
+
+struct Scene {
+    start: Moment,
+    backlog: Backlog,
+    waiting: Waiting,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let start = Moment { instant: Instant::now(), unix_ms: 5 };
+        Self { start, backlog: Backlog::new(Timing::default()), waiting: Waiting::default() }
+    }
+
+    fn at(&self, seconds: u64) -> Moment {
+        Moment { instant: self.start.instant + Duration::from_secs(seconds), ..self.start }
+    }
+
+    fn accept(&mut self, endpoint: WebhookEndpoint, event: &str, seconds: u64) -> Result<(), Full> {
+        let item = Item { endpoint, event: event.into(), ticket: self.waiting.ticket() };
+        self.backlog.accept(item, self.at(seconds))
+    }
+
+    fn fail(&mut self, seconds: u64) -> Verdict {
+        self.backlog.failed(self.at(seconds).instant)
+    }
+
+    /// Delivers all and returns the bodies.
+    fn bodies(&mut self) -> Vec<String> {
+        let mut bodies = Vec::new();
+        while let Some(post) = self.backlog.head() {
+            bodies.push(String::from_utf8(post.body.to_vec()).unwrap());
+            self.backlog.delivered();
+        }
+        bodies
+    }
+}
+
+fn retry(seconds: u64) -> Verdict {
+    Verdict::Retry(Duration::from_secs(seconds))
+}
+
+#[test]
+fn without_batching_each_event_is_a_post_in_order() {
+    let mut scene = Scene::new();
+    scene.accept(endpoint(false), "1", 0).unwrap();
+    scene.accept(endpoint(false), "2", 0).unwrap();
+    assert_eq!(scene.bodies(), [r#"{"time_ms":5,"events":[1]}"#, r#"{"time_ms":5,"events":[2]}"#]);
+    assert_eq!(scene.waiting.count(), 0);
+}
+
+#[test]
+fn a_batch_is_posted_when_it_is_closed() {
+    let mut scene = Scene::new();
+    scene.accept(endpoint(true), "1", 0).unwrap();
+    scene.accept(endpoint(true), "2", 0).unwrap();
+    assert!(scene.backlog.head().is_none() && scene.backlog.has_open_batch());
+    scene.backlog.close_batch(scene.start);
+    assert_eq!(scene.bodies(), [r#"{"time_ms":5,"events":[1,2]}"#]);
+    assert!(scene.backlog.is_empty());
+}
+
+#[test]
+fn events_for_other_settings_of_the_endpoint_do_not_share_a_batch() {
+    let mut scene = Scene::new();
+    let other = WebhookEndpoint { headers: vec![("A".to_owned(), "b".to_owned())], ..endpoint(true) };
+    scene.accept(endpoint(true), "1", 0).unwrap();
+    scene.accept(other, "2", 0).unwrap();
+    scene.backlog.close_batch(scene.start);
+    assert_eq!(scene.bodies().len(), 2);
+}
+
+#[test]
+fn a_large_batch_is_closed_early() {
+    let mut scene = Scene::new();
+    let event = "1".repeat(MAX_BATCH_BYTES / 2);
+    scene.accept(endpoint(true), &event, 0).unwrap();
+    assert!(scene.backlog.has_open_batch());
+    scene.accept(endpoint(true), &event, 0).unwrap();
+    assert!(!scene.backlog.has_open_batch());
+}
+
+#[test]
+fn a_full_queue_drops_the_newest_and_reports_one_burst() {
+    let mut scene = Scene::new();
+    let event = "1".repeat(MAX_BYTES / 4 - OVERHEAD);
+    for _ in 0..4 {
+        scene.accept(endpoint(false), &event, 0).unwrap();
+    }
+    assert_eq!(scene.accept(endpoint(false), "2", 0), Err(Full::First));
+    assert_eq!(scene.accept(endpoint(false), "3", 0), Err(Full::Again));
+    assert_eq!(scene.waiting.count(), 4);
+    scene.backlog.delivered();
+    scene.accept(endpoint(false), &event, 0).unwrap();
+    assert_eq!(scene.accept(endpoint(false), "4", 0), Err(Full::Again));
+    scene.backlog.delivered();
+    scene.backlog.delivered();
+    scene.accept(endpoint(false), &event, 0).unwrap();
+    scene.accept(endpoint(false), &event, 0).unwrap();
+    assert_eq!(scene.accept(endpoint(false), "5", 0), Err(Full::First));
+}
+
+#[test]
+fn pauses_double_up_to_a_minute_and_end_when_the_time_is_over() {
+    let mut scene = Scene::new();
+    scene.accept(endpoint(false), "1", 0).unwrap();
+    for (at, pause) in [(0, 1), (1, 2), (3, 4), (7, 8), (15, 16), (31, 32), (63, 60), (123, 60), (250, 50)] {
+        assert_eq!(scene.fail(at), retry(pause), "failed after {at} s");
+    }
+    let given_up = GivenUp { posts: 1, events: 1, age: Duration::from_secs(300), attempts: 10 };
+    assert_eq!(scene.fail(300), Verdict::GivenUp(given_up));
+    assert_eq!((scene.backlog.is_empty(), scene.waiting.count()), (true, 0));
+}
+
+#[test]
+fn a_post_that_is_always_refused_does_not_take_those_behind_it_along() {
+    let mut scene = Scene::new();
+    scene.accept(endpoint(false), "1", 0).unwrap();
+    scene.accept(endpoint(false), "2", 0).unwrap();
+    scene.accept(endpoint(false), "3", 0).unwrap();
+    assert_eq!(scene.fail(299), retry(1));
+    assert!(matches!(scene.fail(301), Verdict::GivenUp(GivenUp { posts: 1, .. })));
+    assert_eq!(scene.bodies(), [r#"{"time_ms":5,"events":[2]}"#, r#"{"time_ms":5,"events":[3]}"#]);
+}
+
+#[test]
+fn a_dead_endpoint_loses_all_that_is_too_old_and_nothing_else() {
+    let mut scene = Scene::new();
+    for (event, at) in [("1", 0), ("2", 1), ("3", 2), ("4", 100)] {
+        scene.accept(endpoint(false), event, at).unwrap();
+    }
+    assert_eq!(scene.fail(299), retry(1));
+    assert!(matches!(scene.fail(300), Verdict::GivenUp(GivenUp { posts: 1, .. })));
+    let given_up = GivenUp { posts: 2, events: 2, age: Duration::from_secs(309), attempts: 1 };
+    assert_eq!(scene.fail(310), Verdict::GivenUp(given_up));
+    assert_eq!(scene.fail(310), retry(1));
+    assert_eq!(scene.bodies(), [r#"{"time_ms":5,"events":[4]}"#]);
+}
+
+#[test]
+fn abandoning_counts_the_open_batch_too() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.backlog.abandon(scene.start), None);
+    scene.accept(endpoint(false), "1", 0).unwrap();
+    scene.accept(endpoint(true), "2", 0).unwrap();
+    scene.accept(endpoint(true), "3", 0).unwrap();
+    let given_up = GivenUp { posts: 2, events: 3, age: Duration::from_secs(4), attempts: 0 };
+    assert_eq!(scene.backlog.abandon(scene.at(4)), Some(given_up));
+    assert_eq!(scene.waiting.count(), 0);
+}
+
+#[test]
+fn posts_that_became_another_nodes_are_dropped_unredeemed() {
+    let mut scene = Scene::new();
+    let told = Arc::new(AtomicBool::new(false));
+    let revoked = Arc::new(AtomicBool::new(false));
+    let its_told = told.clone();
+    let receipt = Receipt::revocable(revoked.clone(), move || its_told.store(true, Ordering::Relaxed));
+    let item = Item { endpoint: endpoint(false), event: "1".into(), ticket: scene.waiting.ticket_for(Some(receipt)) };
+    scene.backlog.accept(item, scene.start).unwrap();
+    scene.accept(endpoint(false), "2", 0).unwrap();
+    scene.backlog.skip_revoked();
+    assert_eq!(scene.waiting.count(), 2);
+    revoked.store(true, Ordering::Relaxed);
+    scene.backlog.skip_revoked();
+    assert_eq!(
+        (scene.bodies(), told.load(Ordering::Relaxed)),
+        (vec![r#"{"time_ms":5,"events":[2]}"#.to_owned()], false)
+    );
+}
