@@ -50,7 +50,7 @@ pub struct Member {
     pub user: Arc<str>,
     /// `user_info` as JSON text.
     pub info: Arc<str>,
-    /// When the user came here, in milliseconds of the Unix epoch; the oldest `info` in the cluster is the one shown.
+    /// When the user came here, in milliseconds of the Unix epoch; the eldest `info` in the cluster is the one shown.
     pub since: u64,
     /// The user's sockets in this channel on this node.
     pub sockets: u32,
@@ -136,6 +136,14 @@ impl Key {
     /// A key that sorts before all rooms of an app and after those of the apps before it.
     pub(crate) fn first_room_of(app: &str) -> Self {
         Self::Count(Room::first_of(app))
+    }
+}
+
+impl Member {
+    /// Of a user who is on several nodes, the member with the least of this is the one shown: that who came first, and
+    /// among equals one that every node picks alike.
+    pub fn seniority(&self) -> (u64, &str) {
+        (self.since, &self.info)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The messages between nodes as values. `codec` gives them their bytes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -9,6 +9,9 @@ use crate::{
     hash::hash,
     room::{NodeId, Room},
 };
+
+/// Characters of a release's version at most.
+pub const MAX_VERSION: usize = 32;
 
 /// One message. Facts, records and events are *numbered*: each has the node's next number, and names its predecessor in
 /// the same stream, so that a node which hears only some streams still sees every hole in those.
@@ -93,6 +96,8 @@ pub struct Beat {
     pub generations: u64,
     /// How far the origin has followed the state streams of others.
     pub seen: Vec<(NodeId, u64)>,
+    /// The release that the origin runs, for people; [`MAX_VERSION`] printable ASCII characters at most.
+    pub version: Arc<str>,
 }
 
 /// Whether a node takes part in decisions.
@@ -184,4 +189,9 @@ impl Body {
             | Self::Barrier { .. } => None,
         }
     }
+}
+
+/// Whether a text may be a release's version.
+pub fn is_version(text: &str) -> bool {
+    text.len() <= MAX_VERSION && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

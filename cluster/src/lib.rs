@@ -25,6 +25,8 @@ pub mod core;
 pub mod counters;
 /// When a peer counts as dead.
 pub mod detector;
+/// What the other nodes hold, as a room here is told.
+pub mod elsewhere;
 /// What nodes tell one another about state.
 pub mod fact;
 /// Messages between nodes as values.

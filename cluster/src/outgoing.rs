@@ -48,7 +48,15 @@ enum Way {
     /// No connection: frames wait in the ring.
     Away,
     /// Connected: everything up to `sent` was given to the bus on this connection or confirmed before it.
-    Open { sent: u64, beats: VecDeque<(u64, u64)> },
+    Open { sent: u64, beats: VecDeque<Beaten> },
+}
+
+/// A beat whose echo is awaited: everything up to `sent` was given to the bus before it.
+#[derive(Debug)]
+struct Beaten {
+    count: u64,
+    sent: u64,
+    at: Duration,
 }
 
 /// The end of one stream.
@@ -124,22 +132,23 @@ impl Outgoing {
     }
 
     /// Notes a beat: its echo will confirm everything given to the bus before it.
-    pub fn beat(&mut self, count: u64) {
+    pub fn beat(&mut self, count: u64, now: Duration) {
         if let Way::Open { sent, beats } = &mut self.way {
-            beats.push_back((count, *sent));
+            beats.push_back(Beaten { count, sent: *sent, at: now });
             if beats.len() > MAX_BEATS {
                 beats.pop_front();
             }
         }
     }
 
-    /// A beat of our own came back.
-    pub fn echo(&mut self, count: u64) {
-        let Way::Open { beats, .. } = &mut self.way else { return };
-        if let Some((_, sent)) = beats.iter().find(|(beat, _)| *beat == count) {
-            self.confirmed = self.confirmed.max(*sent);
-            beats.retain(|(beat, _)| *beat > count);
-        }
+    /// A beat of our own came back; returns how long it took, if it went out on this connection.
+    pub fn echo(&mut self, count: u64, now: Duration) -> Option<Duration> {
+        let Way::Open { beats, .. } = &mut self.way else { return None };
+        let beat = beats.iter().find(|beat| beat.count == count)?;
+        let round_trip = now.saturating_sub(beat.at);
+        self.confirmed = self.confirmed.max(beat.sent);
+        beats.retain(|beat| beat.count > count);
+        Some(round_trip)
     }
 
     /// Whether nothing waits for its turn.
@@ -232,9 +241,9 @@ mod tests {
         let mut outgoing = outgoing();
         outgoing.connect();
         publish(&mut outgoing, ROOM);
-        outgoing.beat(1);
+        outgoing.beat(1, Duration::ZERO);
         publish(&mut outgoing, ROOM);
-        outgoing.echo(1);
+        outgoing.echo(1, Duration::ZERO);
         outgoing.disconnect();
         assert_eq!(publish(&mut outgoing, ROOM), None);
         outgoing.connect();
@@ -246,14 +255,24 @@ mod tests {
     }
 
     #[test]
+    fn an_echo_tells_how_long_the_way_to_the_bus_and_back_took() {
+        let mut outgoing = outgoing();
+        outgoing.connect();
+        outgoing.beat(1, Duration::from_millis(10));
+        outgoing.beat(2, Duration::from_millis(20));
+        assert_eq!(outgoing.echo(2, Duration::from_millis(23)), Some(Duration::from_millis(3)));
+        assert_eq!(outgoing.echo(1, Duration::from_millis(24)), None);
+    }
+
+    #[test]
     fn the_echo_of_another_connection_confirms_nothing() {
         let mut outgoing = outgoing();
         outgoing.connect();
         publish(&mut outgoing, ROOM);
-        outgoing.beat(1);
+        outgoing.beat(1, Duration::ZERO);
         outgoing.disconnect();
         outgoing.connect();
-        outgoing.echo(1);
+        outgoing.echo(1, Duration::ZERO);
         outgoing.disconnect();
         outgoing.connect();
         assert_eq!(pumped(&mut outgoing, 9), [1]);

@@ -1,6 +1,6 @@
 //! One peer, as this node knows it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     detector::Pulse,
@@ -30,6 +30,8 @@ pub struct Peer {
     pub stage: Stage,
     /// What it says of itself.
     pub readiness: Readiness,
+    /// The release that it runs.
+    pub version: Arc<str>,
     /// Up to where it has followed others.
     pub seen: BTreeMap<NodeId, u64>,
     /// The snapshot that is being asked for.
@@ -72,6 +74,7 @@ impl Peer {
             pulse: Pulse::new(now),
             stage: Stage::Meeting,
             readiness: Readiness::Learning,
+            version: "".into(),
             seen: BTreeMap::new(),
             snapshot: Some(Assembly::new(now)),
             ask_tails: None,
@@ -88,6 +91,7 @@ impl Peer {
         }
         self.beats = beat.count;
         self.readiness = beat.readiness;
+        self.version = beat.version.clone();
         self.seen = beat.seen.iter().copied().collect();
         true
     }

@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 /// Characters of an app id at most.
-pub const MAX_APP: usize = 128;
+pub const MAX_APP: usize = 200;
 
 /// Characters of a channel name at most; well above what any app may allow, and well below the 4 KiB at which the bus
 /// closes a connection over a long subject.
@@ -25,7 +25,7 @@ pub struct Room {
 /// Why a room was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidRoom {
-    /// The app id is empty, longer than [`MAX_APP`] or has a character outside `A-Z a-z 0-9 _ -`.
+    /// The app id is empty, longer than [`MAX_APP`] or has a character outside `A-Z a-z 0-9 . _ ~ -`.
     App,
     /// The channel name is empty, longer than [`MAX_CHANNEL`] or has a character outside `A-Z a-z 0-9 _ - = @ , . ;`.
     Channel,
@@ -93,7 +93,7 @@ impl Room {
 
 /// Whether a text may be an app's id on the bus.
 pub fn is_app(app: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
     (1..=MAX_APP).contains(&app.len()) && app.bytes().all(allowed)
 }
 
@@ -112,7 +112,7 @@ impl fmt::Debug for Room {
 impl fmt::Display for InvalidRoom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::App => write!(f, "an app id on the bus has 1 to {MAX_APP} letters, digits, _ and -"),
+            Self::App => write!(f, "an app id on the bus has 1 to {MAX_APP} letters, digits, . _ ~ and -"),
             Self::Channel => {
                 write!(f, "a channel name on the bus has 1 to {MAX_CHANNEL} letters, digits and _ - = @ , . ;")
             }

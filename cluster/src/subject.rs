@@ -1,5 +1,5 @@
-//! Subjects of the bus as types. A channel name becomes one token by a reversible map (`.` → `/`, which no channel name
-//! contains), so that no name can reach into another subject.
+//! Subjects of the bus as types. An app's id and a channel's name become one token each by a reversible map (`.` → `/`,
+//! which neither contains), so that no name can reach into another subject.
 
 use std::fmt;
 
@@ -57,7 +57,7 @@ impl Subjects {
         match subject {
             Subject::State => format!("{root}state"),
             Subject::Node(node) => format!("{root}node.{node}"),
-            Subject::Room(room) => format!("{root}room.{}.{}", room.app(), room.channel().replace('.', "/")),
+            Subject::Room(room) => format!("{root}room.{}.{}", token(room.app()), token(room.channel())),
         }
     }
 
@@ -82,12 +82,16 @@ fn is_token(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
+fn token(name: &str) -> String {
+    name.replace('.', "/")
+}
+
 fn read_room(name: &str) -> Option<Room> {
     let (app, channel) = name.split_once('.')?;
     if channel.contains('.') {
         return None;
     }
-    Room::new(app, &channel.replace('/', ".")).ok()
+    Room::new(&app.replace('/', "."), &channel.replace('/', ".")).ok()
 }
 
 impl fmt::Display for InvalidSubjects {
@@ -136,13 +140,20 @@ mod tests {
     }
 
     #[test]
+    fn every_app_id_that_may_be_configured_has_a_subject_of_its_own() {
+        for (app, token) in [("a.b", "a/b"), ("1~x_y-z", "1~x_y-z"), (".", "/"), (&"a".repeat(200), &"a".repeat(200))] {
+            check(Subject::Room(Room::new(app, "x.y").unwrap()), &format!("gaung.v1.main-1.room.{token}.x/y"));
+        }
+    }
+
+    #[test]
     fn hostile_names_never_become_a_room() {
         let long = "x".repeat(4096);
         let channels = ["", "*", ">", "a*", "a.>", "a b", "a\tb", "a\r\nPUB x 1", "a/b", "#other", "é", "\0", &long];
         for channel in channels {
             assert!(Room::new("shop", channel).is_err(), "{channel:?}");
         }
-        for app in ["", "*", ">", "a.b", "a b", "a/b", "é", "a\n", &long] {
+        for app in ["", "*", ">", "a*", "a b", "a/b", "é", "a\n", &long] {
             assert!(Room::new(app, "orders").is_err(), "{app:?}");
         }
     }

@@ -10,13 +10,15 @@ use std::{
 
 use crate::{
     codec::fact_hash,
+    elsewhere::Elsewhere,
     fact::{Edge, Fact, Key, Member},
     room::{NodeId, Room},
 };
 
 /// All slices and their union.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct View {
+    own: NodeId,
     slices: BTreeMap<NodeId, Slice>,
     union: BTreeMap<Key, BTreeMap<NodeId, Fact>>,
     populations: BTreeMap<Room, usize>,
@@ -30,48 +32,24 @@ struct Slice {
     shown: bool,
 }
 
-/// What changed in the union.
+/// What a change of facts changed for those who look at all nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
-    /// A room has its first subscriber in the cluster.
-    Occupied(Room),
-    /// A room lost its last subscriber in the cluster.
-    Vacated(Room),
-    /// A room has another number of subscribers, in the cluster.
-    Counted(Room, u64),
-    /// A user came.
-    MemberAdded {
-        /// Where.
-        room: Room,
-        /// Who.
-        user: Arc<str>,
-        /// `user_info` as JSON text.
-        info: Arc<str>,
-    },
-    /// A user's last socket anywhere left.
-    MemberRemoved {
-        /// Where.
-        room: Room,
-        /// Who.
-        user: Arc<str>,
-    },
-    /// A user's first socket anywhere signed in.
-    Online {
-        /// The app's id.
-        app: Arc<str>,
-        /// Who.
-        user: Arc<str>,
-    },
-    /// A user's last socket anywhere is gone.
-    Offline {
-        /// The app's id.
-        app: Arc<str>,
-        /// Who.
-        user: Arc<str>,
-    },
+    /// A room has its first subscriber in the cluster, or a member has come to it.
+    Held(Edge),
+    /// A room has lost its last subscriber in the cluster, or a member has left it everywhere.
+    Freed(Edge),
+    /// The other nodes hold something else than before.
+    Elsewhere(Elsewhere),
 }
 
 impl View {
+    /// Nothing but this node, whose own facts count.
+    pub fn new(own: NodeId) -> Self {
+        let slices = BTreeMap::from([(own, Slice { shown: true, ..Slice::default() })]);
+        Self { own, slices, union: BTreeMap::new(), populations: BTreeMap::new() }
+    }
+
     /// Takes a node's fact.
     pub fn set(&mut self, node: NodeId, fact: Fact) -> Vec<Difference> {
         let slice = self.slices.entry(node).or_default();
@@ -131,14 +109,32 @@ impl View {
 
     /// Sockets behind a key, in the cluster: an app's connections, a room's subscriptions, a user's sign-ins.
     pub fn sockets(&self, key: &Key) -> u64 {
-        self.union.get(key).map_or(0, sum)
+        self.union.get(key).map_or(0, |facts| sum(facts.values()))
+    }
+
+    /// Sockets behind a key on all nodes but this one.
+    pub fn sockets_elsewhere(&self, key: &Key) -> u64 {
+        self.union.get(key).map_or(0, |facts| sum(others(facts, self.own)))
+    }
+
+    /// The sockets that are connected to a node, over all apps.
+    pub fn sessions(&self, node: NodeId) -> u64 {
+        // Connections sort before everything else.
+        let connections = self.facts(node).map_while(|fact| match fact {
+            Fact::Connections { sockets, .. } => Some(u64::from(*sockets)),
+            Fact::Count { .. } | Fact::Member { .. } | Fact::User { .. } => None,
+        });
+        connections.sum()
     }
 
     /// The members of a room with the oldest `user_info` of each, ordered by id.
     pub fn members(&self, room: &Room) -> impl Iterator<Item = &Member> {
-        let first = Key::Member(room.clone(), "".into());
-        let members = self.union.range(first..).map_while(|(_, facts)| oldest(facts));
-        members.take_while(move |(place, _)| *place == room).map(|(_, member)| member)
+        self.people(room).filter_map(|facts| eldest(facts.values()))
+    }
+
+    /// The members that a room has on other nodes, with the oldest `user_info` of each there, ordered by id.
+    pub fn members_elsewhere(&self, room: &Room) -> impl Iterator<Item = &Member> {
+        self.people(room).filter_map(|facts| eldest(others(facts, self.own)))
     }
 
     /// How many distinct users are in a room.
@@ -150,7 +146,7 @@ impl View {
     pub fn rooms(&self, app: &str) -> impl Iterator<Item = (&Room, u64)> {
         // An app without a channel sorts before all its channels and after every other app.
         let rooms = self.union.range(Key::first_room_of(app)..).map_while(|(key, facts)| match key {
-            Key::Count(room) => Some((room, sum(facts))),
+            Key::Count(room) => Some((room, sum(facts.values()))),
             Key::Connections(_) | Key::Member(..) | Key::User(..) => None,
         });
         rooms.take_while(move |(room, _)| **room.app() == *app)
@@ -167,67 +163,53 @@ impl View {
 
     /// All edges that somebody holds.
     pub fn edges(&self) -> impl Iterator<Item = Edge> {
-        self.union.keys().filter_map(|key| match key {
-            Key::Count(room) => Some(Edge { room: room.clone(), user: None }),
-            Key::Member(room, user) => Some(Edge { room: room.clone(), user: Some(user.clone()) }),
-            Key::Connections(_) | Key::User(..) => None,
-        })
+        self.union.keys().cloned().filter_map(edge_of)
+    }
+
+    /// What is known of each user of a room.
+    fn people(&self, room: &Room) -> impl Iterator<Item = &BTreeMap<NodeId, Fact>> {
+        let users = self.union.range(Key::Member(room.clone(), "".into())..);
+        let is_here = move |key: &Key| matches!(key, Key::Member(place, _) if place == room);
+        users.take_while(move |(key, _)| is_here(key)).map(|(_, facts)| facts)
     }
 
     fn unite(&mut self, node: NodeId, fact: &Fact) -> Vec<Difference> {
         let key = fact.key();
         let facts = self.union.entry(key.clone()).or_default();
-        let before = sum(facts);
+        let (was_held, before) = (!facts.is_empty(), elsewhere(fact, facts, self.own));
         if fact.sockets() > 0 {
             facts.insert(node, fact.clone());
         } else {
             facts.remove(&node);
         }
-        let after = sum(facts);
-        if facts.is_empty() {
+        let (is_held, after) = (!facts.is_empty(), elsewhere(fact, facts, self.own));
+        if !is_held {
             self.union.remove(&key);
         }
-        self.differences(fact, before, after)
+        let edge = if was_held == is_held { None } else { self.turn(key, is_held) };
+        let elsewhere = if before == after { None } else { after.map(Difference::Elsewhere) };
+        edge.into_iter().chain(elsewhere).collect()
     }
 
-    fn differences(&mut self, fact: &Fact, before: u64, after: u64) -> Vec<Difference> {
-        let edge = match (before, after) {
-            (0, 1..) => Some(true),
-            (1.., 0) => Some(false),
-            _ => None,
-        };
-        match fact {
-            Fact::Connections { .. } => Vec::new(),
-            Fact::Count { room, .. } => {
-                let edge = edge.map(|up| if up { Difference::Occupied } else { Difference::Vacated }(room.clone()));
-                let counted = (before != after).then(|| Difference::Counted(room.clone(), after));
-                edge.into_iter().chain(counted).collect()
-            }
-            Fact::Member { room, member } => edge.map(|up| self.member_moved(room, member, up)).into_iter().collect(),
-            Fact::User { app, user, .. } => {
-                let (app, user) = (app.clone(), user.clone());
-                let difference =
-                    |up| if up { Difference::Online { app, user } } else { Difference::Offline { app, user } };
-                edge.map(difference).into_iter().collect()
-            }
+    /// The first came, or the last left.
+    fn turn(&mut self, key: Key, is_held: bool) -> Option<Difference> {
+        let edge = edge_of(key)?;
+        if edge.user.is_some() {
+            self.count_member(&edge.room, is_held);
         }
+        Some(if is_held { Difference::Held(edge) } else { Difference::Freed(edge) })
     }
 
-    fn member_moved(&mut self, room: &Room, member: &Member, has_come: bool) -> Difference {
+    fn count_member(&mut self, room: &Room, has_come: bool) {
         let population = self.populations.entry(room.clone()).or_default();
         if has_come {
             *population += 1;
-            return Difference::MemberAdded {
-                room: room.clone(),
-                user: member.user.clone(),
-                info: member.info.clone(),
-            };
+            return;
         }
         *population -= 1;
         if *population == 0 {
             self.populations.remove(room);
         }
-        Difference::MemberRemoved { room: room.clone(), user: member.user.clone() }
     }
 }
 
@@ -241,17 +223,44 @@ impl Slice {
     }
 }
 
-fn sum(facts: &BTreeMap<NodeId, Fact>) -> u64 {
-    facts.values().map(|fact| u64::from(fact.sockets())).sum()
+fn edge_of(key: Key) -> Option<Edge> {
+    match key {
+        Key::Count(room) => Some(Edge { room, user: None }),
+        Key::Member(room, user) => Some(Edge { room, user: Some(user) }),
+        Key::Connections(_) | Key::User(..) => None,
+    }
 }
 
-fn oldest(facts: &BTreeMap<NodeId, Fact>) -> Option<(&Room, &Member)> {
-    let members = facts.values().filter_map(|fact| match fact {
-        Fact::Member { room, member } => Some((room, member)),
+/// What all nodes but `own` hold of what `fact` is about; of connections nobody is told.
+fn elsewhere(fact: &Fact, facts: &BTreeMap<NodeId, Fact>, own: NodeId) -> Option<Elsewhere> {
+    let sockets = || sum(others(facts, own));
+    match fact {
+        Fact::Connections { .. } => None,
+        Fact::Count { room, .. } => Some(Elsewhere::Subscriptions { room: room.clone(), sockets: sockets() }),
+        Fact::User { app, user, .. } => {
+            Some(Elsewhere::User { app: app.clone(), user: user.clone(), sockets: sockets() })
+        }
+        Fact::Member { room, member } => {
+            let (room, user) = (room.clone(), member.user.clone());
+            Some(Elsewhere::Member { room, user, member: eldest(others(facts, own)).cloned() })
+        }
+    }
+}
+
+fn others(facts: &BTreeMap<NodeId, Fact>, own: NodeId) -> impl Iterator<Item = &Fact> {
+    facts.iter().filter(move |(node, _)| **node != own).map(|(_, fact)| fact)
+}
+
+fn sum<'a>(facts: impl Iterator<Item = &'a Fact>) -> u64 {
+    facts.map(|fact| u64::from(fact.sockets())).sum()
+}
+
+fn eldest<'a>(facts: impl Iterator<Item = &'a Fact>) -> Option<&'a Member> {
+    let members = facts.filter_map(|fact| match fact {
+        Fact::Member { member, .. } => Some(member),
         Fact::Connections { .. } | Fact::Count { .. } | Fact::User { .. } => None,
     });
-    // Among equals the first, which is that of the smallest node: every node decides alike.
-    members.min_by_key(|(_, member)| member.since)
+    members.min_by_key(|member| member.seniority())
 }
 
 #[cfg(test)]

@@ -177,6 +177,7 @@ fn write_beat(writer: &mut Writer, beat: &Beat) {
         writer.u64(node.bits());
         writer.u64(*number);
     });
+    writer.text(&beat.version);
 }
 
 fn read_beat(reader: &mut Reader) -> Result<Beat, Refusal> {
@@ -195,6 +196,7 @@ fn read_beat(reader: &mut Reader) -> Result<Beat, Refusal> {
         cached: reader.u64()?,
         generations: reader.u64()?,
         seen: reader.list(|reader| Ok((NodeId::from_bits(reader.u64()?), reader.u64()?)))?,
+        version: reader.version()?,
     })
 }
 

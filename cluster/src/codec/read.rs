@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Refusal;
-use crate::room::{Room, is_app};
+use crate::{
+    frame::is_version,
+    room::{Room, is_app},
+};
 
 /// Bytes of a user's id at most: 128 characters.
 const MAX_USER: usize = 512;
@@ -59,6 +62,10 @@ impl Reader {
     pub fn user(&mut self) -> Result<Arc<str>, Refusal> {
         let user = self.text()?;
         if (1..=MAX_USER).contains(&user.len()) { Ok(user) } else { Err(Refusal::Value) }
+    }
+
+    pub fn version(&mut self) -> Result<Arc<str>, Refusal> {
+        self.text().and_then(|version| if is_version(&version) { Ok(version) } else { Err(Refusal::Value) })
     }
 
     pub fn room(&mut self) -> Result<Room, Refusal> {

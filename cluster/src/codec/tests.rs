@@ -47,6 +47,7 @@ fn bodies() -> Vec<Body> {
         cached: 5,
         generations: 6,
         seen: vec![(NodeId::from_bits(7), 8), (NodeId::from_bits(9), 10)],
+        version: "1.0.0".into(),
     };
     vec![
         Body::Facts(facts()),
@@ -120,8 +121,8 @@ fn what_no_node_sends_is_refused_by_reason() {
     check(|bytes| bytes.resize(MAX_FRAME + 1, 0), Refusal::TooLong);
     // A predecessor that is not before its frame.
     check(|bytes| bytes[25] = 42, Refusal::Value);
-    // An app's id with a dot.
-    check(|bytes| bytes[HEADER + 9] = b'.', Refusal::Value);
+    // An app's id with a star.
+    check(|bytes| bytes[HEADER + 9] = b'*', Refusal::Value);
 }
 
 #[test]

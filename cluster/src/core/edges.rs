@@ -2,24 +2,17 @@
 
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
-use super::{Core, Output, edge_of};
+use super::{Core, Output};
 use crate::{
     announcements::{Action, Truth, Vote},
     fact::{Edge, Generation, Record},
     frame::{Body, Stream},
     peer::{Peer, Stage},
     subject::Subject,
-    view::{Difference, View},
+    view::View,
 };
 
 impl Core {
-    /// A change of the view may need a webhook.
-    pub(super) fn compare_edge(&mut self, difference: &Difference) {
-        if let Some(edge) = edge_of(difference) {
-            self.compare(&edge);
-        }
-    }
-
     /// A record may say that an edge's webhook is on its way or done.
     pub(super) fn merge_edge(&mut self, record: &Record) {
         if let Some(edge) = self.announcements.merge(record, self.now.up) {
@@ -33,7 +26,8 @@ impl Core {
         edges.iter().for_each(|edge| self.compare(edge));
     }
 
-    fn compare(&mut self, edge: &Edge) {
+    /// Notes whether an edge's last webhook tells the truth.
+    pub(super) fn compare(&mut self, edge: &Edge) {
         if self.webhooks.contains(edge.room.app()) {
             self.announcements.compare(edge, truth(&self.view, edge), self.now.up);
         }

@@ -46,7 +46,7 @@ impl Core {
         match body {
             Body::Beat(beat) => {
                 self.echo = Some(self.now.up);
-                self.outgoing.echo(beat.count);
+                self.round_trip = self.outgoing.echo(beat.count, self.now.up).or(self.round_trip);
             }
             Body::Barrier { token } => self.pass_barrier(*token),
             Body::Facts(_)
@@ -68,7 +68,7 @@ impl Core {
         let Some((room, _)) = self.barriers.remove(&token) else { return };
         if let Some(service) = self.rooms.get_mut(&room).filter(|service| service.barrier == Some(token)) {
             service.barrier = None;
-            self.outputs.push(Output::Serving(room));
+            self.open(room);
         }
     }
 
@@ -113,7 +113,7 @@ impl Core {
             Body::AskRecords => self.say_records(&answer),
             Body::Ledger(records) => {
                 peer.ask_records = None;
-                self.merge(&records);
+                self.repair(records);
             }
             // Numbered frames have been taken above; nobody else raises our barriers.
             Body::Facts(_) | Body::Records(_) | Body::Event(_) | Body::Barrier { .. } => {}
@@ -138,7 +138,7 @@ impl Core {
                         self.tell(differences);
                     }
                 }
-                Body::Records(records) => self.merge(&records),
+                Body::Records(records) => records.into_iter().for_each(|record| self.hear_record(origin, record)),
                 Body::Event(event) => self.deliver(origin, event),
                 Body::Beat(_)
                 | Body::Bye { .. }
@@ -161,12 +161,25 @@ impl Core {
         }
     }
 
-    fn merge(&mut self, records: &[Record]) {
+    /// A record in the order of its origin's lane: an event of a cache channel is also a live one, whether or not it is
+    /// the newest.
+    fn hear_record(&mut self, origin: NodeId, record: Record) {
+        self.merge_edge(&record);
+        let Record::Cached { room, event } = record else { return };
+        self.cache.merge(&room, event.clone(), self.wall());
+        if self.rooms.contains_key(&room) {
+            self.outputs.push(Output::Cached(origin, room, event));
+        }
+    }
+
+    /// Records that a peer knows, whoever said them and whenever that was.
+    fn repair(&mut self, records: Vec<Record>) {
         for record in records {
-            if let Record::Cached { room, event } = record {
-                self.cache.merge(room, event.clone(), self.wall());
+            self.merge_edge(&record);
+            let Record::Cached { room, event } = record else { continue };
+            if self.cache.merge(&room, event.clone(), self.wall()) && self.rooms.contains_key(&room) {
+                self.outputs.push(Output::CacheRepaired(room, event));
             }
-            self.merge_edge(record);
         }
     }
 

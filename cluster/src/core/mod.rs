@@ -1,13 +1,16 @@
 //! One node of the cluster as a state machine: `step(input, now) → outputs`. It knows no socket, no clock, no
 //! randomness and no log; whoever drives it brings inputs in and carries outputs out, in order.
 //!
-//! Files: `own` is what this node's rooms and sessions tell, `heard` what comes from the bus, `peers` what passing time
-//! asks for, `edges` the webhooks.
+//! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions tell, `heard` what
+//! comes from the bus, `peers` what passing time asks for, `edges` the webhooks, `query` what can be asked.
 
 mod edges;
 mod heard;
+mod input;
+mod output;
 mod own;
 mod peers;
+mod query;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,108 +18,22 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-
 use crate::{
     announcements::Announcements,
     cache::Cache,
     counters::Counters,
-    detector::{Detector, Inbound},
-    fact::{CachedEvent, Edge, Fact, Generation, Key, Member, Record},
-    frame::{Body, Readiness, RoomEvent, Stream},
+    detector::Detector,
+    fact::{Fact, Key},
+    frame::{Body, MAX_VERSION, Readiness, Stream},
     outgoing::{Outgoing, Post},
     peer::{Peer, Stage},
-    ring::Reach,
     room::{NodeId, Room},
     subject::Subject,
     view::{Difference, View},
 };
 
-/// What a node is told at its start.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// This node's name, drawn at random.
-    pub node: NodeId,
-    /// How many nodes the cluster is meant to have. A node posts webhooks only while it sees more than half of them;
-    /// where one is expected, a node posts also without a bus.
-    pub expected_nodes: usize,
-    /// How far back peers may ask.
-    pub reach: Reach,
-}
-
-/// The time, on both clocks.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Moment {
-    /// Since any fixed moment; never jumps.
-    pub up: Duration,
-    /// Since the Unix epoch; only orders and ends cached events.
-    pub wall: Duration,
-}
-
-/// What happens to a node.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// A fact about this node's own sockets is another now.
-    Fact(Fact),
-    /// An event was published here. This node's own sockets have it already.
-    Publish(RoomEvent),
-    /// The last event of a cache channel was published here.
-    Cache {
-        /// Where.
-        room: Room,
-        /// How long it is kept.
-        ttl: Duration,
-        /// The event, in a form that only the rooms understand.
-        payload: Bytes,
-    },
-    /// Events of this room are wanted here.
-    Serve(Room),
-    /// Events of this room are not wanted any longer.
-    Leave(Room),
-    /// A message came from the bus.
-    Heard {
-        /// Where it came.
-        subject: Subject,
-        /// What it is.
-        bytes: Bytes,
-    },
-    /// The bus is there, and all subscriptions with it.
-    Connected,
-    /// The bus is gone.
-    Disconnected,
-    /// The apps whose edges somebody wants to be told of; about others nothing is announced.
-    Webhooks(BTreeSet<Arc<str>>),
-    /// A webhook was taken over by whoever posts it.
-    Posted(Generation),
-    /// This node is about to go: peers are to keep its facts for so long after they last heard it.
-    Bye {
-        /// How long.
-        hold: Duration,
-    },
-    /// Time passed; to be told about every 50 ms.
-    Tick(Inbound),
-}
-
-/// What a node wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Publish a frame.
-    Publish(Subject, Bytes),
-    /// Listen to a room's subject. Those of the node and of state are listened to from the start.
-    Subscribe(Room),
-    /// Listen to it no more.
-    Unsubscribe(Room),
-    /// From now on no event of this room is missed: its first subscriber may be answered.
-    Serving(Room),
-    /// An event for this node's sockets.
-    Deliver(NodeId, RoomEvent),
-    /// The cluster's view changed.
-    Changed(Difference),
-    /// Post a webhook, under an id made of its edge and number; answer with [`Input::Posted`].
-    Post(Generation),
-    /// A part of what a peer published is lost to us.
-    Lost(NodeId, Stream),
-}
+pub use input::{Input, Moment, Settings};
+pub use output::{Output, PeerStatus};
 
 /// One node.
 #[derive(Debug)]
@@ -136,6 +53,7 @@ pub struct Core {
     next_beat: Duration,
     next_sweep: Duration,
     echo: Option<Duration>,
+    round_trip: Option<Duration>,
     barriers: BTreeMap<u64, (Room, Duration)>,
     last_barrier: u64,
     next_act: Duration,
@@ -155,27 +73,14 @@ struct Service {
     ends: Option<Duration>,
 }
 
-/// One line of the list of peers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerStatus {
-    /// Its name.
-    pub node: NodeId,
-    /// How well it is known.
-    pub stage: Stage,
-    /// What it says of itself.
-    pub readiness: Readiness,
-    /// How long ago its last beat came.
-    pub age: Duration,
-}
-
 impl Core {
     /// A node that knows only itself.
     pub fn new(settings: Settings) -> Self {
         let outgoing = Outgoing::new(settings.node, settings.reach);
-        let mut view = View::default();
-        view.show(settings.node);
+        let view = View::new(settings.node);
+        let version: String = settings.version.chars().filter(char::is_ascii_graphic).take(MAX_VERSION).collect();
         Self {
-            settings,
+            settings: Settings { version: version.into(), ..settings },
             now: Moment::default(),
             outgoing,
             view,
@@ -190,6 +95,7 @@ impl Core {
             next_beat: Duration::ZERO,
             next_sweep: Duration::ZERO,
             echo: None,
+            round_trip: None,
             barriers: BTreeMap::new(),
             last_barrier: 0,
             next_act: Duration::ZERO,
@@ -207,7 +113,7 @@ impl Core {
         match input {
             Input::Fact(fact) => self.take_own_fact(fact),
             Input::Publish(event) => self.publish_event(event),
-            Input::Cache { room, ttl, payload } => self.publish_cached(&room, ttl, payload),
+            Input::Cache { room, event } => self.publish_cached(room, event),
             Input::Serve(room) => self.serve(room),
             Input::Leave(room) => self.leave(&room),
             Input::Heard { subject, bytes } => self.hear(&subject, bytes),
@@ -219,71 +125,6 @@ impl Core {
             Input::Tick(inbound) => self.tick(inbound),
         }
         std::mem::take(&mut self.outputs)
-    }
-
-    /// Whether this node has heard every peer's snapshot and may take its part. Once ready it stays so until it leaves.
-    pub fn readiness(&self) -> Readiness {
-        self.readiness
-    }
-
-    /// The members of a presence channel, ordered by id; of each the oldest `user_info`.
-    pub fn members(&self, room: &Room) -> impl Iterator<Item = &Member> {
-        self.view.members(room)
-    }
-
-    /// How many distinct users are in a presence channel.
-    pub fn population(&self, room: &Room) -> usize {
-        self.view.population(room)
-    }
-
-    /// Subscriptions of a room.
-    pub fn subscriptions(&self, room: &Room) -> u64 {
-        self.view.sockets(&Key::Count(room.clone()))
-    }
-
-    /// An app's occupied rooms and their subscriptions, ordered by channel.
-    pub fn rooms(&self, app: &str) -> impl Iterator<Item = (&Room, u64)> {
-        self.view.rooms(app)
-    }
-
-    /// An app's connections.
-    pub fn connections(&self, app: &Arc<str>) -> u64 {
-        self.view.sockets(&Key::Connections(app.clone()))
-    }
-
-    /// Whether a user is signed in anywhere.
-    pub fn is_online(&self, app: &Arc<str>, user: &Arc<str>) -> bool {
-        self.view.sockets(&Key::User(app.clone(), user.clone())) > 0
-    }
-
-    /// The last event of a cache channel.
-    pub fn cached(&self, room: &Room) -> Option<&CachedEvent> {
-        self.cache.get(room, self.wall())
-    }
-
-    /// Everything that belongs to no node: cached events, and how far webhooks have come.
-    pub fn records(&self) -> impl Iterator<Item = Record> {
-        self.cache.records().chain(self.announcements.records())
-    }
-
-    /// All peers that are known.
-    pub fn peers(&self) -> impl Iterator<Item = PeerStatus> {
-        self.peers.iter().map(|(node, peer)| PeerStatus {
-            node: *node,
-            stage: peer.stage,
-            readiness: peer.readiness,
-            age: self.now.up.saturating_sub(peer.pulse.heard()),
-        })
-    }
-
-    /// How long ago a beat of our own came back; `None` before the first.
-    pub fn canary_age(&self) -> Option<Duration> {
-        self.echo.map(|echo| self.now.up.saturating_sub(echo))
-    }
-
-    /// What happened so far.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
     }
 
     fn is_connected(&self) -> bool {
@@ -315,8 +156,14 @@ impl Core {
 
     fn tell(&mut self, differences: Vec<Difference>) {
         for difference in differences {
-            self.compare_edge(&difference);
-            self.outputs.push(Output::Changed(difference));
+            match difference {
+                Difference::Held(edge) | Difference::Freed(edge) => self.compare(&edge),
+                Difference::Elsewhere(elsewhere) => {
+                    if elsewhere.room().is_none_or(|room| self.rooms.contains_key(room)) {
+                        self.outputs.push(Output::Elsewhere(elsewhere));
+                    }
+                }
+            }
         }
     }
 
@@ -332,16 +179,5 @@ impl Core {
         let takes_part = self.readiness == Readiness::Ready || self.is_alone();
         let own = takes_part.then_some(self.settings.node);
         peers.chain(own).collect()
-    }
-}
-
-/// The edge of a difference, if it has one.
-fn edge_of(difference: &Difference) -> Option<Edge> {
-    match difference {
-        Difference::Occupied(room) | Difference::Vacated(room) => Some(Edge { room: room.clone(), user: None }),
-        Difference::MemberAdded { room, user, .. } | Difference::MemberRemoved { room, user } => {
-            Some(Edge { room: room.clone(), user: Some(user.clone()) })
-        }
-        Difference::Counted(..) | Difference::Online { .. } | Difference::Offline { .. } => None,
     }
 }

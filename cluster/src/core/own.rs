@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{Core, Output, Service};
 use crate::{
     codec::{HEADER, MAX_FRAME, fact_size, record_size},
-    fact::{CachedEvent, Fact, Record},
+    elsewhere::Opening,
+    fact::{CachedEvent, Fact, Key, Record},
     frame::{Body, Readiness, RoomEvent, SnapshotPart, Stream},
     peer::ASK_AGAIN,
     room::{MAX_APP, MAX_CHANNEL, Room},
@@ -71,24 +70,22 @@ impl Core {
         self.say_numbered(Stream::of(&event.room), subject, Body::Event(event));
     }
 
-    /// An event published here is newer than the one that is known here, whatever the clocks of others say.
-    pub(super) fn publish_cached(&mut self, room: &Room, ttl: Duration, payload: Bytes) {
-        let newer = self.cache.get(room, self.wall()).map_or(0, |known| known.at.saturating_add(1));
-        let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        let event = CachedEvent { at: newer.max(self.wall()), ttl, payload };
+    /// An event of a cache channel is also a live one: it goes out whether or not it is the newest.
+    pub(super) fn publish_cached(&mut self, room: Room, event: CachedEvent) {
         let record = Record::Cached { room: room.clone(), event: event.clone() };
         if record_size(&record) > MAX_ITEM {
             self.counters.oversized += 1;
-        } else if self.cache.merge(room, event, self.wall()) {
-            self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record]));
+            return;
         }
+        self.cache.merge(&room, event, self.wall());
+        self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record]));
     }
 
     pub(super) fn serve(&mut self, room: Room) {
         if let Some(service) = self.rooms.get_mut(&room) {
             service.ends = None;
             if service.barrier.is_none() {
-                self.outputs.push(Output::Serving(room));
+                self.open(room);
             }
             return;
         }
@@ -100,8 +97,18 @@ impl Core {
             self.raise_barrier(&room);
         } else {
             // Nothing can come from elsewhere, so nothing can be missed.
-            self.outputs.push(Output::Serving(room));
+            self.open(room);
         }
+    }
+
+    pub(super) fn open(&mut self, room: Room) {
+        let opening = Opening {
+            sockets: self.view.sockets_elsewhere(&Key::Count(room.clone())),
+            members: self.view.members_elsewhere(&room).cloned().collect(),
+            cached: self.cached(&room).cloned(),
+            room,
+        };
+        self.outputs.push(Output::Serving(opening));
     }
 
     /// Sends a message to ourselves behind the subscription: once it is back, the bus knows of both.

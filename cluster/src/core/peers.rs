@@ -91,8 +91,9 @@ impl Core {
             cached,
             generations: self.announcements.hash(),
             seen,
+            version: self.settings.version.clone(),
         };
-        self.outgoing.beat(self.beats);
+        self.outgoing.beat(self.beats, self.now.up);
         self.say(Subject::State, Body::Beat(beat));
         if self.readiness == Readiness::Leaving {
             self.say(Subject::State, Body::Bye { hold: self.hold });

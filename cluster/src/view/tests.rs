@@ -2,6 +2,7 @@
 
 use super::*;
 
+const OWN: NodeId = NodeId::from_bits(9);
 const A: NodeId = NodeId::from_bits(1);
 const B: NodeId = NodeId::from_bits(2);
 
@@ -9,24 +10,40 @@ fn room() -> Room {
     Room::new("shop", "presence-a").unwrap()
 }
 
+fn person(user: &str, info: &str, since: u64, sockets: u32) -> Member {
+    Member { user: user.into(), info: info.into(), since, sockets }
+}
+
 fn member(user: &str, info: &str, since: u64, sockets: u32) -> Fact {
-    Fact::Member { room: room(), member: Member { user: user.into(), info: info.into(), since, sockets } }
+    Fact::Member { room: room(), member: person(user, info, since, sockets) }
 }
 
 fn count(sockets: u32) -> Fact {
     Fact::Count { room: room(), sockets }
 }
 
-fn added(user: &str, info: &str) -> Difference {
-    Difference::MemberAdded { room: room(), user: user.into(), info: info.into() }
+fn edge(user: Option<&str>) -> Edge {
+    Edge { room: room(), user: user.map(Into::into) }
+}
+
+fn added(user: &str) -> Difference {
+    Difference::Held(edge(Some(user)))
 }
 
 fn removed(user: &str) -> Difference {
-    Difference::MemberRemoved { room: room(), user: user.into() }
+    Difference::Freed(edge(Some(user)))
+}
+
+fn there(user: &str, member: Option<Member>) -> Difference {
+    Difference::Elsewhere(Elsewhere::Member { room: room(), user: user.into(), member })
+}
+
+fn subscriptions(sockets: u64) -> Difference {
+    Difference::Elsewhere(Elsewhere::Subscriptions { room: room(), sockets })
 }
 
 fn view() -> View {
-    let mut view = View::default();
+    let mut view = View::new(OWN);
     assert_eq!((view.show(A), view.show(B)), (vec![], vec![]));
     view
 }
@@ -34,13 +51,44 @@ fn view() -> View {
 #[test]
 fn a_user_on_two_nodes_comes_and_goes_once() {
     let mut view = view();
-    assert_eq!(view.set(A, member("7", "a", 5, 1)), [added("7", "a")]);
+    let (old, young) = (person("7", "b", 3, 1), person("7", "a", 5, 1));
+    assert_eq!(view.set(A, member("7", "a", 5, 1)), [added("7"), there("7", Some(young.clone()))]);
+    assert_eq!(view.set(B, member("7", "b", 3, 1)), [there("7", Some(old.clone()))]);
     assert_eq!(view.set(A, member("7", "a", 5, 2)), []);
-    assert_eq!(view.set(B, member("7", "b", 3, 1)), []);
     assert_eq!((view.population(&room()), view.members(&room()).count()), (1, 1));
     assert_eq!(view.set(A, member("7", "a", 5, 0)), []);
-    assert_eq!(view.set(B, member("7", "b", 3, 0)), [removed("7")]);
+    assert_eq!(view.set(B, member("7", "b", 3, 0)), [removed("7"), there("7", None)]);
     assert_eq!(view.population(&room()), 0);
+}
+
+#[test]
+fn of_this_nodes_own_facts_nothing_is_told_as_elsewhere() {
+    let mut view = view();
+    assert_eq!(view.set(OWN, member("7", "a", 1, 1)), [added("7")]);
+    assert_eq!(view.set(OWN, count(2)), [Difference::Held(edge(None))]);
+    assert_eq!(view.set(A, member("7", "b", 5, 1)), [there("7", Some(person("7", "b", 5, 1)))]);
+    assert_eq!(view.set(OWN, member("7", "a", 1, 0)), []);
+    assert_eq!(view.set(A, count(3)), [subscriptions(3)]);
+    assert_eq!((view.sockets(&count(0).key()), view.sockets_elsewhere(&count(0).key())), (5, 3));
+    assert_eq!(view.members_elsewhere(&room()).collect::<Vec<_>>(), [&person("7", "b", 5, 1)]);
+}
+
+#[test]
+fn of_two_who_came_at_once_every_node_shows_the_same_info() {
+    let mut view = view();
+    view.set(A, member("7", "b", 5, 1));
+    view.set(OWN, member("7", "a", 5, 1));
+    assert_eq!(view.members(&room()).map(|member| &*member.info).collect::<Vec<_>>(), ["a"]);
+}
+
+#[test]
+fn sessions_of_a_node_are_its_connections_to_all_apps() {
+    let mut view = view();
+    for (app, sockets) in [("a", 2), ("b", 3)] {
+        view.set(A, Fact::Connections { app: app.into(), sockets });
+    }
+    view.set(A, count(9));
+    assert_eq!((view.sessions(A), view.sessions(B)), (5, 0));
 }
 
 #[test]
@@ -62,21 +110,23 @@ fn a_repeated_fact_changes_nothing() {
 #[test]
 fn counts_are_sums_and_their_edges_are_told_once() {
     let mut view = view();
-    assert_eq!(view.set(A, count(2)), [Difference::Occupied(room()), Difference::Counted(room(), 2)]);
-    assert_eq!(view.set(B, count(3)), [Difference::Counted(room(), 5)]);
-    assert_eq!(view.set(A, count(0)), [Difference::Counted(room(), 3)]);
-    assert_eq!(view.set(B, count(0)), [Difference::Vacated(room()), Difference::Counted(room(), 0)]);
+    assert_eq!(view.set(A, count(2)), [Difference::Held(edge(None)), subscriptions(2)]);
+    assert_eq!(view.set(B, count(3)), [subscriptions(5)]);
+    assert_eq!(view.set(A, count(0)), [subscriptions(3)]);
+    assert_eq!(view.set(B, count(0)), [Difference::Freed(edge(None)), subscriptions(0)]);
 }
 
 #[test]
-fn a_users_sign_ins_are_told_at_the_first_and_the_last() {
+fn of_a_users_sign_ins_their_number_elsewhere_is_told() {
     let mut view = view();
     let user = |sockets| Fact::User { app: "shop".into(), user: "7".into(), sockets };
-    assert_eq!(view.set(A, user(1)), [Difference::Online { app: "shop".into(), user: "7".into() }]);
-    assert_eq!(view.set(B, user(1)), []);
-    assert_eq!(view.sockets(&user(1).key()), 2);
-    assert_eq!(view.forget(A), []);
-    assert_eq!(view.set(B, user(0)), [Difference::Offline { app: "shop".into(), user: "7".into() }]);
+    let elsewhere = |sockets| Difference::Elsewhere(Elsewhere::User { app: "shop".into(), user: "7".into(), sockets });
+    assert_eq!(view.set(OWN, user(1)), []);
+    assert_eq!(view.set(A, user(1)), [elsewhere(1)]);
+    assert_eq!(view.set(B, user(1)), [elsewhere(2)]);
+    assert_eq!(view.sockets(&user(1).key()), 3);
+    assert_eq!(view.forget(A), [elsewhere(1)]);
+    assert_eq!(view.set(B, user(0)), [elsewhere(0)]);
 }
 
 #[test]
@@ -84,10 +134,11 @@ fn hiding_a_node_takes_away_only_what_nobody_else_holds() {
     let mut view = view();
     view.set(A, member("7", "a", 5, 1));
     view.set(A, member("8", "a", 5, 1));
-    view.set(B, member("8", "b", 6, 1));
-    assert_eq!(view.hide(A), [removed("7")]);
+    view.set(OWN, member("8", "b", 6, 1));
+    assert_eq!(view.hide(A), [removed("7"), there("7", None), there("8", None)]);
     assert_eq!(view.hide(A), []);
-    assert_eq!(view.show(A), [added("7", "a")]);
+    let (seven, eight) = (person("7", "a", 5, 1), person("8", "a", 5, 1));
+    assert_eq!(view.show(A), [added("7"), there("7", Some(seven)), there("8", Some(eight))]);
 }
 
 #[test]
@@ -95,7 +146,10 @@ fn a_snapshot_tells_only_what_differs() {
     let mut view = view();
     view.set(A, member("7", "a", 5, 1));
     view.set(A, member("8", "a", 5, 1));
-    assert_eq!(view.replace(A, vec![member("8", "a", 5, 2), member("9", "a", 5, 1)]), [added("9", "a"), removed("7")]);
+    view.set(A, member("9", "a", 5, 1));
+    let facts = vec![member("8", "a", 5, 2), member("9", "a", 5, 1)];
+    let eight = person("8", "a", 5, 2);
+    assert_eq!(view.replace(A, facts), [there("8", Some(eight)), removed("7"), there("7", None)]);
 }
 
 #[test]
@@ -114,10 +168,10 @@ fn the_hash_depends_on_what_is_held_and_not_on_how_it_came_to_be() {
 
 #[test]
 fn a_slice_that_is_not_shown_is_kept_silently() {
-    let mut view = View::default();
+    let mut view = View::new(OWN);
     assert_eq!(view.set(A, count(1)), []);
     assert_eq!(view.sockets(&Key::Count(room())), 0);
-    assert_eq!(view.show(A), [Difference::Occupied(room()), Difference::Counted(room(), 1)]);
+    assert_eq!(view.show(A), [Difference::Held(edge(None)), subscriptions(1)]);
 }
 
 #[test]

@@ -2,21 +2,20 @@
 
 mod pair;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gaung_cluster::{
     Subject,
     codec::{Refusal, encode},
-    core::{Core, Input, Moment, Output, Settings},
+    core::{Core, Input, Moment, Output},
     detector::Inbound,
-    fact::{Edge, Generation, Phase},
+    elsewhere::{Elsewhere, Opening},
+    fact::{CachedEvent, Edge, Fact, Generation, Phase, Record},
     frame::{Body, Frame, Readiness, RoomEvent},
     peer::Stage,
-    ring::Reach,
-    view::Difference,
 };
-use pair::{A, B, Pair, count, id, member, room};
+use pair::{A, B, Pair, count, id, member, opening, room, settings};
 
 fn event(payload: &'static str) -> RoomEvent {
     RoomEvent { room: room("orders"), except: Some(7), payload: payload.into() }
@@ -32,14 +31,14 @@ fn a_room_is_served_only_once_our_own_message_is_back() {
     pair.step_quietly(A, Input::Serve(room("orders")));
     assert_eq!(pair.outputs, [(A, Output::Subscribe(room("orders")))]);
     pair.settle();
-    assert_eq!(pair.outputs[1..], [(A, Output::Serving(room("orders")))]);
+    assert_eq!(pair.outputs[1..], [(A, opening(room("orders")))]);
 }
 
 #[test]
 fn without_a_bus_a_room_is_served_at_once() {
     let mut pair = Pair::strangers();
     pair.step(A, Input::Serve(room("orders")));
-    assert!(pair.wanted(A, &Output::Serving(room("orders"))));
+    assert!(pair.wanted(A, &opening(room("orders"))));
 }
 
 #[test]
@@ -148,7 +147,7 @@ fn while_the_bus_is_away_nobody_dies_and_nothing_is_published_then_everything_is
     let before = pair.nodes[A].counters().bytes_out;
     pair.step(A, Input::Fact(member("8", 1)));
     pair.pass(30_000);
-    assert_eq!((pair.moves(B), pair.nodes[A].counters().bytes_out), (vec!["+7".to_owned()], before));
+    assert_eq!((pair.moves(B), pair.nodes[A].counters().bytes_out), (&["+7".to_owned()][..], before));
     pair.step(B, Input::Connected);
     pair.step(A, Input::Connected);
     pair.pass(2_000);
@@ -181,28 +180,95 @@ fn users_who_move_during_a_drain_come_and_go_for_nobody() {
     pair.pass_for(&[B], 19_000);
     assert_eq!(
         (pair.moves(A), pair.moves(B)),
-        (vec!["+7".to_owned(), "+8".to_owned()], vec!["+7".to_owned(), "+8".to_owned()])
+        (&["+7".to_owned(), "+8".to_owned()][..], &["+7".to_owned(), "+8".to_owned()][..])
     );
     pair.pass_for(&[B], 2_000);
     assert_eq!(pair.moves(B), ["+7", "+8", "-8"]);
 }
 
+fn cached(at: u64, payload: &'static str) -> CachedEvent {
+    CachedEvent { at, ttl: 60_000, payload: payload.into() }
+}
+
+fn cache(event: CachedEvent) -> Input {
+    Input::Cache { room: room("cache-news"), event }
+}
+
 #[test]
-fn a_cached_event_outlives_its_publisher_and_yields_to_a_newer_one_of_a_slower_clock() {
+fn a_cached_event_outlives_its_publisher() {
     let mut pair = Pair::acquainted();
-    let cache = |payload: &'static str| Input::Cache {
-        room: room("cache-news"),
-        ttl: Duration::from_secs(60),
-        payload: payload.into(),
-    };
-    pair.step(A, cache("old"));
+    pair.step(A, cache(cached(4_000, "old")));
     pair.is_cut = true;
     pair.pass_for(&[B], 6_000);
-    let cached = |pair: &Pair| pair.nodes[B].cached(&room("cache-news")).map(|event| event.payload.clone());
-    assert_eq!(cached(&pair), Some("old".into()));
-    pair.behind = 9_000;
-    pair.step(B, cache("new"));
-    assert_eq!(cached(&pair), Some("new".into()));
+    assert_eq!(pair.nodes[B].cached(&room("cache-news")), Some(&cached(4_000, "old")));
+    pair.outputs.clear();
+    pair.step(B, Input::Serve(room("cache-news")));
+    let last = Some(cached(4_000, "old"));
+    let opening = Opening { room: room("cache-news"), sockets: 0, members: Vec::new(), cached: last };
+    assert!(pair.wanted(B, &Output::Serving(opening)));
+}
+
+#[test]
+fn an_event_of_a_cache_channel_is_a_live_one_where_it_is_served_whether_or_not_it_is_the_newest() {
+    let mut pair = Pair::acquainted();
+    pair.step(B, Input::Serve(room("cache-news")));
+    pair.outputs.clear();
+    pair.step(A, cache(cached(4_000, "new")));
+    pair.step(A, cache(cached(3_000, "late")));
+    let live = |event| (B, Output::Cached(id(A), room("cache-news"), event));
+    assert_eq!(pair.outputs, [live(cached(4_000, "new")), live(cached(3_000, "late"))]);
+    assert_eq!(pair.nodes[B].cached(&room("cache-news")), Some(&cached(4_000, "new")));
+}
+
+#[test]
+fn a_cached_event_of_which_nobody_told_is_repaired_silently() {
+    let mut pair = Pair::acquainted();
+    pair.step(B, Input::Serve(room("cache-news")));
+    pair.outputs.clear();
+    let record = Record::Cached { room: room("cache-news"), event: cached(4_000, "missed") };
+    let ledger = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::Ledger(vec![record]) };
+    pair.step(B, Input::Heard { subject: Subject::Node(id(B)), bytes: encode(&ledger) });
+    assert_eq!(pair.outputs, [(B, Output::CacheRepaired(room("cache-news"), cached(4_000, "missed")))]);
+}
+
+#[test]
+fn a_served_room_begins_with_what_is_elsewhere_and_hears_of_every_change() {
+    let mut pair = Pair::acquainted();
+    let presence = room("presence-a");
+    pair.step(A, Input::Fact(member("7", 1)));
+    pair.step(B, Input::Fact(member("8", 1)));
+    assert_eq!(pair.outputs, []);
+    pair.step(B, Input::Serve(presence.clone()));
+    let Fact::Member { member: seven, .. } = member("7", 1) else { panic!("a member is a member") };
+    let opening = Opening { room: presence.clone(), sockets: 0, members: vec![seven], cached: None };
+    assert_eq!(pair.outputs[1..], [(B, Output::Serving(opening))]);
+    pair.outputs.clear();
+    pair.step(A, Input::Fact(member("7", 0)));
+    pair.step(A, Input::Fact(Fact::Count { room: presence.clone(), sockets: 4 }));
+    let gone = Elsewhere::Member { room: presence.clone(), user: "7".into(), member: None };
+    let counted = Elsewhere::Subscriptions { room: presence, sockets: 4 };
+    assert_eq!(pair.outputs, [(B, Output::Elsewhere(gone)), (B, Output::Elsewhere(counted))]);
+}
+
+#[test]
+fn sign_ins_elsewhere_are_told_whatever_is_served() {
+    let mut pair = Pair::acquainted();
+    let (app, user) = ("shop".into(), "7".into());
+    pair.step(A, Input::Fact(Fact::User { app, user, sockets: 1 }));
+    let elsewhere = Elsewhere::User { app: "shop".into(), user: "7".into(), sockets: 1 };
+    assert_eq!(pair.outputs, [(B, Output::Elsewhere(elsewhere))]);
+}
+
+#[test]
+fn a_peer_is_listed_with_its_sessions_and_its_version() {
+    let mut pair = Pair::acquainted();
+    let app: Arc<str> = "shop".into();
+    pair.step(A, Input::Fact(Fact::Connections { app: app.clone(), sockets: 3 }));
+    pair.step(B, Input::Fact(Fact::Connections { app: app.clone(), sockets: 2 }));
+    let peer = pair.nodes[B].peers().next().unwrap();
+    assert_eq!((peer.node, peer.sessions, &*peer.version), (id(A), 3, "1.0.0"));
+    assert_eq!((pair.nodes[B].connections(&app), pair.nodes[B].connections_elsewhere(&app)), (5, 3));
+    assert_eq!(pair.nodes[B].round_trip(), Some(Duration::ZERO));
 }
 
 #[test]
@@ -221,8 +287,7 @@ fn an_occupied_room_is_posted_by_one_node_once() {
 
 #[test]
 fn a_node_that_is_meant_to_be_alone_posts_without_a_bus() {
-    let settings = Settings { node: id(A), expected_nodes: 1, reach: Reach::default() };
-    let mut core = Core::new(settings);
+    let mut core = Core::new(settings(A));
     let at = |millis| Moment { up: Duration::from_millis(millis), wall: Duration::ZERO };
     core.step(Input::Webhooks(BTreeSet::from(["shop".into()])), at(0));
     core.step(Input::Fact(count(1)), at(0));
@@ -238,7 +303,7 @@ fn nothing_is_announced_for_an_app_without_webhooks() {
     pair.step(A, Input::Fact(count(1)));
     pair.pass(6_000);
     assert_eq!(pair.nodes[A].records().count(), 0);
-    assert!(pair.wanted(B, &Output::Changed(Difference::Occupied(room("orders")))));
+    assert_eq!(pair.nodes[B].subscriptions(&room("orders")), 1);
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! Two nodes and a bus that does what it is told.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subject,
     core::{Core, Input, Moment, Output, Settings},
     detector::Inbound,
+    elsewhere::Opening,
     fact::{Fact, Member},
     ring::Reach,
-    view::Difference,
 };
 
 pub const A: usize = 0;
@@ -24,6 +27,8 @@ pub struct Pair {
     pub outputs: Vec<(usize, Output)>,
     /// Whether messages of one node reach the other.
     pub is_cut: bool,
+    /// Who came to and left the presence channel on a node, in order.
+    moves: [Vec<String>; 2],
     queue: VecDeque<(usize, Subject, Bytes)>,
 }
 
@@ -44,16 +49,26 @@ pub fn count(sockets: u32) -> Fact {
     Fact::Count { room: room("orders"), sockets }
 }
 
+pub fn settings(slot: usize) -> Settings {
+    Settings { node: id(slot), version: "1.0.0".into(), expected_nodes: 1, reach: Reach::default() }
+}
+
+/// A room that begins with nothing.
+pub fn opening(room: Room) -> Output {
+    Output::Serving(Opening { room, sockets: 0, members: Vec::new(), cached: None })
+}
+
 impl Pair {
     /// Two nodes that have not been connected yet.
     pub fn strangers() -> Self {
-        let core = |slot| Core::new(Settings { node: id(slot), expected_nodes: 2, reach: Reach::default() });
+        let core = |slot| Core::new(Settings { expected_nodes: 2, ..settings(slot) });
         Self {
             now: 0,
             behind: 0,
             nodes: [core(A), core(B)],
             outputs: Vec::new(),
             is_cut: false,
+            moves: [Vec::new(), Vec::new()],
             queue: VecDeque::new(),
         }
     }
@@ -77,14 +92,22 @@ impl Pair {
     pub fn step_quietly(&mut self, slot: usize, input: Input) {
         let time = Duration::from_millis(self.now);
         let wall = time - Duration::from_millis(self.behind);
-        for output in self.nodes[slot].step(input, Moment { up: time, wall }) {
+        let before = self.users(slot);
+        let outputs = self.nodes[slot].step(input, Moment { up: time, wall });
+        let after = self.users(slot);
+        let (come, gone) = (after.difference(&before), before.difference(&after));
+        let moves = come.map(|user| format!("+{user}")).chain(gone.map(|user| format!("-{user}")));
+        self.moves[slot].extend(moves);
+        for output in outputs {
             match output {
                 Output::Publish(subject, bytes) => self.queue.push_back((slot, subject, bytes)),
                 Output::Subscribe(_)
                 | Output::Unsubscribe(_)
                 | Output::Serving(_)
                 | Output::Deliver(..)
-                | Output::Changed(_)
+                | Output::Elsewhere(_)
+                | Output::Cached(..)
+                | Output::CacheRepaired(..)
                 | Output::Post(_)
                 | Output::Lost(..) => self.outputs.push((slot, output)),
             }
@@ -117,28 +140,16 @@ impl Pair {
     }
 
     /// Who came to and left the presence channel on a node, in order.
-    pub fn moves(&self, slot: usize) -> Vec<String> {
-        let changes = self.outputs.iter().filter(|(node, _)| *node == slot);
-        changes.filter_map(|(_, output)| moved(output)).collect()
+    pub fn moves(&self, slot: usize) -> &[String] {
+        &self.moves[slot]
+    }
+
+    fn users(&self, slot: usize) -> BTreeSet<String> {
+        self.nodes[slot].members(&room("presence-a")).map(|member| member.user.to_string()).collect()
     }
 
     /// Whether a node wanted this done.
     pub fn wanted(&self, slot: usize, output: &Output) -> bool {
         self.outputs.iter().any(|(node, wanted)| *node == slot && wanted == output)
-    }
-}
-
-fn moved(output: &Output) -> Option<String> {
-    match output {
-        Output::Changed(Difference::MemberAdded { user, .. }) => Some(format!("+{user}")),
-        Output::Changed(Difference::MemberRemoved { user, .. }) => Some(format!("-{user}")),
-        Output::Changed(_)
-        | Output::Publish(..)
-        | Output::Subscribe(_)
-        | Output::Unsubscribe(_)
-        | Output::Serving(_)
-        | Output::Deliver(..)
-        | Output::Post(_)
-        | Output::Lost(..) => None,
     }
 }

@@ -1,19 +1,17 @@
 //! What clients, back ends and fate do, at random.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use gaung_cluster::{
     core::Input,
-    fact::{Fact, Key, Member},
+    fact::{CachedEvent, Fact, Key, Member},
 };
 
-use crate::world::{World, room};
+use crate::world::{EPOCH, World, room};
 
 impl World {
     /// Something happens to one node's clients.
     pub fn act(&mut self, slot: usize) {
-        match self.random.below(14) {
+        match self.random.below(13) {
             0..=3 => self.move_member(slot),
             4 => {
                 let fact = Fact::Count { room: room("room", self.random.below(6)), sockets: self.sockets() };
@@ -33,11 +31,7 @@ impl World {
                 self.publish_event(slot, room);
             }
             11 => self.cache(slot),
-            12 => self.serve_or_leave(slot),
-            _ => {
-                let room = room("presence", self.random.below(3));
-                self.with(slot, |process| process.admit(&room));
-            }
+            _ => self.serve_or_leave(slot),
         }
     }
 
@@ -66,10 +60,10 @@ impl World {
     }
 
     fn cache(&mut self, slot: usize) {
-        let ttl = Duration::from_millis(self.random.between(2_000, 300_000));
         let payload = Bytes::from(self.now.to_string());
+        let event = CachedEvent { at: EPOCH + self.now, ttl: self.random.between(2_000, 300_000), payload };
         let room = room("cache", self.random.below(3));
-        self.step(slot, Input::Cache { room, ttl, payload });
+        self.step(slot, Input::Cache { room, event });
     }
 
     fn serve_or_leave(&mut self, slot: usize) {

@@ -1,0 +1,81 @@
+//! What a node is told.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    detector::Inbound,
+    fact::{CachedEvent, Fact, Generation},
+    frame::RoomEvent,
+    ring::Reach,
+    room::{NodeId, Room},
+    subject::Subject,
+};
+
+/// What a node is told at its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// This node's name, drawn at random.
+    pub node: NodeId,
+    /// The version of this node's release, which its peers show to people. Of longer texts than 32 printable ASCII
+    /// characters only those are told.
+    pub version: Arc<str>,
+    /// How many nodes the cluster is meant to have. A node posts webhooks only while it sees more than half of them;
+    /// where one is expected, a node posts also without a bus.
+    pub expected_nodes: usize,
+    /// How far back peers may ask.
+    pub reach: Reach,
+}
+
+/// The time, on both clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Moment {
+    /// Since any fixed moment; never jumps.
+    pub up: Duration,
+    /// Since the Unix epoch; only orders and ends cached events.
+    pub wall: Duration,
+}
+
+/// What happens to a node.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A fact about this node's own sockets is another now.
+    Fact(Fact),
+    /// An event was published here, in a room that is no cache channel. This node's own sockets have it already.
+    Publish(RoomEvent),
+    /// An event was published here in a cache channel. This node's own sockets have it already; to the others it goes
+    /// as state, and they take it for a live event as well.
+    Cache {
+        /// Where.
+        room: Room,
+        /// The event. Its `at` is later than that of every event that the publisher knows, or the others will not keep it.
+        event: CachedEvent,
+    },
+    /// Events of this room are wanted here.
+    Serve(Room),
+    /// Events of this room are not wanted any longer.
+    Leave(Room),
+    /// A message came from the bus.
+    Heard {
+        /// Where it came.
+        subject: Subject,
+        /// What it is.
+        bytes: Bytes,
+    },
+    /// The bus is there, and all subscriptions with it.
+    Connected,
+    /// The bus is gone.
+    Disconnected,
+    /// The apps whose edges somebody wants to be told of; about others nothing is announced.
+    Webhooks(BTreeSet<Arc<str>>),
+    /// A webhook was taken over by whoever posts it.
+    Posted(Generation),
+    /// This node is about to go: peers are to keep its facts for so long after they last heard it.
+    Bye {
+        /// How long.
+        hold: Duration,
+    },
+    /// Time passed; to be told about every 50 ms.
+    Tick(Inbound),
+}

@@ -1,0 +1,59 @@
+//! What a node wants done, and what it tells of its peers.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    elsewhere::{Elsewhere, Opening},
+    fact::{CachedEvent, Generation},
+    frame::{Readiness, RoomEvent, Stream},
+    peer::Stage,
+    room::{NodeId, Room},
+    subject::Subject,
+};
+
+/// What a node wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Publish a frame.
+    Publish(Subject, Bytes),
+    /// Listen to a room's subject. Those of the node and of state are listened to from the start.
+    Subscribe(Room),
+    /// Listen to it no more.
+    Unsubscribe(Room),
+    /// From now on no event of this room is missed: its first subscriber may be answered.
+    Serving(Opening),
+    /// What the other nodes hold is another now. Of rooms only those are told that are served here, from `Subscribe` to
+    /// `Unsubscribe`; of users all.
+    Elsewhere(Elsewhere),
+    /// An event for this node's sockets.
+    Deliver(NodeId, RoomEvent),
+    /// An event of a cache channel that is served here, for this node's sockets; to be kept as the room's last one if it
+    /// is greater than that which the room has.
+    Cached(NodeId, Room, CachedEvent),
+    /// The last event of a cache channel that is served here is this one, which nobody told when it was new: to be kept,
+    /// and not for sockets.
+    CacheRepaired(Room, CachedEvent),
+    /// Post a webhook, under an id made of its edge and number; answer with [`Input::Posted`](super::Input::Posted).
+    Post(Generation),
+    /// A part of what a peer published is lost to us.
+    Lost(NodeId, Stream),
+}
+
+/// One line of the list of peers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// Its name.
+    pub node: NodeId,
+    /// How well it is known.
+    pub stage: Stage,
+    /// What it says of itself.
+    pub readiness: Readiness,
+    /// How long ago its last beat came.
+    pub age: Duration,
+    /// The sockets that are connected to it, over all apps.
+    pub sessions: u64,
+    /// The version of its release; empty before its first beat.
+    pub version: Arc<str>,
+}

@@ -1,0 +1,90 @@
+//! What a node can be asked: everything about the whole cluster, answered from memory.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Core, PeerStatus};
+use crate::{
+    counters::Counters,
+    fact::{CachedEvent, Key, Member, Record},
+    frame::Readiness,
+    room::Room,
+};
+
+impl Core {
+    /// Whether this node has heard every peer's snapshot and may take its part. Once ready it stays so until it leaves.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness
+    }
+
+    /// The members of a presence channel, ordered by id; of each the eldest.
+    pub fn members(&self, room: &Room) -> impl Iterator<Item = &Member> {
+        self.view.members(room)
+    }
+
+    /// How many distinct users are in a presence channel.
+    pub fn population(&self, room: &Room) -> usize {
+        self.view.population(room)
+    }
+
+    /// Subscriptions of a room.
+    pub fn subscriptions(&self, room: &Room) -> u64 {
+        self.view.sockets(&Key::Count(room.clone()))
+    }
+
+    /// An app's occupied rooms and their subscriptions, ordered by channel.
+    pub fn rooms(&self, app: &str) -> impl Iterator<Item = (&Room, u64)> {
+        self.view.rooms(app)
+    }
+
+    /// An app's connections.
+    pub fn connections(&self, app: &Arc<str>) -> u64 {
+        self.view.sockets(&Key::Connections(app.clone()))
+    }
+
+    /// An app's connections on all nodes but this one.
+    pub fn connections_elsewhere(&self, app: &Arc<str>) -> u64 {
+        self.view.sockets_elsewhere(&Key::Connections(app.clone()))
+    }
+
+    /// Whether a user is signed in anywhere.
+    pub fn is_online(&self, app: &Arc<str>, user: &Arc<str>) -> bool {
+        self.view.sockets(&Key::User(app.clone(), user.clone())) > 0
+    }
+
+    /// The last event of a cache channel.
+    pub fn cached(&self, room: &Room) -> Option<&CachedEvent> {
+        self.cache.get(room, self.wall())
+    }
+
+    /// Everything that belongs to no node: cached events, and how far webhooks have come.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        self.cache.records().chain(self.announcements.records())
+    }
+
+    /// All peers that are known.
+    pub fn peers(&self) -> impl Iterator<Item = PeerStatus> {
+        self.peers.iter().map(|(node, peer)| PeerStatus {
+            node: *node,
+            stage: peer.stage,
+            readiness: peer.readiness,
+            age: self.now.up.saturating_sub(peer.pulse.heard()),
+            sessions: self.view.sessions(*node),
+            version: peer.version.clone(),
+        })
+    }
+
+    /// How long ago a beat of our own came back; `None` before the first.
+    pub fn canary_age(&self) -> Option<Duration> {
+        self.echo.map(|echo| self.now.up.saturating_sub(echo))
+    }
+
+    /// How long the last beat that came back was on its way; `None` before the first.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
