@@ -26,13 +26,16 @@ const PURE: &[&str] = &[
     "src/webhook/settle.rs",
 ];
 
+/// What acts inside a pure folder.
+const ACTING: &[&str] = &["cluster/src/bus"];
+
 /// What only acting code uses: actors, awaiting, the clock, the log.
 const IMPURE: &[&str] = &["actix::", "actix_", "tokio::", ".await", "tracing::", "Instant::now", "SystemTime"];
 
 #[test]
 fn pure_code_knows_no_actor_no_clock_and_no_log() {
     let mut found = Vec::new();
-    for file in PURE.iter().flat_map(|place| files(place, "rs")) {
+    for file in PURE.iter().flat_map(|place| files(place, "rs")).filter(|file| !acts(file)) {
         let code = code_of(&file);
         found.extend(IMPURE.iter().filter(|word| uses(&code, word)).map(|word| (file.clone(), *word)));
     }
@@ -62,6 +65,10 @@ fn every_source_file_begins_by_saying_what_it_is() {
     for file in ["cluster", "src"].iter().flat_map(|place| files(place, "rs")) {
         assert!(read(&file).starts_with("//! "), "{}", file.display());
     }
+}
+
+fn acts(file: &Path) -> bool {
+    ACTING.iter().any(|place| file.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join(place)))
 }
 
 /// Whether the word stands in the code, and not as the beginning of a longer one.

@@ -1,5 +1,5 @@
-//! What the nodes of a cluster say to one another: a pure state machine, [`core::Core`]. No socket, no clock, no
-//! randomness, no log; whoever drives it brings inputs in and carries outputs out.
+//! What the nodes of a cluster say to one another: a pure state machine, [`core::Core`], and the [`bus`] that drives it.
+//! All but the bus knows no socket, no clock, no randomness and no log.
 //!
 //! The promises:
 //! - Events: per publishing node and room in order, none twice; none lost while the publisher lives and its ring reaches
@@ -15,6 +15,8 @@
 
 /// Webhooks once in the cluster.
 pub mod announcements;
+/// What carries frames between nodes.
+pub mod bus;
 /// The last events of cache channels.
 pub mod cache;
 /// Frames as bytes.

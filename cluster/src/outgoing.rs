@@ -156,6 +156,16 @@ impl Outgoing {
         matches!(self.way, Way::Open { sent, .. } if sent == self.last)
     }
 
+    /// The last number that was used.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The number up to which an echo confirmed what was published.
+    pub fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
     /// The last number of the state stream.
     pub fn state(&self) -> u64 {
         self.tails.get(&Stream::STATE).map_or(0, |course| course.number)

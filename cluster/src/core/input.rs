@@ -76,6 +76,9 @@ pub enum Input {
         /// How long.
         hold: Duration,
     },
+    /// What was told so far goes out at once, and a beat behind it, whose echo confirms it; [`super::Core::confirmed`]
+    /// says how far.
+    Confirm,
     /// Time passed; to be told about every 50 ms.
     Tick(Inbound),
 }

@@ -122,6 +122,7 @@ impl Core {
             Input::Webhooks(apps) => self.set_webhooks(apps),
             Input::Posted(generation) => self.finish_post(&generation),
             Input::Bye { hold } => self.say_bye(hold),
+            Input::Confirm => self.beat(),
             Input::Tick(inbound) => self.tick(inbound),
         }
         std::mem::take(&mut self.outputs)

@@ -83,6 +83,16 @@ impl Core {
         self.round_trip
     }
 
+    /// The number of the last frame that this node published.
+    pub fn published(&self) -> u64 {
+        self.outgoing.last()
+    }
+
+    /// The number up to which the bus is known to have taken this node's frames.
+    pub fn confirmed(&self) -> u64 {
+        self.outgoing.confirmed()
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters

@@ -1,0 +1,96 @@
+//! How the bus fares, for readiness, metrics and operators. Written by the bus thread and the client's callbacks, read by
+//! anybody.
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
+
+use crate::{
+    codec::{HEADER, MAX_FRAME},
+    room::{MAX_APP, MAX_CHANNEL},
+};
+
+/// What a frame needs beside an event's payload at most: header, names and lengths.
+const ENVELOPE: usize = HEADER + MAX_APP + MAX_CHANNEL + 64;
+
+/// How the bus fares at one moment. Counts are since the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Whether a server is connected and our own beats come back.
+    pub connected: bool,
+    /// Connections after the first.
+    pub reconnects: u64,
+    /// Messages that the client dropped because the bus thread was too slow to read them; they are asked for again.
+    pub slow_consumers: u64,
+    /// Frames that the client would not take, because its queue was full or the server's limit too small; those that are
+    /// numbered are asked for again.
+    pub dropped: u64,
+    /// Events between the trigger API and the bus thread now.
+    pub queued: usize,
+    /// Events for which there was no room in that queue.
+    pub refused: u64,
+    /// Bytes that an event's payload may have, given the server's limit.
+    pub max_payload: usize,
+    /// The last thing that went wrong with the bus, without secrets; `None` while all is well.
+    pub last_error: Option<String>,
+}
+
+/// The same, as it is written.
+#[derive(Debug)]
+pub(super) struct Gauges {
+    pub connected: AtomicBool,
+    pub connections: AtomicU64,
+    pub slow_consumers: AtomicU64,
+    pub dropped: AtomicU64,
+    pub queued: AtomicUsize,
+    pub refused: AtomicU64,
+    max_payload: AtomicUsize,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Gauges {
+    pub fn new() -> Self {
+        Self {
+            connected: AtomicBool::new(false),
+            connections: AtomicU64::new(0),
+            slow_consumers: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            queued: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
+            max_payload: AtomicUsize::new(payload_of(MAX_FRAME)),
+            last_error: Mutex::new(None),
+        }
+    }
+
+    /// Notes what the server takes at most.
+    pub fn limit(&self, max_message: usize) {
+        self.max_payload.store(payload_of(max_message), Relaxed);
+    }
+
+    /// Notes what went wrong, or that all is well again.
+    pub fn set_error(&self, error: Option<String>) {
+        *self.error() = error;
+    }
+
+    pub fn status(&self) -> Status {
+        Status {
+            connected: self.connected.load(Relaxed),
+            reconnects: self.connections.load(Relaxed).saturating_sub(1),
+            slow_consumers: self.slow_consumers.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
+            queued: self.queued.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            max_payload: self.max_payload.load(Relaxed),
+            last_error: self.error().clone(),
+        }
+    }
+
+    fn error(&self) -> MutexGuard<'_, Option<String>> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn payload_of(max_message: usize) -> usize {
+    max_message.min(MAX_FRAME).saturating_sub(ENVELOPE)
+}

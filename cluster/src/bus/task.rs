@@ -1,0 +1,282 @@
+//! The bus thread's one loop. It takes orders, messages, changes of the connection and the time, in bounded batches, gives
+//! them to the core and carries out what the core wants. No step of it waits for anything.
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use async_nats::Client;
+use bytes::Bytes;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::yield_now,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    Bus,
+    canary::{Canary, Verdict},
+    link::Order,
+    report::Report,
+    status::Gauges,
+    wire::Wire,
+};
+use crate::{
+    codec::MAX_FRAME,
+    core::{Core, Input, Moment, Output},
+    detector::Inbound,
+    subject::Subject,
+};
+
+/// The distance of ticks, as the core wants it.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Orders or messages taken at once at most, before the client's own tasks have their turn.
+const BATCH: usize = 256;
+
+/// The loop's state.
+pub(super) struct Task<T> {
+    core: Core,
+    wire: Wire,
+    orders: mpsc::UnboundedReceiver<Order>,
+    report: Arc<Report>,
+    gauges: Arc<Gauges>,
+    tell: T,
+    started: Instant,
+    hearing: Hearing,
+    canary: Canary,
+    lost_at: Option<Instant>,
+    max_message: usize,
+    closing: Option<Closing>,
+}
+
+/// What the core was told of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hearing {
+    /// There is none.
+    Away,
+    /// It carries what we say. With its number.
+    Open(u64),
+    /// It stands, but our own beats do not come back; the core takes it for gone.
+    Silent(u64),
+}
+
+/// What is awaited before the end.
+struct Closing {
+    /// The last frame that is to be confirmed.
+    goal: u64,
+    deadline: Instant,
+    /// Dropped at the end, which wakes whoever closes.
+    done: Vec<oneshot::Sender<()>>,
+}
+
+impl<T: FnMut(Output)> Task<T> {
+    pub fn new(bus: Bus, client: Client, tell: T) -> Self {
+        let Bus { settings, orders, report, gauges } = bus;
+        let mut wire = Wire::new(client, settings.subjects, gauges.clone());
+        wire.subscribe(Subject::State);
+        wire.subscribe(Subject::Node(settings.core.node));
+        Self {
+            core: Core::new(settings.core),
+            wire,
+            orders,
+            report,
+            gauges,
+            tell,
+            started: Instant::now(),
+            hearing: Hearing::Away,
+            canary: Canary::default(),
+            lost_at: None,
+            max_message: MAX_FRAME,
+            closing: None,
+        }
+    }
+
+    /// Works until the bus is closed.
+    pub async fn work(mut self) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut orders, mut heard) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        while !self.is_over() {
+            let taken = tokio::select! {
+                _ = ticks.tick() => self.tick(),
+                () = self.report.changed() => self.observe(),
+                count = self.orders.recv_many(&mut orders, BATCH) => self.obey(&mut orders, count),
+                () = poll_fn(|ctx| self.wire.poll_heard(ctx, &mut heard, BATCH)) => self.hear(&mut heard),
+            };
+            if taken == BATCH {
+                yield_now().await;
+            }
+        }
+        self.gauges.connected.store(false, Relaxed);
+        self.wire.end().await;
+    }
+
+    /// Carries out orders; returns how many.
+    fn obey(&mut self, orders: &mut Vec<Order>, count: usize) -> usize {
+        if count == 0 {
+            // Nobody holds a link any longer.
+            self.close(Duration::ZERO, None);
+        }
+        for order in orders.drain(..) {
+            match order {
+                Order::Input(input) => self.step(input),
+                Order::Publish(event, place) => {
+                    self.step(Input::Publish(event));
+                    drop(place);
+                }
+                Order::Question(question) => question(&self.core),
+                Order::Close { patience, done } => self.close(patience, Some(done)),
+            }
+        }
+        count
+    }
+
+    /// Gives messages to the core; returns how many.
+    fn hear(&mut self, heard: &mut Vec<(Subject, Bytes)>) -> usize {
+        let count = heard.len();
+        for (subject, bytes) in heard.drain(..) {
+            self.step(Input::Heard { subject, bytes });
+        }
+        count
+    }
+
+    /// Hears what waits before it tells of the time: a beat that waits must not be missed. Returns how many messages.
+    fn tick(&mut self) -> usize {
+        let mut count = 0;
+        while count < BATCH
+            && let Some((subject, bytes)) = self.wire.next_waiting()
+        {
+            self.step(Input::Heard { subject, bytes });
+            count += 1;
+        }
+        let inbound = if count < BATCH { Inbound::Drained } else { Inbound::Waiting };
+        self.wire.subscribe_waiting();
+        self.observe();
+        self.listen_to_canary(inbound);
+        self.step(Input::Tick(inbound));
+        count
+    }
+
+    fn step(&mut self, input: Input) {
+        for output in self.core.step(input, self.now()) {
+            match output {
+                Output::Publish(subject, bytes) => self.wire.publish(&subject, bytes),
+                Output::Subscribe(room) => self.wire.subscribe(Subject::Room(room)),
+                Output::Unsubscribe(room) => self.wire.unsubscribe(&room),
+                Output::Serving(_)
+                | Output::Elsewhere(_)
+                | Output::Deliver(..)
+                | Output::Cached(..)
+                | Output::CacheRepaired(..)
+                | Output::Post(_)
+                | Output::Lost(..) => {
+                    (self.tell)(output);
+                }
+            }
+        }
+    }
+
+    /// Tells the core of a connection that came or went. The client's events can be lost; its count of connections tells
+    /// also of one that was replaced between two looks.
+    fn observe(&mut self) -> usize {
+        let connection = self.wire.connection();
+        let known = match self.hearing {
+            Hearing::Away => None,
+            Hearing::Open(number) | Hearing::Silent(number) => Some(number),
+        };
+        if connection == known {
+            return 0;
+        }
+        self.lose(Hearing::Away);
+        if let Some(number) = connection {
+            self.gauges.connections.store(number, Relaxed);
+            self.learn_limit();
+            self.canary.connect(self.now().up);
+            self.find(number);
+        }
+        0
+    }
+
+    fn lose(&mut self, hearing: Hearing) {
+        let before = std::mem::replace(&mut self.hearing, hearing);
+        if matches!(before, Hearing::Open(_)) {
+            tracing::warn!("lost the bus: sockets of this node are served alone until it is back");
+            self.lost_at = Some(Instant::now());
+            self.gauges.connected.store(false, Relaxed);
+            self.step(Input::Disconnected);
+        }
+    }
+
+    fn find(&mut self, number: u64) {
+        match self.lost_at.take() {
+            Some(lost_at) => tracing::info!(away_ms = millis(lost_at.elapsed()), "the bus is back"),
+            None => tracing::info!("the bus is there"),
+        }
+        self.hearing = Hearing::Open(number);
+        self.gauges.connected.store(true, Relaxed);
+        self.step(Input::Connected);
+    }
+
+    fn listen_to_canary(&mut self, inbound: Inbound) {
+        let now = self.now().up;
+        let verdict = match inbound {
+            Inbound::Drained => self.canary.look(self.core.canary_age().map(|age| now.saturating_sub(age)), now),
+            // Our beat may be among what waits.
+            Inbound::Waiting => return,
+        };
+        match (self.hearing, verdict) {
+            (Hearing::Open(number), Verdict::Silent | Verdict::Dead) => {
+                self.gauges.set_error(Some("NATS is connected, but our own beats do not come back".to_owned()));
+                self.lose(Hearing::Silent(number));
+            }
+            (Hearing::Silent(number), Verdict::Sings) => {
+                self.gauges.set_error(None);
+                self.find(number);
+            }
+            (Hearing::Silent(_), Verdict::Dead) => {
+                tracing::warn!("NATS is connected, but our own beats do not come back; connecting anew");
+                self.wire.reconnect();
+            }
+            (Hearing::Away, _) | (Hearing::Open(_), Verdict::Sings) | (Hearing::Silent(_), Verdict::Silent) => {}
+        }
+    }
+
+    fn learn_limit(&mut self) {
+        let max_message = self.wire.max_message();
+        self.gauges.limit(max_message);
+        if max_message < MAX_FRAME && max_message != self.max_message {
+            tracing::warn!(
+                max_payload = max_message,
+                needed = MAX_FRAME,
+                "the NATS server's max_payload is small: larger events are refused, and what peers ask for may not fit"
+            );
+        }
+        self.max_message = max_message;
+    }
+
+    /// Prepares the end: everything that was told so far goes out, and a beat behind it.
+    fn close(&mut self, patience: Duration, done: Option<oneshot::Sender<()>>) {
+        self.step(Input::Confirm);
+        let mut waiting = self.closing.take().map_or_else(Vec::new, |closing| closing.done);
+        waiting.extend(done);
+        let deadline = Instant::now() + patience;
+        self.closing = Some(Closing { goal: self.core.published(), deadline, done: waiting });
+    }
+
+    fn is_over(&self) -> bool {
+        let is_done = |closing: &Closing| self.core.confirmed() >= closing.goal || Instant::now() >= closing.deadline;
+        self.closing.as_ref().is_some_and(is_done)
+    }
+
+    fn now(&self) -> Moment {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Moment { up: self.started.elapsed(), wall }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

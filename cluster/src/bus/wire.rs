@@ -1,0 +1,156 @@
+//! The NATS client as the bus thread uses it: nothing here ever waits.
+//!
+//! A frame that the client's queue has no room for is dropped and counted: holes and tails repair it. A subscription for
+//! which there is no room waits for its turn, and until then all frames are dropped, so that no barrier can pass it.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use async_nats::{Client, Subscriber, connection::State};
+use bytes::Bytes;
+use futures_util::{
+    FutureExt, Stream, StreamExt,
+    stream::{AbortHandle, Abortable, SelectAll, abortable},
+};
+use tokio::task::unconstrained;
+
+use super::status::Gauges;
+use crate::{
+    room::Room,
+    subject::{Subject, Subjects},
+};
+
+/// How long the last words may take to leave.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// A client and what we listen to.
+pub(super) struct Wire {
+    client: Client,
+    subjects: Subjects,
+    gauges: Arc<Gauges>,
+    streams: SelectAll<Abortable<Subscription>>,
+    rooms: HashMap<Room, AbortHandle>,
+    waiting: VecDeque<Subject>,
+}
+
+/// One subject's messages. It is no pattern, so all of them are of this subject.
+struct Subscription {
+    subject: Subject,
+    subscriber: Subscriber,
+}
+
+impl Wire {
+    pub fn new(client: Client, subjects: Subjects, gauges: Arc<Gauges>) -> Self {
+        let (streams, rooms, waiting) = (SelectAll::new(), HashMap::new(), VecDeque::new());
+        Self { client, subjects, gauges, streams, rooms, waiting }
+    }
+
+    /// Which connection stands, counted from the start; `None` if there is none.
+    pub fn connection(&self) -> Option<u64> {
+        let count = self.client.statistics().connects.load(Relaxed);
+        match self.client.connection_state() {
+            State::Connected => Some(count),
+            State::Pending | State::Disconnected => None,
+        }
+    }
+
+    /// Bytes of one message at most, as the server said when it greeted us.
+    pub fn max_message(&self) -> usize {
+        self.client.max_payload()
+    }
+
+    /// Publishes a frame, or drops it.
+    pub fn publish(&mut self, subject: &Subject, bytes: Bytes) {
+        self.subscribe_waiting();
+        let publish = self.client.publish(self.subjects.write(subject), bytes);
+        let is_taken = self.waiting.is_empty() && matches!(at_once(publish), Some(Ok(())));
+        if !is_taken {
+            self.gauges.dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Listens to a subject.
+    pub fn subscribe(&mut self, subject: Subject) {
+        self.waiting.push_back(subject);
+        self.subscribe_waiting();
+    }
+
+    /// Subscribes what waits for its turn.
+    pub fn subscribe_waiting(&mut self) {
+        while let Some(subject) = self.waiting.front() {
+            let text = self.subjects.write(subject);
+            let Some(Ok(subscriber)) = at_once(self.client.subscribe(text)) else { return };
+            let Some(subject) = self.waiting.pop_front() else { return };
+            self.listen(subject, subscriber);
+        }
+    }
+
+    /// Listens to a room no more.
+    pub fn unsubscribe(&mut self, room: &Room) {
+        if let Some(handle) = self.rooms.remove(room) {
+            handle.abort();
+        } else {
+            self.waiting.retain(|subject| !matches!(subject, Subject::Room(waiting) if waiting == room));
+        }
+    }
+
+    /// Moves up to `most` messages to `heard`; ready once there is one.
+    pub fn poll_heard(&mut self, ctx: &mut Context<'_>, heard: &mut Vec<(Subject, Bytes)>, most: usize) -> Poll<()> {
+        while heard.len() < most {
+            // Without subscriptions the streams are at their end, but more are to come.
+            let Poll::Ready(Some(message)) = self.streams.poll_next_unpin(ctx) else { break };
+            heard.push(message);
+        }
+        if heard.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// The next message, if one waits.
+    pub fn next_waiting(&mut self) -> Option<(Subject, Bytes)> {
+        if self.streams.is_empty() {
+            return None;
+        }
+        at_once(self.streams.next()).flatten()
+    }
+
+    /// Makes the connection anew.
+    pub fn reconnect(&self) {
+        // Without room in the queue nothing is lost: the silence goes on, and we are asked again.
+        let _ = at_once(self.client.force_reconnect());
+    }
+
+    /// Takes leave of the servers.
+    pub async fn end(self) {
+        drop(self.streams);
+        let _ = tokio::time::timeout(LAST_WORDS, self.client.flush()).await;
+    }
+
+    fn listen(&mut self, subject: Subject, subscriber: Subscriber) {
+        let (stream, handle) = abortable(Subscription { subject: subject.clone(), subscriber });
+        self.streams.push(stream);
+        match subject {
+            Subject::Room(room) => drop(self.rooms.insert(room, handle)),
+            Subject::State | Subject::Node(_) => {}
+        }
+    }
+}
+
+impl Stream for Subscription {
+    type Item = (Subject, Bytes);
+
+    fn poll_next(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(message) = ready!(self.subscriber.poll_next_unpin(ctx)) else { return Poll::Ready(None) };
+        // The client cuts payloads from its read buffer: one that is kept, held back or cached would keep 64 KiB alive.
+        let bytes = Bytes::copy_from_slice(&message.payload);
+        Poll::Ready(Some((self.subject.clone(), bytes)))
+    }
+}
+
+/// What a future gives when it is asked once. Without tokio's budget, which would make a queue look full that is not.
+fn at_once<F: Future>(future: F) -> Option<F::Output> {
+    unconstrained(future).now_or_never()
+}
