@@ -226,6 +226,7 @@ mod tests {
                 messages_per_second: 17,
             },
             tls: TlsConfig { cert: Some("/cert.pem".into()), key: Some("/key.pem".into()) },
+            cluster: None,
             drain: DrainConfig { window: Duration::from_secs(18) },
             log: LogConfig { filter: "debug".to_owned(), format: LogFormat::Json },
         };
@@ -237,7 +238,7 @@ mod tests {
         for variable in variables() {
             let (Rule::Number(range) | Rule::Quota(range)) = &variable.rule else { continue };
             for value in [range.start(), range.end()] {
-                good(&[(variable.name, &value.to_string())]);
+                good(&[("GAUNG_NATS_URL", "nats://127.0.0.1"), (variable.name, &value.to_string())]);
             }
         }
     }

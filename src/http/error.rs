@@ -36,6 +36,8 @@ pub enum ApiError {
     UpgradeMissing(Vec<&'static str>),
     /// The node is going away.
     Draining,
+    /// The node does not know its peers yet.
+    Joining,
     /// No app has this id.
     AppUnknown(String),
     /// The body is longer than `GAUNG_MAX_BODY_BYTES`.
@@ -93,6 +95,7 @@ impl ApiError {
             Self::UpgradeMissing(_) => (StatusCode::UPGRADE_REQUIRED, "upgrade_missing"),
             // 500 and not 503: what Soketi's probes know (protocol.md §3.9).
             Self::Draining => (StatusCode::INTERNAL_SERVER_ERROR, "draining"),
+            Self::Joining => (StatusCode::INTERNAL_SERVER_ERROR, "joining"),
             Self::AppUnknown(_) => (StatusCode::NOT_FOUND, "app_unknown"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken"),
@@ -130,6 +133,7 @@ impl fmt::Display for ApiError {
             Self::MethodRefused(allowed) => write!(f, "this path takes {allowed} only"),
             Self::UpgradeMissing(missing) => f.write_str(&handshake::missing_text(missing)),
             Self::Draining => f.write_str("this node is going away; choose another one"),
+            Self::Joining => f.write_str("this node is not in step with its peers yet; choose another one"),
             Self::AppUnknown(id) => write!(f, "no app has the id {id:?}"),
             Self::BodyTooLarge { bytes, limit } => {
                 write!(f, "the request body has {bytes} bytes or more, the limit is {limit} (GAUNG_MAX_BODY_BYTES)")

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
 use super::{Api, answer, error::ApiError};
-use crate::session::handshake;
+use crate::{readiness::Stage, session::handshake};
 
 /// `/up`, as Reverb's users probe it.
 pub async fn up() -> HttpResponse {
@@ -17,7 +17,11 @@ pub async fn root() -> &'static str {
 
 /// `/ready`, as Soketi's users probe it.
 pub async fn ready(api: web::Data<Api>) -> HttpResponse {
-    if api.readiness.ready() { HttpResponse::Ok().body("OK") } else { ApiError::Draining.error_response() }
+    match api.readiness.stage() {
+        Stage::Ready => HttpResponse::Ok().body("OK"),
+        Stage::Joining => ApiError::Joining.error_response(),
+        Stage::Draining => ApiError::Draining.error_response(),
+    }
 }
 
 /// The paths of the sockets, for a request that is no upgrade.
@@ -46,7 +50,7 @@ mod tests {
         webhook::{Timing, Webhooks},
     };
 
-    fn api() -> Api {
+    fn api(readiness: Readiness) -> Api {
         crate::tls::install_crypto_provider();
         let metrics = Metrics::new();
         let webhooks = Webhooks::start(metrics.clone(), Timing::default());
@@ -56,19 +60,30 @@ mod tests {
             metrics,
             limits: LimitsConfig::default(),
             path_prefix: String::new(),
-            readiness: Readiness::default(),
+            readiness,
             started: Instant::now(),
         }
     }
 
     #[actix_web::test]
     async fn a_node_that_drains_is_not_ready() {
-        let api = web::Data::new(api());
+        let api = web::Data::new(api(Readiness::default()));
         assert_eq!(ready(api.clone()).await.status(), StatusCode::OK);
         api.readiness.drain();
-        let answer = ready(api).await;
+        refused(ready(api).await, r#"{"error":"this node is going away; choose another one","code":500}"#).await;
+    }
+
+    #[actix_web::test]
+    async fn a_node_that_does_not_know_its_peers_yet_is_not_ready() {
+        let api = web::Data::new(api(Readiness::in_cluster()));
+        let reason = r#"{"error":"this node is not in step with its peers yet; choose another one","code":500}"#;
+        refused(ready(api.clone()).await, reason).await;
+        api.readiness.in_step();
+        assert_eq!(ready(api).await.status(), StatusCode::OK);
+    }
+
+    async fn refused(answer: HttpResponse, reason: &str) {
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let body = to_bytes(answer.into_body()).await.unwrap();
-        assert_eq!(body, r#"{"error":"this node is going away; choose another one","code":500}"#);
+        assert_eq!(to_bytes(answer.into_body()).await.unwrap(), reason);
     }
 }

@@ -32,6 +32,7 @@ use crate::{
     app::{App, counters::Seat},
     config::TenantAccess,
     protocol::Close,
+    readiness::Stage,
     room::{Dialect, event},
     tenant::{AccessToken, Grant, InvalidRequest, TenantRequest},
 };
@@ -223,7 +224,7 @@ impl<'a> Visit<'a> {
     /// The last checks take something: a place in the address's quota and one in the app's.
     fn seat(&self, app: &Arc<App>, speech: Speech, services: &Services) -> Result<Admission, Close> {
         let shared = &services.shared;
-        if !shared.readiness.ready() {
+        if shared.readiness.stage() == Stage::Draining {
             return Err(Close::OverCapacity);
         }
         let forwarded = text(self.headers, HeaderName::from_static("x-forwarded-for"));

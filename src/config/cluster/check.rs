@@ -8,10 +8,7 @@ use super::{ClusterConfig, Environment, Form, Login, Problems};
 pub(super) fn alone(environment: &Environment, problems: &mut Problems) {
     for variable in ClusterConfig::variables() {
         if environment.get(variable.name).is_some() {
-            problems.add(format!(
-                "{} is set but GAUNG_NATS_URL is not; without it the node is alone and in no cluster",
-                variable.name
-            ));
+            problems.add(format!("{} is set but GAUNG_NATS_URL is not; without it the node is alone", variable.name));
         }
     }
 }
@@ -25,8 +22,10 @@ pub(super) fn files(form: &Form, problems: &mut Problems) {
         ("GAUNG_NATS_KEY", &form.nats_key),
     ];
     for (name, file) in files {
-        let Some(Err(error)) = file.as_ref().map(fs::read) else { continue };
-        problems.add(format!("{name} is {:?}; it cannot be read: {error}", file.as_deref().unwrap_or("".as_ref())));
+        let Some(file) = file else { continue };
+        if let Err(error) = fs::read(file) {
+            problems.add(format!("{name} is {file:?}; it cannot be read: {error}"));
+        }
     }
 }
 
@@ -37,9 +36,7 @@ pub(super) fn tls(form: &Form, problems: &mut Problems) {
         (None, Some(_)) => "GAUNG_NATS_CERT",
         (Some(_), Some(_)) | (None, None) => return,
     };
-    problems.add(format!(
-        "{missing} is not set; a certificate of the node's own needs both GAUNG_NATS_CERT and GAUNG_NATS_KEY"
-    ));
+    problems.add(format!("{missing} is not set; the node's certificate needs both GAUNG_NATS_CERT and GAUNG_NATS_KEY"));
 }
 
 /// What is allowed but may not be meant.
@@ -47,8 +44,8 @@ pub(in crate::config) fn warning(cluster: &ClusterConfig) -> Option<String> {
     let is_known = cluster.login != Login::Nobody || cluster.tls.cert.is_some();
     let server = cluster.servers.iter().find(|server| !is_loopback(server)).filter(|_| !is_known)?;
     Some(format!(
-        "GAUNG_NATS_URL has {server} but the node does not log in there: whoever reaches it may read and publish every \
-         event; set GAUNG_NATS_USER and GAUNG_NATS_PASSWORD, GAUNG_NATS_TOKEN or GAUNG_NATS_CREDENTIALS"
+        "the node does not log in to {server} (GAUNG_NATS_URL): whoever reaches it may read and forge every event; set \
+         GAUNG_NATS_USER and GAUNG_NATS_PASSWORD, GAUNG_NATS_TOKEN or GAUNG_NATS_CREDENTIALS"
     ))
 }
 

@@ -27,14 +27,14 @@ pub enum Login {
 pub(super) fn choose(form: &Form, problems: &mut Problems) -> Login {
     let ways = [
         ("credentials in GAUNG_NATS_URL", Some(form.nats_url.login.clone()).filter(|login| *login != Login::Nobody)),
-        ("GAUNG_NATS_USER and GAUNG_NATS_PASSWORD", user(form, problems)),
+        ("GAUNG_NATS_USER", user(form, problems)),
         ("GAUNG_NATS_TOKEN", form.nats_token.clone().map(Login::Token)),
         ("GAUNG_NATS_CREDENTIALS", form.nats_credentials.clone().map(Login::Credentials)),
     ];
     let mut given = ways.into_iter().filter_map(|(name, login)| Some((name, login?)));
     let Some((first, login)) = given.next() else { return Login::Nobody };
     for (name, _) in given {
-        problems.add(format!("{name} stand beside {first}; a node logs in to NATS in one way only"));
+        problems.add(format!("{name} is set beside {first}; a node logs in to NATS in one way"));
     }
     login
 }

@@ -3,6 +3,8 @@
 mod check;
 mod login;
 mod servers;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use std::{path::PathBuf, time::Duration};

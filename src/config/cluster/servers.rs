@@ -93,7 +93,9 @@ fn parse_server(server: &str) -> Result<(&str, u16), &'static str> {
         return Ok((host, PORT));
     }
     match port.strip_prefix(':').and_then(|port| port.parse().ok()) {
-        None | Some(0) => Err("the port of a NATS URL must be a whole number from 1 to 65535"),
+        None | Some(0) => {
+            Err("the port of a NATS URL must be a whole number from 1 to 65535; a comma in a password is written %2C")
+        }
         Some(port) => Ok((host, port)),
     }
 }
@@ -151,7 +153,7 @@ mod tests {
         for (wrong, list) in [
             ("begin with nats:// or tls://", "127.0.0.1:4222"),
             ("begin with nats:// or tls://", "http://a"),
-            ("begin with nats:// or tls://", "nats://me:s3,cret@a"),
+            ("the port", "nats://me:s3,cret@a"),
             ("no path", "nats://a/b"),
             ("no path", "nats://a:1?b=c"),
             ("no path", "nats://me:s/3cret@a"),
