@@ -8,6 +8,9 @@ const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
+/// The first byte of a whole text message.
+const TEXT_HEAD: u8 = FINAL | TEXT;
+
 /// One byte of opcode, one of length, eight of long length.
 const LONGEST_HEADER: usize = 10;
 
@@ -38,6 +41,20 @@ pub fn close(code: Option<u16>, reason: &str) -> Bytes {
     let mut payload = code.to_be_bytes().to_vec();
     payload.extend_from_slice(reason.as_bytes());
     encode(CLOSE, &payload)
+}
+
+/// The message of a frame that [`text`] made; `None` if the bytes are anything else than one such frame.
+pub fn text_of(frame: &[u8]) -> Option<&str> {
+    let (length, payload) = match frame {
+        [TEXT_HEAD, 126, high, low, payload @ ..] => (u64::from(u16::from_be_bytes([*high, *low])), payload),
+        [TEXT_HEAD, 127, rest @ ..] => {
+            let (length, payload) = rest.split_first_chunk::<8>()?;
+            (u64::from_be_bytes(*length), payload)
+        }
+        [TEXT_HEAD, length @ 0..=125, payload @ ..] => (u64::from(*length), payload),
+        _ => return None,
+    };
+    (payload.len() as u64 == length).then(|| str::from_utf8(payload).ok())?
 }
 
 fn encode(opcode: u8, payload: &[u8]) -> Bytes {
@@ -94,6 +111,22 @@ mod tests {
             }
         }
         assert_eq!(&text_with(2, |frame| frame.extend_from_slice(b"hi"))[..], b"\x81\x02hi");
+    }
+
+    #[test]
+    fn the_message_of_a_text_frame_is_read_back_and_of_nothing_else() {
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let message = "x".repeat(length);
+            let frame = text(&message);
+            assert_eq!(text_of(&frame), Some(&*message));
+            assert_eq!(text_of(&frame[..frame.len() - 1]), None);
+            assert_eq!(text_of(&[&frame[..], b"x"].concat()), None);
+        }
+        for other in
+            [&b""[..], b"\x81", b"\x81\x7e\x00", b"\x81\x82abcdhi", b"\x01\x02hi", b"\x82\x02hi", b"\x81\x02\xff\xff"]
+        {
+            assert_eq!(text_of(other), None, "{other:?}");
+        }
     }
 
     #[test]
