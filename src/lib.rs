@@ -9,6 +9,7 @@
 //! | [`tenant`] | the plain `/ws` dialect as values |
 //! | [`session`] | one actor per WebSocket connection, its outbox, the upgrade |
 //! | [`room`] | one actor per channel: who is subscribed, and the fan-out to them |
+//! | [`cluster`] | what this node's rooms tell the other nodes, and what comes from them |
 //! | [`http`] | the trigger API and the health probes |
 //! | [`webhook`] | edges of channels and members, posted to back ends |
 //! | [`admin`] | the admin port: health, metrics, console |
@@ -20,6 +21,7 @@
 pub mod admin;
 pub mod app;
 pub mod bench;
+pub mod cluster;
 pub mod config;
 pub mod http;
 pub mod metrics;

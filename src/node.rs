@@ -10,9 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::Addr;
+use actix::{Addr, Arbiter};
 use actix_server::ServerHandle;
 use futures_util::future::join_all;
+use gaung_cluster::{bus::InvalidServer, core::Input};
 use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
@@ -21,6 +22,7 @@ use tokio::{
 use crate::{
     admin::Admin,
     app::{AppChange, Registry, watch},
+    cluster::{Census, Cluster, News},
     config::{AppsSource, Config},
     metrics::Metrics,
     protocol::Close,
@@ -41,6 +43,13 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// How long webhooks that wait may take at the end.
 const LAST_WEBHOOKS: Duration = Duration::from_secs(10);
 
+/// How long the other nodes keep the members of this one after it has gone, so that users who come back elsewhere in
+/// that time never seem to have left.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// How long the last words to the other nodes may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How often a drain looks whether sessions remain.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -58,6 +67,7 @@ pub struct Node {
     rosters: Rosters,
     readiness: Readiness,
     webhooks: Webhooks,
+    cluster: Option<Cluster>,
     drain: Duration,
 }
 
@@ -78,6 +88,8 @@ pub enum StartError {
     },
     /// The certificate cannot be served.
     Tls(tls::TlsError),
+    /// `GAUNG_NATS_URL` names no server.
+    Cluster(InvalidServer),
 }
 
 impl Node {
@@ -89,7 +101,10 @@ impl Node {
         let certificate = certificate(&config).map_err(StartError::Tls)?;
         let metrics = Metrics::new();
         let webhooks = Webhooks::start(metrics.clone(), Timing::default());
-        let rooms = Rooms::start(config.server.room_threads, config.limits.max_queued_events, &webhooks, &metrics);
+        let cluster = config.cluster.as_ref().map(|config| Cluster::open(config, rand::random())).transpose();
+        let (cluster, bus) = cluster.map_err(StartError::Cluster)?.unzip();
+        let (threads, max_queued_events) = (config.server.room_threads, config.limits.max_queued_events);
+        let rooms = Rooms::start(threads, max_queued_events, &webhooks, &metrics, cluster.clone());
         let shared = Shared {
             registry: Registry::new(apps.apps().to_vec()),
             rooms,
@@ -98,7 +113,7 @@ impl Node {
             limits: config.limits,
             tenant: config.tenant,
             path_prefix: config.server.path_prefix,
-            readiness: Readiness::default(),
+            readiness: if cluster.is_some() { Readiness::in_cluster() } else { Readiness::default() },
             started: Instant::now(),
         };
         let admin_page = Admin {
@@ -111,7 +126,19 @@ impl Node {
             version: env!("CARGO_PKG_VERSION"),
         };
         let rosters = Rosters::default();
-        let watches = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
+        let mut watches = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
+        if let (Some(cluster), Some(bus)) = (&cluster, bus) {
+            let news = News {
+                rooms: shared.rooms.clone(),
+                registry: shared.registry.clone(),
+                webhooks: webhooks.clone(),
+                link: cluster.link().clone(),
+                metrics: metrics.clone(),
+            };
+            Arbiter::new().spawn(bus.run(move |output| news.tell(output)));
+            watches.push(actix::spawn(Census::new(cluster.clone(), shared.registry.clone()).run()));
+            watches.push(actix::spawn(cluster.clone().get_in_step(shared.readiness.clone())));
+        }
         let (registry, readiness) = (shared.registry.clone(), shared.readiness.clone());
         let (public_address, admin_address) = (local(&public), local(&admin));
         let tls = certificate.map(|(config, _)| config);
@@ -129,15 +156,23 @@ impl Node {
             rosters,
             readiness,
             webhooks,
+            cluster,
             drain: config.drain.window,
         })
     }
 
     /// Turns not ready, closes the sessions over the drain's window, posts the webhooks that wait, and stops listening.
+    /// The other nodes are told first, and hear everything before the end.
     pub async fn stop(self) {
         self.readiness.drain();
+        if let Some(cluster) = &self.cluster {
+            cluster.link().tell(Input::Bye { hold: HOLD });
+        }
         self.close_sessions().await;
         self.webhooks.flush(LAST_WEBHOOKS).await;
+        if let Some(cluster) = &self.cluster {
+            cluster.link().close(LAST_WORDS).await;
+        }
         self.watches.iter().for_each(JoinHandle::abort);
         join_all(self.servers.iter().map(|server| server.stop(true))).await;
         tracing::info!("stopped");
@@ -213,6 +248,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Listen { address, settings, error } => write!(f, "cannot listen on {address} ({settings}): {error}"),
             Self::Tls(error) => error.fmt(f),
+            Self::Cluster(error) => write!(f, "cannot join the cluster (GAUNG_NATS_URL): {error}"),
         }
     }
 }

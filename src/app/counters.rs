@@ -12,6 +12,7 @@ use super::{App, rate::RateLimit};
 #[derive(Debug, Default)]
 pub struct AppCounters {
     connections: AtomicUsize,
+    connections_elsewhere: AtomicUsize,
     /// Sockets opened since the start.
     pub connections_opened: AtomicU64,
     /// Events accepted from back ends, counted once per channel.
@@ -35,10 +36,12 @@ pub struct AppCounters {
 pub struct Seat(Arc<App>);
 
 impl Seat {
-    /// Takes a place unless the app has `max_connections` sockets already.
+    /// Takes a place unless the app has `max_connections` sockets already, on all nodes together. What other nodes have
+    /// is known a quarter of a second late.
     pub fn take(app: &Arc<App>) -> Option<Self> {
-        let limit = app.settings().max_connections.unwrap_or(usize::MAX);
         let counters = &app.counters;
+        let limit = app.settings().max_connections.unwrap_or(usize::MAX);
+        let limit = limit.saturating_sub(counters.connections_elsewhere());
         counters
             .connections
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < limit).then_some(open + 1))
@@ -60,9 +63,19 @@ impl Drop for Seat {
 }
 
 impl AppCounters {
-    /// Sockets open now.
+    /// Sockets open now on this node.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Sockets open on all other nodes, as far as it is known here.
+    pub fn connections_elsewhere(&self) -> usize {
+        self.connections_elsewhere.load(Ordering::Relaxed)
+    }
+
+    /// Says how many sockets the other nodes have.
+    pub fn set_connections_elsewhere(&self, sockets: usize) {
+        self.connections_elsewhere.store(sockets, Ordering::Relaxed);
     }
 }
 
@@ -81,5 +94,17 @@ mod tests {
         drop(first);
         assert_eq!(app.counters.connections(), 1);
         assert!(Seat::take(&app).is_some());
+    }
+
+    #[test]
+    fn sockets_on_other_nodes_count_toward_the_quota() {
+        let app = App::new("1", AppSettings { max_connections: Some(2), ..AppSettings::new("k", "s") });
+        app.counters.set_connections_elsewhere(1);
+        let seat = Seat::take(&app);
+        assert!(seat.is_some());
+        assert!(Seat::take(&app).is_none());
+        app.counters.set_connections_elsewhere(3);
+        drop(seat);
+        assert!(Seat::take(&app).is_none());
     }
 }

@@ -37,13 +37,15 @@ struct ConnectionsAnswer {
     connections: usize,
 }
 
-/// Counts the app's sockets.
+/// Counts the app's sockets on all nodes.
 pub async fn count(signed: Signed<Connections>) -> HttpResponse {
-    answer::json(&ConnectionsAnswer { connections: signed.app.counters.connections() })
+    let counters = &signed.app.counters;
+    answer::json(&ConnectionsAnswer { connections: counters.connections() + counters.connections_elsewhere() })
 }
 
-/// Closes the user's sockets; a user without any is fine.
-pub async fn terminate(signed: Signed<Termination>) -> HttpResponse {
-    signed.api.rooms.terminate(&signed.app, &signed.ask.user_id);
-    answer::empty()
+/// Closes the user's sockets on all nodes; a user without any is fine.
+pub async fn terminate(signed: Signed<Termination>) -> Result<HttpResponse, ApiError> {
+    let Signed { api, app, ask: Termination { user_id }, .. } = signed;
+    api.rooms.terminate(&app, &user_id).map_err(ApiError::Unpublished).inspect_err(|error| api.count(error))?;
+    Ok(answer::empty())
 }

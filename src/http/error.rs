@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{answer, invalid_event::InvalidEvent};
 use crate::{
     protocol::{InvalidChannelName, signature::RequestAuthError},
-    room::Overloaded,
+    room::Unpublished,
     session::handshake,
 };
 
@@ -76,8 +76,8 @@ pub enum ApiError {
     UserCountNeedsPresence(String),
     /// The query string cannot be read; why.
     Query(String),
-    /// The rooms have enough to do.
-    Overloaded(Overloaded),
+    /// The events could not be published.
+    Unpublished(Unpublished),
 }
 
 #[derive(Serialize)]
@@ -110,7 +110,10 @@ impl ApiError {
             Self::NotPresence(_) => (StatusCode::BAD_REQUEST, "not_presence"),
             Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, "user_count_needs_presence"),
             Self::Query(_) => (StatusCode::BAD_REQUEST, "query_invalid"),
-            Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::Unpublished(Unpublished::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "event_too_large"),
+            Self::Unpublished(Unpublished::RoomsFull { .. } | Unpublished::BusFull { .. }) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
+            }
         }
     }
 
@@ -163,9 +166,18 @@ impl fmt::Display for ApiError {
                 "user_count needs a filter_by_prefix that starts with presence-, but filter_by_prefix is {prefix:?}"
             ),
             Self::Query(why) => write!(f, "the query string cannot be read: {why}"),
-            Self::Overloaded(Overloaded { limit }) => {
+            Self::Unpublished(Unpublished::RoomsFull { limit }) => {
                 write!(f, "{limit} events wait for delivery already, which is the limit (GAUNG_MAX_QUEUED_EVENTS)")
             }
+            Self::Unpublished(Unpublished::BusFull { limit }) => write!(
+                f,
+                "{limit} events wait for the other nodes already, which is the limit (GAUNG_MAX_QUEUED_BUS_EVENTS)"
+            ),
+            Self::Unpublished(Unpublished::TooLarge { bytes, limit }) => write!(
+                f,
+                "the encoded event has {bytes} bytes, and the nodes of this cluster can send one another {limit} \
+                 (max_payload of the NATS server)"
+            ),
         }
     }
 }
@@ -184,7 +196,7 @@ impl ResponseError for ApiError {
         if let Self::UpgradeMissing(_) = self {
             response.insert_header((header::UPGRADE, "websocket"));
         }
-        if let Self::Overloaded(_) = self {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, 1));
         }
         if let Self::TooMany { tokens, per_second, wait, .. } = self {

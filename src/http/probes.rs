@@ -56,7 +56,7 @@ mod tests {
         let webhooks = Webhooks::start(metrics.clone(), Timing::default());
         Api {
             registry: Registry::default(),
-            rooms: Rooms::start(1, 1, &webhooks, &metrics),
+            rooms: Rooms::start(1, 1, &webhooks, &metrics, None),
             metrics,
             limits: LimitsConfig::default(),
             path_prefix: String::new(),

@@ -112,7 +112,7 @@ pub async fn batch(signed: Signed<Batch>) -> Result<HttpResponse, ApiError> {
 
 fn publish(api: &Api, app: &Arc<App>, events: Vec<Event>) -> Result<(), ApiError> {
     let count = events.len() as u64;
-    api.rooms.publish(app, events).map_err(ApiError::Overloaded).inspect_err(|error| api.count(error))?;
+    api.rooms.publish(app, events).map_err(ApiError::Unpublished).inspect_err(|error| api.count(error))?;
     app.counters.events_in.fetch_add(count, Ordering::Relaxed);
     Ok(())
 }

@@ -69,6 +69,8 @@ pub struct Metrics {
     pub webhook_attempts: IntCounterVec,
     /// Webhook events that were given up.
     pub webhook_drops: IntCounter,
+    /// Events of other nodes that this one did not take, by `reason`: `rooms_full`, `payload`.
+    pub cluster_events_refused: IntCounterVec,
     /// Reloads of the apps file and of certificates, by `outcome`: `applied`, `refused`.
     pub reloads: IntCounterVec,
 }
@@ -89,6 +91,7 @@ impl Metrics {
             fan_out_seconds: times(&catalogue::FAN_OUT_SECONDS),
             webhook_attempts: counters(&catalogue::WEBHOOK_ATTEMPTS, &["delivered", "retried", "dropped"]),
             webhook_drops: counter(&catalogue::WEBHOOK_DROPS),
+            cluster_events_refused: counters(&catalogue::CLUSTER_EVENTS_REFUSED, &["rooms_full", "payload"]),
             reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
         }
     }
@@ -103,6 +106,7 @@ impl Metrics {
         registry.register(Box::new(self.fan_out_seconds.clone()))?;
         registry.register(Box::new(self.webhook_attempts.clone()))?;
         registry.register(Box::new(self.webhook_drops.clone()))?;
+        registry.register(Box::new(self.cluster_events_refused.clone()))?;
         registry.register(Box::new(self.reloads.clone()))
     }
 }

@@ -12,12 +12,14 @@ use futures_util::future::join_all;
 use super::{
     CachedEvent, Counts, Event, Member, Origin,
     backlog::Permit,
+    cached::Cache,
     carrier::{Carry, LARGE},
     count_notice::{CountNotice, Notice},
     dialect::Announcement,
     event::{self, EncodedEvent},
     fanout::{Fanout, Served, Subscriber},
-    membership::{Joined, Left, Membership},
+    from_peers::Phase,
+    membership::{self, Joined, Membership},
     messages::{ListMembers, ReadCache, Retire, RoomMessage, Whisper},
     shard::{Services, Shard, Tally},
 };
@@ -27,25 +29,37 @@ use crate::{
     webhook::{Change, Edge},
 };
 
-/// One channel of one app on this node. It lives while it has subscribers, a cached event or work.
+/// One channel of one app on this node. It lives while it has subscribers, work or, where there are no other nodes to
+/// keep it, a cached event.
 pub struct Room {
-    app: Arc<App>,
-    channel: ChannelName,
+    pub(super) app: Arc<App>,
+    pub(super) channel: ChannelName,
     kind: ChannelKind,
-    fanout: Fanout,
-    membership: Membership,
-    cached: Option<Cached>,
+    pub(super) phase: Phase,
+    pub(super) fanout: Fanout,
+    pub(super) membership: Membership,
+    /// Subscribers on other nodes.
+    pub(super) elsewhere: usize,
+    /// The number of subscribers here that the other nodes were told.
+    pub(super) told: usize,
+    pub(super) cache: Cache,
     notice: CountNotice,
+    /// Whether a change here is among those that were not told to subscribers yet.
+    count_is_ours: bool,
     /// Whether a serving turn is scheduled.
     serving: bool,
     tally: Rc<Tally>,
     shard: Addr<Shard>,
-    services: Rc<Services>,
+    pub(super) services: Rc<Services>,
 }
 
-struct Cached {
-    event: EncodedEvent,
-    expires: Instant,
+/// Where the number of subscribers changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// On this node, which tells the webhooks.
+    Here,
+    /// On another node.
+    Elsewhere,
 }
 
 impl Room {
@@ -58,14 +72,19 @@ impl Room {
         services: Rc<Services>,
     ) -> Self {
         let kind = channel.kind();
+        let phase = if services.cluster.is_some() { Phase::Opening(Vec::new()) } else { Phase::Open };
         Self {
             app,
             channel,
             kind,
+            phase,
             fanout: Fanout::default(),
             membership: Membership::default(),
-            cached: None,
+            elsewhere: 0,
+            told: 0,
+            cache: Cache::default(),
             notice: CountNotice::default(),
+            count_is_ours: false,
             serving: false,
             tally,
             shard,
@@ -73,9 +92,22 @@ impl Room {
         }
     }
 
+    /// Takes a message; while the room opens, all but the news of other nodes waits.
+    pub(super) fn take(&mut self, message: RoomMessage, ctx: &mut Context<Self>) {
+        match (message, &mut self.phase) {
+            (RoomMessage::FromPeers(news), _) => self.hear(news, ctx),
+            (message, Phase::Opening(waiting)) => waiting.push(message),
+            (RoomMessage::Join(subscriber, claim), Phase::Open) => self.join(subscriber, claim, ctx),
+            (RoomMessage::Leave(socket), Phase::Open) => self.leave(socket, ctx),
+            (RoomMessage::Publish(event, permit), Phase::Open) => self.publish(event, permit, ctx),
+            (RoomMessage::Whisper(whisper), Phase::Open) => self.whisper(whisper),
+        }
+    }
+
     fn join(&mut self, subscriber: Subscriber, claim: Option<MemberClaim>, ctx: &mut Context<Self>) {
         let limit = self.app.settings().max_presence_members;
-        let joined = claim.as_ref().map(|claim| self.membership.join(subscriber.id, claim, limit)).transpose();
+        let now = u64::try_from(event::now().1.as_millis()).unwrap_or(u64::MAX);
+        let joined = claim.as_ref().map(|claim| self.membership.join(subscriber.id, claim, limit, now)).transpose();
         let joined = match joined {
             Ok(joined) => joined,
             Err(refusal) => {
@@ -86,16 +118,21 @@ impl Room {
         };
         let id = subscriber.id;
         let is_new = self.fanout.insert(subscriber.clone());
+        // Told before the answer, so that a question asked after it counts this subscriber.
+        self.tell_subscriptions();
+        if let (true, Some(user)) = (is_new, self.membership.user_of(id)) {
+            self.tell_member(user);
+        }
         self.welcome(&subscriber);
         if is_new && self.fanout.len() == 1 {
-            self.tell_webhooks(Change::Occupied);
+            self.tell_edge(Change::Occupied);
         }
         if let (Some(Joined::Added), Some(claim)) = (joined, claim) {
-            self.tell_webhooks(Change::MemberAdded(claim.id.clone()));
+            self.tell_edge(Change::MemberAdded(claim.id.clone()));
             self.fanout.announce(Announcement::MemberAdded(claim.id, claim.info), Some(id), None);
         }
         if is_new {
-            self.count_changed(ctx);
+            self.count_changed(Cause::Here, ctx);
         }
     }
 
@@ -107,85 +144,96 @@ impl Room {
         if !self.kind.is_cached() {
             return;
         }
-        match self.fresh_cache() {
-            Some(cached) => subscriber.outbox.send(&subscriber.dialect.event(&cached.event)),
+        let frame = match self.cache.fresh(Instant::now()) {
+            Some(cached) => subscriber.dialect.event(&cached.event),
             None => {
-                subscriber.dialect.cache_miss(&self.channel).iter().for_each(|frame| subscriber.outbox.send(frame));
                 self.tell_webhooks(Change::CacheMiss);
+                subscriber.dialect.cache_miss(&self.channel)
             }
-        }
+        };
+        frame.iter().for_each(|frame| subscriber.outbox.send(frame));
     }
 
     fn leave(&mut self, socket: SocketId, ctx: &mut Context<Self>) {
         if !self.fanout.remove(socket) {
             return;
         }
-        if let Some(Left::Removed(user)) = self.membership.leave(socket) {
-            self.tell_webhooks(Change::MemberRemoved(user.to_string()));
-            self.fanout.announce(Announcement::MemberRemoved(user.to_string()), None, None);
+        if let Some(left) = self.membership.leave(socket) {
+            self.tell_member(&left.user);
+            if left.change == membership::Change::Removed {
+                self.tell_edge(Change::MemberRemoved(left.user.to_string()));
+                self.announce(Announcement::MemberRemoved(left.user.to_string()), None, None);
+            }
         }
-        self.count_changed(ctx);
+        self.count_changed(Cause::Here, ctx);
         if self.fanout.len() == 0 {
-            self.tell_webhooks(Change::Vacated);
+            self.tell_edge(Change::Vacated);
         }
     }
 
-    fn publish(&mut self, event: EncodedEvent, permit: Option<Permit>, ctx: &mut Context<Self>) {
+    fn publish(&mut self, event: EncodedEvent, permit: Permit, ctx: &mut Context<Self>) {
         if self.kind.is_cached() && event.origin == Origin::BackEnd {
-            self.cache(event.clone(), ctx);
+            let cached = self.cached_now(&event);
+            if let Some(cluster) = &self.services.cluster {
+                cluster.cache(&self.app, &self.channel, cached.record.clone());
+            }
+            self.keep(cached, ctx);
         }
+        self.announce_event(event, Some(permit));
+    }
+
+    /// Announces something to all sockets here; nothing waits where there are none.
+    pub(super) fn announce(&mut self, announcement: Announcement, except: Option<SocketId>, permit: Option<Permit>) {
         if self.fanout.len() > 0 {
-            let except = event.except;
-            self.fanout.announce(Announcement::Event(event), except, permit);
+            self.fanout.announce(announcement, except, permit);
         }
     }
 
-    fn whisper(&mut self, whisper: Whisper, ctx: &mut Context<Self>) {
+    fn whisper(&mut self, whisper: Whisper) {
         let Whisper { sender, name, data } = whisper;
         if !self.fanout.contains(sender.id) {
             return refuse_whisper(&sender, &self.channel);
         }
-        let user_id = self.membership.user_of(sender.id).map(str::to_owned);
-        self.app.counters.client_events_in.fetch_add(1, Relaxed);
-        self.tell_webhooks(Change::ClientEvent {
+        let user_id = self.membership.user_of(sender.id).map(|user| user.to_string());
+        let change = Change::ClientEvent {
             event: name.clone(),
             data: data.clone(),
             socket_id: sender.id,
             user_id: user_id.clone(),
-        });
-        let event = Event::from_client(self.channel.clone(), name, data, (sender.id, user_id), event::now());
-        self.publish(event.encode(), None, ctx);
-    }
-
-    fn cache(&mut self, event: EncodedEvent, ctx: &mut Context<Self>) {
-        let expires = Instant::now() + self.app.settings().cache_ttl;
-        if self.cached.replace(Cached { event, expires }).is_none() {
-            self.watch_expiry(ctx);
+        };
+        let event = Event::from_client(self.channel.clone(), name, data, (sender.id, user_id), event::now()).encode();
+        if !self.whisper_to_peers(&event) {
+            let text = "the node has too many events on their way to other nodes (GAUNG_MAX_QUEUED_BUS_EVENTS)";
+            return sender.outbox.send(&outbound::error(None, text, Some(self.channel.as_str())));
         }
+        self.app.counters.client_events_in.fetch_add(1, Relaxed);
+        self.tell_webhooks(change);
+        self.announce_event(event, None);
     }
 
     /// Forgets the cached event when its time has come, which a later event may have put off.
-    fn watch_expiry(&self, ctx: &mut Context<Self>) {
-        let Some(cached) = &self.cached else { return };
-        let rest = cached.expires.saturating_duration_since(Instant::now());
+    pub(super) fn watch_expiry(&self, ctx: &mut Context<Self>) {
+        let Some(rest) = self.cache.rest(Instant::now()) else { return };
         ctx.run_later(rest, |room, ctx| {
-            if room.fresh_cache().is_some() {
+            if room.cache.fresh(Instant::now()).is_some() {
                 return room.watch_expiry(ctx);
             }
-            room.cached = None;
+            room.cache.clear();
             room.settle(ctx);
         });
     }
 
-    fn fresh_cache(&self) -> Option<&Cached> {
-        self.cached.as_ref().filter(|cached| cached.expires > Instant::now())
+    /// How many are subscribed on all nodes.
+    fn subscriptions(&self) -> usize {
+        self.fanout.len() + self.elsewhere
     }
 
-    fn count_changed(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn count_changed(&mut self, cause: Cause, ctx: &mut Context<Self>) {
         if self.kind.is_presence() || !self.app.settings().subscription_counts {
             return;
         }
-        match self.notice.changed(self.fanout.len(), Instant::now()) {
+        self.count_is_ours |= cause == Cause::Here;
+        match self.notice.changed(self.subscriptions(), Instant::now()) {
             Notice::Now => self.tell_count(),
             Notice::Waiting => {}
             Notice::After(pause) => {
@@ -198,11 +246,19 @@ impl Room {
         }
     }
 
+    /// Of a change the node tells the webhooks that it happened on, so that they hear of it once.
     fn tell_count(&mut self) {
-        let count = self.fanout.len();
-        self.tell_webhooks(Change::SubscriptionCount(count));
-        if count > 0 {
-            self.fanout.announce(Announcement::SubscriptionCount(count), None, None);
+        let count = self.subscriptions();
+        if std::mem::take(&mut self.count_is_ours) {
+            self.tell_webhooks(Change::SubscriptionCount(count));
+        }
+        self.announce(Announcement::SubscriptionCount(count), None, None);
+    }
+
+    /// In a cluster the edges of one node say nothing: webhooks hear of those of all nodes together.
+    fn tell_edge(&self, change: Change) {
+        if self.services.cluster.is_none() {
+            self.tell_webhooks(change);
         }
     }
 
@@ -250,11 +306,19 @@ impl Room {
             self.serving = true;
             ctx.spawn(async {}.into_actor(self).map(|(), room, ctx| room.serve(ctx)));
         }
-        self.tally.counts.set(Counts { subscriptions: self.fanout.len(), users: self.membership.len() });
-        let is_idle = self.fanout.len() == 0 && !self.fanout.is_waiting() && self.cached.is_none();
+        self.tell_subscriptions();
+        self.tally.counts.set(Counts { subscriptions: self.fanout.len(), users: self.membership.count_here() });
+        let is_idle = self.fanout.len() == 0 && !self.fanout.is_waiting() && self.keeps_nothing();
         self.tally.idle.set(is_idle);
         if is_idle {
             self.shard.do_send(Retire { app_id: self.app.id().clone(), channel: self.channel.clone() });
+        }
+    }
+
+    fn keeps_nothing(&self) -> bool {
+        match &self.phase {
+            Phase::Opening(waiting) => waiting.is_empty(),
+            Phase::Open => self.services.cluster.is_some() || self.cache.is_empty(),
         }
     }
 }
@@ -268,12 +332,7 @@ impl Handler<RoomMessage> for Room {
 
     fn handle(&mut self, message: RoomMessage, ctx: &mut Context<Self>) {
         self.tally.in_flight.set(self.tally.in_flight.get() - 1);
-        match message {
-            RoomMessage::Join(subscriber, claim) => self.join(subscriber, claim, ctx),
-            RoomMessage::Leave(socket) => self.leave(socket, ctx),
-            RoomMessage::Publish(event, permit) => self.publish(event, Some(permit), ctx),
-            RoomMessage::Whisper(whisper) => self.whisper(whisper, ctx),
-        }
+        self.take(message, ctx);
         self.settle(ctx);
     }
 }
@@ -291,9 +350,9 @@ impl Handler<ReadCache> for Room {
     type Result = Option<CachedEvent>;
 
     fn handle(&mut self, _: ReadCache, _: &mut Context<Self>) -> Option<CachedEvent> {
-        let cached = self.fresh_cache()?;
-        let ttl = cached.expires.saturating_duration_since(Instant::now());
-        Some(CachedEvent { data: cached.event.data.clone(), ttl })
+        let now = Instant::now();
+        let data = self.cache.fresh(now)?.event.words()?.data.clone();
+        Some(CachedEvent { data, ttl: self.cache.rest(now)? })
     }
 }
 

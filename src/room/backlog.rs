@@ -41,6 +41,16 @@ impl Backlog {
             .ok()?;
         Some((0..count).map(|_| Permit(self.clone())).collect())
     }
+
+    /// Takes a place for an event that was accepted elsewhere, also beyond the limit, up to four times of it.
+    pub fn admit(self: &Arc<Self>) -> Option<Permit> {
+        self.waiting
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
+                Some(waiting + 1).filter(|total| *total <= self.limit.saturating_mul(4))
+            })
+            .ok()?;
+        Some(Permit(self.clone()))
+    }
 }
 
 impl Drop for Permit {
@@ -61,5 +71,14 @@ mod tests {
         let one = backlog.reserve(1).expect("one is free");
         drop((two, one));
         assert!(backlog.reserve(3).is_some());
+    }
+
+    #[test]
+    fn what_was_accepted_elsewhere_may_go_beyond_the_limit_and_holds_up_what_is_new_here() {
+        let backlog = Backlog::new(2);
+        let permits: Vec<_> = (0..8).filter_map(|_| backlog.admit()).collect();
+        assert_eq!(permits.len(), 8);
+        assert!(backlog.admit().is_none());
+        assert!(backlog.reserve(1).is_none());
     }
 }

@@ -36,7 +36,7 @@ impl Dialect {
     /// The frame of an announcement; `None` where the dialect has no word for it.
     pub fn announcement(&self, channel: &ChannelName, announcement: &Announcement) -> Option<Bytes> {
         match (announcement, self) {
-            (Announcement::Event(event), _) => Some(self.event(event)),
+            (Announcement::Event(event), _) => self.event(event),
             (Announcement::MemberAdded(id, info), Self::Pusher | Self::Traced) => {
                 Some(outbound::member_added(channel, id, info))
             }
@@ -52,18 +52,19 @@ impl Dialect {
         }
     }
 
-    /// The frame of an event.
-    pub fn event(&self, event: &EncodedEvent) -> Bytes {
+    /// The frame of an event; `None` if another node sent one that says nothing.
+    pub fn event(&self, event: &EncodedEvent) -> Option<Bytes> {
         match self {
-            Self::Pusher => event.frame.clone(),
-            Self::Traced => outbound::traced_event(
-                &event.name,
-                &event.channel,
-                &event.data,
-                event.user_id.as_deref(),
-                event.accepted_at,
-            ),
-            Self::Tenant(tenant) => tenant::event(&event.name, &event.channel, &event.data, tenant),
+            Self::Pusher => Some(event.frame.clone()),
+            Self::Traced => {
+                let words = event.words()?;
+                let (user_id, accepted_at) = (words.user_id.as_deref(), event.accepted_at);
+                Some(outbound::traced_event(&words.name, &event.channel, &words.data, user_id, accepted_at))
+            }
+            Self::Tenant(tenant) => {
+                let words = event.words()?;
+                Some(tenant::event(&words.name, &event.channel, &words.data, tenant))
+            }
         }
     }
 

@@ -1,13 +1,17 @@
 //! An event on its way to a room. It is encoded once, and only if somebody may hear it. Pure but for [`now`].
 
 use std::{
-    ops::Deref,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
+use serde::Deserialize;
 
-use crate::protocol::{ChannelName, SocketId, outbound};
+use crate::{
+    cluster::payload::Payload,
+    protocol::{ChannelName, SocketId, frame, outbound},
+};
 
 /// Who published an event; only back ends' events are cached (protocol.md §1.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,23 +76,74 @@ impl Event {
 
     /// Encodes the event for Pusher sockets.
     pub fn encode(self) -> EncodedEvent {
-        let frame = outbound::event(&self.name, &self.channel, &self.data, self.user_id.as_deref());
-        EncodedEvent { event: self, frame }
+        let Self { channel, name, data, except, origin, user_id, accepted, accepted_at } = self;
+        let frame = outbound::event(&name, &channel, &data, user_id.as_deref());
+        let words = Some(Arc::new(Words { name, data, user_id }));
+        EncodedEvent { channel, except, origin, accepted, accepted_at, frame, words }
     }
 }
 
 /// An event with its ready WebSocket frame for Pusher sockets.
 #[derive(Debug, Clone)]
 pub struct EncodedEvent {
-    event: Event,
+    /// Where it goes.
+    pub channel: ChannelName,
+    /// The socket that does not receive it.
+    pub except: Option<SocketId>,
+    /// Who published it.
+    pub origin: Origin,
+    /// When this node took it, for latency figures.
+    pub accepted: Instant,
+    /// When the node that published it took it, as time since the Unix epoch.
+    pub accepted_at: Duration,
     /// The frame.
     pub frame: Bytes,
+    words: Option<Arc<Words>>,
 }
 
-impl Deref for EncodedEvent {
-    type Target = Event;
+/// What an event says, for dialects that say it differently.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Words {
+    /// `product.updated`, `App\Events\Shipped`, `client-typing`.
+    #[serde(rename = "event")]
+    pub name: String,
+    /// The payload as the publisher sent it.
+    pub data: String,
+    /// The sender's user, on client events in presence channels.
+    pub user_id: Option<String>,
+}
 
-    fn deref(&self) -> &Event {
-        &self.event
+impl EncodedEvent {
+    /// An event that came from another node, ready as it is.
+    pub fn from_peer(channel: ChannelName, payload: Payload, accepted: Instant) -> Self {
+        let Payload { origin, accepted_at, except, frame } = payload;
+        Self { channel, except, origin, accepted, accepted_at, frame, words: None }
+    }
+
+    /// What it says. Another node's event is read out of its frame, only where somebody needs it; `None` if the frame
+    /// holds no event.
+    pub fn words(&self) -> Option<Arc<Words>> {
+        match &self.words {
+            Some(words) => Some(words.clone()),
+            None => serde_json::from_str(frame::text_of(&self.frame)?).ok().map(Arc::new),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_event_says_is_read_back_from_its_frame() {
+        let channel = ChannelName::parse("presence-a", 200).unwrap();
+        let (name, data) = ("client-\"é\\".to_owned(), "{\"n\":\"\\u00e9\"}".to_owned());
+        let sender = (SocketId::from_bits(1), Some("7".to_owned()));
+        let sent = Event::from_client(channel.clone(), name, data, sender, now()).encode();
+        let payload =
+            Payload { origin: sent.origin, accepted_at: sent.accepted_at, except: None, frame: sent.frame.clone() };
+        let heard = EncodedEvent::from_peer(channel, payload, sent.accepted);
+        assert_eq!(heard.words(), sent.words());
+        assert!(heard.words().is_some());
     }
 }

@@ -4,9 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use actix::{Addr, Message};
 use bytes::Bytes;
+use gaung_cluster::fact::Member;
 
 use super::{
-    AppTotals, CachedEvent, Counts, Member, actor::Room, backlog::Permit, event::EncodedEvent, fanout::Subscriber,
+    AppTotals, CachedEvent, Counts, actor::Room, backlog::Permit, cached::Cached, event::EncodedEvent,
+    fanout::Subscriber,
 };
 use crate::{
     app::App,
@@ -38,6 +40,36 @@ pub enum RoomMessage {
     Publish(EncodedEvent, Permit),
     /// A subscriber publishes.
     Whisper(Whisper),
+    /// Something came from the other nodes.
+    FromPeers(FromPeers),
+}
+
+/// What a room hears of its counterparts on other nodes. Values are absolute: what all of them add up to.
+#[derive(Debug)]
+pub enum FromPeers {
+    /// Nothing that they publish is missed any more; how things stand there.
+    Opened(Opening),
+    /// They have so many subscribers.
+    Subscriptions(usize),
+    /// A user is in the channel there like this, or not at all.
+    Member(Arc<str>, Option<Member>),
+    /// They published an event.
+    Event(EncodedEvent, Permit),
+    /// They published an event of a cache channel.
+    Cached(Cached, Permit),
+    /// A newer cached event than the one that was known, published while this node did not hear them.
+    CacheRepaired(Cached),
+}
+
+/// How things stand on the other nodes when a room opens.
+#[derive(Debug)]
+pub struct Opening {
+    /// Their subscribers.
+    pub subscriptions: usize,
+    /// Their members, each once.
+    pub members: Vec<Member>,
+    /// The last event of the channel, whoever published it.
+    pub cached: Option<Cached>,
 }
 
 /// A client event whose sender is not yet known to be a subscriber.
@@ -74,6 +106,22 @@ pub enum UserMessage {
     Unwatch(Vec<String>, SocketId),
     /// A back end ends this user's connections.
     Terminate(String),
+    /// Nothing that other nodes publish for this user is missed any more.
+    Opened(String),
+    /// Another node published an event for a user.
+    Event(EncodedEvent),
+}
+
+/// So many sockets are signed in as a user on all other nodes.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct UserElsewhere {
+    /// Whose user.
+    pub app_id: Arc<str>,
+    /// Which.
+    pub user_id: Arc<str>,
+    /// How many.
+    pub sockets: u64,
 }
 
 /// How many hold these channels? Answered in their order.
@@ -113,7 +161,7 @@ pub struct Sum;
 
 /// Who is in the presence channel?
 #[derive(Message)]
-#[rtype(result = "Vec<Member>")]
+#[rtype(result = "Vec<super::Member>")]
 pub struct ListMembers;
 
 /// What was the last event?

@@ -2,11 +2,13 @@
 
 mod actor;
 pub mod backlog;
+mod cached;
 mod carrier;
 mod count_notice;
 mod dialect;
 pub mod event;
 mod fanout;
+mod from_peers;
 mod interest;
 mod membership;
 mod messages;
@@ -18,24 +20,29 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use actix::{Actor, Addr, Arbiter};
 use bytes::Bytes;
 use futures_util::future::join_all;
+use gaung_cluster::bus::{Full, Places};
 
 use crate::{
     app::App,
+    cluster::Cluster,
     metrics::Metrics,
     protocol::{ChannelName, SocketId, presence::MemberClaim},
     session::Outbox,
     webhook::Webhooks,
 };
-use backlog::Backlog;
+use backlog::{Backlog, Permit};
 use carrier::Carrier;
 use interest::{Interest, Place};
-use messages::{Count, Find, ListMembers, ListOccupied, ReadCache, RoomMessage, Sum, ToRoom, ToUsers, UserMessage};
+use messages::{
+    Count, Find, ListMembers, ListOccupied, ReadCache, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere, UserMessage,
+};
 use shard::{Services, Shard};
 
+pub use cached::Cached;
 pub use dialect::Dialect;
-pub use event::{Event, Origin};
+pub use event::{EncodedEvent, Event, Origin};
 pub use fanout::Subscriber;
-pub use messages::Whisper;
+pub use messages::{FromPeers, Opening, Whisper};
 
 /// How many hold a channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,11 +82,26 @@ pub struct Member {
     pub info: String,
 }
 
-/// More events wait for the rooms than `GAUNG_MAX_QUEUED_EVENTS`; none of the events was taken.
+/// Why events were not published; none of the request's was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overloaded {
-    /// The limit.
-    pub limit: usize,
+pub enum Unpublished {
+    /// More events wait for the rooms than `GAUNG_MAX_QUEUED_EVENTS`.
+    RoomsFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// More events wait for the other nodes than `GAUNG_MAX_QUEUED_BUS_EVENTS`.
+    BusFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// An event is larger than what the other nodes can be sent (`max_payload` of the NATS server).
+    TooLarge {
+        /// Bytes of the event, encoded.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
 }
 
 /// All rooms of this node. Cheap to clone; every call may come from any thread.
@@ -91,32 +113,69 @@ pub struct Rooms {
     shards: Arc<[Addr<Shard>]>,
     backlog: Arc<Backlog>,
     interest: Interest,
+    cluster: Option<Cluster>,
 }
 
 impl Rooms {
-    /// Starts one shard on each of `threads` new threads; at most `max_queued_events` may wait.
-    pub fn start(threads: usize, max_queued_events: usize, webhooks: &Webhooks, metrics: &Metrics) -> Self {
+    /// Starts one shard on each of `threads` new threads; at most `max_queued_events` may wait. `cluster` is the way to
+    /// the other nodes, if this one is not alone.
+    pub fn start(
+        threads: usize,
+        max_queued_events: usize,
+        webhooks: &Webhooks,
+        metrics: &Metrics,
+        cluster: Option<Cluster>,
+    ) -> Self {
         let interest = Interest::new();
         let threads: Vec<_> = (0..threads).map(|_| Arbiter::new().handle()).collect();
         let carriers: Arc<[_]> = threads.iter().map(|thread| Carrier::start_in_arbiter(thread, |_| Carrier)).collect();
         let shard = |thread| {
             let (webhooks, metrics, carriers) = (webhooks.clone(), metrics.clone(), carriers.clone());
-            let (services, interest) = (Services { webhooks, metrics, carriers }, interest.clone());
+            let services = Services { webhooks, metrics, carriers, cluster: cluster.clone() };
+            let interest = interest.clone();
             Shard::start_in_arbiter(thread, |_| Shard::new(services, interest))
         };
-        Self { shards: threads.iter().map(shard).collect(), backlog: Backlog::new(max_queued_events), interest }
+        let shards = threads.iter().map(shard).collect();
+        Self { shards, backlog: Backlog::new(max_queued_events), interest, cluster }
     }
 
-    /// Hands events to their rooms, all or none; does not wait for sockets.
-    pub fn publish(&self, app: &Arc<App>, events: Vec<Event>) -> Result<(), Overloaded> {
-        let wanted: Vec<Event> = events.into_iter().filter(|event| self.wants(app, &event.channel)).collect();
+    /// Hands events to their rooms here and on the other nodes, all or none; does not wait for sockets.
+    pub fn publish(&self, app: &Arc<App>, events: Vec<Event>) -> Result<(), Unpublished> {
+        let is_wanted = |event: &Event| self.wants(app, &event.channel);
+        let events = events.into_iter().map(|event| (is_wanted(&event), event));
+        let events: Vec<_> = events
+            .filter(|(is_wanted, _)| *is_wanted || self.cluster.is_some())
+            .map(|(is_wanted, event)| (is_wanted, event.encode()))
+            .collect();
         let limit = self.backlog.limit();
-        let permits = self.backlog.reserve(wanted.len()).ok_or(Overloaded { limit })?;
-        for (event, permit) in wanted.into_iter().zip(permits) {
-            let channel = event.channel.clone();
-            self.tell(app, channel, RoomMessage::Publish(event.encode(), permit));
+        let wanted = events.iter().filter(|(is_wanted, _)| *is_wanted).count();
+        let mut permits = self.backlog.reserve(wanted).ok_or(Unpublished::RoomsFull { limit })?.into_iter();
+        let mut places = self.places(events.iter().map(|(_, event)| event))?;
+        for (is_wanted, event) in events {
+            let place = places.as_mut().filter(|_| travels_alone(&event)).and_then(Iterator::next);
+            if let Some(permit) = if is_wanted { permits.next() } else { None } {
+                self.tell(app, event.channel.clone(), RoomMessage::Publish(event.clone(), permit));
+            }
+            if let (Some(cluster), Some(place)) = (&self.cluster, place) {
+                cluster.publish(app, &event, place);
+            }
         }
         Ok(())
+    }
+
+    /// Places for the events on the way to the other nodes; none where this node is alone.
+    fn places<'a>(&self, events: impl Iterator<Item = &'a EncodedEvent>) -> Result<Option<Places>, Unpublished> {
+        let Some(cluster) = &self.cluster else { return Ok(None) };
+        let limit = cluster.max_frame();
+        let mut count = 0;
+        for event in events {
+            let bytes = event.frame.len();
+            if bytes > limit {
+                return Err(Unpublished::TooLarge { bytes, limit });
+            }
+            count += usize::from(travels_alone(event));
+        }
+        Ok(Some(cluster.reserve(count)?))
     }
 
     /// Subscribes a socket. The room answers it, also if it refuses; repeating a subscription is harmless.
@@ -159,13 +218,54 @@ impl Rooms {
         }
     }
 
-    /// Closes every session signed in as the user with 4009.
-    pub fn terminate(&self, app: &Arc<App>, user_id: &str) {
+    /// Closes every session signed in as the user, on any node, with 4009.
+    pub fn terminate(&self, app: &Arc<App>, user_id: &str) -> Result<(), Unpublished> {
+        if let Some(cluster) = &self.cluster {
+            cluster.reserve(1)?.for_each(|place| cluster.terminate(app, &line_of(user_id), place));
+        }
+        self.terminate_here(app, user_id);
+        Ok(())
+    }
+
+    /// Closes every session signed in as the user on this node with 4009.
+    pub fn terminate_here(&self, app: &Arc<App>, user_id: &str) {
         self.tell_user(app, user_id, UserMessage::Terminate(user_id.to_owned()));
     }
 
-    /// Counts of the given channels, in their order; unknown ones are zero.
+    /// Something came from the other nodes for a room here; where there is none, nobody wants to know.
+    pub fn hear(&self, app: &Arc<App>, channel: ChannelName, news: FromPeers) {
+        self.tell(app, channel, RoomMessage::FromPeers(news));
+    }
+
+    /// Nothing that other nodes publish for the user is missed any more.
+    pub fn open_user(&self, app: &Arc<App>, user_id: &str) {
+        self.tell_user(app, user_id, UserMessage::Opened(user_id.to_owned()));
+    }
+
+    /// Another node published an event for a user.
+    pub fn hear_for_user(&self, app: &Arc<App>, event: EncodedEvent) {
+        let user_id = event.channel.without_prefix().to_owned();
+        self.tell_user(app, &user_id, UserMessage::Event(event));
+    }
+
+    /// So many sockets are signed in as the user on all other nodes.
+    pub fn set_user_elsewhere(&self, app_id: &Arc<str>, user_id: &Arc<str>, sockets: u64) {
+        let place = Place::of(app_id, &line_of(user_id));
+        let message = UserElsewhere { app_id: app_id.clone(), user_id: user_id.clone(), sockets };
+        self.shards[place.shard(self.shards.len())].do_send(message);
+    }
+
+    /// A place in the backlog for an event that another node has accepted already. Such events may fill it beyond its
+    /// limit, up to four times of it, so that it is the back ends that are held up first; `None` beyond that.
+    pub fn admit(&self) -> Option<Permit> {
+        self.backlog.admit()
+    }
+
+    /// Counts of the given channels over all nodes, in their order; unknown ones are zero.
     pub async fn counts(&self, app: &Arc<App>, channels: &[ChannelName]) -> Vec<Counts> {
+        if let Some(cluster) = &self.cluster {
+            return cluster.counts(app, channels).await;
+        }
         let count = |channel: &ChannelName| {
             let request = Count { app: app.clone(), channels: vec![channel.clone()] };
             self.shard(app, channel.as_str()).send(request)
@@ -174,8 +274,11 @@ impl Rooms {
         answers.into_iter().flat_map(Result::unwrap_or_default).collect()
     }
 
-    /// All channels with subscribers whose name starts with `prefix`, without `#` channels.
+    /// All channels with subscribers, on any node, whose name starts with `prefix`, without `#` channels.
     pub async fn occupied(&self, app: &Arc<App>, prefix: &str) -> Vec<(ChannelName, Counts)> {
+        if let Some(cluster) = &self.cluster {
+            return cluster.occupied(app, prefix).await;
+        }
         let list = |shard: &Addr<Shard>| shard.send(ListOccupied { app: app.clone(), prefix: prefix.to_owned() });
         let answers = join_all(self.shards.iter().map(list)).await;
         answers.into_iter().flat_map(Result::unwrap_or_default).collect()
@@ -183,16 +286,22 @@ impl Rooms {
 
     /// The cached event of a channel.
     pub async fn cached(&self, app: &Arc<App>, channel: &ChannelName) -> Option<CachedEvent> {
+        if let Some(cluster) = &self.cluster {
+            return cluster.cached(app, channel).await;
+        }
         self.find(app, channel).await?.send(ReadCache).await.ok()?
     }
 
-    /// The members of a presence channel.
+    /// The members of a presence channel on all nodes.
     pub async fn members(&self, app: &Arc<App>, channel: &ChannelName) -> Vec<Member> {
+        if let Some(cluster) = &self.cluster {
+            return cluster.members(app, channel).await;
+        }
         let Some(room) = self.find(app, channel).await else { return Vec::new() };
         room.send(ListMembers).await.unwrap_or_default()
     }
 
-    /// What the rooms of each app add up to, by app id; apps without rooms are left out. `None` if a shard is gone.
+    /// What this node's rooms of each app add up to, by app id; apps without rooms are left out. `None` if a shard is gone.
     pub async fn totals(&self) -> Option<HashMap<Arc<str>, AppTotals>> {
         let mut totals = HashMap::<_, AppTotals>::new();
         for answer in join_all(self.shards.iter().map(|shard| shard.send(Sum))).await {
@@ -240,9 +349,21 @@ impl Rooms {
     }
 }
 
+/// Whether an event goes to the other nodes by itself. What back ends publish to cache channels travels as state, told
+/// by its room.
+fn travels_alone(event: &EncodedEvent) -> bool {
+    !(event.channel.kind().is_cached() && event.origin == Origin::BackEnd)
+}
+
 /// The channel whose events go to a user's sockets; it decides which shard knows the user.
 fn line_of(user_id: &str) -> String {
     format!("#server-to-user-{user_id}")
+}
+
+impl From<Full> for Unpublished {
+    fn from(Full { limit }: Full) -> Self {
+        Self::BusFull { limit }
+    }
 }
 
 impl AppTotals {

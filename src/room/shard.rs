@@ -18,10 +18,10 @@ use super::{
     carrier::Carrier,
     event::EncodedEvent,
     interest::{Interest, Place},
-    messages::{Count, Find, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserMessage},
+    messages::{Count, Find, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere, UserMessage},
     users::Users,
 };
-use crate::{app::App, metrics::Metrics, protocol::ChannelName, webhook::Webhooks};
+use crate::{app::App, cluster::Cluster, metrics::Metrics, protocol::ChannelName, webhook::Webhooks};
 
 /// Rooms by app and channel.
 pub struct Shard {
@@ -39,6 +39,8 @@ pub struct Services {
     pub metrics: Metrics,
     /// One for each room thread.
     pub carriers: Arc<[Addr<Carrier>]>,
+    /// The other nodes, if this one is not alone.
+    pub cluster: Option<Cluster>,
 }
 
 struct Entry {
@@ -60,7 +62,8 @@ pub struct Tally {
 impl Shard {
     /// A shard without rooms.
     pub fn new(services: Services, interest: Interest) -> Self {
-        Self { rooms: HashMap::new(), users: Users::new(interest.clone()), services: Rc::new(services), interest }
+        let users = Users::new(interest.clone(), services.cluster.clone());
+        Self { rooms: HashMap::new(), users, services: Rc::new(services), interest }
     }
 
     fn entry(&self, app: &App, channel: &ChannelName) -> Option<&Entry> {
@@ -73,6 +76,9 @@ impl Shard {
             self.interest.begin(Place::of(app.id(), channel.as_str()));
             let tally = Rc::new(Tally::default());
             let services = self.services.clone();
+            if let Some(cluster) = &services.cluster {
+                cluster.serve(app, channel.as_str());
+            }
             let room = Room::new(app.clone(), channel.clone(), tally.clone(), ctx.address(), services).start();
             Entry { room, tally }
         })
@@ -101,7 +107,10 @@ impl Handler<ToRoom> for Shard {
             (_, Some(entry)) => entry,
             (message, None) if opens_room(message, &channel) => self.open(&app, &channel, ctx),
             (RoomMessage::Whisper(whisper), None) => return refuse_whisper(&whisper.sender, &channel),
-            (RoomMessage::Join(..) | RoomMessage::Leave(_) | RoomMessage::Publish(..), None) => return,
+            (
+                RoomMessage::Join(..) | RoomMessage::Leave(_) | RoomMessage::Publish(..) | RoomMessage::FromPeers(_),
+                None,
+            ) => return,
         };
         entry.tally.in_flight.set(entry.tally.in_flight.get() + 1);
         entry.room.do_send(message);
@@ -113,7 +122,7 @@ fn opens_room(message: &RoomMessage, channel: &ChannelName) -> bool {
     match message {
         RoomMessage::Join(..) => true,
         RoomMessage::Publish(event, _) => channel.kind().is_cached() && event.origin == Origin::BackEnd,
-        RoomMessage::Leave(_) | RoomMessage::Whisper(_) => false,
+        RoomMessage::Leave(_) | RoomMessage::Whisper(_) | RoomMessage::FromPeers(_) => false,
     }
 }
 
@@ -124,6 +133,9 @@ impl Handler<Retire> for Shard {
         let Some(rooms) = self.rooms.get_mut(&app_id) else { return };
         if rooms.get(&channel).is_some_and(|entry| entry.tally.idle.get() && entry.tally.in_flight.get() == 0) {
             rooms.remove(&channel);
+            if let Some(cluster) = &self.services.cluster {
+                cluster.leave(&app_id, channel.as_str());
+            }
             self.interest.end(Place::of(&app_id, channel.as_str()));
         }
         if rooms.is_empty() {
@@ -137,15 +149,22 @@ impl Handler<ToUsers> for Shard {
 
     fn handle(&mut self, ToUsers { app, message }: ToUsers, _: &mut Context<Self>) {
         match message {
-            UserMessage::SignIn(user_id, socket, welcome) => {
-                self.users.sign_in(&app, &user_id, &socket);
-                welcome.iter().for_each(|frame| socket.outbox.send(frame));
-            }
+            UserMessage::SignIn(user_id, socket, welcome) => self.users.sign_in(&app, &user_id, socket, welcome),
             UserMessage::SignOut(user_id, socket) => self.users.sign_out(&app, &user_id, socket),
             UserMessage::Watch(user_ids, socket, outbox) => self.users.watch(&app, &user_ids, socket, &outbox),
             UserMessage::Unwatch(user_ids, socket) => self.users.unwatch(&app, &user_ids, socket),
             UserMessage::Terminate(user_id) => self.users.terminate(&app, &user_id),
+            UserMessage::Opened(user_id) => self.users.open(&app, &user_id),
+            UserMessage::Event(event) => self.deliver_to_user(&app, &event),
         }
+    }
+}
+
+impl Handler<UserElsewhere> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, UserElsewhere { app_id, user_id, sockets }: UserElsewhere, _: &mut Context<Self>) {
+        self.users.set_elsewhere(&app_id, &user_id, sockets);
     }
 }
 

@@ -30,7 +30,7 @@ fn stage(threads: usize) -> Stage {
     let metrics = Metrics::new();
     let webhooks = Webhooks::start(metrics.clone(), Timing::default());
     Stage {
-        rooms: Rooms::start(threads, 100_000, &webhooks, &metrics),
+        rooms: Rooms::start(threads, 100_000, &webhooks, &metrics, None),
         app: App::new("app", AppSettings::new("key", "secret")),
         channel: ChannelName::parse("products.1", 200).unwrap(),
     }
@@ -164,7 +164,7 @@ async fn a_full_backlog_takes_nothing_of_a_request() {
     let outbox = stage.join(1);
     stage.answered(1).await;
     let event = || Event::from_back_end(stage.channel.clone(), "e".to_owned(), "{}".to_owned(), None, event::now());
-    assert_eq!(rooms.publish(&stage.app, vec![event(), event()]), Err(Overloaded { limit: 1 }));
+    assert_eq!(rooms.publish(&stage.app, vec![event(), event()]), Err(Unpublished::RoomsFull { limit: 1 }));
     assert_eq!(rooms.publish(&stage.app, vec![event()]), Ok(()));
     while rooms.backlog.waiting() > 0 {
         tokio::task::yield_now().await;

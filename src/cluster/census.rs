@@ -1,0 +1,86 @@
+//! How many sockets each app has, told to the other nodes and heard from them; and which apps want webhooks. Read from
+//! the apps' counters now and then, so that no socket ever waits for it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use gaung_cluster::{core::Input, fact::Fact};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Cluster, clamp};
+use crate::app::Registry;
+
+/// How often the apps are looked at. A connection quota over all nodes is exact but for what happens in that time.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// What was told so far.
+pub struct Census {
+    cluster: Cluster,
+    registry: Registry,
+    told: HashMap<Arc<str>, u32>,
+    webhooks: BTreeSet<Arc<str>>,
+}
+
+impl Census {
+    /// A census that has told nothing yet.
+    pub fn new(cluster: Cluster, registry: Registry) -> Self {
+        Self { cluster, registry, told: HashMap::new(), webhooks: BTreeSet::new() }
+    }
+
+    /// Counts until the bus is gone.
+    pub async fn run(mut self) {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.tell_connections();
+            self.tell_webhooks();
+            if !self.hear_connections().await {
+                return;
+            }
+        }
+    }
+
+    /// An app that is gone keeps its counter as long as sockets do; they are closed, so it is told as empty.
+    fn tell_connections(&mut self) {
+        let apps = self.registry.all();
+        let counts: HashMap<_, _> =
+            apps.iter().map(|app| (app.id().clone(), clamp(app.counters.connections()))).collect();
+        let gone = self.told.keys().filter(|app_id| !counts.contains_key(*app_id)).map(|app_id| (app_id, &0));
+        for (app_id, sockets) in counts.iter().chain(gone) {
+            if self.told.get(app_id).copied().unwrap_or_default() != *sockets {
+                let fact = Fact::Connections { app: app_id.clone(), sockets: *sockets };
+                self.cluster.link.tell(Input::Fact(fact));
+            }
+        }
+        self.told = counts;
+    }
+
+    fn tell_webhooks(&mut self) {
+        let apps = self.registry.all();
+        let wanting = apps.iter().filter(|app| !app.settings().webhooks.is_empty());
+        let wanting: BTreeSet<_> = wanting.map(|app| app.id().clone()).collect();
+        if wanting != self.webhooks {
+            self.webhooks.clone_from(&wanting);
+            self.cluster.link.tell(Input::Webhooks(wanting));
+        }
+    }
+
+    /// Returns whether the bus is still there.
+    async fn hear_connections(&self) -> bool {
+        let apps = self.registry.all();
+        let ids: Vec<Arc<str>> = apps.iter().map(|app| app.id().clone()).collect();
+        let answer = self.cluster.link.ask(move |core| {
+            let elsewhere: Vec<u64> = ids.iter().map(|app_id| core.connections_elsewhere(app_id)).collect();
+            elsewhere
+        });
+        let Some(counts) = answer.await else { return false };
+        for (app, sockets) in apps.iter().zip(counts) {
+            app.counters.set_connections_elsewhere(usize::try_from(sockets).unwrap_or(usize::MAX));
+        }
+        true
+    }
+}

@@ -1,0 +1,174 @@
+//! This node's place in its cluster: what rooms tell the other nodes and ask about them, in the words of this crate.
+//! How it travels is `gaung-cluster`'s; what comes in goes through `news` to the rooms.
+
+mod census;
+mod news;
+pub mod payload;
+mod settings;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use gaung_cluster::{
+    NodeId, Room,
+    bus::{self, Bus, Full, InvalidServer, Link, Place, Places},
+    core::{Core, Input},
+    fact::{CachedEvent, Fact, Member},
+    frame::{self, RoomEvent},
+};
+use tokio::time::sleep;
+
+pub use census::Census;
+pub use news::News;
+
+use crate::{
+    app::App,
+    config::ClusterConfig,
+    protocol::ChannelName,
+    readiness::Readiness,
+    room::{self, Counts, EncodedEvent},
+};
+
+/// How often a node that starts looks whether it is in step with the others.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The handle that rooms hold. Cheap to clone; nothing here waits for another node.
+#[derive(Clone)]
+pub struct Cluster {
+    link: Link,
+}
+
+impl Cluster {
+    /// This node's handle, and the bus, which is to run on a thread of its own. `name` is drawn at random: a process that
+    /// starts again is another node.
+    pub fn open(config: &ClusterConfig, name: u64) -> Result<(Self, Bus), InvalidServer> {
+        let (link, bus) = bus::open(settings::of(config, NodeId::from_bits(name)))?;
+        Ok((Self { link }, bus))
+    }
+
+    /// Waits until the node knows how things stand on all others, and says so to those who ask whether it is ready.
+    pub async fn get_in_step(self, readiness: Readiness) {
+        while self.link.ask(Core::readiness).await.is_some_and(|ready| ready != frame::Readiness::Ready) {
+            sleep(LOOK_EVERY).await;
+        }
+        readiness.in_step();
+    }
+
+    /// The way to the other nodes, for those who look at it as a whole.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Events of a channel are wanted here from now on. The answer is [`News`]: from then on none is missed.
+    pub fn serve(&self, app: &App, channel: &str) {
+        self.about(app, channel, Input::Serve);
+    }
+
+    /// Events of a channel are not wanted any longer.
+    pub fn leave(&self, app_id: &str, channel: &str) {
+        if let Ok(room) = Room::new(app_id, channel) {
+            self.link.tell(Input::Leave(room));
+        }
+    }
+
+    /// How many sockets of this node are subscribed to a channel.
+    pub fn count(&self, app: &App, channel: &ChannelName, sockets: usize) {
+        let sockets = clamp(sockets);
+        self.about(app, channel.as_str(), |room| Input::Fact(Fact::Count { room, sockets }));
+    }
+
+    /// How a user is in a presence channel on this node.
+    pub fn member(&self, app: &App, channel: &ChannelName, member: Member) {
+        self.about(app, channel.as_str(), |room| Input::Fact(Fact::Member { room, member }));
+    }
+
+    /// How many sockets of this node are signed in as a user.
+    pub fn user(&self, app: &App, user: &str, sockets: usize) {
+        let fact = Fact::User { app: app.id().clone(), user: user.into(), sockets: clamp(sockets) };
+        self.link.tell(Input::Fact(fact));
+    }
+
+    /// The last event of a cache channel; it reaches the other nodes as state.
+    pub fn cache(&self, app: &App, channel: &ChannelName, event: CachedEvent) {
+        self.about(app, channel.as_str(), |room| Input::Cache { room, event });
+    }
+
+    /// Takes places for some events, or none where the way to the other nodes is full.
+    pub fn reserve(&self, events: usize) -> Result<Places, Full> {
+        self.link.reserve(events)
+    }
+
+    /// Publishes an event that this node's own sockets have already.
+    pub fn publish(&self, app: &App, event: &EncodedEvent, place: Place) {
+        self.send(app, event.channel.as_str(), payload::event(event), place);
+    }
+
+    /// Ends a user's connections on all other nodes.
+    pub fn terminate(&self, app: &App, line: &str, place: Place) {
+        self.send(app, line, payload::terminate(), place);
+    }
+
+    /// Bytes that an event's frame may have, so that the bus carries it.
+    pub fn max_frame(&self) -> usize {
+        self.link.status().max_payload.saturating_sub(payload::HEADER)
+    }
+
+    /// Counts of the given channels over all nodes, in their order.
+    pub async fn counts(&self, app: &App, channels: &[ChannelName]) -> Vec<Counts> {
+        let rooms: Vec<_> = channels.iter().map(|channel| Room::new(app.id(), channel.as_str()).ok()).collect();
+        let count =
+            |core: &Core, room: &Option<Room>| room.as_ref().map_or_else(Counts::default, |room| of(core, room));
+        let answer = self.link.ask(move |core| rooms.iter().map(|room| count(core, room)).collect()).await;
+        answer.unwrap_or_else(|| vec![Counts::default(); channels.len()])
+    }
+
+    /// All channels with subscribers on any node whose name starts with `prefix`.
+    pub async fn occupied(&self, app: &App, prefix: &str) -> Vec<(ChannelName, Counts)> {
+        let (app_id, prefix) = (app.id().clone(), prefix.to_owned());
+        let list = move |core: &Core| -> Vec<(Arc<str>, Counts)> {
+            let rooms = core.rooms(&app_id).filter(|(room, _)| room.channel().starts_with(&prefix));
+            rooms.map(|(room, _)| (room.channel().clone(), of(core, room))).collect()
+        };
+        let limit = app.settings().max_channel_name_length;
+        let named = |(name, counts): (Arc<str>, Counts)| Some((ChannelName::parse(&name, limit).ok()?, counts));
+        self.link.ask(list).await.unwrap_or_default().into_iter().filter_map(named).collect()
+    }
+
+    /// The last event of a cache channel.
+    pub async fn cached(&self, app: &App, channel: &ChannelName) -> Option<room::CachedEvent> {
+        let room = Room::new(app.id(), channel.as_str()).ok()?;
+        let record = self.link.ask(move |core| core.cached(&room).cloned()).await??;
+        let cached = news::cached(channel.clone(), record, room::event::now())?;
+        let ttl = cached.expires.saturating_duration_since(cached.event.accepted);
+        Some(room::CachedEvent { data: cached.event.words()?.data.clone(), ttl })
+    }
+
+    /// The members of a presence channel on all nodes.
+    pub async fn members(&self, app: &App, channel: &ChannelName) -> Vec<room::Member> {
+        let Ok(room) = Room::new(app.id(), channel.as_str()) else { return Vec::new() };
+        let member = |member: &Member| room::Member { id: member.user.to_string(), info: member.info.to_string() };
+        self.link.ask(move |core| core.members(&room).map(member).collect()).await.unwrap_or_default()
+    }
+
+    fn send(&self, app: &App, channel: &str, payload: Bytes, place: Place) {
+        if let Ok(room) = Room::new(app.id(), channel) {
+            self.link.publish(RoomEvent { room, except: None, payload }, place);
+        }
+    }
+
+    /// Every channel name that an app may have is one on the bus too; anything else has no subscribers.
+    fn about(&self, app: &App, channel: &str, input: impl FnOnce(Room) -> Input) {
+        if let Ok(room) = Room::new(app.id(), channel) {
+            self.link.tell(input(room));
+        }
+    }
+}
+
+fn of(core: &Core, room: &Room) -> Counts {
+    let subscriptions = usize::try_from(core.subscriptions(room)).unwrap_or(usize::MAX);
+    Counts { subscriptions, users: core.population(room) }
+}
+
+fn clamp(sockets: usize) -> u32 {
+    u32::try_from(sockets).unwrap_or(u32::MAX)
+}
