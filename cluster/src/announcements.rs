@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     time::Duration,
 };
 
@@ -158,10 +159,15 @@ impl Announcements {
         self.hash
     }
 
-    /// All generations and floors.
-    pub fn records(&self) -> impl Iterator<Item = Record> {
-        let generations = self.entries.iter().map(|(edge, entry)| record(edge, entry));
-        generations.chain(self.floors.iter().map(|(slot, number)| Record::Floor { slot: *slot, number: *number }))
+    /// All generations of the edges after one, ordered by edge.
+    pub fn generations_after(&self, after: Bound<&Edge>) -> impl Iterator<Item = Record> {
+        self.entries.range::<Edge, _>((after, Bound::Unbounded)).map(|(edge, entry)| record(edge, entry))
+    }
+
+    /// The floors of the slots after one, in order.
+    pub fn floors_after(&self, after: Bound<u16>) -> impl Iterator<Item = Record> {
+        let floors = self.floors.range((after, Bound::Unbounded));
+        floors.map(|(slot, number)| Record::Floor { slot: *slot, number: *number })
     }
 
     fn next(&mut self, edge: &Edge, truth: Truth, age: Duration, seen: Option<u64>) -> Option<Action> {

@@ -1,7 +1,10 @@
 //! The last events of cache channels. They belong to no node: everyone keeps the newest of each room until its time is
 //! over, so that the death of a publisher loses none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use crate::{
     codec::record_hash,
@@ -60,9 +63,10 @@ impl Cache {
         self.buckets.range(bucket..).fold(0, |sum, (_, hash)| sum ^ hash)
     }
 
-    /// All events.
-    pub fn records(&self) -> impl Iterator<Item = Record> {
-        self.events.iter().map(|(room, event)| Record::Cached { room: room.clone(), event: event.clone() })
+    /// All events of the rooms after one, ordered by room.
+    pub fn records_after(&self, after: Bound<&Room>) -> impl Iterator<Item = Record> {
+        let events = self.events.range::<Room, _>((after, Bound::Unbounded));
+        events.map(|(room, event)| Record::Cached { room: room.clone(), event: event.clone() })
     }
 
     fn remove(&mut self, room: &Room) {
@@ -110,7 +114,7 @@ mod tests {
         cache.merge(&room(), event(5, 100, "x"), 10);
         assert_eq!((cache.get(&room(), 104).is_some(), cache.get(&room(), 105)), (true, None));
         cache.expire(105);
-        assert_eq!((cache.records().count(), cache.hash(0)), (0, 0));
+        assert_eq!((cache.records_after(Bound::Unbounded).count(), cache.hash(0)), (0, 0));
         assert!(!cache.merge(&room(), event(5, 100, "x"), 105));
     }
 

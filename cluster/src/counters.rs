@@ -13,6 +13,8 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Messages that were no frames, by reason.
     pub refused: BTreeMap<Refusal, u64>,
+    /// Frames of a kind that only a later release knows.
+    pub unknown: u64,
     /// Frames on a subject where they do not belong, among them events of another room.
     pub misdirected: u64,
     /// Frames of new nodes beyond the most that are known at once.

@@ -90,6 +90,17 @@ pub enum Record {
     },
 }
 
+/// Where a record stands among all that a node knows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// A room's last event.
+    Cached(Room),
+    /// An edge's generation.
+    Generation(Edge),
+    /// A slot's floor.
+    Floor(u16),
+}
+
 /// The last event of a cache channel. Ordered by age, ties broken by content, so that all nodes keep the same one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CachedEvent {
@@ -176,6 +187,17 @@ impl Fact {
             Self::Member { member, .. } => member.sockets = 0,
         }
         fact
+    }
+}
+
+impl Record {
+    /// Where it stands.
+    pub fn mark(&self) -> Mark {
+        match self {
+            Self::Cached { room, .. } => Mark::Cached(room.clone()),
+            Self::Generation(generation) => Mark::Generation(generation.edge.clone()),
+            Self::Floor { slot, .. } => Mark::Floor(*slot),
+        }
     }
 }
 

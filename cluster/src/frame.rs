@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    fact::{Fact, Record},
+    fact::{Fact, Key, Mark, Record},
     hash::hash,
     room::{NodeId, Room},
 };
@@ -51,18 +51,31 @@ pub enum Body {
     AskResend(Hole),
     /// Of what you asked for, this part cannot be had again.
     Gone(Hole),
-    /// Tell me all your facts.
-    AskSnapshot,
-    /// A part of all facts of the origin.
-    Snapshot(SnapshotPart),
-    /// Tell me all records that you know.
-    AskRecords,
-    /// Records that the origin knows.
-    Ledger(Vec<Record>),
+    /// Tell me the next page of all your facts.
+    AskSnapshot {
+        /// The last key of the page before; `None` asks for the first page.
+        after: Option<Key>,
+    },
+    /// A page of all facts of the origin.
+    Snapshot(SnapshotPage),
+    /// Tell me the next page of all records that you know.
+    AskRecords {
+        /// The last mark of the page before; `None` asks for the first page.
+        after: Option<Mark>,
+    },
+    /// A page of all records that the origin knows.
+    Ledger(LedgerPage),
     /// To oneself: what was asked of the bus before this has been done.
     Barrier {
         /// Which barrier.
         token: u64,
+    },
+    /// What only a later release understands.
+    Unknown {
+        /// Its kind.
+        kind: u8,
+        /// The stream in which it is numbered.
+        stream: Option<Stream>,
     },
 }
 
@@ -131,17 +144,37 @@ pub struct Hole {
     pub through: u64,
 }
 
-/// One of several frames that together carry all facts of a node; the frame's number says at which moment.
+/// A page of all facts of a node, ordered by key. Pages of one snapshot may be of different moments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotPart {
-    /// The last number of the state stream that the snapshot covers.
+pub struct SnapshotPage {
+    /// The last number of the state stream that the page covers.
     pub state: u64,
-    /// Which part, from 0.
-    pub index: u32,
-    /// How many parts.
-    pub parts: u32,
-    /// The facts of this part.
+    /// The key after which the page begins.
+    pub after: Option<Key>,
+    /// What follows it.
+    pub rest: Rest,
+    /// All facts up to the last of these.
     pub facts: Vec<Fact>,
+}
+
+/// A page of all records that a node knows, ordered by mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerPage {
+    /// The mark after which the page begins.
+    pub after: Option<Mark>,
+    /// What follows it.
+    pub rest: Rest,
+    /// All records up to the last of these.
+    pub records: Vec<Record>,
+}
+
+/// What follows a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Another page. There is something on this one.
+    More,
+    /// Nothing.
+    Nothing,
 }
 
 /// Names a stream of a node: its state, or the events of one room. Two rooms that share a hash share a stream, which
@@ -176,15 +209,16 @@ impl Body {
         match self {
             Self::Facts(_) | Self::Records(_) => Some(Stream::STATE),
             Self::Event(event) => Some(Stream::of(&event.room)),
+            Self::Unknown { stream, .. } => *stream,
             Self::Beat(_)
             | Self::Bye { .. }
             | Self::Tails(_)
             | Self::AskTails
             | Self::AskResend(_)
             | Self::Gone(_)
-            | Self::AskSnapshot
+            | Self::AskSnapshot { .. }
             | Self::Snapshot(_)
-            | Self::AskRecords
+            | Self::AskRecords { .. }
             | Self::Ledger(_)
             | Self::Barrier { .. } => None,
         }

@@ -37,8 +37,10 @@ pub struct Lane {
 /// One stream.
 #[derive(Debug, Default)]
 struct Course {
-    /// Up to where the stream was given out; `None` while a snapshot is awaited.
-    position: Option<u64>,
+    /// Up to where the stream was given out, or was not for us.
+    position: u64,
+    /// The last number that was given out; 0 if none was.
+    given: u64,
     /// The highest number that is known to exist.
     tail: u64,
     held: BTreeMap<u64, Held>,
@@ -81,10 +83,11 @@ pub struct Declared {
 }
 
 impl Lane {
-    /// A lane to a peer of whom nothing up to `baseline` was promised to us. Its state stream awaits a snapshot.
+    /// A lane to a peer of whom nothing up to `baseline` was promised to us. Its state stream is followed.
     pub fn new(baseline: u64) -> Self {
-        let courses = BTreeMap::from([(Stream::STATE, Course::default())]);
-        Self { last: baseline, held: 0, courses, open: BTreeSet::new() }
+        let mut lane = Self { last: baseline, held: 0, courses: BTreeMap::new(), open: BTreeSet::new() };
+        lane.follow(Stream::STATE);
+        lane
     }
 
     /// Notes a number that the peer has used.
@@ -94,7 +97,7 @@ impl Lane {
 
     /// Follows a stream: what the peer published up to now was not for us.
     pub fn follow(&mut self, stream: Stream) {
-        let start = Course { position: Some(self.last), ..Course::default() };
+        let start = Course { position: self.last, ..Course::default() };
         self.courses.entry(stream).or_insert(start);
     }
 
@@ -109,11 +112,11 @@ impl Lane {
     pub fn hear(&mut self, stream: Stream, frame: Frame, size: usize, now: Duration) -> Heard {
         self.note(frame.number);
         let Some(course) = self.courses.get_mut(&stream) else { return Heard::Unwanted };
-        if course.position.is_some_and(|position| frame.number <= position) || course.held.contains_key(&frame.number) {
+        if frame.number <= course.position || course.held.contains_key(&frame.number) {
             return Heard::Double;
         }
         course.tail = course.tail.max(frame.number);
-        if self.held + size > MAX_HELD && course.position.is_none_or(|position| frame.predecessor > position) {
+        if self.held + size > MAX_HELD && frame.predecessor > course.position {
             return Heard::Held;
         }
         self.held += size;
@@ -134,13 +137,13 @@ impl Lane {
     /// The peer cannot give what was asked. `None` if it was had in the meantime.
     pub fn declare(&mut self, hole: Hole, now: Duration) -> Option<Declared> {
         let course = self.courses.get_mut(&hole.stream)?;
-        let position = course.position?;
+        let position = course.position;
         if hole.through <= position {
             return None;
         }
         // Never past what we hold: a peer that declares too much would take away what it gave.
         let through = course.held.values().next().map_or(hole.through, |held| held.predecessor.min(hole.through));
-        course.position = Some(through.max(position));
+        course.position = through.max(position);
         let freed = self.advance(hole.stream, now);
         Some(Declared { hole: Hole { after: position, through, ..hole }, freed })
     }
@@ -178,32 +181,19 @@ impl Lane {
         }
     }
 
-    /// Up to where a stream was given out; `None` while a snapshot is awaited.
-    pub fn position(&self, stream: Stream) -> Option<u64> {
-        self.courses.get(&stream)?.position
+    /// Up to where a stream was given out, declared lost, or was not for us.
+    pub fn position(&self, stream: Stream) -> u64 {
+        self.courses.get(&stream).map_or(0, |course| course.position)
+    }
+
+    /// The last number of a stream that was given out; 0 if none was.
+    pub fn given(&self, stream: Stream) -> u64 {
+        self.courses.get(&stream).map_or(0, |course| course.given)
     }
 
     /// Whether something of a stream is known to be missing.
     pub fn has_hole(&self, stream: Stream) -> bool {
         self.open.contains(&stream)
-    }
-
-    /// Holds the state stream back until a snapshot says where it goes on.
-    pub fn await_snapshot(&mut self) {
-        if let Some(course) = self.courses.get_mut(&Stream::STATE) {
-            course.position = None;
-            course.waiting = None;
-        }
-        self.open.remove(&Stream::STATE);
-    }
-
-    /// A snapshot covers the state stream up to `number`; returns what follows it.
-    pub fn go_on_from(&mut self, number: u64, now: Duration) -> Vec<Body> {
-        self.note(number);
-        if let Some(course) = self.courses.get_mut(&Stream::STATE) {
-            course.position = Some(number);
-        }
-        self.advance(Stream::STATE, now)
     }
 
     fn advance(&mut self, stream: Stream, now: Duration) -> Vec<Body> {
@@ -222,23 +212,20 @@ impl Lane {
 impl Course {
     /// Gives out what is in order; returns it and the bytes that are no longer held.
     fn advance(&mut self, now: Duration) -> (Vec<Body>, usize) {
-        let (mut freed, mut size) = (Vec::new(), 0);
-        let Some(mut position) = self.position else { return (freed, size) };
-        let before = position;
+        let (mut freed, mut size, before) = (Vec::new(), 0, self.position);
         while let Some(first) = self.held.first_entry() {
-            if *first.key() > position && first.get().predecessor > position {
+            if *first.key() > self.position && first.get().predecessor > self.position {
                 break;
             }
             let (number, held) = first.remove_entry();
             size += held.size;
-            if number > position {
-                position = number;
+            if number > self.position {
+                (self.position, self.given) = (number, number);
                 freed.push(held.body);
             }
         }
-        self.position = Some(position);
-        self.tail = self.tail.max(position);
-        self.wait(position > before, now);
+        self.tail = self.tail.max(self.position);
+        self.wait(self.position > before, now);
         (freed, size)
     }
 
@@ -257,138 +244,11 @@ impl Course {
 
     /// What is missing next.
     fn hole(&self, stream: Stream) -> Option<Hole> {
-        let after = self.position?;
+        let after = self.position;
         let through = self.held.values().next().map_or(self.tail, |held| held.predecessor);
         (after < through).then_some(Hole { stream, after, through })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::room::NodeId;
-
-    const ROOM: Stream = Stream::from_bits(7);
-
-    fn at(millis: u64) -> Duration {
-        Duration::from_millis(millis)
-    }
-
-    fn lane() -> Lane {
-        let mut lane = Lane::new(10);
-        lane.follow(ROOM);
-        lane
-    }
-
-    fn body(token: u64) -> Body {
-        Body::Barrier { token }
-    }
-
-    fn hear(lane: &mut Lane, number: u64, predecessor: u64, millis: u64) -> Heard {
-        let frame = Frame { origin: NodeId::from_bits(1), number, predecessor, body: body(number) };
-        lane.hear(ROOM, frame, 1, at(millis))
-    }
-
-    fn in_order(numbers: &[u64]) -> Heard {
-        Heard::InOrder(numbers.iter().map(|number| body(*number)).collect())
-    }
-
-    fn hole(after: u64, through: u64) -> Hole {
-        Hole { stream: ROOM, after, through }
-    }
-
-    #[test]
-    fn what_was_published_before_we_followed_leaves_no_hole() {
-        assert_eq!(hear(&mut lane(), 14, 9, 0), in_order(&[14]));
-    }
-
-    #[test]
-    fn numbers_of_other_streams_leave_no_hole() {
-        let mut lane = lane();
-        assert_eq!(hear(&mut lane, 11, 0, 0), in_order(&[11]));
-        assert_eq!(hear(&mut lane, 17, 11, 0), in_order(&[17]));
-        assert_eq!(lane.asks(at(0)), []);
-    }
-
-    #[test]
-    fn what_follows_a_hole_is_held_back_and_the_hole_asked_for_at_once_and_every_200_ms() {
-        let mut lane = lane();
-        assert_eq!(hear(&mut lane, 13, 12, 0), Heard::Held);
-        assert_eq!(lane.asks(at(0)), [hole(10, 12)]);
-        assert_eq!(lane.asks(at(199)), []);
-        assert_eq!(lane.asks(at(200)), [hole(10, 12)]);
-        assert_eq!(hear(&mut lane, 12, 11, 300), Heard::Held);
-        assert_eq!(lane.asks(at(400)), [hole(10, 11)]);
-        assert_eq!(hear(&mut lane, 11, 8, 500), in_order(&[11, 12, 13]));
-        assert_eq!(lane.asks(at(9000)), []);
-    }
-
-    #[test]
-    fn doubles_are_dropped_whether_given_out_or_held() {
-        let mut lane = lane();
-        assert_eq!(hear(&mut lane, 11, 0, 0), in_order(&[11]));
-        assert_eq!(hear(&mut lane, 11, 0, 0), Heard::Double);
-        assert_eq!(hear(&mut lane, 13, 12, 0), Heard::Held);
-        assert_eq!(hear(&mut lane, 13, 12, 0), Heard::Double);
-    }
-
-    #[test]
-    fn a_hole_is_declared_after_five_seconds_in_which_nothing_came() {
-        let mut lane = lane();
-        hear(&mut lane, 13, 12, 0);
-        assert_eq!(lane.overdue(at(5000)), []);
-        assert_eq!(lane.overdue(at(5001)), [hole(10, 12)]);
-        let declared = lane.declare(hole(10, 12), at(5001));
-        assert_eq!(declared, Some(Declared { hole: hole(10, 12), freed: vec![body(13)] }));
-        assert_eq!(lane.overdue(at(99_000)), []);
-    }
-
-    #[test]
-    fn patience_starts_anew_when_the_peer_can_be_asked_again() {
-        let mut lane = lane();
-        hear(&mut lane, 13, 12, 0);
-        lane.resume(at(30_000));
-        assert_eq!(lane.overdue(at(35_000)), []);
-        assert_eq!(lane.overdue(at(35_001)), [hole(10, 12)]);
-    }
-
-    #[test]
-    fn a_lost_tail_is_asked_for_once_it_had_time_to_arrive() {
-        let mut lane = lane();
-        lane.learn_tail(ROOM, 15, at(0));
-        assert_eq!(lane.asks(at(199)), []);
-        assert_eq!(lane.asks(at(200)), [hole(10, 15)]);
-        assert_eq!(hear(&mut lane, 15, 3, 201), in_order(&[15]));
-        assert_eq!(lane.asks(at(999)), []);
-    }
-
-    #[test]
-    fn a_peer_cannot_declare_away_what_was_heard() {
-        let mut lane = lane();
-        hear(&mut lane, 13, 12, 0);
-        let declared = lane.declare(hole(10, 99), at(1)).unwrap();
-        assert_eq!(declared, Declared { hole: hole(10, 12), freed: vec![body(13)] });
-        assert_eq!(lane.declare(hole(10, 12), at(2)), None);
-    }
-
-    #[test]
-    fn a_stream_that_nobody_follows_is_unwanted() {
-        let mut lane = lane();
-        hear(&mut lane, 13, 12, 0);
-        lane.leave(ROOM);
-        assert_eq!(hear(&mut lane, 14, 13, 0), Heard::Unwanted);
-        assert_eq!((lane.asks(at(999)), lane.held), (vec![], 0));
-    }
-
-    #[test]
-    fn the_state_stream_waits_for_its_snapshot_and_goes_on_behind_it() {
-        let mut lane = lane();
-        for (number, predecessor) in [(11, 9), (12, 11), (14, 12)] {
-            let frame = Frame { origin: NodeId::from_bits(1), number, predecessor, body: body(number) };
-            assert_eq!(lane.hear(Stream::STATE, frame, 1, at(0)), Heard::Held);
-        }
-        assert_eq!(lane.asks(at(999)), []);
-        assert_eq!(lane.go_on_from(12, at(1000)), [body(14)]);
-        assert_eq!(lane.position(Stream::STATE), Some(14));
-    }
-}
+mod tests;

@@ -47,6 +47,8 @@ pub mod receipt;
 pub mod ring;
 /// Names of nodes and rooms.
 pub mod room;
+/// All facts of one peer, page by page.
+pub mod snapshot;
 /// Subjects of the bus.
 pub mod subject;
 /// Who is where, over all nodes.

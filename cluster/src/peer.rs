@@ -1,23 +1,25 @@
 //! One peer, as this node knows it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     detector::Pulse,
-    fact::Fact,
-    frame::{Beat, Readiness, SnapshotPart, Stream},
+    fact::{Fact, Mark, Record},
+    frame::{Beat, Body, LedgerPage, Readiness, Rest, Stream},
     lane::Lane,
     room::NodeId,
+    snapshot::{ASK_AGAIN, Assembly},
 };
-
-/// How long an answer is waited for before it is asked for again.
-pub const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A silence after which a peer is asked for what it said meanwhile: two beats were lost.
 pub const GAP: Duration = Duration::from_millis(2500);
 
-/// Parts of one snapshot at most: with parts of 64 KiB, a quarter of a gibibyte.
-const MAX_PARTS: u32 = 4096;
+/// Differences that are remembered in order to know one again.
+const DIFFERENCES: usize = 8;
 
 /// What is known of a peer beside its facts.
 #[derive(Debug)]
@@ -38,10 +40,12 @@ pub struct Peer {
     pub snapshot: Option<Assembly>,
     /// When to ask for the last numbers of all streams; `None` if they are known.
     pub ask_tails: Option<Duration>,
-    /// When to ask for all records.
-    pub ask_records: Option<Duration>,
+    /// The records that are being asked for.
+    pub records: Option<Inquiry>,
     beats: u64,
-    disagreement: Option<[u64; 4]>,
+    /// Up to where its snapshot covered its state stream.
+    covered: u64,
+    differences: VecDeque<[u64; 2]>,
 }
 
 /// How well a peer is known.
@@ -57,13 +61,11 @@ pub enum Stage {
     Returning,
 }
 
-/// A snapshot in parts.
+/// All records of a peer, asked for page by page. Each page is merged as it comes.
 #[derive(Debug)]
-pub struct Assembly {
-    /// When to ask for it.
-    pub ask_at: Duration,
-    state: u64,
-    parts: BTreeMap<u32, Vec<Fact>>,
+pub struct Inquiry {
+    ask_at: Duration,
+    after: Option<Mark>,
 }
 
 impl Peer {
@@ -76,11 +78,13 @@ impl Peer {
             readiness: Readiness::Learning,
             version: "".into(),
             seen: BTreeMap::new(),
-            snapshot: Some(Assembly::new(now)),
+            snapshot: Some(Assembly::new(0, now)),
             ask_tails: None,
-            ask_records: None,
+            // Whoever does not know a node's facts does not know its records either.
+            records: Some(Inquiry::new(now)),
             beats: 0,
-            disagreement: None,
+            covered: 0,
+            differences: VecDeque::new(),
         }
     }
 
@@ -96,51 +100,82 @@ impl Peer {
         true
     }
 
-    /// Whether two hashes of records differ for two beats in which neither side's changed: what is on its way between
-    /// nodes is no reason to ask.
-    pub fn disagrees(&mut self, theirs: [u64; 2], ours: [u64; 2]) -> bool {
-        let now = (theirs != ours).then_some([theirs[0], theirs[1], ours[0], ours[1]]);
-        let persists = now.is_some() && now == self.disagreement;
-        self.disagreement = now;
+    /// Whether hashes of records differ as they did a few beats before. What is on its way between nodes makes another
+    /// difference each time; what is missing makes the same one whenever nothing is on its way, however much comes and
+    /// goes meanwhile. Zeros mean that both sides agree.
+    pub fn disagrees(&mut self, difference: [u64; 2]) -> bool {
+        let known = |which: usize| self.differences.iter().any(|earlier| earlier[which] == difference[which]);
+        let persists = (0..2).any(|which| difference[which] != 0 && known(which));
+        self.differences.push_back(difference);
+        if persists {
+            self.differences.clear();
+        } else if self.differences.len() > DIFFERENCES {
+            self.differences.pop_front();
+        }
         persists
     }
 
-    /// Asks for all facts anew.
-    pub fn want_snapshot(&mut self, now: Duration) {
-        if self.snapshot.is_none() {
-            self.lane.await_snapshot();
-            self.snapshot = Some(Assembly::new(now));
+    /// Asks for all facts anew, as they are at number `least` of its state stream or later.
+    pub fn want_snapshot(&mut self, least: u64, now: Duration) {
+        match &mut self.snapshot {
+            Some(assembly) => assembly.restart(least, now),
+            None => self.snapshot = Some(Assembly::new(least, now)),
         }
+    }
+
+    /// Asks for all records anew.
+    pub fn want_records(&mut self, at: Duration) {
+        self.records = Some(Inquiry::new(at));
+    }
+
+    /// The facts of the snapshot, once all of it is here and what it is made of has been heard.
+    pub fn take_snapshot(&mut self, now: Duration) -> Option<Vec<Fact>> {
+        let latest = self.snapshot.as_ref()?.latest()?;
+        if self.lane.position(Stream::STATE) < latest {
+            self.lane.learn_tail(Stream::STATE, latest, now);
+            return None;
+        }
+        self.covered = self.covered.max(latest);
+        self.snapshot.take().map(Assembly::finish)
     }
 
     /// Whether nothing is known to be missing of what it said about state.
     pub fn is_caught_up(&self) -> bool {
-        self.snapshot.is_none() && self.ask_records.is_none() && !self.lane.has_hole(Stream::STATE)
+        self.snapshot.is_none() && self.records.is_none() && !self.lane.has_hole(Stream::STATE)
     }
 
-    /// Up to where its state stream is known.
-    pub fn position(&self) -> Option<u64> {
-        self.lane.position(Stream::STATE)
+    /// The number of its state stream at which its facts are known; `None` while they are not.
+    pub fn facts_at(&self) -> Option<u64> {
+        self.snapshot.is_none().then(|| self.lane.given(Stream::STATE).max(self.covered))
+    }
+
+    /// Up to where everything that it said about state is known.
+    pub fn followed(&self) -> Option<u64> {
+        (self.snapshot.is_none() && self.records.is_none()).then(|| self.lane.position(Stream::STATE))
     }
 }
 
-impl Assembly {
-    fn new(now: Duration) -> Self {
-        Self { ask_at: now, state: 0, parts: BTreeMap::new() }
+impl Inquiry {
+    fn new(at: Duration) -> Self {
+        Self { ask_at: at, after: None }
     }
 
-    /// Takes a part; returns the facts once all parts of one moment are here.
-    pub fn take(&mut self, part: SnapshotPart, now: Duration) -> Option<Vec<Fact>> {
-        if part.state < self.state || part.parts > MAX_PARTS {
+    /// The question for the next page, if it is time for it.
+    pub fn ask(&mut self, now: Duration) -> Option<Body> {
+        if self.ask_at > now {
             return None;
         }
-        if part.state > self.state {
-            self.parts.clear();
-            self.state = part.state;
-        }
         self.ask_at = now + ASK_AGAIN;
-        self.parts.insert(part.index, part.facts);
-        let is_complete = self.parts.len() == usize::try_from(part.parts).ok()?;
-        is_complete.then(|| std::mem::take(&mut self.parts).into_values().flatten().collect())
+        Some(Body::AskRecords { after: self.after.clone() })
+    }
+
+    /// A page has come; returns whether that was all.
+    pub fn take(&mut self, page: &LedgerPage, now: Duration) -> bool {
+        if page.after != self.after {
+            return false;
+        }
+        self.after = page.records.last().map(Record::mark).or(self.after.take());
+        self.ask_at = now;
+        page.rest == Rest::Nothing
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -97,9 +98,16 @@ impl View {
         self.slices.get(&node).map_or(0, |slice| slice.hash)
     }
 
-    /// A node's facts.
+    /// A node's facts, ordered by key.
     pub fn facts(&self, node: NodeId) -> impl Iterator<Item = &Fact> {
-        self.slices.get(&node).into_iter().flat_map(|slice| slice.facts.values())
+        self.facts_after(node, None)
+    }
+
+    /// A node's facts after a key, ordered.
+    pub fn facts_after(&self, node: NodeId, after: Option<&Key>) -> impl Iterator<Item = &Fact> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let slice = self.slices.get(&node).into_iter();
+        slice.flat_map(move |slice| slice.facts.range::<Key, _>((from, Bound::Unbounded))).map(|(_, fact)| fact)
     }
 
     /// A node's fact about one thing.

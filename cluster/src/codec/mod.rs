@@ -1,21 +1,33 @@
 //! Frames as bytes. The decoder is total: whatever the bytes are, it returns a frame or a `Refusal` that can be
 //! counted, and never takes more memory than a small multiple of what it was given.
 //!
-//! Header, 26 bytes, numbers big-endian: version (1), kind (1), origin (8), number (8), predecessor (8).
+//! Header, numbers big-endian: version (1), length of the header (1), minor version (1), kind (1), origin (8), number (8),
+//! predecessor (8), stream (8). Then the body.
+//!
+//! What releases of one version may do, so that they can live in one cluster:
+//! - A later one has a higher minor version. It may append fields to the header and to bodies: earlier ones pass over
+//!   them. To facts, records and the fields that are there it does nothing.
+//! - It may have new kinds. Those of numbered frames have the highest bit set, and the header names their stream: an
+//!   earlier release counts such a frame, and its stream goes on behind it.
+//! - A frame of our own minor version or an earlier one has nothing that we do not know; if it has, it is refused.
+//!
+//! Everything else needs another version, which has other subjects.
 
+mod body;
 mod read;
 mod state;
 mod write;
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use bytes::Bytes;
 
 use crate::{
-    frame::{Beat, Body, Frame, Hole, Readiness, RoomEvent, SnapshotPart, Stream, Tail},
+    frame::{Body, Frame, Stream},
     hash::hash,
-    room::NodeId,
+    room::{MAX_APP, MAX_CHANNEL, NodeId},
 };
+use body::NUMBERED;
 use read::Reader;
 use write::Writer;
 
@@ -24,11 +36,17 @@ pub use state::{fact_hash, fact_size, record_hash, record_size};
 /// The version of the frames.
 pub const VERSION: u8 = 1;
 
+/// The minor version of the frames.
+pub const MINOR: u8 = 0;
+
 /// Bytes of a frame at most: what a bus with default settings carries.
 pub const MAX_FRAME: usize = 1 << 20;
 
 /// Bytes of the header.
-pub const HEADER: usize = 26;
+pub const HEADER: usize = 36;
+
+/// Bytes that a frame has beside an event's payload at most.
+pub const ENVELOPE: usize = HEADER + MAX_APP + MAX_CHANNEL + 64;
 
 /// Why bytes are not a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,13 +67,17 @@ pub enum Refusal {
 
 /// The bytes of a frame.
 pub fn encode(frame: &Frame) -> Bytes {
-    let mut writer = Writer::default();
+    let payload = if let Body::Event(event) = &frame.body { event.payload.len() + ENVELOPE } else { HEADER };
+    let mut writer = Writer::with_room_for(payload);
     writer.u8(VERSION);
-    writer.u8(kind(&frame.body));
+    writer.u8(u8::try_from(HEADER).expect("the header has 36 bytes"));
+    writer.u8(MINOR);
+    writer.u8(body::kind(&frame.body));
     writer.u64(frame.origin.bits());
     writer.u64(frame.number);
     writer.u64(frame.predecessor);
-    write_body(&mut writer, &frame.body);
+    writer.u64(frame.body.stream().unwrap_or(Stream::STATE).bits());
+    body::write_body(&mut writer, &frame.body);
     writer.finish()
 }
 
@@ -65,156 +87,55 @@ pub fn decode(bytes: Bytes) -> Result<Frame, Refusal> {
         return Err(Refusal::TooLong);
     }
     let mut reader = Reader::new(bytes);
+    let header = read_header(&mut reader)?;
+    let Some(body) = body::read_body(header.kind, &mut reader)? else {
+        return header.unknown();
+    };
+    if !reader.is_at_end() && !header.is_newer {
+        return Err(Refusal::Trailing);
+    }
+    if body.stream() == header.stream { Ok(header.frame(body)) } else { Err(Refusal::Value) }
+}
+
+struct Header {
+    /// Whether a later release wrote it.
+    is_newer: bool,
+    kind: u8,
+    origin: NodeId,
+    number: u64,
+    predecessor: u64,
+    stream: Option<Stream>,
+}
+
+fn read_header(reader: &mut Reader) -> Result<Header, Refusal> {
     if reader.u8()? != VERSION {
         return Err(Refusal::Version);
     }
-    let kind = reader.u8()?;
-    let (origin, number, predecessor) = (NodeId::from_bits(reader.u64()?), reader.u64()?, reader.u64()?);
-    let body = read_body(kind, &mut reader)?;
-    reader.end()?;
-    let numbers_fit = match body.stream() {
-        Some(_) => predecessor < number,
-        None => predecessor == 0,
-    };
-    if numbers_fit { Ok(Frame { origin, number, predecessor, body }) } else { Err(Refusal::Value) }
-}
-
-fn kind(body: &Body) -> u8 {
-    match body {
-        Body::Facts(_) => 1,
-        Body::Records(_) => 2,
-        Body::Event(_) => 3,
-        Body::Beat(_) => 4,
-        Body::Bye { .. } => 5,
-        Body::Tails(_) => 6,
-        Body::AskTails => 7,
-        Body::AskResend(_) => 8,
-        Body::Gone(_) => 9,
-        Body::AskSnapshot => 10,
-        Body::Snapshot(_) => 11,
-        Body::AskRecords => 12,
-        Body::Ledger(_) => 13,
-        Body::Barrier { .. } => 14,
-    }
-}
-
-fn write_body(writer: &mut Writer, body: &Body) {
-    match body {
-        Body::Facts(facts) => writer.list(facts, state::write_fact),
-        Body::Records(records) | Body::Ledger(records) => writer.list(records, state::write_record),
-        Body::Event(event) => write_event(writer, event),
-        Body::Beat(beat) => write_beat(writer, beat),
-        Body::Bye { hold } => writer.u64(u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
-        Body::Tails(tails) => writer.list(tails, |writer, tail| {
-            writer.u64(tail.stream.bits());
-            writer.u64(tail.number);
-        }),
-        Body::AskResend(hole) | Body::Gone(hole) => {
-            writer.u64(hole.stream.bits());
-            writer.u64(hole.after);
-            writer.u64(hole.through);
-        }
-        Body::Snapshot(part) => {
-            writer.u64(part.state);
-            writer.u32(part.index);
-            writer.u32(part.parts);
-            writer.list(&part.facts, state::write_fact);
-        }
-        Body::Barrier { token } => writer.u64(*token),
-        Body::AskTails | Body::AskSnapshot | Body::AskRecords => {}
-    }
-}
-
-fn read_body(kind: u8, reader: &mut Reader) -> Result<Body, Refusal> {
-    Ok(match kind {
-        1 => Body::Facts(reader.list(state::read_fact)?),
-        2 => Body::Records(reader.list(state::read_record)?),
-        3 => Body::Event(read_event(reader)?),
-        4 => Body::Beat(read_beat(reader)?),
-        5 => Body::Bye { hold: Duration::from_millis(reader.u64()?) },
-        6 => Body::Tails(reader.list(read_tail)?),
-        7 => Body::AskTails,
-        8 => Body::AskResend(read_hole(reader)?),
-        9 => Body::Gone(read_hole(reader)?),
-        10 => Body::AskSnapshot,
-        11 => Body::Snapshot(read_part(reader)?),
-        12 => Body::AskRecords,
-        13 => Body::Ledger(reader.list(state::read_record)?),
-        14 => Body::Barrier { token: reader.u64()? },
-        _ => return Err(Refusal::Kind),
-    })
-}
-
-fn write_event(writer: &mut Writer, event: &RoomEvent) {
-    writer.room(&event.room);
-    writer.u8(u8::from(event.except.is_some()));
-    if let Some(socket) = event.except {
-        writer.u64(socket);
-    }
-    writer.rest(&event.payload);
-}
-
-fn read_event(reader: &mut Reader) -> Result<RoomEvent, Refusal> {
-    let room = reader.room()?;
-    let except = match reader.u8()? {
-        0 => None,
-        1 => Some(reader.u64()?),
-        _ => return Err(Refusal::Value),
-    };
-    Ok(RoomEvent { room, except, payload: reader.rest() })
-}
-
-fn write_beat(writer: &mut Writer, beat: &Beat) {
-    writer.u8(match beat.readiness {
-        Readiness::Learning => 0,
-        Readiness::Ready => 1,
-        Readiness::Leaving => 2,
-    });
-    for number in [beat.count, beat.state, beat.facts, beat.bucket, beat.cached, beat.generations] {
-        writer.u64(number);
-    }
-    writer.list(&beat.seen, |writer, (node, number)| {
-        writer.u64(node.bits());
-        writer.u64(*number);
-    });
-    writer.text(&beat.version);
-}
-
-fn read_beat(reader: &mut Reader) -> Result<Beat, Refusal> {
-    let readiness = match reader.u8()? {
-        0 => Readiness::Learning,
-        1 => Readiness::Ready,
-        2 => Readiness::Leaving,
-        _ => return Err(Refusal::Value),
-    };
-    Ok(Beat {
-        readiness,
-        count: reader.u64()?,
-        state: reader.u64()?,
-        facts: reader.u64()?,
-        bucket: reader.u64()?,
-        cached: reader.u64()?,
-        generations: reader.u64()?,
-        seen: reader.list(|reader| Ok((NodeId::from_bits(reader.u64()?), reader.u64()?)))?,
-        version: reader.version()?,
-    })
-}
-
-fn read_tail(reader: &mut Reader) -> Result<Tail, Refusal> {
-    Ok(Tail { stream: Stream::from_bits(reader.u64()?), number: reader.u64()? })
-}
-
-fn read_hole(reader: &mut Reader) -> Result<Hole, Refusal> {
-    let hole = Hole { stream: Stream::from_bits(reader.u64()?), after: reader.u64()?, through: reader.u64()? };
-    if hole.after < hole.through { Ok(hole) } else { Err(Refusal::Value) }
-}
-
-fn read_part(reader: &mut Reader) -> Result<SnapshotPart, Refusal> {
-    let (state, index, parts) = (reader.u64()?, reader.u32()?, reader.u32()?);
-    if index >= parts {
+    let (length, minor, kind) = (usize::from(reader.u8()?), reader.u8()?, reader.u8()?);
+    let (origin, number) = (NodeId::from_bits(reader.u64()?), reader.u64()?);
+    let (predecessor, stream) = (reader.u64()?, Stream::from_bits(reader.u64()?));
+    let (is_newer, more) = (minor > MINOR, length.checked_sub(HEADER).ok_or(Refusal::Value)?);
+    if more > 0 && !is_newer {
         return Err(Refusal::Value);
     }
-    Ok(SnapshotPart { state, index, parts, facts: reader.list(state::read_fact)? })
+    reader.skip(more)?;
+    let is_numbered = kind & NUMBERED != 0;
+    let fits = if is_numbered { predecessor < number } else { predecessor == 0 && stream == Stream::STATE };
+    if !fits {
+        return Err(Refusal::Value);
+    }
+    Ok(Header { is_newer, kind, origin, number, predecessor, stream: is_numbered.then_some(stream) })
+}
+
+impl Header {
+    fn frame(self, body: Body) -> Frame {
+        Frame { origin: self.origin, number: self.number, predecessor: self.predecessor, body }
+    }
+
+    fn unknown(self) -> Result<Frame, Refusal> {
+        let body = Body::Unknown { kind: self.kind, stream: self.stream };
+        if self.is_newer { Ok(self.frame(body)) } else { Err(Refusal::Kind) }
+    }
 }
 
 impl fmt::Display for Refusal {

@@ -50,11 +50,6 @@ impl Reader {
         std::str::from_utf8(&chunk).map(Arc::from).map_err(|_| Refusal::Value)
     }
 
-    /// What is left.
-    pub fn rest(&mut self) -> Bytes {
-        std::mem::take(&mut self.left)
-    }
-
     pub fn app(&mut self) -> Result<Arc<str>, Refusal> {
         self.text().and_then(|app| if is_app(&app) { Ok(app) } else { Err(Refusal::Value) })
     }
@@ -62,6 +57,12 @@ impl Reader {
     pub fn user(&mut self) -> Result<Arc<str>, Refusal> {
         let user = self.text()?;
         if (1..=MAX_USER).contains(&user.len()) { Ok(user) } else { Err(Refusal::Value) }
+    }
+
+    /// A user; the empty text, which no user has for a name, stands for none.
+    pub fn user_or_none(&mut self) -> Result<Option<Arc<str>>, Refusal> {
+        let user = self.text()?;
+        if user.len() <= MAX_USER { Ok((!user.is_empty()).then_some(user)) } else { Err(Refusal::Value) }
     }
 
     pub fn version(&mut self) -> Result<Arc<str>, Refusal> {
@@ -83,8 +84,22 @@ impl Reader {
         Ok(items)
     }
 
-    pub fn end(&self) -> Result<(), Refusal> {
-        if self.left.is_empty() { Ok(()) } else { Err(Refusal::Trailing) }
+    /// Something that may be absent.
+    pub fn option<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+        match self.u8()? {
+            0 => Ok(None),
+            1 => read(self).map(Some),
+            _ => Err(Refusal::Value),
+        }
+    }
+
+    /// Passes over some bytes.
+    pub fn skip(&mut self, length: usize) -> Result<(), Refusal> {
+        self.take(length).map(drop)
+    }
+
+    pub fn is_at_end(&self) -> bool {
+        self.left.is_empty()
     }
 
     fn take(&mut self, length: usize) -> Result<Bytes, Refusal> {

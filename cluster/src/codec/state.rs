@@ -1,7 +1,9 @@
-//! Facts and records as bytes, and their hashes, which are those of their bytes.
+//! Facts and records as bytes, and their hashes, which are those of their bytes. Both are the same in all releases of
+//! one version, or nodes of two releases would never agree: a later release brings what it has to add in frames of a new
+//! kind, with a hash of its own.
 
 use super::{Refusal, hash_of, read::Reader, write::Writer};
-use crate::fact::{CachedEvent, Edge, Fact, Generation, Member, Phase, Record};
+use crate::fact::{CachedEvent, Edge, Fact, Generation, Key, Mark, Member, Phase, Record};
 
 /// The hash of a fact; that of a node's facts is the sum.
 pub fn fact_hash(fact: &Fact) -> u64 {
@@ -72,6 +74,65 @@ pub fn read_fact(reader: &mut Reader) -> Result<Fact, Refusal> {
     })
 }
 
+pub fn write_key(writer: &mut Writer, key: &Key) {
+    match key {
+        Key::Connections(app) => {
+            writer.u8(1);
+            writer.text(app);
+        }
+        Key::Count(room) => {
+            writer.u8(2);
+            writer.room(room);
+        }
+        Key::Member(room, user) => {
+            writer.u8(3);
+            writer.room(room);
+            writer.text(user);
+        }
+        Key::User(app, user) => {
+            writer.u8(4);
+            writer.text(app);
+            writer.text(user);
+        }
+    }
+}
+
+pub fn read_key(reader: &mut Reader) -> Result<Key, Refusal> {
+    Ok(match reader.u8()? {
+        1 => Key::Connections(reader.app()?),
+        2 => Key::Count(reader.room()?),
+        3 => Key::Member(reader.room()?, reader.user()?),
+        4 => Key::User(reader.app()?, reader.user()?),
+        _ => return Err(Refusal::Kind),
+    })
+}
+
+pub fn write_mark(writer: &mut Writer, mark: &Mark) {
+    match mark {
+        Mark::Cached(room) => {
+            writer.u8(1);
+            writer.room(room);
+        }
+        Mark::Generation(edge) => {
+            writer.u8(2);
+            write_edge(writer, edge);
+        }
+        Mark::Floor(slot) => {
+            writer.u8(3);
+            writer.u16(*slot);
+        }
+    }
+}
+
+pub fn read_mark(reader: &mut Reader) -> Result<Mark, Refusal> {
+    Ok(match reader.u8()? {
+        1 => Mark::Cached(reader.room()?),
+        2 => Mark::Generation(read_edge(reader)?),
+        3 => Mark::Floor(reader.u16()?),
+        _ => return Err(Refusal::Kind),
+    })
+}
+
 pub fn write_record(writer: &mut Writer, record: &Record) {
     match record {
         Record::Cached { room, event } => {
@@ -83,8 +144,7 @@ pub fn write_record(writer: &mut Writer, record: &Record) {
         }
         Record::Generation(generation) => {
             writer.u8(2);
-            writer.room(&generation.edge.room);
-            writer.text(generation.edge.user.as_deref().unwrap_or_default());
+            write_edge(writer, &generation.edge);
             writer.u64(generation.number);
             writer.u8(match generation.phase {
                 Phase::Announced => 0,
@@ -114,10 +174,7 @@ pub fn read_record(reader: &mut Reader) -> Result<Record, Refusal> {
 }
 
 fn read_generation(reader: &mut Reader) -> Result<Generation, Refusal> {
-    let room = reader.room()?;
-    let user = reader.text()?;
-    // Users have names, so the empty one stands for the room itself.
-    let edge = Edge { room, user: (!user.is_empty()).then_some(user) };
+    let edge = read_edge(reader)?;
     let number = reader.u64()?;
     let phase = match reader.u8()? {
         0 => Phase::Announced,
@@ -126,4 +183,14 @@ fn read_generation(reader: &mut Reader) -> Result<Generation, Refusal> {
         _ => return Err(Refusal::Value),
     };
     Ok(Generation { edge, number, phase })
+}
+
+fn write_edge(writer: &mut Writer, edge: &Edge) {
+    writer.room(&edge.room);
+    writer.text(edge.user.as_deref().unwrap_or_default());
+}
+
+fn read_edge(reader: &mut Reader) -> Result<Edge, Refusal> {
+    let (room, user) = (reader.room()?, reader.user_or_none()?);
+    Ok(Edge { room, user })
 }

@@ -10,6 +10,10 @@ pub struct Writer {
 }
 
 impl Writer {
+    pub fn with_room_for(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes) }
+    }
+
     pub fn u8(&mut self, number: u8) {
         self.bytes.push(number);
     }
@@ -37,9 +41,10 @@ impl Writer {
         self.bytes.extend(chunk);
     }
 
-    /// Bytes up to the end of the frame.
-    pub fn rest(&mut self, rest: &[u8]) {
-        self.bytes.extend(rest);
+    /// Something that may be absent.
+    pub fn option<T>(&mut self, value: Option<&T>, write: impl Fn(&mut Self, &T)) {
+        self.u8(u8::from(value.is_some()));
+        value.into_iter().for_each(|value| write(self, value));
     }
 
     pub fn room(&mut self, room: &Room) {

@@ -8,8 +8,8 @@ use super::{Core, Output};
 use crate::{
     cache::Cache,
     codec::decode,
-    fact::Record,
-    frame::{Beat, Body, Frame, Hole, Readiness, RoomEvent, SnapshotPart, Stream, Tail},
+    fact::{Fact, Record},
+    frame::{Beat, Body, Frame, Hole, LedgerPage, Readiness, RoomEvent, SnapshotPage, Stream, Tail},
     lane::Heard,
     peer::{GAP, Peer, Stage},
     room::NodeId,
@@ -57,10 +57,11 @@ impl Core {
             | Body::AskTails
             | Body::AskResend(_)
             | Body::Gone(_)
-            | Body::AskSnapshot
+            | Body::AskSnapshot { .. }
             | Body::Snapshot(_)
-            | Body::AskRecords
-            | Body::Ledger(_) => {}
+            | Body::AskRecords { .. }
+            | Body::Ledger(_)
+            | Body::Unknown { .. } => {}
         }
     }
 
@@ -108,13 +109,11 @@ impl Core {
             }
             Body::AskResend(hole) => self.resend(answer, hole),
             Body::Gone(hole) => self.lose(origin, hole),
-            Body::AskSnapshot => self.say_snapshot(answer),
-            Body::Snapshot(part) => self.hear_snapshot(origin, part),
-            Body::AskRecords => self.say_records(&answer),
-            Body::Ledger(records) => {
-                peer.ask_records = None;
-                self.repair(records);
-            }
+            Body::AskSnapshot { after } => self.say_snapshot(answer, after),
+            Body::Snapshot(page) => self.hear_snapshot(origin, page),
+            Body::AskRecords { after } => self.say_records(answer, after),
+            Body::Ledger(page) => self.hear_ledger(origin, page),
+            Body::Unknown { .. } => self.counters.unknown += 1,
             // Numbered frames have been taken above; nobody else raises our barriers.
             Body::Facts(_) | Body::Records(_) | Body::Event(_) | Body::Barrier { .. } => {}
         }
@@ -122,7 +121,10 @@ impl Core {
 
     fn take_heard(&mut self, origin: NodeId, heard: Heard) {
         match heard {
-            Heard::InOrder(bodies) => self.take(origin, bodies),
+            Heard::InOrder(bodies) => {
+                self.take(origin, bodies);
+                self.finish_snapshot(origin);
+            }
             Heard::Double => self.counters.doubles += 1,
             Heard::Held | Heard::Unwanted => {}
         }
@@ -132,26 +134,33 @@ impl Core {
     pub(super) fn take(&mut self, origin: NodeId, bodies: Vec<Body>) {
         for body in bodies {
             match body {
-                Body::Facts(facts) => {
-                    for fact in facts {
-                        let differences = self.view.set(origin, fact);
-                        self.tell(differences);
-                    }
-                }
+                Body::Facts(facts) => self.take_facts(origin, facts),
                 Body::Records(records) => records.into_iter().for_each(|record| self.hear_record(origin, record)),
                 Body::Event(event) => self.deliver(origin, event),
+                Body::Unknown { .. } => self.counters.unknown += 1,
                 Body::Beat(_)
                 | Body::Bye { .. }
                 | Body::Tails(_)
                 | Body::AskTails
                 | Body::AskResend(_)
                 | Body::Gone(_)
-                | Body::AskSnapshot
+                | Body::AskSnapshot { .. }
                 | Body::Snapshot(_)
-                | Body::AskRecords
+                | Body::AskRecords { .. }
                 | Body::Ledger(_)
                 | Body::Barrier { .. } => {}
             }
+        }
+    }
+
+    fn take_facts(&mut self, origin: NodeId, facts: Vec<Fact>) {
+        let Some(peer) = self.peers.get_mut(&origin) else { return };
+        if let Some(assembly) = &mut peer.snapshot {
+            return assembly.note(facts, peer.lane.given(Stream::STATE), self.now.up);
+        }
+        for fact in facts {
+            let differences = self.view.set(origin, fact);
+            self.tell(differences);
         }
     }
 
@@ -193,16 +202,15 @@ impl Core {
         if peer.pulse.beat(now) > GAP {
             peer.lane.resume(now);
             peer.ask_tails = Some(now);
-            peer.ask_records = Some(now);
+            peer.want_records(now);
             self.announcements.disturb(now);
         }
         if peer.stage == Stage::Dead {
             peer.stage = Stage::Returning;
         }
-        if peer.disagrees([beat.cached, beat.generations], ours) {
-            peer.ask_records = Some(now);
+        if peer.disagrees([beat.cached ^ ours[0], beat.generations.wrapping_sub(ours[1])]) && peer.records.is_none() {
+            peer.want_records(now);
         }
-        // Without a snapshot the lane holds the stream back, and a tail opens no hole.
         peer.lane.learn_tail(Stream::STATE, beat.state, now);
         self.compare_facts(origin, beat);
     }
@@ -210,12 +218,12 @@ impl Core {
     fn compare_facts(&mut self, origin: NodeId, beat: &Beat) {
         let ours = self.view.hash(origin);
         let Some(peer) = self.peers.get_mut(&origin) else { return };
-        if peer.position() != Some(beat.state) {
+        if peer.facts_at() != Some(beat.state) {
             return;
         }
         if ours != beat.facts {
             self.counters.mismatches += 1;
-            peer.want_snapshot(self.now.up);
+            peer.want_snapshot(beat.state, self.now.up);
         } else if peer.stage == Stage::Returning {
             self.show(origin);
         }
@@ -253,43 +261,54 @@ impl Core {
         }
     }
 
-    /// A part of a stream cannot be had again. Facts can: they are asked for anew.
+    /// A part of a stream cannot be had again. Facts and records can: they are asked for anew.
     pub(super) fn lose(&mut self, origin: NodeId, hole: Hole) {
+        let now = self.now.up;
         let Some(peer) = self.peers.get_mut(&origin) else { return };
+        let Some(declared) = peer.lane.declare(hole, now) else { return };
         if hole.stream == Stream::STATE {
-            if peer.position().is_some_and(|position| position < hole.through) {
-                self.counters.declared += 1;
-                peer.want_snapshot(self.now.up);
-            }
-            return;
+            peer.want_snapshot(declared.hole.through, now);
+            peer.want_records(now);
         }
-        let Some(declared) = peer.lane.declare(hole, self.now.up) else { return };
         self.counters.declared += 1;
         self.outputs.push(Output::Lost(origin, hole.stream));
         self.take(origin, declared.freed);
+        self.finish_snapshot(origin);
     }
 
-    fn hear_snapshot(&mut self, origin: NodeId, part: SnapshotPart) {
-        let now = self.now.up;
+    fn hear_snapshot(&mut self, origin: NodeId, page: SnapshotPage) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
-        let (state, Some(assembly)) = (part.state, &mut peer.snapshot) else { return };
-        let Some(facts) = assembly.take(part, now) else { return };
-        peer.snapshot = None;
-        self.counters.snapshots += 1;
+        let Some(assembly) = &mut peer.snapshot else { return };
+        assembly.take(page, self.now.up);
+        self.finish_snapshot(origin);
+        self.ask_one(origin);
+    }
+
+    fn finish_snapshot(&mut self, origin: NodeId) {
+        let Some(peer) = self.peers.get_mut(&origin) else { return };
+        let Some(facts) = peer.take_snapshot(self.now.up) else { return };
         let stage = peer.stage;
-        let following = peer.lane.go_on_from(state, now);
+        self.counters.snapshots += 1;
         let differences = self.view.replace(origin, facts);
         self.tell(differences);
         if stage != Stage::Dead {
             self.show(origin);
         }
-        self.take(origin, following);
+    }
+
+    fn hear_ledger(&mut self, origin: NodeId, page: LedgerPage) {
+        let Some(peer) = self.peers.get_mut(&origin) else { return };
+        if peer.records.as_mut().is_some_and(|inquiry| inquiry.take(&page, self.now.up)) {
+            peer.records = None;
+        }
+        self.repair(page.records);
+        self.ask_one(origin);
     }
 
     /// Everything about records is asked for once more where a death may have cut a sentence short.
     pub(super) fn ask_all_for_records(&mut self) {
         let at = self.now.up + Duration::from_secs(1);
-        self.peers.values_mut().for_each(|peer| peer.ask_records = Some(at));
+        self.peers.values_mut().for_each(|peer| peer.want_records(at));
     }
 
     pub(super) fn cached_hash(&self) -> (u64, u64) {
@@ -302,14 +321,20 @@ impl Core {
     }
 }
 
-/// Whether a frame may come on a subject. What is numbered may also come to the one node that asked for it again.
+/// Whether a frame may come on a subject: state on that of state, a room's stream on the room's. What is numbered may
+/// also come to the one node that asked for it again.
 fn belongs(body: &Body, subject: &Subject) -> bool {
-    match (body, subject) {
-        (Body::Event(event), Subject::Room(room)) => event.room == *room,
-        (Body::Event(_), Subject::State) => false,
-        (Body::Facts(_) | Body::Records(_) | Body::Beat(_) | Body::Bye { .. } | Body::Tails(_), Subject::State) => true,
-        (_, Subject::State | Subject::Room(_)) => false,
-        (Body::Beat(_) | Body::Bye { .. }, Subject::Node(_)) => false,
-        (_, Subject::Node(_)) => true,
+    let stream = body.stream();
+    match subject {
+        Subject::State => {
+            let is_told_to_all = matches!(body, Body::Beat(_) | Body::Bye { .. } | Body::Tails(_));
+            let is_unknown = matches!(body, Body::Unknown { stream: None, .. });
+            is_told_to_all || is_unknown || stream == Some(Stream::STATE)
+        }
+        Subject::Room(room) => {
+            let is_of_another = matches!(body, Body::Event(event) if event.room != *room);
+            !is_of_another && stream == Some(Stream::of(room))
+        }
+        Subject::Node(_) => !matches!(body, Body::Beat(_) | Body::Bye { .. }),
     }
 }

@@ -26,7 +26,12 @@ pub struct Settings {
     pub expected_nodes: usize,
     /// How far back peers may ask.
     pub reach: Reach,
+    /// Bytes of facts or records in one frame, exceeded by one of them at most; usually [`PAGE`].
+    pub page: usize,
 }
+
+/// Bytes of facts or records in one frame.
+pub const PAGE: usize = 64 << 10;
 
 /// The time, on both clocks.
 #[derive(Debug, Clone, Copy, Default)]

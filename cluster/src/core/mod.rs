@@ -32,7 +32,7 @@ use crate::{
     view::{Difference, View},
 };
 
-pub use input::{Input, Moment, Settings};
+pub use input::{Input, Moment, PAGE, Settings};
 pub use output::{Output, PeerStatus};
 
 /// One node.

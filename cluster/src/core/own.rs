@@ -1,15 +1,15 @@
 //! What this node's own rooms and sessions tell the cluster.
 
-use std::time::Duration;
+use std::{ops::Bound, time::Duration};
 
 use super::{Core, Output, Service};
 use crate::{
-    codec::{HEADER, MAX_FRAME, fact_size, record_size},
+    codec::{ENVELOPE, MAX_FRAME, fact_size, record_size},
     elsewhere::Opening,
-    fact::{CachedEvent, Fact, Key, Record},
-    frame::{Body, Readiness, RoomEvent, SnapshotPart, Stream},
-    peer::ASK_AGAIN,
-    room::{MAX_APP, MAX_CHANNEL, Room},
+    fact::{CachedEvent, Fact, Key, Mark, Record},
+    frame::{Body, LedgerPage, Readiness, Rest, RoomEvent, SnapshotPage, Stream},
+    room::Room,
+    snapshot::ASK_AGAIN,
     subject::Subject,
 };
 
@@ -19,11 +19,8 @@ const MERGE: Duration = Duration::from_millis(250);
 /// How long a room that nobody wants is still listened to.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// Bytes of facts or records in one frame, exceeded by one at most.
-const PART: usize = 64 << 10;
-
 /// Bytes of one payload, fact or record at most.
-const MAX_ITEM: usize = MAX_FRAME - HEADER - MAX_APP - MAX_CHANNEL - 64;
+const MAX_ITEM: usize = MAX_FRAME - ENVELOPE;
 
 impl Core {
     /// While this node leaves, its sockets close and come back elsewhere; nobody is to see them go.
@@ -56,7 +53,9 @@ impl Core {
         if self.pending.is_empty() {
             return;
         }
-        for facts in parts(std::mem::take(&mut self.pending).into_values(), fact_size) {
+        let mut pending = std::mem::take(&mut self.pending).into_values().peekable();
+        while pending.peek().is_some() {
+            let facts = chunk(&mut pending, self.settings.page);
             self.say_numbered(Stream::STATE, Subject::State, Body::Facts(facts));
         }
     }
@@ -134,45 +133,57 @@ impl Core {
         self.beat();
     }
 
-    /// Answers a peer that asks for everything.
-    pub(super) fn say_snapshot(&mut self, subject: Subject) {
+    /// Answers a peer that asks for our facts.
+    pub(super) fn say_snapshot(&mut self, subject: Subject, after: Option<Key>) {
         self.flush();
-        let state = self.outgoing.state();
-        let chunks = parts(self.view.facts(self.settings.node).cloned(), fact_size);
-        let count = u32::try_from(chunks.len()).expect("a node has fewer facts than four billion parts hold");
-        for (index, facts) in (0..).zip(chunks) {
-            let part = SnapshotPart { state, index, parts: count, facts };
-            self.say(subject.clone(), Body::Snapshot(part));
-        }
+        let facts = self.view.facts_after(self.settings.node, after.as_ref()).cloned();
+        let (facts, rest) = page(facts, fact_size, self.settings.page);
+        let page = SnapshotPage { state: self.outgoing.state(), after, rest, facts };
+        self.say(subject, Body::Snapshot(page));
     }
 
     /// Answers a peer that asks for what belongs to nobody.
-    pub(super) fn say_records(&mut self, subject: &Subject) {
-        let chunks = parts(self.records(), record_size);
-        for records in chunks {
-            self.say(subject.clone(), Body::Ledger(records));
-        }
+    pub(super) fn say_records(&mut self, subject: Subject, after: Option<Mark>) {
+        let (records, rest) = page(self.records_after(after.as_ref()), record_size, self.settings.page);
+        self.say(subject, Body::Ledger(LedgerPage { after, rest, records }));
+    }
+
+    /// What belongs to no node and stands behind a mark, in order.
+    pub(super) fn records_after(&self, after: Option<&Mark>) -> impl Iterator<Item = Record> {
+        use Bound::{Excluded, Unbounded};
+        let (cached, generations, floors) = match after {
+            None => (Some(Unbounded), Some(Unbounded), Unbounded),
+            Some(Mark::Cached(room)) => (Some(Excluded(room)), Some(Unbounded), Unbounded),
+            Some(Mark::Generation(edge)) => (None, Some(Excluded(edge)), Unbounded),
+            Some(Mark::Floor(slot)) => (None, None, Excluded(*slot)),
+        };
+        let cached = cached.into_iter().flat_map(|after| self.cache.records_after(after));
+        let generations = generations.into_iter().flat_map(|after| self.announcements.generations_after(after));
+        cached.chain(generations).chain(self.announcements.floors_after(floors))
     }
 }
 
-/// Items in parts of about `PART` bytes; one empty part if there are none, since an answer must come.
-fn parts<T>(items: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
-    let (mut parts, mut room) = (Vec::new(), 0);
+/// Takes the first facts, of about `most` bytes.
+fn chunk(facts: &mut impl Iterator<Item = Fact>, most: usize) -> Vec<Fact> {
+    let (mut chunk, mut bytes) = (Vec::new(), 0);
+    while bytes < most
+        && let Some(fact) = facts.next()
+    {
+        bytes += fact_size(&fact);
+        chunk.push(fact);
+    }
+    chunk
+}
+
+/// The first items, of `most` bytes but one item at least, and whether more follow.
+fn page<T>(items: impl Iterator<Item = T>, size: impl Fn(&T) -> usize, most: usize) -> (Vec<T>, Rest) {
+    let (mut page, mut bytes) = (Vec::new(), 0);
     for item in items {
-        let bytes = size(&item);
-        match parts.last_mut() {
-            Some(part) if bytes <= room => {
-                room -= bytes;
-                Vec::push(part, item);
-            }
-            Some(_) | None => {
-                room = PART.saturating_sub(bytes);
-                parts.push(vec![item]);
-            }
+        bytes += size(&item);
+        if bytes > most && !page.is_empty() {
+            return (page, Rest::More);
         }
+        page.push(item);
     }
-    if parts.is_empty() {
-        parts.push(Vec::new());
-    }
-    parts
+    (page, Rest::Nothing)
 }

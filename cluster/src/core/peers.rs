@@ -6,8 +6,9 @@ use super::{Core, Output};
 use crate::{
     detector::Inbound,
     frame::{Beat, Body, Readiness, Stream},
-    peer::{ASK_AGAIN, GAP, Peer, Stage},
+    peer::{GAP, Peer, Stage},
     room::{NodeId, Room},
+    snapshot::ASK_AGAIN,
     subject::Subject,
 };
 
@@ -81,7 +82,7 @@ impl Core {
         self.next_beat = self.now.up + BEAT;
         self.beats += 1;
         let (bucket, cached) = self.cached_hash();
-        let seen = self.peers.iter().filter_map(|(node, peer)| Some((*node, peer.position()?))).collect();
+        let seen = self.peers.iter().filter_map(|(node, peer)| Some((*node, peer.followed()?))).collect();
         let beat = Beat {
             count: self.beats,
             readiness: self.readiness,
@@ -117,7 +118,7 @@ impl Core {
             peer.lane.resume(self.now.up);
             peer.ask_tails = Some(self.now.up);
             // Who was away may have missed what was announced; until the answers are in, it does not speak.
-            peer.ask_records = Some(self.now.up);
+            peer.want_records(self.now.up);
         }
     }
 
@@ -153,31 +154,24 @@ impl Core {
 
     /// Asks peers for what is missing.
     fn ask(&mut self) {
-        let now = self.now.up;
-        let mut questions = Vec::new();
-        for (node, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.stage != Stage::Dead) {
-            let holes = peer.lane.asks(now).into_iter().map(Body::AskResend);
-            questions.extend(holes.map(|body| (*node, body)));
-            if let Some(assembly) = peer.snapshot.as_mut().filter(|assembly| assembly.ask_at <= now) {
-                assembly.ask_at = now + ASK_AGAIN;
-                questions.push((*node, Body::AskSnapshot));
-                // Whoever does not know a node's facts does not know its records either.
-                peer.ask_records.get_or_insert(now);
-            }
-            if peer.ask_tails.is_some_and(|at| at <= now) {
-                peer.ask_tails = Some(now + ASK_AGAIN);
-                questions.push((*node, Body::AskTails));
-            }
-            if peer.ask_records.is_some_and(|at| at <= now) {
-                peer.ask_records = Some(now + ASK_AGAIN);
-                questions.push((*node, Body::AskRecords));
-            }
-        }
-        for (node, body) in questions {
-            self.counters.asked += u64::from(matches!(body, Body::AskResend(_)));
-            self.say(Subject::Node(node), body);
-        }
+        let living = self.peers.iter().filter(|(_, peer)| peer.stage != Stage::Dead);
+        let living: Vec<NodeId> = living.map(|(node, _)| *node).collect();
+        living.into_iter().for_each(|node| self.ask_one(node));
         self.repeat_barriers();
+    }
+
+    pub(super) fn ask_one(&mut self, node: NodeId) {
+        let now = self.now.up;
+        let Some(peer) = self.peers.get_mut(&node).filter(|_| self.detector.hearing_since().is_some()) else { return };
+        let mut questions: Vec<Body> = peer.lane.asks(now).into_iter().map(Body::AskResend).collect();
+        self.counters.asked += questions.len() as u64;
+        questions.extend(peer.snapshot.as_mut().and_then(|assembly| assembly.ask(now)));
+        questions.extend(peer.records.as_mut().and_then(|inquiry| inquiry.ask(now)));
+        if peer.ask_tails.is_some_and(|at| at <= now) {
+            peer.ask_tails = Some(now + ASK_AGAIN);
+            questions.push(Body::AskTails);
+        }
+        questions.into_iter().for_each(|body| self.say(Subject::Node(node), body));
     }
 
     fn repeat_barriers(&mut self) {

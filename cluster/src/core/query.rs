@@ -58,7 +58,7 @@ impl Core {
 
     /// Everything that belongs to no node: cached events, and how far webhooks have come.
     pub fn records(&self) -> impl Iterator<Item = Record> {
-        self.cache.records().chain(self.announcements.records())
+        self.records_after(None)
     }
 
     /// All peers that are known.

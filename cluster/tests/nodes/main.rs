@@ -12,7 +12,7 @@ use gaung_cluster::{
     detector::Inbound,
     elsewhere::{Elsewhere, Opening},
     fact::{CachedEvent, Edge, Fact, Generation, Phase, Record},
-    frame::{Body, Frame, Readiness, RoomEvent},
+    frame::{Body, Frame, LedgerPage, Readiness, Rest, RoomEvent},
     peer::Stage,
 };
 use pair::{A, B, Pair, count, id, member, opening, room, settings};
@@ -76,7 +76,7 @@ fn an_event_on_the_subject_of_another_room_is_dropped_and_counted() {
 #[test]
 fn what_is_no_frame_is_counted_by_reason() {
     let mut pair = Pair::acquainted();
-    for bytes in [&b""[..], b"\x02", b"\x01\x01"] {
+    for bytes in [&b""[..], b"\x02", b"\x01\x24"] {
         pair.step(A, Input::Heard { subject: Subject::State, bytes: Bytes::copy_from_slice(bytes) });
     }
     let refused: Vec<(Refusal, u64)> = pair.nodes[A].counters().refused.clone().into_iter().collect();
@@ -226,7 +226,8 @@ fn a_cached_event_of_which_nobody_told_is_repaired_silently() {
     pair.step(B, Input::Serve(room("cache-news")));
     pair.outputs.clear();
     let record = Record::Cached { room: room("cache-news"), event: cached(4_000, "missed") };
-    let ledger = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::Ledger(vec![record]) };
+    let page = LedgerPage { after: None, rest: Rest::Nothing, records: vec![record] };
+    let ledger = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::Ledger(page) };
     pair.step(B, Input::Heard { subject: Subject::Node(id(B)), bytes: encode(&ledger) });
     assert_eq!(pair.outputs, [(B, Output::CacheRepaired(room("cache-news"), cached(4_000, "missed")))]);
 }

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subject,
-    core::{Core, Input, Moment, Output, Settings},
+    core::{Core, Input, Moment, Output, PAGE, Settings},
     detector::Inbound,
     elsewhere::Opening,
     fact::{Fact, Member},
@@ -50,7 +50,7 @@ pub fn count(sockets: u32) -> Fact {
 }
 
 pub fn settings(slot: usize) -> Settings {
-    Settings { node: id(slot), version: "1.0.0".into(), expected_nodes: 1, reach: Reach::default() }
+    Settings { node: id(slot), version: "1.0.0".into(), expected_nodes: 1, reach: Reach::default(), page: PAGE }
 }
 
 /// A room that begins with nothing.

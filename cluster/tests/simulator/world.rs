@@ -127,6 +127,7 @@ impl World {
             version: "1.0.0".into(),
             expected_nodes: self.slots.len(),
             reach: self.scenario.reach,
+            page: 200,
         };
         self.slots[slot].process = Some(Process::new(settings));
         self.step(slot, Input::Webhooks(BTreeSet::from([Arc::from(APP)])));

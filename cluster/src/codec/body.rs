@@ -1,0 +1,173 @@
+//! The bodies of frames as bytes. A later release may only append fields to a body; older ones of the same version pass
+//! over them.
+
+use std::time::Duration;
+
+use super::{Refusal, read::Reader, state, write::Writer};
+use crate::{
+    frame::{Beat, Body, Hole, LedgerPage, Readiness, Rest, RoomEvent, SnapshotPage, Stream, Tail},
+    room::NodeId,
+};
+
+/// Set in the kinds of numbered frames, so that a frame of a kind that only a later release knows still takes its place
+/// in its stream.
+pub const NUMBERED: u8 = 0x80;
+
+pub fn kind(body: &Body) -> u8 {
+    match body {
+        Body::Facts(_) => NUMBERED | 1,
+        Body::Records(_) => NUMBERED | 2,
+        Body::Event(_) => NUMBERED | 3,
+        Body::Beat(_) => 1,
+        Body::Bye { .. } => 2,
+        Body::Tails(_) => 3,
+        Body::AskTails => 4,
+        Body::AskResend(_) => 5,
+        Body::Gone(_) => 6,
+        Body::AskSnapshot { .. } => 7,
+        Body::Snapshot(_) => 8,
+        Body::AskRecords { .. } => 9,
+        Body::Ledger(_) => 10,
+        Body::Barrier { .. } => 11,
+        Body::Unknown { kind, .. } => *kind,
+    }
+}
+
+pub fn write_body(writer: &mut Writer, body: &Body) {
+    match body {
+        Body::Facts(facts) => writer.list(facts, state::write_fact),
+        Body::Records(records) => writer.list(records, state::write_record),
+        Body::Event(event) => write_event(writer, event),
+        Body::Beat(beat) => write_beat(writer, beat),
+        Body::Bye { hold } => writer.u64(u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
+        Body::Tails(tails) => writer.list(tails, |writer, tail| {
+            writer.u64(tail.stream.bits());
+            writer.u64(tail.number);
+        }),
+        Body::AskResend(hole) | Body::Gone(hole) => {
+            writer.u64(hole.stream.bits());
+            writer.u64(hole.after);
+            writer.u64(hole.through);
+        }
+        Body::AskSnapshot { after } => writer.option(after.as_ref(), state::write_key),
+        Body::Snapshot(page) => {
+            writer.u64(page.state);
+            writer.option(page.after.as_ref(), state::write_key);
+            write_rest(writer, page.rest);
+            writer.list(&page.facts, state::write_fact);
+        }
+        Body::AskRecords { after } => writer.option(after.as_ref(), state::write_mark),
+        Body::Ledger(page) => {
+            writer.option(page.after.as_ref(), state::write_mark);
+            write_rest(writer, page.rest);
+            writer.list(&page.records, state::write_record);
+        }
+        Body::Barrier { token } => writer.u64(*token),
+        Body::AskTails | Body::Unknown { .. } => {}
+    }
+}
+
+/// The body of a kind that this release knows; `None` for others, of whose bytes nothing is read.
+pub fn read_body(kind: u8, reader: &mut Reader) -> Result<Option<Body>, Refusal> {
+    Ok(Some(match kind {
+        0x81 => Body::Facts(reader.list(state::read_fact)?),
+        0x82 => Body::Records(reader.list(state::read_record)?),
+        0x83 => Body::Event(read_event(reader)?),
+        1 => Body::Beat(read_beat(reader)?),
+        2 => Body::Bye { hold: Duration::from_millis(reader.u64()?) },
+        3 => Body::Tails(reader.list(read_tail)?),
+        4 => Body::AskTails,
+        5 => Body::AskResend(read_hole(reader)?),
+        6 => Body::Gone(read_hole(reader)?),
+        7 => Body::AskSnapshot { after: reader.option(state::read_key)? },
+        8 => Body::Snapshot(read_snapshot(reader)?),
+        9 => Body::AskRecords { after: reader.option(state::read_mark)? },
+        10 => Body::Ledger(read_ledger(reader)?),
+        11 => Body::Barrier { token: reader.u64()? },
+        _ => return Ok(None),
+    }))
+}
+
+fn write_event(writer: &mut Writer, event: &RoomEvent) {
+    writer.room(&event.room);
+    writer.option(event.except.as_ref(), |writer, socket| writer.u64(*socket));
+    writer.chunk(&event.payload);
+}
+
+fn read_event(reader: &mut Reader) -> Result<RoomEvent, Refusal> {
+    Ok(RoomEvent { room: reader.room()?, except: reader.option(Reader::u64)?, payload: reader.chunk()? })
+}
+
+fn write_beat(writer: &mut Writer, beat: &Beat) {
+    writer.u8(match beat.readiness {
+        Readiness::Learning => 0,
+        Readiness::Ready => 1,
+        Readiness::Leaving => 2,
+    });
+    for number in [beat.count, beat.state, beat.facts, beat.bucket, beat.cached, beat.generations] {
+        writer.u64(number);
+    }
+    writer.list(&beat.seen, |writer, (node, number)| {
+        writer.u64(node.bits());
+        writer.u64(*number);
+    });
+    writer.text(&beat.version);
+}
+
+fn read_beat(reader: &mut Reader) -> Result<Beat, Refusal> {
+    let readiness = match reader.u8()? {
+        0 => Readiness::Learning,
+        1 => Readiness::Ready,
+        2 => Readiness::Leaving,
+        _ => return Err(Refusal::Value),
+    };
+    Ok(Beat {
+        readiness,
+        count: reader.u64()?,
+        state: reader.u64()?,
+        facts: reader.u64()?,
+        bucket: reader.u64()?,
+        cached: reader.u64()?,
+        generations: reader.u64()?,
+        seen: reader.list(|reader| Ok((NodeId::from_bits(reader.u64()?), reader.u64()?)))?,
+        version: reader.version()?,
+    })
+}
+
+fn read_tail(reader: &mut Reader) -> Result<Tail, Refusal> {
+    Ok(Tail { stream: Stream::from_bits(reader.u64()?), number: reader.u64()? })
+}
+
+fn read_hole(reader: &mut Reader) -> Result<Hole, Refusal> {
+    let hole = Hole { stream: Stream::from_bits(reader.u64()?), after: reader.u64()?, through: reader.u64()? };
+    if hole.after < hole.through { Ok(hole) } else { Err(Refusal::Value) }
+}
+
+fn read_snapshot(reader: &mut Reader) -> Result<SnapshotPage, Refusal> {
+    let (state, after, rest) = (reader.u64()?, reader.option(state::read_key)?, read_rest(reader)?);
+    let facts = reader.list(state::read_fact)?;
+    let goes_on = rest == Rest::Nothing || facts.last().is_some_and(|fact| Some(fact.key()) > after);
+    if goes_on { Ok(SnapshotPage { state, after, rest, facts }) } else { Err(Refusal::Value) }
+}
+
+fn read_ledger(reader: &mut Reader) -> Result<LedgerPage, Refusal> {
+    let (after, rest) = (reader.option(state::read_mark)?, read_rest(reader)?);
+    let records = reader.list(state::read_record)?;
+    let goes_on = rest == Rest::Nothing || records.last().is_some_and(|record| Some(record.mark()) > after);
+    if goes_on { Ok(LedgerPage { after, rest, records }) } else { Err(Refusal::Value) }
+}
+
+fn write_rest(writer: &mut Writer, rest: Rest) {
+    writer.u8(match rest {
+        Rest::Nothing => 0,
+        Rest::More => 1,
+    });
+}
+
+fn read_rest(reader: &mut Reader) -> Result<Rest, Refusal> {
+    match reader.u8()? {
+        0 => Ok(Rest::Nothing),
+        1 => Ok(Rest::More),
+        _ => Err(Refusal::Value),
+    }
+}

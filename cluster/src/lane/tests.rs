@@ -1,0 +1,124 @@
+//! Order, doubles, holes and their ends, as one peer's frames come in.
+
+use super::*;
+use crate::room::NodeId;
+
+const ROOM: Stream = Stream::from_bits(7);
+
+fn at(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn lane() -> Lane {
+    let mut lane = Lane::new(10);
+    lane.follow(ROOM);
+    lane
+}
+
+fn body(token: u64) -> Body {
+    Body::Barrier { token }
+}
+
+fn hear(lane: &mut Lane, number: u64, predecessor: u64, millis: u64) -> Heard {
+    let frame = Frame { origin: NodeId::from_bits(1), number, predecessor, body: body(number) };
+    lane.hear(ROOM, frame, 1, at(millis))
+}
+
+fn in_order(numbers: &[u64]) -> Heard {
+    Heard::InOrder(numbers.iter().map(|number| body(*number)).collect())
+}
+
+fn hole(after: u64, through: u64) -> Hole {
+    Hole { stream: ROOM, after, through }
+}
+
+#[test]
+fn what_was_published_before_we_followed_leaves_no_hole() {
+    assert_eq!(hear(&mut lane(), 14, 9, 0), in_order(&[14]));
+}
+
+#[test]
+fn numbers_of_other_streams_leave_no_hole() {
+    let mut lane = lane();
+    assert_eq!(hear(&mut lane, 11, 0, 0), in_order(&[11]));
+    assert_eq!(hear(&mut lane, 17, 11, 0), in_order(&[17]));
+    assert_eq!(lane.asks(at(0)), []);
+}
+
+#[test]
+fn what_follows_a_hole_is_held_back_and_the_hole_asked_for_at_once_and_every_200_ms() {
+    let mut lane = lane();
+    assert_eq!(hear(&mut lane, 13, 12, 0), Heard::Held);
+    assert_eq!(lane.asks(at(0)), [hole(10, 12)]);
+    assert_eq!(lane.asks(at(199)), []);
+    assert_eq!(lane.asks(at(200)), [hole(10, 12)]);
+    assert_eq!(hear(&mut lane, 12, 11, 300), Heard::Held);
+    assert_eq!(lane.asks(at(400)), [hole(10, 11)]);
+    assert_eq!(hear(&mut lane, 11, 8, 500), in_order(&[11, 12, 13]));
+    assert_eq!(lane.asks(at(9000)), []);
+}
+
+#[test]
+fn doubles_are_dropped_whether_given_out_or_held() {
+    let mut lane = lane();
+    assert_eq!(hear(&mut lane, 11, 0, 0), in_order(&[11]));
+    assert_eq!(hear(&mut lane, 11, 0, 0), Heard::Double);
+    assert_eq!(hear(&mut lane, 13, 12, 0), Heard::Held);
+    assert_eq!(hear(&mut lane, 13, 12, 0), Heard::Double);
+}
+
+#[test]
+fn a_hole_is_declared_after_five_seconds_in_which_nothing_came() {
+    let mut lane = lane();
+    hear(&mut lane, 13, 12, 0);
+    assert_eq!(lane.overdue(at(5000)), []);
+    assert_eq!(lane.overdue(at(5001)), [hole(10, 12)]);
+    let declared = lane.declare(hole(10, 12), at(5001));
+    assert_eq!(declared, Some(Declared { hole: hole(10, 12), freed: vec![body(13)] }));
+    assert_eq!(lane.overdue(at(99_000)), []);
+}
+
+#[test]
+fn patience_starts_anew_when_the_peer_can_be_asked_again() {
+    let mut lane = lane();
+    hear(&mut lane, 13, 12, 0);
+    lane.resume(at(30_000));
+    assert_eq!(lane.overdue(at(35_000)), []);
+    assert_eq!(lane.overdue(at(35_001)), [hole(10, 12)]);
+}
+
+#[test]
+fn a_lost_tail_is_asked_for_once_it_had_time_to_arrive() {
+    let mut lane = lane();
+    lane.learn_tail(ROOM, 15, at(0));
+    assert_eq!(lane.asks(at(199)), []);
+    assert_eq!(lane.asks(at(200)), [hole(10, 15)]);
+    assert_eq!(hear(&mut lane, 15, 3, 201), in_order(&[15]));
+    assert_eq!(lane.asks(at(999)), []);
+}
+
+#[test]
+fn a_peer_cannot_declare_away_what_was_heard() {
+    let mut lane = lane();
+    hear(&mut lane, 13, 12, 0);
+    let declared = lane.declare(hole(10, 99), at(1)).unwrap();
+    assert_eq!(declared, Declared { hole: hole(10, 12), freed: vec![body(13)] });
+    assert_eq!(lane.declare(hole(10, 12), at(2)), None);
+}
+
+#[test]
+fn a_stream_that_nobody_follows_is_unwanted() {
+    let mut lane = lane();
+    hear(&mut lane, 13, 12, 0);
+    lane.leave(ROOM);
+    assert_eq!(hear(&mut lane, 14, 13, 0), Heard::Unwanted);
+    assert_eq!((lane.asks(at(999)), lane.held), (vec![], 0));
+}
+
+#[test]
+fn a_stream_that_began_with_a_baseline_has_given_out_nothing_yet() {
+    let mut lane = lane();
+    assert_eq!((lane.position(ROOM), lane.given(ROOM)), (10, 0));
+    hear(&mut lane, 11, 4, 0);
+    assert_eq!((lane.position(ROOM), lane.given(ROOM)), (11, 11));
+}
