@@ -1,0 +1,163 @@
+//! A node of a test: a bus on a thread of its own, and what it told its rooms.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use gaung_cluster::{
+    NodeId, Room, Subjects,
+    bus::{Auth, BusSettings, BusTls, Link, Status, open},
+    core::{Core, Input, Output, Settings},
+    frame::RoomEvent,
+    ring::Reach,
+};
+use tokio::sync::watch;
+
+use crate::server::NatsServer;
+
+/// How long anything may take that is not meant to take long.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A node that runs until it is dropped.
+pub struct Node {
+    pub link: Link,
+    told: watch::Receiver<Vec<Output>>,
+}
+
+/// The settings of a node on a server.
+pub fn settings(server: &NatsServer) -> BusSettings {
+    let node = NodeId::from_bits(rand::random());
+    BusSettings {
+        servers: vec![server.url()],
+        auth: Auth::None,
+        tls: BusTls::default(),
+        subjects: Subjects::new("gaung", "test").unwrap(),
+        core: Settings { node, expected_nodes: 2, reach: Reach::default() },
+        version: "0.0.0",
+        max_queued_events: 100_000,
+    }
+}
+
+pub fn room(channel: &str) -> Room {
+    Room::new("shop", channel).unwrap()
+}
+
+/// An event whose payload is a number.
+pub fn event(room: &Room, number: u32) -> RoomEvent {
+    RoomEvent { room: room.clone(), except: None, payload: Bytes::from(number.to_string()) }
+}
+
+impl Node {
+    /// A node on a server.
+    pub fn start(server: &NatsServer) -> Self {
+        Self::start_with(settings(server))
+    }
+
+    pub fn start_with(settings: BusSettings) -> Self {
+        let (link, bus) = open(settings).unwrap();
+        let (tell, told) = watch::channel(Vec::new());
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(bus.run(|output| tell.send_modify(|told: &mut Vec<Output>| told.push(output))));
+        });
+        Self { link, told }
+    }
+
+    /// Nodes that know one another.
+    pub async fn start_many<const N: usize>(server: &NatsServer) -> [Self; N] {
+        let nodes = std::array::from_fn(|_| Self::start(server));
+        for node in &nodes {
+            node.until("all nodes are ready", |core| is_among_ready(core, N)).await;
+        }
+        nodes
+    }
+
+    /// Waits until the core is as wanted.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&Core) -> bool + Send + Sync + 'static) {
+        let wanted = Arc::new(wanted);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let wanted = wanted.clone();
+            if self.link.ask(move |core| wanted(core)).await.expect("the bus runs") {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until the bus fares as wanted.
+    pub async fn until_status(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.link.status();
+            if wanted(&status) {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}; {status:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until what was told is as wanted.
+    pub async fn until_told(&self, what: &str, wanted: impl Fn(&[Output]) -> bool) {
+        let mut told = self.told.clone();
+        let waiting = tokio::time::timeout(PATIENCE, told.wait_for(|told| wanted(told)));
+        let result = waiting.await.map(|told| told.is_ok());
+        assert_eq!(result, Ok(true), "not within {PATIENCE:?}: {what}; {} outputs", self.told().len());
+    }
+
+    /// Serves a room, and waits until no event of it is missed.
+    pub async fn serve(&self, room: &Room) {
+        self.link.tell(Input::Serve(room.clone()));
+        let opens = |output: &Output| matches!(output, Output::Serving(served) if served == room);
+        self.until_told("a room is served", |told| told.iter().any(opens)).await;
+    }
+
+    /// Publishes numbered events.
+    pub fn publish(&self, room: &Room, numbers: impl ExactSizeIterator<Item = u32>) {
+        let places = self.link.reserve(numbers.len()).unwrap();
+        for (number, place) in numbers.zip(places) {
+            self.link.publish(event(room, number), place);
+        }
+    }
+
+    /// Waits for exactly these numbers, in this order.
+    pub async fn expect(&self, room: &Room, numbers: std::ops::Range<u32>) {
+        let wanted = numbers.len();
+        self.until_told("events come", |told| delivered(told, room).count() >= wanted).await;
+        let told = self.told();
+        let came: Vec<u32> = delivered(&told, room).collect();
+        let first_wrong = came.iter().zip(numbers.clone()).position(|(came, wanted)| *came != wanted);
+        assert_eq!(
+            (first_wrong, came.len()),
+            (None, wanted),
+            "{:?}",
+            first_wrong.map(|at| &came[at.saturating_sub(2)..at + 3])
+        );
+        assert!(!told.iter().any(|output| matches!(output, Output::Lost(..))), "a loss was declared");
+    }
+
+    /// Everything that was told.
+    pub fn told(&self) -> Vec<Output> {
+        self.told.borrow().clone()
+    }
+}
+
+/// The numbers that were delivered to a room.
+fn delivered<'a>(told: &'a [Output], room: &'a Room) -> impl Iterator<Item = u32> + 'a {
+    told.iter().filter_map(move |output| match output {
+        Output::Deliver(_, event) if event.room == *room => std::str::from_utf8(&event.payload).ok()?.parse().ok(),
+        _ => None,
+    })
+}
+
+fn is_among_ready(core: &Core, nodes: usize) -> bool {
+    use gaung_cluster::{frame::Readiness, peer::Stage};
+    let ready = |readiness| readiness == Readiness::Ready;
+    let peers = core.peers().filter(|peer| peer.stage == Stage::Live && ready(peer.readiness)).count();
+    ready(core.readiness()) && peers + 1 == nodes
+}
