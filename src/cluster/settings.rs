@@ -14,8 +14,13 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What the bus of the node `node` is told.
 pub fn of(config: &ClusterConfig, node: NodeId) -> BusSettings {
     let tls = config.tls.clone();
-    let core =
-        core::Settings { node, version: VERSION.into(), expected_nodes: config.expected_nodes, reach: config.reach };
+    let core = core::Settings {
+        node,
+        version: VERSION.into(),
+        expected_nodes: config.expected_nodes,
+        reach: config.reach,
+        page: core::PAGE,
+    };
     BusSettings {
         servers: config.servers.clone(),
         auth: auth(&config.login),
