@@ -166,18 +166,7 @@ impl fmt::Display for ApiError {
                 "user_count needs a filter_by_prefix that starts with presence-, but filter_by_prefix is {prefix:?}"
             ),
             Self::Query(why) => write!(f, "the query string cannot be read: {why}"),
-            Self::Unpublished(Unpublished::RoomsFull { limit }) => {
-                write!(f, "{limit} events wait for delivery already, which is the limit (GAUNG_MAX_QUEUED_EVENTS)")
-            }
-            Self::Unpublished(Unpublished::BusFull { limit }) => write!(
-                f,
-                "{limit} events wait for the other nodes already, which is the limit (GAUNG_MAX_QUEUED_BUS_EVENTS)"
-            ),
-            Self::Unpublished(Unpublished::TooLarge { bytes, limit }) => write!(
-                f,
-                "the encoded event has {bytes} bytes, and the nodes of this cluster can send one another {limit} \
-                 (max_payload of the NATS server)"
-            ),
+            Self::Unpublished(why) => fmt::Display::fmt(why, f),
         }
     }
 }

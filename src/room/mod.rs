@@ -15,7 +15,7 @@ mod messages;
 mod shard;
 mod users;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter};
 use bytes::Bytes;
@@ -358,6 +358,25 @@ fn travels_alone(event: &EncodedEvent) -> bool {
 /// The channel whose events go to a user's sockets; it decides which shard knows the user.
 fn line_of(user_id: &str) -> String {
     format!("#server-to-user-{user_id}")
+}
+
+impl fmt::Display for Unpublished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RoomsFull { limit } => {
+                write!(f, "{limit} events wait for delivery already, which is the limit (GAUNG_MAX_QUEUED_EVENTS)")
+            }
+            Self::BusFull { limit } => write!(
+                f,
+                "{limit} events wait for the other nodes already, which is the limit (GAUNG_MAX_QUEUED_BUS_EVENTS)"
+            ),
+            Self::TooLarge { bytes, limit } => write!(
+                f,
+                "the encoded event has {bytes} bytes, and the nodes of this cluster can send one another {limit} \
+                 (max_payload of the NATS server)"
+            ),
+        }
+    }
 }
 
 impl From<Full> for Unpublished {

@@ -1,5 +1,7 @@
 //! Rooms as everybody else sees them, with outboxes that no socket empties.
 
+mod cluster;
+
 use std::{
     io,
     pin::Pin,
@@ -26,11 +28,15 @@ struct Stage {
 }
 
 fn stage(threads: usize) -> Stage {
+    stage_with(threads, None)
+}
+
+fn stage_with(threads: usize, cluster: Option<Cluster>) -> Stage {
     crate::tls::install_crypto_provider();
     let metrics = Metrics::new();
     let webhooks = Webhooks::start(metrics.clone(), Timing::default());
     Stage {
-        rooms: Rooms::start(threads, 100_000, &webhooks, &metrics, None),
+        rooms: Rooms::start(threads, 100_000, &webhooks, &metrics, cluster),
         app: App::new("app", AppSettings::new("key", "secret")),
         channel: ChannelName::parse("products.1", 200).unwrap(),
     }
