@@ -138,12 +138,12 @@ impl Lane {
     pub fn declare(&mut self, hole: Hole, now: Duration) -> Option<Declared> {
         let course = self.courses.get_mut(&hole.stream)?;
         let position = course.position;
-        if hole.through <= position {
+        // Never past what is missing: a peer that declares too much would take away what it gave, or will give.
+        let through = course.hole(hole.stream)?.through.min(hole.through);
+        if through <= position {
             return None;
         }
-        // Never past what we hold: a peer that declares too much would take away what it gave.
-        let through = course.held.values().next().map_or(hole.through, |held| held.predecessor.min(hole.through));
-        course.position = through.max(position);
+        course.position = through;
         let freed = self.advance(hole.stream, now);
         Some(Declared { hole: Hole { after: position, through, ..hole }, freed })
     }

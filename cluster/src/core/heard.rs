@@ -30,7 +30,7 @@ impl Core {
                 return;
             }
         };
-        if !belongs(&frame.body, subject) {
+        if !self.belongs(&frame.body, subject) {
             self.counters.misdirected += 1;
         } else if frame.origin == self.settings.node {
             self.hear_echo(&frame.body);
@@ -319,22 +319,22 @@ impl Core {
     pub(super) fn is_learning(&self) -> bool {
         self.readiness == Readiness::Learning
     }
-}
 
-/// Whether a frame may come on a subject: state on that of state, a room's stream on the room's. What is numbered may
-/// also come to the one node that asked for it again.
-fn belongs(body: &Body, subject: &Subject) -> bool {
-    let stream = body.stream();
-    match subject {
-        Subject::State => {
-            let is_told_to_all = matches!(body, Body::Beat(_) | Body::Bye { .. } | Body::Tails(_));
-            let is_unknown = matches!(body, Body::Unknown { stream: None, .. });
-            is_told_to_all || is_unknown || stream == Some(Stream::STATE)
+    /// Whether a frame may come on a subject: state on that of state, a room's stream on the room's. What is numbered may
+    /// also come to the one node that asked for it again.
+    fn belongs(&self, body: &Body, subject: &Subject) -> bool {
+        let stream = body.stream();
+        match subject {
+            Subject::State => {
+                let is_told_to_all = matches!(body, Body::Beat(_) | Body::Bye { .. } | Body::Tails(_));
+                let is_unknown = matches!(body, Body::Unknown { stream: None, .. });
+                is_told_to_all || is_unknown || stream == Some(Stream::STATE)
+            }
+            Subject::Room(room) => {
+                let is_of_another = matches!(body, Body::Event(event) if event.room != *room);
+                !is_of_another && stream == Some(Stream::of(room))
+            }
+            Subject::Node(node) => *node == self.settings.node && !matches!(body, Body::Beat(_) | Body::Bye { .. }),
         }
-        Subject::Room(room) => {
-            let is_of_another = matches!(body, Body::Event(event) if event.room != *room);
-            !is_of_another && stream == Some(Stream::of(room))
-        }
-        Subject::Node(_) => !matches!(body, Body::Beat(_) | Body::Bye { .. }),
     }
 }

@@ -98,12 +98,14 @@ fn a_lost_tail_is_asked_for_once_it_had_time_to_arrive() {
 }
 
 #[test]
-fn a_peer_cannot_declare_away_what_was_heard() {
+fn a_peer_cannot_declare_away_what_was_heard_or_is_not_missing() {
     let mut lane = lane();
     hear(&mut lane, 13, 12, 0);
     let declared = lane.declare(hole(10, 99), at(1)).unwrap();
     assert_eq!(declared, Declared { hole: hole(10, 12), freed: vec![body(13)] });
     assert_eq!(lane.declare(hole(10, 12), at(2)), None);
+    assert_eq!(lane.declare(hole(13, 99), at(3)), None);
+    assert_eq!(hear(&mut lane, 14, 13, 4), in_order(&[14]));
 }
 
 #[test]

@@ -74,6 +74,14 @@ fn an_event_on_the_subject_of_another_room_is_dropped_and_counted() {
 }
 
 #[test]
+fn what_was_meant_for_another_node_is_dropped_and_counted() {
+    let mut pair = Pair::acquainted();
+    let frame = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::AskTails };
+    pair.step_quietly(B, Input::Heard { subject: Subject::Node(id(A)), bytes: encode(&frame) });
+    assert_eq!((pair.outputs.len(), pair.nodes[B].counters().misdirected), (0, 1));
+}
+
+#[test]
 fn what_is_no_frame_is_counted_by_reason() {
     let mut pair = Pair::acquainted();
     for bytes in [&b""[..], b"\x02", b"\x01\x24"] {

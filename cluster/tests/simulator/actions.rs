@@ -1,17 +1,20 @@
 //! What clients, back ends and fate do, at random.
 
-use bytes::Bytes;
 use gaung_cluster::{
-    core::Input,
-    fact::{CachedEvent, Fact, Key, Member},
+    fact::{Fact, Key, Member},
+    frame::Readiness,
 };
 
-use crate::world::{EPOCH, World, room};
+use crate::{
+    drain::lobby,
+    replica::Replica,
+    world::{Slot, Trouble, World, room},
+};
 
 impl World {
     /// Something happens to one node's clients.
     pub fn act(&mut self, slot: usize) {
-        match self.random.below(13) {
+        match self.random.below(15) {
             0..=3 => self.move_member(slot),
             4 => {
                 let fact = Fact::Count { room: room("room", self.random.below(6)), sockets: self.sockets() };
@@ -30,8 +33,15 @@ impl World {
                 let room = room("room", self.random.below(4));
                 self.publish_event(slot, room);
             }
-            11 => self.cache(slot),
-            _ => self.serve_or_leave(slot),
+            11 => {
+                let room = room("cache", self.random.below(3));
+                self.cache_event(slot, room);
+            }
+            12 | 13 => self.serve_or_leave(slot),
+            _ => {
+                let room = room("presence", self.random.below(3));
+                self.with(slot, |process| process.rooms.get_mut(&room).into_iter().for_each(Replica::admit));
+            }
         }
     }
 
@@ -59,29 +69,23 @@ impl World {
         self.set_fact(slot, Fact::Member { room, member });
     }
 
-    fn cache(&mut self, slot: usize) {
-        let payload = Bytes::from(self.now.to_string());
-        let event = CachedEvent { at: EPOCH + self.now, ttl: self.random.between(2_000, 300_000), payload };
-        let room = room("cache", self.random.below(3));
-        self.step(slot, Input::Cache { room, event });
-    }
-
     fn serve_or_leave(&mut self, slot: usize) {
-        let room = room("room", self.random.below(4));
+        let kind = ["room", "presence", "cache"][self.random.below(3) as usize];
+        let room = room(kind, self.random.below(4));
         if self.random.chance(7000) {
-            self.step(slot, Input::Serve(room));
-        } else {
+            self.want(slot, room);
+        } else if self.scenario.trouble == Trouble::All || room != lobby() {
             self.leave(slot, room);
         }
     }
 
     /// Once in some seconds something breaks.
-    pub fn trouble(&mut self) {
+    pub fn break_something(&mut self) {
         if !self.random.chance(2) {
             return;
         }
         let slot = self.random.below(self.slots.len() as u64) as usize;
-        match self.random.below(9) {
+        match self.random.below(10) {
             0 | 1 => self.kill(slot),
             2..=4 => {
                 let until = self.now + self.random.between(100, 12_000);
@@ -95,7 +99,22 @@ impl World {
                 self.slots[slot].stopped_until = self.now + self.random.between(1_000, 10_000);
             }
             6 | 7 => (0..self.slots.len()).for_each(|slot| self.slots[slot].side = self.random.below(2)),
-            _ => self.slots.iter_mut().for_each(|slot| slot.side = 0),
+            8 => self.slots.iter_mut().for_each(|slot| slot.side = 0),
+            _ => self.drain(slot),
+        }
+    }
+
+    /// Once in some seconds, while all are there, one leaves.
+    pub fn let_one_leave(&mut self) {
+        if self.now == 10_000 {
+            self.seat_movers();
+        }
+        let is_ready =
+            |slot: &Slot| slot.process.as_ref().is_some_and(|process| process.core.readiness() == Readiness::Ready);
+        let all_are_here = self.slots.iter().all(|slot| slot.drain.is_none() && is_ready(slot));
+        if self.now > 12_000 && all_are_here && self.random.chance(10) {
+            let slot = self.random.below(self.slots.len() as u64) as usize;
+            self.drain(slot);
         }
     }
 }

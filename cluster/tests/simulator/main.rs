@@ -5,28 +5,32 @@
 
 mod actions;
 mod bus;
+mod carry;
+mod drain;
 mod judge;
 mod process;
 mod random;
+mod replica;
 mod truth;
+mod verdict;
 mod world;
 
 use std::env;
 
 use gaung_cluster::ring::Reach;
 use judge::Tally;
-use world::{Scenario, run};
+use world::{Scenario, Trouble, run};
 
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text:?}")))
 }
 
 /// Runs the seeds and fails with those that failed.
-fn check(seeds: u64, reach: Reach) -> Tally {
+fn check(seeds: u64, reach: Reach, trouble: Trouble) -> Tally {
     let seeds = number("SEED").map_or(0..seeds, |seed| seed..seed + 1);
     let (mut tally, mut failed) = (Tally::default(), Vec::new());
     for seed in seeds {
-        match run(Scenario { seed, reach }) {
+        match run(Scenario { seed, reach, trouble }) {
             Ok(happened) => tally.add(happened),
             Err(faults) => {
                 println!("SEED={seed}: {} faults, the first: {}", faults.len(), faults[0]);
@@ -41,12 +45,19 @@ fn check(seeds: u64, reach: Reach) -> Tally {
 
 #[test]
 fn after_a_minute_of_trouble_all_nodes_agree_and_every_promise_was_kept() {
-    let tally = check(number("SEEDS").unwrap_or(500), Reach::default());
+    let tally = check(number("SEEDS").unwrap_or(500), Reach::default(), Trouble::All);
     assert!(tally.promised > 0 && tally.posts > 0 && tally.delivered > 0, "nothing happened: {tally:?}");
 }
 
 #[test]
 fn with_a_ring_of_eight_frames_holes_are_declared_and_state_is_right_all_the_same() {
-    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), Reach { frames: 8, ..Reach::default() });
+    let tally =
+        check(number("SEEDS").unwrap_or(500).div_ceil(5), Reach { frames: 8, ..Reach::default() }, Trouble::All);
     assert!(tally.declared > 0 || number("SEED").is_some(), "the ring was never too short: {tally:?}");
+}
+
+#[test]
+fn users_who_move_while_node_after_node_leaves_are_never_seen_to_go() {
+    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), Reach::default(), Trouble::Leaving);
+    assert!(tally.drains > 0, "nobody left: {tally:?}");
 }

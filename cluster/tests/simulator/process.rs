@@ -1,12 +1,18 @@
-//! One run of a node: the core under test, the truth about its own sockets, and clients that believe what they are told.
+//! One run of a node: the core under test, the truth about its own sockets, and its rooms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use gaung_cluster::{
     NodeId, Room,
     core::{Core, Settings},
-    fact::{Fact, Generation, Key},
+    elsewhere::{Elsewhere, Opening},
+    fact::{CachedEvent, Fact, Generation, Key, Member},
 };
+
+use crate::replica::{Replica, Told};
 
 pub struct Process {
     pub id: NodeId,
@@ -15,12 +21,14 @@ pub struct Process {
     pub facts: BTreeMap<Key, Fact>,
     /// The rooms whose subjects it listens to.
     pub subscribed: BTreeSet<Room>,
-    /// The rooms of which it was promised every event.
-    pub serving: BTreeSet<Room>,
+    /// The rooms that its clients want, served or about to be.
+    pub rooms: BTreeMap<Room, Replica>,
     /// How many events it published in each room.
     pub published: BTreeMap<Room, u64>,
     /// The webhooks that it is posting, by the time at which that is done.
     pub posting: Vec<(u64, Generation)>,
+    /// Sockets that are signed in elsewhere, by user.
+    users: BTreeMap<Arc<str>, u64>,
 }
 
 impl Process {
@@ -30,9 +38,105 @@ impl Process {
             core: Core::new(settings),
             facts: BTreeMap::new(),
             subscribed: BTreeSet::new(),
-            serving: BTreeSet::new(),
+            rooms: BTreeMap::new(),
             published: BTreeMap::new(),
             posting: Vec::new(),
+            users: BTreeMap::new(),
         }
     }
+
+    /// Whether it was promised every event of a room.
+    pub fn serves(&self, room: &Room) -> bool {
+        self.rooms.get(room).is_some_and(|replica| replica.is_open)
+    }
+
+    /// Clients want a room; returns whether it has to be asked for.
+    pub fn want(&mut self, room: &Room) -> bool {
+        if self.rooms.contains_key(room) {
+            return false;
+        }
+        let mut replica = Replica::default();
+        for fact in self.facts.values().filter(|fact| room_of(fact) == Some(room)) {
+            replica.set_own(fact).expect("a room without clients misleads nobody");
+        }
+        self.rooms.insert(room.clone(), replica);
+        true
+    }
+
+    /// Something is true of its own sockets from now on.
+    pub fn set_fact(&mut self, fact: &Fact) -> Result<Told, String> {
+        if fact.sockets() > 0 {
+            self.facts.insert(fact.key(), fact.clone());
+        } else {
+            self.facts.remove(&fact.key());
+        }
+        let replica = room_of(fact).and_then(|room| self.rooms.get_mut(room));
+        replica.map_or(Ok(Told::Nothing), |replica| replica.set_own(fact))
+    }
+
+    /// A room that was wanted is served; it may have become unwanted meanwhile.
+    pub fn open(&mut self, opening: Opening) -> Result<(), String> {
+        match self.rooms.get_mut(&opening.room) {
+            Some(replica) => replica.open(opening),
+            None => Ok(()),
+        }
+    }
+
+    pub fn hear(&mut self, elsewhere: Elsewhere) -> Result<Told, String> {
+        if let Elsewhere::User { user, sockets, .. } = &elsewhere {
+            let known = self.users.insert(user.clone(), *sockets).unwrap_or_default();
+            let is_news = known != *sockets;
+            return if is_news { Ok(Told::Nothing) } else { Err(format!("it was told once more of {elsewhere:?}")) };
+        }
+        let Some(room) = elsewhere.room().filter(|room| self.subscribed.contains(room)) else {
+            return Err(format!("it was told of a room that it does not serve: {elsewhere:?}"));
+        };
+        match self.rooms.get_mut(room) {
+            Some(replica) => replica.hear(elsewhere),
+            None => Ok(Told::Nothing),
+        }
+    }
+
+    pub fn keep(&mut self, room: &Room, event: &CachedEvent, wall: u64) {
+        if let Some(replica) = self.rooms.get_mut(room) {
+            replica.keep(event, wall);
+        }
+    }
+
+    /// Where a room, or what it was told of users, is not what the core says.
+    pub fn contradictions(&self, app: &Arc<str>, wall: u64) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut expect = |what: String, seen: String, expected: String| {
+            if seen != expected {
+                faults.push(format!("{} on {} {seen} where its core says {expected}", what, self.id));
+            }
+        };
+        for (room, replica) in self.rooms.iter().filter(|(_, replica)| replica.is_open) {
+            let named = |what: &str| format!("{what} of {room:?} are");
+            let core = &self.core;
+            expect(named("subscriptions"), replica.sockets().to_string(), core.subscriptions(room).to_string());
+            expect(named("members"), names(replica.members()), names(core.members(room)));
+            let (kept, known) = (replica.cached(wall), core.cached(room));
+            expect(named("last events"), format!("{kept:?}"), format!("{known:?}"));
+            expect(named("misled clients"), replica.misled().to_string(), "0".to_owned());
+        }
+        for (user, sockets) in &self.users {
+            let own = self.facts.contains_key(&Key::User(app.clone(), user.clone()));
+            if self.core.is_online(app, user) != (own || *sockets > 0) {
+                faults.push(format!("{} was told of {sockets} sign-ins of user {user} elsewhere", self.id));
+            }
+        }
+        faults
+    }
+}
+
+fn room_of(fact: &Fact) -> Option<&Room> {
+    match fact {
+        Fact::Count { room, .. } | Fact::Member { room, .. } => Some(room),
+        Fact::Connections { .. } | Fact::User { .. } => None,
+    }
+}
+
+fn names<'a>(members: impl Iterator<Item = &'a Member>) -> String {
+    members.map(|member| format!("{} {}, ", member.user, member.info)).collect()
 }

@@ -1,0 +1,103 @@
+//! Does what the processes want done.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use gaung_cluster::{
+    Subject,
+    core::{Input, Moment, Output},
+};
+
+use crate::{
+    drain::is_mover,
+    replica::Told,
+    world::{EPOCH, Slot, World},
+};
+
+impl World {
+    /// Gives a process an input, and does what it wants.
+    pub fn step(&mut self, slot: usize, input: Input) {
+        let moment = Moment { up: Duration::from_millis(self.now), wall: Duration::from_millis(EPOCH + self.now) };
+        let Some(process) = &mut self.slots[slot].process else { return };
+        let outputs = process.core.step(input, moment);
+        for output in outputs {
+            self.carry_out(slot, output);
+        }
+    }
+
+    fn carry_out(&mut self, slot: usize, output: Output) {
+        let (now, wall) = (self.now, EPOCH + self.now);
+        let Some(process) = &mut self.slots[slot].process else { return };
+        let id = process.id;
+        match output {
+            Output::Publish(subject, bytes) => self.publish(slot, &subject, &bytes),
+            Output::Subscribe(room) => _ = process.subscribed.insert(room),
+            Output::Unsubscribe(room) => _ = process.subscribed.remove(&room),
+            Output::Serving(opening) => {
+                let opened = process.open(opening);
+                self.note(slot, opened.map(|()| Told::Nothing));
+            }
+            Output::Deliver(origin, event) => {
+                self.judge.delivered(id, origin, &event.room, number(&event.payload));
+            }
+            Output::Elsewhere(elsewhere) => {
+                let told = process.hear(elsewhere);
+                self.note(slot, told);
+            }
+            Output::Cached(origin, room, event) => {
+                process.keep(&room, &event, wall);
+                if process.serves(&room) {
+                    self.judge.delivered(id, origin, &room, number(&event.payload));
+                }
+            }
+            Output::CacheRepaired(room, event) => process.keep(&room, &event, wall),
+            Output::Post(generation) => {
+                process.posting.push((now + self.random.between(20, 200), generation.clone()));
+                let known = self.known(slot, &generation.edge);
+                self.judge.posted(&generation, known);
+            }
+            Output::Lost(origin, stream) => self.judge.lost(id, origin, stream),
+        }
+    }
+
+    /// Notes what clients were told. Those who never leave are not seen to go on nodes that stay.
+    pub fn note(&mut self, slot: usize, told: Result<Told, String>) {
+        let stays = self.slots[slot].drain.is_none();
+        match told {
+            Err(fault) => self.judge.faults.push(fault),
+            Ok(Told::Removed(user)) if stays && is_mover(&user) => {
+                self.judge.faults.push(format!("{user} was seen to leave at {}", self.now));
+            }
+            Ok(Told::Removed(_) | Told::Added(_) | Told::Nothing) => {}
+        }
+    }
+
+    fn publish(&mut self, from: usize, subject: &Subject, bytes: &Bytes) {
+        if self.slots[from].away_until > self.now {
+            self.judge.faults.push("something was published while the bus was away".to_owned());
+        }
+        for to in 0..self.slots.len() {
+            if self.reaches(from, to) && self.listens(to, subject) {
+                self.bus.send(self.now, &mut self.random, (from, to), (subject, bytes));
+            }
+        }
+    }
+
+    pub fn reaches(&self, from: usize, to: usize) -> bool {
+        let is_here = |slot: &Slot| slot.process.is_some() && slot.away_until <= self.now;
+        is_here(&self.slots[from]) && is_here(&self.slots[to]) && self.slots[from].side == self.slots[to].side
+    }
+
+    fn listens(&self, slot: usize, subject: &Subject) -> bool {
+        let Some(process) = &self.slots[slot].process else { return false };
+        match subject {
+            Subject::State => true,
+            Subject::Node(node) => *node == process.id,
+            Subject::Room(room) => process.subscribed.contains(room),
+        }
+    }
+}
+
+fn number(payload: &Bytes) -> u64 {
+    payload.as_ref().try_into().map(u64::from_be_bytes).expect("a payload is a number")
+}

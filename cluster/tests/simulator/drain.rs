@@ -1,0 +1,107 @@
+//! A node that leaves: it says Bye, its clients move to others, and its process ends while the others still hold its
+//! facts.
+
+use gaung_cluster::{
+    Room,
+    core::Input,
+    fact::{Fact, Member},
+    frame::Readiness,
+};
+
+use crate::{
+    process::Process,
+    world::{World, room},
+};
+
+/// What a node that leaves still has to do.
+pub struct Drain {
+    /// When its process ends; `None` once it has.
+    ends_at: Option<u64>,
+    /// Its sockets close one by one.
+    closings: Vec<(u64, Fact)>,
+    /// Users who always have a socket somewhere come back elsewhere.
+    returns: Vec<(u64, Member)>,
+}
+
+/// How many users there are who never leave.
+const MOVERS: u64 = 6;
+
+/// Where they are.
+pub fn lobby() -> Room {
+    room("presence", 0)
+}
+
+/// Whether a user is one of those.
+pub fn is_mover(user: &str) -> bool {
+    user.starts_with("mover")
+}
+
+impl World {
+    /// Users who never leave come to their first nodes.
+    pub fn seat_movers(&mut self) {
+        for number in 0..MOVERS {
+            let slot = self.random.below(self.slots.len() as u64) as usize;
+            let member =
+                Member { user: format!("mover-{number}").into(), info: "{}".into(), since: self.now, sockets: 1 };
+            self.set_fact(slot, Fact::Member { room: lobby(), member });
+        }
+    }
+
+    /// A node is told to leave.
+    pub fn drain(&mut self, slot: usize) {
+        let lasts = self.random.between(2_000, 6_000);
+        let place = &self.slots[slot];
+        let Some(process) = place.process.as_ref().filter(|_| place.drain.is_none()) else { return };
+        if process.core.readiness() != Readiness::Ready {
+            return;
+        }
+        let facts: Vec<Fact> = process.facts.values().cloned().collect();
+        let (now, random) = (self.now, &mut self.random);
+        let closings: Vec<(u64, Fact)> =
+            facts.iter().map(|fact| (now + random.below(lasts), fact.withdrawn())).collect();
+        let movers = closings.iter().filter_map(|(at, fact)| Some((*at, mover(fact)?)));
+        let returns = movers.map(|(at, member)| (at + random.between(50, 6_000), member)).collect();
+        self.slots[slot].drain = Some(Drain { ends_at: Some(now + lasts), closings, returns });
+        let hold = std::time::Duration::from_millis(lasts + 10_000);
+        self.step(slot, Input::Bye { hold });
+        self.judge.tally.drains += 1;
+    }
+
+    /// What is due of a node's leaving.
+    pub fn go_on_draining(&mut self, slot: usize) {
+        let now = self.now;
+        let Some(drain) = &mut self.slots[slot].drain else { return };
+        let closings: Vec<(u64, Fact)> = drain.closings.extract_if(.., |(at, _)| *at <= now).collect();
+        let returns: Vec<(u64, Member)> = drain.returns.extract_if(.., |(at, _)| *at <= now).collect();
+        let ends = drain.ends_at.take_if(|at| *at <= now).is_some();
+        let is_over = drain.ends_at.is_none() && drain.returns.is_empty();
+        closings.into_iter().for_each(|(_, fact)| self.set_fact(slot, fact));
+        returns.into_iter().for_each(|(_, member)| self.come_back(member));
+        if ends {
+            self.end(slot);
+        }
+        if is_over {
+            self.slots[slot].drain = None;
+        }
+    }
+
+    /// A user comes back on a node that stays.
+    fn come_back(&mut self, member: Member) {
+        let stays = |slot: &crate::world::Slot| slot.drain.is_none() && slot.process.as_ref().is_some_and(is_ready);
+        let staying: Vec<usize> = (0..self.slots.len()).filter(|slot| stays(&self.slots[*slot])).collect();
+        let slot = staying[self.random.below(staying.len() as u64) as usize];
+        let member = Member { since: self.now, sockets: 1, ..member };
+        self.set_fact(slot, Fact::Member { room: lobby(), member });
+    }
+}
+
+fn is_ready(process: &Process) -> bool {
+    process.core.readiness() == Readiness::Ready
+}
+
+fn mover(fact: &Fact) -> Option<Member> {
+    match fact {
+        Fact::Member { member, .. } if is_mover(&member.user) => Some(member.clone()),
+        Fact::Member { .. } | Fact::Connections { .. } | Fact::Count { .. } | Fact::User { .. } => None,
+    }
+}

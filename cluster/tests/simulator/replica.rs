@@ -1,0 +1,158 @@
+//! A room as a node has it: its own sockets merged with what it is told is elsewhere, and clients that believe what they
+//! are told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use gaung_cluster::{
+    elsewhere::{Elsewhere, Opening},
+    fact::{CachedEvent, Fact, Member},
+};
+
+#[derive(Default)]
+pub struct Replica {
+    /// Whether it is served: whoever subscribes is answered.
+    pub is_open: bool,
+    own: Part,
+    elsewhere: Part,
+    cached: Option<CachedEvent>,
+    clients: Vec<BTreeSet<Arc<str>>>,
+}
+
+#[derive(Default)]
+struct Part {
+    sockets: u64,
+    members: BTreeMap<Arc<str>, Member>,
+}
+
+/// What the clients of a room were told.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Told {
+    Nothing,
+    Added(Arc<str>),
+    Removed(Arc<str>),
+}
+
+impl Replica {
+    /// Whoever opens a room may answer from here on; its first client comes.
+    pub fn open(&mut self, opening: Opening) -> Result<(), String> {
+        if std::mem::replace(&mut self.is_open, true) {
+            return Err(format!("{:?} was opened twice", opening.room));
+        }
+        let members = opening.members.into_iter().map(|member| (member.user.clone(), member)).collect();
+        self.elsewhere = Part { sockets: opening.sockets, members };
+        self.cached = opening.cached;
+        self.admit();
+        Ok(())
+    }
+
+    /// A client subscribes: it is given a snapshot, and hears of every change from here on.
+    pub fn admit(&mut self) {
+        if self.is_open {
+            let members = self.members().map(|member| member.user.clone()).collect();
+            self.clients.push(members);
+        }
+    }
+
+    pub fn set_own(&mut self, fact: &Fact) -> Result<Told, String> {
+        match fact {
+            Fact::Count { sockets, .. } => self.own.sockets = u64::from(*sockets),
+            Fact::Member { member, .. } => {
+                let present = (member.sockets > 0).then(|| member.clone());
+                return self.change(&member.user, |replica| replica.own.set(&member.user, present));
+            }
+            Fact::Connections { .. } | Fact::User { .. } => {}
+        }
+        Ok(Told::Nothing)
+    }
+
+    /// Before the room is open it need not listen: it will begin with what is so then.
+    pub fn hear(&mut self, elsewhere: Elsewhere) -> Result<Told, String> {
+        if !self.is_open {
+            return Ok(Told::Nothing);
+        }
+        let known = match &elsewhere {
+            Elsewhere::Subscriptions { sockets, .. } => self.elsewhere.sockets == *sockets,
+            Elsewhere::Member { user, member, .. } => self.elsewhere.members.get(user) == member.as_ref(),
+            Elsewhere::User { .. } => false,
+        };
+        if known {
+            return Err(format!("it was told once more of {elsewhere:?}"));
+        }
+        match elsewhere {
+            Elsewhere::Subscriptions { sockets, .. } => self.elsewhere.sockets = sockets,
+            Elsewhere::Member { user, member, .. } => {
+                return self.change(&user, |replica| replica.elsewhere.set(&user, member));
+            }
+            Elsewhere::User { .. } => {}
+        }
+        Ok(Told::Nothing)
+    }
+
+    /// Keeps an event of a cache channel if it is greater than the one it has, which counts until it ends.
+    pub fn keep(&mut self, event: &CachedEvent, wall: u64) {
+        if self.is_open && self.cached(wall).is_none_or(|known| known < event) {
+            self.cached = Some(event.clone());
+        }
+    }
+
+    pub fn cached(&self, wall: u64) -> Option<&CachedEvent> {
+        self.cached.as_ref().filter(|event| event.ends() > wall)
+    }
+
+    /// The time of the next event of this cache channel.
+    pub fn next_at(&self, wall: u64) -> u64 {
+        self.cached.as_ref().map_or(0, |event| event.at + 1).max(wall)
+    }
+
+    pub fn sockets(&self) -> u64 {
+        self.own.sockets + self.elsewhere.sockets
+    }
+
+    /// The members, ordered by id; of each the eldest.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        let users: BTreeSet<&Arc<str>> = self.own.members.keys().chain(self.elsewhere.members.keys()).collect();
+        users.into_iter().filter_map(|user| {
+            let parts = [&self.own, &self.elsewhere];
+            parts.into_iter().filter_map(|part| part.members.get(user)).min_by_key(|member| member.seniority())
+        })
+    }
+
+    /// How many clients believe what is not so.
+    pub fn misled(&self) -> usize {
+        let members: BTreeSet<Arc<str>> = self.members().map(|member| member.user.clone()).collect();
+        self.clients.iter().filter(|client| **client != members).count()
+    }
+
+    fn change(&mut self, user: &Arc<str>, change: impl FnOnce(&mut Self)) -> Result<Told, String> {
+        let was_there = self.has(user);
+        change(self);
+        let told = match (was_there, self.has(user)) {
+            (false, true) => Told::Added(user.clone()),
+            (true, false) => Told::Removed(user.clone()),
+            (true, true) | (false, false) => return Ok(Told::Nothing),
+        };
+        let fits = |client: &mut BTreeSet<Arc<str>>| match told {
+            Told::Added(_) => client.insert(user.clone()),
+            Told::Removed(_) => client.remove(user),
+            Told::Nothing => true,
+        };
+        let all_fit = self.clients.iter_mut().fold(true, |all, client| fits(client) && all);
+        if all_fit { Ok(told) } else { Err(format!("a client heard at the wrong time: {told:?}")) }
+    }
+
+    fn has(&self, user: &Arc<str>) -> bool {
+        self.own.members.contains_key(user) || self.elsewhere.members.contains_key(user)
+    }
+}
+
+impl Part {
+    fn set(&mut self, user: &Arc<str>, member: Option<Member>) {
+        match member {
+            Some(member) => _ = self.members.insert(user.clone(), member),
+            None => _ = self.members.remove(user),
+        }
+    }
+}

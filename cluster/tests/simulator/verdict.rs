@@ -1,0 +1,69 @@
+//! The judgement at the end of a run.
+
+use std::collections::BTreeSet;
+
+use gaung_cluster::{
+    core::Input,
+    detector::Inbound,
+    fact::{Edge, Key},
+};
+
+use crate::{
+    process::Process,
+    truth::{Truth, disagreements},
+    world::{APP, EPOCH, World, room},
+};
+
+impl World {
+    /// After the healing: everybody agrees with everybody and with the truth.
+    pub fn settle(&mut self) {
+        // All look at the same clock, or an event that ends right now is over for some and not for others.
+        (0..self.slots.len()).for_each(|slot| self.step(slot, Input::Tick(Inbound::Drained)));
+        let truth = self.truth();
+        let mut faults = Vec::new();
+        let wall = EPOCH + self.now;
+        for process in self.processes() {
+            faults.extend(process.contradictions(&APP.into(), wall));
+            faults.extend(disagreements(process, &truth));
+        }
+        let caches: BTreeSet<Vec<String>> = self.processes().map(cached).collect();
+        if caches.len() > 1 {
+            faults.push(format!("cached events differ: {caches:?}"));
+        }
+        if faults.is_empty() && self.judge.faults.is_empty() {
+            let held = truth.keys().filter_map(edge).collect();
+            self.judge.compare_edges(&held);
+            let living = self.processes().map(|process| process.id).collect();
+            self.judge.compare_events(&living);
+        }
+        for process in self.slots.iter().filter_map(|slot| slot.process.as_ref()) {
+            self.judge.tally.snapshots += process.core.counters().snapshots;
+            self.judge.tally.mismatches += process.core.counters().mismatches;
+        }
+        self.judge.faults.extend(faults);
+    }
+
+    /// All facts of the living, by key.
+    fn truth(&self) -> Truth {
+        let mut truth = Truth::new();
+        for process in self.processes() {
+            for (key, fact) in &process.facts {
+                truth.entry(key.clone()).or_default().push((process.id, fact.clone()));
+            }
+        }
+        truth
+    }
+}
+
+fn edge(key: &Key) -> Option<Edge> {
+    match key {
+        Key::Count(room) => Some(Edge { room: room.clone(), user: None }),
+        Key::Member(room, user) => Some(Edge { room: room.clone(), user: Some(user.clone()) }),
+        Key::Connections(_) | Key::User(..) => None,
+    }
+}
+
+fn cached(process: &Process) -> Vec<String> {
+    let rooms = (0..3).map(|number| room("cache", number));
+    rooms.map(|room| format!("{:?}", process.core.cached(&room))).collect()
+}
