@@ -4,7 +4,6 @@
 mod census;
 mod news;
 pub mod payload;
-mod settings;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +28,9 @@ use crate::{
     room::{self, Counts, EncodedEvent},
 };
 
+/// The release, as peers and the NATS servers see it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// How often a node that starts looks whether it is in step with the others.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -42,7 +44,7 @@ impl Cluster {
     /// This node's handle, and the bus, which is to run on a thread of its own. `name` is drawn at random: a process that
     /// starts again is another node.
     pub fn open(config: &ClusterConfig, name: u64) -> Result<(Self, Bus), InvalidServer> {
-        let (link, bus) = bus::open(settings::of(config, NodeId::from_bits(name)))?;
+        let (link, bus) = bus::open(config.bus_settings(NodeId::from_bits(name), VERSION))?;
         Ok((Self { link }, bus))
     }
 

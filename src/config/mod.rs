@@ -20,7 +20,7 @@ mod webhooks;
 
 use std::path::PathBuf;
 
-pub use cluster::{ClusterConfig, Login, NatsTls};
+pub use cluster::ClusterConfig;
 pub use describe::describe;
 pub use file::parse_apps;
 pub use limits::LimitsConfig;

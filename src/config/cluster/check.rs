@@ -2,7 +2,9 @@
 
 use std::{fs, net::IpAddr, path::PathBuf};
 
-use super::{ClusterConfig, Environment, Form, Login, Problems};
+use gaung_cluster::bus::Auth;
+
+use super::{ClusterConfig, Environment, Form, Problems};
 
 /// Without NATS, everything else about the cluster is a mistake: the operator meant many nodes and would get one.
 pub(super) fn alone(environment: &Environment, problems: &mut Problems) {
@@ -41,7 +43,7 @@ pub(super) fn tls(form: &Form, problems: &mut Problems) {
 
 /// What is allowed but may not be meant.
 pub(in crate::config) fn warning(cluster: &ClusterConfig) -> Option<String> {
-    let is_known = cluster.login != Login::Nobody || cluster.tls.cert.is_some();
+    let is_known = cluster.auth != Auth::None || cluster.tls.cert.is_some();
     let server = cluster.servers.iter().find(|server| !is_loopback(server)).filter(|_| !is_known)?;
     Some(format!(
         "the node does not log in to {server} (GAUNG_NATS_URL): whoever reaches it may read and forge every event; set \

@@ -1,7 +1,7 @@
 //! The cluster that the node belongs to, and the NATS servers that carry it.
 
+mod auth;
 mod check;
-mod login;
 mod servers;
 #[cfg(test)]
 mod tests;
@@ -9,14 +9,18 @@ mod variables;
 
 use std::{path::PathBuf, time::Duration};
 
-use gaung_cluster::{Subjects, ring::Reach};
+use gaung_cluster::{
+    NodeId, Subjects,
+    bus::{Auth, BusSettings, BusTls},
+    core,
+    ring::Reach,
+};
 use serde::Deserialize;
 
 use super::{Problems, environment::Environment, fields};
 use crate::app::Secret;
 
 pub(super) use check::warning;
-pub use login::Login;
 pub(super) use servers::Servers;
 
 const MIB: usize = 1_048_576;
@@ -28,10 +32,10 @@ pub struct ClusterConfig {
     pub name: String,
     /// `GAUNG_NATS_URL`: the NATS servers, without credentials; at least one.
     pub servers: Vec<String>,
-    /// Who the node says it is there.
-    pub login: Login,
-    /// How the way there is encrypted.
-    pub tls: NatsTls,
+    /// `GAUNG_NATS_USER` and `GAUNG_NATS_PASSWORD`, `GAUNG_NATS_TOKEN`, `GAUNG_NATS_CREDENTIALS` or what the URL says.
+    pub auth: Auth,
+    /// `GAUNG_NATS_TLS` (false), `GAUNG_NATS_CA`, `GAUNG_NATS_CERT` and `GAUNG_NATS_KEY`.
+    pub tls: BusTls,
     /// `GAUNG_NATS_SUBJECT_PREFIX` (gaung) and the name: the subjects of this cluster.
     pub subjects: Subjects,
     /// `GAUNG_CLUSTER_NODES` (1): how many nodes the cluster is meant to have.
@@ -42,19 +46,6 @@ pub struct ClusterConfig {
     pub max_queued_events: usize,
     /// `GAUNG_WEBHOOK_STREAM`: the JetStream stream that keeps webhooks until they are posted.
     pub webhook_stream: Option<String>,
-}
-
-/// TLS on the way to NATS. A server of the scheme `tls://` requires it whatever stands here.
-#[derive(Debug, Clone, Default)]
-pub struct NatsTls {
-    /// `GAUNG_NATS_TLS` (false): refuse a server that does not offer TLS.
-    pub required: bool,
-    /// `GAUNG_NATS_CA`: PEM file with the certificates to trust.
-    pub ca: Option<PathBuf>,
-    /// `GAUNG_NATS_CERT`: PEM file with the node's own certificate chain.
-    pub cert: Option<PathBuf>,
-    /// `GAUNG_NATS_KEY`: PEM file with its private key.
-    pub key: Option<PathBuf>,
 }
 
 /// The variables as they are read, before they are checked together.
@@ -115,20 +106,39 @@ impl ClusterConfig {
         }
         check::files(&form, problems);
         check::tls(&form, problems);
-        let login = login::choose(&form, problems);
-        (!form.nats_url.addresses.is_empty()).then(|| form.with(login))
+        let auth = auth::choose(&form, problems);
+        (!form.nats_url.addresses.is_empty()).then(|| form.with(auth))
+    }
+
+    /// What the bus of a node of this name and release is opened with.
+    pub fn bus_settings(&self, node: NodeId, version: &'static str) -> BusSettings {
+        BusSettings {
+            servers: self.servers.clone(),
+            auth: self.auth.clone(),
+            tls: self.tls.clone(),
+            subjects: self.subjects.clone(),
+            core: core::Settings {
+                node,
+                version: version.into(),
+                expected_nodes: self.expected_nodes,
+                reach: self.reach,
+                page: core::PAGE,
+            },
+            version,
+            max_queued_events: self.max_queued_events,
+        }
     }
 }
 
 impl Form {
-    fn with(self, login: Login) -> ClusterConfig {
+    fn with(self, auth: Auth) -> ClusterConfig {
         let subjects = Subjects::new(&self.nats_subject_prefix, &self.cluster_name);
         ClusterConfig {
             subjects: subjects.expect("each of the two obeys its rule"),
             name: self.cluster_name,
             servers: self.nats_url.addresses,
-            login,
-            tls: NatsTls { required: self.nats_tls, ca: self.nats_ca, cert: self.nats_cert, key: self.nats_key },
+            auth,
+            tls: BusTls { required: self.nats_tls, ca: self.nats_ca, cert: self.nats_cert, key: self.nats_key },
             expected_nodes: self.cluster_nodes,
             reach: Reach { age: self.cluster_ring_seconds, bytes: self.cluster_ring_mb * MIB, ..Reach::default() },
             max_queued_events: self.max_queued_bus_events,

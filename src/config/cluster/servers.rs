@@ -1,10 +1,10 @@
 //! `GAUNG_NATS_URL`: where the NATS servers are, and who logs in there if the URLs tell. No text about a wrong one shows
 //! a part of it, since that might be the password.
 
+use gaung_cluster::bus::Auth;
 use percent_encoding::percent_decode_str;
 
-use super::Login;
-use crate::{app::Secret, config::rule};
+use crate::config::rule;
 
 /// The port of a server whose URL names none.
 const PORT: u16 = 4222;
@@ -15,12 +15,12 @@ pub(in crate::config) struct Servers {
     /// `scheme://host:port` each, without credentials.
     pub(super) addresses: Vec<String>,
     /// Whom the URLs log in.
-    pub(super) login: Login,
+    pub(super) auth: Auth,
 }
 
 impl Default for Servers {
     fn default() -> Self {
-        Self { addresses: Vec::new(), login: Login::Nobody }
+        Self { addresses: Vec::new(), auth: Auth::None }
     }
 }
 
@@ -29,11 +29,11 @@ impl Servers {
     pub(in crate::config) fn parse(list: &str) -> Result<Self, &'static str> {
         let mut servers = Self::default();
         for url in rule::pieces(list) {
-            let (address, login) = parse_url(url)?;
+            let (address, auth) = parse_url(url)?;
             servers.addresses.push(address);
-            match (&servers.login, &login) {
-                (_, Login::Nobody) => {}
-                (Login::Nobody, _) => servers.login = login,
+            match (&servers.auth, &auth) {
+                (_, Auth::None) => {}
+                (Auth::None, _) => servers.auth = auth,
                 (known, new) if known == new => {}
                 _ => return Err("all its URLs that carry credentials must carry the same"),
             }
@@ -57,7 +57,7 @@ impl Servers {
     }
 }
 
-fn parse_url(url: &str) -> Result<(String, Login), &'static str> {
+fn parse_url(url: &str) -> Result<(String, Auth), &'static str> {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme @ ("nats" | "tls"), rest)) => (scheme, rest),
         Some(_) | None => return Err("each of its URLs must begin with nats:// or tls://"),
@@ -72,8 +72,8 @@ fn parse_url(url: &str) -> Result<(String, Login), &'static str> {
         None => (None, rest),
     };
     let (host, port) = parse_server(server)?;
-    let login = credentials.map_or(Ok(Login::Nobody), parse_credentials)?;
-    Ok((format!("{scheme}://{host}:{port}"), login))
+    let auth = credentials.map_or(Ok(Auth::None), parse_credentials)?;
+    Ok((format!("{scheme}://{host}:{port}"), auth))
 }
 
 /// The host, in brackets if it is an IPv6 address, and the port.
@@ -108,15 +108,15 @@ fn is_host(host: &str) -> bool {
 }
 
 /// `user:password`, or a token alone.
-fn parse_credentials(credentials: &str) -> Result<Login, &'static str> {
+fn parse_credentials(credentials: &str) -> Result<Auth, &'static str> {
     const WANTED: &str = "before its @, a NATS URL has user:password or a token, percent-encoded";
     let decode = |text: &str| match percent_decode_str(text).decode_utf8() {
         Ok(text) if !text.is_empty() => Ok(text.into_owned()),
         Ok(_) | Err(_) => Err(WANTED),
     };
     match credentials.split_once(':') {
-        Some((user, password)) => Ok(Login::User { user: decode(user)?, password: Secret::new(decode(password)?) }),
-        None => Ok(Login::Token(Secret::new(decode(credentials)?))),
+        Some((user, password)) => Ok(Auth::User { user: decode(user)?, password: decode(password)? }),
+        None => Ok(Auth::Token(decode(credentials)?)),
     }
 }
 
@@ -125,27 +125,20 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(list: &str, addresses: &[&str], login: Login) {
+    fn check(list: &str, addresses: &[&str], auth: Auth) {
         let servers = Servers::parse(list).unwrap();
-        assert_eq!(
-            (servers.addresses, servers.login),
-            (addresses.iter().map(|&text| text.to_owned()).collect(), login)
-        );
+        assert_eq!((servers.addresses, servers.auth), (addresses.iter().map(|&text| text.to_owned()).collect(), auth));
     }
 
     #[test]
     fn each_url_becomes_an_address_with_a_port_and_without_credentials() {
-        check("nats://nats", &["nats://nats:4222"], Login::Nobody);
-        check("nats://127.0.0.1:4333/", &["nats://127.0.0.1:4333"], Login::Nobody);
-        check("tls://[::1]", &["tls://[::1]:4222"], Login::Nobody);
-        let login = || Login::User { user: "me".to_owned(), password: Secret::new("a@b/c:d") };
-        check("nats://me:a%40b%2Fc:d@a", &["nats://a:4222"], login());
-        check("nats://me:a@b%2Fc:d@a:1, nats://b:2", &["nats://a:1", "nats://b:2"], login());
-        check(
-            "nats://s3cret@a,tls://s3cret@b",
-            &["nats://a:4222", "tls://b:4222"],
-            Login::Token(Secret::new("s3cret")),
-        );
+        check("nats://nats", &["nats://nats:4222"], Auth::None);
+        check("nats://127.0.0.1:4333/", &["nats://127.0.0.1:4333"], Auth::None);
+        check("tls://[::1]", &["tls://[::1]:4222"], Auth::None);
+        let user = || Auth::User { user: "me".to_owned(), password: "a@b/c:d".to_owned() };
+        check("nats://me:a%40b%2Fc:d@a", &["nats://a:4222"], user());
+        check("nats://me:a@b%2Fc:d@a:1, nats://b:2", &["nats://a:1", "nats://b:2"], user());
+        check("nats://s3cret@a,tls://s3cret@b", &["nats://a:4222", "tls://b:4222"], Auth::Token("s3cret".to_owned()));
     }
 
     #[test]
@@ -165,7 +158,7 @@ mod tests {
             ("the port", "nats://a:0"),
             ("the port", "nats://a:65536"),
             ("the port", "nats://a:"),
-            ("the port", "nats://::1"),
+            ("needs a host", "nats://::1"),
             ("the port", "nats://[::1]4222"),
             ("before its @", "nats://@a"),
             ("before its @", "nats://me:@a"),

@@ -22,7 +22,7 @@ fn cluster(pairs: &[(&str, &str)]) -> ClusterConfig {
 fn a_url_alone_makes_a_cluster_of_the_default_name() {
     let cluster = cluster(&[]);
     assert_eq!((cluster.name.as_str(), cluster.expected_nodes, cluster.max_queued_events), ("gaung", 1, 65_536));
-    assert_eq!((cluster.servers, cluster.login), (vec!["nats://127.0.0.1:4222".to_owned()], Login::Nobody));
+    assert_eq!((cluster.servers, cluster.auth), (vec!["nats://127.0.0.1:4222".to_owned()], Auth::None));
     assert_eq!(cluster.subjects, Subjects::new("gaung", "gaung").unwrap());
     assert_eq!((cluster.reach.age, cluster.reach.bytes), (Duration::from_secs(60), 16 << 20));
     assert_eq!(cluster.webhook_stream, None);
@@ -55,8 +55,8 @@ fn every_variable_of_the_cluster_reaches_its_field() {
     let expected = ClusterConfig {
         name: "eu-1".to_owned(),
         servers: vec!["tls://a:4222".to_owned(), "nats://b:1".to_owned()],
-        login: Login::User { user: "me".to_owned(), password: Secret::new("s3cret") },
-        tls: NatsTls { required: true, ca: file.clone(), cert: file.clone(), key: file },
+        auth: Auth::User { user: "me".to_owned(), password: "s3cret".to_owned() },
+        tls: BusTls { required: true, ca: file.clone(), cert: file.clone(), key: file },
         subjects: Subjects::new("acme.live", "eu-1").unwrap(),
         expected_nodes: 3,
         reach: Reach { age: Duration::from_secs(7), bytes: 8 << 20, ..Reach::default() },
@@ -64,17 +64,28 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         webhook_stream: Some("HOOKS".to_owned()),
     };
     assert_eq!(format!("{cluster:?}"), format!("{expected:?}"));
-    assert_eq!(cluster.login, expected.login);
+    assert_eq!(cluster.auth, expected.auth);
+}
+
+#[test]
+fn the_bus_is_opened_with_what_was_configured() {
+    let cluster = cluster(&[("GAUNG_CLUSTER_NODES", "3"), ("GAUNG_NATS_TOKEN", "s3cret"), ("GAUNG_NATS_TLS", "true")]);
+    let settings = cluster.bus_settings(NodeId::from_bits(7), "1.2.3");
+    assert_eq!((settings.servers, settings.auth), (cluster.servers, Auth::Token("s3cret".to_owned())));
+    assert_eq!((settings.subjects, settings.max_queued_events), (cluster.subjects, 65_536));
+    assert!(settings.tls.required);
+    assert_eq!((settings.core.node, settings.core.expected_nodes), (NodeId::from_bits(7), 3));
+    assert_eq!((settings.version, &*settings.core.version), ("1.2.3", "1.2.3"));
 }
 
 #[test]
 fn each_way_to_log_in_is_taken() {
-    let token = || Login::Token(Secret::new("s3cret"));
-    assert_eq!(cluster(&[("GAUNG_NATS_TOKEN", "s3cret")]).login, token());
-    assert_eq!(cluster(&[("GAUNG_NATS_URL", "nats://s3cret@a")]).login, token());
-    assert_eq!(cluster(&[("GAUNG_NATS_CREDENTIALS", FILE)]).login, Login::Credentials(FILE.into()));
-    let user = Login::User { user: "me".to_owned(), password: Secret::new("s3cret") };
-    assert_eq!(cluster(&[("GAUNG_NATS_URL", "nats://me:s3cret@a")]).login, user);
+    let token = || Auth::Token("s3cret".to_owned());
+    assert_eq!(cluster(&[("GAUNG_NATS_TOKEN", "s3cret")]).auth, token());
+    assert_eq!(cluster(&[("GAUNG_NATS_URL", "nats://s3cret@a")]).auth, token());
+    assert_eq!(cluster(&[("GAUNG_NATS_CREDENTIALS", FILE)]).auth, Auth::Credentials(FILE.into()));
+    let user = Auth::User { user: "me".to_owned(), password: "s3cret".to_owned() };
+    assert_eq!(cluster(&[("GAUNG_NATS_URL", "nats://me:s3cret@a")]).auth, user);
 }
 
 #[test]
