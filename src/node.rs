@@ -121,6 +121,7 @@ impl Node {
             rooms: shared.rooms.clone(),
             webhooks: webhooks.clone(),
             metrics: metrics.clone(),
+            link: cluster.as_ref().map(|cluster| cluster.link().clone()),
             readiness: shared.readiness.clone(),
             started: shared.started,
             version: env!("CARGO_PKG_VERSION"),

@@ -3,12 +3,17 @@
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use serde::Serialize;
 
-use super::Admin;
+use super::{
+    Admin,
+    cluster::{Cluster, Verdict},
+};
+use crate::readiness::Stage;
 
 /// What `/readyz` tells.
 #[derive(Debug, Serialize)]
 struct Report {
     ready: bool,
+    draining: bool,
     #[serde(flatten)]
     state: State,
 }
@@ -16,7 +21,8 @@ struct Report {
 /// What the verdict rests on, and what an operator asks next.
 #[derive(Debug, Clone, Serialize)]
 struct State {
-    draining: bool,
+    #[serde(skip)]
+    stage: Stage,
     version: &'static str,
     uptime_seconds: u64,
     connections: usize,
@@ -26,6 +32,9 @@ struct State {
 #[derive(Debug, Clone, Serialize)]
 struct Checks {
     rooms: Check,
+    /// Absent on a node alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<Verdict>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -40,25 +49,30 @@ pub(super) async fn live() -> &'static str {
     "ok"
 }
 
-/// 200 while the node wants new sockets; 503 while it drains or a room thread does not answer.
+/// 200 while the node wants new sockets; 503 before it has been in step with its peers, while it drains, and if a thread
+/// does not answer.
 pub(super) async fn ready(admin: Data<Admin>) -> HttpResponse {
-    let rooms = match admin.room_totals().await {
+    let (rooms, cluster) = tokio::join!(admin.room_totals(), Cluster::look(admin.link.as_ref()));
+    let stage = admin.readiness.stage();
+    let rooms = match rooms {
         Some(_) => Check::Ok,
         None => Check::TimedOut,
     };
     let report = Report::from(State {
-        draining: !admin.readiness.ready(),
+        stage,
         version: admin.version,
         uptime_seconds: admin.started.elapsed().as_secs(),
         connections: admin.registry.all().iter().map(|app| app.counters.connections()).sum(),
-        checks: Checks { rooms },
+        checks: Checks { rooms, cluster: cluster.verdict(stage) },
     });
     HttpResponse::build(report.status()).json(report)
 }
 
 impl From<State> for Report {
     fn from(state: State) -> Self {
-        Self { ready: !state.draining && state.checks.rooms == Check::Ok, state }
+        let Checks { rooms, cluster } = &state.checks;
+        let all_answer = *rooms == Check::Ok && *cluster != Some(Verdict::TimedOut);
+        Self { ready: state.stage == Stage::Ready && all_answer, draining: state.stage == Stage::Draining, state }
     }
 }
 
@@ -73,11 +87,11 @@ mod tests {
     use super::*;
 
     const HEALTHY: State = State {
-        draining: false,
+        stage: Stage::Ready,
         version: "1.2.3",
         uptime_seconds: 90,
         connections: 7,
-        checks: Checks { rooms: Check::Ok },
+        checks: Checks { rooms: Check::Ok, cluster: None },
     };
 
     /// All reports begin with the verdict and end with the checks; between them they are as in [`HEALTHY`].
@@ -96,7 +110,7 @@ mod tests {
     #[test]
     fn a_draining_node_is_not_ready_though_its_checks_are_well() {
         check(
-            State { draining: true, ..HEALTHY },
+            State { stage: Stage::Draining, ..HEALTHY },
             503,
             r#""ready":false,"draining":true"#,
             r#""checks":{"rooms":"ok"}"#,
@@ -106,10 +120,44 @@ mod tests {
     #[test]
     fn a_node_whose_rooms_do_not_answer_is_not_ready_and_says_why() {
         check(
-            State { checks: Checks { rooms: Check::TimedOut }, ..HEALTHY },
+            State { checks: Checks { rooms: Check::TimedOut, cluster: None }, ..HEALTHY },
             503,
             r#""ready":false,"draining":false"#,
             r#""checks":{"rooms":"timed_out"}"#,
+        );
+    }
+
+    fn checks(cluster: Verdict) -> Checks {
+        Checks { rooms: Check::Ok, cluster: Some(cluster) }
+    }
+
+    #[test]
+    fn a_node_that_joins_is_not_ready_and_says_what_it_waits_for() {
+        check(
+            State { stage: Stage::Joining, checks: checks(Verdict::Waiting(Some("refused".to_owned()))), ..HEALTHY },
+            503,
+            r#""ready":false,"draining":false"#,
+            r#""checks":{"rooms":"ok","cluster":"waiting for NATS: refused"}"#,
+        );
+    }
+
+    #[test]
+    fn a_node_that_lost_nats_after_it_was_in_step_stays_ready() {
+        check(
+            State { checks: checks(Verdict::CutOff(None)), ..HEALTHY },
+            200,
+            r#""ready":true,"draining":false"#,
+            r#""checks":{"rooms":"ok","cluster":"cut off from NATS"}"#,
+        );
+    }
+
+    #[test]
+    fn a_node_whose_bus_does_not_answer_is_not_ready() {
+        check(
+            State { checks: checks(Verdict::TimedOut), ..HEALTHY },
+            503,
+            r#""ready":false,"draining":false"#,
+            r#""checks":{"rooms":"ok","cluster":"timed_out"}"#,
         );
     }
 }

@@ -1,10 +1,13 @@
 //! The admin port: health, metrics and the console. It shows what others own and changes nothing; it is not for the
 //! public, and asks nobody who they are.
 
+mod cluster;
 mod console;
 mod health;
+mod peers;
 mod process;
 mod scrape;
+mod scrape_cluster;
 mod snapshot;
 
 use std::{
@@ -18,6 +21,7 @@ use actix_web::{
     http::{StatusCode, header},
     web::{self, Data, Payload, ServiceConfig},
 };
+use gaung_cluster::bus::Link;
 use serde_json::json;
 
 use crate::{
@@ -39,6 +43,7 @@ const INDEX: &str = "gaung, the admin port
 
 GET  /livez         200 while the process answers; depends on nothing
 GET  /readyz        200 while the node wants new sockets, else 503; the details as JSON
+GET  /peers         the nodes of the cluster as JSON, this one first
 GET  /metrics       metrics as Prometheus text
 GET  /console       live figures in a browser
 GET  /console/live  the WebSocket behind the console: one JSON text frame a second
@@ -56,6 +61,8 @@ pub struct Admin {
     pub webhooks: Webhooks,
     /// What was counted so far.
     pub metrics: Metrics,
+    /// The way to the other nodes; `None` if the node is alone.
+    pub link: Option<Link>,
     /// Whether the node wants new sockets.
     pub readiness: Readiness,
     /// When the node started.
@@ -83,6 +90,7 @@ pub fn configure(admin: Admin) -> impl FnOnce(&mut ServiceConfig) {
             .service(page("/", index))
             .service(page("/livez", health::live))
             .service(page("/readyz", health::ready))
+            .service(page("/peers", peers::list))
             .service(page("/metrics", scrape::metrics))
             .service(page("/console", console::page))
             .service(page("/console/live", console::live))

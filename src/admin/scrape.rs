@@ -11,6 +11,7 @@ use prometheus::{CounterVec, GaugeVec, Registry, TEXT_FORMAT, TextEncoder};
 
 use super::{
     Admin, RoomTotals,
+    cluster::Cluster,
     process::{self, Process},
     refusal,
 };
@@ -33,12 +34,13 @@ struct Sources<'a> {
     /// `None` if the rooms do not answer.
     rooms: Option<RoomTotals>,
     queued_webhooks: usize,
+    cluster: Cluster,
 }
 
 /// The text in the making.
-struct Exposition(Registry);
+pub(super) struct Exposition(pub(super) Registry);
 
-/// Prometheus text 0.0.4. Figures of rooms that do not answer are left out rather than shown as zero.
+/// Prometheus text 0.0.4. Figures of rooms or a bus that do not answer are left out rather than shown as zero.
 pub(super) async fn metrics(admin: Data<Admin>) -> HttpResponse {
     let sources = Sources {
         metrics: &admin.metrics,
@@ -47,6 +49,7 @@ pub(super) async fn metrics(admin: Data<Admin>) -> HttpResponse {
         apps: admin.registry.all(),
         rooms: admin.room_totals().await,
         queued_webhooks: admin.webhooks.queued(),
+        cluster: Cluster::look(admin.link.as_ref()).await,
     };
     match expose(&sources) {
         Ok(text) => HttpResponse::Ok().content_type(TEXT_FORMAT).body(text),
@@ -62,6 +65,14 @@ fn expose(sources: &Sources<'_>) -> prometheus::Result<String> {
         exposition.rooms(&sources.apps, totals)?;
     }
     exposition.node(sources)?;
+    match &sources.cluster {
+        Cluster::Alone => {}
+        Cluster::Silent => sources.metrics.register_cluster(&exposition.0)?,
+        Cluster::Seen(look) => {
+            sources.metrics.register_cluster(&exposition.0)?;
+            exposition.cluster(look)?;
+        }
+    }
     exposition.process()?;
     TextEncoder::new().encode_to_string(&exposition.0.gather())
 }
@@ -94,7 +105,7 @@ impl Exposition {
     }
 
     fn node(&self, sources: &Sources<'_>) -> prometheus::Result<()> {
-        let ready = sources.rooms.is_some() && sources.readiness.ready();
+        let ready = sources.rooms.is_some() && sources.cluster.answers() && sources.readiness.ready();
         self.gauge(&catalogue::READY, [([], f64::from(u8::from(ready)))])?;
         self.gauge(&catalogue::BUILD, [([sources.version], 1.0)])?;
         self.gauge(&catalogue::WEBHOOK_QUEUE, [([], sources.queued_webhooks as f64)])?;
@@ -110,7 +121,7 @@ impl Exposition {
         self.gauge(&catalogue::MAX_DESCRIPTORS, [([], process.max_descriptors as f64)])
     }
 
-    fn gauge<'a, const LABELS: usize>(
+    pub(super) fn gauge<'a, const LABELS: usize>(
         &self,
         description: &Description,
         rows: impl IntoIterator<Item = ([&'a str; LABELS], f64)>,
@@ -122,7 +133,7 @@ impl Exposition {
         self.0.register(Box::new(gauge))
     }
 
-    fn counter<'a, const LABELS: usize>(
+    pub(super) fn counter<'a, const LABELS: usize>(
         &self,
         description: &Description,
         rows: impl IntoIterator<Item = ([&'a str; LABELS], f64)>,
@@ -141,15 +152,21 @@ mod tests {
 
     use super::*;
     use crate::{
+        admin::cluster::tests::look,
         app::{AppSettings, counters::Seat},
         metrics::catalogue::Kind,
         protocol::Close,
     };
 
     fn scrape(apps: &[Arc<App>], rooms: Option<RoomTotals>, readiness: &Readiness) -> String {
+        scrape_in(Cluster::Alone, apps, rooms, readiness)
+    }
+
+    fn scrape_in(cluster: Cluster, apps: &[Arc<App>], rooms: Option<RoomTotals>, readiness: &Readiness) -> String {
         let metrics = Metrics::new();
         let apps = apps.to_vec();
-        expose(&Sources { metrics: &metrics, readiness, version: "1.2.3", apps, rooms, queued_webhooks: 5 }).unwrap()
+        expose(&Sources { metrics: &metrics, readiness, version: "1.2.3", apps, rooms, queued_webhooks: 5, cluster })
+            .unwrap()
     }
 
     fn apps() -> [Arc<App>; 2] {
@@ -166,7 +183,7 @@ mod tests {
 
     #[test]
     fn exactly_the_catalogue_is_shown_with_its_kinds_and_meanings() {
-        let text = scrape(&apps(), Some(totals()), &Readiness::default());
+        let text = scrape_in(Cluster::Seen(look()), &apps(), Some(totals()), &Readiness::default());
         let described = catalogue::ALL.iter().flat_map(|description| {
             let kind = match description.kind {
                 Kind::Counter => "counter",
@@ -221,6 +238,19 @@ mod tests {
     fn rooms_that_do_not_answer_are_left_out_and_the_node_is_not_ready() {
         let text = scrape(&apps(), None, &Readiness::default());
         assert!(!text.contains("gaung_rooms"), "{text}");
+        check(&text, "gaung_ready 0");
+    }
+
+    #[test]
+    fn a_node_alone_shows_nothing_of_a_cluster() {
+        let text = scrape(&apps(), Some(totals()), &Readiness::default());
+        assert!(!text.contains("gaung_cluster"), "{text}");
+    }
+
+    #[test]
+    fn a_bus_that_does_not_answer_is_left_out_and_the_node_is_not_ready() {
+        let text = scrape_in(Cluster::Silent, &apps(), Some(totals()), &Readiness::default());
+        assert!(!text.contains("gaung_cluster_connected"), "{text}");
         check(&text, "gaung_ready 0");
     }
 

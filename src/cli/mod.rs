@@ -1,10 +1,12 @@
 //! The commands. All read the same configuration from the environment, so that the development app works without a flag.
 
+mod admin_port;
 mod check;
 mod connection;
 mod failure;
 mod health;
 mod line;
+mod peers;
 mod serve;
 mod sign;
 mod subscribe;
@@ -47,6 +49,8 @@ enum Command {
     Subscribe(subscribe::Subscribe),
     /// Ask a running server whether it is ready; exit 0 if it is
     Health(health::Health),
+    /// List the nodes of a running server's cluster
+    Peers(peers::Peers),
     /// Measure this machine: fan-out, triggers, connects, memory
     Bench(gaung::bench::Options),
 }
@@ -61,6 +65,7 @@ impl Cli {
             Command::Trigger(trigger) => wait_for(trigger.run(&load()?)),
             Command::Subscribe(subscribe) => wait_for(subscribe.run(&load()?)),
             Command::Health(health) => wait_for(health.run()),
+            Command::Peers(peers) => wait_for(peers.run()),
             Command::Bench(options) => gaung::bench::run(options).map_err(Failure::new),
         }
     }

@@ -96,7 +96,7 @@ impl Metrics {
         }
     }
 
-    /// Adds all of them to a scrape.
+    /// Adds to a scrape what every node counts.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
         registry.register(Box::new(self.refusals.clone()))?;
         registry.register(Box::new(self.closes.clone()))?;
@@ -106,8 +106,12 @@ impl Metrics {
         registry.register(Box::new(self.fan_out_seconds.clone()))?;
         registry.register(Box::new(self.webhook_attempts.clone()))?;
         registry.register(Box::new(self.webhook_drops.clone()))?;
-        registry.register(Box::new(self.cluster_events_refused.clone()))?;
         registry.register(Box::new(self.reloads.clone()))
+    }
+
+    /// Adds what only a node in a cluster counts.
+    pub fn register_cluster(&self, registry: &Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(self.cluster_events_refused.clone()))
     }
 }
 

@@ -120,6 +120,36 @@ async fn metrics_are_prometheus_text() {
 }
 
 #[actix_web::test]
+async fn a_node_alone_shows_no_metric_of_a_cluster() {
+    let node = node().await;
+    let answer = exchange(node.admin, "GET /metrics", "").await;
+    assert!(body(&answer).contains("gaung_ready 1\n") && !body(&answer).contains("gaung_cluster"), "{answer}");
+    node.stop().await;
+}
+
+#[actix_web::test]
+async fn a_node_alone_is_its_only_peer_and_tells_its_sessions() {
+    let node = node().await;
+    let (_, socket) = awc::Client::default().ws(format!("http://{}/app/key", node.public)).connect().await.unwrap();
+    let answer = exchange(node.admin, "GET /peers", "").await;
+    assert_eq!(status(&answer), "200");
+    assert_eq!(
+        serde_json::from_str::<Value>(body(&answer)).unwrap(),
+        json!([{
+            "node": null,
+            "this": true,
+            "version": env!("CARGO_PKG_VERSION"),
+            "stage": "live",
+            "readiness": "ready",
+            "age_seconds": null,
+            "sessions": 1
+        }])
+    );
+    drop(socket);
+    node.stop().await;
+}
+
+#[actix_web::test]
 async fn the_yardstick_reads_any_body_and_answers_an_empty_object() {
     let node = node().await;
     let answer = exchange(node.admin, "POST /noop", "neither JSON nor signed").await;
@@ -142,7 +172,7 @@ async fn every_route_of_the_index_is_served() {
     let index = exchange(node.admin, "GET /", "").await;
     let routes: Vec<_> =
         body(&index).lines().filter(|line| line.starts_with("GET ") || line.starts_with("POST ")).collect();
-    assert_eq!(routes.len(), 6, "{index}");
+    assert_eq!(routes.len(), 7, "{index}");
     for route in routes {
         let mut words = route.split_whitespace();
         let request = format!("{} {}", words.next().unwrap(), words.next().unwrap());

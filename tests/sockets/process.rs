@@ -203,6 +203,41 @@ fn health_says_by_its_exit_code_whether_a_server_is_ready() {
 }
 
 #[test]
+fn peers_prints_the_nodes_as_a_table_or_as_the_admin_port_tells_them() {
+    let server = serve(&[]);
+    let admin = server.address("admin");
+    let version = env!("CARGO_PKG_VERSION");
+    let (code, stdout, _) = run(&["peers", "--admin", &admin], &[]);
+    let lines: Vec<Vec<_>> = stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(code, Some(0));
+    assert_eq!(lines[0], ["NODE", "VERSION", "STAGE", "READINESS", "AGE", "SESSIONS"]);
+    assert_eq!(lines[1], ["-", version, "live", "ready", "-", "0", "this", "node"]);
+    assert_eq!(lines.len(), 2, "{stdout}");
+    let (code, stdout, _) = run(&["peers", "--json"], &[("GAUNG_ADMIN_PORT", &admin.replace("http://127.0.0.1:", ""))]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.starts_with(r#"[{"node":null,"this":true,"#), "{stdout}");
+}
+
+#[test]
+fn peers_says_that_an_admin_port_does_not_answer() {
+    let (code, stdout, stderr) = run(&["peers", "--admin", "http://127.0.0.1:1"], &[]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.starts_with("gaung: http://127.0.0.1:1/peers does not answer: "), "{stderr}");
+}
+
+#[test]
+fn check_masks_what_logs_in_to_nats() {
+    let cluster = [("GAUNG_NATS_URL", "nats://me:s3cret@nats.example,tls://127.0.0.1:1")];
+    let (code, stdout, stderr) = run(&["check"], &cluster);
+    assert_eq!(code, Some(0), "{stderr}");
+    let shown = "\nGAUNG_NATS_URL=nats://********@nats.example,tls://127.0.0.1:1  # environment\n";
+    assert!(stdout.contains(shown) && !stdout.contains("s3cret"), "{stdout}");
+    let (code, stdout, stderr) = run(&["check"], &[("GAUNG_NATS_TOKEN", "s3cret")]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""));
+    assert_eq!(stderr, "gaung: GAUNG_NATS_TOKEN is set but GAUNG_NATS_URL is not; without it the node is alone\n");
+}
+
+#[test]
 fn check_prints_what_is_in_force_and_masks_secrets() {
     let app = [("GAUNG_APP_ID", "1"), ("GAUNG_APP_KEY", "the-key"), ("GAUNG_APP_SECRET", "the-sensitive-secret")];
     let (code, stdout, stderr) = run(&["check"], &[&app[..], &[("REVERB_SERVER_PORT", "7001")]].concat());

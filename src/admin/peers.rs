@@ -1,0 +1,130 @@
+//! `/peers`: the nodes of the cluster as this one sees them.
+
+use actix_web::{HttpResponse, http::StatusCode, web::Data};
+use gaung_cluster::{NodeId, frame::Readiness, peer::Stage};
+use serde::Serialize;
+
+use super::{
+    Admin,
+    cluster::{Cluster, Look},
+    refusal,
+};
+use crate::readiness;
+
+/// One node.
+#[derive(Debug, PartialEq, Serialize)]
+struct Row {
+    /// `None` for a node alone, which has no name.
+    node: Option<String>,
+    /// Whether it is the node that was asked.
+    this: bool,
+    version: String,
+    stage: &'static str,
+    readiness: &'static str,
+    /// Since its last beat was heard, through NATS also for this node; `None` before the first.
+    age_seconds: Option<f64>,
+    sessions: u64,
+}
+
+/// This node first, then its peers by name.
+pub(super) async fn list(admin: Data<Admin>) -> HttpResponse {
+    let connections: usize = admin.registry.all().iter().map(|app| app.counters.connections()).sum();
+    let own = Row {
+        node: None,
+        this: true,
+        version: admin.version.to_owned(),
+        stage: stage_name(Stage::Live),
+        readiness: own_readiness(admin.readiness.stage()),
+        age_seconds: None,
+        sessions: connections as u64,
+    };
+    match Cluster::look(admin.link.as_ref()).await {
+        Cluster::Alone => HttpResponse::Ok().json([own]),
+        Cluster::Seen(look) => HttpResponse::Ok().json(rows(own, &look)),
+        Cluster::Silent => refusal(StatusCode::SERVICE_UNAVAILABLE, "the thread that talks to NATS does not answer"),
+    }
+}
+
+fn rows(own: Row, look: &Look) -> Vec<Row> {
+    let own = Row {
+        node: Some(name(look.node)),
+        age_seconds: look.own_beat_age.map(|age| age.as_secs_f64()),
+        readiness: readiness_name(look.readiness),
+        ..own
+    };
+    let peers = look.peers.iter().map(|peer| Row {
+        node: Some(name(peer.node)),
+        this: false,
+        version: peer.version.to_string(),
+        stage: stage_name(peer.stage),
+        readiness: readiness_name(peer.readiness),
+        age_seconds: Some(peer.age.as_secs_f64()),
+        sessions: peer.sessions,
+    });
+    std::iter::once(own).chain(peers).collect()
+}
+
+fn name(node: NodeId) -> String {
+    node.to_string()
+}
+
+/// How well a peer is known, in a word.
+pub(super) fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Meeting => "meeting",
+        Stage::Live => "live",
+        Stage::Dead => "dead",
+        Stage::Returning => "returning",
+    }
+}
+
+fn readiness_name(readiness: Readiness) -> &'static str {
+    match readiness {
+        Readiness::Learning => "learning",
+        Readiness::Ready => "ready",
+        Readiness::Leaving => "leaving",
+    }
+}
+
+/// A node alone has no core that could tell.
+fn own_readiness(stage: readiness::Stage) -> &'static str {
+    readiness_name(match stage {
+        readiness::Stage::Joining => Readiness::Learning,
+        readiness::Stage::Ready => Readiness::Ready,
+        readiness::Stage::Draining => Readiness::Leaving,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::admin::cluster::tests::look;
+
+    #[test]
+    fn this_node_stands_first_and_is_marked() {
+        let own = Row {
+            node: None,
+            this: true,
+            version: "1.2.3".to_owned(),
+            stage: "live",
+            readiness: "ready",
+            age_seconds: None,
+            sessions: 9,
+        };
+        let peer = |node, stage| {
+            json!({"node": node, "this": false, "version": "1.2.2", "stage": stage, "readiness": "ready",
+                "age_seconds": 0.25, "sessions": 7})
+        };
+        assert_eq!(
+            serde_json::to_value(rows(own, &look())).unwrap(),
+            json!([
+                {"node": "0000000000000001", "this": true, "version": "1.2.3", "stage": "live",
+                    "readiness": "learning", "age_seconds": 0.5, "sessions": 9},
+                peer("0000000000000002", "live"),
+                peer("0000000000000003", "meeting"),
+            ])
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! `gaung peers`: the nodes of a cluster, as one of them sees them.
+
+use gaung::config::AdminConfig;
+use serde::Deserialize;
+
+use super::{Failure, admin_port, print, target::host_of};
+
+/// Whom to ask, and how to print.
+#[derive(clap::Args)]
+pub struct Peers {
+    /// The admin port to ask (GAUNG_ADMIN_HOST and GAUNG_ADMIN_PORT): http://127.0.0.1:9601
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
+    /// Print the JSON of the admin port's /peers instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// A node, as the admin port tells of it.
+#[derive(Debug, Deserialize)]
+struct Node {
+    node: Option<String>,
+    this: bool,
+    version: String,
+    stage: String,
+    readiness: String,
+    age_seconds: Option<f64>,
+    sessions: u64,
+}
+
+const HEADINGS: [&str; 7] = ["NODE", "VERSION", "STAGE", "READINESS", "AGE", "SESSIONS", ""];
+
+impl Peers {
+    /// Succeeds if the server tells of its peers, whatever it tells.
+    pub async fn run(self) -> Result<(), Failure> {
+        let url = self.url(&admin_port::configured()?)?;
+        let answer = admin_port::get(&url).await?;
+        if !answer.status.is_success() {
+            return Err(Failure::new(format!("{url} answers {}: {}", answer.status.as_u16(), answer.body)));
+        }
+        if self.json {
+            return print(answer.body);
+        }
+        let nodes: Vec<Node> = serde_json::from_str(&answer.body)
+            .map_err(|error| Failure::new(format!("{url} is no list of peers: {error}")))?;
+        print(table(&nodes))
+    }
+
+    fn url(&self, admin: &AdminConfig) -> Result<String, Failure> {
+        if let Some(url) = &self.admin {
+            return Ok(format!("{}/peers", url.trim_end_matches('/')));
+        }
+        if admin.port == 0 {
+            return Err(Failure::usage(
+                "GAUNG_ADMIN_PORT is 0, so the server took any free port: say which with --admin http://127.0.0.1:<port>",
+            ));
+        }
+        Ok(format!("http://{}:{}/peers", host_of(admin.host), admin.port))
+    }
+}
+
+/// One line per node below the headings, each column as wide as its widest cell.
+fn table(nodes: &[Node]) -> String {
+    let rows: Vec<_> = std::iter::once(HEADINGS.map(str::to_owned)).chain(nodes.iter().map(cells)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+    let line = |row: &[String; 7]| {
+        let padded = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", width(column)));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn cells(node: &Node) -> [String; 7] {
+    [
+        node.node.clone().unwrap_or_else(|| "-".to_owned()),
+        node.version.clone(),
+        node.stage.clone(),
+        node.readiness.clone(),
+        node.age_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1} s")),
+        node.sessions.to_string(),
+        if node.this { "this node" } else { "" }.to_owned(),
+    ]
+    .map(|cell| cell.escape_debug().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_a_table() {
+        let text = r#"[
+            {"node":"00000000000000ab","this":true,"version":"0.1.0","stage":"live","readiness":"ready",
+                "age_seconds":0.31,"sessions":12},
+            {"node":"00000000000000cd","this":false,"version":"0.2.0-rc1","stage":"returning","readiness":"learning",
+                "age_seconds":61.0,"sessions":20000}]"#;
+        let nodes: Vec<Node> = serde_json::from_str(text).unwrap();
+        let expected = "\
+NODE              VERSION    STAGE      READINESS  AGE     SESSIONS
+00000000000000ab  0.1.0      live       ready      0.3 s   12        this node
+00000000000000cd  0.2.0-rc1  returning  learning   61.0 s  20000";
+        assert_eq!(table(&nodes), expected);
+    }
+
+    #[test]
+    fn a_node_alone_has_no_name_and_no_age() {
+        let text = r#"[{"node":null,"this":true,"version":"0.1.0","stage":"live","readiness":"ready",
+            "age_seconds":null,"sessions":0}]"#;
+        let nodes: Vec<Node> = serde_json::from_str(text).unwrap();
+        let expected = "\
+NODE  VERSION  STAGE  READINESS  AGE  SESSIONS
+-     0.1.0    live   ready      -    0         this node";
+        assert_eq!(table(&nodes), expected);
+    }
+
+    #[test]
+    fn what_a_server_says_does_not_reach_the_terminal_as_a_command() {
+        let text = r#"[{"node":null,"this":false,"version":"\u001b[2J","stage":"live","readiness":"ready",
+            "age_seconds":null,"sessions":0}]"#;
+        let nodes: Vec<Node> = serde_json::from_str(text).unwrap();
+        assert!(!table(&nodes).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn the_flag_goes_before_the_configuration() {
+        let admin = AdminConfig { host: "::".parse().unwrap(), port: 81 };
+        let url =
+            |admin_url: Option<&str>| Peers { admin: admin_url.map(str::to_owned), json: false }.url(&admin).unwrap();
+        assert_eq!(url(None), "http://[::1]:81/peers");
+        assert_eq!(url(Some("http://a:1/")), "http://a:1/peers");
+    }
+}
