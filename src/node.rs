@@ -137,7 +137,7 @@ impl Node {
                 metrics: metrics.clone(),
             };
             Arbiter::new().spawn(bus.run(move |output| news.tell(output)));
-            watches.push(actix::spawn(Census::new(cluster.clone(), shared.registry.clone()).run()));
+            watches.push(actix::spawn(take_census(cluster.clone(), &shared)));
             watches.push(actix::spawn(cluster.clone().get_in_step(shared.readiness.clone())));
         }
         let (registry, readiness) = (shared.registry.clone(), shared.readiness.clone());
@@ -171,10 +171,10 @@ impl Node {
         }
         self.close_sessions().await;
         self.webhooks.flush(LAST_WEBHOOKS).await;
+        self.watches.iter().for_each(JoinHandle::abort);
         if let Some(cluster) = &self.cluster {
             cluster.link().close(LAST_WORDS).await;
         }
-        self.watches.iter().for_each(JoinHandle::abort);
         join_all(self.servers.iter().map(|server| server.stop(true))).await;
         tracing::info!("stopped");
     }
@@ -191,6 +191,16 @@ impl Node {
         if timeout(self.drain + FAREWELL, all_closed).await.is_err() {
             tracing::warn!("some sessions did not close in time");
         }
+    }
+}
+
+/// Counts for the other nodes. Ends only if the bus does, which must not happen while the node runs: no room could open.
+fn take_census(cluster: Cluster, shared: &Shared) -> impl Future<Output = ()> + use<> {
+    let (census, readiness) = (Census::new(cluster, shared.registry.clone()), shared.readiness.clone());
+    async move {
+        census.run().await;
+        tracing::error!("the way to the other nodes has ended; the node takes no new sockets and must be restarted");
+        readiness.drain();
     }
 }
 

@@ -13,14 +13,15 @@ mod interest;
 mod membership;
 mod messages;
 mod shard;
+mod unpublished;
 mod users;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter};
 use bytes::Bytes;
 use futures_util::future::join_all;
-use gaung_cluster::bus::{Full, Places};
+use gaung_cluster::bus::Places;
 
 use crate::{
     app::App,
@@ -43,6 +44,7 @@ pub use dialect::Dialect;
 pub use event::{EncodedEvent, Event, Origin};
 pub use fanout::Subscriber;
 pub use messages::{FromPeers, Opening, Whisper};
+pub use unpublished::Unpublished;
 
 /// How many hold a channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,28 +82,6 @@ pub struct Member {
     pub id: String,
     /// `user_info` as JSON text.
     pub info: String,
-}
-
-/// Why events were not published; none of the request's was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unpublished {
-    /// More events wait for the rooms than `GAUNG_MAX_QUEUED_EVENTS`.
-    RoomsFull {
-        /// The limit.
-        limit: usize,
-    },
-    /// More events wait for the other nodes than `GAUNG_MAX_QUEUED_BUS_EVENTS`.
-    BusFull {
-        /// The limit.
-        limit: usize,
-    },
-    /// An event is larger than what the other nodes can be sent (`max_payload` of the NATS server).
-    TooLarge {
-        /// Bytes of the event, encoded.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
 }
 
 /// All rooms of this node. Cheap to clone; every call may come from any thread.
@@ -358,31 +338,6 @@ fn travels_alone(event: &EncodedEvent) -> bool {
 /// The channel whose events go to a user's sockets; it decides which shard knows the user.
 fn line_of(user_id: &str) -> String {
     format!("#server-to-user-{user_id}")
-}
-
-impl fmt::Display for Unpublished {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RoomsFull { limit } => {
-                write!(f, "{limit} events wait for delivery already, which is the limit (GAUNG_MAX_QUEUED_EVENTS)")
-            }
-            Self::BusFull { limit } => write!(
-                f,
-                "{limit} events wait for the other nodes already, which is the limit (GAUNG_MAX_QUEUED_BUS_EVENTS)"
-            ),
-            Self::TooLarge { bytes, limit } => write!(
-                f,
-                "the encoded event has {bytes} bytes, and the nodes of this cluster can send one another {limit} \
-                 (max_payload of the NATS server)"
-            ),
-        }
-    }
-}
-
-impl From<Full> for Unpublished {
-    fn from(Full { limit }: Full) -> Self {
-        Self::BusFull { limit }
-    }
 }
 
 impl AppTotals {

@@ -1,0 +1,52 @@
+//! Why a back end's events were not published. The back end must act, or the operator who set the limit. Pure.
+
+use std::fmt;
+
+use gaung_cluster::bus::Full;
+
+/// Why events were not published; none of the request's was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unpublished {
+    /// More events wait for the rooms than `GAUNG_MAX_QUEUED_EVENTS`.
+    RoomsFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// More events wait for the other nodes than `GAUNG_MAX_QUEUED_BUS_EVENTS`.
+    BusFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// An event is larger than what the other nodes can be sent (`max_payload` of the NATS server).
+    TooLarge {
+        /// Bytes of the event, encoded.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl fmt::Display for Unpublished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RoomsFull { limit } => {
+                write!(f, "{limit} events wait for delivery already, which is the limit (GAUNG_MAX_QUEUED_EVENTS)")
+            }
+            Self::BusFull { limit } => write!(
+                f,
+                "{limit} events wait for the other nodes already, which is the limit (GAUNG_MAX_QUEUED_BUS_EVENTS)"
+            ),
+            Self::TooLarge { bytes, limit } => write!(
+                f,
+                "the encoded event has {bytes} bytes, and the nodes of this cluster can send one another {limit} \
+                 (max_payload of the NATS server)"
+            ),
+        }
+    }
+}
+
+impl From<Full> for Unpublished {
+    fn from(Full { limit }: Full) -> Self {
+        Self::BusFull { limit }
+    }
+}
