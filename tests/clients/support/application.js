@@ -17,8 +17,8 @@ const isForbidden = (channel) => channel.includes("forbidden");
 /** Channels whose name says so take the member from the sign-in, not from this answer. */
 const takesSignedInUser = (channel) => channel.includes("signed-in");
 
-export async function startApplication() {
-  const application = new Application();
+export async function startApplication(app = APP) {
+  const application = new Application(app);
   await application.listen();
   return application;
 }
@@ -33,10 +33,18 @@ class Application {
   /** Status of the answers about tenant sockets. */
   admission = 200;
 
-  #signer = new Pusher({ appId: APP.id, key: APP.key, secret: APP.secret, encryptionMasterKeyBase64: MASTER_KEY });
-  #forger = new Pusher({ appId: APP.id, key: APP.key, secret: "guess", encryptionMasterKeyBase64: MASTER_KEY });
+  #app;
+  #signer;
+  #forger;
   #users = new Map();
   #server = createServer((request, response) => this.#answer(request, response));
+
+  constructor(app) {
+    const credentials = { appId: app.id, key: app.key, secret: app.secret, encryptionMasterKeyBase64: MASTER_KEY };
+    this.#app = app;
+    this.#signer = new Pusher(credentials);
+    this.#forger = new Pusher({ ...credentials, secret: "guess" });
+  }
 
   async listen() {
     await new Promise((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
@@ -89,8 +97,8 @@ class Application {
   #signIn(user, socket) {
     if (!user) return [403, { message: "forbidden" }];
     const userData = JSON.stringify({ id: user.id, user_info: user.info, watchlist: user.watchlist });
-    const token = new Pusher.Token(APP.key, user.forged ? "guess" : APP.secret);
-    return [200, { auth: `${APP.key}:${token.sign(`${socket}::user::${userData}`)}`, user_data: userData }];
+    const token = new Pusher.Token(this.#app.key, user.forged ? "guess" : this.#app.secret);
+    return [200, { auth: `${this.#app.key}:${token.sign(`${socket}::user::${userData}`)}`, user_data: userData }];
   }
 
   #receive(path, { headers, rawHeaders }, body) {

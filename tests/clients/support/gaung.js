@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { Heard, within } from "./deadline.js";
+import { Heard, until, within } from "./deadline.js";
 
 /** The app that the tests use. The Python package accepts numeric ids only. */
 export const APP = { id: "424242", key: "app-key", secret: "app-secret" };
@@ -111,6 +111,24 @@ class Gaung {
     const exit = await this.exit();
     assert.deepEqual(exit, { code: 0, signal: null }, this.log);
     assert.ok(!this.log.includes("panicked"), this.log);
+  }
+
+  get isRunning() {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Whether the server wants new sockets, as a load balancer asks it. */
+  async isReady() {
+    return this.admin("/readyz").then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  }
+
+  async becomesReady() {
+    await until(() => this.isReady(), "the server is ready", START_PATIENCE).catch((overdue) => {
+      throw new Error(`${overdue.message}\n${this.log}`);
+    });
   }
 
   /** A page of the admin listener. */

@@ -56,6 +56,25 @@ export function openEcho(t, gaung, { application, user, ...options } = {}) {
   return echo;
 }
 
+/** Echo of a user as one of their tabs, and what its callbacks were given. */
+export function openTab(t, gaung, application, { id = "42", name = "Ada", ...options } = {}) {
+  const user = application.user({ id, info: { id, name } });
+  const echo = openEcho(t, gaung, { application, user, ...options });
+  const heard = new Heard();
+  const note = (event) => (data) => heard.note({ event, data });
+  return { echo, heard, note };
+}
+
+/** The tab enters a presence channel, and notes who is here, joins and leaves, and markers. */
+export function enterRoom({ echo, note }, room) {
+  return echo
+    .join(room)
+    .here(note("here"))
+    .joining(note("joining"))
+    .leaving(note("leaving"))
+    .listen(".marker", note("marker"));
+}
+
 /** A WebSocket without any library on top: its frames are heard by `event`, or by `type` on a tenant socket. */
 export async function openSocket(t, url, protocols = [], options = {}) {
   const socket = new WebSocket(url, protocols, options);
@@ -119,6 +138,12 @@ export async function signIn(pusher) {
 export async function subscriberCount(backEnd, channel) {
   const response = await backEnd.get({ path: `/channels/${channel}`, params: { info: "subscription_count" } });
   return (await response.json()).subscription_count;
+}
+
+/** Ids of a presence channel's members, as the API tells them. */
+export async function memberIds(backEnd, channel) {
+  const response = await backEnd.get({ path: `/channels/${channel}/users` });
+  return (await response.json()).users.map(({ id }) => id).sort();
 }
 
 function address(gaung) {
