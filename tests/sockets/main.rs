@@ -7,6 +7,8 @@ mod bad_frames;
 mod bad_messages;
 mod bad_upgrades;
 mod channels;
+#[path = "../common/mod.rs"]
+mod common;
 mod connection;
 mod drain;
 mod harness;

@@ -8,8 +8,8 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 
 use crate::{
+    common::process::serve,
     harness::{inner, now},
-    process::serve,
 };
 
 const SECRET: &str = "the-sensitive-secret";
