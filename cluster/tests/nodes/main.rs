@@ -1,6 +1,7 @@
 //! Single promises of the core, on two nodes whose bus does what the test says.
 
 mod pair;
+mod upgrade;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -60,6 +61,28 @@ fn an_event_reaches_the_other_node_with_its_excluded_socket_and_does_not_come_ba
     pair.outputs.clear();
     pair.step(A, Input::Publish(event("1")));
     assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), event("1")))]);
+}
+
+#[test]
+fn a_lost_last_event_is_had_within_two_seconds_although_nothing_follows() {
+    let mut pair = Pair::acquainted();
+    pair.step(B, Input::Serve(room("orders")));
+    pair.outputs.clear();
+    pair.is_cut = true;
+    pair.step(A, Input::Publish(event("1")));
+    pair.is_cut = false;
+    pair.pass(2_000);
+    assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), event("1")))]);
+}
+
+#[test]
+fn a_lost_last_fact_is_had_within_two_seconds_although_nothing_follows() {
+    let mut pair = Pair::acquainted();
+    pair.is_cut = true;
+    pair.step(A, Input::Fact(member("7", 1)));
+    pair.is_cut = false;
+    pair.pass(2_000);
+    assert_eq!(pair.moves(B), ["+7"]);
 }
 
 #[test]

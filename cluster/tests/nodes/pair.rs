@@ -15,6 +15,8 @@ use gaung_cluster::{
     ring::Reach,
 };
 
+use crate::upgrade::newer;
+
 pub const A: usize = 0;
 pub const B: usize = 1;
 
@@ -27,6 +29,10 @@ pub struct Pair {
     pub outputs: Vec<(usize, Output)>,
     /// Whether messages of one node reach the other.
     pub is_cut: bool,
+    /// Who runs the next minor release.
+    pub newer: Option<usize>,
+    /// The kind that its numbered frames have now, if it is one that it brought.
+    pub disguised: Option<u8>,
     /// Who came to and left the presence channel on a node, in order.
     moves: [Vec<String>; 2],
     queue: VecDeque<(usize, Subject, Bytes)>,
@@ -68,6 +74,8 @@ impl Pair {
             nodes: [core(A), core(B)],
             outputs: Vec::new(),
             is_cut: false,
+            newer: None,
+            disguised: None,
             moves: [Vec::new(), Vec::new()],
             queue: VecDeque::new(),
         }
@@ -100,7 +108,7 @@ impl Pair {
         self.moves[slot].extend(moves);
         for output in outputs {
             match output {
-                Output::Publish(subject, bytes) => self.queue.push_back((slot, subject, bytes)),
+                Output::Publish(subject, bytes) => self.queue.push_back((slot, subject, self.written(slot, bytes))),
                 Output::Subscribe(_)
                 | Output::Unsubscribe(_)
                 | Output::Serving(_)
@@ -112,6 +120,13 @@ impl Pair {
                 | Output::Lost(..) => self.outputs.push((slot, output)),
             }
         }
+    }
+
+    /// A frame as its node's release writes it.
+    fn written(&self, slot: usize, bytes: Bytes) -> Bytes {
+        let is_numbered = bytes[3] & 0x80 != 0;
+        let kind = self.disguised.filter(|_| is_numbered);
+        if self.newer == Some(slot) { newer(&bytes, kind).into() } else { bytes }
     }
 
     /// Brings everything that is on its way, to both unless the bus is cut.

@@ -1,0 +1,95 @@
+//! A node of the next minor release beside one of this.
+
+use gaung_cluster::{
+    Subject,
+    codec::{HEADER, MINOR, encode},
+    core::{Input, Output},
+    frame::{Body, Frame},
+    peer::Stage,
+};
+
+use crate::{
+    cache, cached, event,
+    pair::{A, B, Pair, id, member, room},
+    stage,
+};
+
+#[test]
+fn a_node_of_the_next_minor_release_and_one_of_this_work_together() {
+    let mut pair = Pair::strangers();
+    pair.newer = Some(A);
+    pair.step(A, Input::Fact(member("6", 1)));
+    pair.step(A, Input::Connected);
+    pair.step(B, Input::Connected);
+    pair.pass(4_000);
+    assert_eq!((stage(&pair, A), stage(&pair, B)), (vec![Stage::Live], vec![Stage::Live]));
+    for slot in [A, B] {
+        pair.step(slot, Input::Serve(room("orders")));
+        pair.step(slot, Input::Serve(room("cache-news")));
+    }
+    pair.outputs.clear();
+    pair.step(A, Input::Publish(event("1")));
+    pair.step(B, Input::Publish(event("2")));
+    pair.step(A, cache(cached(4_000, "3")));
+    pair.step(A, Input::Fact(member("7", 1)));
+    pair.step(B, Input::Fact(member("8", 1)));
+    let news = Output::Cached(id(A), room("cache-news"), cached(4_000, "3"));
+    let (first, second) = (Output::Deliver(id(A), event("1")), Output::Deliver(id(B), event("2")));
+    assert_eq!(pair.outputs, [(B, first), (A, second), (B, news)]);
+    assert_eq!((pair.moves(A), pair.moves(B)), (&["+6", "+7", "+8"].map(String::from)[..], pair.moves(A)));
+    let counters = pair.nodes[B].counters();
+    assert_eq!((counters.refused.len(), counters.unknown, counters.asked), (0, 0, 0));
+}
+
+#[test]
+fn a_later_releases_event_of_an_unknown_kind_is_counted_and_leaves_no_hole() {
+    let mut pair = Pair::acquainted();
+    pair.newer = Some(A);
+    pair.step(B, Input::Serve(room("orders")));
+    pair.outputs.clear();
+    pair.disguised = Some(0xf3);
+    pair.step(A, Input::Publish(event("1")));
+    pair.disguised = None;
+    pair.step(A, Input::Publish(event("2")));
+    assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), event("2")))]);
+    pair.pass(3_000);
+    let counters = pair.nodes[B].counters();
+    assert_eq!((counters.unknown, counters.asked, counters.declared), (1, 0, 0));
+}
+
+#[test]
+fn a_later_releases_news_of_an_unknown_kind_is_counted_and_state_goes_on() {
+    let mut pair = Pair::acquainted();
+    pair.newer = Some(A);
+    pair.disguised = Some(0xf3);
+    pair.step(A, cache(cached(4_000, "1")));
+    pair.disguised = None;
+    pair.step(A, Input::Fact(member("7", 1)));
+    assert_eq!(pair.moves(B), ["+7"]);
+    pair.pass(1_000);
+    let counters = pair.nodes[B].counters();
+    assert_eq!((counters.unknown, counters.asked, counters.snapshots), (1, 0, 1));
+}
+
+#[test]
+fn an_unknown_kind_without_a_number_is_counted_wherever_it_comes() {
+    let mut pair = Pair::acquainted();
+    let frame = Frame { origin: id(A), number: 0, predecessor: 0, body: Body::AskTails };
+    for subject in [Subject::State, Subject::Node(id(B))] {
+        let bytes = newer(&encode(&frame), Some(0x73));
+        pair.step(B, Input::Heard { subject, bytes: bytes.into() });
+    }
+    let counters = pair.nodes[B].counters();
+    assert_eq!((counters.unknown, counters.misdirected, pair.outputs.len()), (2, 0, 0));
+}
+
+/// A frame as the next minor release would write it: five more bytes of header, three more of body, and perhaps a kind
+/// that it brought.
+pub fn newer(bytes: &[u8], kind: Option<u8>) -> Vec<u8> {
+    let (header, body) = bytes.split_at(HEADER);
+    let mut newer = [header, b"hhhhh", body, b"bbb"].concat();
+    newer[1] += 5;
+    newer[2] = MINOR + 1;
+    newer[3] = kind.unwrap_or(newer[3]);
+    newer
+}
