@@ -11,7 +11,7 @@ use std::{
 use crate::{
     codec::record_hash,
     fact::{Edge, Generation, Phase, Record},
-    hash::{hash, spread},
+    hash::{hash_texts, spread},
     room::NodeId,
 };
 
@@ -24,6 +24,9 @@ const STABLE: Duration = Duration::from_millis(2500);
 /// How long a vacated edge is remembered after its webhook.
 const RETIRE: Duration = Duration::from_secs(600);
 
+/// Edges that are looked at in one step at most.
+const PACE: usize = 1000;
+
 /// Into how many floors the forgotten edges are put.
 const SLOTS: u64 = 1024;
 
@@ -33,8 +36,13 @@ pub struct Announcements {
     entries: BTreeMap<Edge, Entry>,
     floors: BTreeMap<u16, u64>,
     hash: u64,
+    /// Edges whose last webhook is not the truth or not done, with the time since which that is so.
     unsettled: BTreeMap<Edge, Duration>,
+    /// When to look at which of them; what has settled since is passed over.
+    agenda: BTreeSet<(Duration, Edge)>,
     mine: BTreeMap<Edge, Stage>,
+    /// Announcements that nobody is known to hold yet, by the state stream's number.
+    unheld: BTreeSet<(u64, Edge)>,
     voters: BTreeSet<NodeId>,
     stable_since: Duration,
 }
@@ -85,9 +93,10 @@ impl Announcements {
         let agrees = (number % 2 == 1) == (truth == Truth::Held);
         if agrees && phase != Phase::Announced {
             self.unsettled.remove(edge);
-        } else {
-            self.unsettled.entry(edge.clone()).or_insert(now);
+            return;
         }
+        let since = *self.unsettled.entry(edge.clone()).or_insert(now);
+        self.agenda.insert((since + patience(truth, phase), edge.clone()));
     }
 
     /// Says who takes part in decisions now, this node included if it does.
@@ -104,6 +113,8 @@ impl Announcements {
     pub fn disturb(&mut self, now: Duration) {
         self.stable_since = now;
         self.mine.retain(|_, stage| matches!(stage, Stage::Posting { .. }));
+        self.unheld.clear();
+        self.agenda = self.unsettled.iter().map(|(edge, since)| (*since, edge.clone())).collect();
     }
 
     /// What this node is to do now. `truth` says who is there; `seen` up to where the best peer has followed this node,
@@ -118,13 +129,30 @@ impl Announcements {
         if !self.voters.contains(&node) || now.saturating_sub(self.stable_since) < STABLE {
             return Vec::new();
         }
-        let unsettled = self.unsettled.iter().filter(|(edge, _)| self.owner(edge) == Some(node));
-        let owned: Vec<(Edge, Duration)> = unsettled.map(|(edge, since)| (edge.clone(), *since)).collect();
         let mut actions = Vec::new();
-        for (edge, since) in owned {
-            actions.extend(self.next(&edge, truth(&edge), now.saturating_sub(since), seen));
+        for edge in self.due(seen, now) {
+            let Some(since) = self.unsettled.get(&edge).copied() else { continue };
+            if self.owner(&edge) == Some(node) {
+                actions.extend(self.next(&edge, truth(&edge), since, (seen, now)));
+            }
         }
         actions
+    }
+
+    /// The edges that are to be looked at now.
+    fn due(&mut self, seen: Option<u64>, now: Duration) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        while edges.len() < PACE
+            && let Some((_, edge)) = pop_if(&mut self.unheld, |number| seen.is_none_or(|seen| *number <= seen))
+        {
+            edges.push(edge);
+        }
+        while edges.len() < PACE
+            && let Some((_, edge)) = pop_if(&mut self.agenda, |at| *at <= now)
+        {
+            edges.push(edge);
+        }
+        edges
     }
 
     /// Vacated edges of this node that were quiet for long.
@@ -133,16 +161,18 @@ impl Announcements {
             entry.number.is_multiple_of(2) && entry.phase == Phase::Done && now.saturating_sub(entry.changed) > RETIRE
         };
         let old = self.entries.iter().filter(|(edge, entry)| is_old(entry) && self.owner(edge) == Some(node));
-        old.map(|(edge, entry)| {
-            Action::Retire(Generation { edge: edge.clone(), number: entry.number, phase: Phase::Retired })
-        })
-        .collect()
+        old.take(PACE)
+            .map(|(edge, entry)| {
+                Action::Retire(Generation { edge: edge.clone(), number: entry.number, phase: Phase::Retired })
+            })
+            .collect()
     }
 
     /// An announcement was published as the state stream's `number`.
     pub fn announced(&mut self, generation: &Generation, number: u64) {
         let stage = Stage::Announced { generation: generation.number, number };
         self.mine.insert(generation.edge.clone(), stage);
+        self.unheld.insert((number, generation.edge.clone()));
     }
 
     /// A webhook was posted; returns the record to publish.
@@ -170,7 +200,13 @@ impl Announcements {
         floors.map(|(slot, number)| Record::Floor { slot: *slot, number: *number })
     }
 
-    fn next(&mut self, edge: &Edge, truth: Truth, age: Duration, seen: Option<u64>) -> Option<Action> {
+    fn next(
+        &mut self,
+        edge: &Edge,
+        truth: Truth,
+        since: Duration,
+        (seen, now): (Option<u64>, Duration),
+    ) -> Option<Action> {
         let (current, phase) = self.current(edge);
         let number = if phase == Phase::Announced { current } else { current.saturating_add(1) };
         let generation = Generation { edge: edge.clone(), number, phase: Phase::Announced };
@@ -184,8 +220,12 @@ impl Announcements {
                 })
             }
             Some(Stage::Announced { .. }) | None => {
-                let has_settled = phase == Phase::Announced || truth == Truth::Held || age >= SETTLE;
-                has_settled.then_some(Action::Announce(generation))
+                let at = since + patience(truth, phase);
+                if at > now {
+                    self.agenda.insert((at, edge.clone()));
+                    return None;
+                }
+                Some(Action::Announce(generation))
             }
         }
     }
@@ -256,13 +296,21 @@ pub enum Truth {
     Free,
 }
 
+/// How long an edge must have been unsettled before anybody is told.
+fn patience(truth: Truth, phase: Phase) -> Duration {
+    if phase == Phase::Announced || truth == Truth::Held { Duration::ZERO } else { SETTLE }
+}
+
+fn pop_if<T: Ord>(set: &mut BTreeSet<(T, Edge)>, is_due: impl Fn(&T) -> bool) -> Option<(T, Edge)> {
+    if is_due(&set.first()?.0) { set.pop_first() } else { None }
+}
+
 fn record(edge: &Edge, entry: &Entry) -> Record {
     Record::Generation(Generation { edge: edge.clone(), number: entry.number, phase: entry.phase })
 }
 
 fn name(edge: &Edge) -> u64 {
-    let text = format!("{}\0{}\0{}", edge.room.app(), edge.room.channel(), edge.user.as_deref().unwrap_or_default());
-    hash(text.as_bytes())
+    hash_texts(&[edge.room.app(), edge.room.channel(), edge.user.as_deref().unwrap_or_default()])
 }
 
 fn slot(edge: &Edge) -> u16 {

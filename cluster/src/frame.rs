@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     fact::{Fact, Key, Mark, Record},
-    hash::hash,
+    hash::hash_texts,
     room::{NodeId, Room},
 };
 
@@ -47,8 +47,8 @@ pub enum Body {
     Tails(Vec<Tail>),
     /// Tell me the last numbers of all your streams.
     AskTails,
-    /// Send me again what I miss of one stream: every frame after `after`, up to `through`.
-    AskResend(Hole),
+    /// Send me again what I miss: of every hole the frames after `after`, up to `through`.
+    AskResend(Vec<Hole>),
     /// Of what you asked for, this part cannot be had again.
     Gone(Hole),
     /// Tell me the next page of all your facts.
@@ -188,8 +188,7 @@ impl Stream {
 
     /// The stream of a room's events.
     pub fn of(room: &Room) -> Self {
-        let name = format!("{}\0{}", room.app(), room.channel());
-        Self(hash(name.as_bytes()).max(1))
+        Self(hash_texts(&[room.app(), room.channel()]).max(1))
     }
 
     /// A stream from its bits.

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MAX_HELD: usize = 8 << 20;
 
 /// Holes asked for at once at most.
-const MAX_ASKS: usize = 256;
+const MAX_ASKS: usize = 1024;
 
 /// Everything that is heard from one peer.
 #[derive(Debug)]
@@ -56,7 +56,8 @@ struct Held {
 
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
-    since: Duration,
+    /// Since when it is asked for and nothing has come; `None` before the first time.
+    since: Option<Duration>,
     ask_at: Duration,
 }
 
@@ -154,20 +155,37 @@ impl Lane {
         for stream in &self.open {
             let Some(course) = self.courses.get_mut(stream) else { continue };
             let (Some(hole), Some(waiting)) = (course.hole(*stream), &mut course.waiting) else { continue };
-            if waiting.ask_at <= now && asks.len() < MAX_ASKS {
+            if waiting.ask_at <= now {
                 waiting.ask_at = now + ASK_AGAIN;
+                waiting.since.get_or_insert(now);
                 asks.push(hole);
+            }
+            if asks.len() == MAX_ASKS {
+                break;
             }
         }
         asks
     }
 
+    /// Whether so much is held back that what is missing cannot be waited for.
+    pub fn is_crowded(&self) -> bool {
+        self.held + self.held / 8 > MAX_HELD
+    }
+
     /// The holes for which nobody waits any longer.
     pub fn overdue(&self, now: Duration) -> Vec<Hole> {
-        let crowded = self.held + self.held / 8 > MAX_HELD;
-        let is_overdue = |waiting: &Waiting| crowded || now.saturating_sub(waiting.since) > PATIENCE;
+        let is_long_ago = |since: Duration| now.saturating_sub(since) > PATIENCE;
+        self.holes(|waiting| self.is_crowded() || waiting.since.is_some_and(is_long_ago))
+    }
+
+    /// All holes, of a peer that cannot be asked any longer.
+    pub fn hopeless(&self) -> Vec<Hole> {
+        self.holes(|_| true)
+    }
+
+    fn holes(&self, is_meant: impl Fn(&Waiting) -> bool) -> Vec<Hole> {
         let open = self.open.iter().filter_map(|stream| Some((*stream, self.courses.get(stream)?)));
-        open.filter(|(_, course)| course.waiting.as_ref().is_some_and(is_overdue))
+        open.filter(|(_, course)| course.waiting.as_ref().is_some_and(&is_meant))
             .filter_map(|(stream, course)| course.hole(stream))
             .collect()
     }
@@ -176,7 +194,7 @@ impl Lane {
     pub fn resume(&mut self, now: Duration) {
         for course in self.courses.values_mut() {
             if let Some(waiting) = &mut course.waiting {
-                *waiting = Waiting { since: now, ask_at: now };
+                *waiting = Waiting { since: None, ask_at: now };
             }
         }
     }
@@ -235,10 +253,10 @@ impl Course {
             return;
         }
         let grace = if self.held.is_empty() { TAIL_GRACE } else { Duration::ZERO };
-        let waiting = self.waiting.get_or_insert(Waiting { since: now, ask_at: now + grace });
+        let waiting = self.waiting.get_or_insert(Waiting { since: None, ask_at: now + grace });
         waiting.ask_at = waiting.ask_at.min(now + ASK_AGAIN);
-        if has_moved {
-            waiting.since = now;
+        if has_moved && waiting.since.is_some() {
+            waiting.since = Some(now);
         }
     }
 

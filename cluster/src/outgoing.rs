@@ -28,9 +28,6 @@ const MAX_TAILS: usize = 57_000;
 /// Beats whose echo is awaited at most.
 const MAX_BEATS: usize = 64;
 
-/// Frames of one answer to a request for a resend at most.
-const MAX_RESEND: usize = 1024;
-
 /// The publishing side of a node.
 #[derive(Debug)]
 pub struct Outgoing {
@@ -171,9 +168,9 @@ impl Outgoing {
         self.tails.get(&Stream::STATE).map_or(0, |course| course.number)
     }
 
-    /// The frames of a hole.
-    pub fn resend(&self, hole: Hole) -> Resend {
-        self.ring.resend(hole, MAX_RESEND)
+    /// The frames of a hole, of about `most` bytes.
+    pub fn resend(&self, hole: Hole, most: usize) -> Resend {
+        self.ring.resend(hole, most)
     }
 
     /// The last numbers of all streams.
@@ -190,10 +187,14 @@ impl Outgoing {
             if told.pause > LONGEST_PAUSE || told.next > now || *stream == Stream::STATE {
                 continue;
             }
+            if due.len() == MAX_TAILS {
+                // Those behind it have their turn at the next beat.
+                break;
+            }
             due.push(Tail { stream: *stream, number: course.number });
             *told = Telling { next: now + told.pause, pause: told.pause * 2 };
         }
-        newest(due)
+        due
     }
 
     /// Forgets what is too old.

@@ -99,7 +99,7 @@ impl Ring {
         self.frames.get(usize::try_from(place).ok()?)
     }
 
-    /// The frames of a hole, oldest first, `most` of them and about `MAX_ANSWER` bytes at once; the asker asks again for the rest.
+    /// The frames of a hole, oldest first, of `most` bytes and one frame more at most; the asker asks again for the rest.
     pub fn resend(&self, hole: Hole, most: usize) -> Resend {
         let (mut chain, mut number) = (Vec::new(), hole.through);
         while number > hole.after {
@@ -108,18 +108,15 @@ impl Ring {
             number = sent.predecessor;
         }
         let gone = (number > hole.after).then_some(number);
-        let mut room = MAX_ANSWER;
+        let mut room = most;
         let fits = |bytes: &&&Bytes| {
             let fits = room > 0;
             room = room.saturating_sub(bytes.len());
             fits
         };
-        Resend { frames: chain.iter().rev().take(most).take_while(fits).map(|bytes| (*bytes).clone()).collect(), gone }
+        Resend { frames: chain.iter().rev().take_while(fits).map(|bytes| (*bytes).clone()).collect(), gone }
     }
 }
-
-/// Bytes of one answer to a request for a resend, exceeded by one frame at most.
-const MAX_ANSWER: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -148,7 +145,7 @@ mod tests {
     }
 
     fn check(ring: &Ring, (stream, after, through): (Stream, u64, u64), frames: &[&'static str], gone: Option<u64>) {
-        let resend = ring.resend(Hole { stream, after, through }, 10);
+        let resend = ring.resend(Hole { stream, after, through }, 1000);
         let frames = frames.iter().map(|text| Bytes::from_static(text.as_bytes())).collect();
         assert_eq!(resend, Resend { frames, gone });
     }

@@ -44,11 +44,8 @@ pub fn write_body(writer: &mut Writer, body: &Body) {
             writer.u64(tail.stream.bits());
             writer.u64(tail.number);
         }),
-        Body::AskResend(hole) | Body::Gone(hole) => {
-            writer.u64(hole.stream.bits());
-            writer.u64(hole.after);
-            writer.u64(hole.through);
-        }
+        Body::AskResend(holes) => writer.list(holes, write_hole),
+        Body::Gone(hole) => write_hole(writer, hole),
         Body::AskSnapshot { after } => writer.option(after.as_ref(), state::write_key),
         Body::Snapshot(page) => {
             writer.u64(page.state);
@@ -77,7 +74,7 @@ pub fn read_body(kind: u8, reader: &mut Reader) -> Result<Option<Body>, Refusal>
         2 => Body::Bye { hold: Duration::from_millis(reader.u64()?) },
         3 => Body::Tails(reader.list(read_tail)?),
         4 => Body::AskTails,
-        5 => Body::AskResend(read_hole(reader)?),
+        5 => Body::AskResend(reader.list(read_hole)?),
         6 => Body::Gone(read_hole(reader)?),
         7 => Body::AskSnapshot { after: reader.option(state::read_key)? },
         8 => Body::Snapshot(read_snapshot(reader)?),
@@ -136,6 +133,12 @@ fn read_beat(reader: &mut Reader) -> Result<Beat, Refusal> {
 
 fn read_tail(reader: &mut Reader) -> Result<Tail, Refusal> {
     Ok(Tail { stream: Stream::from_bits(reader.u64()?), number: reader.u64()? })
+}
+
+fn write_hole(writer: &mut Writer, hole: &Hole) {
+    writer.u64(hole.stream.bits());
+    writer.u64(hole.after);
+    writer.u64(hole.through);
 }
 
 fn read_hole(reader: &mut Reader) -> Result<Hole, Refusal> {

@@ -63,7 +63,7 @@ fn bodies() -> Vec<Body> {
         Body::Bye { hold: Duration::from_secs(40) },
         Body::Tails(vec![Tail { stream: Stream::STATE, number: 4 }]),
         Body::AskTails,
-        Body::AskResend(hole),
+        Body::AskResend(vec![hole, hole]),
         Body::Gone(hole),
         Body::Snapshot(SnapshotPage { state: 3, after: None, rest: Rest::More, facts: facts() }),
         Body::Snapshot(SnapshotPage { state: 3, after: keys().pop(), rest: Rest::Nothing, facts: Vec::new() }),

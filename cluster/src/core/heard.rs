@@ -19,6 +19,9 @@ use crate::{
 /// Peers known at once at most.
 const MAX_PEERS: usize = 1024;
 
+/// Bytes of one answer to a request for a resend, exceeded by one frame at most.
+const MAX_ANSWER: usize = 1 << 20;
+
 impl Core {
     pub(super) fn hear(&mut self, subject: &Subject, bytes: Bytes) {
         let size = bytes.len();
@@ -107,7 +110,7 @@ impl Core {
                 let tails = self.outgoing.tails();
                 self.say(answer, Body::Tails(tails));
             }
-            Body::AskResend(hole) => self.resend(answer, hole),
+            Body::AskResend(holes) => self.resend(&answer, &holes),
             Body::Gone(hole) => self.lose(origin, hole),
             Body::AskSnapshot { after } => self.say_snapshot(answer, after),
             Body::Snapshot(page) => self.hear_snapshot(origin, page),
@@ -247,17 +250,22 @@ impl Core {
         }
     }
 
-    fn resend(&mut self, answer: Subject, hole: Hole) {
-        if !self.is_connected() {
-            return;
-        }
-        let resend = self.outgoing.resend(hole);
-        if let Some(through) = resend.gone {
-            self.say(answer.clone(), Body::Gone(Hole { through, ..hole }));
-        }
-        for bytes in resend.frames {
-            self.counters.resent += 1;
-            self.post((answer.clone(), bytes));
+    /// What does not fit into one answer is asked for again.
+    fn resend(&mut self, answer: &Subject, holes: &[Hole]) {
+        let mut room = MAX_ANSWER;
+        for hole in holes {
+            if room == 0 || !self.is_connected() {
+                return;
+            }
+            let resend = self.outgoing.resend(*hole, room);
+            if let Some(through) = resend.gone {
+                self.say(answer.clone(), Body::Gone(Hole { through, ..*hole }));
+            }
+            for bytes in resend.frames {
+                self.counters.resent += 1;
+                room = room.saturating_sub(bytes.len());
+                self.post((answer.clone(), bytes));
+            }
         }
     }
 

@@ -122,7 +122,9 @@ impl Core {
 
     pub(super) fn leave(&mut self, room: &Room) {
         if let Some(service) = self.rooms.get_mut(room) {
-            service.ends = Some(self.now.up + LINGER);
+            let ends = self.now.up + LINGER;
+            service.ends = Some(ends);
+            self.closings.insert((ends, room.clone()));
         }
     }
 

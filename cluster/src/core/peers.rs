@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Core, Output};
+use super::{Core, Output, Service};
 use crate::{
     detector::Inbound,
     frame::{Beat, Body, Readiness, Stream},
@@ -20,6 +20,9 @@ const LISTEN: Duration = Duration::from_millis(2500);
 
 /// Frames that go out again at one tick after a reconnect, at most.
 const PACE: usize = 256;
+
+/// Holes in one question.
+const HOLES: usize = 256;
 
 /// How long what follows a hole is held back for a silent peer that may return and fill it.
 const MOURNING: Duration = Duration::from_secs(30);
@@ -57,7 +60,10 @@ impl Core {
         if self.now.up >= self.next_sweep {
             self.next_sweep = self.now.up + SWEEP;
             self.sweep();
+            self.give_up(|_| true);
         }
+        // Memory does not wait for the next sweep.
+        self.give_up(|peer| peer.lane.is_crowded());
         if self.flush_at.is_some_and(|at| at <= self.now.up) {
             self.flush();
         }
@@ -65,7 +71,6 @@ impl Core {
             self.pump();
             self.bury(inbound);
             self.ask();
-            self.give_up();
             self.become_ready();
             if self.now.up >= self.next_beat {
                 self.beat();
@@ -163,8 +168,9 @@ impl Core {
     pub(super) fn ask_one(&mut self, node: NodeId) {
         let now = self.now.up;
         let Some(peer) = self.peers.get_mut(&node).filter(|_| self.detector.hearing_since().is_some()) else { return };
-        let mut questions: Vec<Body> = peer.lane.asks(now).into_iter().map(Body::AskResend).collect();
-        self.counters.asked += questions.len() as u64;
+        let holes = peer.lane.asks(now);
+        self.counters.asked += holes.len() as u64;
+        let mut questions: Vec<Body> = holes.chunks(HOLES).map(|holes| Body::AskResend(holes.to_vec())).collect();
         questions.extend(peer.snapshot.as_mut().and_then(|assembly| assembly.ask(now)));
         questions.extend(peer.records.as_mut().and_then(|inquiry| inquiry.ask(now)));
         if peer.ask_tails.is_some_and(|at| at <= now) {
@@ -175,21 +181,28 @@ impl Core {
     }
 
     fn repeat_barriers(&mut self) {
-        let late: Vec<u64> =
-            self.barriers.iter().filter(|(_, (_, at))| *at <= self.now.up).map(|(token, _)| *token).collect();
-        for (room, _) in late.iter().filter_map(|token| self.barriers.remove(token)).collect::<Vec<_>>() {
+        // Raised one after the other, so the first is the first to be late.
+        while let Some(first) = self.barriers.first_entry().filter(|first| first.get().1 <= self.now.up) {
+            let (room, _) = first.remove();
             self.raise_barrier(&room);
         }
     }
 
     /// Declares the holes that nobody filled in time.
-    fn give_up(&mut self) {
+    fn give_up(&mut self, is_meant: impl Fn(&Peer) -> bool) {
+        if !self.is_connected() {
+            return;
+        }
+        let now = self.now.up;
         let mut holes = Vec::new();
-        // A peer that is silent may return and answer, unless it stays away for too long.
-        let may_return = |silence: Duration| silence > GAP && silence < MOURNING;
-        let silence = |peer: &Peer| self.now.up.saturating_sub(peer.pulse.heard());
-        for (node, peer) in self.peers.iter().filter(|(_, peer)| !may_return(silence(peer))) {
-            holes.extend(peer.lane.overdue(self.now.up).into_iter().map(|hole| (*node, hole)));
+        for (node, peer) in self.peers.iter().filter(|(_, peer)| is_meant(peer)) {
+            let given_up = match now.saturating_sub(peer.pulse.heard()) {
+                silence if silence <= GAP => peer.lane.overdue(now),
+                // It may return and answer, unless it stays away for too long.
+                silence if silence < MOURNING => Vec::new(),
+                _ => peer.lane.hopeless(),
+            };
+            holes.extend(given_up.into_iter().map(|hole| (*node, hole)));
         }
         for (node, hole) in holes {
             self.lose(node, hole);
@@ -220,13 +233,20 @@ impl Core {
     }
 
     fn end_services(&mut self) {
-        let ended = self.rooms.iter().filter(|(_, service)| service.ends.is_some_and(|ends| ends <= self.now.up));
-        let ended: Vec<Room> = ended.map(|(room, _)| room.clone()).collect();
-        for room in ended {
-            self.rooms.remove(&room);
-            let stream = Stream::of(&room);
-            self.peers.values_mut().for_each(|peer| peer.lane.leave(stream));
-            self.outputs.push(Output::Unsubscribe(room));
+        while self.closings.first().is_some_and(|(at, _)| *at <= self.now.up) {
+            let Some((_, room)) = self.closings.pop_first() else { return };
+            // It may have been wanted again since, and perhaps left again.
+            let is_over = |service: &Service| service.ends.is_some_and(|ends| ends <= self.now.up);
+            if self.rooms.get(&room).is_some_and(is_over) {
+                self.end_service(room);
+            }
         }
+    }
+
+    fn end_service(&mut self, room: Room) {
+        self.rooms.remove(&room);
+        let stream = Stream::of(&room);
+        self.peers.values_mut().for_each(|peer| peer.lane.leave(stream));
+        self.outputs.push(Output::Unsubscribe(room));
     }
 }

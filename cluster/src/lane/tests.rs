@@ -68,9 +68,10 @@ fn doubles_are_dropped_whether_given_out_or_held() {
 }
 
 #[test]
-fn a_hole_is_declared_after_five_seconds_in_which_nothing_came() {
+fn a_hole_is_declared_five_seconds_after_it_was_asked_for_if_nothing_came() {
     let mut lane = lane();
     hear(&mut lane, 13, 12, 0);
+    assert_eq!(lane.asks(at(0)), [hole(10, 12)]);
     assert_eq!(lane.overdue(at(5000)), []);
     assert_eq!(lane.overdue(at(5001)), [hole(10, 12)]);
     let declared = lane.declare(hole(10, 12), at(5001));
@@ -82,7 +83,9 @@ fn a_hole_is_declared_after_five_seconds_in_which_nothing_came() {
 fn patience_starts_anew_when_the_peer_can_be_asked_again() {
     let mut lane = lane();
     hear(&mut lane, 13, 12, 0);
-    lane.resume(at(30_000));
+    lane.resume(at(29_000));
+    assert_eq!(lane.overdue(at(90_000)), []);
+    assert_eq!(lane.asks(at(30_000)), [hole(10, 12)]);
     assert_eq!(lane.overdue(at(35_000)), []);
     assert_eq!(lane.overdue(at(35_001)), [hole(10, 12)]);
 }
