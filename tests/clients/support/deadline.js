@@ -47,6 +47,11 @@ export class Heard {
     return this.#entries.filter((entry) => event === undefined || entry.event === event);
   }
 
+  /** The data of all entries of this event. */
+  data(event) {
+    return this.all(event).map(({ data }) => data);
+  }
+
   /** The names of the events, in order. */
   names() {
     return this.#entries.map((entry) => entry.event);
