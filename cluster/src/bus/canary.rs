@@ -27,6 +27,8 @@ pub(super) struct Canary {
 pub(super) enum Verdict {
     /// Our beats come back.
     Sings,
+    /// None has come back yet on this connection, or since we were stopped, and it is too early to tell why.
+    Unknown,
     /// They do not.
     Silent,
     /// They did not for so long that the connection is to be made anew; said once in [`BROKEN`].
@@ -49,7 +51,7 @@ impl Canary {
         let silence = now.saturating_sub(heard);
         if silence <= AWAY {
             self.reconnect_at = heard + BROKEN;
-            return Verdict::Sings;
+            return if echo.is_some_and(|echo| echo >= self.since) { Verdict::Sings } else { Verdict::Unknown };
         }
         if now < self.reconnect_at {
             return Verdict::Silent;
@@ -70,7 +72,7 @@ mod tests {
     /// Looks every 50 ms, after `from` and up to `until`; returns the last verdict and how often it was `Dead`.
     fn look(canary: &mut Canary, echo: Option<u64>, from: u64, until: u64) -> (Verdict, usize) {
         let looks = (from + 50..=until).step_by(50).map(|now| canary.look(echo.map(at), at(now)));
-        looks.fold((Verdict::Sings, 0), |(_, dead), verdict| (verdict, dead + usize::from(verdict == Verdict::Dead)))
+        looks.fold((Verdict::Unknown, 0), |(_, dead), verdict| (verdict, dead + usize::from(verdict == Verdict::Dead)))
     }
 
     fn canary() -> Canary {
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_connection_has_time_for_its_first_beat() {
-        assert_eq!(look(&mut canary(), Some(1), 10_000, 12_500), (Verdict::Sings, 0));
+        assert_eq!(look(&mut canary(), Some(1), 10_000, 12_500), (Verdict::Unknown, 0));
         assert_eq!(look(&mut canary(), None, 10_000, 12_550), (Verdict::Silent, 0));
     }
 
@@ -104,7 +106,7 @@ mod tests {
     fn a_process_that_was_stopped_takes_the_silence_for_its_own() {
         let mut canary = canary();
         assert_eq!(look(&mut canary, Some(10_500), 10_000, 11_000), (Verdict::Sings, 0));
-        assert_eq!(canary.look(Some(at(10_500)), at(30_000)), Verdict::Sings);
+        assert_eq!(canary.look(Some(at(10_500)), at(30_000)), Verdict::Unknown);
         assert_eq!(look(&mut canary, Some(10_500), 30_000, 32_550), (Verdict::Silent, 0));
     }
 }

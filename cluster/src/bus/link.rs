@@ -10,9 +10,15 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
-use super::status::{Gauges, Status};
+use super::{
+    status::{Gauges, Status},
+    wire::LAST_WORDS,
+};
 use crate::{
     core::{Core, Input},
     frame::RoomEvent,
@@ -117,7 +123,8 @@ impl Link {
     pub async fn close(&self, patience: Duration) {
         let (done, ended) = oneshot::channel();
         if self.orders.send(Order::Close { patience, done }).is_ok() {
-            let _ = ended.await;
+            // The bus thread keeps the time; this is for one that hangs or was never started.
+            let _ = timeout(patience + LAST_WORDS, ended).await;
         }
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Task<T> {
     hearing: Hearing,
     canary: Canary,
     lost_at: Option<Instant>,
+    /// Whether it was told already that a connection carries nothing, since one did.
+    is_mourned: bool,
     max_message: usize,
     closing: Option<Closing>,
 }
@@ -89,6 +91,7 @@ impl<T: FnMut(Output)> Task<T> {
             hearing: Hearing::Away,
             canary: Canary::default(),
             lost_at: None,
+            is_mourned: false,
             max_message: MAX_FRAME,
             closing: None,
         }
@@ -155,6 +158,7 @@ impl<T: FnMut(Output)> Task<T> {
         let inbound = if count < BATCH { Inbound::Drained } else { Inbound::Waiting };
         self.wire.subscribe_waiting();
         self.observe();
+        self.learn_limit();
         self.listen_to_canary(inbound);
         self.step(Input::Tick(inbound));
         count
@@ -193,7 +197,6 @@ impl<T: FnMut(Output)> Task<T> {
         self.lose(Hearing::Away);
         if let Some(number) = connection {
             self.gauges.connections.store(number, Relaxed);
-            self.learn_limit();
             self.canary.connect(self.now().up);
             self.find(number);
         }
@@ -203,21 +206,33 @@ impl<T: FnMut(Output)> Task<T> {
     fn lose(&mut self, hearing: Hearing) {
         let before = std::mem::replace(&mut self.hearing, hearing);
         if matches!(before, Hearing::Open(_)) {
+            self.step(Input::Disconnected);
+        }
+        if self.gauges.connected.swap(false, Relaxed) {
             tracing::warn!("lost the bus: sockets of this node are served alone until it is back");
             self.lost_at = Some(Instant::now());
-            self.gauges.connected.store(false, Relaxed);
-            self.step(Input::Disconnected);
         }
     }
 
     fn find(&mut self, number: u64) {
+        if !matches!(self.hearing, Hearing::Open(_)) {
+            self.hearing = Hearing::Open(number);
+            self.step(Input::Connected);
+        }
+    }
+
+    /// The bus is there once a beat of our own has come back.
+    fn welcome(&mut self, number: u64) {
+        self.find(number);
+        if self.gauges.connected.swap(true, Relaxed) {
+            return;
+        }
+        self.gauges.set_error(None);
+        self.is_mourned = false;
         match self.lost_at.take() {
             Some(lost_at) => tracing::info!(away_ms = millis(lost_at.elapsed()), "the bus is back"),
             None => tracing::info!("the bus is there"),
         }
-        self.hearing = Hearing::Open(number);
-        self.gauges.connected.store(true, Relaxed);
-        self.step(Input::Connected);
     }
 
     fn listen_to_canary(&mut self, inbound: Inbound) {
@@ -228,20 +243,20 @@ impl<T: FnMut(Output)> Task<T> {
             Inbound::Waiting => return,
         };
         match (self.hearing, verdict) {
-            (Hearing::Open(number), Verdict::Silent | Verdict::Dead) => {
-                self.gauges.set_error(Some("NATS is connected, but our own beats do not come back".to_owned()));
-                self.lose(Hearing::Silent(number));
-            }
-            (Hearing::Silent(number), Verdict::Sings) => {
-                self.gauges.set_error(None);
-                self.find(number);
-            }
-            (Hearing::Silent(_), Verdict::Dead) => {
-                tracing::warn!("NATS is connected, but our own beats do not come back; connecting anew");
-                self.wire.reconnect();
-            }
-            (Hearing::Away, _) | (Hearing::Open(_), Verdict::Sings) | (Hearing::Silent(_), Verdict::Silent) => {}
+            (Hearing::Open(number) | Hearing::Silent(number), Verdict::Sings) => self.welcome(number),
+            (Hearing::Open(number), Verdict::Silent | Verdict::Dead) => self.lose(Hearing::Silent(number)),
+            (Hearing::Silent(_), Verdict::Dead) => self.bury_connection(),
+            (Hearing::Away, _) | (_, Verdict::Unknown) | (Hearing::Silent(_), Verdict::Silent) => {}
         }
+    }
+
+    fn bury_connection(&mut self) {
+        const WHY: &str = "NATS is connected, but our own beats do not come back; connecting anew";
+        if !std::mem::replace(&mut self.is_mourned, true) {
+            tracing::warn!("{WHY}");
+        }
+        self.gauges.set_error(Some(WHY.to_owned()));
+        self.wire.reconnect();
     }
 
     fn learn_limit(&mut self) {

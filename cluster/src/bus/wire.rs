@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How long the last words may take to leave.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// A client and what we listen to.
 pub(super) struct Wire {

@@ -1,17 +1,19 @@
 //! What the servers go through, and what nobody is to notice of it. The pauses here are the faults' own length and the
 //! load's own pace; nothing is waited for by them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gaung_cluster::{
     Room,
+    bus::{Auth, BusSettings},
     core::{Input, Output},
+    elsewhere::Elsewhere,
     fact::{Fact, Member},
-    view::Difference,
 };
 
 use crate::{
-    node::{Node, room},
+    bystanders::Log,
+    node::{Gate, Node, room, settings},
     server::NatsServer,
 };
 
@@ -20,7 +22,7 @@ async fn load(node: &Node, room: &Room, seconds: u32) -> u32 {
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     for tick in 0..seconds * 100 {
         ticks.tick().await;
-        node.publish(room, (tick * 10..tick * 10 + 10).into_iter());
+        node.publish(room, tick * 10..tick * 10 + 10);
     }
     seconds * 1000
 }
@@ -31,7 +33,7 @@ fn member(user: &str, sockets: u32) -> Input {
 }
 
 fn removals(node: &Node) -> usize {
-    let is_removal = |output: &&Output| matches!(output, Output::Changed(Difference::MemberRemoved { .. }));
+    let is_removal = |output: &&Output| matches!(output, Output::Elsewhere(Elsewhere::Member { member: None, .. }));
     node.told().iter().filter(is_removal).count()
 }
 
@@ -42,6 +44,7 @@ async fn check_load(seconds: u32, fault: impl AsyncFnOnce(&mut NatsServer)) {
     let orders = room("orders");
     for node in [&one, &two, &three] {
         node.serve(&orders).await;
+        node.serve(&room("presence-a")).await;
         node.link.tell(member(&node.link.node().to_string(), 1));
     }
     for node in [&one, &two, &three] {
@@ -135,14 +138,34 @@ async fn a_node_serves_alone_until_the_server_appears_and_joins_then() {
 }
 
 #[tokio::test]
-async fn a_connection_that_carries_nothing_is_noticed_and_made_anew() {
+async fn a_connection_that_carries_nothing_is_noticed_told_of_once_and_made_anew() {
+    let log = Log::catch();
     let deaf = r#"authorization { users: [{ user: u, password: p, permissions: { subscribe: { deny: ["gaung.v1.test.state"] } } }] }"#;
     let mut server = NatsServer::start_with(deaf);
-    let mut settings = crate::node::settings(&server);
-    settings.auth = gaung_cluster::bus::Auth::User { user: "u".to_owned(), password: "p".to_owned() };
-    let node = Node::start_with(settings);
-    node.until_status("the connection is made anew", |status| !status.connected && status.reconnects > 0).await;
+    let auth = Auth::User { user: "u".to_owned(), password: "p".to_owned() };
+    let node = Node::start_with(BusSettings { auth, ..settings(&server) });
+    let status = node.until_status("the connection is made anew, twice", |status| status.reconnects >= 2).await;
+    assert!(!status.connected && status.last_error.is_some(), "{status:?}");
+    assert_eq!(log.lines("gaung_cluster", "connecting anew").len(), 1);
+    let refusals = log.lines("gaung_cluster", "refuses what we do");
+    assert!(refusals.len() == 1 && refusals[0].contains("the state subject"), "{refusals:#?}");
+    assert!(log.lines("gaung_cluster", "the bus is there").is_empty());
     server.restart_with("authorization { users: [{ user: u, password: p }] }");
     node.until_status("it is whole", |status| status.connected && status.last_error.is_none()).await;
-    node.until("its beats come back", |core| core.canary_age().is_some()).await;
+}
+
+#[tokio::test]
+async fn what_a_slow_node_did_not_read_in_time_is_counted_and_had_again() {
+    const MANY: u32 = 80_000;
+    let server = NatsServer::start();
+    let gate = Arc::new(Gate::default());
+    let (one, two) = (Node::start(&server), Node::start_behind(settings(&server), gate.clone()));
+    let orders = room("orders");
+    two.serve(&orders).await;
+    two.until("it sees the other", |core| core.peers().count() == 1).await;
+    gate.close();
+    one.publish(&orders, 0..MANY);
+    two.until_status("its queue is full", |status| status.slow_consumers > 0).await;
+    gate.open();
+    two.expect(&orders, 0..MANY).await;
 }

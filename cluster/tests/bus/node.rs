@@ -1,7 +1,7 @@
 //! A node of a test: a bus on a thread of its own, and what it told its rooms.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Condvar, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +14,7 @@ use gaung_cluster::{
     frame::RoomEvent,
     ring::Reach,
 };
-use tokio::sync::watch;
+use tokio::{runtime::Builder, sync::watch};
 
 use crate::server::NatsServer;
 
@@ -27,6 +27,28 @@ pub struct Node {
     told: watch::Receiver<Vec<Output>>,
 }
 
+/// Where a bus thread stands still while it is closed.
+#[derive(Default)]
+pub struct Gate {
+    is_closed: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub fn close(&self) {
+        *self.is_closed.lock().unwrap() = true;
+    }
+
+    pub fn open(&self) {
+        *self.is_closed.lock().unwrap() = false;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        drop(self.opened.wait_while(self.is_closed.lock().unwrap(), |is_closed| *is_closed).unwrap());
+    }
+}
+
 /// The settings of a node on a server.
 pub fn settings(server: &NatsServer) -> BusSettings {
     let node = NodeId::from_bits(rand::random());
@@ -35,7 +57,7 @@ pub fn settings(server: &NatsServer) -> BusSettings {
         auth: Auth::None,
         tls: BusTls::default(),
         subjects: Subjects::new("gaung", "test").unwrap(),
-        core: Settings { node, expected_nodes: 2, reach: Reach::default() },
+        core: Settings { node, version: "0.0.0".into(), expected_nodes: 2, reach: Reach::default() },
         version: "0.0.0",
         max_queued_events: 100_000,
     }
@@ -57,11 +79,23 @@ impl Node {
     }
 
     pub fn start_with(settings: BusSettings) -> Self {
+        Self::start_on(Builder::new_current_thread(), settings, Arc::default())
+    }
+
+    /// A node whose bus thread stands still at the next output while the gate is closed. The client reads on.
+    pub fn start_behind(settings: BusSettings, gate: Arc<Gate>) -> Self {
+        Self::start_on(Builder::new_multi_thread(), settings, gate)
+    }
+
+    fn start_on(mut runtime: Builder, settings: BusSettings, gate: Arc<Gate>) -> Self {
         let (link, bus) = open(settings).unwrap();
         let (tell, told) = watch::channel(Vec::new());
         thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(bus.run(|output| tell.send_modify(|told: &mut Vec<Output>| told.push(output))));
+            let tell = |output| {
+                gate.pass();
+                tell.send_modify(|told: &mut Vec<Output>| told.push(output));
+            };
+            runtime.enable_all().build().unwrap().block_on(bus.run(tell));
         });
         Self { link, told }
     }
@@ -113,7 +147,7 @@ impl Node {
     /// Serves a room, and waits until no event of it is missed.
     pub async fn serve(&self, room: &Room) {
         self.link.tell(Input::Serve(room.clone()));
-        let opens = |output: &Output| matches!(output, Output::Serving(served) if served == room);
+        let opens = |output: &Output| matches!(output, Output::Serving(opening) if opening.room == *room);
         self.until_told("a room is served", |told| told.iter().any(opens)).await;
     }
 
