@@ -23,6 +23,8 @@ pub struct Counters {
     pub oversized: u64,
     /// Frames heard twice.
     pub doubles: u64,
+    /// Holes in what peers published, each counted once.
+    pub gaps: u64,
     /// Requests for a resend.
     pub asked: u64,
     /// Frames sent again to peers that asked.

@@ -30,6 +30,7 @@ const MAX_ASKS: usize = 1024;
 pub struct Lane {
     last: u64,
     held: usize,
+    noticed: u64,
     courses: BTreeMap<Stream, Course>,
     open: BTreeSet<Stream>,
 }
@@ -86,7 +87,7 @@ pub struct Declared {
 impl Lane {
     /// A lane to a peer of whom nothing up to `baseline` was promised to us. Its state stream is followed.
     pub fn new(baseline: u64) -> Self {
-        let mut lane = Self { last: baseline, held: 0, courses: BTreeMap::new(), open: BTreeSet::new() };
+        let mut lane = Self { last: baseline, held: 0, noticed: 0, courses: BTreeMap::new(), open: BTreeSet::new() };
         lane.follow(Stream::STATE);
         lane
     }
@@ -157,6 +158,7 @@ impl Lane {
             let (Some(hole), Some(waiting)) = (course.hole(*stream), &mut course.waiting) else { continue };
             if waiting.ask_at <= now {
                 waiting.ask_at = now + ASK_AGAIN;
+                self.noticed += u64::from(waiting.since.is_none());
                 waiting.since.get_or_insert(now);
                 asks.push(hole);
             }
@@ -170,6 +172,11 @@ impl Lane {
     /// Whether so much is held back that what is missing cannot be waited for.
     pub fn is_crowded(&self) -> bool {
         self.held + self.held / 8 > MAX_HELD
+    }
+
+    /// How many holes were asked for that had not been before, or not since their peer was away; counted anew from here.
+    pub fn take_noticed(&mut self) -> u64 {
+        std::mem::take(&mut self.noticed)
     }
 
     /// The holes for which nobody waits any longer.

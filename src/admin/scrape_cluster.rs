@@ -47,6 +47,7 @@ impl Exposition {
     fn lanes(&self, look: &Look) -> prometheus::Result<()> {
         let counters = &look.counters;
         for (description, count) in [
+            (&catalogue::CLUSTER_GAPS, counters.gaps),
             (&catalogue::CLUSTER_ASKED_AGAIN, counters.asked),
             (&catalogue::CLUSTER_SENT_AGAIN, counters.resent),
             (&catalogue::CLUSTER_REPUBLISHED, counters.republished),

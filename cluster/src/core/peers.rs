@@ -169,6 +169,7 @@ impl Core {
         let now = self.now.up;
         let Some(peer) = self.peers.get_mut(&node).filter(|_| self.detector.hearing_since().is_some()) else { return };
         let holes = peer.lane.asks(now);
+        self.counters.gaps += peer.lane.take_noticed();
         self.counters.asked += holes.len() as u64;
         let mut questions: Vec<Body> = holes.chunks(HOLES).map(|holes| Body::AskResend(holes.to_vec())).collect();
         questions.extend(peer.snapshot.as_mut().and_then(|assembly| assembly.ask(now)));

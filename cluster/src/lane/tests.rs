@@ -59,6 +59,21 @@ fn what_follows_a_hole_is_held_back_and_the_hole_asked_for_at_once_and_every_200
 }
 
 #[test]
+fn a_hole_is_noticed_once_however_often_it_is_asked_for() {
+    let mut lane = lane();
+    hear(&mut lane, 13, 12, 0);
+    assert_eq!(lane.take_noticed(), 0);
+    for millis in [0, 200, 400] {
+        assert_eq!(lane.asks(at(millis)), [hole(10, 12)]);
+    }
+    assert_eq!(lane.take_noticed(), 1);
+    hear(&mut lane, 12, 0, 500);
+    hear(&mut lane, 15, 14, 600);
+    assert_eq!(lane.asks(at(600)), [hole(13, 14)]);
+    assert_eq!(lane.take_noticed(), 1);
+}
+
+#[test]
 fn doubles_are_dropped_whether_given_out_or_held() {
     let mut lane = lane();
     assert_eq!(hear(&mut lane, 11, 0, 0), in_order(&[11]));
