@@ -166,11 +166,13 @@ test("the number of subscribers is reported as a number", async (t) => {
 
 test("an endpoint gets only what it asked for, with its headers, which cannot replace the signature", async (t) => {
   const ada = await connectAs(t, "42");
-  for (const name of ["private-new-beta", "private-new", "new-beta"]) await subscribe(ada, name);
+  const channels = ["private-new-beta", "private-new", "new-beta"];
+  for (const name of channels) await subscribe(ada, name);
   ada.channel("private-new-beta").trigger("client-typing", {});
   await webhook("client_event", "private-new-beta", { endpoint: "/webhooks/filtered" });
   for (const name of ["private-new", "new-beta"]) await webhook("channel_occupied", name);
-  const posts = application.posts.all("/webhooks/filtered");
+  const isOurs = ({ events }) => channels.includes(events[0].channel);
+  const posts = application.posts.all("/webhooks/filtered").filter(isOurs);
   const events = posts.flatMap((post) => post.events.map(({ name, channel }) => `${name} ${channel}`));
   assert.deepEqual(events, ["channel_occupied private-new-beta", "client_event private-new-beta"]);
   for (const post of posts) {
