@@ -13,7 +13,7 @@ use std::{
 use actix::{Addr, Arbiter};
 use actix_server::ServerHandle;
 use futures_util::future::join_all;
-use gaung_cluster::{bus::InvalidServer, core::Input};
+use gaung_cluster::bus::InvalidServer;
 use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
@@ -167,15 +167,16 @@ impl Node {
     pub async fn stop(self) {
         self.readiness.drain();
         if let Some(cluster) = &self.cluster {
-            cluster.link().tell(Input::Bye { hold: HOLD });
+            cluster.say_bye(HOLD);
         }
         self.close_sessions().await;
         self.webhooks.flush(LAST_WEBHOOKS).await;
         self.watches.iter().for_each(JoinHandle::abort);
+        // What is posted until the listeners have closed must reach the other nodes too.
+        join_all(self.servers.iter().map(|server| server.stop(true))).await;
         if let Some(cluster) = &self.cluster {
             cluster.link().close(LAST_WORDS).await;
         }
-        join_all(self.servers.iter().map(|server| server.stop(true))).await;
         tracing::info!("stopped");
     }
 

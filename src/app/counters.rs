@@ -35,19 +35,28 @@ pub struct AppCounters {
 #[derive(Debug)]
 pub struct Seat(Arc<App>);
 
+/// Who has the app's `max_connections` sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuotaTaken {
+    /// This node alone.
+    Here,
+    /// This node and the others, as far as they are known.
+    OnAllNodes,
+}
+
 impl Seat {
     /// Takes a place unless the app has `max_connections` sockets already, on all nodes together. What other nodes have
     /// is known a quarter of a second late.
-    pub fn take(app: &Arc<App>) -> Option<Self> {
+    pub fn take(app: &Arc<App>) -> Result<Self, QuotaTaken> {
         let counters = &app.counters;
         let limit = app.settings().max_connections.unwrap_or(usize::MAX);
-        let limit = limit.saturating_sub(counters.connections_elsewhere());
+        let limit_here = limit.saturating_sub(counters.connections_elsewhere());
         counters
             .connections
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < limit).then_some(open + 1))
-            .ok()?;
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < limit_here).then_some(open + 1))
+            .map_err(|open| if open < limit { QuotaTaken::OnAllNodes } else { QuotaTaken::Here })?;
         counters.connections_opened.fetch_add(1, Ordering::Relaxed);
-        Some(Self(app.clone()))
+        Ok(Self(app.clone()))
     }
 
     /// The app whose place it is.
@@ -89,11 +98,11 @@ mod tests {
         let app = App::new("1", AppSettings { max_connections: Some(2), ..AppSettings::new("k", "s") });
         let first = Seat::take(&app);
         let second = Seat::take(&app);
-        assert!(first.is_some() && second.is_some());
-        assert!(Seat::take(&app).is_none());
+        assert!(first.is_ok() && second.is_ok());
+        assert_eq!(Seat::take(&app).err(), Some(QuotaTaken::Here));
         drop(first);
         assert_eq!(app.counters.connections(), 1);
-        assert!(Seat::take(&app).is_some());
+        assert!(Seat::take(&app).is_ok());
     }
 
     #[test]
@@ -101,10 +110,10 @@ mod tests {
         let app = App::new("1", AppSettings { max_connections: Some(2), ..AppSettings::new("k", "s") });
         app.counters.set_connections_elsewhere(1);
         let seat = Seat::take(&app);
-        assert!(seat.is_some());
-        assert!(Seat::take(&app).is_none());
+        assert!(seat.is_ok());
+        assert_eq!(Seat::take(&app).err(), Some(QuotaTaken::OnAllNodes));
         app.counters.set_connections_elsewhere(3);
         drop(seat);
-        assert!(Seat::take(&app).is_none());
+        assert_eq!(Seat::take(&app).err(), Some(QuotaTaken::OnAllNodes));
     }
 }

@@ -5,7 +5,13 @@ mod census;
 mod news;
 pub mod payload;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use gaung_cluster::{
@@ -38,6 +44,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub struct Cluster {
     link: Link,
+    is_leaving: Arc<AtomicBool>,
 }
 
 impl Cluster {
@@ -45,7 +52,7 @@ impl Cluster {
     /// starts again is another node.
     pub fn open(config: &ClusterConfig, name: u64) -> Result<(Self, Bus), InvalidServer> {
         let (link, bus) = bus::open(config.bus_settings(NodeId::from_bits(name), VERSION))?;
-        Ok((Self { link }, bus))
+        Ok((Self { link, is_leaving: Arc::default() }, bus))
     }
 
     /// Waits until the node knows how things stand on all others, and says so to those who ask whether it is ready.
@@ -59,6 +66,17 @@ impl Cluster {
     /// The way to the other nodes, for those who look at it as a whole.
     pub fn link(&self) -> &Link {
         &self.link
+    }
+
+    /// This node is about to go: the others are to keep its members for so long after they last heard it.
+    pub fn say_bye(&self, hold: Duration) {
+        self.is_leaving.store(true, Ordering::Release);
+        self.link.tell(Input::Bye { hold });
+    }
+
+    /// Whether this node has said that it goes: nobody is to see its members leave.
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Acquire)
     }
 
     /// Events of a channel are wanted here from now on. The answer is [`News`]: from then on none is missed.

@@ -8,10 +8,11 @@ use self::catalogue::Description;
 use crate::protocol::Close;
 
 /// Why a socket is refused, as the label of [`Metrics::refusals`]; what fails before the upgrade is a `handshake`.
-const SOCKET_REFUSALS: [Close; 13] = [
+const SOCKET_REFUSALS: [Close; 14] = [
     Close::AppUnknown,
     Close::AppDisabled,
     Close::OverQuota,
+    Close::OverClusterQuota,
     Close::PathUnknown,
     Close::VersionInvalid,
     Close::VersionUnsupported,

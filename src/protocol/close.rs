@@ -20,8 +20,11 @@ pub enum Close {
     AppUnknown,
     /// The app is switched off.
     AppDisabled,
-    /// The app has `max_connections` sockets already.
+    /// The app has `max_connections` sockets on this node already.
     OverQuota,
+    /// The app has `max_connections` sockets on all nodes together. The client may try again: sockets that move from one
+    /// node to another are counted on both for a moment, and those of a dead node for some seconds.
+    OverClusterQuota,
     /// Nothing is served at this path.
     PathUnknown,
     /// `protocol` is not a number.
@@ -54,7 +57,7 @@ pub enum Close {
 
 impl Close {
     /// Every reason, for tables and metrics.
-    pub const ALL: [Close; 22] = [
+    pub const ALL: [Close; 23] = [
         Close::Echo(None),
         Close::ProtocolViolation,
         Close::InvalidUtf8,
@@ -63,6 +66,7 @@ impl Close {
         Close::AppUnknown,
         Close::AppDisabled,
         Close::OverQuota,
+        Close::OverClusterQuota,
         Close::PathUnknown,
         Close::VersionInvalid,
         Close::VersionUnsupported,
@@ -90,6 +94,9 @@ impl Close {
             Close::AppUnknown => (4001, "app_unknown", "Application does not exist"),
             Close::AppDisabled => (4003, "app_disabled", "Application is disabled"),
             Close::OverQuota => (4004, "over_quota", "Application is over connection quota (max_connections)"),
+            Close::OverClusterQuota => {
+                (4100, "over_cluster_quota", "Application is over connection quota on all nodes (max_connections)")
+            }
             Close::PathUnknown => (4005, "path_unknown", "Path not found; sockets are served at /app/{key} and /ws"),
             Close::VersionInvalid => (4006, "version_invalid", "Invalid version string: protocol must be an integer"),
             Close::VersionUnsupported => {

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     app::App,
+    cluster::Cluster,
     protocol::{ChannelKind, ChannelName, SocketId, outbound, presence::MemberClaim},
     webhook::{Change, Edge},
 };
@@ -158,7 +159,9 @@ impl Room {
         if !self.fanout.remove(socket) {
             return;
         }
-        if let Some(left) = self.membership.leave(socket) {
+        if self.services.cluster.as_ref().is_some_and(Cluster::is_leaving) {
+            self.membership.hold(socket);
+        } else if let Some(left) = self.membership.leave(socket) {
             self.tell_member(&left.user);
             if left.change == membership::Change::Removed {
                 self.tell_edge(Change::MemberRemoved(left.user.to_string()));

@@ -107,6 +107,11 @@ impl Membership {
         Some(Left { change: self.settle(&user), user })
     }
 
+    /// Takes a socket away, but keeps its user: this node is about to go, and the user on the way to another.
+    pub fn hold(&mut self, socket: SocketId) {
+        self.sockets.remove(&socket);
+    }
+
     /// Says how a user is in this channel on all other nodes together; `None` if it is not.
     pub fn set_elsewhere(&mut self, user: &Arc<str>, member: Option<Member>) -> Change {
         let is_known = self.members.contains_key(user);
@@ -240,6 +245,16 @@ mod tests {
         assert_eq!(room.snapshot(), [("7", "here")]);
         room.set_elsewhere(&"7".into(), elsewhere("7", "as old", 5));
         assert_eq!(room.snapshot(), [("7", "as old")]);
+    }
+
+    #[test]
+    fn a_user_who_is_held_neither_leaves_nor_comes_again() {
+        let mut room = Membership::default();
+        room.join(A, &claim("7", "{}"), 100, 5).unwrap();
+        room.hold(A);
+        assert_eq!(room.set_elsewhere(&"7".into(), elsewhere("7", "{}", 6)), Change::Stays);
+        assert_eq!(room.snapshot(), [("7", "{}")]);
+        assert_eq!(room.leave(A), None);
     }
 
     #[test]

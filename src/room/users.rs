@@ -98,7 +98,10 @@ impl Users {
         }
         let was_online = user.is_online();
         user.sockets.retain(|known| known.id != socket);
-        user.tell_change(user_id, was_online);
+        // On a node that goes nobody is seen to leave: the user is on the way to another.
+        if !self.cluster.as_ref().is_some_and(Cluster::is_leaving) {
+            user.tell_change(user_id, was_online);
+        }
         if user.has_hung_up() {
             user.line = Line::Closed;
             self.interest.end(Place::of(app.id(), &line_of(user_id)));

@@ -29,7 +29,10 @@ use super::{
     wire::{SharedSocket, Wire},
 };
 use crate::{
-    app::{App, counters::Seat},
+    app::{
+        App,
+        counters::{QuotaTaken, Seat},
+    },
     config::TenantAccess,
     protocol::Close,
     readiness::Stage,
@@ -235,7 +238,10 @@ impl<'a> Visit<'a> {
             }
             None => None,
         };
-        let seat = Seat::take(app).ok_or(Close::OverQuota)?;
+        let seat = Seat::take(app).map_err(|taken| match taken {
+            QuotaTaken::Here => Close::OverQuota,
+            QuotaTaken::OnAllNodes => Close::OverClusterQuota,
+        })?;
         Ok(Admission { seat, address, speech })
     }
 

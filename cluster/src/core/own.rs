@@ -23,12 +23,13 @@ const LINGER: Duration = Duration::from_secs(30);
 const MAX_ITEM: usize = MAX_FRAME - ENVELOPE;
 
 impl Core {
-    /// While this node leaves, its sockets close and come back elsewhere; nobody is to see them go.
+    /// While this node leaves, its sockets close and come back elsewhere; nobody is to see their users go. The sockets
+    /// themselves are counted where they are.
     pub(super) fn take_own_fact(&mut self, fact: Fact) {
         let node = self.settings.node;
         let key = fact.key();
         let known = self.view.fact(node, &key).map_or(0, Fact::sockets);
-        if self.readiness == Readiness::Leaving && fact.sockets() < known {
+        if self.readiness == Readiness::Leaving && fact.sockets() < known && is_held(&fact) {
             return;
         }
         if fact_size(&fact) > MAX_ITEM {
@@ -162,6 +163,14 @@ impl Core {
         let cached = cached.into_iter().flat_map(|after| self.cache.records_after(after));
         let generations = generations.into_iter().flat_map(|after| self.announcements.generations_after(after));
         cached.chain(generations).chain(self.announcements.floors_after(floors))
+    }
+}
+
+/// Whether a fact about users stands until the peers forget this node.
+fn is_held(fact: &Fact) -> bool {
+    match fact {
+        Fact::Member { .. } | Fact::User { .. } => true,
+        Fact::Connections { .. } | Fact::Count { .. } => false,
     }
 }
 
