@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub struct View {
     own: NodeId,
+    pace: usize,
+    turning: BTreeSet<NodeId>,
     slices: BTreeMap<NodeId, Slice>,
     union: BTreeMap<Key, BTreeMap<NodeId, Fact>>,
     populations: BTreeMap<Room, usize>,
@@ -31,6 +33,8 @@ struct Slice {
     facts: BTreeMap<Key, Fact>,
     hash: u64,
     shown: bool,
+    /// While a slice turns: facts up to this key are shown or not as `shown` says, those behind it as it said before.
+    turned: Option<Option<Key>>,
 }
 
 /// What a change of facts changed for those who look at all nodes.
@@ -45,17 +49,17 @@ pub enum Difference {
 }
 
 impl View {
-    /// Nothing but this node, whose own facts count.
-    pub fn new(own: NodeId) -> Self {
+    /// Nothing but this node, whose own facts count. Of other nodes not more than `pace` facts are shown or hidden at once.
+    pub fn new(own: NodeId, pace: usize) -> Self {
         let slices = BTreeMap::from([(own, Slice { shown: true, ..Slice::default() })]);
-        Self { own, slices, union: BTreeMap::new(), populations: BTreeMap::new() }
+        Self { own, pace, turning: BTreeSet::new(), slices, union: BTreeMap::new(), populations: BTreeMap::new() }
     }
 
     /// Takes a node's fact.
     pub fn set(&mut self, node: NodeId, fact: Fact) -> Vec<Difference> {
         let slice = self.slices.entry(node).or_default();
         slice.set(fact.clone());
-        if slice.shown { self.unite(node, &fact) } else { Vec::new() }
+        if slice.shows(&fact.key()) { self.unite(node, &fact) } else { Vec::new() }
     }
 
     /// Puts these facts in the place of all that a node said before.
@@ -66,29 +70,58 @@ impl View {
         facts.into_iter().chain(gone).flat_map(|fact| self.set(node, fact)).collect()
     }
 
-    /// A node's facts count from now on.
+    /// A node's facts count from now on; where they are many, [`View::go_on`] does the rest.
     pub fn show(&mut self, node: NodeId) -> Vec<Difference> {
-        let slice = self.slices.entry(node).or_default();
-        if std::mem::replace(&mut slice.shown, true) {
-            return Vec::new();
-        }
-        let facts: Vec<Fact> = slice.facts.values().cloned().collect();
-        facts.iter().flat_map(|fact| self.unite(node, fact)).collect()
+        self.turn_slice(node, true)
     }
 
-    /// A node's facts are kept and count no more.
+    /// A node's facts are kept and count no more; where they are many, [`View::go_on`] does the rest.
     pub fn hide(&mut self, node: NodeId) -> Vec<Difference> {
-        let Some(slice) = self.slices.get_mut(&node) else { return Vec::new() };
-        if !std::mem::replace(&mut slice.shown, false) {
+        self.turn_slice(node, false)
+    }
+
+    /// Shows or hides the next facts of a node that has so many that it was not done at once.
+    pub fn go_on(&mut self) -> Vec<Difference> {
+        self.turning.first().copied().map_or_else(Vec::new, |node| self.turn_some(node, self.pace))
+    }
+
+    /// Whether the facts of a node count in part.
+    pub fn is_turning(&self) -> bool {
+        !self.turning.is_empty()
+    }
+
+    fn turn_slice(&mut self, node: NodeId, shown: bool) -> Vec<Difference> {
+        if self.slices.entry(node).or_default().shown == shown {
             return Vec::new();
         }
-        let facts: Vec<Fact> = slice.facts.values().map(Fact::withdrawn).collect();
+        // One that had not turned whole does so first.
+        let mut differences = self.turn_some(node, usize::MAX);
+        let slice = self.slices.entry(node).or_default();
+        slice.shown = shown;
+        slice.turned = Some(None);
+        self.turning.insert(node);
+        differences.extend(self.turn_some(node, self.pace));
+        differences
+    }
+
+    fn turn_some(&mut self, node: NodeId, most: usize) -> Vec<Difference> {
+        let Some(slice) = self.slices.get_mut(&node) else { return Vec::new() };
+        let Some(turned) = slice.turned.take() else { return Vec::new() };
+        let from = turned.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = slice.facts.range::<Key, _>((from, Bound::Unbounded)).map(|(_, fact)| fact).take(most);
+        let facts: Vec<Fact> = behind.map(|fact| if slice.shown { fact.clone() } else { fact.withdrawn() }).collect();
+        if facts.len() < most {
+            self.turning.remove(&node);
+        } else {
+            slice.turned = Some(facts.last().map(Fact::key));
+        }
         facts.iter().flat_map(|fact| self.unite(node, fact)).collect()
     }
 
     /// A node's facts are not kept any longer.
     pub fn forget(&mut self, node: NodeId) -> Vec<Difference> {
-        let differences = self.hide(node);
+        let mut differences = self.hide(node);
+        differences.extend(self.turn_some(node, usize::MAX));
         self.slices.remove(&node);
         differences
     }
@@ -222,6 +255,13 @@ impl View {
 }
 
 impl Slice {
+    fn shows(&self, key: &Key) -> bool {
+        match &self.turned {
+            Some(turned) if turned.as_ref().is_none_or(|turned| key > turned) => !self.shown,
+            Some(_) | None => self.shown,
+        }
+    }
+
     fn set(&mut self, fact: Fact) {
         let key = fact.key();
         let added = if fact.sockets() > 0 { fact_hash(&fact) } else { 0 };

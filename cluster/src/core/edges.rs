@@ -80,7 +80,8 @@ impl Core {
     /// More than half of the expected nodes, this one included; a node that does not hear its peers, or knows that it
     /// missed something of theirs, is silent.
     fn may_speak(&self) -> bool {
-        if !self.peers.values().filter(|peer| peer.stage != Stage::Dead).all(Peer::is_caught_up) {
+        let is_caught_up = self.peers.values().filter(|peer| peer.stage != Stage::Dead).all(Peer::is_caught_up);
+        if !is_caught_up || self.view.is_turning() {
             return false;
         }
         let is_heard = self.is_connected() || self.is_alone();

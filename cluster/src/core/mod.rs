@@ -35,6 +35,9 @@ use crate::{
 pub use input::{Input, Moment, PAGE, Settings};
 pub use output::{Output, PeerStatus};
 
+/// Bytes of a usual fact: as many facts of a node are shown or hidden in one step as fit into one frame.
+const FACT: usize = 32;
+
 /// One node.
 #[derive(Debug)]
 pub struct Core {
@@ -78,7 +81,7 @@ impl Core {
     /// A node that knows only itself.
     pub fn new(settings: Settings) -> Self {
         let outgoing = Outgoing::new(settings.node, settings.reach);
-        let view = View::new(settings.node);
+        let view = View::new(settings.node, (settings.page / FACT).max(1));
         let version: String = settings.version.chars().filter(char::is_ascii_graphic).take(MAX_VERSION).collect();
         Self {
             settings: Settings { version: version.into(), ..settings },

@@ -30,7 +30,7 @@ pub enum Output {
     /// An event for this node's sockets.
     Deliver(NodeId, RoomEvent),
     /// An event of a cache channel that is served here, for this node's sockets; to be kept as the room's last one if it
-    /// is greater than that which the room has and which has not ended.
+    /// has not ended and is greater than that which the room has, unless that has ended.
     Cached(NodeId, Room, CachedEvent),
     /// The last event of a cache channel that is served here is this one, which nobody told when it was new: to be kept
     /// by the same rule, and not for sockets.

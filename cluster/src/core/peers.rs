@@ -64,6 +64,10 @@ impl Core {
         }
         // Memory does not wait for the next sweep.
         self.give_up(|peer| peer.lane.is_crowded());
+        if self.view.is_turning() {
+            let differences = self.view.go_on();
+            self.tell(differences);
+        }
         if self.flush_at.is_some_and(|at| at <= self.now.up) {
             self.flush();
         }
@@ -214,7 +218,7 @@ impl Core {
         let has_listened =
             self.detector.hearing_since().is_some_and(|since| self.now.up.saturating_sub(since) >= LISTEN);
         let knows_all = self.peers.values().all(|peer| peer.stage != Stage::Meeting);
-        if self.is_learning() && has_listened && knows_all {
+        if self.is_learning() && has_listened && knows_all && !self.view.is_turning() {
             self.readiness = Readiness::Ready;
         }
     }

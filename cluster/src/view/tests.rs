@@ -43,7 +43,7 @@ fn subscriptions(sockets: u64) -> Difference {
 }
 
 fn view() -> View {
-    let mut view = View::new(OWN);
+    let mut view = View::new(OWN, 100);
     assert_eq!((view.show(A), view.show(B)), (vec![], vec![]));
     view
 }
@@ -168,7 +168,7 @@ fn the_hash_depends_on_what_is_held_and_not_on_how_it_came_to_be() {
 
 #[test]
 fn a_slice_that_is_not_shown_is_kept_silently() {
-    let mut view = View::new(OWN);
+    let mut view = View::new(OWN, 100);
     assert_eq!(view.set(A, count(1)), []);
     assert_eq!(view.sockets(&Key::Count(room())), 0);
     assert_eq!(view.show(A), [Difference::Held(edge(None)), subscriptions(1)]);
@@ -182,4 +182,41 @@ fn rooms_are_listed_by_app() {
     }
     let names: Vec<&str> = view.rooms("shop").map(|(room, _)| &**room.channel()).collect();
     assert_eq!(names, ["#server-to-user-7", "orders"]);
+}
+
+#[test]
+fn a_node_with_many_facts_is_shown_and_hidden_in_steps() {
+    let mut view = View::new(OWN, 2);
+    for user in ["1", "2", "3", "4", "5"] {
+        view.set(A, member(user, "a", 5, 1));
+    }
+    assert_eq!((view.show(A).len(), view.is_turning(), view.population(&room())), (4, true, 2));
+    // Of facts that are not shown yet nothing is told, and they are shown as they are by then.
+    assert_eq!(view.set(A, member("2", "a", 5, 0)), [removed("2"), there("2", None)]);
+    assert_eq!(view.set(A, member("4", "a", 5, 0)), []);
+    assert_eq!((view.go_on().len(), view.population(&room())), (4, 3));
+    assert_eq!((view.go_on().len(), view.is_turning()), (0, false));
+    assert_eq!((view.hide(A).len(), view.population(&room())), (4, 1));
+    // Those that are still shown come and go as before.
+    assert_eq!(view.set(A, member("5", "a", 5, 0)), [removed("5"), there("5", None)]);
+    assert_eq!(view.set(A, member("1", "a", 5, 2)), []);
+    assert_eq!((view.go_on().len(), view.is_turning(), view.population(&room())), (0, false, 0));
+}
+
+#[test]
+fn a_node_that_returns_while_it_is_being_hidden_is_shown_whole() {
+    let mut view = View::new(OWN, 2);
+    for user in ["1", "2", "3", "4", "5"] {
+        view.set(A, member(user, "a", 5, 1));
+    }
+    view.show(A);
+    while view.is_turning() {
+        view.go_on();
+    }
+    view.hide(A);
+    view.show(A);
+    while view.is_turning() {
+        view.go_on();
+    }
+    assert_eq!((view.population(&room()), view.members(&room()).count()), (5, 5));
 }

@@ -91,9 +91,9 @@ impl Replica {
         Ok(Told::Nothing)
     }
 
-    /// Keeps an event of a cache channel if it is greater than the one it has, which counts until it ends.
+    /// Keeps an event of a cache channel if it is greater than the one it has; neither counts once it has ended.
     pub fn keep(&mut self, event: &CachedEvent, wall: u64) {
-        if self.is_open && self.cached(wall).is_none_or(|known| known < event) {
+        if self.is_open && event.ends() > wall && self.cached(wall).is_none_or(|known| known < event) {
             self.cached = Some(event.clone());
         }
     }

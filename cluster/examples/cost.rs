@@ -1,0 +1,155 @@
+//! What a step of the core costs on a node that knows much: prints times, in microseconds, and judges nothing.
+//!
+//! `cargo run --release -p gaung-cluster --example cost -- 100000`
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    env,
+    error::Error,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use gaung_cluster::{
+    NodeId, Room, Subject,
+    core::{Core, Input, Moment, Output, PAGE, Settings},
+    detector::Inbound,
+    fact::{Fact, Member},
+    frame::RoomEvent,
+    ring::Reach,
+};
+
+/// The node whose steps are measured.
+const MEASURED: usize = 0;
+
+/// The other node, which has all the sockets.
+const OTHER: usize = 1;
+
+/// Two nodes and what is on its way between them.
+struct Pair {
+    now: Duration,
+    nodes: [Core; 2],
+    way: VecDeque<(Subject, Bytes)>,
+    times: Vec<Duration>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let count: usize = env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
+    let mut pair = Pair::new();
+    let rooms: Vec<Room> = (0..count)
+        .map(|number| Room::new("shop", &format!("room-{number}")))
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())?;
+    println!("{count} rooms, each with one member on the other node; microseconds per step: median, 99 %, longest");
+    pair.pass(4_000);
+    pair.step(MEASURED, Input::Webhooks(BTreeSet::from(["shop".into()])));
+    pair.report("ticks and what is heard, knowing nothing");
+    rooms.iter().for_each(|room| pair.step(MEASURED, Input::Serve(room.clone())));
+    pair.report("serve a room and pass its barrier");
+    for room in &rooms {
+        let member = Member { user: "7".into(), info: "{}".into(), since: 1, sockets: 1 };
+        pair.step(OTHER, Input::Fact(Fact::Count { room: room.clone(), sockets: 1 }));
+        pair.step(OTHER, Input::Fact(Fact::Member { room: room.clone(), member }));
+    }
+    pair.report("hear of a subscription or a member");
+    pair.pass(3_000);
+    pair.report("ticks and what is heard, with all edges unsettled");
+    pair.pass(200_000);
+    pair.report("ticks and what is heard, later");
+    for room in &rooms {
+        let event = RoomEvent { room: room.clone(), except: None, payload: Bytes::from_static(&[0; 200]) };
+        pair.step(OTHER, Input::Publish(event.clone()));
+    }
+    pair.report("hear an event");
+    for room in &rooms {
+        let event = RoomEvent { room: room.clone(), except: None, payload: Bytes::from_static(&[0; 200]) };
+        pair.step(MEASURED, Input::Publish(event));
+    }
+    pair.report("publish an event");
+    pair.pass(3_000);
+    pair.report("ticks and what is heard, after events in all rooms");
+    pair.pass_alone(7_000);
+    pair.report("ticks, and the death of the other node");
+    pair.pass(3_000);
+    pair.report("ticks, and its return");
+    Ok(())
+}
+
+impl Pair {
+    fn new() -> Self {
+        let core = |bits| {
+            let settings = Settings {
+                node: NodeId::from_bits(bits),
+                version: "1.0.0".into(),
+                expected_nodes: 2,
+                reach: Reach::default(),
+                page: PAGE,
+            };
+            Core::new(settings)
+        };
+        let mut pair = Self { now: Duration::ZERO, nodes: [core(1), core(2)], way: VecDeque::new(), times: Vec::new() };
+        pair.step(MEASURED, Input::Connected);
+        pair.step(OTHER, Input::Connected);
+        pair
+    }
+
+    fn step(&mut self, slot: usize, input: Input) {
+        self.one_step(slot, input);
+        while let Some((subject, bytes)) = self.way.pop_front() {
+            for to in [MEASURED, OTHER] {
+                let is_for = !matches!(subject, Subject::Node(node) if node.bits() != to as u64 + 1);
+                if is_for {
+                    self.one_step(to, Input::Heard { subject: subject.clone(), bytes: bytes.clone() });
+                }
+            }
+        }
+    }
+
+    fn one_step(&mut self, slot: usize, input: Input) {
+        let moment = Moment { up: self.now, wall: self.now };
+        let begin = Instant::now();
+        let outputs = self.nodes[slot].step(input, moment);
+        if slot == MEASURED {
+            self.times.push(begin.elapsed());
+        }
+        for output in outputs {
+            match output {
+                Output::Publish(subject, bytes) => self.way.push_back((subject, bytes)),
+                Output::Post(generation) => self.one_step(slot, Input::Posted(generation)),
+                Output::Subscribe(_)
+                | Output::Unsubscribe(_)
+                | Output::Serving(_)
+                | Output::Elsewhere(_)
+                | Output::Deliver(..)
+                | Output::Cached(..)
+                | Output::CacheRepaired(..)
+                | Output::Lost(..) => {}
+            }
+        }
+    }
+
+    fn pass(&mut self, millis: u64) {
+        for _ in 0..millis / 50 {
+            self.now += Duration::from_millis(50);
+            self.step(MEASURED, Input::Tick(Inbound::Drained));
+            self.step(OTHER, Input::Tick(Inbound::Drained));
+        }
+    }
+
+    /// Time passes, and the other node says nothing.
+    fn pass_alone(&mut self, millis: u64) {
+        for _ in 0..millis / 50 {
+            self.now += Duration::from_millis(50);
+            self.one_step(MEASURED, Input::Tick(Inbound::Drained));
+            self.way.clear();
+        }
+    }
+
+    fn report(&mut self, what: &str) {
+        self.times.sort_unstable();
+        let at =
+            |part: usize| self.times[(self.times.len() * part / 100).min(self.times.len() - 1)].as_secs_f64() * 1e6;
+        println!("{what:55} {:10.1} {:10.1} {:10.1}", at(50), at(99), at(100));
+        self.times.clear();
+    }
+}
