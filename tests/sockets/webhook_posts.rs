@@ -24,7 +24,9 @@ struct Told(Arc<AtomicU32>);
 impl Told {
     fn receipt(&self) -> Receipt {
         let told = self.0.clone();
-        Receipt::new(move || drop(told.fetch_add(1, Ordering::Relaxed)))
+        Receipt::new(move || {
+            told.fetch_add(1, Ordering::Relaxed);
+        })
     }
 
     fn times(&self) -> u32 {
