@@ -27,7 +27,7 @@ const PURE: &[&str] = &[
 ];
 
 /// What acts inside a pure folder.
-const ACTING: &[&str] = &["cluster/src/bus"];
+const ACTING: &[&str] = &["cluster/src/bus", "cluster/src/stream"];
 
 /// What only acting code uses: actors, awaiting, the clock, the log.
 const IMPURE: &[&str] = &["actix::", "actix_", "tokio::", ".await", "tracing::", "Instant::now", "SystemTime"];

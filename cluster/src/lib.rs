@@ -49,6 +49,8 @@ pub mod ring;
 pub mod room;
 /// All facts of one peer, page by page.
 pub mod snapshot;
+/// A work queue that keeps webhooks.
+pub mod stream;
 /// Subjects of the bus.
 pub mod subject;
 /// Who is where, over all nodes.

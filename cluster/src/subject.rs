@@ -61,6 +61,11 @@ impl Subjects {
         }
     }
 
+    /// Where the work queue keeps webhooks: of one slot, or of all with `*`.
+    pub(crate) fn webhooks(&self, slot: &str) -> String {
+        format!("{}webhooks.{slot}", self.root)
+    }
+
     /// The subject that a message came on; `None` if it is none of this cluster's.
     pub fn read(&self, text: &str) -> Option<Subject> {
         let rest = text.strip_prefix(&self.root)?;
