@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "src/session/origin.rs",
     "src/webhook/edge.rs",
     "src/webhook/ids.rs",
+    "src/webhook/letter.rs",
     "src/webhook/payload.rs",
     "src/webhook/settle.rs",
 ];

@@ -13,12 +13,14 @@ use std::{
 use actix::prelude::*;
 use awc::Client;
 use futures_util::future::join_all;
+use gaung_cluster::stream::Told;
 use tracing::warn;
 
 use super::{
     Timing,
     backlog::Item,
     endpoint::{self, Deliver, Endpoint, Hurry, IsIdle},
+    keeper::Keeper,
     notice::Notice,
     payload, post,
     settle::Settle,
@@ -33,6 +35,8 @@ pub struct Dispatch {
     /// Edges that found the intake full since the last line about them.
     refused: Arc<AtomicU64>,
     settle: Settle,
+    /// Where events are kept until they are posted; without it they wait in memory.
+    keeper: Option<Keeper>,
     phase: Phase,
     endpoints: HashMap<Target, Line>,
     release: Option<SpawnHandle>,
@@ -67,6 +71,11 @@ pub enum Intake {
     Close,
 }
 
+/// The stream told something.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FromStream(pub Told);
+
 /// Drops what still waits, counts and logs it. Whatever comes later is dropped and counted.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -91,10 +100,16 @@ impl Dispatch {
             client: post::client(timing.request_timeout),
             refused,
             settle: Settle::new(timing.settle, timing.cache_miss_pause),
+            keeper: None,
             phase: Phase::Serving,
             endpoints: HashMap::new(),
             release: None,
         }
+    }
+
+    /// Has all events kept until they are posted.
+    pub fn with_keeper(self, keeper: Option<Keeper>) -> Self {
+        Self { keeper, ..self }
     }
 
     fn take(&mut self, notice: Notice, ctx: &mut Context<Self>) {
@@ -135,7 +150,15 @@ impl Dispatch {
         }
     }
 
-    fn deliver(&mut self, Notice { app, edge, id, ticket }: Notice) {
+    fn deliver(&mut self, notice: Notice) {
+        match &self.keeper {
+            Some(keeper) => keeper.keep(notice),
+            None => self.hand_out(notice),
+        }
+    }
+
+    /// Gives an event to all endpoints that want it.
+    fn hand_out(&mut self, Notice { app, edge, id, ticket }: Notice) {
         let settings = app.settings();
         let mut event: Option<Arc<str>> = None;
         for endpoint in settings.webhooks.iter().filter(|endpoint| payload::wants(endpoint, &edge)) {
@@ -219,6 +242,23 @@ impl StreamHandler<Intake> for Dispatch {
             Intake::Edge(notice) => self.take(notice, ctx),
             Intake::Settled(notice) => self.post(notice),
             Intake::Close => self.close(),
+        }
+    }
+}
+
+impl Handler<FromStream> for Dispatch {
+    type Result = ();
+
+    fn handle(&mut self, FromStream(told): FromStream, _: &mut Context<Self>) {
+        match (told, &self.phase) {
+            (Told::Pulled(pulled), Phase::Serving | Phase::Closing) => {
+                if let Some(notice) = self.keeper.as_ref().and_then(|keeper| keeper.read(pulled)) {
+                    self.hand_out(notice);
+                }
+            }
+            // Another node posts it.
+            (Told::Pulled(_), Phase::Gone) => {}
+            (Told::Dropped(events), _) => self.metrics.webhook_drops.inc_by(events as u64),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Webhooks: edges of rooms become signed posts to the app's endpoints (protocol.md §4).
 //!
 //! The way of an edge: `Webhooks::notify` → `dispatch` (lets it `settle`, writes its `payload`) → `endpoint` (keeps it
-//! in its `backlog`, makes the `post`). All behind `notify` happens on one thread of its own, which no room and no
+//! in its `backlog`, makes the `post`). Where a stream keeps the events, the dispatcher's `keeper` writes each as a
+//! `letter`, and what comes back on the node that is to post it goes on to the endpoints. All behind `notify` happens on one thread of its own, which no room and no
 //! socket ever waits for.
 
 pub mod backlog;
@@ -9,12 +10,15 @@ pub mod dispatch;
 pub mod edge;
 pub mod endpoint;
 pub mod ids;
+pub mod keeper;
+pub mod letter;
 pub mod notice;
 pub mod payload;
 pub mod post;
 pub mod settle;
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -22,8 +26,12 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, Addr, Arbiter, AsyncContext};
+use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext};
 use futures_util::stream::poll_fn;
+use gaung_cluster::{
+    NodeId,
+    stream::{self, Pump, Queue, StreamSettings},
+};
 use rustls::crypto::CryptoProvider;
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
@@ -31,12 +39,13 @@ use tokio::{
 };
 
 use self::{
-    dispatch::{Abandon, Dispatch, Intake},
+    dispatch::{Abandon, Dispatch, FromStream, Intake},
     ids::Ids,
+    keeper::Keeper,
     notice::{Notice, Waiting},
 };
 use crate::{
-    app::{App, AppSettings},
+    app::{App, AppSettings, Registry},
     metrics::Metrics,
 };
 
@@ -46,6 +55,9 @@ pub use gaung_cluster::receipt::Receipt;
 /// Edges between the rooms and the dispatcher at most. The dispatcher waits for nobody, so this fills only while its
 /// thread gets no processor time. Beyond it the newest edge is dropped and counted.
 const MAX_INTAKE: usize = 65_536;
+
+/// How long the stream's connection may take at the end to give back what is not posted.
+const HAND_BACK: Duration = Duration::from_secs(5);
 
 /// How long things take. The defaults are the protocol's; tests shorten them.
 #[derive(Debug, Clone, Copy)]
@@ -76,27 +88,59 @@ pub struct Webhooks {
     waiting: Waiting,
     refused: Arc<AtomicU64>,
     ids: Ids,
+    queue: Option<Queue>,
     metrics: Metrics,
 }
 
 impl Webhooks {
-    /// Starts the webhooks' thread. To be called inside an actix system.
+    /// Starts the webhooks' thread. To be called inside an actix system. Events wait in memory.
     ///
     /// # Panics
     ///
     /// Where the process has not installed its rustls crypto provider: the HTTP client cannot be made without one.
     pub fn start(metrics: Metrics, timing: Timing) -> Self {
+        Self::start_on(&Arbiter::new().handle(), metrics, timing, None)
+    }
+
+    /// The same, but a stream keeps every event until some node of the cluster has posted it. Which of them this node
+    /// posts follows from [`Webhooks::set_nodes`]; until that is called it is none.
+    ///
+    /// # Panics
+    ///
+    /// As [`Webhooks::start`].
+    pub fn start_with_stream(metrics: Metrics, timing: Timing, settings: StreamSettings, registry: Registry) -> Self {
+        let (queue, pump) = stream::open(settings);
+        let thread = Arbiter::new().handle();
+        let webhooks = Self::start_on(&thread, metrics, timing, Some((queue, registry)));
+        thread.spawn(run(pump, webhooks.dispatch.clone()));
+        webhooks
+    }
+
+    fn start_on(thread: &ArbiterHandle, metrics: Metrics, timing: Timing, stream: Option<(Queue, Registry)>) -> Self {
         // Asked here, because the client is made on the other thread, where a panic would only silence the webhooks.
         CryptoProvider::get_default().expect("the process installs its crypto provider before it starts any part");
         let (intake, mut arrivals) = mpsc::channel(MAX_INTAKE);
-        let refused = Arc::new(AtomicU64::new(0));
+        let (refused, waiting) = (Arc::new(AtomicU64::new(0)), Waiting::default());
+        let queue = stream.as_ref().map(|(queue, _)| queue.clone());
+        let keeper = stream.map(|(queue, registry)| Keeper::new(queue, registry, waiting.clone(), metrics.clone()));
         let (its_metrics, its_refused) = (metrics.clone(), refused.clone());
-        let dispatch = Dispatch::start_in_arbiter(&Arbiter::new().handle(), move |ctx| {
+        let dispatch = Dispatch::start_in_arbiter(thread, move |ctx| {
             ctx.add_stream(poll_fn(move |task| arrivals.poll_recv(task)));
-            Dispatch::new(its_metrics, timing, its_refused)
+            Dispatch::new(its_metrics, timing, its_refused).with_keeper(keeper)
         });
-        let ids = Ids::new(rand::random());
-        Self { intake, dispatch, waiting: Waiting::default(), refused, ids, metrics }
+        Self { intake, dispatch, waiting, refused, ids: Ids::new(rand::random()), queue, metrics }
+    }
+
+    /// Says which nodes share the events of the stream now: all that are alive and ready. Without a stream nobody asks.
+    pub fn set_nodes(&self, nodes: BTreeSet<NodeId>) {
+        if let Some(queue) = &self.queue {
+            queue.set_nodes(nodes);
+        }
+    }
+
+    /// How the stream fares, if there is one.
+    pub fn stream_status(&self) -> Option<stream::Status> {
+        self.queue.as_ref().map(Queue::status)
     }
 
     /// Takes an edge of one of the app's rooms, which may have to settle. Never blocks, and returns at once where nobody
@@ -130,14 +174,23 @@ impl Webhooks {
     /// Sends what waits without further delay, gives up what did not arrive by the deadline, and ends the webhooks:
     /// edges that come later are dropped and counted. No receipt of what was given up is redeemed. To be called after the
     /// last session has been closed.
+    ///
+    /// Events that a stream keeps are left to the other nodes, but for those that are being posted at this moment. It takes
+    /// up to five seconds more to give them back.
     pub async fn flush(&self, deadline: Duration) {
         // Sending fails only where the actix system has stopped, and then nothing is left to flush.
         let emptied = async {
+            if let Some(queue) = &self.queue {
+                queue.leave().await;
+            }
             let _ = self.intake.send(Intake::Close).await;
             self.waiting.emptied().await;
         };
         let _ = timeout(deadline, emptied).await;
         let _ = self.dispatch.send(Abandon).await;
+        if let Some(queue) = &self.queue {
+            let _ = timeout(HAND_BACK, queue.close()).await;
+        }
     }
 
     fn hand_in(&self, intake: Intake) {
@@ -151,6 +204,15 @@ impl Webhooks {
             // The actix system has stopped.
             Err(TrySendError::Closed(_)) => self.metrics.webhook_drops.inc(),
         }
+    }
+}
+
+/// Runs the stream's pump, which tells the dispatcher what it is to post.
+async fn run(pump: Pump, dispatch: Addr<Dispatch>) {
+    // Past the mailbox's bound: the stream gives out no more than it may, and endpoints have bounds of their own.
+    let ended = pump.run(|told| dispatch.do_send(FromStream(told))).await;
+    if let Err(error) = ended {
+        tracing::error!(%error, "webhooks have no stream");
     }
 }
 

@@ -16,6 +16,9 @@ mod http;
 mod http_live;
 mod http_wire;
 mod liveness;
+#[path = "../../cluster/tests/bus/server.rs"]
+#[allow(dead_code, reason = "the tests of the bus use more of it")]
+mod nats;
 mod process;
 mod process_logs;
 mod raw;
@@ -28,4 +31,5 @@ mod users;
 mod webhook_events;
 mod webhook_posts;
 mod webhook_receiver;
+mod webhook_stream;
 mod webhooks;

@@ -1,0 +1,201 @@
+//! A webhook event as the stream keeps it, as JSON. Another node reads it, perhaps of another release; whoever may
+//! publish there could have written it, so it is parsed like anything from outside. Pure.
+
+use std::fmt;
+
+use gaung_cluster::room::MAX_CHANNEL;
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Edge};
+use crate::protocol::ChannelName;
+
+/// Bytes of a letter at most: NATS takes no more as it comes.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// Characters of an id at most.
+const MAX_ID: usize = 64;
+
+/// An event that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Whose event it is. Nobody has looked whether there is such an app.
+    pub app: String,
+    /// The event's id.
+    pub id: String,
+    /// The event.
+    pub edge: Edge,
+}
+
+/// Why a letter was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is larger than [`MAX_BYTES`].
+    TooLarge,
+    /// It is not the JSON that we write, or tells of something that this release does not know.
+    Form,
+    /// It names no possible channel.
+    Channel,
+    /// Its id is empty, longer than 64 characters or has others than `0-9 a-z -`.
+    Id,
+    /// It names no possible socket.
+    Socket,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Text {
+    app: String,
+    id: String,
+    channel: String,
+    what: What,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum What {
+    ChannelOccupied,
+    ChannelVacated,
+    MemberAdded { user_id: String },
+    MemberRemoved { user_id: String },
+    ClientEvent { event: String, data: String, socket_id: String, user_id: Option<String> },
+    CacheMiss,
+    SubscriptionCount { count: usize },
+}
+
+/// An event as the stream keeps it.
+pub fn write(app: &str, edge: &Edge, id: &str) -> String {
+    let text = Text {
+        app: app.to_owned(),
+        id: id.to_owned(),
+        channel: edge.channel.as_str().to_owned(),
+        what: What::of(&edge.change),
+    };
+    serde_json::to_string(&text).expect("strings and numbers are always valid JSON")
+}
+
+/// Reads what was written.
+pub fn read(bytes: &[u8]) -> Result<Letter, Unreadable> {
+    if bytes.len() > MAX_BYTES {
+        return Err(Unreadable::TooLarge);
+    }
+    let text: Text = serde_json::from_slice(bytes).map_err(|_| Unreadable::Form)?;
+    let is_id = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase() || byte == b'-';
+    if text.id.is_empty() || text.id.len() > MAX_ID || !text.id.bytes().all(is_id) {
+        return Err(Unreadable::Id);
+    }
+    let channel = ChannelName::parse(&text.channel, MAX_CHANNEL).map_err(|_| Unreadable::Channel)?;
+    let edge = Edge { channel, change: text.what.change()? };
+    Ok(Letter { app: text.app, id: text.id, edge })
+}
+
+impl What {
+    fn of(change: &Change) -> Self {
+        match change.clone() {
+            Change::Occupied => Self::ChannelOccupied,
+            Change::Vacated => Self::ChannelVacated,
+            Change::MemberAdded(user_id) => Self::MemberAdded { user_id },
+            Change::MemberRemoved(user_id) => Self::MemberRemoved { user_id },
+            Change::ClientEvent { event, data, socket_id, user_id } => {
+                Self::ClientEvent { event, data, socket_id: socket_id.to_string(), user_id }
+            }
+            Change::CacheMiss => Self::CacheMiss,
+            Change::SubscriptionCount(count) => Self::SubscriptionCount { count },
+        }
+    }
+
+    fn change(self) -> Result<Change, Unreadable> {
+        Ok(match self {
+            Self::ChannelOccupied => Change::Occupied,
+            Self::ChannelVacated => Change::Vacated,
+            Self::MemberAdded { user_id } => Change::MemberAdded(user_id),
+            Self::MemberRemoved { user_id } => Change::MemberRemoved(user_id),
+            Self::ClientEvent { event, data, socket_id, user_id } => {
+                let socket_id = socket_id.parse().map_err(|_| Unreadable::Socket)?;
+                Change::ClientEvent { event, data, socket_id, user_id }
+            }
+            Self::CacheMiss => Change::CacheMiss,
+            Self::SubscriptionCount { count } => Change::SubscriptionCount(count),
+        })
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "it is larger than 1 MiB",
+            Self::Form => "its form or its kind is unknown",
+            Self::Channel => "it names no possible channel",
+            Self::Id => "its id is not 1 to 64 digits, lower-case letters and hyphens",
+            Self::Socket => "it names no possible socket",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::SocketId;
+
+    fn check(channel: &str, change: Change) {
+        let edge = Edge { channel: ChannelName::parse(channel, 200).unwrap(), change };
+        let read = read(write("1", &edge, "ab-1").as_bytes());
+        assert_eq!(read, Ok(Letter { app: "1".to_owned(), id: "ab-1".to_owned(), edge }));
+    }
+
+    #[test]
+    fn every_event_is_read_as_it_was_written() {
+        check("orders", Change::Occupied);
+        check("orders", Change::Vacated);
+        check("presence-a", Change::MemberAdded("7\" ü".to_owned()));
+        check("presence-a", Change::MemberRemoved("7".to_owned()));
+        check("cache-a", Change::CacheMiss);
+        check("orders", Change::SubscriptionCount(12));
+        for user_id in [None, Some("7".to_owned())] {
+            check(
+                "private-a",
+                Change::ClientEvent {
+                    event: "client-move".to_owned(),
+                    data: r#"{"x":"\u0000"}"#.to_owned(),
+                    socket_id: SocketId::from_bits(1 << 32 | 2),
+                    user_id,
+                },
+            );
+        }
+    }
+
+    #[test]
+    fn the_form_is_that_of_all_releases() {
+        let edge = Edge {
+            channel: ChannelName::parse("presence-a", 200).unwrap(),
+            change: Change::MemberAdded("7".to_owned()),
+        };
+        let text = r#"{"app":"1","id":"ab-1","channel":"presence-a","what":{"kind":"member_added","user_id":"7"}}"#;
+        assert_eq!(write("1", &edge, "ab-1"), text);
+    }
+
+    #[test]
+    fn what_nobody_of_us_wrote_is_refused() {
+        let text = |id: &str, channel: &str, what: &str| {
+            format!(r#"{{"app":"1","id":"{id}","channel":"{channel}","what":{what}}}"#).into_bytes()
+        };
+        let vacated = r#"{"kind":"channel_vacated"}"#;
+        let client_event = r#"{"kind":"client_event","event":"client-a","data":"","socket_id":"x"}"#;
+        for (bytes, expected) in [
+            (Vec::new(), Unreadable::Form),
+            (b"\xff{}".to_vec(), Unreadable::Form),
+            (b"[".repeat(10_000), Unreadable::Form),
+            (text("ab-1", "a", r#"{"kind":"channel_closed"}"#), Unreadable::Form),
+            (text("ab-1", "a", r#"{"kind":"member_added"}"#), Unreadable::Form),
+            (text("ab-1", "a", r#"{"kind":"subscription_count","count":-1}"#), Unreadable::Form),
+            (text("", "a", vacated), Unreadable::Id),
+            (text(&"a".repeat(65), "a", vacated), Unreadable::Id),
+            (text("a\\nb", "a", vacated), Unreadable::Id),
+            (text("ab-1", "", vacated), Unreadable::Channel),
+            (text("ab-1", "a b", vacated), Unreadable::Channel),
+            (text("ab-1", &"a".repeat(MAX_CHANNEL + 1), vacated), Unreadable::Channel),
+            (text("ab-1", "private-a", client_event), Unreadable::Socket),
+            (vec![b' '; MAX_BYTES + 1], Unreadable::TooLarge),
+        ] {
+            assert_eq!(read(&bytes), Err(expected), "{}", String::from_utf8_lossy(&bytes[..bytes.len().min(100)]));
+        }
+    }
+}
