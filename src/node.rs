@@ -1,5 +1,6 @@
 //! One node: wires everything, runs it, and takes it down in order. Used by `gaung serve` and by the tests.
 
+mod join;
 mod listen;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Addr, Arbiter};
+use actix::Addr;
 use actix_server::ServerHandle;
 use futures_util::future::join_all;
 use gaung_cluster::bus::InvalidServer;
@@ -22,7 +23,7 @@ use tokio::{
 use crate::{
     admin::Admin,
     app::{AppChange, Registry, watch},
-    cluster::{Census, Cluster, News},
+    cluster::Cluster,
     config::{AppsSource, Config},
     metrics::Metrics,
     protocol::Close,
@@ -34,7 +35,7 @@ use crate::{
         services::Shared,
     },
     tls,
-    webhook::{Timing, Webhooks},
+    webhook::Webhooks,
 };
 
 /// How long sessions may take, after the drain's window, to hear their close frame.
@@ -100,13 +101,14 @@ impl Node {
         let admin = bind(config.admin.host, config.admin.port, "GAUNG_ADMIN_HOST, GAUNG_ADMIN_PORT")?;
         let certificate = certificate(&config).map_err(StartError::Tls)?;
         let metrics = Metrics::new();
-        let webhooks = Webhooks::start(metrics.clone(), Timing::default());
-        let cluster = config.cluster.as_ref().map(|config| Cluster::open(config, rand::random())).transpose();
-        let (cluster, bus) = cluster.map_err(StartError::Cluster)?.unzip();
+        let registry = Registry::new(apps.apps().to_vec());
+        let way = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
+        let webhooks = join::webhooks(config.cluster.as_ref(), way.as_ref(), &registry, &metrics);
+        let cluster = way.as_ref().map(|way| way.cluster.clone());
         let (threads, max_queued_events) = (config.server.room_threads, config.limits.max_queued_events);
         let rooms = Rooms::start(threads, max_queued_events, &webhooks, &metrics, cluster.clone());
         let shared = Shared {
-            registry: Registry::new(apps.apps().to_vec()),
+            registry: registry.clone(),
             rooms,
             metrics: metrics.clone(),
             addresses: Addresses::new(config.limits.max_connections_per_ip),
@@ -128,19 +130,8 @@ impl Node {
         };
         let rosters = Rosters::default();
         let mut watches = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
-        if let (Some(cluster), Some(bus)) = (&cluster, bus) {
-            let news = News {
-                rooms: shared.rooms.clone(),
-                registry: shared.registry.clone(),
-                webhooks: webhooks.clone(),
-                link: cluster.link().clone(),
-                metrics: metrics.clone(),
-            };
-            Arbiter::new().spawn(bus.run(move |output| news.tell(output)));
-            watches.push(actix::spawn(take_census(cluster.clone(), &shared)));
-            watches.push(actix::spawn(cluster.clone().get_in_step(shared.readiness.clone())));
-        }
-        let (registry, readiness) = (shared.registry.clone(), shared.readiness.clone());
+        watches.extend(way.into_iter().flat_map(|way| way.run(&shared, &webhooks)));
+        let readiness = shared.readiness.clone();
         let (public_address, admin_address) = (local(&public), local(&admin));
         let tls = certificate.map(|(config, _)| config);
         let servers = [
@@ -192,16 +183,6 @@ impl Node {
         if timeout(self.drain + FAREWELL, all_closed).await.is_err() {
             tracing::warn!("some sessions did not close in time");
         }
-    }
-}
-
-/// Counts for the other nodes. Ends only if the bus does, which must not happen while the node runs: no room could open.
-fn take_census(cluster: Cluster, shared: &Shared) -> impl Future<Output = ()> + use<> {
-    let (census, readiness) = (Census::new(cluster, shared.registry.clone()), shared.readiness.clone());
-    async move {
-        census.run().await;
-        tracing::error!("the way to the other nodes has ended; the node takes no new sockets and must be restarted");
-        readiness.drain();
     }
 }
 

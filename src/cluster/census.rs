@@ -1,5 +1,5 @@
-//! How many sockets each app has, told to the other nodes and heard from them; and which apps want webhooks. Read from
-//! the apps' counters now and then, so that no socket ever waits for it.
+//! How many sockets each app has, told to the other nodes and heard from them; which apps want webhooks, and which nodes
+//! share the posting. Looked at now and then, so that no socket ever waits for it.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use gaung_cluster::{core::Input, fact::Fact};
+use gaung_cluster::{NodeId, core::Input, fact::Fact};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Cluster, clamp};
-use crate::app::Registry;
+use crate::{app::Registry, webhook::Webhooks};
 
 /// How often the apps are looked at. A connection quota over all nodes is exact but for what happens in that time.
 const EVERY: Duration = Duration::from_millis(250);
@@ -20,14 +20,17 @@ const EVERY: Duration = Duration::from_millis(250);
 pub struct Census {
     cluster: Cluster,
     registry: Registry,
+    webhooks: Webhooks,
     told: HashMap<Arc<str>, u32>,
-    webhooks: BTreeSet<Arc<str>>,
+    wanting: BTreeSet<Arc<str>>,
+    nodes: BTreeSet<NodeId>,
 }
 
 impl Census {
     /// A census that has told nothing yet.
-    pub fn new(cluster: Cluster, registry: Registry) -> Self {
-        Self { cluster, registry, told: HashMap::new(), webhooks: BTreeSet::new() }
+    pub fn new(cluster: Cluster, registry: Registry, webhooks: Webhooks) -> Self {
+        let (told, wanting, nodes) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { cluster, registry, webhooks, told, wanting, nodes }
     }
 
     /// Counts until the bus is gone.
@@ -38,7 +41,7 @@ impl Census {
             ticks.tick().await;
             self.tell_connections();
             self.tell_webhooks();
-            if !self.hear_connections().await {
+            if !self.hear().await {
                 return;
             }
         }
@@ -63,23 +66,27 @@ impl Census {
         let apps = self.registry.all();
         let wanting = apps.iter().filter(|app| !app.settings().webhooks.is_empty());
         let wanting: BTreeSet<_> = wanting.map(|app| app.id().clone()).collect();
-        if wanting != self.webhooks {
-            self.webhooks.clone_from(&wanting);
+        if wanting != self.wanting {
+            self.wanting.clone_from(&wanting);
             self.cluster.link.tell(Input::Webhooks(wanting));
         }
     }
 
     /// Returns whether the bus is still there.
-    async fn hear_connections(&self) -> bool {
+    async fn hear(&mut self) -> bool {
         let apps = self.registry.all();
         let ids: Vec<Arc<str>> = apps.iter().map(|app| app.id().clone()).collect();
         let answer = self.cluster.link.ask(move |core| {
             let elsewhere: Vec<u64> = ids.iter().map(|app_id| core.connections_elsewhere(app_id)).collect();
-            elsewhere
+            (elsewhere, core.sharers())
         });
-        let Some(counts) = answer.await else { return false };
+        let Some((counts, nodes)) = answer.await else { return false };
         for (app, sockets) in apps.iter().zip(counts) {
             app.counters.set_connections_elsewhere(usize::try_from(sockets).unwrap_or(usize::MAX));
+        }
+        if nodes != self.nodes {
+            self.nodes.clone_from(&nodes);
+            self.webhooks.set_nodes(nodes);
         }
         true
     }

@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// The release, as peers and the NATS servers see it.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How often a node that starts looks whether it is in step with the others.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -1,13 +1,13 @@
 //! What a node can be asked: everything about the whole cluster, answered from memory.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{Core, PeerStatus};
 use crate::{
     counters::Counters,
     fact::{CachedEvent, Key, Member, Record},
     frame::Readiness,
-    room::Room,
+    room::{NodeId, Room},
 };
 
 impl Core {
@@ -81,6 +81,12 @@ impl Core {
     /// How long the last beat that came back was on its way; `None` before the first.
     pub fn round_trip(&self) -> Option<Duration> {
         self.round_trip
+    }
+
+    /// The nodes that share the cluster's work: those that are alive, ready and heard by this one, itself included if it
+    /// is ready.
+    pub fn sharers(&self) -> BTreeSet<NodeId> {
+        self.voters()
     }
 
     /// The number of the last frame that this node published.

@@ -1,0 +1,73 @@
+//! How a node becomes one of many: opens the way to the others, and has what comes over it told to rooms and webhooks.
+
+use actix::Arbiter;
+use gaung_cluster::{
+    NodeId,
+    bus::{Bus, InvalidServer},
+    stream::StreamSettings,
+};
+use tokio::task::JoinHandle;
+
+use crate::{
+    app::Registry,
+    cluster::{Census, Cluster, News, VERSION},
+    config::ClusterConfig,
+    metrics::Metrics,
+    readiness::Readiness,
+    session::services::Shared,
+    webhook::{Timing, Webhooks},
+};
+
+/// The way to the other nodes, before anything goes over it.
+pub struct Way {
+    /// The handle for rooms.
+    pub cluster: Cluster,
+    bus: Bus,
+}
+
+/// Opens the way. The node's name is drawn at random: a process that starts again is another node.
+pub fn open(config: &ClusterConfig) -> Result<Way, InvalidServer> {
+    let (cluster, bus) = Cluster::open(config, rand::random())?;
+    Ok(Way { cluster, bus })
+}
+
+/// The webhooks of a node, which a stream keeps if the cluster has one.
+pub fn webhooks(config: Option<&ClusterConfig>, way: Option<&Way>, registry: &Registry, metrics: &Metrics) -> Webhooks {
+    let stream = config.zip(way).and_then(|(config, way)| stream(config, way.cluster.link().node()));
+    match stream {
+        Some(stream) => Webhooks::start_with_stream(metrics.clone(), Timing::default(), stream, registry.clone()),
+        None => Webhooks::start(metrics.clone(), Timing::default()),
+    }
+}
+
+fn stream(config: &ClusterConfig, node: NodeId) -> Option<StreamSettings> {
+    let name = config.webhook_stream.as_deref()?;
+    Some(StreamSettings::new(config.bus_settings(node, VERSION), name))
+}
+
+impl Way {
+    /// Sets everything going; returns the tasks that look after it.
+    pub fn run(self, shared: &Shared, webhooks: &Webhooks) -> Vec<JoinHandle<()>> {
+        let Self { cluster, bus } = self;
+        let news = News {
+            rooms: shared.rooms.clone(),
+            registry: shared.registry.clone(),
+            webhooks: webhooks.clone(),
+            link: cluster.link().clone(),
+            metrics: shared.metrics.clone(),
+        };
+        Arbiter::new().spawn(bus.run(move |output| news.tell(output)));
+        let census = Census::new(cluster.clone(), shared.registry.clone(), webhooks.clone());
+        vec![
+            actix::spawn(take(census, shared.readiness.clone())),
+            actix::spawn(cluster.get_in_step(shared.readiness.clone())),
+        ]
+    }
+}
+
+/// Counts for the other nodes. Ends only if the bus does, which must not happen while the node runs: no room could open.
+async fn take(census: Census, readiness: Readiness) {
+    census.run().await;
+    tracing::error!("the way to the other nodes has ended; the node takes no new sockets and must be restarted");
+    readiness.drain();
+}
