@@ -130,6 +130,7 @@ impl fmt::Display for Verdict {
             Self::Ok => f.write_str("ok"),
             Self::Waiting(None) => f.write_str("waiting for NATS"),
             Self::Waiting(Some(error)) => write!(f, "waiting for NATS: {error}"),
+            Self::Learning(0) => f.write_str("listening for peers"),
             Self::Learning(1) => f.write_str("learning from 1 peer"),
             Self::Learning(peers) => write!(f, "learning from {peers} peers"),
             Self::CutOff(None) => f.write_str("cut off from NATS"),
@@ -185,6 +186,12 @@ pub(super) mod tests {
         check(false, None, Stage::Joining, "waiting for NATS");
         check(false, Some("connection refused"), Stage::Joining, "waiting for NATS: connection refused");
         check(true, None, Stage::Joining, "learning from 1 peer");
+    }
+
+    #[test]
+    fn a_node_that_has_heard_nobody_yet_listens() {
+        let alone = Look { peers: Vec::new(), ..look() };
+        assert_eq!(alone.verdict(Stage::Joining).to_string(), "listening for peers");
     }
 
     #[test]
