@@ -163,6 +163,10 @@ impl Node {
         self.close_sessions().await;
         self.webhooks.flush(LAST_WEBHOOKS).await;
         self.watches.iter().for_each(JoinHandle::abort);
+        if let Some(cluster) = &self.cluster {
+            // After the last census: what is left here is left for good.
+            self.registry.all().iter().for_each(|app| cluster.connections(app.id(), app.counters.connections()));
+        }
         // What is posted until the listeners have closed must reach the other nodes too.
         join_all(self.servers.iter().map(|server| server.stop(true))).await;
         if let Some(cluster) = &self.cluster {

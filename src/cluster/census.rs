@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use gaung_cluster::{NodeId, core::Input, fact::Fact};
+use gaung_cluster::{NodeId, core::Input};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Cluster, clamp};
+use super::Cluster;
 use crate::{app::Registry, webhook::Webhooks};
 
 /// How often the apps are looked at. A connection quota over all nodes is exact but for what happens in that time.
@@ -21,7 +21,7 @@ pub struct Census {
     cluster: Cluster,
     registry: Registry,
     webhooks: Webhooks,
-    told: HashMap<Arc<str>, u32>,
+    told: HashMap<Arc<str>, usize>,
     wanting: BTreeSet<Arc<str>>,
     nodes: BTreeSet<NodeId>,
 }
@@ -50,13 +50,11 @@ impl Census {
     /// An app that is gone keeps its counter as long as sockets do; they are closed, so it is told as empty.
     fn tell_connections(&mut self) {
         let apps = self.registry.all();
-        let counts: HashMap<_, _> =
-            apps.iter().map(|app| (app.id().clone(), clamp(app.counters.connections()))).collect();
+        let counts: HashMap<_, _> = apps.iter().map(|app| (app.id().clone(), app.counters.connections())).collect();
         let gone = self.told.keys().filter(|app_id| !counts.contains_key(*app_id)).map(|app_id| (app_id, &0));
         for (app_id, sockets) in counts.iter().chain(gone) {
             if self.told.get(app_id).copied().unwrap_or_default() != *sockets {
-                let fact = Fact::Connections { app: app_id.clone(), sockets: *sockets };
-                self.cluster.link.tell(Input::Fact(fact));
+                self.cluster.connections(app_id, *sockets);
             }
         }
         self.told = counts;

@@ -57,10 +57,12 @@ impl Cluster {
 
     /// Waits until the node knows how things stand on all others, and says so to those who ask whether it is ready.
     pub async fn get_in_step(self, readiness: Readiness) {
-        while self.link.ask(Core::readiness).await.is_some_and(|ready| ready != frame::Readiness::Ready) {
+        while let Some(stage) = self.link.ask(Core::readiness).await {
+            if stage == frame::Readiness::Ready {
+                return readiness.in_step();
+            }
             sleep(LOOK_EVERY).await;
         }
-        readiness.in_step();
     }
 
     /// The way to the other nodes, for those who look at it as a whole.
@@ -89,6 +91,11 @@ impl Cluster {
         if let Ok(room) = Room::new(app_id, channel) {
             self.link.tell(Input::Leave(room));
         }
+    }
+
+    /// How many sockets an app has on this node.
+    pub fn connections(&self, app_id: &Arc<str>, sockets: usize) {
+        self.link.tell(Input::Fact(Fact::Connections { app: app_id.clone(), sockets: clamp(sockets) }));
     }
 
     /// How many sockets of this node are subscribed to a channel.
