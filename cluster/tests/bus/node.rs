@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subjects,
     bus::{Auth, BusSettings, BusTls, Link, Status, open},
-    core::{Core, Input, Output, Settings},
+    core::{Core, Input, Output, PAGE, Settings},
     frame::RoomEvent,
     ring::Reach,
 };
@@ -57,7 +57,7 @@ pub fn settings(server: &NatsServer) -> BusSettings {
         auth: Auth::None,
         tls: BusTls::default(),
         subjects: Subjects::new("gaung", "test").unwrap(),
-        core: Settings { node, version: "0.0.0".into(), expected_nodes: 2, reach: Reach::default() },
+        core: Settings { node, version: "0.0.0".into(), expected_nodes: 2, reach: Reach::default(), page: PAGE },
         version: "0.0.0",
         max_queued_events: 100_000,
     }
