@@ -28,6 +28,8 @@ pub struct Peer {
     pub lane: Lane,
     /// When it was heard.
     pub pulse: Pulse,
+    /// When anything at all was heard from it.
+    pub spoke: Duration,
     /// How well it is known.
     pub stage: Stage,
     /// What it says of itself.
@@ -74,6 +76,7 @@ impl Peer {
         Self {
             lane: Lane::new(baseline),
             pulse: Pulse::new(now),
+            spoke: now,
             stage: Stage::Meeting,
             readiness: Readiness::Learning,
             version: "".into(),

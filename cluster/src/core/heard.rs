@@ -97,6 +97,7 @@ impl Core {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         let now = self.now.up;
         let answer = Subject::Node(origin);
+        peer.spoke = now;
         if let Some(stream) = frame.body.stream() {
             let heard = peer.lane.hear(stream, frame, size, now);
             return self.take_heard(origin, heard);

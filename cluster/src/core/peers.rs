@@ -201,11 +201,13 @@ impl Core {
         let now = self.now.up;
         let mut holes = Vec::new();
         for (node, peer) in self.peers.iter().filter(|(_, peer)| is_meant(peer)) {
-            let given_up = match now.saturating_sub(peer.pulse.heard()) {
-                silence if silence <= GAP => peer.lane.overdue(now),
-                // It may return and answer, unless it stays away for too long.
-                silence if silence < MOURNING => Vec::new(),
-                _ => peer.lane.hopeless(),
+            let given_up = if now.saturating_sub(peer.pulse.heard()) <= GAP {
+                peer.lane.overdue(now)
+            } else if now.saturating_sub(peer.spoke) < MOURNING {
+                // It may return and answer, or is about to: its first word may come before its first beat.
+                Vec::new()
+            } else {
+                peer.lane.hopeless()
             };
             holes.extend(given_up.into_iter().map(|hole| (*node, hole)));
         }

@@ -86,6 +86,21 @@ fn a_lost_last_fact_is_had_within_two_seconds_although_nothing_follows() {
 }
 
 #[test]
+fn a_node_that_returns_after_long_fills_its_holes_although_its_first_word_is_no_beat() {
+    let mut pair = Pair::acquainted();
+    pair.step(B, Input::Serve(room("orders")));
+    pair.is_cut = true;
+    pair.step(A, Input::Publish(event("1")));
+    pair.pass(40_000);
+    pair.outputs.clear();
+    pair.is_cut = false;
+    pair.step(A, Input::Publish(event("2")));
+    pair.pass_for(&[B], 1_200);
+    pair.pass(2_000);
+    assert_eq!(pair.outputs, ["1", "2"].map(|payload| (B, Output::Deliver(id(A), event(payload)))));
+}
+
+#[test]
 fn an_event_on_the_subject_of_another_room_is_dropped_and_counted() {
     let mut pair = Pair::acquainted();
     pair.step(B, Input::Serve(room("orders")));
