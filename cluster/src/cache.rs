@@ -25,10 +25,10 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Keeps an event if it is the newest of its room and not over; returns whether it is kept. `wall` is the time in
+    /// Keeps an event if it is the newest of those of its room that are not over; returns whether it is kept. `wall` is the time in
     /// milliseconds of the Unix epoch, here and below.
     pub fn merge(&mut self, room: &Room, event: CachedEvent, wall: u64) -> bool {
-        if event.ends() <= wall || self.events.get(room).is_some_and(|known| *known >= event) {
+        if event.ends() <= wall || self.get(room, wall).is_some_and(|known| *known >= event) {
             return false;
         }
         self.remove(room);
@@ -113,7 +113,8 @@ mod tests {
         let mut cache = Cache::default();
         cache.merge(&room(), event(5, 100, "x"), 10);
         assert_eq!((cache.get(&room(), 104).is_some(), cache.get(&room(), 105)), (true, None));
-        cache.expire(105);
+        assert!(cache.merge(&room(), event(4, 900, "older, and for longer"), 105));
+        cache.expire(904);
         assert_eq!((cache.records_after(Bound::Unbounded).count(), cache.hash(0)), (0, 0));
         assert!(!cache.merge(&room(), event(5, 100, "x"), 105));
     }
