@@ -4,10 +4,13 @@ use std::{net::SocketAddr, thread, time::Duration};
 
 use super::{
     BenchError, Case, Options,
+    broker::Broker,
     child::{self, Child},
+    members, pair,
     plan::{EVENT_BYTES, FanOut, IDLE_CHANNELS, Plan, STALL_EVENT_BYTES, TRIGGER_CONNECTIONS},
     process,
     report::{Comparison, Report, Row, grouped},
+    rooms,
     round::{Figures, Round, Sample, measure},
     swarm::Swarm,
     target::Target,
@@ -29,6 +32,30 @@ pub fn measure_case(case: Case, plan: &Plan, options: &Options, report: &mut Rep
         }
         Case::Connects => connects(plan, options, report),
         Case::Stall => stall(plan, options, report),
+        Case::Pair => in_cluster(case, options, report, |broker, report| pair::measure(broker, plan, options, report)),
+        Case::Members => {
+            in_cluster(case, options, report, |broker, report| members::measure(broker, plan, options, report))
+        }
+        Case::Rooms => in_cluster(case, options, report, |broker, report| rooms::measure(broker, options, report)),
+    }
+}
+
+/// Starts a broker for a case that needs one; without the program, the report says that the case is missing.
+fn in_cluster(
+    case: Case,
+    options: &Options,
+    report: &mut Report,
+    measure: impl FnOnce(Broker, &mut Report) -> Result<(), BenchError>,
+) -> Result<(), BenchError> {
+    match Broker::start(&options.nats_server)? {
+        Some(broker) => measure(broker, report),
+        None => {
+            let program = options.nats_server.display();
+            let note = format!("{} is left out: there is no {program}; --nats-server names one", case.letter());
+            eprintln!("{note}");
+            report.notes.push(note);
+            Ok(())
+        }
     }
 }
 
@@ -62,7 +89,8 @@ fn fan_out(case: Case, load: &FanOut, plan: &Plan, options: &Options, report: &m
     Ok(())
 }
 
-fn fan_out_title(load: &FanOut) -> String {
+/// What is fanned out, in words.
+pub fn fan_out_title(load: &FanOut) -> String {
     let place = match load.channels {
         1 => "one channel".to_owned(),
         channels => format!("{channels} channels"),
@@ -217,7 +245,7 @@ fn one_large_event_at_a_time(swarm: &mut Swarm<'_>, target: &Target, plan: &Plan
 }
 
 /// To stderr, so that stdout holds the result alone. Round 0 warms up.
-fn progress(title: &str, round: usize, rounds: usize) {
+pub fn progress(title: &str, round: usize, rounds: usize) {
     match round {
         0 => eprintln!("{title}: warming up"),
         _ => eprintln!("{title}: round {round} of {rounds}"),

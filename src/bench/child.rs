@@ -34,6 +34,11 @@ struct Started {
 impl Child {
     /// A server on free ports of the loopback, configured by nothing but `options` and its own defaults.
     pub fn server(options: &Options) -> Result<Self, BenchError> {
+        Self::server_with(options, &[])
+    }
+
+    /// The same, with further variables; those of the options come last.
+    pub fn server_with(options: &Options, variables: &[(&str, &str)]) -> Result<Self, BenchError> {
         let mut command = this_program()?;
         for (name, _) in env::vars_os() {
             let name_text = name.to_string_lossy();
@@ -50,6 +55,7 @@ impl Child {
             ("GAUNG_APP_KEY", &options.key),
             ("GAUNG_APP_SECRET", &options.secret),
         ]);
+        command.envs(variables.iter().copied());
         command.envs(options.server_env.iter().map(|(name, value)| (name, value)));
         Self::start(command, dialect(options))
     }

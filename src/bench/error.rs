@@ -1,6 +1,6 @@
 //! Why a measurement could not be made.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
 /// Why `gaung bench` gave up. It never prints figures of a measurement that went wrong.
 #[derive(Debug)]
@@ -23,6 +23,17 @@ pub enum BenchError {
     },
     /// A socket was not admitted or not subscribed; the server's own words.
     NotAdmitted(String),
+    /// A node did not come to what it should.
+    Disagrees {
+        /// Where it is public.
+        node: SocketAddr,
+        /// What was counted.
+        what: &'static str,
+        /// How many it said last.
+        actual: u64,
+        /// How many it should have said.
+        expected: u64,
+    },
     /// Nothing arrived for a while although something was outstanding.
     Silent {
         /// What was waited for.
@@ -50,6 +61,9 @@ impl fmt::Display for BenchError {
             Self::Start(problem) => write!(f, "the process to measure did not start: {problem}"),
             Self::Refused { request, status } => write!(f, "{request} was answered with {status} instead of 200"),
             Self::NotAdmitted(answer) => write!(f, "the server did not admit a socket: {answer}"),
+            Self::Disagrees { node, what, actual, expected } => {
+                write!(f, "node {node} knows {actual} {what} instead of {expected}")
+            }
             Self::Silent { waiting_for, done, expected, patience } => {
                 write!(f, "{done} of {expected} {waiting_for} came, then nothing for {} s", patience.as_secs())
             }

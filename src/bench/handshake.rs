@@ -4,8 +4,6 @@ use std::{net::SocketAddr, time::Duration};
 
 use crate::{app::AppKey, protocol::signature};
 
-use super::{event, frames};
-
 /// The WebSocket upgrade request of one client. The key is fixed: nobody reads the answer's hash here.
 pub fn upgrade(public: SocketAddr, app_key: &str) -> Vec<u8> {
     format!(
@@ -15,17 +13,18 @@ pub fn upgrade(public: SocketAddr, app_key: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The frame that subscribes to a channel.
-pub fn subscribe(channel: u32) -> Vec<u8> {
-    let name = event::channel_name(channel);
-    frames::client_text(&format!(r#"{{"event":"pusher:subscribe","data":{{"auth":"","channel":"{name}"}}}}"#))
-}
-
 /// A signed trigger request, whole.
 pub fn trigger(host: SocketAddr, app_id: &str, key: &AppKey, body: &str, now: Duration) -> Vec<u8> {
     let path = format!("/apps/{app_id}/events");
     let query = signature::sign_request(key, "POST", &path, &[], body.as_bytes(), now);
     post(host, &format!("{path}?{query}"), body)
+}
+
+/// The path and signed query of a GET.
+pub fn signed_query(app_id: &str, key: &AppKey, path: &str, params: &[(&str, &str)], now: Duration) -> String {
+    let path = format!("/apps/{app_id}{path}");
+    let query = signature::sign_request(key, "GET", &path, params, b"", now);
+    format!("{path}?{query}")
 }
 
 /// A POST with a JSON body on a connection that stays open.
@@ -38,7 +37,7 @@ pub fn post(host: SocketAddr, path_and_query: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A whole answer: its status and the bytes that head and body take.
+/// An answer, or its head: its status and the bytes that it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.
@@ -49,11 +48,17 @@ pub struct Answer {
 
 /// The first answer in `bytes`, once it is complete. Reads `Content-Length` only: our own routes send no chunks.
 pub fn answer(bytes: &[u8]) -> Option<Answer> {
-    let head_length = head_length(bytes)?;
-    let head = std::str::from_utf8(&bytes[..head_length]).ok()?;
-    let status = head.get(9..12)?.parse().ok()?;
-    let length = head_length + content_length(head);
-    (bytes.len() >= length).then_some(Answer { status, length })
+    let head = head(bytes)?;
+    let text = std::str::from_utf8(&bytes[..head.length]).ok()?;
+    let length = head.length + content_length(text);
+    (bytes.len() >= length).then_some(Answer { length, ..head })
+}
+
+/// The head of the first answer in `bytes`, once it is complete.
+pub fn head(bytes: &[u8]) -> Option<Answer> {
+    let length = head_length(bytes)?;
+    let status = std::str::from_utf8(bytes.get(9..12)?).ok()?.parse().ok()?;
+    Some(Answer { status, length })
 }
 
 /// Bytes of an HTTP head with its empty line, once it is complete.

@@ -3,27 +3,35 @@
 //! The server under test and the floor are processes of their own, so that their CPU time and memory are theirs alone;
 //! this process opens the sockets, triggers and reads. Rounds of the two alternate, because machines are noisy.
 //!
-//! Way through the files: `plan` says how much, `cases` what is measured, `swarm` is the client, `report` the outcome.
+//! Way through the files: `plan` says how much, `cases` what is measured on one node and `pair`, `members` and `rooms` what
+//! on several, `swarm` is the client, `report` the outcome.
 
+mod broker;
 mod cases;
 mod child;
+mod cluster;
 mod error;
 mod event;
 mod floor;
 mod frames;
 mod handshake;
+mod http;
+mod members;
+mod pair;
 mod plan;
 mod process;
 mod publisher;
 mod report;
+mod rooms;
 mod round;
+mod seat;
 mod statistics;
 mod subscriber;
 mod swarm;
 mod tally;
 mod target;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 pub use error::BenchError;
 pub use plan::Case;
@@ -34,15 +42,18 @@ use report::Report;
 /// What to measure, and on what.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Only these cases, separated by commas: a to e, g (f, the floor, runs beside a and b)
+    /// Only these cases, separated by commas: a to e, g to j (f, the floor, runs beside a and b)
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Case>,
-    /// Fewer sockets and messages; done within half a minute
+    /// Fewer sockets and messages; done within a minute
     #[arg(long)]
     pub quick: bool,
     /// Print the figures as JSON instead of a table
     #[arg(long)]
     pub json: bool,
+    /// The nats-server that the cases of a cluster (h to j) start; they are left out if there is none
+    #[arg(long, value_name = "PATH", default_value = "nats-server")]
+    pub nats_server: PathBuf,
     /// A further variable for the server under test, for example GAUNG_HTTP_THREADS=2; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
     pub server_env: Vec<(String, String)>,

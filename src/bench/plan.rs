@@ -1,5 +1,7 @@
 //! How much is measured: enough for figures that hold, or less for a look. Pure.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 /// Bytes of data in an event.
@@ -26,11 +28,30 @@ pub enum Case {
     /// g: many readers beside one that stops reading
     #[value(name = "g", alias = "stall")]
     Stall,
+    /// h: two nodes, events posted to one and read on the other
+    #[value(name = "h", alias = "pair")]
+    Pair,
+    /// i: many members of one presence channel over three nodes
+    #[value(name = "i", alias = "members")]
+    Members,
+    /// j: many small rooms spread over three nodes
+    #[value(name = "j", alias = "rooms")]
+    Rooms,
 }
 
 impl Case {
     /// All, in the order in which they are measured.
-    pub const ALL: [Case; 6] = [Case::FanOut, Case::Channels, Case::Idle, Case::Triggers, Case::Connects, Case::Stall];
+    pub const ALL: [Case; 9] = [
+        Case::FanOut,
+        Case::Channels,
+        Case::Idle,
+        Case::Triggers,
+        Case::Connects,
+        Case::Stall,
+        Case::Pair,
+        Case::Members,
+        Case::Rooms,
+    ];
 
     /// The letter in tables.
     pub fn letter(self) -> char {
@@ -41,6 +62,9 @@ impl Case {
             Case::Triggers => 'd',
             Case::Connects => 'e',
             Case::Stall => 'g',
+            Case::Pair => 'h',
+            Case::Members => 'i',
+            Case::Rooms => 'j',
         }
     }
 }
@@ -96,6 +120,12 @@ pub struct Plan {
     pub stall_readers: u32,
     /// Case g: events in one round, together more than the kernel and the server keep for one socket.
     pub stall_events: u32,
+    /// Case h: what crosses from one node to the other.
+    pub pair: Vec<FanOut>,
+    /// Case h: events in one round of those that tell what the bus costs.
+    pub crossings: u32,
+    /// Case i: members; a tenth of them is what is compared.
+    pub members: u32,
 }
 
 /// Bytes of data in an event of case g: large, so that the silent socket's buffers fill within a round.
@@ -105,6 +135,14 @@ pub const STALL_EVENT_BYTES: usize = 8_000;
 pub const TRIGGER_CONNECTIONS: [usize; 2] = [1, 16];
 /// Channels of case c.
 pub const IDLE_CHANNELS: u32 = 100;
+/// Case h: between an event that has arrived and the next, where one is in flight, so that nothing else is going on.
+pub const PAUSE: Duration = Duration::from_millis(5);
+/// Case h: channels, with a reader each, over which the cost of the bus is measured.
+pub const CROSSING_CHANNELS: u32 = 100;
+/// Case j: rooms, with [`ROOM_USERS`] in each.
+pub const ROOMS: u32 = 300;
+/// Case j: users of a room.
+pub const ROOM_USERS: u32 = 3;
 
 impl Plan {
     /// Some minutes.
@@ -119,6 +157,9 @@ impl Plan {
             connects: 2_000,
             stall_readers: 1_000,
             stall_events: 700,
+            pair: pairs(1_000, 200_000),
+            crossings: 20_000,
+            members: 10_000,
         }
     }
 
@@ -134,6 +175,9 @@ impl Plan {
             connects: 500,
             stall_readers: 50,
             stall_events: 700,
+            pair: pairs(200, 10_000),
+            crossings: 3_000,
+            members: 1_000,
         }
     }
 }
@@ -144,6 +188,17 @@ fn fan_outs(sockets: &[u32], channels: u32, deliveries: u32) -> Vec<FanOut> {
     sockets.iter().flat_map(|count| [with(*count, 1, deliveries), with(*count, 16, deliveries * 3)]).collect()
 }
 
+/// One reader and many in one room, an event at a time; then many in one room and in a hundred, sixteen at a time.
+fn pairs(sockets: u32, deliveries: u32) -> Vec<FanOut> {
+    let with = |sockets, channels, in_flight, deliveries| FanOut { sockets, channels, in_flight, deliveries };
+    vec![
+        with(1, 1, 1, 200),
+        with(sockets, 1, 1, deliveries / 2),
+        with(sockets, 1, 16, deliveries * 2),
+        with(sockets, 100, 16, deliveries),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,7 +206,7 @@ mod tests {
     #[test]
     fn every_fan_out_divides_its_sockets_evenly() {
         for plan in [Plan::full(), Plan::quick()] {
-            for load in plan.fan_out.iter().chain(&plan.channels) {
+            for load in plan.fan_out.iter().chain(&plan.channels).chain(&plan.pair) {
                 assert_eq!(load.readers() * load.channels, load.sockets);
             }
         }

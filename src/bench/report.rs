@@ -15,6 +15,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// What was to be reached.
     pub goals: Vec<Goal>,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
 }
 
 /// One measurement.
@@ -28,6 +30,8 @@ pub struct Row {
     pub figures: Option<Figures>,
     /// Resident KiB of the server per connection.
     pub resident_kib: Option<f64>,
+    /// Bytes on the bus for each.
+    pub bus_bytes: Option<f64>,
     /// How it stands to another measurement of the same run.
     pub comparison: Option<Comparison>,
 }
@@ -59,10 +63,11 @@ pub struct Goal {
 }
 
 impl Row {
-    /// A row without memory and comparison.
+    /// A row without memory, bus and comparison.
     pub fn new(case: Case, title: &str, figures: impl Into<Option<Figures>>) -> Self {
         let title = title.to_owned();
-        Self { case: case.letter(), title, figures: figures.into(), resident_kib: None, comparison: None }
+        let case = case.letter();
+        Self { case, title, figures: figures.into(), resident_kib: None, bus_bytes: None, comparison: None }
     }
 }
 
@@ -99,12 +104,22 @@ impl Report {
                 format!("at most {}", goal.limit),
             ]
         });
-        format!("{}\n{}", aligned(&rows), aligned(&goals.collect::<Vec<_>>()))
+        let notes: String = self.notes.iter().map(|note| format!("\n{note}\n")).collect();
+        format!("{}\n{}{notes}", aligned(&rows), aligned(&goals.collect::<Vec<_>>()))
     }
 }
 
-const HEADER: [&str; 8] =
-    ["", "measurement", "a second", "p50 µs", "p99 µs", "CPU µs each", "KiB each", "ratio (spread of the rounds)"];
+const HEADER: [&str; 9] = [
+    "",
+    "measurement",
+    "a second",
+    "p50 µs",
+    "p99 µs",
+    "CPU µs each",
+    "KiB each",
+    "bus bytes each",
+    "ratio (spread of the rounds)",
+];
 
 fn cells(row: &Row) -> Vec<String> {
     let figure =
@@ -119,6 +134,7 @@ fn cells(row: &Row) -> Vec<String> {
         figure(|figures| figures.p99_us),
         cpu.unwrap_or_default(),
         row.resident_kib.map_or(String::new(), |kib| format!("{kib:.2}")),
+        row.bus_bytes.map_or(String::new(), |bytes| grouped(bytes as u64)),
         ratio.unwrap_or_default(),
     ]
 }
@@ -163,7 +179,9 @@ mod tests {
         let comparison = Comparison { with: "the floor", ratio: 1.234, spread: 0.06 };
         let row = Row::new(Case::FanOut, "1,000 sockets", figures);
         let mut report = Report::default();
-        report.rows.push(Row { resident_kib: Some(1.7), comparison: Some(comparison), ..row });
+        let row = Row { resident_kib: Some(1.7), bus_bytes: Some(1_234.5), comparison: Some(comparison), ..row };
+        report.rows.push(row);
+        report.notes.push("h is left out".to_owned());
         report.aim("CPU per delivery", 1.234, 1.25, "× the floor");
         report.aim("Memory", 3.2, 3.0, "KiB");
         report
@@ -173,10 +191,11 @@ mod tests {
     fn the_table_shows_every_figure_and_every_goal() {
         let table = report().table();
         let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-        let row = "a 1,000 sockets 80,000 5,100 9,900 12.35 ±5 % 1.70 1.23 × the floor ±3 %";
+        let row = "a 1,000 sockets 80,000 5,100 9,900 12.35 ±5 % 1.70 1,234 1.23 × the floor ±3 %";
         assert_eq!(lines[1].join(" "), row);
         assert_eq!(lines[3].join(" "), "reached CPU per delivery 1.23 × the floor at most 1.25");
         assert_eq!(lines[4].join(" "), "NOT reached Memory 3.20 KiB at most 3");
+        assert_eq!(lines[6].join(" "), "h is left out");
     }
 
     #[test]

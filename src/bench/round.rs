@@ -16,7 +16,7 @@ pub struct Sample {
 }
 
 /// The figures of one measured phase.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Round {
     /// How many happened in a second.
     pub per_second: f64,
@@ -45,11 +45,28 @@ pub struct Figures {
 
 /// Runs a phase while reading the clock and the CPU time of process `pid`.
 pub fn measure(pid: u32, phase: impl FnOnce() -> Result<Sample, BenchError>) -> Result<Round, BenchError> {
-    let cpu_before = cpu_time(pid)?;
+    measure_each([pid], phase).map(|[round]| round)
+}
+
+/// The same for several processes: rounds of one phase that differ in their CPU time alone.
+pub fn measure_each<const N: usize>(
+    pids: [u32; N],
+    phase: impl FnOnce() -> Result<Sample, BenchError>,
+) -> Result<[Round; N], BenchError> {
+    let before = cpu_times(pids)?;
     let start = Instant::now();
-    let sample = phase()?;
+    let mut sample = phase()?;
     let elapsed = start.elapsed();
-    Ok(Round::new(sample, elapsed, cpu_time(pid)?.saturating_sub(cpu_before)))
+    let after = cpu_times(pids)?;
+    Ok(std::array::from_fn(|index| Round::new(&mut sample, elapsed, after[index].saturating_sub(before[index]))))
+}
+
+fn cpu_times<const N: usize>(pids: [u32; N]) -> Result<[Duration; N], BenchError> {
+    let mut times = [Duration::ZERO; N];
+    for (time, pid) in times.iter_mut().zip(pids) {
+        *time = cpu_time(pid)?;
+    }
+    Ok(times)
 }
 
 fn cpu_time(pid: u32) -> Result<Duration, BenchError> {
@@ -57,7 +74,7 @@ fn cpu_time(pid: u32) -> Result<Duration, BenchError> {
 }
 
 impl Round {
-    fn new(mut sample: Sample, elapsed: Duration, cpu: Duration) -> Self {
+    fn new(sample: &mut Sample, elapsed: Duration, cpu: Duration) -> Self {
         let count = sample.count.max(1) as f64;
         Self {
             per_second: count / elapsed.as_secs_f64(),
@@ -97,8 +114,8 @@ mod tests {
     use super::*;
 
     fn round(cpu_ms: u64) -> Round {
-        let sample = Sample { count: 1_000, latencies: (1..=100).collect() };
-        Round::new(sample, Duration::from_secs(2), Duration::from_millis(cpu_ms))
+        let mut sample = Sample { count: 1_000, latencies: (1..=100).collect() };
+        Round::new(&mut sample, Duration::from_secs(2), Duration::from_millis(cpu_ms))
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{
     BenchError,
     frames::{self, Kind},
     handshake,
+    seat::Seat,
     target::{Dialect, Target},
 };
 
@@ -33,27 +34,28 @@ enum Stage {
 
 /// One listening socket.
 #[derive(Debug)]
-pub struct Subscriber {
+pub struct Subscriber<'t> {
     /// For the poll's registry.
     pub stream: TcpStream,
-    channel: u32,
+    target: &'t Target,
+    seat: Seat,
     stage: Stage,
     opened: Instant,
     /// The beginning of a frame whose end has not arrived.
     unfinished: Vec<u8>,
 }
 
-impl Subscriber {
+impl<'t> Subscriber<'t> {
     /// Connects and sends the first bytes. On the loopback a connection is made without waiting.
-    pub fn open(target: &Target, channel: u32) -> io::Result<Self> {
+    pub fn open(target: &'t Target, seat: Seat) -> io::Result<Self> {
         let opened = Instant::now();
         let mut stream = connect(target.public)?;
-        stream.write_all(&target.opening(channel))?;
+        stream.write_all(&target.opening(seat))?;
         let stage = match target.dialect {
             Dialect::Pusher { .. } => Stage::Upgrading,
             Dialect::Ready => Stage::Joining,
         };
-        Ok(Self { stream, channel, stage, opened, unfinished: Vec::new() })
+        Ok(Self { stream, target, seat, stage, opened, unfinished: Vec::new() })
     }
 
     /// Whether it is subscribed.
@@ -120,7 +122,7 @@ impl Subscriber {
         let text = String::from_utf8_lossy(payload);
         if self.stage == Stage::Greeting && text.contains("pusher:connection_established") {
             self.stage = Stage::Joining;
-            return handshake::subscribe(self.channel);
+            return self.target.subscribe(self.seat, &text).unwrap_or_default();
         }
         if self.stage == Stage::Joining && text.contains("subscription_succeeded") {
             self.stage = Stage::Ready;

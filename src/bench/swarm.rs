@@ -12,6 +12,7 @@ use super::{
     BenchError,
     publisher::Publisher,
     round::{Sample, micros},
+    seat::Seat,
     subscriber::Subscriber,
     tally::Tally,
     target::Dialect,
@@ -24,14 +25,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const OPENING: usize = 64;
 /// Tokens from here on are publishers.
 const FIRST_PUBLISHER: usize = 1 << 24;
-/// Larger than all that one read brings in practice, and than any frame.
-const SCRATCH_BYTES: usize = 256 * 1024;
+/// Larger than all that one read brings in practice, and than any frame: the members of case i come in one.
+const SCRATCH_BYTES: usize = 2 * 1024 * 1024;
 
-/// All connections to one target.
+/// All connections to one target, or to several that are one cluster.
 pub struct Swarm<'t> {
     target: &'t Target,
     poll: Poll,
-    subscribers: Vec<Subscriber>,
+    subscribers: Vec<Subscriber<'t>>,
     publishers: Vec<Publisher>,
     scratch: Vec<u8>,
 }
@@ -46,15 +47,22 @@ impl<'t> Swarm<'t> {
     /// Opens `count` sockets and subscribes them, going round `channels` channels. The latency of each is the time from
     /// its connect to its subscription.
     pub fn connect(&mut self, count: u32, channels: u32) -> Result<Sample, BenchError> {
-        let (first, mut opened) = (self.subscribers.len(), 0);
-        let mut latencies = Vec::with_capacity(count as usize);
+        let (first, target) = (self.subscribers.len() as u32, self.target);
+        self.seat((first..first + count).map(|number| (target, Seat::Channel(number % channels))))
+    }
+
+    /// Opens a socket for each seat, on the target beside it, and subscribes it.
+    pub fn seat(&mut self, mut seats: impl ExactSizeIterator<Item = (&'t Target, Seat)>) -> Result<Sample, BenchError> {
+        let count = seats.len();
+        let mut latencies = Vec::with_capacity(count);
         let mut events = Events::with_capacity(1024);
-        while latencies.len() < count as usize {
-            while opened < count && opened as usize - latencies.len() < OPENING {
-                self.open((first as u32 + opened) % channels)?;
-                opened += 1;
+        while latencies.len() < count {
+            while count - seats.len() - latencies.len() < OPENING
+                && let Some((target, seat)) = seats.next()
+            {
+                self.open(target, seat)?;
             }
-            self.wait(&mut events, "subscriptions", latencies.len() as u64, count.into())?;
+            self.wait(&mut events, "subscriptions", latencies.len() as u64, count as u64)?;
             for token in events.iter().map(mio::event::Event::token) {
                 let subscriber = &mut self.subscribers[token.0];
                 let was_ready = subscriber.is_ready();
@@ -64,13 +72,13 @@ impl<'t> Swarm<'t> {
                 }
             }
         }
-        Ok(Sample { count: count.into(), latencies })
+        Ok(Sample { count: count as u64, latencies })
     }
 
-    fn open(&mut self, channel: u32) -> Result<(), BenchError> {
+    fn open(&mut self, target: &'t Target, seat: Seat) -> Result<(), BenchError> {
         let token = Token(self.subscribers.len());
         let mut subscriber =
-            Subscriber::open(self.target, channel).map_err(|error| BenchError::io("connecting a socket", error))?;
+            Subscriber::open(target, seat).map_err(|error| BenchError::io("connecting a socket", error))?;
         let registered = self.poll.registry().register(&mut subscriber.stream, token, Interest::READABLE);
         registered.map_err(|error| BenchError::io("registering a socket", error))?;
         self.subscribers.push(subscriber);
@@ -92,7 +100,7 @@ impl<'t> Swarm<'t> {
     }
 
     /// Takes out the socket that was opened last; nobody reads from it any more.
-    pub fn abandon_last(&mut self) -> Option<Subscriber> {
+    pub fn abandon_last(&mut self) -> Option<Subscriber<'t>> {
         let mut subscriber = self.subscribers.pop()?;
         // Fails only for a socket that is not registered.
         let _ = self.poll.registry().deregister(&mut subscriber.stream);
@@ -102,10 +110,15 @@ impl<'t> Swarm<'t> {
     /// Sends the triggers, one per publisher at a time, each as soon as one before it has reached all its `readers`; a
     /// latency is the time from sending a trigger to reading its event.
     pub fn fan_out(&mut self, triggers: &[Vec<u8>], readers: u32) -> Result<Sample, BenchError> {
+        self.fan_out_within(self.publishers.len(), triggers, readers)
+    }
+
+    /// The same, but up to `window` events may be on their way: each publisher sends as soon as it has its answer.
+    pub fn fan_out_within(&mut self, window: usize, triggers: &[Vec<u8>], readers: u32) -> Result<Sample, BenchError> {
         let mut tally = Tally::new(triggers.len(), readers);
         let mut events = Events::with_capacity(1024);
         while tally.complete() < triggers.len() || self.publishers.iter().any(|publisher| !publisher.is_free()) {
-            self.send(triggers, &mut tally)?;
+            self.send(triggers, window, &mut tally)?;
             self.wait(&mut events, "deliveries", tally.deliveries(), tally.expected())?;
             for token in events.iter().map(mio::event::Event::token) {
                 match token.0.checked_sub(FIRST_PUBLISHER) {
@@ -121,12 +134,11 @@ impl<'t> Swarm<'t> {
         Ok(tally.into_sample())
     }
 
-    fn send(&mut self, triggers: &[Vec<u8>], tally: &mut Tally) -> Result<(), BenchError> {
-        let in_flight = self.publishers.len();
+    fn send(&mut self, triggers: &[Vec<u8>], window: usize, tally: &mut Tally) -> Result<(), BenchError> {
         let next_free = self.publishers.iter_mut().filter(|publisher| publisher.is_free());
         for publisher in next_free {
             let sent = tally.sent();
-            let Some(trigger) = triggers.get(sent).filter(|_| sent - tally.complete() < in_flight) else {
+            let Some(trigger) = triggers.get(sent).filter(|_| sent - tally.complete() < window) else {
                 return Ok(());
             };
             tally.send(Instant::now());
@@ -193,7 +205,7 @@ mod tests {
     use super::*;
     use crate::{
         app::{AppKey, Secret},
-        bench::{floor, handshake, plan::EVENT_BYTES},
+        bench::{floor, handshake, plan::EVENT_BYTES, seat::Seat},
         protocol::frame,
     };
 
@@ -213,6 +225,8 @@ mod tests {
         assert_eq!(fanned_out_by_the_floor(100, 10, 16, 40).count, 400);
     }
 
+    const GREETING: &str = r#"{"event":"pusher:connection_established","data":"{}"}"#;
+
     /// A server of the Pusher protocol that admits one socket, in the smallest pieces.
     fn scripted_server() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -220,10 +234,12 @@ mod tests {
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             stream.set_nodelay(true).unwrap();
-            let established = frame::text(r#"{"event":"pusher:connection_established","data":"{}"}"#);
+            let established = frame::text(GREETING);
             let greeting = [b"HTTP/1.1 101 Switching Protocols\r\n\r\n", &established[..]].concat();
             greeting.chunks(1).for_each(|byte| stream.write_all(byte).unwrap());
-            let mut subscribe = vec![0; handshake::upgrade(address, "k").len() + handshake::subscribe(0).len()];
+            let opening =
+                [handshake::upgrade(address, "k"), pusher(address).subscribe(Seat::Channel(0), GREETING).unwrap()];
+            let mut subscribe = vec![0; opening.concat().len()];
             stream.read_exact(&mut subscribe).unwrap();
             let succeeded = frame::text(r#"{"event":"pusher_internal:subscription_succeeded","data":"{}"}"#);
             stream.write_all(&succeeded).unwrap();

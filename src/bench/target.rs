@@ -7,7 +7,10 @@ use std::{
 
 use crate::app::AppKey;
 
-use super::{event, floor, handshake};
+use super::{
+    event, floor, handshake,
+    seat::{PRESENCE_CHANNEL, Seat},
+};
 
 /// The server or the floor.
 #[derive(Debug, Clone)]
@@ -38,10 +41,19 @@ pub enum Dialect {
 
 impl Target {
     /// What a subscriber sends first.
-    pub fn opening(&self, channel: u32) -> Vec<u8> {
+    pub fn opening(&self, seat: Seat) -> Vec<u8> {
+        match (&self.dialect, seat) {
+            (Dialect::Pusher { key, .. }, _) => handshake::upgrade(self.public, &key.key),
+            // The floor knows channels only.
+            (Dialect::Ready, Seat::Channel(number) | Seat::Member(number)) => floor::registration(number),
+        }
+    }
+
+    /// What a subscriber sends when it has been greeted; `None` if the greeting is none, or none is expected.
+    pub fn subscribe(&self, seat: Seat, greeting: &str) -> Option<Vec<u8>> {
         match &self.dialect {
-            Dialect::Pusher { key, .. } => handshake::upgrade(self.public, &key.key),
-            Dialect::Ready => floor::registration(channel),
+            Dialect::Pusher { key, .. } => seat.subscribe(key, greeting),
+            Dialect::Ready => None,
         }
     }
 
@@ -56,10 +68,16 @@ impl Target {
     /// Triggers number 0 to `count`, ready to be sent, going round the channels. Made beforehand, so that signing does
     /// not take time from the measured phase; good for the ten minutes that a signature is.
     pub fn triggers(&self, count: u32, channels: u32, size: usize) -> Vec<Vec<u8>> {
-        (0..count).map(|sequence| self.trigger(sequence % channels, sequence, size)).collect()
+        self.triggers_from(0, count, channels, size)
     }
 
-    fn trigger(&self, channel: u32, sequence: u32, size: usize) -> Vec<u8> {
+    /// The same on channels whose numbers start at `first`.
+    pub fn triggers_from(&self, first: u32, count: u32, channels: u32, size: usize) -> Vec<Vec<u8>> {
+        (0..count).map(|sequence| self.trigger(first + sequence % channels, sequence, size)).collect()
+    }
+
+    /// The trigger of event number `sequence` on a channel.
+    pub fn trigger(&self, channel: u32, sequence: u32, size: usize) -> Vec<u8> {
         match &self.dialect {
             Dialect::Pusher { app_id, key } => {
                 let body = event::trigger_body(channel, sequence, size);
@@ -67,6 +85,13 @@ impl Target {
             }
             Dialect::Ready => floor::trigger(channel, sequence),
         }
+    }
+
+    /// The path and query that ask for the number of members of the presence channel; `None` of the floor.
+    pub fn count_members(&self) -> Option<String> {
+        let Dialect::Pusher { app_id, key } = &self.dialect else { return None };
+        let path = format!("/channels/{PRESENCE_CHANNEL}");
+        Some(handshake::signed_query(app_id, key, &path, &[("info", "user_count")], unix_time()))
     }
 
     /// `count` unsigned requests with the bodies of triggers, for the route that answers at once.
