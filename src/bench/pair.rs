@@ -20,9 +20,6 @@ use super::{
 const BUS_LIMIT: f64 = 10.0;
 /// Milliseconds that the way over the bus may add to the median.
 const ADDED_LIMIT: f64 = 1.0;
-/// Events that may be on their way where the costs of the bus are measured, for each trigger in flight: what counts is
-/// how fast A takes triggers, not how long an event travels.
-const WINDOW: usize = 64;
 
 /// Measures the pair beside the single node.
 pub fn measure(broker: Broker, plan: &Plan, options: &Options, report: &mut Report) -> Result<(), BenchError> {
@@ -77,28 +74,35 @@ impl Nodes<'_> {
     /// - B: its CPU per event, less what a node alone pays per event for the room and its one reader: that is its CPU per
     ///   trigger with one reader in each room, less that of a trigger that nobody hears.
     fn crossings(&self, in_flight: usize, plan: &Plan, report: &mut Report) -> Result<(), BenchError> {
-        let title = format!("per event, {in_flight} in flight, {CROSSING_CHANNELS} rooms with a reader each");
-        let mut pair = Crossing::open(self.a, self.b, in_flight, plan.crossings)?;
-        let mut single = Crossing::open(self.alone, self.alone, in_flight, plan.crossings)?;
-        let mut unheard = Swarm::new(self.alone)?;
-        let nobody = self.alone.triggers_from(CROSSING_CHANNELS, plan.crossings, CROSSING_CHANNELS, EVENT_BYTES);
-        let (mut on_a, mut on_b) = (Vec::new(), Vec::new());
+        let title = format!("{in_flight} in flight, {CROSSING_CHANNELS} rooms with a reader each");
+        let mut pair = Crossing::open(self.a, self.b, in_flight)?;
+        let mut single = Crossing::open(self.alone, self.alone, in_flight)?;
+        let (mut on_a, mut on_b, mut heard, mut unheard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for round in 0..=plan.rounds {
-            progress(&format!("the bus {title}"), round, plan.rounds);
-            let [a, b] = measure_each([self.a.pid, self.b.pid], || pair.run())?;
-            let heard = round::measure(self.alone.pid, || single.run())?;
-            unheard.open_publishers(in_flight, self.alone.trigger_address())?;
-            let trigger = round::measure(self.alone.pid, || unheard.ask(&nobody))?;
+            progress(&format!("what crosses, {title}"), round, plan.rounds);
+            let [a, b] = measure_each([self.a.pid, self.b.pid], || pair.run(plan.crossings))?;
+            let one = round::measure(self.alone.pid, || single.run(plan.crossings))?;
+            let nobody = round::measure(self.alone.pid, || single.run_unheard(plan.crossings))?;
             if round > 0 {
-                on_a.push(Round { cpu: a.cpu - trigger.cpu, ..a });
-                on_b.push(Round { cpu: b.cpu - (heard.cpu - trigger.cpu), ..b });
+                (on_a.push(a), on_b.push(b), heard.push(one), unheard.push(nobody));
             }
         }
-        for (node, rounds) in [("A, which publishes", on_a), ("B, which receives", on_b)] {
-            let (title, figures) = (format!("the bus on {node}, {title}"), Figures::of(&rounds));
-            report.aim(&title, figures.cpu_us, BUS_LIMIT, "µs of CPU");
-            report.rows.push(Row::new(Case::Pair, &title, figures));
+        let of_a = differences(&on_a, &unheard, |round| round.cpu);
+        let of_reader = differences(&heard, &unheard, |round| round.cpu);
+        let of_b: Vec<f64> = on_b.iter().zip(of_reader).map(|(b, reader)| b.cpu - reader).collect();
+        for (node, costs) in [("A, which publishes", of_a), ("B, which receives", of_b)] {
+            let text = format!("the bus on {node}, per event, {in_flight} in flight");
+            report.aim(&text, statistics::median(&costs), BUS_LIMIT, "µs of CPU");
         }
+        let rows = [
+            ("A: a trigger that crosses", on_a),
+            ("B: an event that comes", on_b),
+            ("alone: a trigger that is heard", heard),
+            ("alone: a trigger that nobody hears", unheard),
+        ];
+        report
+            .rows
+            .extend(rows.map(|(who, rounds)| Row::new(Case::Pair, &format!("{who}, {title}"), Figures::of(&rounds))));
         Ok(())
     }
 }
@@ -118,49 +122,67 @@ impl<'t> Way<'t> {
     }
 
     fn run(&mut self) -> Result<Sample, BenchError> {
-        let triggers = self.posted_to.triggers(self.load.triggers(), self.load.channels, EVENT_BYTES);
-        self.swarm.open_publishers(self.load.in_flight, self.posted_to.trigger_address())?;
-        match self.load.in_flight {
-            1 => self.run_paced(&triggers),
-            _ => self.swarm.fan_out(&triggers, self.load.readers()),
+        let (load, swarm) = (self.load, &mut self.swarm);
+        let triggers = self.posted_to.triggers(load.triggers(), load.channels, EVENT_BYTES);
+        swarm.open_publishers(load.in_flight, self.posted_to.trigger_address())?;
+        match load.in_flight {
+            // Everything comes to rest before each event. Always the first one: a fan-out counts its events from zero.
+            1 => in_turn(triggers.iter().map(|_| &triggers[..1]), |trigger| {
+                thread::sleep(PAUSE);
+                swarm.fan_out(trigger, load.readers())
+            }),
+            _ => swarm.fan_out(&triggers, load.readers()),
         }
-    }
-
-    /// Lets everything come to rest before each event.
-    fn run_paced(&mut self, triggers: &[Vec<u8>]) -> Result<Sample, BenchError> {
-        let mut all = Sample { count: 0, latencies: Vec::new() };
-        // Always the first one, since a fan-out counts its events from zero.
-        for _ in triggers {
-            thread::sleep(PAUSE);
-            let sample = self.swarm.fan_out(&triggers[..1], self.load.readers())?;
-            all.count += sample.count;
-            all.latencies.extend(sample.latencies);
-        }
-        Ok(all)
     }
 }
 
-/// As many triggers as are answered, each to a room with one reader.
+/// Triggers in bursts of what is in flight, each burst done before the next, so that a node finds as many at once
+/// whoever else has a part in it. Each goes to a room with one reader.
 struct Crossing<'t> {
     swarm: Swarm<'t>,
     posted_to: &'t Target,
     in_flight: usize,
-    triggers: Vec<Vec<u8>>,
 }
 
 impl<'t> Crossing<'t> {
-    fn open(posted_to: &'t Target, read_on: &'t Target, in_flight: usize, count: u32) -> Result<Self, BenchError> {
+    fn open(posted_to: &'t Target, read_on: &'t Target, in_flight: usize) -> Result<Self, BenchError> {
         let mut swarm = Swarm::new(read_on)?;
         swarm.connect(CROSSING_CHANNELS, CROSSING_CHANNELS)?;
-        let triggers = posted_to.triggers(count, CROSSING_CHANNELS, EVENT_BYTES);
-        Ok(Self { swarm, posted_to, in_flight, triggers })
+        Ok(Self { swarm, posted_to, in_flight })
     }
 
-    fn run(&mut self) -> Result<Sample, BenchError> {
-        self.swarm.open_publishers(self.in_flight, self.posted_to.trigger_address())?;
-        let window = if self.in_flight == 1 { 1 } else { self.in_flight * WINDOW };
-        self.swarm.fan_out_within(window, &self.triggers, 1)
+    fn run(&mut self, count: u32) -> Result<Sample, BenchError> {
+        let triggers = self.triggers(0, count)?;
+        in_turn(triggers.chunks(self.in_flight), |burst| self.swarm.fan_out(burst, 1))
     }
+
+    /// To rooms without readers.
+    fn run_unheard(&mut self, count: u32) -> Result<Sample, BenchError> {
+        let triggers = self.triggers(CROSSING_CHANNELS, count)?;
+        in_turn(triggers.chunks(self.in_flight), |burst| self.swarm.ask(burst))
+    }
+
+    /// Triggers to all rooms from number `first` on, each numbered within its burst; and who sends them.
+    fn triggers(&mut self, first: u32, count: u32) -> Result<Vec<Vec<u8>>, BenchError> {
+        self.swarm.open_publishers(self.in_flight, self.posted_to.trigger_address())?;
+        let trigger = |number| {
+            let (channel, sequence) = (first + number % CROSSING_CHANNELS, number % self.in_flight as u32);
+            self.posted_to.trigger(channel, sequence, EVENT_BYTES)
+        };
+        Ok((0..count).map(trigger).collect())
+    }
+}
+
+/// Samples that are taken one after the other, as one.
+fn in_turn<'a>(
+    bursts: impl Iterator<Item = &'a [Vec<u8>]>,
+    mut send: impl FnMut(&'a [Vec<u8>]) -> Result<Sample, BenchError>,
+) -> Result<Sample, BenchError> {
+    let mut all = Sample { count: 0, latencies: Vec::new() };
+    for burst in bursts {
+        all.extend(send(burst)?);
+    }
+    Ok(all)
 }
 
 fn differences(rounds: &[Round], others: &[Round], figure: fn(&Round) -> f64) -> Vec<f64> {

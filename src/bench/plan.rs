@@ -158,7 +158,7 @@ impl Plan {
             stall_readers: 1_000,
             stall_events: 700,
             pair: pairs(1_000, 200_000),
-            crossings: 20_000,
+            crossings: 16_000,
             members: 10_000,
         }
     }
@@ -176,7 +176,7 @@ impl Plan {
             stall_readers: 50,
             stall_events: 700,
             pair: pairs(200, 10_000),
-            crossings: 3_000,
+            crossings: 3_200,
             members: 1_000,
         }
     }

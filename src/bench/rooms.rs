@@ -71,9 +71,7 @@ fn one_event_each<'t>(cluster: &'t Cluster, swarm: &mut Swarm<'t>) -> Result<Sam
         let triggers: Vec<_> =
             rooms.enumerate().map(|(sequence, room)| node.trigger(room, sequence as u32, EVENT_BYTES)).collect();
         swarm.open_publishers(1, node.trigger_address())?;
-        let sample = swarm.fan_out(&triggers, ROOM_USERS)?;
-        all.count += sample.count;
-        all.latencies.extend(sample.latencies);
+        all.extend(swarm.fan_out(&triggers, ROOM_USERS)?);
     }
     Ok(all)
 }

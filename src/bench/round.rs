@@ -15,6 +15,14 @@ pub struct Sample {
     pub latencies: Vec<u32>,
 }
 
+impl Sample {
+    /// Adds what happened next.
+    pub fn extend(&mut self, next: Sample) {
+        self.count += next.count;
+        self.latencies.extend(next.latencies);
+    }
+}
+
 /// The figures of one measured phase.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Round {

@@ -110,15 +110,10 @@ impl<'t> Swarm<'t> {
     /// Sends the triggers, one per publisher at a time, each as soon as one before it has reached all its `readers`; a
     /// latency is the time from sending a trigger to reading its event.
     pub fn fan_out(&mut self, triggers: &[Vec<u8>], readers: u32) -> Result<Sample, BenchError> {
-        self.fan_out_within(self.publishers.len(), triggers, readers)
-    }
-
-    /// The same, but up to `window` events may be on their way: each publisher sends as soon as it has its answer.
-    pub fn fan_out_within(&mut self, window: usize, triggers: &[Vec<u8>], readers: u32) -> Result<Sample, BenchError> {
         let mut tally = Tally::new(triggers.len(), readers);
         let mut events = Events::with_capacity(1024);
         while tally.complete() < triggers.len() || self.publishers.iter().any(|publisher| !publisher.is_free()) {
-            self.send(triggers, window, &mut tally)?;
+            self.send(triggers, &mut tally)?;
             self.wait(&mut events, "deliveries", tally.deliveries(), tally.expected())?;
             for token in events.iter().map(mio::event::Event::token) {
                 match token.0.checked_sub(FIRST_PUBLISHER) {
@@ -134,11 +129,12 @@ impl<'t> Swarm<'t> {
         Ok(tally.into_sample())
     }
 
-    fn send(&mut self, triggers: &[Vec<u8>], window: usize, tally: &mut Tally) -> Result<(), BenchError> {
+    fn send(&mut self, triggers: &[Vec<u8>], tally: &mut Tally) -> Result<(), BenchError> {
+        let in_flight = self.publishers.len();
         let next_free = self.publishers.iter_mut().filter(|publisher| publisher.is_free());
         for publisher in next_free {
             let sent = tally.sent();
-            let Some(trigger) = triggers.get(sent).filter(|_| sent - tally.complete() < window) else {
+            let Some(trigger) = triggers.get(sent).filter(|_| sent - tally.complete() < in_flight) else {
                 return Ok(());
             };
             tally.send(Instant::now());

@@ -68,12 +68,7 @@ impl Target {
     /// Triggers number 0 to `count`, ready to be sent, going round the channels. Made beforehand, so that signing does
     /// not take time from the measured phase; good for the ten minutes that a signature is.
     pub fn triggers(&self, count: u32, channels: u32, size: usize) -> Vec<Vec<u8>> {
-        self.triggers_from(0, count, channels, size)
-    }
-
-    /// The same on channels whose numbers start at `first`.
-    pub fn triggers_from(&self, first: u32, count: u32, channels: u32, size: usize) -> Vec<Vec<u8>> {
-        (0..count).map(|sequence| self.trigger(first + sequence % channels, sequence, size)).collect()
+        (0..count).map(|sequence| self.trigger(sequence % channels, sequence, size)).collect()
     }
 
     /// The trigger of event number `sequence` on a channel.
