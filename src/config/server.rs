@@ -65,7 +65,7 @@ pub struct DrainConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct LogConfig {
-    /// `GAUNG_LOG` (info): a `tracing` filter.
+    /// `GAUNG_LOG` (info,async_nats=off): a `tracing` filter. What the NATS client logs, the bus says better.
     #[serde(rename = "log")]
     pub filter: String,
     /// `GAUNG_LOG_FORMAT` (text): `text` or `json`.
@@ -110,7 +110,7 @@ impl Default for DrainConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: LogFormat::Text }
+        Self { filter: "info,async_nats=off".to_owned(), format: LogFormat::Text }
     }
 }
 
