@@ -84,8 +84,6 @@ pub enum Body {
 pub struct RoomEvent {
     /// Where it goes.
     pub room: Room,
-    /// The bits of the socket that does not receive it.
-    pub except: Option<u64>,
     /// The event, in a form that only the rooms understand.
     pub payload: Bytes,
 }

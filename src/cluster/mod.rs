@@ -179,7 +179,7 @@ impl Cluster {
 
     fn send(&self, app: &App, channel: &str, payload: Bytes, place: Place) {
         if let Ok(room) = Room::new(app.id(), channel) {
-            self.link.publish(RoomEvent { room, except: None, payload }, place);
+            self.link.publish(RoomEvent { room, payload }, place);
         }
     }
 

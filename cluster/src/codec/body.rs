@@ -87,12 +87,11 @@ pub fn read_body(kind: u8, reader: &mut Reader) -> Result<Option<Body>, Refusal>
 
 fn write_event(writer: &mut Writer, event: &RoomEvent) {
     writer.room(&event.room);
-    writer.option(event.except.as_ref(), |writer, socket| writer.u64(*socket));
     writer.chunk(&event.payload);
 }
 
 fn read_event(reader: &mut Reader) -> Result<RoomEvent, Refusal> {
-    Ok(RoomEvent { room: reader.room()?, except: reader.option(Reader::u64)?, payload: reader.chunk()? })
+    Ok(RoomEvent { room: reader.room()?, payload: reader.chunk()? })
 }
 
 fn write_beat(writer: &mut Writer, beat: &Beat) {

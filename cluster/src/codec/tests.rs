@@ -40,7 +40,7 @@ fn records() -> Vec<Record> {
 
 fn bodies() -> Vec<Body> {
     let hole = Hole { stream: Stream::of(&room()), after: 3, through: 9 };
-    let event = |except| RoomEvent { room: room(), except, payload: Bytes::from_static(b"\x81\x05hello") };
+    let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello") };
     let beat = |readiness| Beat {
         count: 1,
         readiness,
@@ -55,8 +55,7 @@ fn bodies() -> Vec<Body> {
     vec![
         Body::Facts(facts()),
         Body::Records(records()),
-        Body::Event(event(None)),
-        Body::Event(event(Some(77))),
+        Body::Event(event),
         Body::Beat(beat(Readiness::Learning)),
         Body::Beat(beat(Readiness::Ready)),
         Body::Beat(beat(Readiness::Leaving)),

@@ -19,7 +19,7 @@ use gaung_cluster::{
 use pair::{A, B, Pair, count, id, member, opening, room, settings};
 
 fn event(payload: &'static str) -> RoomEvent {
-    RoomEvent { room: room("orders"), except: Some(7), payload: payload.into() }
+    RoomEvent { room: room("orders"), payload: payload.into() }
 }
 
 fn stage(pair: &Pair, slot: usize) -> Vec<Stage> {
@@ -133,7 +133,7 @@ fn what_is_no_frame_is_counted_by_reason() {
 fn an_event_too_large_for_the_bus_is_counted_and_not_published() {
     let mut pair = Pair::acquainted();
     let payload = Bytes::from(vec![0; 1 << 20]);
-    pair.step(A, Input::Publish(RoomEvent { room: room("orders"), except: None, payload }));
+    pair.step(A, Input::Publish(RoomEvent { room: room("orders"), payload }));
     assert_eq!(pair.nodes[A].counters().oversized, 1);
 }
 

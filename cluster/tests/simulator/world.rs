@@ -194,7 +194,7 @@ impl World {
     /// Publishes the next event of a room.
     pub fn publish_event(&mut self, slot: usize, room: Room) {
         let Some(payload) = self.next_event(slot, &room) else { return };
-        self.step(slot, Input::Publish(RoomEvent { room, except: None, payload }));
+        self.step(slot, Input::Publish(RoomEvent { room, payload }));
     }
 
     /// Publishes the next event of a cache channel.
