@@ -8,6 +8,7 @@ mod canary;
 mod connect;
 mod credentials;
 mod link;
+mod load;
 mod report;
 mod settings;
 mod status;

@@ -12,13 +12,14 @@ use bytes::Bytes;
 use tokio::{
     sync::{mpsc, oneshot},
     task::yield_now,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 use super::{
     Bus,
     canary::{Canary, Verdict},
     link::Order,
+    load::{GATHER, Load},
     report::Report,
     status::Gauges,
     wire::Wire,
@@ -102,6 +103,7 @@ impl<T: FnMut(Output)> Task<T> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut orders, mut heard) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let mut load = Load::new(Instant::now());
         while !self.is_over() {
             let taken = tokio::select! {
                 _ = ticks.tick() => self.tick(),
@@ -111,6 +113,8 @@ impl<T: FnMut(Output)> Task<T> {
             };
             if taken == BATCH {
                 yield_now().await;
+            } else if load.is_busy(taken, Instant::now()) {
+                sleep(GATHER).await;
             }
         }
         self.gauges.connected.store(false, Relaxed);
