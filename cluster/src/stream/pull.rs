@@ -153,7 +153,7 @@ impl Shift {
                 biased;
                 _ = &mut stop => break,
                 Some(number) = endings.recv() => self.acknowledge(number).await,
-                _ = signs.tick() => self.say_of_all(&AckKind::Progress).await,
+                _ = signs.tick() => self.say_of_all(AckKind::Progress).await,
                 message = next(&mut batch) => match message {
                     Some(Ok(message)) => self.take(message).await,
                     Some(Err(error)) => batch = self.recover(Trouble::Server(error.to_string())).await,
@@ -222,9 +222,9 @@ impl Shift {
         }
     }
 
-    async fn say_of_all(&self, kind: &AckKind) {
+    async fn say_of_all(&self, kind: AckKind) {
         for reply in self.tenure.replies() {
-            self.puller.say(kind.clone(), reply.clone()).await;
+            self.puller.say(kind, reply.clone()).await;
         }
     }
 
@@ -266,25 +266,25 @@ impl Shift {
             let step = async {
                 tokio::select! {
                     number = endings.recv(), if is_posting => Left::Posted(number),
-                    message = next(&mut batch), if batch.is_some() => Left::Came(message.and_then(Result::ok)),
+                    message = next(&mut batch), if batch.is_some() => Left::Came(message.and_then(Result::ok).map(Box::new)),
                 }
             };
             match timeout_at(end, step).await {
                 Ok(Left::Posted(Some(number))) => self.acknowledge(number).await,
                 Ok(Left::Posted(None)) => is_posting = false,
-                Ok(Left::Came(Some(message))) => drop(self.enter(message)),
+                Ok(Left::Came(Some(message))) => drop(self.enter(*message)),
                 Ok(Left::Came(None)) => batch = None,
                 Err(_) => break,
             }
         }
-        self.say_of_all(&AckKind::Nak(None)).await;
+        self.say_of_all(AckKind::Nak(None)).await;
     }
 }
 
 /// What happens at the end of a shift.
 enum Left {
     Posted(Option<u64>),
-    Came(Option<Message>),
+    Came(Option<Box<Message>>),
 }
 
 /// The next message of a request; `None` when it is answered, or when there is none.

@@ -10,10 +10,14 @@ use std::{
     time::Duration,
 };
 
-use async_nats::jetstream::{Context, context::ContextBuilder};
+use async_nats::{
+    connection::State,
+    jetstream::{Context, context::ContextBuilder},
+};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
+    time::timeout,
 };
 use tracing::warn;
 
@@ -255,8 +259,11 @@ impl<T: FnMut(Told)> Work<T> {
         if events > 0 {
             warn!(events, "webhook events that the stream has not taken are left behind");
         }
-        // What was given back must be on its way before the connection goes.
-        let _ = tokio::time::timeout(PATIENCE, self.context.client().flush()).await;
+        // What was given back must be on its way before the connection goes. Without one there is nothing to wait for.
+        let client = self.context.client();
+        if client.connection_state() == State::Connected {
+            let _ = timeout(PATIENCE, client.flush()).await;
+        }
         if let Some(closed) = self.closed.take() {
             let _ = closed.send(());
         }

@@ -63,7 +63,9 @@ async fn a_stream_that_is_no_work_queue_is_refused_until_it_is_gone() {
     let client = async_nats::connect(server.url()).await.unwrap();
     let context = jetstream::new(client);
     let subjects = vec!["gaung.v1.test.webhooks.*".to_owned()];
-    let config = stream::Config { name: STREAM.to_owned(), subjects, ..stream::Config::default() };
+    // In memory, because nats-server 2.9 goes on to remove the folder of a stream that another one has taken over.
+    let storage = stream::StorageType::Memory;
+    let config = stream::Config { name: STREAM.to_owned(), subjects, storage, ..stream::Config::default() };
     context.create_stream(config).await.unwrap();
     let node = Node::start(settings(&server, NEVER));
     share(&[&node]);
