@@ -30,6 +30,9 @@ const PACE: usize = 1000;
 /// Into how many floors the forgotten edges are put.
 const SLOTS: u64 = 1024;
 
+/// Stands for all floors.
+const EVERYWHERE: u16 = u16::MAX;
+
 /// The generations of all edges, and what this node is about to say.
 #[derive(Debug, Default)]
 pub struct Announcements {
@@ -99,6 +102,16 @@ impl Announcements {
         self.agenda.insert((since + patience(truth, phase), edge.clone()));
     }
 
+    /// Where all edges of a cluster that has said nothing yet begin, given the time in seconds of the Unix epoch; `None`
+    /// once it has. So a cluster that starts again uses no number of the one before: an edge moves less than twice a
+    /// second, because it settles for longer. It is known to all, and not made up by whoever does not know an edge: what
+    /// that node announced would be higher than what others know, and win.
+    pub fn beginning(&self, node: NodeId, seconds: u64, now: Duration) -> Option<Record> {
+        let must_begin = !self.unsettled.is_empty() && !self.floors.contains_key(&EVERYWHERE);
+        (must_begin && self.may_act(node, now))
+            .then(|| Record::Floor { slot: EVERYWHERE, number: seconds.saturating_mul(2) })
+    }
+
     /// Says who takes part in decisions now, this node included if it does.
     pub fn set_voters(&mut self, voters: BTreeSet<NodeId>, now: Duration) -> Vote {
         if voters == self.voters {
@@ -126,7 +139,7 @@ impl Announcements {
         seen: Option<u64>,
         now: Duration,
     ) -> Vec<Action> {
-        if !self.voters.contains(&node) || now.saturating_sub(self.stable_since) < STABLE {
+        if !self.may_act(node, now) {
             return Vec::new();
         }
         let mut actions = Vec::new();
@@ -257,7 +270,7 @@ impl Announcements {
 
     fn raise(&mut self, slot: u16, number: u64) {
         let known = self.floors.get(&slot).copied();
-        if known.is_some_and(|known| known >= number) || u64::from(slot) >= SLOTS {
+        if known.is_some_and(|known| known >= number) || (u64::from(slot) >= SLOTS && slot != EVERYWHERE) {
             return;
         }
         let removed = known.map_or(0, |number| record_hash(&Record::Floor { slot, number }));
@@ -267,8 +280,18 @@ impl Announcements {
 
     /// An edge that nobody remembers is vacated, and never uses a number again that it may have had.
     fn current(&self, edge: &Edge) -> (u64, Phase) {
-        let forgotten = || self.floors.get(&slot(edge)).map_or(0, |floor| floor & !1);
+        let forgotten = || self.floor(slot(edge)).max(self.floor(EVERYWHERE));
         self.entries.get(edge).map_or_else(|| (forgotten(), Phase::Done), |entry| (entry.number, entry.phase))
+    }
+
+    /// Whether a node takes part in decisions, and those who do have been the same for long enough.
+    fn may_act(&self, node: NodeId, now: Duration) -> bool {
+        self.voters.contains(&node) && now.saturating_sub(self.stable_since) >= STABLE
+    }
+
+    /// The highest even number below which nothing of a slot is used.
+    fn floor(&self, slot: u16) -> u64 {
+        self.floors.get(&slot).map_or(0, |floor| floor & !1)
     }
 
     /// The voter with the highest rendezvous hash.

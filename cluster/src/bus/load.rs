@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub(super) const GATHER: Duration = Duration::from_millis(1);
 
 /// So many within that time are worth waiting for more.
-const BUSY: usize = 4;
+const BUSY: usize = 8;
 
 /// What was done lately.
 #[derive(Debug)]
@@ -49,12 +49,13 @@ mod tests {
     #[test]
     fn what_comes_alone_or_one_after_the_other_goes_at_once() {
         check(&[0, 5_000, 10_000], &[false; 3]);
-        check(&[0, 300, 600, 1_100, 1_400, 1_700], &[false; 6]);
+        check(&[0, 200, 400, 600, 800, 1_100, 1_300, 1_500, 1_700], &[false; 9]);
     }
 
     #[test]
     fn many_within_a_millisecond_gather_until_they_get_fewer() {
-        check(&[0, 100, 200, 300, 1_400, 9_000], &[false, false, false, true, true, false]);
+        let burst = [0, 100, 200, 300, 400, 500, 600];
+        check(&[&burst[..], &[700, 1_400, 9_000]].concat(), &[&[false; 7][..], &[true, true, false]].concat());
     }
 
     #[test]

@@ -42,6 +42,9 @@ impl Core {
             return;
         }
         let node = self.settings.node;
+        if let Some(beginning) = self.announcements.beginning(node, self.now.wall.as_secs(), self.now.up) {
+            self.record(beginning);
+        }
         let view = &self.view;
         let actions = self.announcements.act(node, |edge| truth(view, edge), self.seen_by_enough(), self.now.up);
         actions.into_iter().for_each(|action| self.perform(action));
@@ -56,23 +59,22 @@ impl Core {
 
     pub(super) fn finish_post(&mut self, generation: &Generation) {
         if let Some(done) = self.announcements.posted(&generation.edge, generation.number) {
-            self.record(done);
+            self.record(Record::Generation(done));
         }
     }
 
     fn perform(&mut self, action: Action) {
         match action {
             Action::Announce(generation) => {
-                self.record(generation.clone());
+                self.record(Record::Generation(generation.clone()));
                 self.announcements.announced(&generation, self.outgoing.state());
             }
             Action::Post(generation) => self.outputs.push(Output::Post(generation)),
-            Action::Retire(generation) => self.record(generation),
+            Action::Retire(generation) => self.record(Record::Generation(generation)),
         }
     }
 
-    fn record(&mut self, generation: Generation) {
-        let record = Record::Generation(generation);
+    fn record(&mut self, record: Record) {
         self.merge_edge(&record);
         self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record]));
     }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use gaung_cluster::{
     Subject,
+    codec::decode,
     core::{Input, Moment, Output},
+    fact::Record,
+    frame::Body,
 };
 
 use crate::{
@@ -53,8 +56,7 @@ impl World {
             Output::CacheRepaired(room, event) => process.keep(&room, &event, wall),
             Output::Post(generation) => {
                 process.posting.push((now + self.random.between(20, 200), generation.clone()));
-                let known = self.known(slot, &generation.edge);
-                self.judge.posted(&generation, known);
+                self.judge.posted(&generation);
             }
             Output::Lost(origin, stream) => self.judge.lost(id, origin, stream),
         }
@@ -73,12 +75,25 @@ impl World {
     }
 
     fn publish(&mut self, from: usize, subject: &Subject, bytes: &Bytes) {
+        self.note_announcements(from, bytes);
         if self.slots[from].away_until > self.now {
             self.judge.faults.push("something was published while the bus was away".to_owned());
         }
         for to in 0..self.slots.len() {
             if self.reaches(from, to) && self.listens(to, subject) {
                 self.bus.send(self.now, &mut self.random, (from, to), (subject, bytes));
+            }
+        }
+    }
+
+    /// What a node announces, it announces to others who may know better.
+    fn note_announcements(&mut self, from: usize, bytes: &Bytes) {
+        let Ok(frame) = decode(bytes.clone()) else { return };
+        let Body::Records(records) = frame.body else { return };
+        for record in records {
+            if let Record::Generation(generation) = record {
+                let known = self.known_to_others(from, &generation.edge);
+                self.judge.announced(&generation, known);
             }
         }
     }

@@ -80,18 +80,23 @@ impl Judge {
         self.tracks.retain(|(receiver, origin, _), _| *receiver != node && *origin != node);
     }
 
-    /// A webhook is posted. `known` is the highest generation of its edge that anybody whom the poster could hear knows.
-    pub fn posted(&mut self, generation: &Generation, known: u64) {
+    /// A webhook is announced. `known` is the highest generation of its edge that anybody knows whom the announcer can
+    /// hear. The one exception from alternation: all who held the last announcement are dead or cut off.
+    pub fn announced(&mut self, generation: &Generation, known: u64) {
+        let last = self.posted.get(&generation.edge).copied().unwrap_or_default();
+        if known < last && !is_next(last, generation.number) && generation.number != last {
+            self.forgotten.insert(generation.edge.clone());
+        }
+    }
+
+    /// A webhook is posted.
+    pub fn posted(&mut self, generation: &Generation) {
         self.tally.posts += 1;
         let last = self.posted.get(&generation.edge).copied().unwrap_or_default();
         if generation.number == last {
             self.tally.repeats += 1;
         }
-        // The one exception (a transition may be forgotten): all who held the last announcement are dead or cut off.
-        if generation.number < last && known < last {
-            self.forgotten.insert(generation.edge.clone());
-        }
-        let follows = generation.number == last || generation.number == last + 1;
+        let follows = generation.number == last || is_next(last, generation.number);
         if !follows && !self.forgotten.contains(&generation.edge) {
             self.faults
                 .push(format!("generation {} of {:?} was posted after {last}", generation.number, generation.edge));
@@ -139,6 +144,12 @@ impl Judge {
     fn track(&mut self, receiver: NodeId, origin: NodeId, room: &Room) -> &mut Track {
         self.tracks.entry((receiver, origin, room.clone())).or_default()
     }
+}
+
+/// Whether arrivals and departures alternate. An edge that is new to its owner begins at the time of day, so numbers may
+/// be left out.
+fn is_next(last: u64, number: u64) -> bool {
+    number > last && (number - last) % 2 == 1
 }
 
 impl Tally {

@@ -164,9 +164,9 @@ impl World {
         done.into_iter().for_each(|post| self.step(slot, Input::Posted(post)));
     }
 
-    /// The highest generation of an edge that anybody knows whom a node could hear.
-    pub fn known(&self, slot: usize, edge: &Edge) -> u64 {
-        let reachable = (0..self.slots.len()).filter(|other| *other == slot || self.reaches(slot, *other));
+    /// The highest generation of an edge that any other node knows which a node could hear.
+    pub fn known_to_others(&self, slot: usize, edge: &Edge) -> u64 {
+        let reachable = (0..self.slots.len()).filter(|other| *other != slot && self.reaches(slot, *other));
         let processes = reachable.filter_map(|other| self.slots[other].process.as_ref());
         processes.map(|process| generation(process, edge)).max().unwrap_or_default()
     }
