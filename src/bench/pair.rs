@@ -50,7 +50,9 @@ impl Nodes<'_> {
             let [a, b] = measure_each([self.a.pid, self.b.pid], || pair.run())?;
             let one = round::measure(self.alone.pid, || single.run())?;
             if round > 0 {
-                (on_a.push(a), on_b.push(b), on_one.push(one));
+                on_a.push(a);
+                on_b.push(b);
+                on_one.push(one);
             }
         }
         let ratio = match load.in_flight {
@@ -84,7 +86,10 @@ impl Nodes<'_> {
             let one = round::measure(self.alone.pid, || single.run(plan.crossings))?;
             let nobody = round::measure(self.alone.pid, || single.run_unheard(plan.crossings))?;
             if round > 0 {
-                (on_a.push(a), on_b.push(b), heard.push(one), unheard.push(nobody));
+                on_a.push(a);
+                on_b.push(b);
+                heard.push(one);
+                unheard.push(nobody);
             }
         }
         let of_a = differences(&on_a, &unheard, |round| round.cpu);
