@@ -294,9 +294,9 @@ impl Announcements {
         self.floors.get(&slot).map_or(0, |floor| floor & !1)
     }
 
-    /// The voter with the highest rendezvous hash.
+    /// The voter with the highest rendezvous hash. It has the room and its members, so that they are posted in one order.
     fn owner(&self, edge: &Edge) -> Option<NodeId> {
-        let name = name(edge);
+        let name = hash_texts(&[edge.room.app(), edge.room.channel()]);
         self.voters.iter().copied().max_by_key(|voter| spread(name ^ spread(voter.bits())))
     }
 }

@@ -12,9 +12,9 @@ use crate::{
     room::Room,
 };
 
-/// Milliseconds of one bucket. Hashes cover whole buckets that end in the future, so that nodes whose clocks differ a
+/// Microseconds of one bucket. Hashes cover whole buckets that end in the future, so that nodes whose clocks differ a
 /// little still agree while events end.
-const BUCKET: u64 = 10_000;
+const BUCKET: u64 = 10_000_000;
 
 /// The events, found by room and by end.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Cache {
 
 impl Cache {
     /// Keeps an event if it is the newest of those of its room that are not over; returns whether it is kept. `wall` is the time in
-    /// milliseconds of the Unix epoch, here and below.
+    /// microseconds of the Unix epoch, here and below.
     pub fn merge(&mut self, room: &Room, event: CachedEvent, wall: u64) -> bool {
         if event.ends() <= wall || self.get(room, wall).is_some_and(|known| *known >= event) {
             return false;
@@ -123,12 +123,12 @@ mod tests {
     fn nodes_that_expired_more_or_less_agree_about_what_ends_later() {
         let (mut slow, mut fast) = (Cache::default(), Cache::default());
         for cache in [&mut slow, &mut fast] {
-            cache.merge(&room(), event(0, 5_000, "short"), 0);
-            cache.merge(&Room::new("shop", "cache-b").unwrap(), event(0, 60_000, "long"), 0);
+            cache.merge(&room(), event(0, 5_000_000, "short"), 0);
+            cache.merge(&Room::new("shop", "cache-b").unwrap(), event(0, 60_000_000, "long"), 0);
         }
-        fast.expire(6_000);
+        fast.expire(6_000_000);
         assert_ne!(slow.hash(0), fast.hash(0));
-        let bucket = Cache::first_bucket(4_000);
+        let bucket = Cache::first_bucket(4_000_000);
         assert_eq!(slow.hash(bucket), fast.hash(bucket));
     }
 }

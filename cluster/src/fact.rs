@@ -104,9 +104,10 @@ pub enum Mark {
 /// The last event of a cache channel. Ordered by age, ties broken by content, so that all nodes keep the same one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CachedEvent {
-    /// When it was published, in milliseconds of the Unix epoch.
+    /// When it was published, in microseconds of the Unix epoch: two that one back end posts one after the other to two
+    /// nodes are told apart.
     pub at: u64,
-    /// How long it is kept from then, in milliseconds.
+    /// How long it is kept from then, in microseconds.
     pub ttl: u64,
     /// The event, in a form that only the rooms understand.
     pub payload: Bytes,
@@ -202,7 +203,7 @@ impl Record {
 }
 
 impl CachedEvent {
-    /// When it ends, in milliseconds of the Unix epoch.
+    /// When it ends, in microseconds of the Unix epoch.
     pub fn ends(&self) -> u64 {
         self.at.saturating_add(self.ttl)
     }

@@ -137,7 +137,7 @@ impl News {
 /// A record as this node's sockets see it; `None` if it is none or its time is over.
 pub fn cached(channel: ChannelName, record: CachedEvent, (now, wall): (Instant, Duration)) -> Option<Cached> {
     let Message::Event(payload) = payload::read(record.payload.clone())? else { return None };
-    let expires = now + Duration::from_millis(record.ends()).checked_sub(wall)?;
+    let expires = now + Duration::from_micros(record.ends()).checked_sub(wall)?;
     Some(Cached { event: EncodedEvent::from_peer(channel, payload, now), record, expires })
 }
 

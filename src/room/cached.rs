@@ -22,10 +22,10 @@ pub struct Cached {
 pub struct Cache(Option<Cached>);
 
 impl Cache {
-    /// When an event that is published here now is to be dated, in milliseconds of the Unix epoch: it is newer than what
+    /// When an event that is published here now is to be dated, in microseconds of the Unix epoch: it is newer than what
     /// is known here, whatever the clocks of others say.
     pub fn date(&self, now: Duration) -> u64 {
-        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
         self.0.as_ref().map_or(now, |kept| now.max(kept.record.at.saturating_add(1)))
     }
 
@@ -85,9 +85,9 @@ mod tests {
     #[test]
     fn an_event_published_here_is_newer_than_the_known_one_whatever_the_clock_says() {
         let mut cache = Cache::default();
-        assert_eq!(cache.date(Duration::from_millis(7)), 7);
+        assert_eq!(cache.date(Duration::from_micros(7)), 7);
         cache.keep(cached(9, Instant::now()));
-        assert_eq!(cache.date(Duration::from_millis(7)), 10);
+        assert_eq!(cache.date(Duration::from_micros(7)), 10);
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Room {
         let payload = self.services.cluster.as_ref().map(|_| crate::cluster::payload::event(event));
         let record = gaung_cluster::fact::CachedEvent {
             at: self.cache.date(event.accepted_at),
-            ttl: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            ttl: u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX),
             payload: payload.unwrap_or_default(),
         };
         Cached { event: event.clone(), record, expires: Instant::now() + ttl }

@@ -1,13 +1,13 @@
 //! What rooms and shards are told and asked.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use actix::{Addr, Message};
 use bytes::Bytes;
 use gaung_cluster::fact::Member;
 
 use super::{
-    AppTotals, CachedEvent, Counts, actor::Room, backlog::Permit, cached::Cached, event::EncodedEvent,
+    AppTotals, CachedEvent, Counts, Rooms, actor::Room, backlog::Permit, cached::Cached, event::EncodedEvent,
     fanout::Subscriber,
 };
 use crate::{
@@ -96,10 +96,10 @@ pub struct ToUsers {
 /// What the index of signed-in users is told.
 #[derive(Debug)]
 pub enum UserMessage {
-    /// A socket signed in as this user; what it is answered.
-    SignIn(String, Subscriber, Vec<Bytes>),
-    /// A signed-in socket is gone.
-    SignOut(String, SocketId),
+    /// A socket signed in as this user.
+    SignIn(String, SignIn),
+    /// A signed-in socket is gone, and its interest in others.
+    SignOut(String, SocketId, Watchlist),
     /// A socket wants to hear when these users come and go.
     Watch(Vec<String>, SocketId, Arc<Outbox>),
     /// A watching socket is gone.
@@ -110,6 +110,47 @@ pub enum UserMessage {
     Opened(String),
     /// Another node published an event for a user.
     Event(EncodedEvent),
+}
+
+/// A sign-in that was found good.
+#[derive(Debug)]
+pub struct SignIn {
+    /// The socket.
+    pub socket: Subscriber,
+    /// What it is answered.
+    pub welcome: Vec<Bytes>,
+    /// Whom it watches from then on.
+    pub watchlist: Watchlist,
+}
+
+/// Users of whose coming and going a socket wants to hear. They may belong to other shards, which hear of it from the
+/// shard of the watching user alone: so an end never overtakes its beginning.
+#[derive(Clone)]
+pub struct Watchlist {
+    /// The way to all shards.
+    pub rooms: Rooms,
+    /// Whose users.
+    pub app: Arc<App>,
+    /// Which.
+    pub user_ids: Vec<String>,
+}
+
+impl Watchlist {
+    /// The socket hears of them from now on, and at once who of them is there.
+    pub fn begin(&self, socket: &Subscriber) {
+        self.rooms.watch(&self.app, &self.user_ids, socket.id, &socket.outbox);
+    }
+
+    /// The socket hears of them no more.
+    pub fn end(&self, socket: SocketId) {
+        self.rooms.unwatch(&self.app, &self.user_ids, socket);
+    }
+}
+
+impl fmt::Debug for Watchlist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watchlist").field(&self.user_ids).finish()
+    }
 }
 
 /// So many sockets are signed in as a user on all other nodes.

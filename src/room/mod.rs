@@ -19,7 +19,6 @@ mod users;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter};
-use bytes::Bytes;
 use futures_util::future::join_all;
 use gaung_cluster::bus::Places;
 
@@ -43,7 +42,7 @@ pub use cached::Cached;
 pub use dialect::Dialect;
 pub use event::{EncodedEvent, Event, Origin};
 pub use fanout::Subscriber;
-pub use messages::{FromPeers, Opening, Whisper};
+pub use messages::{FromPeers, Opening, SignIn, Watchlist, Whisper};
 pub use unpublished::Unpublished;
 
 /// How many hold a channel.
@@ -173,18 +172,23 @@ impl Rooms {
         self.tell(app, channel, RoomMessage::Whisper(whisper));
     }
 
-    /// A socket signed in as a user. It is sent `welcome` when it is known, so that it misses nothing afterwards.
-    pub fn sign_in(&self, app: &Arc<App>, user_id: &str, socket: Subscriber, welcome: Vec<Bytes>) {
-        self.tell_user(app, user_id, UserMessage::SignIn(user_id.to_owned(), socket, welcome));
+    /// A socket signed in as a user. It is answered when it is known, so that it misses nothing afterwards.
+    pub fn sign_in(&self, app: &Arc<App>, user_id: &str, sign_in: SignIn) {
+        self.tell_user(app, user_id, UserMessage::SignIn(user_id.to_owned(), sign_in));
     }
 
     /// A signed-in socket is gone.
-    pub fn sign_out(&self, app: &Arc<App>, user_id: &str, socket: SocketId) {
-        self.tell_user(app, user_id, UserMessage::SignOut(user_id.to_owned(), socket));
+    pub fn sign_out(&self, app: &Arc<App>, user_id: &str, socket: SocketId, watchlist: Watchlist) {
+        self.tell_user(app, user_id, UserMessage::SignOut(user_id.to_owned(), socket, watchlist));
+    }
+
+    /// The users of whose coming and going a socket wants to hear.
+    pub fn watchlist(&self, app: &Arc<App>, user_ids: &[String]) -> Watchlist {
+        Watchlist { rooms: self.clone(), app: app.clone(), user_ids: user_ids.to_vec() }
     }
 
     /// A socket hears from now on when these users come and go, and at once who of them is here.
-    pub fn watch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
+    fn watch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
         for (shard, user_ids) in self.by_shard(app, user_ids) {
             let message = UserMessage::Watch(user_ids, socket, outbox.clone());
             shard.do_send(ToUsers { app: app.clone(), message });
@@ -192,7 +196,7 @@ impl Rooms {
     }
 
     /// A watching socket is gone.
-    pub fn unwatch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId) {
+    fn unwatch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId) {
         for (shard, user_ids) in self.by_shard(app, user_ids) {
             shard.do_send(ToUsers { app: app.clone(), message: UserMessage::Unwatch(user_ids, socket) });
         }

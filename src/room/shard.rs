@@ -149,8 +149,11 @@ impl Handler<ToUsers> for Shard {
 
     fn handle(&mut self, ToUsers { app, message }: ToUsers, _: &mut Context<Self>) {
         match message {
-            UserMessage::SignIn(user_id, socket, welcome) => self.users.sign_in(&app, &user_id, socket, welcome),
-            UserMessage::SignOut(user_id, socket) => self.users.sign_out(&app, &user_id, socket),
+            UserMessage::SignIn(user_id, sign_in) => self.users.sign_in(&app, &user_id, sign_in),
+            UserMessage::SignOut(user_id, socket, watchlist) => {
+                self.users.sign_out(&app, &user_id, socket);
+                watchlist.end(socket);
+            }
             UserMessage::Watch(user_ids, socket, outbox) => self.users.watch(&app, &user_ids, socket, &outbox),
             UserMessage::Unwatch(user_ids, socket) => self.users.unwatch(&app, &user_ids, socket),
             UserMessage::Terminate(user_id) => self.users.terminate(&app, &user_id),

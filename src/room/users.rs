@@ -5,8 +5,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::Bytes;
-
 use crate::{
     app::App,
     cluster::Cluster,
@@ -19,6 +17,7 @@ use super::{
     fanout::Subscriber,
     interest::{Interest, Place},
     line_of,
+    messages::SignIn,
 };
 
 /// Users by app and id. Known are those who are signed in on any node, and those whom somebody here watches.
@@ -44,7 +43,7 @@ enum Line {
     #[default]
     Closed,
     /// These sockets are answered once nothing is missed any more.
-    Opening(Vec<(Subscriber, Vec<Bytes>)>),
+    Opening(Vec<SignIn>),
     /// Whoever signs in is answered at once.
     Open,
 }
@@ -55,9 +54,9 @@ impl Users {
         Self { apps: HashMap::new(), interest, cluster }
     }
 
-    /// A socket signed in, perhaps once more. It is sent `welcome` when it is sure to miss nothing afterwards. Watchers
-    /// hear of a user's first socket.
-    pub fn sign_in(&mut self, app: &App, user_id: &str, socket: Subscriber, welcome: Vec<Bytes>) {
+    /// A socket signed in, perhaps once more. It is answered when it is sure to miss nothing afterwards. Watchers hear of
+    /// a user's first socket.
+    pub fn sign_in(&mut self, app: &App, user_id: &str, sign_in: SignIn) {
         let user = Self::user(&mut self.apps, app.id(), user_id);
         if let Line::Closed = user.line {
             self.interest.begin(Place::of(app.id(), &line_of(user_id)));
@@ -70,9 +69,9 @@ impl Users {
             };
         }
         match &mut user.line {
-            Line::Opening(waiting) => waiting.push((socket, welcome)),
+            Line::Opening(waiting) => waiting.push(sign_in),
             Line::Closed | Line::Open => {
-                user.enter(user_id, socket, &welcome);
+                user.enter(user_id, sign_in);
                 self.tell_peers(app, user_id);
             }
         }
@@ -84,8 +83,8 @@ impl Users {
         let Line::Opening(waiting) = &mut user.line else { return };
         let waiting = std::mem::take(waiting);
         user.line = Line::Open;
-        for (socket, welcome) in waiting {
-            user.enter(user_id, socket, &welcome);
+        for sign_in in waiting {
+            user.enter(user_id, sign_in);
         }
         self.tell_peers(app, user_id);
     }
@@ -94,7 +93,7 @@ impl Users {
     pub fn sign_out(&mut self, app: &App, user_id: &str, socket: SocketId) {
         let Some(user) = self.apps.get_mut(app.id()).and_then(|users| users.get_mut(user_id)) else { return };
         if let Line::Opening(waiting) = &mut user.line {
-            waiting.retain(|(known, _)| known.id != socket);
+            waiting.retain(|known| known.socket.id != socket);
         }
         let was_online = user.is_online();
         user.sockets.retain(|known| known.id != socket);
@@ -156,7 +155,7 @@ impl Users {
             Line::Opening(waiting) => waiting.as_slice(),
             Line::Closed | Line::Open => &[],
         };
-        for socket in user.sockets.iter().chain(waiting.iter().map(|(socket, _)| socket)) {
+        for socket in user.sockets.iter().chain(waiting.iter().map(|waiting| &waiting.socket)) {
             Words::Pusher.close(&socket.outbox, Close::Terminated);
         }
     }
@@ -192,8 +191,9 @@ impl Users {
 }
 
 impl User {
-    fn enter(&mut self, user_id: &str, socket: Subscriber, welcome: &[Bytes]) {
+    fn enter(&mut self, user_id: &str, SignIn { socket, welcome, watchlist }: SignIn) {
         welcome.iter().for_each(|frame| socket.outbox.send(frame));
+        watchlist.begin(&socket);
         if self.sockets.iter().any(|known| known.id == socket.id) {
             return;
         }

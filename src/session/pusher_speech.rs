@@ -14,7 +14,7 @@ use crate::{
         presence::{MemberClaim, UserClaim},
         signature,
     },
-    room::{Dialect, Rooms, Whisper},
+    room::{Dialect, Rooms, SignIn, Whisper},
 };
 
 /// `pusher:error` code of a client event that is refused; the socket stays (protocol.md §1.11).
@@ -70,8 +70,7 @@ impl PusherSpeech {
     /// Ends the sign-in of a session that is going.
     pub fn sign_out(&mut self, id: SocketId, app: &Arc<App>, rooms: &Rooms) {
         let Some(user) = self.user.take() else { return };
-        rooms.sign_out(app, &user.id, id);
-        rooms.unwatch(app, &user.watchlist, id);
+        rooms.sign_out(app, &user.id, id, rooms.watchlist(app, &user.watchlist));
     }
 
     fn subscribe(&self, name: &str, auth: Option<&str>, channel_data: Option<&str>, session: &mut Session) {
@@ -156,16 +155,15 @@ impl PusherSpeech {
             let text = "the watchlist has more than 100 users; the first 100 are watched";
             welcome.push(outbound::error(Some(WATCHLIST_CUT), text, None));
         }
-        let rooms = &session.services.shared.rooms;
-        rooms.sign_in(session.app(), &claim.id, session.as_subscriber(self.dialect.clone()), welcome);
-        if self.user.is_some() {
-            return;
-        }
-        let claim = self.user.insert(Box::new(claim));
+        let is_repeated = self.user.is_some();
+        let user = self.user.get_or_insert_with(|| Box::new(claim));
         if !session.app().settings().watchlists {
-            claim.watchlist.clear();
+            user.watchlist.clear();
         }
-        rooms.watch(session.app(), &claim.watchlist, session.id, &session.outbox);
+        let (rooms, app) = (&session.services.shared.rooms, session.app());
+        let watchlist = rooms.watchlist(app, if is_repeated { &[] } else { &user.watchlist });
+        let socket = session.as_subscriber(self.dialect.clone());
+        rooms.sign_in(app, &user.id, SignIn { socket, welcome, watchlist });
     }
 
     fn check_sign_in(&self, auth: &str, user_data: &str, session: &Session) -> Result<UserClaim, String> {

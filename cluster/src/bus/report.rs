@@ -99,6 +99,7 @@ impl Report {
             }
             return;
         }
+        let error = without_riddle(error);
         self.gauges.set_error(Some(format!("no connection to the NATS server {address}: {error}")));
         if self.failures.is_due() {
             tracing::warn!(role, address, error, "no connection to the NATS server; trying for ever");
@@ -160,6 +161,12 @@ impl Rarely {
     fn reset(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// What a TLS client says of a server that answers in plain text, in words that an operator can act upon.
+fn without_riddle(error: &str) -> &str {
+    let is_plain = error.contains("InvalidContentType");
+    if is_plain { "it does not speak TLS, which GAUNG_NATS_TLS or tls:// asks for" } else { error }
 }
 
 fn is_login(error: &str) -> bool {

@@ -54,6 +54,8 @@ pub struct Core {
     pending: BTreeMap<Key, Fact>,
     flush_at: Option<Duration>,
     beats: u64,
+    /// The last number of ours that all peers were told.
+    told: u64,
     next_beat: Duration,
     next_sweep: Duration,
     echo: Option<Duration>,
@@ -97,6 +99,7 @@ impl Core {
             pending: BTreeMap::new(),
             flush_at: None,
             beats: 0,
+            told: 0,
             next_beat: Duration::ZERO,
             next_sweep: Duration::ZERO,
             echo: None,
@@ -138,7 +141,7 @@ impl Core {
     }
 
     fn wall(&self) -> u64 {
-        u64::try_from(self.now.wall.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.now.wall.as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Says something to one node, or, without a number, to all; nothing while the bus is away.

@@ -76,6 +76,7 @@ impl Core {
             self.bury(inbound);
             self.ask();
             self.become_ready();
+            self.tell_number();
             if self.now.up >= self.next_beat {
                 self.beat();
             }
@@ -128,6 +129,15 @@ impl Core {
             peer.ask_tails = Some(self.now.up);
             // Who was away may have missed what was announced; until the answers are in, it does not speak.
             peer.want_records(self.now.up);
+        }
+    }
+
+    /// Says what number we have come to, if only some nodes heard it: a node that begins to listen to a room begins
+    /// there, and has nothing sent again that was said before.
+    fn tell_number(&mut self) {
+        if self.outgoing.last() > self.told && self.outgoing.is_current() {
+            self.told = self.outgoing.last();
+            self.say(Subject::State, Body::Tails(Vec::new()));
         }
     }
 

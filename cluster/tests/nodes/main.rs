@@ -232,8 +232,9 @@ fn users_who_move_during_a_drain_come_and_go_for_nobody() {
     assert_eq!(pair.moves(B), ["+7", "+8", "-8"]);
 }
 
+/// An event of so many milliseconds after the start.
 fn cached(at: u64, payload: &'static str) -> CachedEvent {
-    CachedEvent { at, ttl: 60_000, payload: payload.into() }
+    CachedEvent { at: at * 1000, ttl: 60_000_000, payload: payload.into() }
 }
 
 fn cache(event: CachedEvent) -> Input {

@@ -29,7 +29,7 @@ impl World {
     }
 
     fn carry_out(&mut self, slot: usize, output: Output) {
-        let (now, wall) = (self.now, EPOCH + self.now);
+        let (now, wall) = (self.now, self.wall());
         let Some(process) = &mut self.slots[slot].process else { return };
         let id = process.id;
         match output {

@@ -11,7 +11,7 @@ use gaung_cluster::{
 use crate::{
     process::Process,
     truth::{Truth, disagreements},
-    world::{APP, EPOCH, World, room},
+    world::{APP, World, room},
 };
 
 impl World {
@@ -21,7 +21,7 @@ impl World {
         (0..self.slots.len()).for_each(|slot| self.step(slot, Input::Tick(Inbound::Drained)));
         let truth = self.truth();
         let mut faults = Vec::new();
-        let wall = EPOCH + self.now;
+        let wall = self.wall();
         for process in self.processes() {
             faults.extend(process.contradictions(&APP.into(), wall));
             faults.extend(disagreements(process, &truth));

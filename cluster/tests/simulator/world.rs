@@ -164,6 +164,11 @@ impl World {
         done.into_iter().for_each(|post| self.step(slot, Input::Posted(post)));
     }
 
+    /// The time of day in microseconds of the Unix epoch.
+    pub fn wall(&self) -> u64 {
+        1000 * (EPOCH + self.now)
+    }
+
     /// The highest generation of an edge that any other node knows which a node could hear.
     pub fn known_to_others(&self, slot: usize, edge: &Edge) -> u64 {
         let reachable = (0..self.slots.len()).filter(|other| *other != slot && self.reaches(slot, *other));
@@ -200,7 +205,7 @@ impl World {
     /// Publishes the next event of a cache channel.
     pub fn cache_event(&mut self, slot: usize, room: Room) {
         let Some(payload) = self.next_event(slot, &room) else { return };
-        let (wall, ttl) = (EPOCH + self.now, self.random.between(2_000, 300_000));
+        let (wall, ttl) = (self.wall(), 1000 * self.random.between(2_000, 300_000));
         let Some(process) = &mut self.slots[slot].process else { return };
         let at = process.rooms.get(&room).map_or(wall, |replica| replica.next_at(wall));
         let event = CachedEvent { at, ttl, payload };

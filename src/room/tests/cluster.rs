@@ -65,7 +65,7 @@ fn member(user: &str) -> fact::Member {
 
 fn cached(channel: &ChannelName, name: &str, at: u64) -> Cached {
     let event = Event::from_back_end(channel.clone(), name.to_owned(), "{}".to_owned(), None, event::now()).encode();
-    let record = fact::CachedEvent { at, ttl: 60_000, payload: payload::event(&event) };
+    let record = fact::CachedEvent { at, ttl: 60_000_000, payload: payload::event(&event) };
     Cached { event, record, expires: std::time::Instant::now() + Duration::from_secs(60) }
 }
 
