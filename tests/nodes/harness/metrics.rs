@@ -1,0 +1,35 @@
+//! The metrics of a node, read back from their text.
+
+/// Holes in what peers published that could not be filled.
+pub const GIVEN_UP: &str = "gaung_cluster_frames_given_up_total";
+/// Messages from NATS that were not taken.
+pub const REFUSED: &str = "gaung_cluster_refused_frames_total";
+
+/// 1 while the node hears its own beats through NATS, else 0.
+pub const CONNECTED: &str = "gaung_cluster_connected";
+
+/// One reading.
+pub struct Metrics(String);
+
+impl Metrics {
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The sum of a metric over its labels. A metric that is not there is a mistake of the test or of the node.
+    pub fn sum(&self, name: &str) -> f64 {
+        let values: Vec<f64> = self.0.lines().filter_map(|line| value(line, name)).collect();
+        assert!(!values.is_empty(), "no metric {name} in:\n{}", self.0);
+        values.iter().sum()
+    }
+}
+
+/// The value of a line `name{labels} value` or `name value`.
+fn value(line: &str, name: &str) -> Option<f64> {
+    let rest = line.strip_prefix(name)?;
+    let value = match rest.strip_prefix('{') {
+        Some(labelled) => labelled.split_once("} ")?.1,
+        None => rest.strip_prefix(' ')?,
+    };
+    value.trim().parse().ok()
+}

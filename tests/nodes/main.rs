@@ -1,0 +1,22 @@
+//! Real nodes around a real nats-server, which the tests kill, pause, cut off and bring back.
+
+mod bytes;
+mod cache;
+#[path = "../common/mod.rs"]
+mod common;
+mod drain;
+mod events;
+mod harness;
+mod intruder;
+mod login;
+mod nats_away;
+mod nats_faults;
+mod node_faults;
+mod operators;
+mod payload;
+mod presence;
+mod queries;
+mod rolling;
+mod users;
+mod webhooks;
+mod webhooks_lost;

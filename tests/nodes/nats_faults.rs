@@ -1,0 +1,92 @@
+//! The nats-server dies or stands still for a while, under a thousand events a second.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::harness::{
+    cluster::Cluster,
+    collector::Collector,
+    load::{Load, Published},
+    nats::NatsServer,
+    tally,
+};
+
+const PER_SECOND: u32 = 500;
+
+#[actix::test]
+async fn nothing_is_lost_doubled_or_disordered_when_nats_is_killed_and_back_after_three_seconds() {
+    survive(async |nats| {
+        nats.kill();
+        sleep(Duration::from_secs(3)).await;
+        nats.start_again().await;
+    })
+    .await;
+}
+
+#[actix::test]
+async fn nothing_is_lost_doubled_or_disordered_when_nats_stands_still_for_ten_seconds() {
+    survive(async |nats| {
+        nats.pause();
+        sleep(Duration::from_secs(10)).await;
+        nats.resume();
+    })
+    .await;
+}
+
+/// Two nodes publish, all three listen, members are in a room; then the fault.
+async fn survive(fault: impl AsyncFnOnce(&mut NatsServer)) {
+    let mut cluster = Cluster::start(3, &[]).await;
+    let channels: Vec<String> = (0..10).map(|n| format!("orders-{n}")).collect();
+    let listeners = listen(&cluster, &channels).await;
+    let start = |publisher| Load::start(publisher, &cluster[publisher], &channels, PER_SECOND);
+    let loads: Vec<_> = (0..2).map(start).collect();
+    listeners[2].until("a second of events has come", |listener| listener.count(tally::NUMBERED) > 1_000).await;
+    let members_before: Vec<_> = listeners.iter().map(Collector::members).collect();
+
+    let began = Instant::now();
+    fault(&mut cluster.nats).await;
+    println!("fault of {:.1} s", began.elapsed().as_secs_f64());
+    let so_far = listeners[2].count(tally::NUMBERED);
+    listeners[2].until("events flow again", |listener| listener.count(tally::NUMBERED) > so_far + 3_000).await;
+
+    let published = join_all(loads.into_iter().map(Load::finish)).await;
+    for (index, listener) in listeners.iter().enumerate() {
+        for published in &published {
+            published.reached(listener).await;
+            published.check(&format!("the listener on node {index}"), listener);
+        }
+        assert_eq!(listener.members(), members_before[index], "node {index} told of members who did nothing");
+    }
+    for published in &published {
+        assert!(published.refused.is_empty(), "{:?}", published.refused);
+        println!("{} events a channel, slowest trigger {:?}", published.count(), published.slowest());
+    }
+    check_local_delivery(&listeners, &published);
+}
+
+/// A listener on each node that is a member of a room with the others and hears all channels.
+async fn listen(cluster: &Cluster, channels: &[String]) -> Vec<Collector> {
+    let mut listeners = Vec::new();
+    for (index, node) in cluster.nodes.iter().enumerate() {
+        let mut client = node.connect().await;
+        for channel in channels {
+            client.subscribe(channel).await;
+        }
+        client.join("presence-room", &json!({ "user_id": index.to_string() }).to_string()).await;
+        listeners.push(Collector::of(client));
+    }
+    cluster.agree("all members are seen", async |node| node.members("presence-room").await.len() == 3).await;
+    listeners
+}
+
+/// Whoever listens on the publishing node never waits: not for a tenth of the fault, on a machine that is busy.
+fn check_local_delivery(listeners: &[Collector], published: &[Published]) {
+    for (listener, published) in listeners.iter().zip(published) {
+        let gap = published.longest_gap(listener);
+        println!("longest silence on the publishing node: {gap:?}");
+        assert!(gap < Duration::from_secs(1), "local delivery stood still for {gap:?}");
+    }
+}

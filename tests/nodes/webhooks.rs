@@ -1,0 +1,104 @@
+//! Webhooks once in the cluster, whoever sees what happens.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::harness::{Client, cluster::Cluster, eventually, webhook_log::WebhookLog};
+
+const ROOM: &str = "presence-room";
+
+/// Three nodes that post to the log, and the log.
+pub async fn start(variables: &[(&str, &str)]) -> (Cluster, WebhookLog) {
+    let log = WebhookLog::start().await;
+    let setting = log.setting();
+    let variables = [&[("GAUNG_APP_WEBHOOKS", setting.as_str())], variables].concat();
+    (Cluster::start(3, &variables).await, log)
+}
+
+/// A socket on each node that is the same user in the room and subscribes to the channels.
+async fn occupy(cluster: &Cluster, channels: &[String]) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for node in &cluster.nodes {
+        let mut client = node.connect().await;
+        for channel in channels {
+            client.subscribe(channel).await;
+        }
+        client.join(ROOM, r#"{"user_id":"ada"}"#).await;
+        clients.push(client);
+    }
+    clients
+}
+
+#[actix::test]
+async fn what_is_seen_by_all_nodes_is_posted_once() {
+    let (cluster, log) = start(&[]).await;
+    let channels: Vec<String> = (0..10).map(|n| format!("orders-{n}")).collect();
+    let clients = occupy(&cluster, &channels).await;
+    eventually("all channels are posted as occupied", || async {
+        channels.iter().all(|channel| log.of("channel_occupied", channel).len() == 1)
+            && log.of("member_added", ROOM).len() == 1
+    })
+    .await;
+    drop(clients);
+    eventually("all channels are posted as vacated", || async {
+        channels.iter().all(|channel| log.of("channel_vacated", channel).len() == 1)
+            && log.of("member_removed", ROOM).len() == 1
+            && log.of("channel_vacated", ROOM).len() == 1
+    })
+    .await;
+    assert_eq!(log.of("member_removed", ROOM)[0].user.as_deref(), Some("ada"));
+    // Nobody died, so not even a repeat.
+    assert_eq!(log.taken().len(), channels.len() * 2 + 4, "{:#?}", log.taken());
+}
+
+#[actix::test]
+async fn who_moves_to_another_node_within_three_seconds_is_not_posted() {
+    let (cluster, log) = start(&[]).await;
+    let mut here = cluster[0].connect().await;
+    here.join(ROOM, r#"{"user_id":"ada"}"#).await;
+    eventually("she is posted", || async { log.of("member_added", ROOM).len() == 1 }).await;
+    drop(here);
+    let mut there = cluster[1].connect().await;
+    there.join(ROOM, r#"{"user_id":"ada"}"#).await;
+    let mut other = cluster[2].connect().await;
+    other.subscribe("later").await;
+    eventually("what began later is posted", || async { log.of("channel_occupied", "later").len() == 1 }).await;
+    drop(other);
+    eventually("what ended later is posted", || async { log.of("channel_vacated", "later").len() == 1 }).await;
+    let names: BTreeSet<_> =
+        log.taken().into_iter().filter(|notice| notice.channel == ROOM).map(|notice| notice.name).collect();
+    assert_eq!(names, BTreeSet::from(["channel_occupied", "member_added"].map(str::to_owned)));
+}
+
+#[actix::test]
+async fn a_channel_that_fills_and_empties_many_times_alternates_with_new_ids() {
+    let (cluster, log) = start(&[]).await;
+    for round in 0..3 {
+        let mut client = cluster[round].connect().await;
+        client.subscribe("orders").await;
+        eventually("it is occupied", || async { log.of("channel_occupied", "orders").len() == round + 1 }).await;
+        drop(client);
+        eventually("it is vacated", || async { log.of("channel_vacated", "orders").len() == round + 1 }).await;
+    }
+    let names: Vec<_> = log.taken().into_iter().map(|notice| notice.name).collect();
+    assert_eq!(names, ["channel_occupied", "channel_vacated"].repeat(3));
+}
+
+#[actix::test]
+async fn what_only_one_node_can_know_is_posted_by_it_alone() {
+    let (cluster, log) = start(&[("GAUNG_APP_CLIENT_EVENTS", "true")]).await;
+    let mut clients = Vec::new();
+    for node in &cluster.nodes {
+        let mut client = node.connect().await;
+        client.subscribe_private("private-chat").await;
+        clients.push(client);
+    }
+    clients[0].send(json!({"event": "client-typing", "channel": "private-chat", "data": {}})).await;
+    clients[1].expect("client-typing").await;
+    clients[2].expect("client-typing").await;
+    eventually("the channel is occupied", || async { log.of("channel_occupied", "private-chat").len() == 1 }).await;
+    drop(clients);
+    eventually("the channel is vacated", || async { log.of("channel_vacated", "private-chat").len() == 1 }).await;
+    assert_eq!(log.of("client_event", "private-chat").len(), 1);
+}
