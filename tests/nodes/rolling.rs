@@ -24,6 +24,10 @@ const ROAMERS: usize = 12;
 /// What a socket may miss before its end is seen: what was on its way.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// How much older than a subscription an event may be that comes over it: the first subscription on a node begins where
+/// the node last heard the others to be, which they say every 50 ms.
+const OVERLAP: Duration = Duration::from_millis(300);
+
 /// Where clients may connect, as a load balancer knows it.
 type Origins = Rc<RefCell<Vec<String>>>;
 
@@ -95,14 +99,19 @@ impl Roamer {
         self.stays.borrow().iter().flat_map(|stay| stay.client.members()).collect()
     }
 
-    /// Fails if an event came twice or too late, or did not come though the roamer was there.
+    /// Fails if an event came twice or too late on one connection, was older than the connection, or did not come though
+    /// the roamer was there.
     async fn check(&self, published: &Published) {
         let what = format!("what {} was promised arrives", self.number);
         crate::harness::within(PATIENCE, &what, || async { self.missing(published).is_empty() }).await;
-        for stream in published.streams() {
-            let numbers = tally::numbers(&self.heard()).remove(&stream).unwrap_or_default();
-            let verdict = tally::judge(&numbers, published.count());
-            assert!(verdict.doubled.is_empty() && verdict.disordered.is_empty(), "{}: {verdict}", self.number);
+        for stay in &*self.stays.borrow() {
+            for stream in published.streams() {
+                let numbers = tally::numbers(&stay.client.heard()).remove(&stream).unwrap_or_default();
+                let verdict = tally::judge(&numbers, published.count());
+                assert!(verdict.doubled.is_empty() && verdict.disordered.is_empty(), "{}: {verdict}", self.number);
+                let old = numbers.iter().filter(|number| stay.since > published.taken[**number as usize].1 + OVERLAP);
+                assert_eq!(old.count(), 0, "{} was told of what was long past when it came", self.number);
+            }
         }
     }
 
