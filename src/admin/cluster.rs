@@ -25,7 +25,7 @@ pub(super) enum Cluster {
     /// The bus thread is gone or does not answer within [`PATIENCE`].
     Silent,
     /// It answered.
-    Seen(Look),
+    Seen(Box<Look>),
 }
 
 /// The cluster as this node sees it.
@@ -51,7 +51,7 @@ impl Cluster {
         let (node, status) = (link.node(), link.status());
         let answer = link.ask(move |core| Look::new(core, node, status));
         match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Some(look)) => Self::Seen(look),
+            Ok(Some(look)) => Self::Seen(Box::new(look)),
             Ok(None) | Err(_) => Self::Silent,
         }
     }
@@ -178,7 +178,7 @@ pub(super) mod tests {
         let mut look = look();
         look.status.connected = connected;
         look.status.last_error = error.map(str::to_owned);
-        assert_eq!(Cluster::Seen(look).verdict(stage).unwrap().to_string(), verdict);
+        assert_eq!(Cluster::Seen(Box::new(look)).verdict(stage).unwrap().to_string(), verdict);
     }
 
     #[test]

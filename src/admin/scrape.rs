@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn exactly_the_catalogue_is_shown_with_its_kinds_and_meanings() {
-        let text = scrape_in(Cluster::Seen(look()), &apps(), Some(totals()), &Readiness::default());
+        let text = scrape_in(Cluster::Seen(Box::new(look())), &apps(), Some(totals()), &Readiness::default());
         let described = catalogue::ALL.iter().flat_map(|description| {
             let kind = match description.kind {
                 Kind::Counter => "counter",
