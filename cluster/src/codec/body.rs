@@ -85,6 +85,12 @@ pub fn read_body(kind: u8, reader: &mut Reader) -> Result<Option<Body>, Refusal>
     }))
 }
 
+/// Bytes of an event.
+pub fn event_size(event: &RoomEvent) -> usize {
+    let texts = [event.room.app().len(), event.room.channel().len(), event.payload.len()];
+    texts.iter().map(|length| size_of::<u32>() + length).sum()
+}
+
 fn write_event(writer: &mut Writer, event: &RoomEvent) {
     writer.room(&event.room);
     writer.chunk(&event.payload);

@@ -67,8 +67,9 @@ pub enum Refusal {
 
 /// The bytes of a frame.
 pub fn encode(frame: &Frame) -> Bytes {
-    let payload = if let Body::Event(event) = &frame.body { event.payload.len() + ENVELOPE } else { HEADER };
-    let mut writer = Writer::with_room_for(payload);
+    // Events are many, and the ring keeps them: they take the memory that they need, and take it once.
+    let body = if let Body::Event(event) = &frame.body { body::event_size(event) } else { 0 };
+    let mut writer = Writer::with_room_for(HEADER + body);
     writer.u8(VERSION);
     writer.u8(u8::try_from(HEADER).expect("the header has 36 bytes"));
     writer.u8(MINOR);

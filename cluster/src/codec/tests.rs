@@ -249,3 +249,11 @@ fn mutate(bytes: &mut Vec<u8>, bits: u64) {
         _ => bytes.copy_within(place.., 0),
     }
 }
+
+#[test]
+fn an_event_takes_the_memory_that_its_size_says() {
+    let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello") };
+    let size = super::body::event_size(&event);
+    let frame = Frame { origin: NodeId::from_bits(1), number: 1, predecessor: 0, body: Body::Event(event) };
+    assert_eq!(encode(&frame).len(), HEADER + size);
+}
