@@ -2,8 +2,8 @@
 //!
 //! The way of an edge: `Webhooks::notify` → `dispatch` (lets it `settle`, writes its `payload`) → `endpoint` (keeps it
 //! in its `backlog`, makes the `post`). Where a stream keeps the events, the dispatcher's `keeper` writes each as a
-//! `letter`, and what comes back on the node that is to post it goes on to the endpoints. All behind `notify` happens on one thread of its own, which no room and no
-//! socket ever waits for.
+//! `letter`, and what comes back on the node that is to post it goes on to the endpoints. All behind `notify` happens on
+//! one thread of its own, which no room and no socket ever waits for.
 
 pub mod backlog;
 pub mod dispatch;
