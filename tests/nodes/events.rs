@@ -132,8 +132,10 @@ async fn client_events_reach_the_others_on_all_nodes_with_the_senders_user() {
     let (mut ada, mut bob) = (cluster[0].connect().await, cluster[1].connect().await);
     let mut guest = cluster[2].connect().await;
     ada.join("presence-chat", r#"{"user_id":"ada"}"#).await;
+    cluster.agree("ada is seen", async |node| node.members("presence-chat").await.len() == 1).await;
     bob.join("presence-chat", r#"{"user_id":"bob"}"#).await;
     ada.expect("pusher_internal:member_added").await;
+    cluster.agree("bob is seen", async |node| node.members("presence-chat").await.len() == 2).await;
     guest.join("presence-chat", r#"{"user_id":"guest"}"#).await;
     ada.expect("pusher_internal:member_added").await;
     bob.expect("pusher_internal:member_added").await;

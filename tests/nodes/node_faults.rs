@@ -37,7 +37,10 @@ fn since(collector: &Collector, seen: usize) -> Vec<(Change, String)> {
 async fn the_members_of_a_killed_node_go_on_the_others_within_seconds_and_those_who_came_back_do_not() {
     let mut cluster = Cluster::start(3, &[]).await;
     let (_ada, _bob) = (member(&cluster[0], "ada").await, member(&cluster[0], "bob").await);
-    let watchers = [Collector::of(member(&cluster[1], "one").await), Collector::of(member(&cluster[2], "two").await)];
+    cluster.agree("both are seen", async |node| node.members(ROOM).await.len() == 2).await;
+    let first = Collector::of(member(&cluster[1], "one").await);
+    cluster.agree("the first watcher is seen", async |node| node.members(ROOM).await.len() == 3).await;
+    let watchers = [first, Collector::of(member(&cluster[2], "two").await)];
     cluster.agree("all members are seen", async |node| node.members(ROOM).await.len() == 4).await;
     watchers[0].until("it has heard of the other watcher", |watcher| watcher.members().len() == 1).await;
 

@@ -44,6 +44,7 @@ async fn a_second_tab_on_another_node_is_not_announced_and_nor_is_the_end_of_the
     watcher.join(ROOM, &user("watcher")).await;
     tab.join(ROOM, &user("ada")).await;
     watcher.expect("pusher_internal:member_added").await;
+    cluster.agree("both are seen", async |node| node.members(ROOM).await.len() == 2).await;
     assert_eq!(second.join(ROOM, &user("ada")).await["count"], 2);
     cluster.agree("three sockets are seen", async |node| node.subscriptions(ROOM).await == 3).await;
     drop(tab);
