@@ -1,5 +1,7 @@
 //! Somebody else speaks on the bus: everything is hostile input.
 
+use std::{fs, path::PathBuf};
+
 use serde_json::json;
 
 use crate::harness::{
@@ -7,6 +9,7 @@ use crate::harness::{
     collector::Collector,
     eventually,
     metrics::REFUSED,
+    new_folder,
     node::GaungNode,
     raw_nats::{Message, RawNats},
 };
@@ -94,15 +97,26 @@ async fn an_event_that_is_played_again_is_not_delivered_again() {
     client.expect_silence().await;
 }
 
+/// A folder that goes with its owner.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left is in the system's folder for such things.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Two apps, `a` and `b`, on two nodes.
-async fn two_apps() -> (Cluster, std::path::PathBuf) {
-    let file = crate::harness::new_folder("apps").join("apps.json");
+async fn two_apps() -> (Cluster, Folder) {
+    let folder = Folder(new_folder("apps"));
+    let file = folder.0.join("apps.json");
     let app = |id: &str| json!({"id": id, "key": format!("key-{id}"), "secret": "secret"});
-    std::fs::write(&file, json!([app("a"), app("b")]).to_string()).expect("the folder is writable");
+    fs::write(&file, json!([app("a"), app("b")]).to_string()).expect("the folder is writable");
     let path = file.to_str().expect("the path is text");
     let none = [("GAUNG_APP_ID", ""), ("GAUNG_APP_KEY", ""), ("GAUNG_APP_SECRET", "")];
     let cluster = Cluster::start(2, &[&none[..], &[("GAUNG_APPS_FILE", path)]].concat()).await;
-    (cluster, file)
+    (cluster, folder)
 }
 
 async fn publish(node: &GaungNode, app: &str, name: &str) {
@@ -114,7 +128,7 @@ async fn publish(node: &GaungNode, app: &str, name: &str) {
 
 #[actix::test]
 async fn an_event_of_one_app_never_reaches_another_on_any_node_and_not_by_forgery() {
-    let (cluster, _file) = two_apps().await;
+    let (cluster, _folder) = two_apps().await;
     let mut strangers = Vec::new();
     for node in &cluster.nodes {
         let mut stranger = node.connect_with_key("key-b").await;
