@@ -175,8 +175,14 @@ impl Room {
     }
 
     fn publish(&mut self, event: EncodedEvent, permit: Permit, ctx: &mut Context<Self>) {
+        let at = self.cache.date(event.accepted_at);
+        self.publish_dated(event, permit, at, ctx);
+    }
+
+    /// Publishes an event that is newer than those dated before `at`, in microseconds of the Unix epoch.
+    pub(super) fn publish_dated(&mut self, event: EncodedEvent, permit: Permit, at: u64, ctx: &mut Context<Self>) {
         if self.kind.is_cached() && event.origin == Origin::BackEnd {
-            let cached = self.cached_now(&event);
+            let cached = self.cached_at(&event, at);
             if let Some(cluster) = &self.services.cluster {
                 cluster.cache(&self.app, &self.channel, cached.record.clone());
             }

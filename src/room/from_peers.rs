@@ -11,7 +11,7 @@ use gaung_cluster::fact::Member;
 use super::{
     actor::{Cause, Room},
     backlog::Permit,
-    cached::Cached,
+    cached::{Cache, Cached},
     dialect::Announcement,
     event::EncodedEvent,
     membership::Change,
@@ -53,7 +53,16 @@ impl Room {
         if let Some(cached) = opening.cached {
             self.keep(cached, ctx);
         }
-        waiting.into_iter().for_each(|message| self.take(message, ctx));
+        for message in waiting {
+            match message {
+                // It was published before what the room has just learnt was known here, and may be older.
+                RoomMessage::Publish(event, permit) => {
+                    let at = Cache::default().date(event.accepted_at);
+                    self.publish_dated(event, permit, at, ctx);
+                }
+                message => self.take(message, ctx),
+            }
+        }
     }
 
     /// Before the room is open nobody is there to be told, and what is missing comes with the opening.
@@ -111,12 +120,12 @@ impl Room {
         true
     }
 
-    /// The event as a record that all nodes keep, dated now.
-    pub(super) fn cached_now(&self, event: &EncodedEvent) -> Cached {
+    /// The event as a record that all nodes keep.
+    pub(super) fn cached_at(&self, event: &EncodedEvent, at: u64) -> Cached {
         let ttl = self.app.settings().cache_ttl;
         let payload = self.services.cluster.as_ref().map(|_| crate::cluster::payload::event(event));
         let record = gaung_cluster::fact::CachedEvent {
-            at: self.cache.date(event.accepted_at),
+            at,
             ttl: u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX),
             payload: payload.unwrap_or_default(),
         };
