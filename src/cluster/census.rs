@@ -11,7 +11,10 @@ use gaung_cluster::{NodeId, core::Input};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Cluster;
-use crate::{app::Registry, webhook::Webhooks};
+use crate::{
+    app::{App, Registry},
+    webhook::Webhooks,
+};
 
 /// How often the apps are looked at. A connection quota over all nodes is exact but for what happens in that time.
 const EVERY: Duration = Duration::from_millis(250);
@@ -39,17 +42,17 @@ impl Census {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.tell_connections();
-            self.tell_webhooks();
-            if !self.hear().await {
+            let apps = self.registry.all();
+            self.tell_connections(&apps);
+            self.tell_webhooks(&apps);
+            if !self.hear(&apps).await {
                 return;
             }
         }
     }
 
     /// An app that is gone keeps its counter as long as sockets do; they are closed, so it is told as empty.
-    fn tell_connections(&mut self) {
-        let apps = self.registry.all();
+    fn tell_connections(&mut self, apps: &[Arc<App>]) {
         let counts: HashMap<_, _> = apps.iter().map(|app| (app.id().clone(), app.counters.connections())).collect();
         let gone = self.told.keys().filter(|app_id| !counts.contains_key(*app_id)).map(|app_id| (app_id, &0));
         for (app_id, sockets) in counts.iter().chain(gone) {
@@ -60,8 +63,7 @@ impl Census {
         self.told = counts;
     }
 
-    fn tell_webhooks(&mut self) {
-        let apps = self.registry.all();
+    fn tell_webhooks(&mut self, apps: &[Arc<App>]) {
         let wanting = apps.iter().filter(|app| !app.settings().webhooks.is_empty());
         let wanting: BTreeSet<_> = wanting.map(|app| app.id().clone()).collect();
         if wanting != self.wanting {
@@ -71,8 +73,7 @@ impl Census {
     }
 
     /// Returns whether the bus is still there.
-    async fn hear(&mut self) -> bool {
-        let apps = self.registry.all();
+    async fn hear(&mut self, apps: &[Arc<App>]) -> bool {
         let ids: Vec<Arc<str>> = apps.iter().map(|app| app.id().clone()).collect();
         let answer = self.cluster.link.ask(move |core| {
             let elsewhere: Vec<u64> = ids.iter().map(|app_id| core.connections_elsewhere(app_id)).collect();

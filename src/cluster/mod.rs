@@ -137,7 +137,7 @@ impl Cluster {
 
     /// Bytes that an event's frame may have, so that the bus carries it.
     pub fn max_frame(&self) -> usize {
-        self.link.status().max_payload.saturating_sub(payload::HEADER)
+        self.link.max_payload().saturating_sub(payload::HEADER)
     }
 
     /// Counts of the given channels over all nodes, in their order.

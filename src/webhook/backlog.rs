@@ -68,6 +68,8 @@ pub enum Verdict {
     Retry(Duration),
     /// The post was dropped; the next one may go at once.
     GivenUp(GivenUp),
+    /// All its events are another node's by now; the next one may go at once.
+    Revoked,
 }
 
 /// Posts that were dropped together.
@@ -170,7 +172,7 @@ impl Backlog {
 
     /// Drops posts at the head whose events are all another node's by now.
     pub fn skip_revoked(&mut self) {
-        while self.head().is_some_and(|post| post.tickets.iter().all(Ticket::is_revoked)) {
+        while self.head().is_some_and(Post::is_revoked) {
             self.drop_head();
         }
     }
@@ -181,6 +183,10 @@ impl Backlog {
     /// Where that try fails too the endpoint is, and all that is too old is dropped.
     pub fn failed(&mut self, now: Instant) -> Verdict {
         let Some(head) = self.posts.front_mut() else { return Verdict::Retry(self.timing.first_retry) };
+        if head.is_revoked() {
+            self.drop_head();
+            return Verdict::Revoked;
+        }
         head.attempts += 1;
         let attempts = head.attempts;
         let age = now - head.created;
@@ -234,6 +240,12 @@ impl Backlog {
         self.bytes -= post.cost;
         self.overflowing &= self.bytes > MAX_BYTES / 2;
         post.tickets
+    }
+}
+
+impl Post {
+    fn is_revoked(&self) -> bool {
+        self.tickets.iter().all(Ticket::is_revoked)
     }
 }
 

@@ -108,6 +108,7 @@ impl Endpoint {
                 self.count("dropped");
                 self.report(given_up, failure);
             }
+            Verdict::Revoked => {}
         }
     }
 

@@ -138,11 +138,6 @@ impl Webhooks {
         }
     }
 
-    /// How the stream fares, if there is one.
-    pub fn stream_status(&self) -> Option<stream::Status> {
-        self.queue.as_ref().map(Queue::status)
-    }
-
     /// Takes an edge of one of the app's rooms, which may have to settle. Never blocks, and returns at once where nobody
     /// wants to know.
     pub fn notify(&self, app: &Arc<App>, edge: Edge) {

@@ -25,8 +25,7 @@ async fn events_triggered_on_any_node_reach_the_clients_of_all_nodes_once_and_in
     let published = join_all(loads.into_iter().map(Load::finish)).await;
     for (index, client) in clients.iter().enumerate() {
         for published in &published {
-            published.reached(client).await;
-            published.check(&format!("client {index}"), client);
+            published.check(&format!("client {index}"), client).await;
         }
     }
     assert!(published.iter().all(|published| published.refused.is_empty()));

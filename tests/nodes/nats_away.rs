@@ -51,7 +51,7 @@ async fn everything_agrees_again_soon_after_nats_was_gone_for_a_minute_and_what_
 
     let published = join_all(loads.into_iter().map(Load::finish)).await;
     for (own, listener) in listeners.iter().enumerate() {
-        published[own].check("a listener on the publishing node", listener);
+        published[own].check("a listener on the publishing node", listener).await;
         let other = &published[1 - own];
         other.reached(listener).await;
         let heard = tally::numbers(&listener.heard());

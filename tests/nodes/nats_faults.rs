@@ -55,8 +55,7 @@ async fn survive(fault: impl AsyncFnOnce(&mut NatsServer)) {
     let published = join_all(loads.into_iter().map(Load::finish)).await;
     for (index, listener) in listeners.iter().enumerate() {
         for published in &published {
-            published.reached(listener).await;
-            published.check(&format!("the listener on node {index}"), listener);
+            published.check(&format!("the listener on node {index}"), listener).await;
         }
         assert_eq!(listener.members(), members_before[index], "node {index} told of members who did nothing");
     }

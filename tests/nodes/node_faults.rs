@@ -78,8 +78,7 @@ async fn a_node_that_stood_still_for_ten_seconds_gets_its_place_back_and_its_cli
     cluster.agree("all members are seen", async |node| node.members(ROOM).await.len() == 2).await;
 
     let published = load.finish().await;
-    published.reached(&sleeper).await;
-    published.check("the client on the node that slept", &sleeper);
+    published.check("the client on the node that slept", &sleeper).await;
     assert_eq!(sleeper.members(), [], "a node that slept buried its peers");
     assert_eq!(sleeper.closed(), None);
 }
@@ -144,8 +143,7 @@ async fn check(loads: [Load; 2], watcher: &Collector, islander: &Collector) {
     for (name, client) in [("watcher", watcher), ("islander", islander)] {
         for published in &published {
             assert!(published.refused.is_empty(), "{:?}", published.refused);
-            published.reached(client).await;
-            published.check(name, client);
+            published.check(name, client).await;
         }
     }
     let gap = published[1].longest_gap(islander);

@@ -114,6 +114,11 @@ impl Link {
         answered.await.ok()
     }
 
+    /// Bytes that an event's payload may have now. Asked for every event: it takes no lock.
+    pub fn max_payload(&self) -> usize {
+        self.gauges.max_payload()
+    }
+
     /// How the bus fares.
     pub fn status(&self) -> Status {
         self.gauges.status()

@@ -73,6 +73,11 @@ impl Gauges {
         *self.error() = error;
     }
 
+    /// Bytes that an event's payload may have now.
+    pub fn max_payload(&self) -> usize {
+        self.max_payload.load(Relaxed)
+    }
+
     pub fn status(&self) -> Status {
         Status {
             connected: self.connected.load(Relaxed),
@@ -81,7 +86,7 @@ impl Gauges {
             dropped: self.dropped.load(Relaxed),
             queued: self.queued.load(Relaxed),
             refused: self.refused.load(Relaxed),
-            max_payload: self.max_payload.load(Relaxed),
+            max_payload: self.max_payload(),
             last_error: self.error().clone(),
         }
     }

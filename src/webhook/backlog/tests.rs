@@ -39,6 +39,17 @@ impl Scene {
         self.backlog.accept(item, self.at(seconds))
     }
 
+    /// Accepts an event that may become another node's. Returns the way to make it so, and whether it was redeemed.
+    fn accept_revocable(&mut self, event: &str) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
+        let (revoked, redeemed) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let its_redeemed = redeemed.clone();
+        let receipt = Receipt::revocable(revoked.clone(), move || its_redeemed.store(true, Ordering::Relaxed));
+        let ticket = self.waiting.ticket_for(Some(receipt));
+        let item = Item { endpoint: endpoint(false), event: event.into(), ticket };
+        self.backlog.accept(item, self.start).expect("there is room");
+        (revoked, redeemed)
+    }
+
     fn fail(&mut self, seconds: u64) -> Verdict {
         self.backlog.failed(self.at(seconds).instant)
     }
@@ -170,19 +181,23 @@ fn abandoning_counts_the_open_batch_too() {
 #[test]
 fn posts_that_became_another_nodes_are_dropped_unredeemed() {
     let mut scene = Scene::new();
-    let told = Arc::new(AtomicBool::new(false));
-    let revoked = Arc::new(AtomicBool::new(false));
-    let its_told = told.clone();
-    let receipt = Receipt::revocable(revoked.clone(), move || its_told.store(true, Ordering::Relaxed));
-    let item = Item { endpoint: endpoint(false), event: "1".into(), ticket: scene.waiting.ticket_for(Some(receipt)) };
-    scene.backlog.accept(item, scene.start).unwrap();
+    let (revoked, redeemed) = scene.accept_revocable("1");
     scene.accept(endpoint(false), "2", 0).unwrap();
     scene.backlog.skip_revoked();
     assert_eq!(scene.waiting.count(), 2);
     revoked.store(true, Ordering::Relaxed);
     scene.backlog.skip_revoked();
     assert_eq!(
-        (scene.bodies(), told.load(Ordering::Relaxed)),
+        (scene.bodies(), redeemed.load(Ordering::Relaxed)),
         (vec![r#"{"time_ms":5,"events":[2]}"#.to_owned()], false)
     );
+}
+
+#[test]
+fn a_post_that_became_another_nodes_while_it_was_made_is_not_tried_again() {
+    let mut scene = Scene::new();
+    let (revoked, redeemed) = scene.accept_revocable("1");
+    revoked.store(true, Ordering::Relaxed);
+    assert_eq!(scene.fail(0), Verdict::Revoked);
+    assert_eq!((scene.waiting.count(), redeemed.load(Ordering::Relaxed)), (0, false));
 }

@@ -103,8 +103,9 @@ impl Published {
             .await;
     }
 
-    /// Fails unless the client heard every event once and in order.
-    pub fn check(&self, who: &str, client: &Collector) {
+    /// Waits for the last events, and fails unless the client heard every event once and in order.
+    pub async fn check(&self, who: &str, client: &Collector) {
+        self.reached(client).await;
         let heard = tally::numbers(&client.heard());
         for stream in self.streams() {
             let came = heard.get(&stream).map_or(&[][..], Vec::as_slice);

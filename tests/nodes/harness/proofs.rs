@@ -38,8 +38,7 @@ async fn a_load_is_heard_whole_and_its_check_sees_what_is_missing() {
     let load = Load::start(0, &node, &channels, 500);
     whole.until("a second of events has come", |client| client.count(tally::NUMBERED) > 500).await;
     let published = load.finish().await;
-    published.reached(&whole).await;
-    published.check("the client", &whole);
+    published.check("the client", &whole).await;
     assert!(published.refused.is_empty());
     assert!(published.longest_gap(&whole) < Duration::from_secs(1));
     let heard = tally::numbers(&half.heard());
