@@ -8,6 +8,7 @@ use super::{
     broker::Broker,
     cluster::{Cluster, Idle},
     plan::Plan,
+    process::Meter,
     report::{Comparison, Report, Row, grouped},
     round::{Figures, Round, measure_each},
     seat::Seat,
@@ -79,8 +80,8 @@ impl Crowd<'_> {
     fn join(&mut self, users: Range<u32>) -> Result<Round, BenchError> {
         let cluster = self.cluster;
         let seats = users.map(|user| (cluster.target(user as usize % NODES), Seat::Member(user)));
-        let pids: [u32; NODES] = std::array::from_fn(|index| cluster.target(index).pid);
-        let rounds = measure_each(pids, || self.swarm.seat(seats))?;
+        let nodes: [Meter; NODES] = std::array::from_fn(|index| Meter::Process(cluster.target(index).pid));
+        let rounds = measure_each(nodes, || self.swarm.seat(seats))?;
         Ok(Round { cpu: rounds.iter().map(|round| round.cpu).sum(), ..rounds[0] })
     }
 }

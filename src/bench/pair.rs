@@ -9,12 +9,14 @@ use super::{
     child::Child,
     cluster::Cluster,
     plan::{CROSSING_CHANNELS, EVENT_BYTES, FanOut, PAUSE, Plan, TRIGGER_CONNECTIONS},
+    process::Meter,
     report::{Comparison, Report, Row},
     round::{self, Figures, Round, Sample, column, measure_each},
     statistics,
     swarm::Swarm,
     target::Target,
 };
+use crate::cluster::BUS_THREAD;
 
 /// Microseconds of CPU that the bus may cost a node for an event that crosses it.
 const BUS_LIMIT: f64 = 10.0;
@@ -47,7 +49,7 @@ impl Nodes<'_> {
         // The first round of both warms up.
         for round in 0..=rounds {
             progress(&format!("from node to node, {title}"), round, rounds);
-            let [a, b] = measure_each([self.a.pid, self.b.pid], || pair.run())?;
+            let [a, b] = measure_each([self.a.pid, self.b.pid].map(Meter::Process), || pair.run())?;
             let one = round::measure(self.alone.pid, || single.run())?;
             if round > 0 {
                 on_a.push(a);
@@ -70,7 +72,8 @@ impl Nodes<'_> {
         Ok(())
     }
 
-    /// What an event that crosses the bus costs each of the two, beyond what it would cost without a bus:
+    /// What an event that crosses the bus costs each of the two: on the bus thread, and on the whole node beyond what it
+    /// would cost without a bus. The latter is a difference, and holds also what nodes that share cores cost each other.
     /// - A: its CPU per trigger, less that of a node alone whose trigger nobody hears. A has no readers either; what is
     ///   left is encoding for the bus, the bus thread, and the way to nats-server.
     /// - B: its CPU per event, less what a node alone pays per event for the room and its one reader: that is its CPU per
@@ -80,14 +83,19 @@ impl Nodes<'_> {
         let mut pair = Crossing::open(self.a, self.b, in_flight)?;
         let mut single = Crossing::open(self.alone, self.alone, in_flight)?;
         let (mut on_a, mut on_b, mut heard, mut unheard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut bus_of_a, mut bus_of_b) = (Vec::new(), Vec::new());
+        let bus = |node: &Target| Meter::Thread(node.pid, BUS_THREAD);
+        let meters = [Meter::Process(self.a.pid), Meter::Process(self.b.pid), bus(self.a), bus(self.b)];
         for round in 0..=plan.rounds {
             progress(&format!("what crosses, {title}"), round, plan.rounds);
-            let [a, b] = measure_each([self.a.pid, self.b.pid], || pair.run(plan.crossings))?;
+            let [a, b, its_bus, bus_beyond] = measure_each(meters, || pair.run(plan.crossings))?;
             let one = round::measure(self.alone.pid, || single.run(plan.crossings))?;
             let nobody = round::measure(self.alone.pid, || single.run_unheard(plan.crossings))?;
             if round > 0 {
                 on_a.push(a);
                 on_b.push(b);
+                bus_of_a.push(its_bus.cpu);
+                bus_of_b.push(bus_beyond.cpu);
                 heard.push(one);
                 unheard.push(nobody);
             }
@@ -95,8 +103,13 @@ impl Nodes<'_> {
         let of_a = differences(&on_a, &unheard, |round| round.cpu);
         let of_reader = differences(&heard, &unheard, |round| round.cpu);
         let of_b: Vec<f64> = on_b.iter().zip(of_reader).map(|(b, reader)| b.cpu - reader).collect();
-        for (node, costs) in [("A, which publishes", of_a), ("B, which receives", of_b)] {
-            let text = format!("the bus on {node}, per event, {in_flight} in flight");
+        for (what, costs) in [
+            ("bus thread on A, which publishes", bus_of_a),
+            ("bus thread on B, which receives", bus_of_b),
+            ("bus on A, its thread and all else", of_a),
+            ("bus on B, its thread and all else", of_b),
+        ] {
+            let text = format!("the {what}, per event, {in_flight} in flight");
             report.aim(&text, statistics::median(&costs), BUS_LIMIT, "µs of CPU");
         }
         let rows = [

@@ -1,18 +1,40 @@
 //! What a process uses, from `/proc`: CPU time in nanoseconds and resident memory.
 
-use std::{fs, io, time::Duration};
+use std::{fs, io, path::Path, time::Duration};
 
-/// CPU time of all threads of the process so far. Nanoseconds come from each thread's `schedstat`; the ticks of `stat`
-/// would be too coarse for a phase of a second.
-pub fn cpu_time(pid: u32) -> io::Result<Duration> {
-    let mut total = Duration::ZERO;
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        // A thread may end between the listing and the reading.
-        if let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) {
-            total += parse_schedstat(&text)?;
+/// Whose CPU time is read.
+#[derive(Debug, Clone, Copy)]
+pub enum Meter {
+    /// All threads of a process.
+    Process(u32),
+    /// Those of a process's threads that have this name.
+    Thread(u32, &'static str),
+}
+
+impl Meter {
+    /// CPU time so far. Nanoseconds come from each thread's `schedstat`; the ticks of `stat` would be too coarse for a
+    /// phase of a second.
+    pub fn read(self) -> io::Result<Duration> {
+        let (Self::Process(pid) | Self::Thread(pid, _)) = self;
+        let mut total = Duration::ZERO;
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let task = task?.path();
+            // A thread may end between the listing and the reading.
+            if self.counts(&task)
+                && let Ok(text) = fs::read_to_string(task.join("schedstat"))
+            {
+                total += parse_schedstat(&text)?;
+            }
+        }
+        Ok(total)
+    }
+
+    fn counts(self, task: &Path) -> bool {
+        match self {
+            Self::Process(_) => true,
+            Self::Thread(_, name) => fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name),
         }
     }
-    Ok(total)
 }
 
 /// Resident memory of the process in KiB, exact: the kernel walks its pages.
@@ -37,6 +59,8 @@ fn unreadable(file: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::{process, thread};
+
     use super::*;
 
     #[test]
@@ -54,7 +78,19 @@ mod tests {
 
     #[test]
     fn our_own_process_can_be_read() {
-        assert!(cpu_time(std::process::id()).unwrap() > Duration::ZERO);
-        assert!(resident_kib(std::process::id()).unwrap() > 100);
+        assert!(Meter::Process(process::id()).read().unwrap() > Duration::ZERO);
+        assert!(resident_kib(process::id()).unwrap() > 100);
+    }
+
+    #[test]
+    fn a_thread_is_read_by_its_name() {
+        let read = || Meter::Thread(process::id(), "busy").read().unwrap();
+        let work = move || {
+            while read().is_zero() {}
+            read()
+        };
+        let its_time = thread::Builder::new().name("busy".to_owned()).spawn(work).unwrap().join().unwrap();
+        assert!(its_time > Duration::ZERO);
+        assert_eq!(read(), Duration::ZERO, "it has ended");
     }
 }

@@ -6,6 +6,7 @@ use super::{
     cases::progress,
     cluster::{Cluster, Crossed},
     plan::{EVENT_BYTES, ROOM_USERS, ROOMS},
+    process::Meter,
     report::{Comparison, Report, Row},
     round::{Figures, Sample, measure_each},
     seat::Seat,
@@ -26,9 +27,9 @@ pub fn measure(broker: Broker, options: &Options, report: &mut Report) -> Result
     swarm.seat(seats.into_iter().map(|(room, user)| (cluster.target(node_of(room, user)), Seat::Channel(room))))?;
     progress(&title, 1, 1);
     let idle = cluster.idle()?;
-    let pids: [u32; NODES] = std::array::from_fn(|index| cluster.target(index).pid);
+    let nodes: [Meter; NODES] = std::array::from_fn(|index| Meter::Process(cluster.target(index).pid));
     let before = cluster.traffic()?;
-    let rounds = measure_each(pids, || one_event_each(&cluster, &mut swarm))?;
+    let rounds = measure_each(nodes, || one_event_each(&cluster, &mut swarm))?;
     let after = cluster.traffic()?;
     let ratios = against_everything(&idle.crossed(&before, &after));
     let comparison = Comparison {

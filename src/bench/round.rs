@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{BenchError, process, statistics};
+use super::{BenchError, process::Meter, statistics};
 
 /// What happened in a measured phase.
 #[derive(Debug)]
@@ -53,32 +53,29 @@ pub struct Figures {
 
 /// Runs a phase while reading the clock and the CPU time of process `pid`.
 pub fn measure(pid: u32, phase: impl FnOnce() -> Result<Sample, BenchError>) -> Result<Round, BenchError> {
-    measure_each([pid], phase).map(|[round]| round)
+    measure_each([Meter::Process(pid)], phase).map(|[round]| round)
 }
 
-/// The same for several processes: rounds of one phase that differ in their CPU time alone.
+/// The same for several processes or threads: rounds of one phase that differ in their CPU time alone.
 pub fn measure_each<const N: usize>(
-    pids: [u32; N],
+    meters: [Meter; N],
     phase: impl FnOnce() -> Result<Sample, BenchError>,
 ) -> Result<[Round; N], BenchError> {
-    let before = cpu_times(pids)?;
+    let before = cpu_times(meters)?;
     let start = Instant::now();
     let mut sample = phase()?;
     let elapsed = start.elapsed();
-    let after = cpu_times(pids)?;
+    let after = cpu_times(meters)?;
     Ok(std::array::from_fn(|index| Round::new(&mut sample, elapsed, after[index].saturating_sub(before[index]))))
 }
 
-fn cpu_times<const N: usize>(pids: [u32; N]) -> Result<[Duration; N], BenchError> {
+fn cpu_times<const N: usize>(meters: [Meter; N]) -> Result<[Duration; N], BenchError> {
     let mut times = [Duration::ZERO; N];
-    for (time, pid) in times.iter_mut().zip(pids) {
-        *time = cpu_time(pid)?;
+    for (time, meter) in times.iter_mut().zip(meters) {
+        let cpu = meter.read();
+        *time = cpu.map_err(|error| BenchError::io("reading the CPU time of the measured process", error))?;
     }
     Ok(times)
-}
-
-fn cpu_time(pid: u32) -> Result<Duration, BenchError> {
-    process::cpu_time(pid).map_err(|error| BenchError::io("reading the CPU time of the measured process", error))
 }
 
 impl Round {

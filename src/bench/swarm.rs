@@ -158,7 +158,8 @@ impl<'t> Swarm<'t> {
         }
         while latencies.len() < requests.len() {
             self.wait(&mut events, "answers", latencies.len() as u64, requests.len() as u64)?;
-            for number in events.iter().map(|event| event.token().0 - FIRST_PUBLISHER) {
+            // A subscriber may be pinged meanwhile; its next fan-out reads that.
+            for number in events.iter().filter_map(|event| event.token().0.checked_sub(FIRST_PUBLISHER)) {
                 let publisher = &mut self.publishers[number];
                 if !publisher.receive(&mut self.scratch)? {
                     continue;

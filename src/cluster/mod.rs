@@ -37,6 +37,9 @@ use crate::{
 /// The release, as peers and the NATS servers see it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The name of the thread that talks to NATS, as the system shows it.
+pub const BUS_THREAD: &str = "gaung-bus";
+
 /// How often a node that starts looks whether it is in step with the others.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

@@ -1,16 +1,17 @@
 //! How a node becomes one of many: opens the way to the others, and has what comes over it told to rooms and webhooks.
 
-use actix::Arbiter;
+use std::thread;
+
 use gaung_cluster::{
     NodeId,
     bus::{Bus, InvalidServer},
     stream::StreamSettings,
 };
-use tokio::task::JoinHandle;
+use tokio::{runtime, task::JoinHandle};
 
 use crate::{
     app::Registry,
-    cluster::{Census, Cluster, News, VERSION},
+    cluster::{BUS_THREAD, Census, Cluster, News, VERSION},
     config::ClusterConfig,
     metrics::Metrics,
     readiness::Readiness,
@@ -56,13 +57,20 @@ impl Way {
             link: cluster.link().clone(),
             metrics: shared.metrics.clone(),
         };
-        Arbiter::new().spawn(bus.run(move |output| news.tell(output)));
+        run_on_its_thread(bus, news);
         let census = Census::new(cluster.clone(), shared.registry.clone(), webhooks.clone());
         vec![
             actix::spawn(take(census, shared.readiness.clone())),
             actix::spawn(cluster.get_in_step(shared.readiness.clone())),
         ]
     }
+}
+
+/// No arbiter, because nothing but the bus may be on this thread, and because operators know a thread by its name.
+fn run_on_its_thread(bus: Bus, news: News) {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("the bus has a runtime");
+    let work = move || runtime.block_on(bus.run(|output| news.tell(output)));
+    thread::Builder::new().name(BUS_THREAD.to_owned()).spawn(work).expect("the bus has a thread");
 }
 
 /// Counts for the other nodes. Ends only if the bus does, which must not happen while the node runs: no room could open.

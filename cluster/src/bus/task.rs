@@ -12,14 +12,14 @@ use bytes::Bytes;
 use tokio::{
     sync::{mpsc, oneshot},
     task::yield_now,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval},
 };
 
 use super::{
     Bus,
     canary::{Canary, Verdict},
     link::Order,
-    load::{GATHER, Load},
+    load::{self, Load},
     report::Report,
     status::Gauges,
     wire::Wire,
@@ -114,7 +114,7 @@ impl<T: FnMut(Output)> Task<T> {
             if taken == BATCH {
                 yield_now().await;
             } else if load.is_busy(taken, Instant::now()) {
-                sleep(GATHER).await;
+                load::gather();
             }
         }
         self.gauges.connected.store(false, Relaxed);
