@@ -2,7 +2,7 @@
 
 use actix_codec::Framed;
 use actix_http::ws::{CloseCode, CloseReason, Codec, Frame, Message as Outgoing};
-use awc::{BoxedSocket, http::Version};
+use awc::BoxedSocket;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 
@@ -21,8 +21,7 @@ pub struct Connection {
 impl Connection {
     /// Connects, and waits for the greeting.
     pub async fn open(target: &Target) -> Result<Self, Failure> {
-        let client = awc::Client::builder().max_http_version(Version::HTTP_11).finish();
-        let opened = client.ws(target.socket_url()).max_frame_size(MAX_MESSAGE_BYTES).connect().await;
+        let opened = target.client().ws(target.socket_url()).max_frame_size(MAX_MESSAGE_BYTES).connect().await;
         let (_, framed) =
             opened.map_err(|error| Failure::new(format!("cannot open a socket at {}: {error}", target.base())))?;
         let mut connection = Self { framed, socket_id: String::new() };

@@ -7,11 +7,13 @@ mod failure;
 mod health;
 mod line;
 mod peers;
+mod post;
 mod serve;
 mod sign;
 mod subscribe;
 mod target;
 mod trigger;
+mod trust;
 mod welcome;
 
 use std::{

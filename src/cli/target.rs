@@ -1,14 +1,20 @@
 //! The server that a command talks to and the app in whose name: from the configuration, or from flags.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+    sync::Arc,
+};
 
+use awc::{Client, Connector, http::Version};
 use gaung::{
     app::{AppKey, AppSettings},
     config::{Config, Loaded},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rustls::ClientConfig;
 
-use super::Failure;
+use super::{Failure, trust};
 
 /// What stands in a path segment as it is (RFC 3986 §2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -33,6 +39,9 @@ pub struct TargetOptions {
     /// The server's address instead, with its path prefix: https://sockets.example.com/prefix
     #[arg(long, conflicts_with_all = ["host", "port"])]
     url: Option<String>,
+    /// PEM file with the certificates that a TLS server is believed by, instead of those of public authorities
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     #[command(flatten)]
     app: AppChoice,
 }
@@ -45,6 +54,8 @@ pub struct Target {
     /// The app's first key.
     pub key: AppKey,
     base: String,
+    /// Believes other certificates than those of public authorities.
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl AppChoice {
@@ -75,7 +86,8 @@ impl TargetOptions {
     /// Flags before configuration.
     pub fn resolve(&self, loaded: &Loaded) -> Result<Target, Failure> {
         let (app_id, key) = self.app.key(loaded)?;
-        Ok(Target { app_id, key, base: self.base(&loaded.config)? })
+        let tls = self.ca.as_deref().map(trust::only).transpose()?;
+        Ok(Target { app_id, key, base: self.base(&loaded.config)?, tls })
     }
 
     fn base(&self, config: &Config) -> Result<String, Failure> {
@@ -103,6 +115,16 @@ impl Target {
     pub fn socket_url(&self) -> String {
         let key = utf8_percent_encode(&self.key.key, SEGMENT);
         format!("{}/app/{key}?protocol=7&client=gaung&version={}&trace=1", self.base, env!("CARGO_PKG_VERSION"))
+    }
+
+    /// Asks the server over HTTP/1.1, which sockets need.
+    pub fn client(&self) -> Client {
+        // To name the version would replace whom we believe; ours offers no other anyway.
+        let connector = match &self.tls {
+            Some(tls) => Connector::new().rustls_0_23(tls.clone()),
+            None => Connector::new().max_http_version(Version::HTTP_11),
+        };
+        Client::builder().connector(connector).finish()
     }
 
     /// For messages.
@@ -167,7 +189,7 @@ mod tests {
 
     fn options(host: Option<&str>, port: Option<u16>, url: Option<&str>) -> TargetOptions {
         let text = |text: &str| text.to_owned();
-        TargetOptions { host: host.map(text), port, url: url.map(text), app: AppChoice { app: None } }
+        TargetOptions { host: host.map(text), port, url: url.map(text), ca: None, app: AppChoice { app: None } }
     }
 
     fn check(options: TargetOptions, config: &Config, base: &str) {

@@ -2,13 +2,13 @@
 
 use std::{
     io::{self, Read},
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
-use gaung::{config::Loaded, protocol::signature};
+use gaung::config::Loaded;
 use serde_json::{Map, Value};
 
-use super::{Failure, print, target::TargetOptions};
+use super::{Failure, post, print, target::TargetOptions};
 
 /// One event.
 #[derive(clap::Args)]
@@ -35,18 +35,9 @@ impl Trigger {
     pub async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let target = self.target.resolve(loaded)?;
         let body = self.body()?;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let query = signature::sign_request(&target.key, "POST", &target.events_path(), &[], body.as_bytes(), now);
         let started = Instant::now();
-        let request = awc::Client::default().post(target.api_url(&query)).content_type("application/json");
-        let answer = request.send_body(body).await;
-        let mut answer = answer.map_err(|error| Failure::new(format!("{} does not answer: {error}", target.base())))?;
-        let text = answer.body().await.map_err(|error| Failure::new(format!("the answer broke off: {error}")))?;
-        let (status, text) = (answer.status().as_u16(), String::from_utf8_lossy(&text));
-        if status != 200 {
-            return Err(Failure::new(format!("the event was refused: {status} {}", text.trim())));
-        }
-        print(format_args!("{status} {} {:.2} ms", text.trim(), started.elapsed().as_secs_f64() * 1e3))
+        let text = post::event(&target, body).await?;
+        print(format_args!("200 {text} {:.2} ms", started.elapsed().as_secs_f64() * 1e3))
     }
 
     fn body(&self) -> Result<String, Failure> {
