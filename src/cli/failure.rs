@@ -28,6 +28,12 @@ impl Failure {
         Self { text: format!("gaung: {problem}"), code: 2 }
     }
 
+    /// The same failure, said to be that of one thing among several.
+    pub fn of(self, what: &str) -> Self {
+        let problem = self.text.strip_prefix("gaung: ").unwrap_or(&self.text);
+        Self { text: format!("gaung: {what}: {problem}"), code: self.code }
+    }
+
     /// For the end of the process.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)

@@ -57,12 +57,16 @@ impl Message {
     pub fn line(&self, now: Duration) -> String {
         let channel = self.channel.as_deref().unwrap_or("-");
         let mut line = format!("{}  {channel}  {}  {}", time_of_day(now), self.event, self.text());
-        if let Some(accepted) = self.accepted_at_us {
-            // Two machines' clocks may disagree, so the difference can be negative.
-            let latency = now.as_micros() as f64 - accepted as f64;
-            let _ = write!(line, "  {:.2} ms", latency / 1e3);
+        if let Some(latency) = self.latency(now) {
+            let _ = write!(line, "  {latency:.2} ms");
         }
         printable(&line)
+    }
+
+    /// Milliseconds since the server took it, if the server says when. Two machines' clocks may disagree, so that it can
+    /// be negative. `now` is the time since the Unix epoch.
+    pub fn latency(&self, now: Duration) -> Option<f64> {
+        self.accepted_at_us.map(|accepted| (now.as_micros() as f64 - accepted as f64) / 1e3)
     }
 }
 

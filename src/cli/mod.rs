@@ -8,6 +8,7 @@ mod health;
 mod line;
 mod peers;
 mod post;
+mod roundtrip;
 mod serve;
 mod sign;
 mod subscribe;
@@ -49,6 +50,8 @@ enum Command {
     Trigger(trigger::Trigger),
     /// Print the events of channels as they arrive
     Subscribe(subscribe::Subscribe),
+    /// Send events through a running server, or all nodes behind its address, and hear them: exit 0 if all came
+    Roundtrip(roundtrip::Roundtrip),
     /// Ask a running server whether it is ready; exit 0 if it is
     Health(health::Health),
     /// List the nodes of a running server's cluster
@@ -66,6 +69,7 @@ impl Cli {
             Command::Sign(sign) => sign.run(&load()?),
             Command::Trigger(trigger) => wait_for(trigger.run(&load()?)),
             Command::Subscribe(subscribe) => wait_for(subscribe.run(&load()?)),
+            Command::Roundtrip(roundtrip) => wait_for(roundtrip.run(&load()?)),
             Command::Health(health) => wait_for(health.run()),
             Command::Peers(peers) => wait_for(peers.run()),
             Command::Bench(options) => gaung::bench::run(options).map_err(Failure::new),

@@ -35,13 +35,8 @@ impl Subscribe {
     pub async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let target = self.target.resolve(loaded)?;
         let mut connection = Connection::open(&target).await?;
-        let id = connection.socket_id.parse();
-        let id =
-            id.map_err(|_| Failure::new(format!("the server's socket id {} is malformed", connection.socket_id)))?;
         for channel in &self.channels {
-            for (event, data) in requests(channel, &self.user, &target.key, id) {
-                connection.send(event, data).await?;
-            }
+            subscribe(&mut connection, channel, &self.user, &target.key).await?;
         }
         let mut left = self.count.unwrap_or(u64::MAX);
         while left > 0 {
@@ -51,6 +46,16 @@ impl Subscribe {
         }
         connection.close().await
     }
+}
+
+/// Asks for one channel, of any kind; the answer is the caller's to read.
+pub async fn subscribe(connection: &mut Connection, channel: &str, user: &str, key: &AppKey) -> Result<(), Failure> {
+    let id = connection.socket_id.parse();
+    let id = id.map_err(|_| Failure::new(format!("the server's socket id {} is malformed", connection.socket_id)))?;
+    for (event, data) in requests(channel, user, key, id) {
+        connection.send(event, data).await?;
+    }
+    Ok(())
 }
 
 /// What to send for one channel: a user's private line is open only after signing in as that user.

@@ -17,6 +17,7 @@ mod payload;
 mod presence;
 mod queries;
 mod rolling;
+mod roundtrip;
 mod users;
 mod webhooks;
 mod webhooks_lost;

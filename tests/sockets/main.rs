@@ -22,6 +22,7 @@ mod nats;
 mod process;
 mod process_logs;
 mod raw;
+mod roundtrip;
 mod slow;
 mod tenant;
 mod tenant_access;

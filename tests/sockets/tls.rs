@@ -10,7 +10,10 @@ use rustls::{
 };
 use serde_json::json;
 
-use crate::harness::{Client, TestNode, eventually, key, now, start_configured, upgrade};
+use crate::{
+    common::process::{run, serve},
+    harness::{Client, TestNode, eventually, key, now, start_configured, upgrade},
+};
 
 /// A directory of its own with a certificate file and a key file; removed at the end of the test.
 struct Folder(PathBuf);
@@ -154,4 +157,29 @@ async fn a_node_that_drains_says_goodbye_over_tls() {
     assert_eq!(socket.expect_close().await.0, 4200);
     drop(socket);
     stopped.await.expect("the node stops");
+}
+
+#[test]
+fn the_command_line_goes_over_tls_if_it_believes_the_certificate() {
+    let folder = Folder::new("command");
+    let text = |path: PathBuf| path.into_os_string().into_string().expect("the path is text");
+    let (cert, key) = (text(folder.cert()), text(folder.key()));
+    let server = serve(&[("GAUNG_TLS_CERT", &cert), ("GAUNG_TLS_KEY", &key)]);
+    let url = server.address("public");
+    assert!(url.starts_with("https://"), "{url}");
+    let sockets = url.replace("https://", "wss://");
+    for url in [&url, &sockets] {
+        let (code, stdout, stderr) = run(&["roundtrip", "--url", url, "--ca", &cert], &[]);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""));
+        assert!(stdout.contains("both sockets heard each"), "{stdout}");
+    }
+    let (code, _, stderr) = run(&["roundtrip", "--url", &url], &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.contains("the first socket: cannot open a socket at ") && stderr.contains("certificate"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = run(&["roundtrip", "--url", &url, "--ca", &key], &[]);
+    assert_eq!(code, Some(2));
+    assert_eq!(stderr, format!("gaung: --ca {key}: the file holds no certificate\n"));
 }

@@ -1,6 +1,7 @@
 //! Real nodes as processes, a real nats-server, and what stands between them and around them.
 
 pub mod back_end;
+pub mod balancer;
 pub mod certificates;
 pub mod cluster;
 pub mod collector;
