@@ -57,12 +57,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     pair.pass(200_000);
     pair.report("ticks and what is heard, later");
     for room in &rooms {
-        let event = RoomEvent { room: room.clone(), payload: Bytes::from_static(&[0; 200]) };
+        let event = RoomEvent { room: room.clone(), payload: Bytes::from_static(&[0; 200]), trace: None };
         pair.step(OTHER, Input::Publish(event.clone()));
     }
     pair.report("hear an event");
     for room in &rooms {
-        let event = RoomEvent { room: room.clone(), payload: Bytes::from_static(&[0; 200]) };
+        let event = RoomEvent { room: room.clone(), payload: Bytes::from_static(&[0; 200]), trace: None };
         pair.step(MEASURED, Input::Publish(event));
     }
     pair.report("publish an event");

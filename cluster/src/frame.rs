@@ -8,6 +8,7 @@ use crate::{
     fact::{Fact, Key, Mark, Record},
     hash::hash_texts,
     room::{NodeId, Room},
+    trace::TraceContext,
 };
 
 /// Characters of a release's version at most.
@@ -32,8 +33,8 @@ pub struct Frame {
 pub enum Body {
     /// Statements about the origin's own sockets. Numbered, in the state stream.
     Facts(Vec<Fact>),
-    /// News that belongs to nobody. Numbered, in the state stream.
-    Records(Vec<Record>),
+    /// News that belongs to nobody, and what they come of. Numbered, in the state stream.
+    Records(Vec<Record>, Option<TraceContext>),
     /// An event. Numbered, in its room's stream.
     Event(RoomEvent),
     /// I live, and this is what you should know by now.
@@ -86,6 +87,8 @@ pub struct RoomEvent {
     pub room: Room,
     /// The event, in a form that only the rooms understand.
     pub payload: Bytes,
+    /// What it comes of.
+    pub trace: Option<TraceContext>,
 }
 
 /// A heartbeat, once a second.
@@ -204,7 +207,7 @@ impl Body {
     /// The stream in which the frame is numbered; `None` for those that are not.
     pub fn stream(&self) -> Option<Stream> {
         match self {
-            Self::Facts(_) | Self::Records(_) => Some(Stream::STATE),
+            Self::Facts(_) | Self::Records(..) => Some(Stream::STATE),
             Self::Event(event) => Some(Stream::of(&event.room)),
             Self::Unknown { stream, .. } => *stream,
             Self::Beat(_)
@@ -219,6 +222,11 @@ impl Body {
             | Self::Ledger(_)
             | Self::Barrier { .. } => None,
         }
+    }
+
+    /// What the frame comes of.
+    pub fn trace(&self) -> Option<TraceContext> {
+        if let Self::Event(RoomEvent { trace, .. }) | Self::Records(_, trace) = self { *trace } else { None }
     }
 }
 

@@ -53,8 +53,11 @@ pub mod snapshot;
 pub mod stream;
 /// Subjects of the bus.
 pub mod subject;
+/// Which request an event comes of.
+pub mod trace;
 /// Who is where, over all nodes.
 pub mod view;
 
 pub use room::{InvalidRoom, NodeId, Room};
 pub use subject::{InvalidSubjects, Subject, Subjects};
+pub use trace::TraceContext;

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use gaung_cluster::{
-    NodeId, Room,
+    NodeId, Room, TraceContext,
     bus::{self, Bus, Full, InvalidServer, Link, Place, Places},
     core::{Core, Input},
     fact::{CachedEvent, Fact, Member},
@@ -119,8 +119,8 @@ impl Cluster {
     }
 
     /// The last event of a cache channel; it reaches the other nodes as state.
-    pub fn cache(&self, app: &App, channel: &ChannelName, event: CachedEvent) {
-        self.about(app, channel.as_str(), |room| Input::Cache { room, event });
+    pub fn cache(&self, app: &App, channel: &ChannelName, event: CachedEvent, trace: Option<TraceContext>) {
+        self.about(app, channel.as_str(), |room| Input::Cache { room, event, trace });
     }
 
     /// Takes places for some events, or none where the way to the other nodes is full.
@@ -130,12 +130,12 @@ impl Cluster {
 
     /// Publishes an event that this node's own sockets have already.
     pub fn publish(&self, app: &App, event: &EncodedEvent, place: Place) {
-        self.send(app, event.channel.as_str(), payload::event(event), place);
+        self.send(app, event.channel.as_str(), (payload::event(event), event.trace), place);
     }
 
     /// Ends a user's connections on all other nodes.
     pub fn terminate(&self, app: &App, line: &str, place: Place) {
-        self.send(app, line, payload::terminate(), place);
+        self.send(app, line, (payload::terminate(), None), place);
     }
 
     /// Bytes that an event's frame may have, so that the bus carries it.
@@ -180,9 +180,9 @@ impl Cluster {
         self.link.ask(move |core| core.members(&room).map(member).collect()).await.unwrap_or_default()
     }
 
-    fn send(&self, app: &App, channel: &str, payload: Bytes, place: Place) {
+    fn send(&self, app: &App, channel: &str, (payload, trace): (Bytes, Option<TraceContext>), place: Place) {
         if let Ok(room) = Room::new(app.id(), channel) {
-            self.link.publish(RoomEvent { room, payload }, place);
+            self.link.publish(RoomEvent { room, payload, trace }, place);
         }
     }
 

@@ -6,13 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use gaung_cluster::{
-    Room,
+    Room, TraceContext,
     bus::Link,
     core::{Input, Output},
     elsewhere::{Elsewhere, Opening},
     fact::{CachedEvent, Generation},
+    frame::RoomEvent,
 };
 
 use super::payload::{self, Message};
@@ -43,8 +43,8 @@ impl News {
     pub fn tell(&self, output: Output) {
         match output {
             Output::Serving(opening) => self.open(opening),
-            Output::Deliver(_, event) => self.deliver(&event.room, event.payload),
-            Output::Cached(_, room, record) => self.deliver_cached(&room, record),
+            Output::Deliver(_, event) => self.deliver(event),
+            Output::Cached(_, room, record, trace) => self.deliver_cached(&room, record, trace),
             Output::CacheRepaired(room, record) => self.repair_cache(&room, record),
             Output::Elsewhere(elsewhere) => self.pass_on(elsewhere),
             Output::Post(generation) => self.post(generation),
@@ -66,16 +66,16 @@ impl News {
         self.rooms.hear(&app, channel, FromPeers::Opened(opening));
     }
 
-    fn deliver(&self, room: &Room, payload: Bytes) {
-        let Some((app, channel)) = self.place(room) else { return };
+    fn deliver(&self, RoomEvent { room, payload, trace }: RoomEvent) {
+        let Some((app, channel)) = self.place(&room) else { return };
         let is_line = channel.kind().is_server_to_user();
         match payload::read(payload) {
             Some(Message::Event(payload)) if is_line => {
-                self.rooms.hear_for_user(&app, EncodedEvent::from_peer(channel, payload, Instant::now()));
+                self.rooms.hear_for_user(&app, EncodedEvent::from_peer(channel, payload, trace, Instant::now()));
             }
             Some(Message::Event(payload)) => {
                 let Some(permit) = self.rooms.admit() else { return self.refuse("rooms_full") };
-                let event = EncodedEvent::from_peer(channel.clone(), payload, Instant::now());
+                let event = EncodedEvent::from_peer(channel.clone(), payload, trace, Instant::now());
                 self.rooms.hear(&app, channel, FromPeers::Event(event, permit));
             }
             Some(Message::Terminate) if is_line => self.rooms.terminate_here(&app, channel.without_prefix()),
@@ -83,11 +83,14 @@ impl News {
         }
     }
 
-    fn deliver_cached(&self, room: &Room, record: CachedEvent) {
+    fn deliver_cached(&self, room: &Room, record: CachedEvent, trace: Option<TraceContext>) {
         let Some((app, channel)) = self.place(room) else { return };
         let Some(permit) = self.rooms.admit() else { return self.refuse("rooms_full") };
         match cached(channel.clone(), record, event::now()) {
-            Some(cached) => self.rooms.hear(&app, channel, FromPeers::Cached(cached, permit)),
+            Some(mut cached) => {
+                cached.event.trace = trace;
+                self.rooms.hear(&app, channel, FromPeers::Cached(cached, permit));
+            }
             None => self.refuse("payload"),
         }
     }
@@ -138,7 +141,7 @@ impl News {
 pub fn cached(channel: ChannelName, record: CachedEvent, (now, wall): (Instant, Duration)) -> Option<Cached> {
     let Message::Event(payload) = payload::read(record.payload.clone())? else { return None };
     let expires = now + Duration::from_micros(record.ends()).checked_sub(wall)?;
-    Some(Cached { event: EncodedEvent::from_peer(channel, payload, now), record, expires })
+    Some(Cached { event: EncodedEvent::from_peer(channel, payload, None, now), record, expires })
 }
 
 fn id(Generation { edge, number, .. }: &Generation) -> String {

@@ -184,7 +184,7 @@ impl Room {
         if self.kind.is_cached() && event.origin == Origin::BackEnd {
             let cached = self.cached_at(&event, at);
             if let Some(cluster) = &self.services.cluster {
-                cluster.cache(&self.app, &self.channel, cached.record.clone());
+                cluster.cache(&self.app, &self.channel, cached.record.clone(), event.trace);
             }
             self.keep(cached, ctx);
         }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use gaung_cluster::TraceContext;
 use serde::Deserialize;
 
 use crate::{
@@ -41,6 +42,8 @@ pub struct Event {
     pub accepted: Instant,
     /// The same moment on the wall clock, as time since the Unix epoch.
     pub accepted_at: Duration,
+    /// The request that it comes of, for the log.
+    pub trace: Option<TraceContext>,
 }
 
 /// A moment on both clocks.
@@ -60,7 +63,7 @@ impl Event {
         except: Option<SocketId>,
         (accepted, accepted_at): Moment,
     ) -> Self {
-        Self { channel, name, data, except, origin: Origin::BackEnd, user_id: None, accepted, accepted_at }
+        Self { channel, name, data, except, origin: Origin::BackEnd, user_id: None, accepted, accepted_at, trace: None }
     }
 
     /// An event that `sender` published; its own socket does not receive it.
@@ -71,15 +74,25 @@ impl Event {
         (sender, user_id): (SocketId, Option<String>),
         (accepted, accepted_at): Moment,
     ) -> Self {
-        Self { channel, name, data, except: Some(sender), origin: Origin::Client, user_id, accepted, accepted_at }
+        Self {
+            channel,
+            name,
+            data,
+            except: Some(sender),
+            origin: Origin::Client,
+            user_id,
+            accepted,
+            accepted_at,
+            trace: None,
+        }
     }
 
     /// Encodes the event for Pusher sockets.
     pub fn encode(self) -> EncodedEvent {
-        let Self { channel, name, data, except, origin, user_id, accepted, accepted_at } = self;
+        let Self { channel, name, data, except, origin, user_id, accepted, accepted_at, trace } = self;
         let frame = outbound::event(&name, &channel, &data, user_id.as_deref());
         let words = Some(Arc::new(Words { name, data, user_id }));
-        EncodedEvent { channel, except, origin, accepted, accepted_at, frame, words }
+        EncodedEvent { channel, except, origin, accepted, accepted_at, trace, frame, words }
     }
 }
 
@@ -96,6 +109,8 @@ pub struct EncodedEvent {
     pub accepted: Instant,
     /// When the node that published it took it, as time since the Unix epoch.
     pub accepted_at: Duration,
+    /// The request that it comes of, for the log.
+    pub trace: Option<TraceContext>,
     /// The frame.
     pub frame: Bytes,
     words: Option<Arc<Words>>,
@@ -115,9 +130,9 @@ pub struct Words {
 
 impl EncodedEvent {
     /// An event that came from another node, ready as it is.
-    pub fn from_peer(channel: ChannelName, payload: Payload, accepted: Instant) -> Self {
+    pub fn from_peer(channel: ChannelName, payload: Payload, trace: Option<TraceContext>, accepted: Instant) -> Self {
         let Payload { origin, accepted_at, except, frame } = payload;
-        Self { channel, except, origin, accepted, accepted_at, frame, words: None }
+        Self { channel, except, origin, accepted, accepted_at, trace, frame, words: None }
     }
 
     /// What it says. Another node's event is read out of its frame, only where somebody needs it; `None` if the frame
@@ -142,7 +157,7 @@ mod tests {
         let sent = Event::from_client(channel.clone(), name, data, sender, now()).encode();
         let payload =
             Payload { origin: sent.origin, accepted_at: sent.accepted_at, except: None, frame: sent.frame.clone() };
-        let heard = EncodedEvent::from_peer(channel, payload, sent.accepted);
+        let heard = EncodedEvent::from_peer(channel, payload, None, sent.accepted);
         assert_eq!(heard.words(), sent.words());
         assert!(heard.words().is_some());
     }

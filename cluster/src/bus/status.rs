@@ -6,13 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use crate::{
-    codec::{HEADER, MAX_FRAME},
-    room::{MAX_APP, MAX_CHANNEL},
-};
-
-/// What a frame needs beside an event's payload at most: header, names and lengths.
-const ENVELOPE: usize = HEADER + MAX_APP + MAX_CHANNEL + 64;
+use crate::codec::{ENVELOPE, MAX_FRAME};
 
 /// How the bus fares at one moment. Counts are since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]

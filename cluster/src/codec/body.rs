@@ -7,6 +7,7 @@ use super::{Refusal, read::Reader, state, write::Writer};
 use crate::{
     frame::{Beat, Body, Hole, LedgerPage, Readiness, Rest, RoomEvent, SnapshotPage, Stream, Tail},
     room::NodeId,
+    trace::TraceContext,
 };
 
 /// Set in the kinds of numbered frames, so that a frame of a kind that only a later release knows still takes its place
@@ -16,7 +17,7 @@ pub const NUMBERED: u8 = 0x80;
 pub fn kind(body: &Body) -> u8 {
     match body {
         Body::Facts(_) => NUMBERED | 1,
-        Body::Records(_) => NUMBERED | 2,
+        Body::Records(..) => NUMBERED | 2,
         Body::Event(_) => NUMBERED | 3,
         Body::Beat(_) => 1,
         Body::Bye { .. } => 2,
@@ -36,7 +37,7 @@ pub fn kind(body: &Body) -> u8 {
 pub fn write_body(writer: &mut Writer, body: &Body) {
     match body {
         Body::Facts(facts) => writer.list(facts, state::write_fact),
-        Body::Records(records) => writer.list(records, state::write_record),
+        Body::Records(records, _) => writer.list(records, state::write_record),
         Body::Event(event) => write_event(writer, event),
         Body::Beat(beat) => write_beat(writer, beat),
         Body::Bye { hold } => writer.u64(u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
@@ -64,12 +65,13 @@ pub fn write_body(writer: &mut Writer, body: &Body) {
     }
 }
 
-/// The body of a kind that this release knows; `None` for others, of whose bytes nothing is read.
-pub fn read_body(kind: u8, reader: &mut Reader) -> Result<Option<Body>, Refusal> {
+/// The body of a kind that this release knows; `None` for others, of whose bytes nothing is read. `trace` is what the
+/// header says that it comes of.
+pub fn read_body(kind: u8, reader: &mut Reader, trace: Option<TraceContext>) -> Result<Option<Body>, Refusal> {
     Ok(Some(match kind {
         0x81 => Body::Facts(reader.list(state::read_fact)?),
-        0x82 => Body::Records(reader.list(state::read_record)?),
-        0x83 => Body::Event(read_event(reader)?),
+        0x82 => Body::Records(reader.list(state::read_record)?, trace),
+        0x83 => Body::Event(RoomEvent { room: reader.room()?, payload: reader.chunk()?, trace }),
         1 => Body::Beat(read_beat(reader)?),
         2 => Body::Bye { hold: Duration::from_millis(reader.u64()?) },
         3 => Body::Tails(reader.list(read_tail)?),
@@ -94,10 +96,6 @@ pub fn event_size(event: &RoomEvent) -> usize {
 fn write_event(writer: &mut Writer, event: &RoomEvent) {
     writer.room(&event.room);
     writer.chunk(&event.payload);
-}
-
-fn read_event(reader: &mut Reader) -> Result<RoomEvent, Refusal> {
-    Ok(RoomEvent { room: reader.room()?, payload: reader.chunk()? })
 }
 
 fn write_beat(writer: &mut Writer, beat: &Beat) {

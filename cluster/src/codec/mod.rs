@@ -2,7 +2,8 @@
 //! counted, and never takes more memory than a small multiple of what it was given.
 //!
 //! Header, numbers big-endian: version (1), length of the header (1), minor version (1), kind (1), origin (8), number (8),
-//! predecessor (8), stream (8). Then the body.
+//! predecessor (8), stream (8); since minor version 1, where there is one, the trace (16) and span (8) that an event or a
+//! record comes of. Then the body.
 //!
 //! What releases of one version may do, so that they can live in one cluster:
 //! - A later one has a higher minor version. It may append fields to the header and to bodies: earlier ones pass over
@@ -10,6 +11,8 @@
 //! - It may have new kinds. Those of numbered frames have the highest bit set, and the header names their stream: an
 //!   earlier release counts such a frame, and its stream goes on behind it.
 //! - A frame of our own minor version or an earlier one has nothing that we do not know; if it has, it is refused.
+//! - A frame says the first minor version that has all its fields, so that most frames are those of minor version 0.
+//!   Where a field is absent before one that is there, it is zero.
 //!
 //! Everything else needs another version, which has other subjects.
 
@@ -26,6 +29,7 @@ use crate::{
     frame::{Body, Frame, Stream},
     hash::hash,
     room::{MAX_APP, MAX_CHANNEL, NodeId},
+    trace::TraceContext,
 };
 use body::NUMBERED;
 use read::Reader;
@@ -37,15 +41,18 @@ pub use state::{fact_hash, fact_size, record_hash, record_size};
 pub const VERSION: u8 = 1;
 
 /// The minor version of the frames.
-pub const MINOR: u8 = 0;
+pub const MINOR: u8 = 1;
 
 /// Bytes of a frame at most: what a bus with default settings carries.
 pub const MAX_FRAME: usize = 1 << 20;
 
-/// Bytes of the header.
+/// Bytes of the header without a trace.
 pub const HEADER: usize = 36;
 
-/// Bytes that a frame has beside an event's payload at most.
+/// Bytes of the header with a trace.
+pub const TRACED_HEADER: usize = HEADER + 24;
+
+/// Bytes that a frame has beside an event's payload at most: header, names, and in the 64 the trace and all lengths.
 pub const ENVELOPE: usize = HEADER + MAX_APP + MAX_CHANNEL + 64;
 
 /// Why bytes are not a frame.
@@ -69,15 +76,21 @@ pub enum Refusal {
 pub fn encode(frame: &Frame) -> Bytes {
     // Events are many, and the ring keeps them: they take the memory that they need, and take it once.
     let body = if let Body::Event(event) = &frame.body { body::event_size(event) } else { 0 };
-    let mut writer = Writer::with_room_for(HEADER + body);
+    let trace = frame.body.trace();
+    let (header, minor) = if trace.is_some() { (TRACED_HEADER, 1) } else { (HEADER, 0) };
+    let mut writer = Writer::with_room_for(header + body);
     writer.u8(VERSION);
-    writer.u8(u8::try_from(HEADER).expect("the header has 36 bytes"));
-    writer.u8(MINOR);
+    writer.u8(u8::try_from(header).expect("the header has 60 bytes at most"));
+    writer.u8(minor);
     writer.u8(body::kind(&frame.body));
     writer.u64(frame.origin.bits());
     writer.u64(frame.number);
     writer.u64(frame.predecessor);
     writer.u64(frame.body.stream().unwrap_or(Stream::STATE).bits());
+    if let Some(trace) = trace {
+        writer.u128(trace.trace());
+        writer.u64(trace.span());
+    }
     body::write_body(&mut writer, &frame.body);
     writer.finish()
 }
@@ -89,11 +102,14 @@ pub fn decode(bytes: Bytes) -> Result<Frame, Refusal> {
     }
     let mut reader = Reader::new(bytes);
     let header = read_header(&mut reader)?;
-    let Some(body) = body::read_body(header.kind, &mut reader)? else {
+    let Some(body) = body::read_body(header.kind, &mut reader, header.trace)? else {
         return header.unknown();
     };
     if !reader.is_at_end() && !header.is_newer {
         return Err(Refusal::Trailing);
+    }
+    if body.trace() != header.trace && !header.is_newer {
+        return Err(Refusal::Value);
     }
     if body.stream() == header.stream { Ok(header.frame(body)) } else { Err(Refusal::Value) }
 }
@@ -106,6 +122,7 @@ struct Header {
     number: u64,
     predecessor: u64,
     stream: Option<Stream>,
+    trace: Option<TraceContext>,
 }
 
 fn read_header(reader: &mut Reader) -> Result<Header, Refusal> {
@@ -115,17 +132,29 @@ fn read_header(reader: &mut Reader) -> Result<Header, Refusal> {
     let (length, minor, kind) = (usize::from(reader.u8()?), reader.u8()?, reader.u8()?);
     let (origin, number) = (NodeId::from_bits(reader.u64()?), reader.u64()?);
     let (predecessor, stream) = (reader.u64()?, Stream::from_bits(reader.u64()?));
-    let (is_newer, more) = (minor > MINOR, length.checked_sub(HEADER).ok_or(Refusal::Value)?);
-    if more > 0 && !is_newer {
-        return Err(Refusal::Value);
-    }
-    reader.skip(more)?;
+    let trace = read_later_fields(reader, minor, length)?;
     let is_numbered = kind & NUMBERED != 0;
     let fits = if is_numbered { predecessor < number } else { predecessor == 0 && stream == Stream::STATE };
     if !fits {
         return Err(Refusal::Value);
     }
-    Ok(Header { is_newer, kind, origin, number, predecessor, stream: is_numbered.then_some(stream) })
+    let stream = is_numbered.then_some(stream);
+    Ok(Header { is_newer: minor > MINOR, kind, origin, number, predecessor, stream, trace })
+}
+
+/// What a header of minor version 0 does not have.
+fn read_later_fields(reader: &mut Reader, minor: u8, length: usize) -> Result<Option<TraceContext>, Refusal> {
+    if length == HEADER {
+        return Ok(None);
+    }
+    let unknown = length.checked_sub(TRACED_HEADER).ok_or(Refusal::Value)?;
+    if minor == 0 || (unknown > 0 && minor <= MINOR) {
+        return Err(Refusal::Value);
+    }
+    let (trace, span) = (reader.u128()?, reader.u64()?);
+    reader.skip(unknown)?;
+    let context = TraceContext::new(trace, span);
+    if context.is_some() || (trace, span) == (0, 0) { Ok(context) } else { Err(Refusal::Value) }
 }
 
 impl Header {

@@ -38,6 +38,10 @@ impl Reader {
         self.array().map(u64::from_be_bytes)
     }
 
+    pub fn u128(&mut self) -> Result<u128, Refusal> {
+        self.array().map(u128::from_be_bytes)
+    }
+
     /// Bytes behind their length; a slice, not a copy.
     pub fn chunk(&mut self) -> Result<Bytes, Refusal> {
         let length = usize::try_from(self.u32()?).map_err(|_| Refusal::Short)?;

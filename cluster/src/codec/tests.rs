@@ -40,7 +40,7 @@ fn records() -> Vec<Record> {
 
 fn bodies() -> Vec<Body> {
     let hole = Hole { stream: Stream::of(&room()), after: 3, through: 9 };
-    let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello") };
+    let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello"), trace: None };
     let beat = |readiness| Beat {
         count: 1,
         readiness,
@@ -54,7 +54,9 @@ fn bodies() -> Vec<Body> {
     };
     vec![
         Body::Facts(facts()),
-        Body::Records(records()),
+        Body::Records(records(), None),
+        Body::Records(records(), TraceContext::new(u128::MAX, 1)),
+        Body::Event(RoomEvent { trace: TraceContext::new(1, u64::MAX), ..event.clone() }),
         Body::Event(event),
         Body::Beat(beat(Readiness::Learning)),
         Body::Beat(beat(Readiness::Ready)),
@@ -95,6 +97,10 @@ fn frames() -> impl Iterator<Item = Frame> {
     })
 }
 
+/// Where the event without a trace stands among the frames, and that with one.
+const EVENT: usize = 4;
+const TRACED_EVENT: usize = 3;
+
 #[test]
 fn every_kind_of_frame_round_trips() {
     for frame in frames() {
@@ -116,18 +122,62 @@ fn every_truncation_and_every_added_byte_is_refused() {
 
 #[test]
 fn the_header_of_an_event_is_thirty_six_bytes_before_its_room() {
-    let bytes = encode(&frames().nth(2).unwrap());
+    let bytes = encode(&frames().nth(EVENT).unwrap());
     assert_eq!(&bytes[..12], [1, 36, 0, 0x83, 0, 0, 0, 0, 0, 0, 0xfe, 0xed]);
     assert_eq!(bytes[28..36], Stream::of(&room()).bits().to_be_bytes());
     assert_eq!(&bytes[HEADER..HEADER + 8], b"\0\0\0\x04shop");
 }
 
+#[test]
+fn an_earlier_release_passes_over_what_an_event_comes_of() {
+    let traced = encode(&frames().nth(TRACED_EVENT).unwrap());
+    assert_eq!(&traced[..4], [1, 60, 1, 0x83], "a longer header, of a later minor version");
+    // What it reads then is the first 36 bytes and what follows the header.
+    let mut passed_over = [&traced[..HEADER], &traced[TRACED_HEADER..]].concat();
+    (passed_over[1], passed_over[2]) = (36, 0);
+    assert_eq!(passed_over, encode(&frames().nth(EVENT).unwrap()));
+}
+
+#[test]
+fn a_trace_that_no_node_sends_is_refused() {
+    let traced = encode(&frames().nth(TRACED_EVENT).unwrap()).to_vec();
+    let check = |change: &dyn Fn(&mut Vec<u8>), refusal| {
+        let mut bytes = traced.clone();
+        change(&mut bytes);
+        assert_eq!(decode(bytes.into()), Err(refusal));
+    };
+    // Without a trace, without a span, and in a release that had none.
+    check(&|bytes| bytes[HEADER..HEADER + 16].fill(0), Refusal::Value);
+    check(&|bytes| bytes[HEADER + 16..TRACED_HEADER].fill(0), Refusal::Value);
+    check(&|bytes| bytes[2] = 0, Refusal::Value);
+    // A part of it, also from a later release, and more than it.
+    for minor in [MINOR, MINOR + 1] {
+        check(&|bytes| (bytes[1], bytes[2]) = (59, minor), Refusal::Value);
+        check(&|bytes| (bytes[1], bytes[2]) = (37, minor), Refusal::Value);
+    }
+    check(&|bytes| bytes[1] = 61, Refusal::Value);
+    // On facts, which come of no request.
+    let facts = encode(&frames().next().unwrap());
+    let mut claimed = [&facts[..HEADER], &traced[HEADER..TRACED_HEADER], &facts[HEADER..]].concat();
+    (claimed[1], claimed[2]) = (60, 1);
+    assert_eq!(decode(claimed.into()), Err(Refusal::Value));
+}
+
+#[test]
+fn the_longest_names_and_a_trace_fit_into_the_envelope() {
+    let room = Room::new(&"a".repeat(MAX_APP), &"c".repeat(MAX_CHANNEL)).unwrap();
+    let event = RoomEvent { room, payload: Bytes::from_static(b"1"), trace: TraceContext::new(1, 1) };
+    let frame = Frame { origin: NodeId::from_bits(1), number: 1, predecessor: 0, body: Body::Event(event) };
+    assert!(encode(&frame).len() <= ENVELOPE + 1);
+}
+
 /// The frame as the next minor release would write it: with two more bytes in the header and three behind the body.
 fn newer(frame: &Frame) -> Vec<u8> {
     let bytes = encode(frame);
-    let (header, body) = bytes.split_at(HEADER);
-    let mut newer = [header, b"hh", body, b"bbb"].concat();
-    newer[1] += 2;
+    let (header, body) = bytes.split_at(usize::from(bytes[1]));
+    let place = vec![0; TRACED_HEADER - header.len()];
+    let mut newer = [header, &place, b"hh", body, b"bbb"].concat();
+    newer[1] = u8::try_from(TRACED_HEADER + 2).unwrap();
     newer[2] = MINOR + 1;
     newer
 }
@@ -141,7 +191,7 @@ fn what_a_later_minor_release_appends_is_passed_over() {
 
 #[test]
 fn an_unknown_kind_of_a_later_minor_release_keeps_its_place_in_its_stream() {
-    let mut bytes = newer(&frames().nth(2).unwrap());
+    let mut bytes = newer(&frames().nth(EVENT).unwrap());
     bytes[3] = 0xf0;
     let body = Body::Unknown { kind: 0xf0, stream: Some(Stream::of(&room())) };
     let frame = Frame { origin: NodeId::from_bits(0xfeed), number: 42, predecessor: 41, body };
@@ -168,7 +218,7 @@ fn what_no_node_sends_is_refused_by_reason() {
     check(|bytes| bytes[1] = 35, Refusal::Value);
     check(|bytes| bytes[1] = 37, Refusal::Value);
     // A header that ends behind the frame.
-    check(|bytes| (bytes[1], bytes[2]) = (255, 1), Refusal::Short);
+    check(|bytes| (bytes[1], bytes[2]) = (255, MINOR + 1), Refusal::Short);
     // Kinds that nobody knows, numbered and not.
     check(|bytes| bytes[3] = 0xc8, Refusal::Kind);
     check(|bytes| (bytes[3], bytes[27]) = (0, 0), Refusal::Kind);
@@ -183,7 +233,7 @@ fn what_no_node_sends_is_refused_by_reason() {
 
 #[test]
 fn an_event_in_the_stream_of_another_room_is_refused() {
-    let mut bytes = encode(&frames().nth(2).unwrap()).to_vec();
+    let mut bytes = encode(&frames().nth(EVENT).unwrap()).to_vec();
     bytes[HEADER + 4..HEADER + 8].copy_from_slice(b"spam");
     assert_eq!(decode(bytes.into()), Err(Refusal::Value));
 }
@@ -252,7 +302,7 @@ fn mutate(bytes: &mut Vec<u8>, bits: u64) {
 
 #[test]
 fn an_event_takes_the_memory_that_its_size_says() {
-    let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello") };
+    let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello"), trace: None };
     let size = super::body::event_size(&event);
     let frame = Frame { origin: NodeId::from_bits(1), number: 1, predecessor: 0, body: Body::Event(event) };
     assert_eq!(encode(&frame).len(), HEADER + size);

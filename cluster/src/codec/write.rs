@@ -30,6 +30,10 @@ impl Writer {
         self.bytes.extend(number.to_be_bytes());
     }
 
+    pub fn u128(&mut self, number: u128) {
+        self.bytes.extend(number.to_be_bytes());
+    }
+
     /// A text behind its length.
     pub fn text(&mut self, text: &str) {
         self.chunk(text.as_bytes());

@@ -76,7 +76,7 @@ impl Core {
 
     fn record(&mut self, record: Record) {
         self.merge_edge(&record);
-        self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record]));
+        self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], None));
     }
 
     /// More than half of the expected nodes, this one included; a node that does not hear its peers, or knows that it

@@ -14,6 +14,7 @@ use crate::{
     peer::{GAP, Peer, Stage},
     room::NodeId,
     subject::Subject,
+    trace::TraceContext,
 };
 
 /// Peers known at once at most.
@@ -53,7 +54,7 @@ impl Core {
             }
             Body::Barrier { token } => self.pass_barrier(*token),
             Body::Facts(_)
-            | Body::Records(_)
+            | Body::Records(..)
             | Body::Event(_)
             | Body::Bye { .. }
             | Body::Tails(_)
@@ -119,7 +120,7 @@ impl Core {
             Body::Ledger(page) => self.hear_ledger(origin, page),
             Body::Unknown { .. } => self.counters.unknown += 1,
             // Numbered frames have been taken above; nobody else raises our barriers.
-            Body::Facts(_) | Body::Records(_) | Body::Event(_) | Body::Barrier { .. } => {}
+            Body::Facts(_) | Body::Records(..) | Body::Event(_) | Body::Barrier { .. } => {}
         }
     }
 
@@ -139,7 +140,9 @@ impl Core {
         for body in bodies {
             match body {
                 Body::Facts(facts) => self.take_facts(origin, facts),
-                Body::Records(records) => records.into_iter().for_each(|record| self.hear_record(origin, record)),
+                Body::Records(records, trace) => {
+                    records.into_iter().for_each(|record| self.hear_record(origin, record, trace));
+                }
                 Body::Event(event) => self.deliver(origin, event),
                 Body::Unknown { .. } => self.counters.unknown += 1,
                 Body::Beat(_)
@@ -176,12 +179,12 @@ impl Core {
 
     /// A record in the order of its origin's lane: an event of a cache channel is also a live one, whether or not it is
     /// the newest.
-    fn hear_record(&mut self, origin: NodeId, record: Record) {
+    fn hear_record(&mut self, origin: NodeId, record: Record, trace: Option<TraceContext>) {
         self.merge_edge(&record);
         let Record::Cached { room, event } = record else { return };
         self.cache.merge(&room, event.clone(), self.wall());
         if self.rooms.contains_key(&room) {
-            self.outputs.push(Output::Cached(origin, room, event));
+            self.outputs.push(Output::Cached(origin, room, event, trace));
         }
     }
 

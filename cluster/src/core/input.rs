@@ -11,6 +11,7 @@ use crate::{
     ring::Reach,
     room::{NodeId, Room},
     subject::Subject,
+    trace::TraceContext,
 };
 
 /// What a node is told at its start.
@@ -56,6 +57,8 @@ pub enum Input {
         room: Room,
         /// The event. Its `at` is later than that of every event that the publisher knows, or the others will not keep it.
         event: CachedEvent,
+        /// What it comes of.
+        trace: Option<TraceContext>,
     },
     /// Events of this room are wanted here.
     Serve(Room),

@@ -121,7 +121,7 @@ impl Core {
         match input {
             Input::Fact(fact) => self.take_own_fact(fact),
             Input::Publish(event) => self.publish_event(event),
-            Input::Cache { room, event } => self.publish_cached(room, event),
+            Input::Cache { room, event, trace } => self.publish_cached(room, event, trace),
             Input::Serve(room) => self.serve(room),
             Input::Leave(room) => self.leave(&room),
             Input::Heard { subject, bytes } => self.hear(&subject, bytes),

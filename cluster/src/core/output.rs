@@ -11,6 +11,7 @@ use crate::{
     peer::Stage,
     room::{NodeId, Room},
     subject::Subject,
+    trace::TraceContext,
 };
 
 /// What a node wants done.
@@ -31,7 +32,7 @@ pub enum Output {
     Deliver(NodeId, RoomEvent),
     /// An event of a cache channel that is served here, for this node's sockets; to be kept as the room's last one if it
     /// has not ended and is greater than that which the room has, unless that has ended.
-    Cached(NodeId, Room, CachedEvent),
+    Cached(NodeId, Room, CachedEvent, Option<TraceContext>),
     /// The last event of a cache channel that is served here is this one, which nobody told when it was new: to be kept
     /// by the same rule, and not for sockets.
     CacheRepaired(Room, CachedEvent),

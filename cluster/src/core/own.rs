@@ -11,6 +11,7 @@ use crate::{
     room::Room,
     snapshot::ASK_AGAIN,
     subject::Subject,
+    trace::TraceContext,
 };
 
 /// How long counts are collected before they are told; joins, leaves and edges are told at once.
@@ -71,14 +72,14 @@ impl Core {
     }
 
     /// An event of a cache channel is also a live one: it goes out whether or not it is the newest.
-    pub(super) fn publish_cached(&mut self, room: Room, event: CachedEvent) {
+    pub(super) fn publish_cached(&mut self, room: Room, event: CachedEvent, trace: Option<TraceContext>) {
         let record = Record::Cached { room: room.clone(), event: event.clone() };
         if record_size(&record) > MAX_ITEM {
             self.counters.oversized += 1;
             return;
         }
         self.cache.merge(&room, event, self.wall());
-        self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record]));
+        self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], trace));
     }
 
     pub(super) fn serve(&mut self, room: Room) {

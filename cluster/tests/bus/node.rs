@@ -69,7 +69,7 @@ pub fn room(channel: &str) -> Room {
 
 /// An event whose payload is a number.
 pub fn event(room: &Room, number: u32) -> RoomEvent {
-    RoomEvent { room: room.clone(), payload: Bytes::from(number.to_string()) }
+    RoomEvent { room: room.clone(), payload: Bytes::from(number.to_string()), trace: None }
 }
 
 impl Node {

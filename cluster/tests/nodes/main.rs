@@ -19,7 +19,7 @@ use gaung_cluster::{
 use pair::{A, B, Pair, count, id, member, opening, room, settings};
 
 fn event(payload: &'static str) -> RoomEvent {
-    RoomEvent { room: room("orders"), payload: payload.into() }
+    RoomEvent { room: room("orders"), payload: payload.into(), trace: None }
 }
 
 fn stage(pair: &Pair, slot: usize) -> Vec<Stage> {
@@ -133,7 +133,7 @@ fn what_is_no_frame_is_counted_by_reason() {
 fn an_event_too_large_for_the_bus_is_counted_and_not_published() {
     let mut pair = Pair::acquainted();
     let payload = Bytes::from(vec![0; 1 << 20]);
-    pair.step(A, Input::Publish(RoomEvent { room: room("orders"), payload }));
+    pair.step(A, Input::Publish(RoomEvent { room: room("orders"), payload, trace: None }));
     assert_eq!(pair.nodes[A].counters().oversized, 1);
 }
 
@@ -238,7 +238,7 @@ fn cached(at: u64, payload: &'static str) -> CachedEvent {
 }
 
 fn cache(event: CachedEvent) -> Input {
-    Input::Cache { room: room("cache-news"), event }
+    Input::Cache { room: room("cache-news"), event, trace: None }
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn an_event_of_a_cache_channel_is_a_live_one_where_it_is_served_whether_or_not_i
     pair.outputs.clear();
     pair.step(A, cache(cached(4_000, "new")));
     pair.step(A, cache(cached(3_000, "late")));
-    let live = |event| (B, Output::Cached(id(A), room("cache-news"), event));
+    let live = |event| (B, Output::Cached(id(A), room("cache-news"), event, None));
     assert_eq!(pair.outputs, [live(cached(4_000, "new")), live(cached(3_000, "late"))]);
     assert_eq!(pair.nodes[B].cached(&room("cache-news")), Some(&cached(4_000, "new")));
 }

@@ -1,10 +1,10 @@
 //! A node of the next minor release beside one of this.
 
 use gaung_cluster::{
-    Subject,
-    codec::{HEADER, MINOR, encode},
+    Subject, TraceContext,
+    codec::{MINOR, TRACED_HEADER, encode},
     core::{Input, Output},
-    frame::{Body, Frame},
+    frame::{Body, Frame, RoomEvent},
     peer::Stage,
 };
 
@@ -33,12 +33,42 @@ fn a_node_of_the_next_minor_release_and_one_of_this_work_together() {
     pair.step(A, cache(cached(4_000, "3")));
     pair.step(A, Input::Fact(member("7", 1)));
     pair.step(B, Input::Fact(member("8", 1)));
-    let news = Output::Cached(id(A), room("cache-news"), cached(4_000, "3"));
+    let news = Output::Cached(id(A), room("cache-news"), cached(4_000, "3"), None);
     let (first, second) = (Output::Deliver(id(A), event("1")), Output::Deliver(id(B), event("2")));
     assert_eq!(pair.outputs, [(B, first), (A, second), (B, news)]);
     assert_eq!((pair.moves(A), pair.moves(B)), (&["+6", "+7", "+8"].map(String::from)[..], pair.moves(A)));
     let counters = pair.nodes[B].counters();
     assert_eq!((counters.refused.len(), counters.unknown, counters.asked), (0, 0, 0));
+}
+
+#[test]
+fn what_an_event_comes_of_is_told_with_it_also_by_a_node_of_the_next_minor_release() {
+    for newer in [None, Some(A)] {
+        let mut pair = Pair::acquainted();
+        pair.newer = newer;
+        ["orders", "cache-news"].iter().for_each(|channel| pair.step(B, Input::Serve(room(channel))));
+        pair.outputs.clear();
+        let trace = TraceContext::new(7, 8);
+        let traced = RoomEvent { trace, ..event("1") };
+        pair.step(A, Input::Publish(traced.clone()));
+        pair.step(A, Input::Cache { room: room("cache-news"), event: cached(4_000, "2"), trace });
+        let news = Output::Cached(id(A), room("cache-news"), cached(4_000, "2"), trace);
+        assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), traced)), (B, news)]);
+    }
+}
+
+#[test]
+fn an_event_that_is_sent_again_comes_of_the_same() {
+    let mut pair = Pair::acquainted();
+    pair.step(B, Input::Serve(room("orders")));
+    pair.outputs.clear();
+    let traced = RoomEvent { trace: TraceContext::new(7, 8), ..event("1") };
+    pair.is_cut = true;
+    pair.step(A, Input::Publish(traced.clone()));
+    pair.is_cut = false;
+    pair.pass(3_000);
+    assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), traced))]);
+    assert!(pair.nodes[B].counters().asked > 0);
 }
 
 #[test]
@@ -84,11 +114,12 @@ fn an_unknown_kind_without_a_number_is_counted_wherever_it_comes() {
 }
 
 /// A frame as the next minor release would write it: five more bytes of header, three more of body, and perhaps a kind
-/// that it brought.
+/// that it brought. Where there is no trace, its place is empty.
 pub fn newer(bytes: &[u8], kind: Option<u8>) -> Vec<u8> {
-    let (header, body) = bytes.split_at(HEADER);
-    let mut newer = [header, b"hhhhh", body, b"bbb"].concat();
-    newer[1] += 5;
+    let (header, body) = bytes.split_at(usize::from(bytes[1]));
+    let place = vec![0; TRACED_HEADER - header.len()];
+    let mut newer = [header, &place, b"hhhhh", body, b"bbb"].concat();
+    newer[1] = u8::try_from(TRACED_HEADER + 5).expect("a header is short");
     newer[2] = MINOR + 1;
     newer[3] = kind.unwrap_or(newer[3]);
     newer

@@ -47,7 +47,7 @@ impl World {
                 let told = process.hear(elsewhere);
                 self.note(slot, told);
             }
-            Output::Cached(origin, room, event) => {
+            Output::Cached(origin, room, event, _) => {
                 process.keep(&room, &event, wall);
                 if process.serves(&room) {
                     self.judge.delivered(id, origin, &room, number(&event.payload));
@@ -89,7 +89,7 @@ impl World {
     /// What a node announces, it announces to others who may know better.
     fn note_announcements(&mut self, from: usize, bytes: &Bytes) {
         let Ok(frame) = decode(bytes.clone()) else { return };
-        let Body::Records(records) = frame.body else { return };
+        let Body::Records(records, _) = frame.body else { return };
         for record in records {
             if let Record::Generation(generation) = record {
                 let known = self.known_to_others(from, &generation.edge);

@@ -199,7 +199,7 @@ impl World {
     /// Publishes the next event of a room.
     pub fn publish_event(&mut self, slot: usize, room: Room) {
         let Some(payload) = self.next_event(slot, &room) else { return };
-        self.step(slot, Input::Publish(RoomEvent { room, payload }));
+        self.step(slot, Input::Publish(RoomEvent { room, payload, trace: None }));
     }
 
     /// Publishes the next event of a cache channel.
@@ -210,7 +210,7 @@ impl World {
         let at = process.rooms.get(&room).map_or(wall, |replica| replica.next_at(wall));
         let event = CachedEvent { at, ttl, payload };
         process.keep(&room, &event, wall);
-        self.step(slot, Input::Cache { room, event });
+        self.step(slot, Input::Cache { room, event, trace: None });
     }
 
     /// The payload of the next event of a room is its number. Notes to whom it is promised.
