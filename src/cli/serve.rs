@@ -72,7 +72,8 @@ fn start_log(config: &LogConfig) -> Result<(), Failure> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match config.format {
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().init(),
+        // Flat, as collectors want it; nothing of ours opens spans.
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
     }
     Ok(())
 }

@@ -169,3 +169,14 @@ fn a_client_that_sends_half_a_handshake_does_not_hold_up_the_end() {
     server.signal("-TERM");
     assert_eq!(server.exit_code(), Some(0));
 }
+
+#[test]
+fn a_line_of_a_json_log_is_one_flat_object() {
+    let server = serve(&[("GAUNG_LOG_FORMAT", "json")]);
+    let log = server.stderr();
+    let line = log.lines().find(|line| line.contains("descriptor limit")).expect("the server has said so");
+    let line: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).expect("the line is an object");
+    let names: Vec<_> = line.keys().map(String::as_str).collect();
+    assert_eq!(names, ["descriptors", "level", "message", "target", "timestamp"]);
+    assert!(line["descriptors"].is_u64() && line["level"] == "INFO", "{line:?}");
+}
