@@ -14,6 +14,7 @@
 //! | [`webhook`] | edges of channels and members, posted to back ends |
 //! | [`admin`] | the admin port: health, metrics, console |
 //! | [`metrics`] | counters and histograms, and the table of all metrics |
+//! | [`trail`] | what the log tells of an event whose request belongs to a trace |
 //! | [`readiness`] | whether the node wants new sockets |
 //! | [`tls`] | certificates of the public listener |
 //! | [`bench`](mod@bench) | `gaung bench`: load and figures |
@@ -32,4 +33,5 @@ pub mod room;
 pub mod session;
 pub mod tenant;
 pub mod tls;
+pub mod trail;
 pub mod webhook;

@@ -14,6 +14,7 @@ use crate::{
     protocol::{InvalidChannelName, signature::RequestAuthError},
     room::Unpublished,
     session::handshake,
+    trail::Sender,
 };
 
 /// A rate that an app may not exceed.
@@ -114,6 +115,30 @@ impl ApiError {
             Self::Unpublished(Unpublished::RoomsFull { .. } | Unpublished::BusFull { .. }) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
             }
+        }
+    }
+
+    /// Whose request it was, as far as that was known when it was refused.
+    pub fn sender(&self) -> Sender {
+        match self {
+            Self::PathUnknown
+            | Self::MethodRefused(_)
+            | Self::UpgradeMissing(_)
+            | Self::Draining
+            | Self::Joining
+            | Self::AppUnknown(_)
+            | Self::BodyTooLarge { .. }
+            | Self::BodyBroken
+            | Self::BodyTooSlow(_)
+            | Self::Unauthenticated(_) => Sender::Anybody,
+            Self::AppDisabled
+            | Self::TooMany { .. }
+            | Self::Event(_)
+            | Self::Channel(_)
+            | Self::NotPresence(_)
+            | Self::UserCountNeedsPresence(_)
+            | Self::Query(_)
+            | Self::Unpublished(_) => Sender::App,
         }
     }
 

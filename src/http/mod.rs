@@ -14,6 +14,7 @@ pub mod probes;
 pub mod publication;
 pub mod routes;
 pub mod signed;
+pub mod traceparent;
 pub mod trigger;
 
 use std::time::Instant;

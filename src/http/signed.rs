@@ -5,12 +5,14 @@ use std::{borrow::Cow, sync::Arc};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use futures_util::future::LocalBoxFuture;
+use gaung_cluster::TraceContext;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     Api, body,
     error::{ApiError, Rate},
+    traceparent,
 };
 use crate::{
     app::{App, AppSettings, rate::RateLimit},
@@ -19,6 +21,7 @@ use crate::{
         signature::{RequestAuthError, SignedRequest, verify_request},
     },
     room::event::{Moment, now},
+    trail,
 };
 
 /// A verified request of an app, asking for `T`.
@@ -62,7 +65,7 @@ impl<T: Ask + 'static> FromRequest for Signed<T> {
         Box::pin(async move {
             let api = request.app_data::<web::Data<Api>>().expect("configure() registers the api").clone();
             let admitted = admit(&api, &request, payload, arrival).await;
-            let (app, ask) = admitted.inspect_err(|error| api.count(error))?;
+            let (app, ask) = admitted.inspect_err(|error| tell_refusal(&api, &request, error))?;
             Ok(Self { api, app, arrival, ask })
         })
     }
@@ -85,6 +88,14 @@ async fn admit<T: Ask>(
     let ask = T::parse(&Verified { api, app: &app, request, arrival, settings: &settings, body: &body })?;
     drop(settings);
     Ok((app, ask))
+}
+
+fn tell_refusal(api: &Api, request: &HttpRequest, error: &ApiError) {
+    api.count(error);
+    if let Some(trace) = traceparent::of(request.headers()) {
+        let app = find_app(api, request).ok();
+        trail::refused(trace, app.as_deref(), error.sender(), error.reason());
+    }
 }
 
 /// By the id in the path; the Python SDK terminates connections without one, so that its key must tell.
@@ -150,6 +161,11 @@ impl Verified<'_> {
     pub fn query<Q: DeserializeOwned>(&self) -> Result<Q, ApiError> {
         let query = web::Query::from_query(self.request.query_string());
         query.map(web::Query::into_inner).map_err(|error| ApiError::Query(error.to_string()))
+    }
+
+    /// The trace that the request belongs to.
+    pub fn trace(&self) -> Option<TraceContext> {
+        traceparent::of(self.request.headers())
     }
 
     /// Counts events in the app's `events_per_second`.

@@ -21,6 +21,7 @@ use crate::{
     app::App,
     protocol::ChannelName,
     room::{Counts, Event},
+    trail::{self, Taken},
 };
 
 /// One event for one or more channels.
@@ -42,7 +43,7 @@ impl Ask for Trigger {
     fn parse(verified: &Verified<'_>) -> Result<Self, ApiError> {
         let posted = PostedEvent::read(verified.body)?.sized(verified.settings)?;
         verified.take_events(posted.tokens())?;
-        let events = posted.events(verified.settings, verified.arrival)?;
+        let events = traced(posted.events(verified.settings, verified.arrival)?, verified);
         Ok(Self { events, attributes: posted.attributes() })
     }
 }
@@ -63,8 +64,16 @@ impl Ask for Batch {
             asked.push((published[0].channel.clone(), attributes));
             events.append(&mut published);
         }
-        Ok(Self { events, asked })
+        Ok(Self { events: traced(events, verified), asked })
     }
+}
+
+/// The events with the trace of their request.
+fn traced(mut events: Vec<Event>, verified: &Verified<'_>) -> Vec<Event> {
+    if let Some(trace) = verified.trace() {
+        events.iter_mut().for_each(|event| event.trace = Some(trace));
+    }
+    events
 }
 
 #[derive(Serialize)]
@@ -112,8 +121,17 @@ pub async fn batch(signed: Signed<Batch>) -> Result<HttpResponse, ApiError> {
 
 fn publish(api: &Api, app: &Arc<App>, events: Vec<Event>) -> Result<(), ApiError> {
     let count = events.len() as u64;
-    api.rooms.publish(app, events).map_err(ApiError::Unpublished).inspect_err(|error| api.count(error))?;
+    let (trace, taken) = (events.first().and_then(|event| event.trace), Taken::note(&events));
+    if let Err(why) = api.rooms.publish(app, events) {
+        let error = ApiError::Unpublished(why);
+        api.count(&error);
+        trace.inspect(|trace| trail::refused(*trace, Some(app), error.sender(), error.reason()));
+        return Err(error);
+    }
     app.counters.events_in.fetch_add(count, Ordering::Relaxed);
+    if let Some(taken) = taken {
+        taken.tell(app);
+    }
     Ok(())
 }
 

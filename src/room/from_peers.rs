@@ -17,6 +17,7 @@ use super::{
     membership::Change,
     messages::{FromPeers, Opening, RoomMessage},
 };
+use crate::trail;
 
 /// Whether a room knows how things stand on other nodes.
 pub enum Phase {
@@ -91,6 +92,10 @@ impl Room {
     /// Announces an event to all sockets here but the excluded one.
     pub(super) fn announce_event(&mut self, event: EncodedEvent, permit: Option<Permit>) {
         let except = event.except;
+        if event.trace.is_some() {
+            let excluded = usize::from(except.is_some_and(|socket| self.fanout.contains(socket)));
+            trail::delivered(&self.app, &event, self.fanout.len() - excluded);
+        }
         self.announce(Announcement::Event(event), except, permit);
     }
 

@@ -21,7 +21,7 @@ use super::{
     messages::{Count, Find, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere, UserMessage},
     users::Users,
 };
-use crate::{app::App, cluster::Cluster, metrics::Metrics, protocol::ChannelName, webhook::Webhooks};
+use crate::{app::App, cluster::Cluster, metrics::Metrics, protocol::ChannelName, trail, webhook::Webhooks};
 
 /// Rooms by app and channel.
 pub struct Shard {
@@ -86,6 +86,7 @@ impl Shard {
 
     fn deliver_to_user(&mut self, app: &App, event: &EncodedEvent) {
         let receivers = self.users.deliver(app, event.channel.without_prefix(), event);
+        trail::delivered(app, event, receivers);
         app.counters.deliveries.fetch_add(receivers as u64, Relaxed);
         app.counters.bytes_out.fetch_add((receivers * event.frame.len()) as u64, Relaxed);
         self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());

@@ -18,6 +18,7 @@ mod presence;
 mod queries;
 mod rolling;
 mod roundtrip;
+mod trail;
 mod users;
 mod webhooks;
 mod webhooks_lost;

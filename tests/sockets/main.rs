@@ -28,6 +28,7 @@ mod tenant;
 mod tenant_access;
 mod tenant_callback;
 mod tls;
+mod trail;
 mod users;
 mod webhook_events;
 mod webhook_posts;
