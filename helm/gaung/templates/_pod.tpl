@@ -1,0 +1,165 @@
+{{/* The parts of the pods. */}}
+
+{{/* The selector's labels and the user's, nothing that a new chart changes: that would restart every socket. */}}
+{{- define "gaung.podLabels" -}}
+{{- $own := include "gaung.selectorLabels" . | fromYaml -}}
+{{- toYaml (merge $own .Values.podLabels) -}}
+{{- end -}}
+
+{{- define "gaung.podAnnotations" -}}
+{{- $own := dict -}}
+{{- if .Values.config -}}
+{{- $_ := set $own "checksum/config" (include "gaung.config" . | sha256sum) -}}
+{{- end -}}
+{{- if and .Values.apps.inline .Values.apps.restartOnChange -}}
+{{- $_ := set $own "checksum/apps" (toJson .Values.apps.inline | sha256sum) -}}
+{{- end -}}
+{{- if .Values.metrics.annotations -}}
+{{- $_ := set $own "prometheus.io/scrape" "true" -}}
+{{- $_ := set $own "prometheus.io/port" (.Values.server.metricsPort | int | toString) -}}
+{{- $_ := set $own "prometheus.io/path" "/metrics" -}}
+{{- end -}}
+{{- with merge (dict) .Values.podAnnotations $own -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the pod of the server and that of the test have in common. Without `enableServiceLinks: false` a Service called
+gaung would become variables like GAUNG_PORT, which the server reads. */}}
+{{- define "gaung.podBasics" -}}
+serviceAccountName: {{ include "gaung.serviceAccountName" . }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "gaung.container" -}}
+image: {{ include "gaung.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  {{- toYaml .Values.securityContext | nindent 2 }}
+ports:
+  - name: {{ include "gaung.portName" . }}
+    containerPort: {{ .Values.server.port | int }}
+    protocol: TCP
+  - name: admin
+    containerPort: {{ .Values.server.metricsPort | int }}
+    protocol: TCP
+env:
+  {{- include "gaung.env" . | trim | nindent 2 }}
+{{- if or .Values.config .Values.extraEnvFrom }}
+envFrom:
+  {{- if .Values.config }}
+  - configMapRef:
+      name: {{ include "gaung.fullname" . }}
+  {{- end }}
+  {{- with .Values.extraEnvFrom }}
+  {{- tpl (toYaml .) $ | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- range $kind, $path := dict "startup" "/livez" "liveness" "/livez" "readiness" "/readyz" }}
+{{- with index $.Values.probes $kind }}
+{{- if .enabled }}
+{{ $kind }}Probe:
+  httpGet:
+    path: {{ $path }}
+    port: admin
+  {{- toYaml (omit . "enabled") | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.drain.propagationSeconds }}
+lifecycle:
+  preStop:
+    sleep:
+      seconds: {{ . | int }}
+{{- end }}
+{{- with .Values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumeMounts:
+  - name: apps
+    mountPath: /etc/gaung/apps
+    readOnly: true
+  {{- with include "gaung.secretMounts" . | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- tpl (toYaml .) $ | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/* With TLS the port is called after it, since some routes go by its name. */}}
+{{- define "gaung.portName" -}}
+{{- ternary "https" "http" (not (empty .Values.server.tls.existingSecret)) -}}
+{{- end -}}
+
+{{/* What is mounted beside the apps: certificates, and NATS' credentials file. */}}
+{{- define "gaung.secretMounts" -}}
+{{- range $name, $secret := include "gaung.secrets" . | fromYaml }}
+- name: {{ $name }}
+  mountPath: /etc/gaung/{{ $name }}
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{/* Their secrets by the names of the volumes. */}}
+{{- define "gaung.secrets" -}}
+{{- with .Values.server.tls.existingSecret }}
+tls: {{ tpl . $ | quote }}
+{{- end }}
+{{- with .Values.cluster.nats }}
+{{- with .tls.existingSecret }}
+nats-tls: {{ tpl . $ | quote }}
+{{- end }}
+{{- if and .existingSecret (eq .auth "credentials") }}
+nats: {{ tpl .existingSecret $ | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The apps are mounted as a folder, never as a subPath: Kubernetes updates only folders. */}}
+{{- define "gaung.volumes" -}}
+{{ include "gaung.appsVolume" . }}
+{{- range $name, $secret := include "gaung.secrets" . | fromYaml }}
+- name: {{ $name }}
+  secret:
+    secretName: {{ $secret | quote }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ tpl (toYaml .) $ }}
+{{- end }}
+{{- end -}}
+
+{{- define "gaung.appsVolume" -}}
+- name: apps
+  secret:
+    secretName: {{ include "gaung.appsSecretName" . | quote }}
+    items:
+      - key: {{ include "gaung.appsKey" . | quote }}
+        path: apps.json
+{{- end -}}
+
+{{- define "gaung.spread" -}}
+{{- if kindIs "slice" .Values.topologySpreadConstraints -}}
+{{- tpl (toYaml .Values.topologySpreadConstraints) . -}}
+{{- else -}}
+{{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+- maxSkew: 1
+  topologyKey: {{ . }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "gaung.selectorLabels" $ | nindent 6 }}
+  matchLabelKeys: [pod-template-hash]
+{{- end }}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,2 @@
+{{- define "gaung.validate" -}}
+{{- end -}}
