@@ -148,6 +148,12 @@ nats: {{ tpl .existingSecret $ | quote }}
         path: apps.json
 {{- end -}}
 
+{{/* The API refuses rollingUpdate beside Recreate, also where it is only the chart's own default. */}}
+{{- define "gaung.strategy" -}}
+{{- $strategy := .Values.updateStrategy -}}
+{{- toYaml (ternary (omit $strategy "rollingUpdate") $strategy (eq $strategy.type "Recreate")) -}}
+{{- end -}}
+
 {{- define "gaung.spread" -}}
 {{- if kindIs "slice" .Values.topologySpreadConstraints -}}
 {{- tpl (toYaml .Values.topologySpreadConstraints) . -}}

@@ -1,2 +1,145 @@
+{{/* Choices that do not go together are refused, all at once, each with a sentence that says what to set. */}}
+
 {{- define "gaung.validate" -}}
+{{- $problems := print (include "gaung.problems.nodes" .) (include "gaung.problems.apps" .) (include "gaung.problems.settings" .) (include "gaung.problems.scaling" .) (include "gaung.problems.objects" .) | trim -}}
+{{- if $problems -}}
+{{- fail (printf "these values do not work:\n\n%s\n" $problems) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "gaung.problems.nodes" -}}
+{{- $nats := .Values.cluster.nats -}}
+{{- $clustered := include "gaung.clustered" . -}}
+{{- if and (gt (include "gaung.maxReplicas" . | int) 1) (not $clustered) }}
+- {{ include "gaung.maxReplicas" . }} nodes need NATS between them: set nats.enabled=true or cluster.nats.urls, or replicaCount=1
+{{- end }}
+{{- if and .Values.nats.enabled $nats.urls }}
+- nats.enabled and cluster.nats.urls are both set: set the one that is to be used
+{{- end }}
+{{- range $nats.urls }}
+{{- if contains "@" . }}
+- an address in cluster.nats.urls has a login: put it into a secret and set cluster.nats.existingSecret
+{{- end }}
+{{- end }}
+{{- if and (not $nats.urls) (or $nats.existingSecret $nats.tls.enabled $nats.tls.existingSecret) }}
+- cluster.nats.existingSecret and cluster.nats.tls are for cluster.nats.urls: set those, or for nats.enabled the values below nats
+{{- end }}
+{{- if and $nats.tls.clientCertificate (not $nats.tls.existingSecret) }}
+- cluster.nats.tls.clientCertificate needs the certificate: set cluster.nats.tls.existingSecret
+{{- end }}
+{{- if and (include "gaung.webhookStream" .) (not $clustered) }}
+- webhooks.stream lies in NATS: set nats.enabled=true or cluster.nats.urls, or leave it empty
+{{- end }}
+{{- if lt (include "gaung.gracePeriod" . | int) (include "gaung.drainSeconds" . | int) }}
+- terminationGracePeriodSeconds is {{ include "gaung.gracePeriod" . }}, but a drain may take {{ include "gaung.drainSeconds" . }} s: leave it unset, or set drain.windowSeconds lower
+{{- end }}
+{{- end -}}
+
+{{- define "gaung.problems.apps" -}}
+{{- if not (or .Values.apps.existingSecret .Values.apps.inline) }}
+- no app is served: set apps.existingSecret to a secret with the apps file, or apps.inline
+{{- end }}
+{{- if and .Values.apps.existingSecret .Values.apps.inline }}
+- apps.existingSecret and apps.inline are both set: set the one that is to be used
+{{- end }}
+{{- end -}}
+
+{{/* Settings that belong to a value. */}}
+{{- define "gaung.ownSettings" -}}
+- {name: GAUNG_HOST, value: server.host}
+- {name: GAUNG_ADMIN_HOST, value: server.host}
+- {name: GAUNG_PORT, value: server.port}
+- {name: GAUNG_ADMIN_PORT, value: server.metricsPort}
+- {name: GAUNG_PATH_PREFIX, value: server.pathPrefix}
+- {name: GAUNG_TLS_CERT, value: server.tls.existingSecret}
+- {name: GAUNG_TLS_KEY, value: server.tls.existingSecret}
+- {name: GAUNG_DRAIN_SECONDS, value: drain.windowSeconds}
+- {name: GAUNG_DRAIN_LAG_SECONDS, value: drain.lagSeconds}
+- {name: GAUNG_MAX_CONNECTIONS, value: server.maxConnections}
+- {name: GAUNG_MAX_MEMORY_MB, value: server.maxMemoryMB}
+- {name: GAUNG_READY_WITHOUT_NATS, value: server.readyWithoutNats}
+- {name: GAUNG_NATS_URL, value: cluster.nats.urls}
+- {name: GAUNG_NATS_USER, value: cluster.nats.existingSecret}
+- {name: GAUNG_NATS_PASSWORD, value: cluster.nats.existingSecret}
+- {name: GAUNG_NATS_TOKEN, value: cluster.nats.existingSecret}
+- {name: GAUNG_NATS_CREDENTIALS, value: cluster.nats.existingSecret}
+- {name: GAUNG_NATS_TLS, value: cluster.nats.tls.enabled}
+- {name: GAUNG_NATS_CA, value: cluster.nats.tls.existingSecret}
+- {name: GAUNG_NATS_CERT, value: cluster.nats.tls.clientCertificate}
+- {name: GAUNG_NATS_KEY, value: cluster.nats.tls.clientCertificate}
+- {name: GAUNG_CLUSTER_NAME, value: cluster.name}
+- {name: GAUNG_CLUSTER_NODES, value: replicaCount}
+- {name: GAUNG_WEBHOOK_STREAM, value: webhooks.stream}
+- {name: GAUNG_APPS_FILE, value: apps.existingSecret}
+{{- end -}}
+
+{{- define "gaung.problems.settings" -}}
+{{- $own := dict -}}
+{{- range include "gaung.ownSettings" . | fromYamlArray }}{{ $_ := set $own .name .value }}{{ end -}}
+{{- $names := keys .Values.config | sortAlpha -}}
+{{- range .Values.extraEnv }}{{ $names = append $names .name }}{{ end -}}
+{{- range $names }}
+{{- if hasKey $own . }}
+- {{ . }} is set by the chart: set {{ get $own . }}
+{{- else if hasPrefix "GAUNG_APP_" . }}
+- {{ . }} belongs into the apps file: set apps.existingSecret or apps.inline
+{{- else if and (not (include "gaung.clustered" $)) (regexMatch "^GAUNG_(CLUSTER_|NATS_|MAX_QUEUED_BUS_EVENTS$)" .) }}
+- {{ . }} is for many nodes: set nats.enabled=true or cluster.nats.urls, or leave it out
+{{- end }}
+{{- end }}
+{{- if eq (int .Values.server.port) (int .Values.server.metricsPort) }}
+- server.port and server.metricsPort are the same: set two
+{{- end }}
+{{- end -}}
+
+{{- define "gaung.problems.scaling" -}}
+{{- $hpa := .Values.autoscaling -}}
+{{- if and $hpa.enabled .Values.keda.enabled }}
+- autoscaling.enabled and keda.enabled are both set: set the one that is to be used
+{{- end }}
+{{- if $hpa.enabled }}
+{{- if gt (int $hpa.minReplicas) (int $hpa.maxReplicas) }}
+- autoscaling.minReplicas is {{ $hpa.minReplicas }}, more than maxReplicas, {{ $hpa.maxReplicas }}: set it lower
+{{- end }}
+{{- if not (or $hpa.connections.enabled $hpa.cpu.enabled $hpa.memory.enabled $hpa.customMetrics) }}
+- autoscaling has nothing to go by: set autoscaling.connections.enabled=true
+{{- end }}
+{{- range list "cpu" "memory" }}
+{{- if and (index $hpa .).enabled (not (dig "requests" . "" $.Values.resources)) (not (dig "limits" . "" $.Values.resources)) }}
+- autoscaling.{{ . }} is a part of the request, and there is none: set resources.requests.{{ . }}, or autoscaling.{{ . }}.enabled=false
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.keda.enabled }}
+{{- if gt (int .Values.keda.minReplicaCount) (int .Values.keda.maxReplicaCount) }}
+- keda.minReplicaCount is {{ .Values.keda.minReplicaCount }}, more than maxReplicaCount, {{ .Values.keda.maxReplicaCount }}: set it lower
+{{- end }}
+{{- if not (or .Values.keda.prometheus.serverAddress .Values.keda.triggers) }}
+- KEDA has nobody to ask: set keda.prometheus.serverAddress or keda.triggers
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "gaung.problems.objects" -}}
+{{- $budget := .Values.podDisruptionBudget -}}
+{{- if not (or (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) }}
+- podDisruptionBudget has minAvailable and maxUnavailable: set one of them
+{{- end }}
+{{- if and .Values.image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .Values.image.digest)) }}
+- image.digest is {{ .Values.image.digest | quote }}: set sha256: and 64 hexadecimal digits
+{{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+- httpRoute has no gateway: set httpRoute.parentRefs
+{{- end }}
+{{- with .Values.updateStrategy }}
+{{- if and (eq .type "RollingUpdate") (has (dig "maxSurge" 1 (.rollingUpdate | default dict) | toString) (list "0" "0%")) (has (dig "maxUnavailable" 1 (.rollingUpdate | default dict) | toString) (list "0" "0%")) }}
+- updateStrategy lets no node come and none go: set rollingUpdate.maxSurge
+{{- end }}
+{{- end }}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}
+- metrics.serviceMonitor and metrics.podMonitor are both enabled, and would count everything twice: set one of them
+{{- end }}
+{{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metricsService.enabled) }}
+- metrics.serviceMonitor needs the Service of the admin port: set metricsService.enabled=true, or metrics.podMonitor.enabled=true instead
+{{- end }}
 {{- end -}}

@@ -1,0 +1,97 @@
+{{/* Names and labels. The chart of the nodes uses the first three. */}}
+
+{{/* At most 52 characters: Kubernetes makes a label of 63 of a StatefulSet's name and a hash. */}}
+{{- define "gaung-nats.fullname" -}}
+{{- default (printf "%s-nats" (.Release.Name | trunc 47 | trimSuffix "-")) .Values.fullnameOverride | replace "." "-" | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "gaung-nats.authSecretName" -}}
+{{- if .Values.auth.existingSecret -}}
+{{- tpl .Values.auth.existingSecret . -}}
+{{- else -}}
+{{- include "gaung-nats.fullname" . }}-auth
+{{- end -}}
+{{- end -}}
+
+{{- define "gaung-nats.selectorLabels" -}}
+app.kubernetes.io/name: nats
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: nats
+{{- end -}}
+
+{{- define "gaung-nats.headlessName" -}}
+{{- include "gaung-nats.fullname" . }}-headless
+{{- end -}}
+
+{{/* name, namespace, labels and annotations. Takes a list: the root, the name, the object's own labels. */}}
+{{- define "gaung-nats.metadata" -}}
+{{- $root := index . 0 -}}
+{{- $which := include "gaung-nats.selectorLabels" $root | fromYaml -}}
+{{- $release := dict "helm.sh/chart" (printf "nats-%s" $root.Chart.Version | replace "+" "_") "app.kubernetes.io/managed-by" $root.Release.Service "app.kubernetes.io/part-of" "gaung" -}}
+name: {{ index . 1 }}
+namespace: {{ $root.Release.Namespace }}
+labels:
+  {{- merge $which (index . 2 | default dict) $root.Values.commonLabels $release | toYaml | nindent 2 }}
+{{- with $root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "gaung-nats.image" -}}
+{{- with .Values.image -}}
+{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A list in NATS' syntax. Kubernetes puts the login in where the pod starts, so that it stands in no object. */}}
+{{- define "gaung-nats.routes" -}}
+{{- $routes := list -}}
+{{- range until (int .Values.replicaCount) -}}
+{{- $routes = append $routes (printf "\"nats-route://$(NATS_USER):$(NATS_PASSWORD)@%s-%d.%s:6222\"" (include "gaung-nats.fullname" $) . (include "gaung-nats.headlessName" $)) -}}
+{{- end -}}
+[{{ join ", " $routes }}]
+{{- end -}}
+
+{{/* NATS has no binary units: 1Gi is 1024^3 for it as 1GB. */}}
+{{- define "gaung-nats.size" -}}
+{{- trimSuffix "i" . }}B
+{{- end -}}
+
+{{/* What $NAME stands for, NATS reads as a value of its own syntax; hence the quotes in the variables. */}}
+{{- define "gaung-nats.config" -}}
+server_name: $SERVER_NAME
+port: 4222
+http_port: 8222
+pid_file: /run/nats/nats.pid
+max_payload: {{ .Values.maxPayload }}
+# A server that is told to stop sends its clients away bit by bit.
+lame_duck_grace_period: 5s
+lame_duck_duration: 30s
+authorization {
+  user: $QUOTED_USER
+  password: $QUOTED_PASSWORD
+}
+{{- if .Values.jetstream.enabled }}
+jetstream {
+  store_dir: /data
+  max_memory_store: {{ include "gaung-nats.size" .Values.jetstream.memory }}
+  max_file_store: {{ include "gaung-nats.size" .Values.jetstream.file }}
+}
+{{- end }}
+{{- if gt (int .Values.replicaCount) 1 }}
+cluster {
+  name: {{ include "gaung-nats.fullname" . }}
+  port: 6222
+  no_advertise: true
+  authorization {
+    user: $QUOTED_USER
+    password: $QUOTED_PASSWORD
+  }
+  routes: $ROUTES
+}
+{{- end }}
+{{- with .Values.extraConfig }}
+{{ . }}
+{{- end }}
+{{- end -}}
