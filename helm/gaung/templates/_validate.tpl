@@ -121,6 +121,9 @@
 {{- end -}}
 
 {{- define "gaung.problems.objects" -}}
+{{- if not (regexMatch "^[a-z]" (include "gaung.fullname" .)) }}
+- no Service can be called {{ include "gaung.fullname" . }}: set fullnameOverride to a name that begins with a lower-case letter
+{{- end }}
 {{- $budget := .Values.podDisruptionBudget -}}
 {{- if not (or (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) }}
 - podDisruptionBudget has minAvailable and maxUnavailable: set one of them
