@@ -1,0 +1,239 @@
+"""NATS beside the nodes: the chart's own configuration in real servers, and the login that outlives an upgrade."""
+
+import base64
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chart import CHART, CLUSTER, StrictLoader, helm, merged, of_kind, one, pod_templates, render, server
+from kube import api
+
+NATS_SERVER = Path(sys.executable).with_name("nats-server")
+THREE = merged(CLUSTER, {"nats": {"replicaCount": 3}})
+
+
+def container(objects):
+    return one(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"][0]
+
+
+# --- the configuration
+
+
+class Servers:
+    """The servers of a release as real processes: every pod's configuration and variables, on free ports."""
+
+    def __init__(self, values, folder, password="word"):
+        self.objects = render(values)
+        self.folder, self.password = folder, password
+        self.count = one(self.objects, "StatefulSet")["spec"]["replicas"]
+        ports = free_ports(3 * self.count)
+        self.client, self.cluster, self.monitor = (ports[i :: 3] for i in range(3))
+        self.processes = []
+
+    def __enter__(self):
+        for index in range(self.count):
+            self.processes.append(self.start(index))
+        for index in range(self.count):
+            wait(lambda: self.get(index, "/healthz?js-server-only=true"))
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+    def start(self, index):
+        place = self.folder / str(index)
+        place.mkdir()
+        text = one(self.objects, "ConfigMap", "gaung-nats")["data"]["nats.conf"]
+        text = text.replace("/run/nats", str(place)).replace("/data", str(place / "data"))
+        for port, mine in ((4222, self.client), (6222, self.cluster), (8222, self.monitor)):
+            text = text.replace(f"port: {port}", f"port: {mine[index]}")
+        (place / "nats.conf").write_text(text)
+        log = (place / "log").open("w")
+        return subprocess.Popen([NATS_SERVER, "--config", place / "nats.conf"], env=self.env(index), stdout=log, stderr=log)
+
+    def env(self, index):
+        """The variables as Kubernetes makes them: what refers to an earlier one is filled in."""
+        found = {}
+        known = {"POD_NAME": f"gaung-nats-{index}", "NATS_USER": "gaung", "NATS_PASSWORD": self.password}
+        for entry in container(self.objects)["env"]:
+            text = entry.get("value") or known[entry["name"]]
+            found[entry["name"]] = re.sub(r"\$\((\w+)\)", lambda name: found[name[1]], text)
+        for other in range(self.count):
+            name = f"gaung-nats-{other}.gaung-nats-headless:6222"
+            found = {key: text.replace(name, f"127.0.0.1:{self.cluster[other]}") for key, text in found.items()}
+        return found
+
+    def get(self, index, path):
+        """The answer of the monitoring port, or nothing while there is none."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.monitor[index]}{path}", timeout=5) as answer:
+                return json.load(answer)
+        except OSError:
+            return None
+
+    def login(self, index, user, password):
+        """What the server answers to a client that logs in and pings."""
+        with socket.create_connection(("127.0.0.1", self.client[index]), timeout=5) as client:
+            stream = client.makefile("rw", newline="\r\n")
+            stream.readline()
+            hello = {"verbose": False, "user": user, "pass": password}
+            stream.write(f"CONNECT {json.dumps(hello)}\r\nPING\r\n")
+            stream.flush()
+            return stream.readline().strip()
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
+
+
+def wait(condition, seconds=60):
+    """What the condition returns as soon as it is something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("waited in vain")
+
+
+@pytest.mark.parametrize("password", ["word", "123456", "1e5", "true", "with#hash", "with space", "semi;colon{"])
+def test_nats_takes_any_password_as_it_is(password, tmp_path):
+    with Servers(CLUSTER, tmp_path, password) as nats:
+        assert nats.login(0, "gaung", password) == "PONG"
+        assert "Authorization Violation" in nats.login(0, "gaung", "other")
+        assert nats.get(0, "/varz")["server_name"] == "gaung-nats-0"
+
+
+def test_nats_has_jetstream_of_the_sizes_that_were_set(tmp_path):
+    values = merged(CLUSTER, {"nats": {"jetstream": {"memory": "32Mi", "file": "2Gi"}}})
+    with Servers(values, tmp_path) as nats:
+        limits = nats.get(0, "/jsz")["config"]
+        assert (limits["max_memory"], limits["max_storage"]) == (32 << 20, 2 << 30)
+
+
+def test_probes_are_answered_without_jetstream_too(tmp_path):
+    values = merged(CLUSTER, {"nats": {"jetstream": {"enabled": False}}})
+    probes = [container(render(values))[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")]
+    assert len(set(probes)) == 3
+    with Servers(values, tmp_path) as nats:
+        assert [nats.get(0, path) for path in probes] == [{"status": "ok"}] * 3
+
+
+def test_three_servers_find_one_another_with_the_login(tmp_path):
+    with Servers(THREE, tmp_path) as nats:
+        for index in range(3):
+            wait(lambda: len({route["remote_name"] for route in nats.get(index, "/routez")["routes"]}) == 2)
+            wait(lambda: nats.get(index, "/healthz"))
+            assert nats.login(index, "gaung", "word") == "PONG"
+
+
+def test_the_pre_stop_command_sends_clients_away(tmp_path):
+    with Servers(CLUSTER, tmp_path) as nats:
+        command = container(nats.objects)["lifecycle"]["preStop"]["exec"]["command"]
+        assert command == ["nats-server", "--signal=ldm=/run/nats/nats.pid"]
+        pid = tmp_path / "0" / "nats.pid"
+        subprocess.run([NATS_SERVER, f"--signal=ldm={pid}"], check=True, capture_output=True)
+        wait(lambda: "lame duck mode" in (tmp_path / "0" / "log").read_text())
+
+
+# --- the objects
+
+
+def test_files_outlive_the_pod_where_told():
+    volume = {"enabled": True, "storageClassName": "fast"}
+    spec = one(render(merged(CLUSTER, {"nats": {"jetstream": {"volume": volume}}})), "StatefulSet")["spec"]
+    (claim,) = spec["volumeClaimTemplates"]
+    assert claim["spec"]["storageClassName"] == "fast" and claim["spec"]["resources"]["requests"]["storage"] == "1Gi"
+    assert "data" not in [item["name"] for item in spec["template"]["spec"]["volumes"]]
+    assert "volumeClaimTemplates" not in one(render(CLUSTER), "StatefulSet")["spec"]
+
+
+def test_several_servers_have_a_budget_and_one_has_none():
+    budgets = [item["metadata"]["name"] for item in of_kind(render(THREE), "PodDisruptionBudget")]
+    assert budgets == ["gaung-nats", "gaung"] or budgets == ["gaung", "gaung-nats"]
+    assert [item["metadata"]["name"] for item in of_kind(render(CLUSTER), "PodDisruptionBudget")] == ["gaung"]
+
+
+def test_webhooks_wait_in_nats_of_our_own_unless_told_otherwise():
+    def stream(values):
+        names = {entry["name"]: entry.get("value") for entry in server(render(values))["env"]}
+        return names.get("GAUNG_WEBHOOK_STREAM")
+
+    assert stream(CLUSTER) == "gaung-webhooks"
+    assert stream(merged(CLUSTER, {"webhooks": {"stream": ""}})) is None
+    assert stream(merged(CLUSTER, {"webhooks": {"stream": "mine"}})) == "mine"
+
+
+def test_nodes_and_nats_read_the_login_from_one_secret():
+    for auth, name in (({}, "gaung-nats-auth"), ({"existingSecret": "{{ .Release.Name }}-login"}, "gaung-login")):
+        objects = render(merged(CLUSTER, {"nats": {"auth": auth}}))
+        for entries in (server(objects)["env"], container(objects)["env"]):
+            sources = [entry["valueFrom"]["secretKeyRef"] for entry in entries if "secretKeyRef" in entry.get("valueFrom", {})]
+            assert sources == [{"name": name, "key": "user"}, {"name": name, "key": "password"}]
+        assert [item["metadata"]["name"] for item in of_kind(objects, "Secret")] == ([name] if not auth else [])
+
+
+def test_the_address_of_nats_is_its_service():
+    for release in ("gaung", "with.dots", "r" * 53):
+        objects = render(THREE, release=release)
+        (url,) = [entry["value"] for entry in server(objects)["env"] if entry["name"] == "GAUNG_NATS_URL"]
+        names = [item["metadata"]["name"] for item in of_kind(objects, "Service")]
+        assert re.fullmatch(r"nats://([^:]+):4222", url)[1] in names
+        (routes,) = [entry["value"] for entry in container(objects)["env"] if entry["name"] == "ROUTES"]
+        spec = one(objects, "StatefulSet")
+        hosts = [f"{spec['metadata']['name']}-{index}.{spec['spec']['serviceName']}" for index in range(3)]
+        assert re.findall(r"@([^:]+):6222", routes) == hosts and spec["spec"]["serviceName"] in names
+
+
+def test_a_changed_configuration_restarts_nats():
+    first, second = (one(render(merged(CLUSTER, {"nats": {"maxPayload": size}})), "StatefulSet") for size in ("1MB", "2MB"))
+    checksum = "checksum/config"
+    assert first["spec"]["template"]["metadata"]["annotations"][checksum] != second["spec"]["template"]["metadata"]["annotations"][checksum]
+
+
+def test_without_the_switch_there_is_nothing_of_nats():
+    objects = render({"apps": {"existingSecret": "apps"}})
+    assert not [item for item in objects if "nats" in item["metadata"]["name"]]
+    assert set(pod_templates(objects)) == {"Deployment/gaung", "Pod/gaung-test"}
+
+
+# --- the login
+
+# What Helm adds to each object that it installs.
+OWNED = {"meta.helm.sh/release-name": "gaung", "meta.helm.sh/release-namespace": "sockets"}
+
+
+def secret_seen_by(helm_version, tmp_path, *there):
+    """The secret that Helm would write where these secrets are there."""
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps(CLUSTER))
+    with api(*there) as address:
+        text = helm(
+            "template", "gaung", CHART, "--namespace", "sockets", "--values", values, "--dry-run=server",
+            "--show-only", "charts/nats/templates/secret.yaml", "--kube-apiserver", address, "--disable-openapi-validation",
+            version=helm_version,
+        )
+    return yaml.load(text, StrictLoader)
+
+
+def test_the_password_is_drawn_once_and_kept_at_an_upgrade(version, tmp_path):
+    first = secret_seen_by(version, tmp_path)
+    again = secret_seen_by(version, tmp_path)
+    assert first["data"]["password"] != again["data"]["password"]
+    assert re.fullmatch("[A-Za-z0-9]{32}", base64.b64decode(first["data"]["password"]).decode())
+    installed = merged(first, {"metadata": {"annotations": OWNED}})
+    assert secret_seen_by(version, tmp_path, installed)["data"] == first["data"]
