@@ -3,111 +3,19 @@
 import base64
 import json
 import re
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
 import yaml
 
 from chart import CHART, CLUSTER, StrictLoader, helm, merged, of_kind, one, pod_templates, render, server
 from kube import api
+from nats_servers import NATS_SERVER, Servers, nats_container, wait
 
-NATS_SERVER = Path(sys.executable).with_name("nats-server")
 THREE = merged(CLUSTER, {"nats": {"replicaCount": 3}})
 
 
-def container(objects):
-    return one(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"][0]
-
-
 # --- the configuration
-
-
-class Servers:
-    """The servers of a release as real processes: every pod's configuration and variables, on free ports."""
-
-    def __init__(self, values, folder, password="word"):
-        self.objects = render(values)
-        self.folder, self.password = folder, password
-        self.count = one(self.objects, "StatefulSet")["spec"]["replicas"]
-        ports = free_ports(3 * self.count)
-        self.client, self.cluster, self.monitor = (ports[i :: 3] for i in range(3))
-        self.processes = []
-
-    def __enter__(self):
-        for index in range(self.count):
-            self.processes.append(self.start(index))
-        for index in range(self.count):
-            wait(lambda: self.get(index, "/healthz?js-server-only=true"))
-        return self
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-    def start(self, index):
-        place = self.folder / str(index)
-        place.mkdir()
-        text = one(self.objects, "ConfigMap", "gaung-nats")["data"]["nats.conf"]
-        text = text.replace("/run/nats", str(place)).replace("/data", str(place / "data"))
-        for port, mine in ((4222, self.client), (6222, self.cluster), (8222, self.monitor)):
-            text = text.replace(f"port: {port}", f"port: {mine[index]}")
-        (place / "nats.conf").write_text(text)
-        log = (place / "log").open("w")
-        return subprocess.Popen([NATS_SERVER, "--config", place / "nats.conf"], env=self.env(index), stdout=log, stderr=log)
-
-    def env(self, index):
-        """The variables as Kubernetes makes them: what refers to an earlier one is filled in."""
-        found = {}
-        known = {"POD_NAME": f"gaung-nats-{index}", "NATS_USER": "gaung", "NATS_PASSWORD": self.password}
-        for entry in container(self.objects)["env"]:
-            text = entry.get("value") or known[entry["name"]]
-            found[entry["name"]] = re.sub(r"\$\((\w+)\)", lambda name: found[name[1]], text)
-        for other in range(self.count):
-            name = f"gaung-nats-{other}.gaung-nats-headless:6222"
-            found = {key: text.replace(name, f"127.0.0.1:{self.cluster[other]}") for key, text in found.items()}
-        return found
-
-    def get(self, index, path):
-        """The answer of the monitoring port, or nothing while there is none."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.monitor[index]}{path}", timeout=5) as answer:
-                return json.load(answer)
-        except OSError:
-            return None
-
-    def login(self, index, user, password):
-        """What the server answers to a client that logs in and pings."""
-        with socket.create_connection(("127.0.0.1", self.client[index]), timeout=5) as client:
-            stream = client.makefile("rw", newline="\r\n")
-            stream.readline()
-            hello = {"verbose": False, "user": user, "pass": password}
-            stream.write(f"CONNECT {json.dumps(hello)}\r\nPING\r\n")
-            stream.flush()
-            return stream.readline().strip()
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports
-
-
-def wait(condition, seconds=60):
-    """What the condition returns as soon as it is something."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("waited in vain")
 
 
 @pytest.mark.parametrize("password", ["word", "123456", "1e5", "true", "with#hash", "with space", "semi;colon{"])
@@ -127,7 +35,7 @@ def test_nats_has_jetstream_of_the_sizes_that_were_set(tmp_path):
 
 def test_probes_are_answered_without_jetstream_too(tmp_path):
     values = merged(CLUSTER, {"nats": {"jetstream": {"enabled": False}}})
-    probes = [container(render(values))[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")]
+    probes = [nats_container(render(values))[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")]
     assert len(set(probes)) == 3
     with Servers(values, tmp_path) as nats:
         assert [nats.get(0, path) for path in probes] == [{"status": "ok"}] * 3
@@ -143,7 +51,7 @@ def test_three_servers_find_one_another_with_the_login(tmp_path):
 
 def test_the_pre_stop_command_sends_clients_away(tmp_path):
     with Servers(CLUSTER, tmp_path) as nats:
-        command = container(nats.objects)["lifecycle"]["preStop"]["exec"]["command"]
+        command = nats_container(nats.objects)["lifecycle"]["preStop"]["exec"]["command"]
         assert command == ["nats-server", "--signal=ldm=/run/nats/nats.pid"]
         pid = tmp_path / "0" / "nats.pid"
         subprocess.run([NATS_SERVER, f"--signal=ldm={pid}"], check=True, capture_output=True)
@@ -181,7 +89,7 @@ def test_webhooks_wait_in_nats_of_our_own_unless_told_otherwise():
 def test_nodes_and_nats_read_the_login_from_one_secret():
     for auth, name in (({}, "gaung-nats-auth"), ({"existingSecret": "{{ .Release.Name }}-login"}, "gaung-login")):
         objects = render(merged(CLUSTER, {"nats": {"auth": auth}}))
-        for entries in (server(objects)["env"], container(objects)["env"]):
+        for entries in (server(objects)["env"], nats_container(objects)["env"]):
             sources = [entry["valueFrom"]["secretKeyRef"] for entry in entries if "secretKeyRef" in entry.get("valueFrom", {})]
             assert sources == [{"name": name, "key": "user"}, {"name": name, "key": "password"}]
         assert [item["metadata"]["name"] for item in of_kind(objects, "Secret")] == ([name] if not auth else [])
@@ -193,7 +101,7 @@ def test_the_address_of_nats_is_its_service():
         (url,) = [entry["value"] for entry in server(objects)["env"] if entry["name"] == "GAUNG_NATS_URL"]
         names = [item["metadata"]["name"] for item in of_kind(objects, "Service")]
         assert re.fullmatch(r"nats://([^:]+):4222", url)[1] in names
-        (routes,) = [entry["value"] for entry in container(objects)["env"] if entry["name"] == "ROUTES"]
+        (routes,) = [entry["value"] for entry in nats_container(objects)["env"] if entry["name"] == "ROUTES"]
         spec = one(objects, "StatefulSet")
         hosts = [f"{spec['metadata']['name']}-{index}.{spec['spec']['serviceName']}" for index in range(3)]
         assert re.findall(r"@([^:]+):6222", routes) == hosts and spec["spec"]["serviceName"] in names

@@ -1,16 +1,11 @@
 """The server itself is asked whether it understands what the chart tells it, and whether its files are where it looks."""
 
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from chart import CI_NAMES, REPOSITORY, APP, ci_values, literal_env, merged, of_kind, one, render, server
-
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
-GAUNG = Path(os.environ.get("GAUNG_BIN", TARGET / "release" / "gaung"))
-APPS = '{"apps":[{"id":"shop","key":"shop-key","secret":"change-me"}]}'
+from chart import APP, CI_NAMES, ci_values, merged, render
+from pod import GAUNG, below, mount, variables
 
 
 @pytest.fixture(scope="module")
@@ -24,38 +19,10 @@ def certificate(tmp_path_factory):
     return folder
 
 
-def variables(objects):
-    """What the server's process would be given: the ConfigMap first, the pod's own over it, something for each secret."""
-    container = server(objects)
-    found = {}
-    for source in container.get("envFrom", []):
-        if "configMapRef" in source:
-            found |= one(objects, "ConfigMap", source["configMapRef"]["name"])["data"]
-    found |= {entry["name"]: "secret" for entry in container["env"] if "valueFrom" in entry}
-    return found | literal_env(container)
-
-
-def mount(objects, folder, certificate):
-    """Puts a file where a volume of the pod would have it; anything that is mounted nowhere stays missing."""
-    spec = one(objects, "Deployment")["spec"]["template"]["spec"]
-    for volume in (volume for volume in spec["volumes"] if "secret" in volume):
-        (place,) = [item["mountPath"] for item in server(objects)["volumeMounts"] if item["name"] == volume["name"]]
-        inside = folder / place.removeprefix("/")
-        inside.mkdir(parents=True)
-        for name, source in (("tls.crt", "tls.crt"), ("tls.key", "tls.key"), ("ca.crt", "tls.crt")):
-            (inside / name).write_bytes((certificate / source).read_bytes())
-        (inside / "nats.creds").write_text("credentials")
-        for secret in of_kind(objects, "Secret"):
-            for name, text in secret.get("stringData", {}).items():
-                (inside / name).write_text(text)
-        if volume["name"] == "apps" and not (inside / "apps.json").exists():
-            (inside / volume["secret"]["items"][0]["path"]).write_text(APPS)
-
-
 def check(objects, folder, certificate):
     """`gaung check` with the pod's variables, its files below a folder instead of the root."""
     mount(objects, folder, certificate)
-    given = {name: str(folder) + value if value.startswith("/etc/") else value for name, value in variables(objects).items()}
+    given = below(folder, variables(objects))
     done = subprocess.run([GAUNG, "check"], env=given, capture_output=True, text=True)
     return given, done
 

@@ -1,0 +1,80 @@
+"""Three nodes and NATS as the chart makes them, run without Kubernetes: in step, and `helm test` passes."""
+
+import json
+import re
+import subprocess
+import urllib.request
+from contextlib import contextmanager
+
+from chart import CLUSTER, merged, one
+from nats_servers import Servers, wait
+from pod import GAUNG, below, mount, variables
+
+APPS = {"inline": [{"id": "shop", "key": "shop-key", "secret": "change-me"}, {"id": "blog", "key": "blog-key", "secret": "other"}]}
+VALUES = merged(CLUSTER, {"apps": {**APPS, "existingSecret": ""}, "drain": {"windowSeconds": 1}})
+
+
+@contextmanager
+def nodes(nats, folder):
+    """The Deployment's replicas as processes, each with its public and its admin port."""
+    mount(nats.objects, folder)
+    given = below(folder, variables(nats.objects)) | {
+        "GAUNG_HOST": "127.0.0.1", "GAUNG_PORT": "0", "GAUNG_ADMIN_HOST": "127.0.0.1", "GAUNG_ADMIN_PORT": "0",
+        "GAUNG_NATS_URL": f"nats://127.0.0.1:{nats.ports[0]['client']}",
+        "GAUNG_NATS_USER": "gaung", "GAUNG_NATS_PASSWORD": nats.password,
+    }
+    processes, ports = [], []
+    try:
+        for index in range(one(nats.objects, "Deployment")["spec"]["replicas"]):
+            log = folder / f"node-{index}"
+            with log.open("w") as output:
+                processes.append(subprocess.Popen([GAUNG], env=given, stdout=output, stderr=output))
+            ports.append(wait(lambda: listening(log)))
+        yield processes, ports
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def listening(log):
+    """The node's public and admin port, once it says them."""
+    text = log.read_text()
+    found = [re.search(rf"^{name} +http://127.0.0.1:(\d+)$", text, re.MULTILINE) for name in ("public", "admin")]
+    return [int(port[1]) for port in found] if all(found) else None
+
+
+def get(port, path):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return json.load(answer)
+    except OSError:
+        return None
+
+
+def test_nodes_get_in_step_and_the_test_pod_s_command_passes(tmp_path):
+    with Servers(VALUES, tmp_path) as nats, nodes(nats, tmp_path / "root") as (processes, ports):
+        probe = one(nats.objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]
+        for _, admin in ports:
+            ready = wait(lambda: get(admin, probe["path"]))
+            assert ready["checks"]["cluster"] == "ok"
+            wait(lambda: len(get(admin, "/peers")) == 3)
+        wait(lambda: nats.get(0, "/jsz")["streams"] == 1)
+
+        public, admin = ports[0]
+        (container,) = one(nats.objects, "Pod")["spec"]["containers"]
+        services = {"gaung:6001": f"127.0.0.1:{public}", "gaung-metrics:9601": f"127.0.0.1:{admin}"}
+        command = [swap(argument, services) for argument in container["args"]]
+        given = below(tmp_path / "root", {entry["name"]: entry["value"] for entry in container["env"]})
+        done = subprocess.run([GAUNG, *command], env=given, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+        for process in processes:
+            process.terminate()
+        assert [process.wait(timeout=30) for process in processes] == [0, 0, 0]
+
+
+def swap(text, names):
+    for name, other in names.items():
+        text = text.replace(name, other)
+    return text
