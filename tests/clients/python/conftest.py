@@ -1,13 +1,11 @@
 import os
 
-import pusher
 import pytest
 
+from back_end import back_end_of
 from listener import Listener
 from raw import RawSocket
-from server import APP, Gaung
-
-MASTER_KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+from server import Gaung
 
 # No proxy of the machine stands between the tests and the server on loopback.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
@@ -60,10 +58,3 @@ def bystander(listen, back_end):
     listener.heard.event("after")
     assert listener.state == "connected"
     assert listener.heard.all("pusher_internal:member_added") == []
-
-
-def back_end_of(gaung, **options):
-    credentials = {"app_id": APP["id"], "key": APP["key"], "secret": APP["secret"], **options}
-    return pusher.Pusher(
-        **credentials, ssl=False, host=gaung.host, port=gaung.port, encryption_master_key_base64=MASTER_KEY
-    )

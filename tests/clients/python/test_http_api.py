@@ -5,7 +5,7 @@ import json
 import pusher.errors
 import pytest
 
-from conftest import back_end_of
+from back_end import back_end_of
 from deadline import until
 
 ADA = {"user_id": "42", "user_info": {"name": "Ada"}}

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import nacl.secret
 import pytest
 
-from conftest import MASTER_KEY, back_end_of
+from back_end import MASTER_KEY, back_end_of
 from deadline import until
 from pusher.crypto import generate_shared_secret
 from pusher.crypto import parse_master_key
