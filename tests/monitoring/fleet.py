@@ -1,0 +1,73 @@
+"""Servers to scrape, and what a Prometheus is told of them."""
+
+import contextlib
+import dataclasses
+import os
+import subprocess
+
+from process import Process
+from server import APP, Gaung, binary
+
+import scrape
+from deadline import until
+
+PATIENCE = 20.0
+
+
+@dataclasses.dataclass
+class Nodes:
+    """By the names that their pods would have."""
+
+    by_pod: dict
+    nats: Process
+
+    def scrapes(self):
+        return {pod: scrape.fetch(node.admin) for pod, node in self.by_pod.items()}
+
+
+@contextlib.contextmanager
+def started():
+    with contextlib.ExitStack() as stack:
+        nats = _nats(stack)
+        clustered = {"GAUNG_NATS_URL": nats.url, "GAUNG_CLUSTER_NODES": "2"}
+        limits = {"GAUNG_MAX_CONNECTIONS": "1000", "GAUNG_MAX_MEMORY_MB": "1024"}
+        settings = {"a": clustered, "b": clustered, "alone": limits}
+        nodes = {pod: _node(stack, settings[pod]) for pod in settings}
+        for node in nodes.values():
+            until(lambda: _value(node, "gaung_ready") == 1, "the node is ready", PATIENCE)
+        yield Nodes(nodes, nats)
+
+
+def busy(stack, node):
+    """Gives the node a subscriber that has heard an event, so that everything that counts has counted."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GAUNG_APP_ID": APP["id"],
+        "GAUNG_APP_KEY": APP["key"],
+        "GAUNG_APP_SECRET": APP["secret"],
+    }
+    url = f"http://{node.host}:{node.port}"
+    subscriber = Process([binary(), "subscribe", "products.1", "--url", url], environment)
+    stack.callback(subscriber.kill)
+    subscriber.printed("subscription_succeeded", PATIENCE)
+    trigger = [binary(), "trigger", "products.1", "product.updated", "{}", "--url", url]
+    subprocess.run(trigger, env=environment, check=True, stdout=subprocess.DEVNULL)
+    subscriber.printed("product.updated", PATIENCE)
+
+
+def _node(stack, settings):
+    node = Gaung(**settings)
+    stack.callback(node.kill)
+    return node
+
+
+def _nats(stack):
+    nats = Process(["nats-server", "-a", "127.0.0.1", "-p", "-1"])
+    stack.callback(nats.kill)
+    nats.url = f"nats://{nats.printed(r'client connections on (127.0.0.1:[0-9]+).*Server is ready', PATIENCE)[1]}"
+    return nats
+
+
+def _value(node, metric):
+    lines = scrape.fetch(node.admin).splitlines()
+    return next((float(line.split()[1]) for line in lines if line.startswith(f"{metric} ")), None)

@@ -1,0 +1,55 @@
+"""What a node shows at /metrics."""
+
+import collections
+import re
+import urllib.request
+
+import promql
+
+SAMPLE = re.compile(r"^(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
+LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
+
+# Given to every series by Prometheus and its service discovery.
+OF_THE_TARGET = {"namespace", "job", "pod", "instance"}
+# Made by Prometheus itself.
+OF_PROMETHEUS = {"up", "ALERTS"}
+
+
+def fetch(address):
+    with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
+class Shown:
+    """The metrics of some scrapes with all values that their labels have there."""
+
+    def __init__(self, texts):
+        self.metrics = collections.defaultdict(lambda: collections.defaultdict(set))
+        for line in "".join(texts).splitlines():
+            if line and not line.startswith("#"):
+                sample = SAMPLE.match(line)
+                assert sample, f"no sample: {line}"
+                labels = self.metrics[sample["name"]]
+                for label, value in LABEL.findall(sample["labels"] or ""):
+                    labels[label].add(value)
+
+    def lacks(self, expression):
+        """What the expression asks for and nobody shows: metrics, or else labels and their values."""
+        selectors = [selector for selector in promql.selectors(expression) if selector.metric not in OF_PROMETHEUS]
+        metrics = {selector.metric for selector in selectors}
+        if unknown := metrics - self.metrics.keys():
+            return unknown
+        groups = promql.labels_of_groups(expression) - OF_THE_TARGET
+        labels = groups.difference(*(self.metrics[metric] for metric in metrics))
+        return labels | {lack for selector in selectors for lack in self._lacks_of(selector)}
+
+    def _lacks_of(self, selector):
+        labels = self.metrics[selector.metric]
+        for label, operator, value in selector.matchers:
+            if label in OF_THE_TARGET:
+                continue
+            if label not in labels:
+                yield f"{selector.metric}{{{label}}}"
+            for wanted in promql.wanted_values(operator, value):
+                if wanted not in labels[label]:
+                    yield f'{selector.metric}{{{label}="{wanted}"}}'

@@ -1,0 +1,106 @@
+"""The alerts do what they say: a firing and a silent case for each, in alerts.yaml."""
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+import yaml
+
+import chart
+import promql
+
+# All values stay texts: `0x10` is a series of zeros here and no number.
+CASES = yaml.load(pathlib.Path(__file__).with_name("alerts.yaml").read_text(), yaml.BaseLoader)
+ALERTS = sorted(chart.default_alerts())
+RUNBOOK = (chart.CHART / "RUNBOOK.md").read_text()
+
+
+def promtool(*arguments):
+    done = subprocess.run(["promtool", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def full_name(series):
+    """The series of a case with the labels of the release."""
+    if "namespace=" in series:
+        return series
+    name, labels = series.split("{", 1)
+    return f'{name}{{namespace="{chart.NAMESPACE}", job="{chart.RELEASE}", {labels}'
+
+
+def expected(alert, case):
+    """What promtool is to find in the case, and when."""
+    rule = chart.default_alerts()[alert]
+    if "summary" not in case:
+        return [{"eval_time": case["after"], "alertname": alert, "exp_alerts": []}]
+    annotations = {**rule["annotations"], "summary": case["summary"]}
+    fires = {"exp_labels": {**rule["labels"], **case["labels"]}, "exp_annotations": annotations}
+    moments = [{"eval_time": case["after"], "alertname": alert, "exp_alerts": [fires]}]
+    if "for" in rule:
+        moments.append({"eval_time": f"{minutes(rule['for']) - 1}m", "alertname": alert, "exp_alerts": []})
+    return moments
+
+
+def minutes(duration):
+    return int(duration[:-1]) * {"m": 1, "h": 60}[duration[-1]]
+
+
+def unit_test(alert, case):
+    """The case in promtool's form."""
+    return {
+        "interval": "1m",
+        "name": case.get("why", "fires"),
+        "input_series": [{"series": full_name(name), "values": values} for name, values in case["series"].items()],
+        "alert_rule_test": expected(alert, case),
+    }
+
+
+def test_promtool_takes_the_rules(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(yaml.safe_dump({"groups": chart.rules()}))
+    promtool("check", "rules", "--lint-fatal", str(rules))
+
+
+def test_every_alert_has_a_firing_and_a_silent_case():
+    assert sorted(CASES) == ALERTS
+    assert [alert for alert, cases in CASES.items() if not (cases.get("fires") and cases.get("silent"))] == []
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_fires_when_it_should_and_only_then(alert, tmp_path):
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": chart.rules()}))
+    tests = [unit_test(alert, case) for case in CASES[alert]["fires"] + CASES[alert]["silent"]]
+    test = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
+    promtool("test", "rules", str(tmp_path / "test.yaml"))
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_a_silent_case_has_all_that_the_alert_asks_for(alert):
+    asked = promql.metrics(chart.default_alerts()[alert]["expr"])
+    for case in CASES[alert]["silent"]:
+        given = {name.split("{")[0] for name in case["series"]}
+        assert asked <= given, case["why"]
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_tells_what_it_means_and_where_to_read_on(alert):
+    rule = chart.default_alerts()[alert]
+    assert rule["labels"]["severity"] in ("critical", "warning")
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert "{{ $labels.namespace }}/{{ $labels." in rule["annotations"]["summary"]
+    # Only the summary differs from case to case, so that the cases need to repeat nothing else.
+    assert "{{" not in rule["annotations"]["description"]
+    assert rule["annotations"]["runbook_url"] == f"RUNBOOK.md#{alert.lower()}"
+
+
+def test_the_runbook_has_a_section_for_every_alert_and_no_other():
+    headings = re.findall(r"^### (Gaung\w+)$", RUNBOOK, re.MULTILINE)
+    assert headings == [rule["alert"] for group in chart.rules() for rule in group["rules"]]
+
+
+def test_a_section_of_the_runbook_says_what_it_means_what_to_look_at_and_what_to_do():
+    sections = re.split(r"^### ", RUNBOOK, flags=re.MULTILINE)[1:]
+    parts = ("**Meaning.**", "**Look at.**", "**Do.**")
+    assert [section.split()[0] for section in sections if any(section.count(part) != 1 for part in parts)] == []

@@ -1,0 +1,70 @@
+"""What an operator can change about the alerts."""
+
+import pytest
+
+import chart
+
+THRESHOLDS = chart.default_values()["metrics"]["prometheusRule"]["thresholds"]
+
+
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_a_threshold_reaches_the_expression_of_an_alert(name):
+    assert any("0.1234" in rule["expr"] for rule in chart.alerts(thresholds={name: 0.1234}).values())
+
+
+def test_a_threshold_that_was_taken_away_is_refused_by_its_name():
+    with pytest.raises(AssertionError, match=r"thresholds has no value for \$\{restarts\}"):
+        chart.rules(thresholds={"restarts": None})
+
+
+def test_a_threshold_that_nobody_knows_is_refused():
+    with pytest.raises(AssertionError, match="restart"):
+        chart.rules(thresholds={"restart": 3})
+
+
+@pytest.mark.parametrize("name", ["threadLagSeconds", "apiSeconds", "fanOutSeconds"])
+def test_a_threshold_that_the_histogram_cannot_reach_is_refused(name):
+    assert chart.rules(thresholds={name: 2.4})
+    with pytest.raises(AssertionError, match=name):
+        chart.rules(thresholds={name: 2.5})
+
+
+def test_an_alert_can_be_left_out():
+    names = set(chart.alerts(disabled=["GaungDown", "GaungNatsSlow"]))
+    assert set(chart.default_alerts()) - names == {"GaungDown", "GaungNatsSlow"}
+
+
+def test_an_alert_that_does_not_exist_cannot_be_left_out():
+    with pytest.raises(AssertionError, match="names GaungDwn, which is no alert"):
+        chart.rules(disabled=["GaungDwn"])
+
+
+def test_without_kube_state_metrics_no_alert_asks_for_them():
+    left = chart.alerts(kubeStateMetrics=False)
+    assert set(chart.default_alerts()) - set(left) == {"GaungPodMemoryNearLimit", "GaungAutoscalerAtMax"}
+    assert not any("kube_" in rule["expr"] for rule in left.values())
+
+
+def test_every_alert_looks_at_the_nodes_of_its_release_alone():
+    for name, rule in chart.alerts(kubeStateMetrics=False).items():
+        assert rule["expr"].count("{") == rule["expr"].count('{namespace="shop", job="gaung"'), name
+
+
+def test_other_labels_can_name_the_nodes():
+    expression = chart.alerts(selector='service="push"')["GaungNotReady"]["expr"]
+    assert expression == 'gaung_ready{service="push"} == 0 unless gaung_drain_age_seconds{service="push"} > 0'
+
+
+def test_labels_can_be_added_to_every_alert():
+    for rule in chart.alerts(alertLabels={"team": "push"}).values():
+        assert rule["labels"]["team"] == "push" and rule["labels"]["severity"]
+
+
+def test_the_runbook_may_lie_elsewhere():
+    rule = chart.alerts(runbookUrl="https://wiki.example.com/gaung")["GaungDown"]
+    assert rule["annotations"]["runbook_url"] == "https://wiki.example.com/gaung#gaungdown"
+
+
+def test_groups_of_ones_own_come_after_the_charts():
+    group = {"name": "mine", "rules": [{"alert": "Mine", "expr": "vector(1)"}]}
+    assert chart.rules(additionalGroups=[group])[-1] == group
