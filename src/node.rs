@@ -24,7 +24,7 @@ use crate::{
     admin::Admin,
     app::{AppChange, Registry, watch},
     cluster::Cluster,
-    config::{AppsSource, Config},
+    config::{AppsSource, Config, DrainConfig},
     metrics::Metrics,
     protocol::Close,
     readiness::Readiness,
@@ -41,8 +41,11 @@ use crate::{
 /// How long sessions may take, after the drain's window, to hear their close frame.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// How long webhooks that wait may take at the end.
+/// How long webhooks that wait may take at the end, less what sessions took of their farewell.
 const LAST_WEBHOOKS: Duration = Duration::from_secs(10);
+
+/// What a drain may take beyond its lag and its window; then the node ends, whatever is left.
+const MARGIN: Duration = Duration::from_secs(15);
 
 /// How long the other nodes keep the members of this one after it has gone, so that users who come back elsewhere in
 /// that time never seem to have left.
@@ -54,7 +57,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often a drain looks whether sessions remain.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// A running node. Dropping it stops nothing; [`Node::stop`] does.
+/// A running node. Dropping it stops nothing; [`Node::leave`] and [`Node::stop`] do.
 pub struct Node {
     /// Where clients and back ends connect.
     pub public: SocketAddr,
@@ -69,7 +72,7 @@ pub struct Node {
     readiness: Readiness,
     webhooks: Webhooks,
     cluster: Option<Cluster>,
-    drain: Duration,
+    drain: DrainConfig,
 }
 
 /// The rosters of the HTTP threads, which sign in when they start.
@@ -149,19 +152,43 @@ impl Node {
             readiness,
             webhooks,
             cluster,
-            drain: config.drain.window,
+            drain: config.drain,
         })
     }
 
+    /// Goes away as after SIGTERM: load balancers have the lag to notice, then [`Node::stop`].
+    pub async fn leave(self) {
+        self.readiness.leave(Instant::now());
+        if !self.drain.lag.is_zero() {
+            tracing::info!(
+                seconds = self.drain.lag.as_secs(),
+                "not ready; everything goes on until load balancers know"
+            );
+            sleep(self.drain.lag).await;
+        }
+        self.stop().await;
+    }
+
     /// Turns not ready, closes the sessions over the drain's window, posts the webhooks that wait, and stops listening.
-    /// The other nodes are told first, and hear everything before the end.
+    /// The other nodes are told first, and hear everything before the end. Takes no longer than the window and
+    /// [`MARGIN`].
     pub async fn stop(self) {
+        self.readiness.leave(Instant::now());
         self.readiness.drain();
+        if timeout(self.drain.window + MARGIN, self.end()).await.is_err() {
+            tracing::warn!("the node did not end in time; what was under way is lost");
+        }
+    }
+
+    /// The other nodes are told only here: who leaves during the lag has left, and is not to be held.
+    async fn end(&self) {
         if let Some(cluster) = &self.cluster {
             cluster.say_bye(HOLD);
         }
+        let began = Instant::now();
         self.close_sessions().await;
-        self.webhooks.flush(LAST_WEBHOOKS).await;
+        let late = began.elapsed().saturating_sub(self.drain.window);
+        self.webhooks.flush(LAST_WEBHOOKS.saturating_sub(late)).await;
         self.watches.iter().for_each(JoinHandle::abort);
         if let Some(cluster) = &self.cluster {
             // After the last census: what is left here is left for good.
@@ -177,14 +204,14 @@ impl Node {
 
     async fn close_sessions(&self) {
         let rosters = self.rosters.lock().expect("no thread panics while it signs in").clone();
-        rosters.iter().for_each(|roster| roster.do_send(Drain(self.drain)));
+        rosters.iter().for_each(|roster| roster.do_send(Drain(self.drain.window)));
         let all_closed = async {
             // Every session has a seat, from before its handshake is answered to its end.
             while self.registry.all().iter().any(|app| app.counters.connections() > 0) {
                 sleep(LOOK_EVERY).await;
             }
         };
-        if timeout(self.drain + FAREWELL, all_closed).await.is_err() {
+        if timeout(self.drain.window + FAREWELL, all_closed).await.is_err() {
             tracing::warn!("some sessions did not close in time");
         }
     }

@@ -89,8 +89,8 @@ impl Look {
         match (stage, self.status.connected) {
             (Stage::Joining, false) => Verdict::Waiting(error),
             (Stage::Joining, true) => Verdict::Learning(self.peers.iter().filter(|peer| is_unknown(peer)).count()),
-            (Stage::Ready | Stage::Draining, false) => Verdict::CutOff(error),
-            (Stage::Ready | Stage::Draining, true) => Verdict::Ok,
+            (Stage::Ready | Stage::Leaving | Stage::Draining, false) => Verdict::CutOff(error),
+            (Stage::Ready | Stage::Leaving | Stage::Draining, true) => Verdict::Ok,
         }
     }
 }

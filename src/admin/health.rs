@@ -72,7 +72,8 @@ impl From<State> for Report {
     fn from(state: State) -> Self {
         let Checks { rooms, cluster } = &state.checks;
         let all_answer = *rooms == Check::Ok && *cluster != Some(Verdict::TimedOut);
-        Self { ready: state.stage == Stage::Ready && all_answer, draining: state.stage == Stage::Draining, state }
+        let draining = matches!(state.stage, Stage::Leaving | Stage::Draining);
+        Self { ready: state.stage == Stage::Ready && all_answer, draining, state }
     }
 }
 
@@ -109,12 +110,10 @@ mod tests {
 
     #[test]
     fn a_draining_node_is_not_ready_though_its_checks_are_well() {
-        check(
-            State { stage: Stage::Draining, ..HEALTHY },
-            503,
-            r#""ready":false,"draining":true"#,
-            r#""checks":{"rooms":"ok"}"#,
-        );
+        for stage in [Stage::Leaving, Stage::Draining] {
+            let draining = r#""ready":false,"draining":true"#;
+            check(State { stage, ..HEALTHY }, 503, draining, r#""checks":{"rooms":"ok"}"#);
+        }
     }
 
     #[test]

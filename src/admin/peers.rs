@@ -91,7 +91,7 @@ fn own_readiness(stage: readiness::Stage) -> &'static str {
     readiness_name(match stage {
         readiness::Stage::Joining => Readiness::Learning,
         readiness::Stage::Ready => Readiness::Ready,
-        readiness::Stage::Draining => Readiness::Leaving,
+        readiness::Stage::Leaving | readiness::Stage::Draining => Readiness::Leaving,
     })
 }
 

@@ -19,25 +19,30 @@ pub struct Health {
     /// The admin listener's address instead: http://127.0.0.1:9601
     #[arg(long, conflicts_with_all = ["host", "port"])]
     url: Option<String>,
+    /// Ask only whether the process answers (/livez), not whether it is ready (/readyz)
+    #[arg(long)]
+    live: bool,
 }
 
 impl Health {
-    /// Succeeds if the server says that it is ready.
+    /// Succeeds if the server says that it is ready, or alive.
     pub async fn run(self) -> Result<(), Failure> {
         let answer = admin_port::get(&self.url(&admin_port::configured()?)?).await?;
         if !answer.status.is_success() {
-            return Err(Failure::new(format!("not ready: {} {}", answer.status.as_u16(), answer.body)));
+            let asked = if self.live { "alive" } else { "ready" };
+            return Err(Failure::new(format!("not {asked}: {} {}", answer.status.as_u16(), answer.body)));
         }
         print(answer.body)
     }
 
     fn url(&self, admin: &AdminConfig) -> Result<String, Failure> {
+        let page = if self.live { "livez" } else { "readyz" };
         if let Some(url) = &self.url {
-            return Ok(format!("{}/readyz", url.trim_end_matches('/')));
+            return Ok(format!("{}/{page}", url.trim_end_matches('/')));
         }
         let port = port(self.port, admin.port, "GAUNG_ADMIN_PORT")?;
         let host = self.host.as_deref().map_or_else(|| host_of(admin.host), bracketed);
-        Ok(format!("http://{host}:{port}/readyz"))
+        Ok(format!("http://{host}:{port}/{page}"))
     }
 }
 
@@ -48,18 +53,20 @@ mod tests {
     #[test]
     fn the_admin_listener_is_asked() {
         let ask = |host: Option<&str>, port, url: Option<&str>| {
-            let health = Health { host: host.map(str::to_owned), port, url: url.map(str::to_owned) };
-            health.url(&AdminConfig::default()).unwrap()
+            [false, true].map(|live| {
+                let health = Health { host: host.map(str::to_owned), port, url: url.map(str::to_owned), live };
+                health.url(&AdminConfig::default()).unwrap()
+            })
         };
-        assert_eq!(ask(None, None, None), "http://127.0.0.1:9601/readyz");
-        assert_eq!(ask(Some("::1"), Some(1), None), "http://[::1]:1/readyz");
-        assert_eq!(ask(None, None, Some("http://a:1/")), "http://a:1/readyz");
+        assert_eq!(ask(None, None, None), ["http://127.0.0.1:9601/readyz", "http://127.0.0.1:9601/livez"]);
+        assert_eq!(ask(Some("::1"), Some(1), None), ["http://[::1]:1/readyz", "http://[::1]:1/livez"]);
+        assert_eq!(ask(None, None, Some("http://a:1/")), ["http://a:1/readyz", "http://a:1/livez"]);
     }
 
     #[test]
     fn a_listener_on_all_addresses_is_asked_on_loopback() {
         let admin = AdminConfig { host: "0.0.0.0".parse().unwrap(), port: 81 };
-        let health = Health { host: None, port: None, url: None };
+        let health = Health { host: None, port: None, url: None, live: false };
         assert_eq!(health.url(&admin).unwrap(), "http://127.0.0.1:81/readyz");
     }
 }

@@ -52,7 +52,7 @@ enum Command {
     Subscribe(subscribe::Subscribe),
     /// Send events through a running server, or all nodes behind its address, and hear them: exit 0 if all came
     Roundtrip(roundtrip::Roundtrip),
-    /// Ask a running server whether it is ready; exit 0 if it is
+    /// Ask a running server whether it is ready, or alive; exit 0 if it is
     Health(health::Health),
     /// List the nodes of a running server's cluster
     Peers(peers::Peers),

@@ -18,7 +18,8 @@ use super::{Failure, welcome::Welcome};
 /// The exit code of a process that was interrupted.
 const INTERRUPTED: i32 = 130;
 
-/// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once.
+/// Serves until SIGTERM or SIGINT, then drains; SIGINT comes from somebody at a terminal, who waits for no load balancer.
+/// A second signal ends the process at once.
 pub fn run(loaded: Loaded) -> Result<(), Failure> {
     start_log(&loaded.config.log)?;
     for warning in &loaded.warnings {
@@ -39,12 +40,25 @@ async fn serve(loaded: Loaded) -> Result<(), Failure> {
     let node = Node::start(loaded.config, loaded.apps).await.map_err(Failure::new)?;
     // A closed stdout is no reason not to serve.
     let _ = write!(io::stdout(), "{}", welcome.text(node.public, node.admin)).and_then(|()| io::stdout().flush());
-    signals.next().await;
+    let signal = signals.next().await;
     tracing::info!("draining; a second signal exits at once");
+    let end = async {
+        match signal {
+            Caught::Terminate => node.leave().await,
+            Caught::Interrupt => node.stop().await,
+        }
+    };
     tokio::select! {
-        () = node.stop() => Ok(()),
-        () = signals.next() => process::exit(INTERRUPTED),
+        () = end => Ok(()),
+        _ = signals.next() => process::exit(INTERRUPTED),
     }
+}
+
+/// What asks the process to end.
+#[derive(Clone, Copy)]
+enum Caught {
+    Terminate,
+    Interrupt,
 }
 
 struct Signals {
@@ -57,10 +71,10 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Caught {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Caught::Terminate,
+            _ = self.interrupt.recv() => Caught::Interrupt,
         }
     }
 }

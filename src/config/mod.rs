@@ -192,6 +192,7 @@ mod tests {
             ("GAUNG_TENANT_CALLBACK_SECONDS", "15"),
             ("GAUNG_TENANT_CALLBACK_CACHE_SECONDS", "16"),
             ("GAUNG_TENANT_MESSAGES_PER_SECOND", "17"),
+            ("GAUNG_DRAIN_LAG_SECONDS", "19"),
             ("GAUNG_DRAIN_SECONDS", "18"),
             ("GAUNG_LOG", "debug"),
             ("GAUNG_LOG_FORMAT", "json"),
@@ -227,7 +228,7 @@ mod tests {
             },
             tls: TlsConfig { cert: Some("/cert.pem".into()), key: Some("/key.pem".into()) },
             cluster: None,
-            drain: DrainConfig { window: Duration::from_secs(18) },
+            drain: DrainConfig { lag: Duration::from_secs(19), window: Duration::from_secs(18) },
             log: LogConfig { filter: "debug".to_owned(), format: LogFormat::Json },
         };
         assert_eq!(format!("{:?}", loaded.config), format!("{expected:?}"));

@@ -56,6 +56,9 @@ pub struct TlsConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct DrainConfig {
+    /// `GAUNG_DRAIN_LAG_SECONDS` (0): for how long load balancers are told before anything else happens.
+    #[serde(rename = "drain_lag_seconds", deserialize_with = "fields::seconds")]
+    pub lag: Duration,
     /// `GAUNG_DRAIN_SECONDS` (20): over how long sockets are closed.
     #[serde(rename = "drain_seconds", deserialize_with = "fields::seconds")]
     pub window: Duration,
@@ -104,7 +107,7 @@ impl Default for AdminConfig {
 
 impl Default for DrainConfig {
     fn default() -> Self {
-        Self { window: Duration::from_secs(20) }
+        Self { lag: Duration::ZERO, window: Duration::from_secs(20) }
     }
 }
 
@@ -163,13 +166,21 @@ impl TlsConfig {
 
 impl DrainConfig {
     pub(super) fn variables() -> Vec<Variable> {
-        let seconds = Self::default().window.as_secs();
-        vec![Variable::new(
-            "GAUNG_DRAIN_SECONDS",
-            seconds,
-            Rule::Number(0..=3_600),
-            "over how long sockets are closed after SIGTERM",
-        )]
+        let Self { lag, window } = Self::default();
+        vec![
+            Variable::new(
+                "GAUNG_DRAIN_LAG_SECONDS",
+                lag.as_secs(),
+                Rule::Number(0..=3_600),
+                "how long load balancers may take to notice SIGTERM; until then the node only says that it is not ready",
+            ),
+            Variable::new(
+                "GAUNG_DRAIN_SECONDS",
+                window.as_secs(),
+                Rule::Number(0..=3_600),
+                "over how long sockets are closed after that",
+            ),
+        ]
     }
 }
 

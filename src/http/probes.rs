@@ -20,7 +20,7 @@ pub async fn ready(api: web::Data<Api>) -> HttpResponse {
     match api.readiness.stage() {
         Stage::Ready => HttpResponse::Ok().body("OK"),
         Stage::Joining => ApiError::Joining.error_response(),
-        Stage::Draining => ApiError::Draining.error_response(),
+        Stage::Leaving | Stage::Draining => ApiError::Draining.error_response(),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::harness::{
     Client,
     cluster::{Cluster, live},
-    collector::Collector,
+    collector::{Change, Collector},
     eventually,
     node::GaungNode,
 };
@@ -56,6 +56,31 @@ async fn users_who_move_within_the_drain_neither_go_nor_come_on_the_other_nodes(
     for watcher in &watchers {
         assert_eq!(watcher.members(), []);
     }
+}
+
+#[actix::test]
+async fn while_load_balancers_notice_users_come_and_go_as_ever_and_who_moves_later_is_not_missed() {
+    let mut cluster = Cluster::start(2, &[("GAUNG_DRAIN_LAG_SECONDS", "8"), ("GAUNG_DRAIN_SECONDS", "1")]).await;
+    let (leaving, moving) = (member(&cluster[0], "guest").await, Collector::of(member(&cluster[0], "ada").await));
+    let watcher = Collector::of(member(&cluster[1], "watcher").await);
+    cluster.agree("all members are seen", async |node| node.members(ROOM).await.len() == 3).await;
+    cluster[0].terminate();
+    eventually("it is not ready", || async { !cluster[0].is_ready().await }).await;
+    let late = Collector::of(member(&cluster[0], "late").await);
+    watcher.until("the late one came", |watcher| !watcher.members().is_empty()).await;
+    drop(leaving);
+    watcher.until("the guest went", |watcher| watcher.members().len() == 2).await;
+    assert_eq!(watcher.members(), [(Change::Came, "late".to_owned()), (Change::Went, "guest".to_owned())]);
+    let mut arrived = Vec::new();
+    for (client, user) in [(&moving, "ada"), (&late, "late")] {
+        client.until("it is sent away", |client| client.closed().is_some()).await;
+        arrived.push(member(&cluster[1], user).await);
+    }
+    assert_eq!(cluster[0].exit_code().await, Some(0));
+    cluster.nodes.remove(0);
+    cluster.agree("it is off the list", async |node| live(&node.peers().await) == 1).await;
+    cluster.agree("who moved is there", async |node| node.members(ROOM).await == ["ada", "late", "watcher"]).await;
+    assert_eq!(watcher.members().len(), 2, "{:?}", watcher.members());
 }
 
 #[actix::test]

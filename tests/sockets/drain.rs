@@ -1,13 +1,17 @@
 //! How a node goes away: not ready, nobody new, everybody told, over a time.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use actix::spawn;
 use futures_util::future::{join, join_all, select_all};
+use gaung::config::DrainConfig;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::harness::{Client, TestNode, eventually, key, now, start_configured};
+use crate::harness::{Client, TestNode, eventually, key, now, start_configured, upgrade};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -72,26 +76,66 @@ async fn while_a_drain_goes_on_the_node_serves_those_who_are_there() {
         client.expect_silence().await;
     }
 
-    let ready =
-        awc::Client::default().get(format!("http://{admin}/readyz")).send().await.expect("the admin port answers");
-    assert_eq!(ready.status().as_u16(), 503);
-    let alive =
-        awc::Client::default().get(format!("http://{admin}/livez")).send().await.expect("the admin port answers");
-    assert_eq!(alive.status().as_u16(), 200);
+    assert_eq!((status(admin, "/readyz").await, status(admin, "/livez").await), (503, 200));
 
+    publish(public).await;
+    for client in &mut clients {
+        client.expect("e").await;
+    }
+
+    let mut late = open(public).await;
+    assert_eq!(late.expect("pusher:error").await["data"]["code"], 4100);
+    assert_eq!(late.expect_close().await.0, 4100);
+}
+
+/// Publishes the event `e` in channel `c`.
+async fn publish(public: SocketAddr) {
     let body = json!({"name": "e", "channel": "c", "data": "{}"}).to_string();
     let query =
         gaung::protocol::signature::sign_request(&key(), "POST", "/apps/app-id/events", &[], body.as_bytes(), now());
     let request = awc::Client::default().post(format!("http://{public}/apps/app-id/events?{query}"));
     assert_eq!(request.send_body(body).await.expect("the API answers").status().as_u16(), 200);
-    for client in &mut clients {
-        client.expect("e").await;
-    }
+}
 
-    let request = awc::Client::default().ws(format!("http://{public}/app/app-key"));
-    let mut late = crate::harness::upgrade(request).await;
-    assert_eq!(late.expect("pusher:error").await["data"]["code"], 4100);
-    assert_eq!(late.expect_close().await.0, 4100);
+async fn open(public: SocketAddr) -> Client {
+    upgrade(awc::Client::default().ws(format!("http://{public}/app/app-key"))).await
+}
+
+async fn status(address: SocketAddr, path: &str) -> u16 {
+    let answer = awc::Client::default().get(format!("http://{address}{path}")).send().await;
+    answer.expect("the listener answers").status().as_u16()
+}
+
+#[actix::test]
+async fn until_load_balancers_have_noticed_a_node_says_that_it_is_not_ready_and_serves_everybody() {
+    let node =
+        start_configured(|config| config.drain = DrainConfig { lag: HOUR, window: Duration::ZERO }, |_| {}).await;
+    let (public, admin) = (node.node.public, node.node.admin);
+    let mut old = node.connect().await;
+    old.subscribe("c").await;
+    let _leaving = spawn(node.node.leave());
+    eventually("it is not ready", || async { status(admin, "/readyz").await == 503 }).await;
+    assert_eq!(status(public, "/ready").await, 500);
+    assert_eq!((status(admin, "/livez").await, status(public, "/up").await), (200, 200));
+    let mut new = open(public).await.greeted().await;
+    new.subscribe("c").await;
+    publish(public).await;
+    for client in [&mut old, &mut new] {
+        client.expect("e").await;
+        client.expect_silence().await;
+    }
+}
+
+#[actix::test]
+async fn after_the_lag_the_drain_takes_its_way() {
+    let lag = Duration::from_secs(1);
+    let node = start_configured(|config| config.drain = DrainConfig { lag, window: Duration::ZERO }, |_| {}).await;
+    let clients = connect(&node, 3).await;
+    let began = Instant::now();
+    let left = spawn(node.node.leave());
+    join_all(clients.into_iter().map(expect_farewell)).await;
+    assert!(began.elapsed() >= lag, "all were closed within {:?}", began.elapsed());
+    left.await.expect("the node stops");
 }
 
 #[actix::test]

@@ -1,7 +1,8 @@
 //! The program as a process: what it prints, how it ends, and what its commands do.
 
 use crate::{
-    common::process::{run, serve, spawn},
+    common::process::{Process, run, serve, spawn},
+    harness::Client,
     raw::UPGRADE,
 };
 
@@ -70,6 +71,34 @@ async fn a_second_signal_ends_a_long_drain_at_once() {
     assert!(server.is_running());
     server.signal("-TERM");
     assert_eq!(server.exit_code(), Some(130));
+}
+
+/// A server whose load balancers may take five minutes, with a client.
+async fn serve_slow_to_leave() -> (Process, Client) {
+    let server = serve(&[("GAUNG_DRAIN_LAG_SECONDS", "300"), ("GAUNG_DRAIN_SECONDS", "0")]);
+    let client = server.connect("/app/gaung-key").await.greeted().await;
+    (server, client)
+}
+
+#[actix::test]
+async fn after_sigterm_load_balancers_have_time_and_a_second_signal_takes_it_away() {
+    let (mut server, mut client) = serve_slow_to_leave().await;
+    let admin = server.address("admin");
+    server.signal("-TERM");
+    server.wait_for("lag", || run(&["health", "--url", &admin], &[]).0 == Some(1));
+    assert_eq!(run(&["health", "--live", "--url", &admin], &[]), (Some(0), "ok\n".to_owned(), String::new()));
+    client.expect_silence().await;
+    let _late = server.connect("/app/gaung-key").await.greeted().await;
+    server.signal("-TERM");
+    assert_eq!(server.exit_code(), Some(130));
+}
+
+#[actix::test]
+async fn after_sigint_no_load_balancer_is_waited_for() {
+    let (mut server, mut client) = serve_slow_to_leave().await;
+    server.signal("-INT");
+    assert_eq!(client.expect_close().await.0, 4200);
+    assert_eq!(server.exit_code(), Some(0));
 }
 
 #[test]
