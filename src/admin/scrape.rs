@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
@@ -34,6 +35,7 @@ struct Sources<'a> {
     /// `None` if the rooms do not answer.
     rooms: Option<RoomTotals>,
     queued_webhooks: usize,
+    oldest_webhook: Duration,
     cluster: Cluster,
 }
 
@@ -49,6 +51,7 @@ pub(super) async fn metrics(admin: Data<Admin>) -> HttpResponse {
         apps: admin.registry.all(),
         rooms: admin.room_totals().await,
         queued_webhooks: admin.webhooks.queued(),
+        oldest_webhook: admin.webhooks.oldest_age().unwrap_or_default(),
         cluster: Cluster::look(admin.link.as_ref()).await,
     };
     match expose(&sources) {
@@ -109,6 +112,7 @@ impl Exposition {
         self.gauge(&catalogue::READY, [([], f64::from(u8::from(ready)))])?;
         self.gauge(&catalogue::BUILD, [([sources.version], 1.0)])?;
         self.gauge(&catalogue::WEBHOOK_QUEUE, [([], sources.queued_webhooks as f64)])?;
+        self.gauge(&catalogue::WEBHOOK_OLDEST_AGE, [([], sources.oldest_webhook.as_secs_f64())])?;
         self.gauge(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
     }
 
@@ -165,8 +169,11 @@ mod tests {
     fn scrape_in(cluster: Cluster, apps: &[Arc<App>], rooms: Option<RoomTotals>, readiness: &Readiness) -> String {
         let metrics = Metrics::new();
         let apps = apps.to_vec();
-        expose(&Sources { metrics: &metrics, readiness, version: "1.2.3", apps, rooms, queued_webhooks: 5, cluster })
-            .unwrap()
+        let (queued_webhooks, oldest_webhook) = (5, Duration::from_millis(1_500));
+        let version = "1.2.3";
+        let sources =
+            Sources { metrics: &metrics, readiness, version, apps, rooms, queued_webhooks, oldest_webhook, cluster };
+        expose(&sources).unwrap()
     }
 
     fn apps() -> [Arc<App>; 2] {
@@ -282,5 +289,6 @@ mod tests {
         let text = scrape(&[], None, &Readiness::default());
         check(&text, r#"gaung_build{version="1.2.3"} 1"#);
         check(&text, "gaung_webhook_queue 5");
+        check(&text, "gaung_webhook_oldest_age_seconds 1.5");
     }
 }

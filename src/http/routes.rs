@@ -1,7 +1,9 @@
 //! All routes of the public port but the sockets' upgrades, in one table.
 
 use actix_web::{
-    Resource, Route, guard,
+    Resource, Route,
+    dev::{HttpServiceFactory, Service},
+    guard,
     web::{self, Data, ServiceConfig},
 };
 use std::sync::Arc;
@@ -27,18 +29,33 @@ pub fn configure(api: Arc<Api>) -> impl FnOnce(&mut ServiceConfig) {
 fn serve_api(config: &mut ServiceConfig, base: &str) {
     let app = format!("{base}/apps/{{app}}");
     config
-        .service(post(format!("{app}/events"), web::to(trigger::trigger)))
-        .service(post(format!("{app}/batch_events"), web::to(trigger::batch)))
-        .service(get(format!("{app}/channels"), web::to(channels::list)))
-        .service(get(format!("{app}/channels/{{channel}}"), web::to(channels::show)))
-        .service(get(format!("{app}/channels/{{channel}}/users"), web::to(channels::users)))
-        .service(get(format!("{app}/connections"), web::to(connections::count)))
-        .service(post(format!("{app}/users/{{user}}/terminate_connections"), web::to(connections::terminate)))
+        .service(counted(post(format!("{app}/events"), web::to(trigger::trigger))))
+        .service(counted(post(format!("{app}/batch_events"), web::to(trigger::batch))))
+        .service(counted(get(format!("{app}/channels"), web::to(channels::list))))
+        .service(counted(get(format!("{app}/channels/{{channel}}"), web::to(channels::show))))
+        .service(counted(get(format!("{app}/channels/{{channel}}/users"), web::to(channels::users))))
+        .service(counted(get(format!("{app}/connections"), web::to(connections::count))))
+        .service(counted(post(format!("{app}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
         // The Python SDK forgets the app (protocol.md §3.8).
-        .service(post(format!("{base}/users/{{user}}/terminate_connections"), web::to(connections::terminate)))
+        .service(counted(post(format!("{base}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
         .service(probe(format!("{base}/up"), web::to(probes::up)))
         .service(probe(format!("{base}/ready"), web::to(probes::ready)))
         .service(probe(format!("{base}/"), web::to(probes::root)));
+}
+
+/// Counts the answers. Not around everything: probes and refused upgrades are no answers to back ends.
+fn counted(resource: Resource) -> impl HttpServiceFactory {
+    resource.wrap_fn(|request, next| {
+        let api = request.app_data::<Data<Api>>().expect("configure() registers the api").clone();
+        let answered = next.call(request);
+        async move {
+            let answer = answered.await;
+            let status =
+                answer.as_ref().map_or_else(|error| error.as_response_error().status_code(), |answer| answer.status());
+            api.metrics.count_response(status);
+            answer
+        }
+    })
 }
 
 fn post(path: String, route: Route) -> Resource {

@@ -57,6 +57,9 @@ catalogue! {
     SLOW_CONSUMERS: Counter "gaung_slow_consumers_total" [], "Sessions closed because they did not read";
     TRIGGER_SECONDS: Histogram "gaung_trigger_seconds" [], "Time from a trigger's arrival to its answer";
     FAN_OUT_SECONDS: Histogram "gaung_fan_out_seconds" [], "Time from an event's acceptance to its last socket write";
+    API_RESPONSES: Counter "gaung_api_responses_total" ["code"], "Answers of the API to back ends, by class of their status code";
+    THREAD_LAG: Histogram "gaung_thread_lag_seconds" ["thread"], "How late a timer of an actor thread was: how long others on it kept it waiting";
+    WEBHOOK_OLDEST_AGE: Gauge "gaung_webhook_oldest_age_seconds" [], "Age of the oldest webhook event that waits; 0 if none does";
     WEBHOOK_QUEUE: Gauge "gaung_webhook_queue" [], "Webhook events that wait to be posted or posted again";
     WEBHOOK_ATTEMPTS: Counter "gaung_webhook_attempts_total" ["outcome"], "Webhook posts tried";
     WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" [], "Webhook events given up";
@@ -102,6 +105,11 @@ impl Description {
     pub(super) fn time_opts(&self) -> HistogramOpts {
         HistogramOpts::from(self.opts())
             .buckets(vec![0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5])
+    }
+
+    /// The same for how late timers are, which the runtime does not know finer than to a millisecond.
+    pub(super) fn lag_opts(&self) -> HistogramOpts {
+        HistogramOpts::from(self.opts()).buckets(vec![0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5])
     }
 }
 

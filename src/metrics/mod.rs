@@ -1,10 +1,12 @@
 //! What the node counts while it works. Gauges are not here: `admin` derives them from owned state at each scrape.
 
 pub mod catalogue;
+pub mod lag;
 
-use prometheus::{Histogram, IntCounter, IntCounterVec, Registry};
+use actix_web::http::StatusCode;
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 
-use self::catalogue::Description;
+use self::{catalogue::Description, lag::ActorThread};
 use crate::protocol::Close;
 
 /// Why a socket is refused, as the label of [`Metrics::refusals`]; what fails before the upgrade is a `handshake`.
@@ -66,6 +68,10 @@ pub struct Metrics {
     pub trigger_seconds: Histogram,
     /// Seconds from an event's acceptance to its last socket write.
     pub fan_out_seconds: Histogram,
+    /// Answers of the API to back ends, by `code`: `2xx`, `4xx`, `5xx`.
+    pub api_responses: IntCounterVec,
+    /// Seconds that a timer was late, by `thread`: `http`, `rooms`, `webhooks`.
+    pub thread_lag: HistogramVec,
     /// Webhook posts tried, by `outcome`: `delivered`, `retried`, `dropped`.
     pub webhook_attempts: IntCounterVec,
     /// Webhook events that were given up.
@@ -90,6 +96,8 @@ impl Metrics {
             slow_consumers: counter(&catalogue::SLOW_CONSUMERS),
             trigger_seconds: times(&catalogue::TRIGGER_SECONDS),
             fan_out_seconds: times(&catalogue::FAN_OUT_SECONDS),
+            api_responses: counters(&catalogue::API_RESPONSES, &["2xx", "4xx", "5xx"]),
+            thread_lag: lags(&catalogue::THREAD_LAG),
             webhook_attempts: counters(&catalogue::WEBHOOK_ATTEMPTS, &["delivered", "retried", "dropped"]),
             webhook_drops: counter(&catalogue::WEBHOOK_DROPS),
             cluster_events_refused: counters(&catalogue::CLUSTER_EVENTS_REFUSED, &["rooms_full", "payload"]),
@@ -105,9 +113,21 @@ impl Metrics {
         registry.register(Box::new(self.slow_consumers.clone()))?;
         registry.register(Box::new(self.trigger_seconds.clone()))?;
         registry.register(Box::new(self.fan_out_seconds.clone()))?;
+        registry.register(Box::new(self.api_responses.clone()))?;
+        registry.register(Box::new(self.thread_lag.clone()))?;
         registry.register(Box::new(self.webhook_attempts.clone()))?;
         registry.register(Box::new(self.webhook_drops.clone()))?;
         registry.register(Box::new(self.reloads.clone()))
+    }
+
+    /// Counts an answer of the API.
+    pub fn count_response(&self, status: StatusCode) {
+        let code = match status.as_u16() {
+            ..400 => "2xx",
+            400..500 => "4xx",
+            500.. => "5xx",
+        };
+        self.api_responses.with_label_values(&[code]).inc();
     }
 
     /// Adds what only a node in a cluster counts.
@@ -132,6 +152,14 @@ fn counters(description: &Description, values: &[&str]) -> IntCounterVec {
 
 fn counter(description: &Description) -> IntCounter {
     IntCounter::with_opts(description.opts()).expect("the name is valid")
+}
+
+fn lags(description: &Description) -> HistogramVec {
+    let lags = HistogramVec::new(description.lag_opts(), description.labels).expect("name and label are valid");
+    for thread in ActorThread::ALL {
+        lags.with_label_values(&[thread.label()]);
+    }
+    lags
 }
 
 fn times(description: &Description) -> Histogram {

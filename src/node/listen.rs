@@ -19,6 +19,7 @@ use super::Rosters;
 use crate::{
     admin::{self, Admin},
     http::{self, Api},
+    metrics::lag::{self, ActorThread},
     session::{
         services::{Services, Shared},
         upgrade::{share, upgrade},
@@ -63,6 +64,7 @@ pub fn public(
     });
     let patience = shared.limits.handshake_timeout;
     let services = move || {
+        actix::spawn(lag::watch(shared.metrics.clone(), ActorThread::Http));
         let services = Rc::new(Services::start(shared.clone()));
         rosters.lock().expect("no thread panics while it signs in").push(services.roster.clone());
         services

@@ -25,7 +25,10 @@ use gaung_cluster::bus::Places;
 use crate::{
     app::App,
     cluster::Cluster,
-    metrics::Metrics,
+    metrics::{
+        Metrics,
+        lag::{self, ActorThread},
+    },
     protocol::{ChannelName, SocketId, presence::MemberClaim},
     session::Outbox,
     webhook::Webhooks,
@@ -107,6 +110,9 @@ impl Rooms {
     ) -> Self {
         let interest = Interest::new();
         let threads: Vec<_> = (0..threads).map(|_| Arbiter::new().handle()).collect();
+        for thread in &threads {
+            thread.spawn(lag::watch(metrics.clone(), ActorThread::Rooms));
+        }
         let carriers: Arc<[_]> = threads.iter().map(|thread| Carrier::start_in_arbiter(thread, |_| Carrier)).collect();
         let shard = |thread| {
             let (webhooks, metrics, carriers) = (webhooks.clone(), metrics.clone(), carriers.clone());

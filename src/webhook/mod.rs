@@ -46,7 +46,10 @@ use self::{
 };
 use crate::{
     app::{App, AppSettings, Registry},
-    metrics::Metrics,
+    metrics::{
+        Metrics,
+        lag::{self, ActorThread},
+    },
 };
 
 pub use edge::{Change, Edge};
@@ -123,6 +126,7 @@ impl Webhooks {
         let (refused, waiting) = (Arc::new(AtomicU64::new(0)), Waiting::default());
         let queue = stream.as_ref().map(|(queue, _)| queue.clone());
         let keeper = stream.map(|(queue, registry)| Keeper::new(queue, registry, waiting.clone(), metrics.clone()));
+        thread.spawn(lag::watch(metrics.clone(), ActorThread::Webhooks));
         let (its_metrics, its_refused) = (metrics.clone(), refused.clone());
         let dispatch = Dispatch::start_in_arbiter(thread, move |ctx| {
             ctx.add_stream(poll_fn(move |task| arrivals.poll_recv(task)));
@@ -164,6 +168,11 @@ impl Webhooks {
     /// How many events wait: for their delay, in batches and for endpoints.
     pub fn queued(&self) -> usize {
         self.waiting.count()
+    }
+
+    /// For how long the oldest of them has been waiting.
+    pub fn oldest_age(&self) -> Option<Duration> {
+        self.waiting.oldest_age()
     }
 
     /// Sends what waits without further delay, gives up what did not arrive by the deadline, and ends the webhooks:

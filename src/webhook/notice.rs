@@ -1,8 +1,9 @@
 //! An edge on its way to the endpoints of its app, and the count of what is on its way. Pure.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use gaung_cluster::receipt::Receipt;
@@ -30,15 +31,26 @@ pub struct Waiting(Arc<Count>);
 
 #[derive(Debug, Default)]
 struct Count {
-    tickets: AtomicUsize,
+    tickets: Mutex<Tickets>,
     emptied: Notify,
 }
+
+#[derive(Debug, Default)]
+struct Tickets {
+    /// Which wait, the oldest first.
+    waiting: BTreeSet<Number>,
+    issued: u64,
+}
+
+/// A ticket's: since when it waits, and what tells it from all others.
+type Number = (Instant, u64);
 
 /// One waiting event; it stops waiting when the ticket is dropped, so that the count cannot drift. May carry a receipt
 /// for whoever wants to know that the event was done with.
 #[derive(Debug)]
 pub struct Ticket {
     waiting: Waiting,
+    number: Number,
     receipt: Option<Receipt>,
 }
 
@@ -50,13 +62,17 @@ impl Waiting {
 
     /// Counts one more, which carries a receipt.
     pub fn ticket_for(&self, receipt: Option<Receipt>) -> Ticket {
-        self.0.tickets.fetch_add(1, Ordering::Relaxed);
-        Ticket { waiting: self.clone(), receipt }
+        self.issue(Instant::now(), receipt)
     }
 
     /// How many wait now.
     pub fn count(&self) -> usize {
-        self.0.tickets.load(Ordering::Acquire)
+        self.tickets().waiting.len()
+    }
+
+    /// For how long the oldest has been waiting.
+    pub fn oldest_age(&self) -> Option<Duration> {
+        self.tickets().waiting.first().map(|(since, _)| since.elapsed())
     }
 
     /// Returns when nothing waits any more.
@@ -69,6 +85,18 @@ impl Waiting {
             }
             emptied.await;
         }
+    }
+
+    fn issue(&self, since: Instant, receipt: Option<Receipt>) -> Ticket {
+        let mut tickets = self.tickets();
+        tickets.issued += 1;
+        let number = (since, tickets.issued);
+        tickets.waiting.insert(number);
+        Ticket { waiting: self.clone(), number, receipt }
+    }
+
+    fn tickets(&self) -> MutexGuard<'_, Tickets> {
+        self.0.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,15 +117,16 @@ impl Ticket {
 
 impl Clone for Ticket {
     fn clone(&self) -> Self {
-        self.waiting.ticket_for(self.receipt.clone())
+        self.waiting.issue(self.number.0, self.receipt.clone())
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let count = &self.waiting.0;
-        if count.tickets.fetch_sub(1, Ordering::AcqRel) == 1 {
-            count.emptied.notify_waiters();
+        let mut tickets = self.waiting.tickets();
+        tickets.waiting.remove(&self.number);
+        if tickets.waiting.is_empty() {
+            self.waiting.0.emptied.notify_waiters();
         }
     }
 }
@@ -115,6 +144,19 @@ mod tests {
         assert_eq!(waiting.count(), 1);
         drop(copy);
         assert_eq!(waiting.count(), 0);
+    }
+
+    #[test]
+    fn a_copy_is_as_old_as_the_ticket() {
+        let waiting = Waiting::default();
+        assert_eq!(waiting.oldest_age(), None);
+        let ticket = waiting.ticket();
+        while waiting.oldest_age().is_some_and(|age| age.is_zero()) {}
+        let copy = ticket.clone();
+        drop(ticket);
+        assert!(waiting.oldest_age().is_some_and(|age| !age.is_zero()));
+        drop(copy);
+        assert_eq!(waiting.oldest_age(), None);
     }
 
     #[actix_web::test]

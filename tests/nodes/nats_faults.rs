@@ -63,6 +63,10 @@ async fn survive(fault: impl AsyncFnOnce(&mut NatsServer)) {
         assert!(published.refused.is_empty(), "{:?}", published.refused);
         println!("{} events a channel, slowest trigger {:?}", published.count(), published.slowest());
     }
+    for (index, node) in cluster.nodes.iter().enumerate() {
+        let (looks, late) = node.metrics().await.late_looks();
+        println!("threads of node {index}: {late} of {looks} looks more than 20 ms late");
+    }
     check_local_delivery(&listeners, &published);
 }
 

@@ -111,6 +111,36 @@ async fn a_fresh_node_is_ready_and_tells_its_state() {
 }
 
 #[actix_web::test]
+async fn answers_of_the_api_are_counted_by_class_but_not_those_of_probes() {
+    let node = node().await;
+    for path in ["/apps/1/channels", "/apps/1/channels", "/up", "/ready"] {
+        exchange(node.public, &format!("GET {path}"), "").await;
+    }
+    let text = exchange(node.admin, "GET /metrics", "").await;
+    for line in [r#"{code="2xx"} 0"#, r#"{code="4xx"} 2"#, r#"{code="5xx"} 0"#] {
+        assert!(text.contains(&format!("gaung_api_responses_total{line}")), "{text}");
+    }
+}
+
+#[actix_web::test]
+async fn every_thread_of_actors_is_watched() {
+    let node = node().await;
+    for thread in ["http", "rooms", "webhooks"] {
+        let nothing_yet = format!(r#"gaung_thread_lag_seconds_count{{thread="{thread}"}} 0"#);
+        let watched = async {
+            loop {
+                let text = exchange(node.admin, "GET /metrics", "").await;
+                assert!(text.contains("# TYPE gaung_thread_lag_seconds histogram"), "{text}");
+                if text.contains(&format!(r#"thread="{thread}""#)) && !text.contains(&nothing_yet) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, watched).await.unwrap_or_else(|_| panic!("nobody watches {thread}"));
+    }
+}
+
+#[actix_web::test]
 async fn metrics_are_prometheus_text() {
     let node = node().await;
     let answer = exchange(node.admin, "GET /metrics", "").await;

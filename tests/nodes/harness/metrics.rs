@@ -18,8 +18,19 @@ impl Metrics {
 
     /// The sum of a metric over its labels. A metric that is not there is a mistake of the test or of the node.
     pub fn sum(&self, name: &str) -> f64 {
-        let values: Vec<f64> = self.0.lines().filter_map(|line| value(line, name)).collect();
-        assert!(!values.is_empty(), "no metric {name} in:\n{}", self.0);
+        self.sum_with(name, "")
+    }
+
+    /// Looks at the threads of actors, and how many of them came more than 20 ms late: so long did somebody's step take.
+    pub fn late_looks(&self) -> (f64, f64) {
+        let looks = self.sum("gaung_thread_lag_seconds_count");
+        (looks, looks - self.sum_with("gaung_thread_lag_seconds_bucket", r#"le="0.02""#))
+    }
+
+    fn sum_with(&self, name: &str, label: &str) -> f64 {
+        let lines = self.0.lines().filter(|line| line.contains(label));
+        let values: Vec<f64> = lines.filter_map(|line| value(line, name)).collect();
+        assert!(!values.is_empty(), "no metric {name} {label} in:\n{}", self.0);
         values.iter().sum()
     }
 }
