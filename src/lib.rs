@@ -15,6 +15,7 @@
 //! | [`admin`] | the admin port: health, metrics, console |
 //! | [`metrics`] | counters and histograms, and the table of all metrics |
 //! | [`trail`] | what the log tells of an event whose request belongs to a trace |
+//! | [`process`] | what the operating system knows of this process |
 //! | [`readiness`] | whether the node wants new sockets |
 //! | [`tls`] | certificates of the public listener |
 //! | [`bench`](mod@bench) | `gaung bench`: load and figures |
@@ -27,6 +28,7 @@ pub mod config;
 pub mod http;
 pub mod metrics;
 pub mod node;
+pub mod process;
 pub mod protocol;
 pub mod readiness;
 pub mod room;

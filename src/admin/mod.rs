@@ -5,7 +5,6 @@ mod cluster;
 mod console;
 mod health;
 mod peers;
-mod process;
 mod scrape;
 mod scrape_cluster;
 mod snapshot;

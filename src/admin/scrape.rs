@@ -10,18 +10,14 @@ use std::{
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use prometheus::{CounterVec, GaugeVec, Registry, TEXT_FORMAT, TextEncoder};
 
-use super::{
-    Admin, RoomTotals,
-    cluster::Cluster,
-    process::{self, Process},
-    refusal,
-};
+use super::{Admin, RoomTotals, cluster::Cluster, refusal};
 use crate::{
     app::{App, AppCounters},
     metrics::{
         Metrics,
         catalogue::{self, Description},
     },
+    process::{self, Process},
     readiness::Readiness,
     room::AppTotals,
 };

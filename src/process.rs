@@ -8,23 +8,27 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// One look at the process.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Process {
-    pub(super) resident_bytes: u64,
-    pub(super) cpu_seconds: f64,
+pub struct Process {
+    /// Memory that is not swapped out.
+    pub resident_bytes: u64,
+    /// User and system.
+    pub cpu_seconds: f64,
     /// Since 1970.
-    pub(super) start_seconds: f64,
-    pub(super) open_descriptors: u64,
-    pub(super) max_descriptors: u64,
+    pub start_seconds: f64,
+    /// Files and sockets that are open.
+    pub open_descriptors: u64,
+    /// How many may be.
+    pub max_descriptors: u64,
 }
 
 impl Process {
     /// `None` where there is no `/proc`.
-    pub(super) fn observe() -> Option<Self> {
+    pub fn observe() -> Option<Self> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
         let times = Times::parse(&stat)?;
         let boot = number_after(&fs::read_to_string("/proc/stat").ok()?, "btime")?;
         Some(Self {
-            resident_bytes: number_after(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")? * 1024,
+            resident_bytes: resident_bytes()?,
             cpu_seconds: times.cpu as f64 / TICKS_PER_SECOND,
             start_seconds: boot as f64 + times.started as f64 / TICKS_PER_SECOND,
             open_descriptors: open_descriptors()?,
@@ -33,8 +37,13 @@ impl Process {
     }
 }
 
+/// Memory of this process that is not swapped out; `None` where there is no `/proc`.
+pub fn resident_bytes() -> Option<u64> {
+    Some(number_after(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")? * 1024)
+}
+
 /// How many file descriptors this process may open.
-pub(super) fn max_descriptors() -> Option<u64> {
+pub fn max_descriptors() -> Option<u64> {
     rlimit::Resource::NOFILE.get_soft().ok()
 }
 
