@@ -16,6 +16,7 @@
 //! | [`metrics`] | counters and histograms, and the table of all metrics |
 //! | [`trail`] | what the log tells of an event whose request belongs to a trace |
 //! | [`process`] | what the operating system knows of this process |
+//! | [`capacity`] | how full the node is |
 //! | [`readiness`] | whether the node wants new sockets |
 //! | [`tls`] | certificates of the public listener |
 //! | [`bench`](mod@bench) | `gaung bench`: load and figures |
@@ -23,6 +24,7 @@
 pub mod admin;
 pub mod app;
 pub mod bench;
+pub mod capacity;
 pub mod cluster;
 pub mod config;
 pub mod http;

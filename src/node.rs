@@ -23,6 +23,7 @@ use tokio::{
 use crate::{
     admin::Admin,
     app::{AppChange, Registry, watch},
+    capacity::Capacity,
     cluster::Cluster,
     config::{AppsSource, Config, DrainConfig},
     metrics::Metrics,
@@ -43,9 +44,6 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How long webhooks that wait may take at the end, less what sessions took of their farewell.
 const LAST_WEBHOOKS: Duration = Duration::from_secs(10);
-
-/// What a drain may take beyond its lag and its window; then the node ends, whatever is left.
-const MARGIN: Duration = Duration::from_secs(15);
 
 /// How long the other nodes keep the members of this one after it has gone, so that users who come back elsewhere in
 /// that time never seem to have left.
@@ -110,6 +108,7 @@ impl Node {
         let cluster = way.as_ref().map(|way| way.cluster.clone());
         let (threads, max_queued_events) = (config.server.room_threads, config.limits.max_queued_events);
         let rooms = Rooms::start(threads, max_queued_events, &webhooks, &metrics, cluster.clone());
+        let readiness = readiness(&config, cluster.as_ref());
         let shared = Shared {
             registry: registry.clone(),
             rooms,
@@ -118,7 +117,7 @@ impl Node {
             limits: config.limits,
             tenant: config.tenant,
             path_prefix: config.server.path_prefix,
-            readiness: if cluster.is_some() { Readiness::in_cluster() } else { Readiness::default() },
+            readiness,
             started: Instant::now(),
         };
         let admin_page = Admin {
@@ -129,6 +128,7 @@ impl Node {
             link: cluster.as_ref().map(|cluster| cluster.link().clone()),
             readiness: shared.readiness.clone(),
             started: shared.started,
+            drain_limit: config.drain.limit(),
             version: env!("CARGO_PKG_VERSION"),
         };
         let rosters = Rosters::default();
@@ -170,12 +170,12 @@ impl Node {
     }
 
     /// Turns not ready, closes the sessions over the drain's window, posts the webhooks that wait, and stops listening.
-    /// The other nodes are told first, and hear everything before the end. Takes no longer than the window and
-    /// [`MARGIN`].
+    /// The other nodes are told first, and hear everything before the end. Takes no longer than
+    /// [`DrainConfig::end`].
     pub async fn stop(self) {
         self.readiness.leave(Instant::now());
         self.readiness.drain();
-        if timeout(self.drain.window + MARGIN, self.end()).await.is_err() {
+        if timeout(self.drain.end(), self.end()).await.is_err() {
             tracing::warn!("the node did not end in time; what was under way is lost");
         }
     }
@@ -215,6 +215,13 @@ impl Node {
             tracing::warn!("some sessions did not close in time");
         }
     }
+}
+
+fn readiness(config: &Config, cluster: Option<&Cluster>) -> Readiness {
+    let capacity = Capacity::new(&config.limits);
+    let Some(cluster) = cluster else { return Readiness::alone(capacity) };
+    let lifeline = (!config.admin.ready_without_nats).then(|| cluster.link().clone());
+    Readiness::in_cluster(capacity, lifeline)
 }
 
 /// The tasks that follow the apps file and the certificate files.

@@ -8,11 +8,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gaung_cluster::bus::Link;
+
+use crate::capacity::Capacity;
+
 /// Switches, shared by everybody who asks. A node alone is ready from its start, one in a cluster once it has been in
-/// step with its peers; losing them later takes nothing away, since its sockets are served all the same. A node that
-/// leaves is never ready again.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<Switches>);
+/// step with its peers; losing them later takes nothing away, since its sockets are served all the same, unless the
+/// operator wants it otherwise. A node that leaves is never ready again. One that is full is not ready, but about what it
+/// was: that is between it and load balancers, and no matter of its peers.
+#[derive(Clone, Default)]
+pub struct Readiness {
+    switches: Arc<Switches>,
+    capacity: Capacity,
+    lifeline: Option<Link>,
+}
 
 #[derive(Debug, Default)]
 struct Switches {
@@ -35,15 +44,34 @@ pub enum Stage {
     Draining,
 }
 
+/// Why a node wants no new sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Objection {
+    /// It does not know its peers yet.
+    Joining,
+    /// It goes.
+    Leaving,
+    /// It has enough sockets, or too little memory for more.
+    Full,
+    /// It does not hear its peers.
+    CutOff,
+}
+
 impl Readiness {
-    /// That of a node in a cluster: not ready before [`Readiness::in_step`].
-    pub fn in_cluster() -> Self {
-        Self(Arc::new(Switches { joining: AtomicBool::new(true), ..Switches::default() }))
+    /// That of a node alone.
+    pub fn alone(capacity: Capacity) -> Self {
+        Self { capacity, ..Self::default() }
+    }
+
+    /// That of a node in a cluster: not ready before [`Readiness::in_step`], nor while the lifeline, if it has one, is cut.
+    pub fn in_cluster(capacity: Capacity, lifeline: Option<Link>) -> Self {
+        let switches = Arc::new(Switches { joining: AtomicBool::new(true), ..Switches::default() });
+        Self { switches, capacity, lifeline }
     }
 
     /// What the node is about.
     pub fn stage(&self) -> Stage {
-        let Switches { joining, draining, left } = &*self.0;
+        let Switches { joining, draining, left } = &*self.switches;
         if draining.load(Ordering::Acquire) {
             Stage::Draining
         } else if left.get().is_some() {
@@ -55,35 +83,74 @@ impl Readiness {
         }
     }
 
+    /// Why the node wants no new sockets, if it wants none.
+    pub fn objection(&self) -> Option<Objection> {
+        match self.stage() {
+            Stage::Joining => Some(Objection::Joining),
+            Stage::Leaving | Stage::Draining => Some(Objection::Leaving),
+            Stage::Ready if self.capacity.is_full() => Some(Objection::Full),
+            Stage::Ready => self.is_cut_off().then_some(Objection::CutOff),
+        }
+    }
+
     /// Whether the node wants new sockets.
     pub fn ready(&self) -> bool {
-        self.stage() == Stage::Ready
+        self.objection().is_none()
+    }
+
+    /// How full the node is.
+    pub fn capacity(&self) -> &Capacity {
+        &self.capacity
+    }
+
+    /// Whether the node wants nobody while it does not hear its peers.
+    pub fn needs_peers(&self) -> bool {
+        self.lifeline.is_some()
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.lifeline.as_ref().is_some_and(|link| !link.status().connected)
     }
 
     /// The node knows all its peers: from here on every clone answers that it is ready.
     pub fn in_step(&self) {
-        self.0.joining.store(false, Ordering::Release);
+        self.switches.joining.store(false, Ordering::Release);
     }
 
     /// The node was asked to go: from here on every clone answers that it is not ready, and everything else goes on.
     pub fn leave(&self, now: Instant) {
-        self.0.left.get_or_init(|| now);
+        self.switches.left.get_or_init(|| now);
     }
 
     /// The node takes nobody from here on.
     pub fn drain(&self) {
-        self.0.draining.store(true, Ordering::Release);
+        self.switches.draining.store(true, Ordering::Release);
     }
 
     /// How long ago the node was asked to go; zero if nobody has.
     pub fn leaving_for(&self, now: Instant) -> Duration {
-        self.0.left.get().map_or(Duration::ZERO, |left| now.saturating_duration_since(*left))
+        self.switches.left.get().map_or(Duration::ZERO, |left| now.saturating_duration_since(*left))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::LimitsConfig;
+
+    fn in_cluster() -> Readiness {
+        Readiness::in_cluster(Capacity::default(), None)
+    }
+
+    #[test]
+    fn a_full_node_is_not_ready_but_about_what_it_was() {
+        let capacity = Capacity::new(&LimitsConfig { max_connections: Some(1), ..LimitsConfig::default() });
+        let readiness = Readiness::alone(capacity.clone());
+        let place = capacity.take();
+        assert_eq!((readiness.objection(), readiness.stage()), (Some(Objection::Full), Stage::Ready));
+        drop(place);
+        assert_eq!(readiness.objection(), None);
+    }
 
     #[test]
     fn a_drain_is_seen_by_every_clone() {
@@ -96,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_node_in_a_cluster_is_ready_once_it_is_in_step() {
-        let readiness = Readiness::in_cluster();
+        let readiness = in_cluster();
         let seen_by_the_load_balancer = readiness.clone();
         assert_eq!(seen_by_the_load_balancer.stage(), Stage::Joining);
         readiness.in_step();
@@ -118,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_node_that_goes_before_it_is_in_step_is_never_ready() {
-        let readiness = Readiness::in_cluster();
+        let readiness = in_cluster();
         readiness.leave(Instant::now());
         readiness.in_step();
         assert_eq!(readiness.stage(), Stage::Leaving);

@@ -114,6 +114,8 @@ pub(super) enum Verdict {
     Learning(usize),
     /// It has been in step and serves its own sockets; what went wrong last.
     CutOff(Option<String>),
+    /// The same, and it wants nobody until it is back.
+    Lost(Option<String>),
     /// The bus thread does not answer.
     TimedOut,
 }
@@ -135,6 +137,10 @@ impl fmt::Display for Verdict {
             Self::Learning(peers) => write!(f, "learning from {peers} peers"),
             Self::CutOff(None) => f.write_str("cut off from NATS"),
             Self::CutOff(Some(error)) => write!(f, "cut off from NATS: {error}"),
+            Self::Lost(error) => {
+                f.write_str("cut off from NATS, not ready without it (GAUNG_READY_WITHOUT_NATS)")?;
+                error.iter().try_for_each(|error| write!(f, ": {error}"))
+            }
             Self::TimedOut => f.write_str("timed_out"),
         }
     }

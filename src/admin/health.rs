@@ -1,13 +1,17 @@
 //! The probes of an orchestrator: is the process alive, and does it want traffic.
 
+use std::fmt;
+
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     Admin,
     cluster::{Cluster, Verdict},
 };
-use crate::readiness::Stage;
+use crate::{capacity::Fill, readiness::Stage};
+
+const MIB: f64 = 1_048_576.0;
 
 /// What `/readyz` tells.
 #[derive(Debug, Serialize)]
@@ -32,6 +36,11 @@ struct State {
 #[derive(Debug, Clone, Serialize)]
 struct Checks {
     rooms: Check,
+    /// Absent without a limit; so is the memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connections: Option<Use>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<Use>,
     /// Absent on a node alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster: Option<Verdict>,
@@ -44,13 +53,20 @@ enum Check {
     TimedOut,
 }
 
+/// How much of a limit is used, in the words of the operator who set it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Connections(Fill),
+    Memory(Fill),
+}
+
 /// Answers without asking anybody: a node that is busy or cut off must not be restarted for it.
 pub(super) async fn live() -> &'static str {
     "ok"
 }
 
-/// 200 while the node wants new sockets; 503 before it has been in step with its peers, while it drains, and if a thread
-/// does not answer.
+/// 200 while the node wants new sockets; 503 before it has been in step with its peers, while it drains, while it is full,
+/// without NATS where that is asked for, and if a thread does not answer.
 pub(super) async fn ready(admin: Data<Admin>) -> HttpResponse {
     let (rooms, cluster) = tokio::join!(admin.room_totals(), Cluster::look(admin.link.as_ref()));
     let stage = admin.readiness.stage();
@@ -58,22 +74,71 @@ pub(super) async fn ready(admin: Data<Admin>) -> HttpResponse {
         Some(_) => Check::Ok,
         None => Check::TimedOut,
     };
+    let cluster = cluster.verdict(stage).map(|verdict| match verdict {
+        Verdict::CutOff(error) if admin.readiness.needs_peers() => Verdict::Lost(error),
+        verdict => verdict,
+    });
+    let capacity = admin.readiness.capacity();
     let report = Report::from(State {
         stage,
         version: admin.version,
         uptime_seconds: admin.started.elapsed().as_secs(),
         connections: admin.registry.all().iter().map(|app| app.counters.connections()).sum(),
-        checks: Checks { rooms, cluster: cluster.verdict(stage) },
+        checks: Checks {
+            rooms,
+            connections: capacity.sockets().map(Use::Connections),
+            memory: capacity.memory().map(Use::Memory),
+            cluster,
+        },
     });
     HttpResponse::build(report.status()).json(report)
 }
 
 impl From<State> for Report {
     fn from(state: State) -> Self {
-        let Checks { rooms, cluster } = &state.checks;
-        let all_answer = *rooms == Check::Ok && *cluster != Some(Verdict::TimedOut);
         let draining = matches!(state.stage, Stage::Leaving | Stage::Draining);
-        Self { ready: state.stage == Stage::Ready && all_answer, draining, state }
+        Self { ready: state.stage == Stage::Ready && state.checks.are_well(), draining, state }
+    }
+}
+
+impl Checks {
+    fn are_well(&self) -> bool {
+        let has_room = [self.connections, self.memory].into_iter().flatten().all(|used| !used.fill().is_full);
+        let stands_alone = !matches!(self.cluster, Some(Verdict::TimedOut | Verdict::Lost(_)));
+        self.rooms == Check::Ok && has_room && stands_alone
+    }
+}
+
+impl Use {
+    fn fill(self) -> Fill {
+        match self {
+            Self::Connections(fill) | Self::Memory(fill) => fill,
+        }
+    }
+}
+
+impl Serialize for Use {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fill { used, limit, low, is_full } = self.fill();
+        match self {
+            _ if !is_full => f.write_str("ok"),
+            Self::Connections(_) => {
+                write!(f, "full: {used} of {limit} sockets (GAUNG_MAX_CONNECTIONS); ready again below {low}")
+            }
+            Self::Memory(_) => {
+                let [used, limit, low] = [used, limit, low].map(|bytes| bytes as f64 / MIB);
+                write!(
+                    f,
+                    "full: {used:.1} of {limit:.0} MiB resident (GAUNG_MAX_MEMORY_MB); ready again below {low:.1} MiB"
+                )
+            }
+        }
     }
 }
 
@@ -87,13 +152,10 @@ impl Report {
 mod tests {
     use super::*;
 
-    const HEALTHY: State = State {
-        stage: Stage::Ready,
-        version: "1.2.3",
-        uptime_seconds: 90,
-        connections: 7,
-        checks: Checks { rooms: Check::Ok, cluster: None },
-    };
+    const HEALTHY: State =
+        State { stage: Stage::Ready, version: "1.2.3", uptime_seconds: 90, connections: 7, checks: WELL };
+
+    const WELL: Checks = Checks { rooms: Check::Ok, connections: None, memory: None, cluster: None };
 
     /// All reports begin with the verdict and end with the checks; between them they are as in [`HEALTHY`].
     fn check(state: State, status: u16, verdict: &str, checks: &str) {
@@ -119,15 +181,61 @@ mod tests {
     #[test]
     fn a_node_whose_rooms_do_not_answer_is_not_ready_and_says_why() {
         check(
-            State { checks: Checks { rooms: Check::TimedOut, cluster: None }, ..HEALTHY },
+            State { checks: Checks { rooms: Check::TimedOut, ..WELL }, ..HEALTHY },
             503,
             r#""ready":false,"draining":false"#,
             r#""checks":{"rooms":"timed_out"}"#,
         );
     }
 
+    #[test]
+    fn a_full_node_is_not_ready_and_says_of_what_and_until_when() {
+        let sockets = Fill { used: 4_510, limit: 5_000, low: 4_250, is_full: true };
+        check(
+            State { checks: Checks { connections: Some(Use::Connections(sockets)), ..WELL }, ..HEALTHY },
+            503,
+            r#""ready":false,"draining":false"#,
+            concat!(
+                r#""checks":{"rooms":"ok","connections":"full: 4510 of 5000 sockets (GAUNG_MAX_CONNECTIONS); "#,
+                r#"ready again below 4250"}"#
+            ),
+        );
+        let memory = Fill { used: 1_074_790_400, limit: 1_073_741_824, low: 1_020_054_733, is_full: true };
+        check(
+            State { checks: Checks { memory: Some(Use::Memory(memory)), ..WELL }, ..HEALTHY },
+            503,
+            r#""ready":false,"draining":false"#,
+            concat!(
+                r#""checks":{"rooms":"ok","memory":"full: 1025.0 of 1024 MiB resident (GAUNG_MAX_MEMORY_MB); "#,
+                r#"ready again below 972.8 MiB"}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn a_node_with_limits_that_is_not_full_is_ready() {
+        let fill = Fill { used: 1, limit: 10, low: 9, is_full: false };
+        let (connections, memory) = (Some(Use::Connections(fill)), Some(Use::Memory(fill)));
+        check(
+            State { checks: Checks { connections, memory, ..WELL }, ..HEALTHY },
+            200,
+            r#""ready":true,"draining":false"#,
+            r#""checks":{"rooms":"ok","connections":"ok","memory":"ok"}"#,
+        );
+    }
+
+    #[test]
+    fn a_node_that_wants_nobody_without_nats_says_so() {
+        check(
+            State { checks: checks(Verdict::Lost(Some("refused".to_owned()))), ..HEALTHY },
+            503,
+            r#""ready":false,"draining":false"#,
+            r#""checks":{"rooms":"ok","cluster":"cut off from NATS, not ready without it (GAUNG_READY_WITHOUT_NATS): refused"}"#,
+        );
+    }
+
     fn checks(cluster: Verdict) -> Checks {
-        Checks { rooms: Check::Ok, cluster: Some(cluster) }
+        Checks { cluster: Some(cluster), ..WELL }
     }
 
     #[test]

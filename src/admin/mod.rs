@@ -7,6 +7,7 @@ mod health;
 mod peers;
 mod scrape;
 mod scrape_cluster;
+mod scrape_node;
 mod snapshot;
 
 use std::{
@@ -66,6 +67,8 @@ pub struct Admin {
     pub readiness: Readiness,
     /// When the node started.
     pub started: Instant,
+    /// How long the node may take to go.
+    pub drain_limit: Duration,
     /// Which version runs.
     pub version: &'static str,
 }

@@ -4,20 +4,18 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
 };
 
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use prometheus::{CounterVec, GaugeVec, Registry, TEXT_FORMAT, TextEncoder};
 
-use super::{Admin, RoomTotals, cluster::Cluster, refusal};
+use super::{Admin, RoomTotals, cluster::Cluster, refusal, scrape_node::NodeFigures};
 use crate::{
     app::{App, AppCounters},
     metrics::{
         Metrics,
         catalogue::{self, Description},
     },
-    process::{self, Process},
     readiness::Readiness,
     room::AppTotals,
 };
@@ -26,12 +24,10 @@ use crate::{
 struct Sources<'a> {
     metrics: &'a Metrics,
     readiness: &'a Readiness,
-    version: &'static str,
+    node: NodeFigures,
     apps: Vec<Arc<App>>,
     /// `None` if the rooms do not answer.
     rooms: Option<RoomTotals>,
-    queued_webhooks: usize,
-    oldest_webhook: Duration,
     cluster: Cluster,
 }
 
@@ -43,11 +39,9 @@ pub(super) async fn metrics(admin: Data<Admin>) -> HttpResponse {
     let sources = Sources {
         metrics: &admin.metrics,
         readiness: &admin.readiness,
-        version: admin.version,
+        node: NodeFigures::of(&admin),
         apps: admin.registry.all(),
         rooms: admin.room_totals().await,
-        queued_webhooks: admin.webhooks.queued(),
-        oldest_webhook: admin.webhooks.oldest_age().unwrap_or_default(),
         cluster: Cluster::look(admin.link.as_ref()).await,
     };
     match expose(&sources) {
@@ -63,7 +57,9 @@ fn expose(sources: &Sources<'_>) -> prometheus::Result<String> {
     if let Some(totals) = &sources.rooms {
         exposition.rooms(&sources.apps, totals)?;
     }
-    exposition.node(sources)?;
+    let ready = sources.rooms.is_some() && sources.cluster.answers() && sources.readiness.ready();
+    exposition.gauge(&catalogue::READY, [([], f64::from(u8::from(ready)))])?;
+    exposition.node(&sources.node)?;
     match &sources.cluster {
         Cluster::Alone => {}
         Cluster::Silent => sources.metrics.register_cluster(&exposition.0)?,
@@ -103,24 +99,6 @@ impl Exposition {
         self.gauge(&catalogue::MEMBERS, rows(|app| app.members))
     }
 
-    fn node(&self, sources: &Sources<'_>) -> prometheus::Result<()> {
-        let ready = sources.rooms.is_some() && sources.cluster.answers() && sources.readiness.ready();
-        self.gauge(&catalogue::READY, [([], f64::from(u8::from(ready)))])?;
-        self.gauge(&catalogue::BUILD, [([sources.version], 1.0)])?;
-        self.gauge(&catalogue::WEBHOOK_QUEUE, [([], sources.queued_webhooks as f64)])?;
-        self.gauge(&catalogue::WEBHOOK_OLDEST_AGE, [([], sources.oldest_webhook.as_secs_f64())])?;
-        self.gauge(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
-    }
-
-    fn process(&self) -> prometheus::Result<()> {
-        let Some(process) = Process::observe() else { return Ok(()) };
-        self.gauge(&catalogue::RESIDENT_BYTES, [([], process.resident_bytes as f64)])?;
-        self.counter(&catalogue::CPU_SECONDS, [([], process.cpu_seconds)])?;
-        self.gauge(&catalogue::START_TIME, [([], process.start_seconds)])?;
-        self.gauge(&catalogue::OPEN_DESCRIPTORS, [([], process.open_descriptors as f64)])?;
-        self.gauge(&catalogue::MAX_DESCRIPTORS, [([], process.max_descriptors as f64)])
-    }
-
     pub(super) fn gauge<'a, const LABELS: usize>(
         &self,
         description: &Description,
@@ -152,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        admin::cluster::tests::look,
+        admin::{cluster::tests::look, scrape_node::tests::node},
         app::{AppSettings, counters::Seat},
         metrics::catalogue::Kind,
         protocol::Close,
@@ -165,11 +143,7 @@ mod tests {
     fn scrape_in(cluster: Cluster, apps: &[Arc<App>], rooms: Option<RoomTotals>, readiness: &Readiness) -> String {
         let metrics = Metrics::new();
         let apps = apps.to_vec();
-        let (queued_webhooks, oldest_webhook) = (5, Duration::from_millis(1_500));
-        let version = "1.2.3";
-        let sources =
-            Sources { metrics: &metrics, readiness, version, apps, rooms, queued_webhooks, oldest_webhook, cluster };
-        expose(&sources).unwrap()
+        expose(&Sources { metrics: &metrics, readiness, node: node(), apps, rooms, cluster }).unwrap()
     }
 
     fn apps() -> [Arc<App>; 2] {
@@ -278,13 +252,5 @@ mod tests {
         check(&text, r#"gaung_auth_failures_total{kind="channel"} 0"#);
         check(&text, r#"gaung_webhook_attempts_total{outcome="delivered"} 0"#);
         check(&text, r#"gaung_reloads_total{outcome="refused"} 0"#);
-    }
-
-    #[test]
-    fn the_version_and_the_webhook_queue_are_shown() {
-        let text = scrape(&[], None, &Readiness::default());
-        check(&text, r#"gaung_build{version="1.2.3"} 1"#);
-        check(&text, "gaung_webhook_queue 5");
-        check(&text, "gaung_webhook_oldest_age_seconds 1.5");
     }
 }

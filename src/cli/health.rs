@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_listener_on_all_addresses_is_asked_on_loopback() {
-        let admin = AdminConfig { host: "0.0.0.0".parse().unwrap(), port: 81 };
+        let admin = AdminConfig { host: "0.0.0.0".parse().unwrap(), port: 81, ..AdminConfig::default() };
         let health = Health { host: None, port: None, url: None, live: false };
         assert_eq!(health.url(&admin).unwrap(), "http://127.0.0.1:81/readyz");
     }

@@ -123,7 +123,7 @@ NODE  VERSION  STAGE  READINESS  AGE  SESSIONS
 
     #[test]
     fn the_flag_goes_before_the_configuration() {
-        let admin = AdminConfig { host: "::".parse().unwrap(), port: 81 };
+        let admin = AdminConfig { host: "::".parse().unwrap(), port: 81, ..AdminConfig::default() };
         let url =
             |admin_url: Option<&str>| Peers { admin: admin_url.map(str::to_owned), json: false }.url(&admin).unwrap();
         assert_eq!(url(None), "http://[::1]:81/peers");

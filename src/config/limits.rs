@@ -24,6 +24,12 @@ pub struct LimitsConfig {
     pub max_body_bytes: usize,
     /// `GAUNG_MAX_QUEUED_EVENTS` (16,384): events between the trigger API and the rooms.
     pub max_queued_events: usize,
+    /// `GAUNG_MAX_CONNECTIONS` (unlimited): sockets of the node.
+    #[serde(deserialize_with = "fields::quota")]
+    pub max_connections: Option<usize>,
+    /// `GAUNG_MAX_MEMORY_MB` (unlimited): MiB of resident memory above which the node wants no new sockets.
+    #[serde(deserialize_with = "fields::quota")]
+    pub max_memory_mb: Option<u64>,
     /// `GAUNG_MAX_CONNECTIONS_PER_IP` (0, unlimited): sockets of one client address.
     pub max_connections_per_ip: usize,
     /// `GAUNG_TRUSTED_PROXIES` (none): networks whose `X-Forwarded-For` is believed, comma-separated CIDR.
@@ -50,6 +56,8 @@ impl Default for LimitsConfig {
             max_outbox_bytes: 1_048_576,
             max_body_bytes: 1_048_576,
             max_queued_events: 16_384,
+            max_connections: None,
+            max_memory_mb: None,
             max_connections_per_ip: 0,
             trusted_proxies: Vec::new(),
             handshake_timeout: Duration::from_secs(5),
@@ -63,7 +71,7 @@ impl Default for LimitsConfig {
 impl LimitsConfig {
     pub(super) fn variables() -> Vec<Variable> {
         let default = Self::default();
-        let rows: [(_, &dyn Display, _, _); 10] = [
+        let rows: [(_, &dyn Display, _, _); 12] = [
             ("GAUNG_MAX_FRAME_BYTES", &default.max_frame_bytes, Number(1_024..=MIB * 16), "one message from a client"),
             (
                 "GAUNG_MAX_OUTBOX_BYTES",
@@ -77,6 +85,18 @@ impl LimitsConfig {
                 &default.max_queued_events,
                 Number(1..=MIB),
                 "events between the trigger API and the rooms; over it the API answers 503",
+            ),
+            (
+                "GAUNG_MAX_CONNECTIONS",
+                &default.max_connections.unwrap_or(0),
+                Quota(1..=u64::from(u32::MAX)),
+                "sockets of the node; from 90 % of it until below 85 % the node is not ready",
+            ),
+            (
+                "GAUNG_MAX_MEMORY_MB",
+                &default.max_memory_mb.unwrap_or(0),
+                Quota(1..=u64::from(u32::MAX)),
+                "MiB of resident memory above which, until below 95 % of it, the node is not ready",
             ),
             (
                 "GAUNG_MAX_CONNECTIONS_PER_IP",

@@ -38,6 +38,8 @@ pub struct AdminConfig {
     /// `GAUNG_ADMIN_PORT` (9601); 0 takes any free port.
     #[serde(rename = "admin_port")]
     pub port: u16,
+    /// `GAUNG_READY_WITHOUT_NATS` (true): whether a node that was in step stays ready without NATS.
+    pub ready_without_nats: bool,
 }
 
 /// Certificate files of the public listener; both or none.
@@ -62,6 +64,21 @@ pub struct DrainConfig {
     /// `GAUNG_DRAIN_SECONDS` (20): over how long sockets are closed.
     #[serde(rename = "drain_seconds", deserialize_with = "fields::seconds")]
     pub window: Duration,
+}
+
+impl DrainConfig {
+    /// What going may take beyond lag and window: webhooks are posted, and given back.
+    const MARGIN: Duration = Duration::from_secs(15);
+
+    /// How long the node may take to end once sockets are closed.
+    pub fn end(&self) -> Duration {
+        self.window + Self::MARGIN
+    }
+
+    /// How long the node may take from SIGTERM to its end.
+    pub fn limit(&self) -> Duration {
+        self.lag + self.end()
+    }
 }
 
 /// What is logged.
@@ -101,7 +118,7 @@ impl Default for ServerConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 9601 }
+        Self { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 9601, ready_without_nats: true }
     }
 }
 
@@ -142,10 +159,16 @@ impl ServerConfig {
 
 impl AdminConfig {
     pub(super) fn variables() -> Vec<Variable> {
-        let Self { host, port } = Self::default();
+        let Self { host, port, ready_without_nats } = Self::default();
         vec![
             Variable::new("GAUNG_ADMIN_HOST", host, Rule::Host, "address of the admin listener; not for the public"),
             Variable::new("GAUNG_ADMIN_PORT", port, Rule::Number(0..=65_535), "its port; 0 takes any free one"),
+            Variable::new(
+                "GAUNG_READY_WITHOUT_NATS",
+                ready_without_nats,
+                Rule::Switch,
+                "whether a node that was in step stays ready when it loses NATS",
+            ),
         ]
     }
 }

@@ -39,6 +39,10 @@ pub enum ApiError {
     Draining,
     /// The node does not know its peers yet.
     Joining,
+    /// The node has enough sockets, or too little memory for more.
+    Full,
+    /// The node does not hear its peers, and is to take nobody meanwhile.
+    CutOff,
     /// No app has this id.
     AppUnknown(String),
     /// The body is longer than `GAUNG_MAX_BODY_BYTES`.
@@ -97,6 +101,8 @@ impl ApiError {
             // 500 and not 503: what Soketi's probes know (protocol.md §3.9).
             Self::Draining => (StatusCode::INTERNAL_SERVER_ERROR, "draining"),
             Self::Joining => (StatusCode::INTERNAL_SERVER_ERROR, "joining"),
+            Self::Full => (StatusCode::INTERNAL_SERVER_ERROR, "full"),
+            Self::CutOff => (StatusCode::INTERNAL_SERVER_ERROR, "cut_off"),
             Self::AppUnknown(_) => (StatusCode::NOT_FOUND, "app_unknown"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken"),
@@ -126,6 +132,8 @@ impl ApiError {
             | Self::UpgradeMissing(_)
             | Self::Draining
             | Self::Joining
+            | Self::Full
+            | Self::CutOff
             | Self::AppUnknown(_)
             | Self::BodyTooLarge { .. }
             | Self::BodyBroken
@@ -162,6 +170,10 @@ impl fmt::Display for ApiError {
             Self::UpgradeMissing(missing) => f.write_str(&handshake::missing_text(missing)),
             Self::Draining => f.write_str("this node is going away; choose another one"),
             Self::Joining => f.write_str("this node is not in step with its peers yet; choose another one"),
+            Self::Full => {
+                f.write_str("this node is full (GAUNG_MAX_CONNECTIONS, GAUNG_MAX_MEMORY_MB); choose another one")
+            }
+            Self::CutOff => f.write_str("this node is cut off from its peers; choose another one"),
             Self::AppUnknown(id) => write!(f, "no app has the id {id:?}"),
             Self::BodyTooLarge { bytes, limit } => {
                 write!(f, "the request body has {bytes} bytes or more, the limit is {limit} (GAUNG_MAX_BODY_BYTES)")

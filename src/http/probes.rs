@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
 use super::{Api, answer, error::ApiError};
-use crate::{readiness::Stage, session::handshake};
+use crate::{readiness::Objection, session::handshake};
 
 /// `/up`, as Reverb's users probe it.
 pub async fn up() -> HttpResponse {
@@ -17,10 +17,12 @@ pub async fn root() -> &'static str {
 
 /// `/ready`, as Soketi's users probe it.
 pub async fn ready(api: web::Data<Api>) -> HttpResponse {
-    match api.readiness.stage() {
-        Stage::Ready => HttpResponse::Ok().body("OK"),
-        Stage::Joining => ApiError::Joining.error_response(),
-        Stage::Leaving | Stage::Draining => ApiError::Draining.error_response(),
+    match api.readiness.objection() {
+        None => HttpResponse::Ok().body("OK"),
+        Some(Objection::Joining) => ApiError::Joining.error_response(),
+        Some(Objection::Leaving) => ApiError::Draining.error_response(),
+        Some(Objection::Full) => ApiError::Full.error_response(),
+        Some(Objection::CutOff) => ApiError::CutOff.error_response(),
     }
 }
 
@@ -43,6 +45,7 @@ mod tests {
     use super::*;
     use crate::{
         app::Registry,
+        capacity::Capacity,
         config::LimitsConfig,
         metrics::Metrics,
         readiness::Readiness,
@@ -75,10 +78,21 @@ mod tests {
 
     #[actix_web::test]
     async fn a_node_that_does_not_know_its_peers_yet_is_not_ready() {
-        let api = web::Data::new(api(Readiness::in_cluster()));
+        let api = web::Data::new(api(Readiness::in_cluster(Capacity::default(), None)));
         let reason = r#"{"error":"this node is not in step with its peers yet; choose another one","code":500}"#;
         refused(ready(api.clone()).await, reason).await;
         api.readiness.in_step();
+        assert_eq!(ready(api).await.status(), StatusCode::OK);
+    }
+
+    #[actix_web::test]
+    async fn a_full_node_is_not_ready() {
+        let capacity = Capacity::new(&LimitsConfig { max_connections: Some(1), ..LimitsConfig::default() });
+        let api = web::Data::new(api(Readiness::alone(capacity.clone())));
+        let place = capacity.take();
+        let reason = r#"{"error":"this node is full (GAUNG_MAX_CONNECTIONS, GAUNG_MAX_MEMORY_MB); choose another one","code":500}"#;
+        refused(ready(api.clone()).await, reason).await;
+        drop(place);
         assert_eq!(ready(api).await.status(), StatusCode::OK);
     }
 

@@ -65,6 +65,10 @@ catalogue! {
     WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" [], "Webhook events given up";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
     CLUSTER_EVENTS_REFUSED: Counter "gaung_cluster_events_refused_total" ["reason"], "Events of other nodes not taken: the rooms' queue was full, or they were none";
+    MAX_CONNECTIONS: Gauge "gaung_max_connections" [], "Sockets that the node may have; absent without GAUNG_MAX_CONNECTIONS";
+    MAX_MEMORY: Gauge "gaung_max_memory_bytes" [], "Resident memory above which the node is not ready; absent without GAUNG_MAX_MEMORY_MB";
+    DRAIN_AGE: Gauge "gaung_drain_age_seconds" [], "Time since the node was asked to go; 0 while nobody has";
+    DRAIN_LIMIT: Gauge "gaung_drain_limit_seconds" [], "Time that going may take: GAUNG_DRAIN_LAG_SECONDS, GAUNG_DRAIN_SECONDS and 15 s";
     READY: Gauge "gaung_ready" [], "1 while the node wants new sockets and its threads answer, else 0";
     BUILD: Gauge "gaung_build" ["version"], "Always 1; the version that runs";
     DESCRIPTOR_LIMIT: Gauge "gaung_file_descriptor_limit" [], "File descriptors that may be open, raised at the start";

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     app::{App, counters::Seat},
+    capacity::Place,
     protocol::{ChannelName, Close, SocketId, frame, outbound},
     room::{Dialect, Subscriber},
     tenant,
@@ -37,6 +38,7 @@ pub struct Session {
     pub(super) is_authorised: bool,
     seat: Seat,
     _address: Option<AddressSeat>,
+    _place: Option<Place>,
     words: Words,
     /// `None` only while it hears a message.
     speech: Option<Speech>,
@@ -70,6 +72,8 @@ pub struct Admission {
     pub seat: Seat,
     /// The address's quota.
     pub address: Option<AddressSeat>,
+    /// The node's limit.
+    pub place: Option<Place>,
     /// The dialect.
     pub speech: Speech,
 }
@@ -85,6 +89,7 @@ impl Session {
             is_authorised: false,
             seat: admission.seat,
             _address: admission.address,
+            _place: admission.place,
             words: admission.speech.words(),
             speech: Some(admission.speech),
             heard: Instant::now(),

@@ -33,6 +33,7 @@ use crate::{
         App,
         counters::{QuotaTaken, Seat},
     },
+    capacity::NoPlace,
     config::TenantAccess,
     protocol::Close,
     readiness::Stage,
@@ -224,12 +225,13 @@ impl<'a> Visit<'a> {
         Ok(if parameter("trace") == Some("1") { Dialect::Traced } else { Dialect::Pusher })
     }
 
-    /// The last checks take something: a place in the address's quota and one in the app's.
+    /// The last checks take something: a place on the node, one in the address's quota and one in the app's.
     fn seat(&self, app: &Arc<App>, speech: Speech, services: &Services) -> Result<Admission, Close> {
         let shared = &services.shared;
         if shared.readiness.stage() == Stage::Draining {
             return Err(Close::OverCapacity);
         }
+        let place = shared.readiness.capacity().take().map_err(|NoPlace| Close::OverCapacity)?;
         let forwarded = text(self.headers, HeaderName::from_static("x-forwarded-for"));
         let address = match self.peer {
             Some(peer) => {
@@ -242,7 +244,7 @@ impl<'a> Visit<'a> {
             QuotaTaken::Here => Close::OverQuota,
             QuotaTaken::OnAllNodes => Close::OverClusterQuota,
         })?;
-        Ok(Admission { seat, address, speech })
+        Ok(Admission { seat, address, place, speech })
     }
 
     /// The sub-protocol to name in the answer; never one that was not offered.

@@ -15,6 +15,7 @@ mod node_faults;
 mod operators;
 mod payload;
 mod presence;
+mod probes;
 mod queries;
 mod rolling;
 mod roundtrip;

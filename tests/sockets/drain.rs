@@ -101,6 +101,13 @@ async fn open(public: SocketAddr) -> Client {
     upgrade(awc::Client::default().ws(format!("http://{public}/app/app-key"))).await
 }
 
+async fn metrics(admin: SocketAddr) -> String {
+    let mut answer =
+        awc::Client::default().get(format!("http://{admin}/metrics")).send().await.expect("the admin port answers");
+    let text = answer.body().limit(1 << 20).await.expect("metrics have a body");
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 async fn status(address: SocketAddr, path: &str) -> u16 {
     let answer = awc::Client::default().get(format!("http://{address}{path}")).send().await;
     answer.expect("the listener answers").status().as_u16()
@@ -166,16 +173,17 @@ async fn members_who_are_sent_away_leave_their_channels() {
 }
 
 #[actix::test]
-async fn the_metric_of_readiness_follows() {
+async fn the_metrics_of_readiness_and_of_the_drain_follow() {
     let node = start(HOUR).await;
     let admin = node.node.admin;
     let clients = connect(&node, 2).await;
+    let before = metrics(admin).await;
+    assert!(before.contains("\ngaung_drain_age_seconds 0\n"), "{before}");
+    assert!(before.contains("\ngaung_drain_limit_seconds 3615\n"), "{before}");
     let _stopping = spawn(node.node.stop());
-    eventually("the metric is 0", || async {
-        let mut answer =
-            awc::Client::default().get(format!("http://{admin}/metrics")).send().await.expect("the admin port answers");
-        let text = answer.body().limit(1 << 20).await.expect("metrics are text");
-        String::from_utf8_lossy(&text).contains("\ngaung_ready 0\n")
+    eventually("the node is not ready and its drain has an age", || async {
+        let text = metrics(admin).await;
+        text.contains("\ngaung_ready 0\n") && !text.contains("\ngaung_drain_age_seconds 0\n")
     })
     .await;
     drop(clients);

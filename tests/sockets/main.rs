@@ -6,6 +6,7 @@ mod apps_file;
 mod bad_frames;
 mod bad_messages;
 mod bad_upgrades;
+mod capacity;
 mod channels;
 #[path = "../common/mod.rs"]
 mod common;

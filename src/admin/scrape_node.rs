@@ -1,0 +1,106 @@
+//! The node's own part of `/metrics`: its limits, its drain, what waits, and what the system knows of the process.
+
+use std::time::{Duration, Instant};
+
+use super::{Admin, scrape::Exposition};
+use crate::{
+    metrics::catalogue,
+    process::{self, Process},
+};
+
+/// What the node knows of itself without asking anybody.
+pub(super) struct NodeFigures {
+    version: &'static str,
+    max_connections: Option<u64>,
+    max_memory: Option<u64>,
+    drain_age: Duration,
+    drain_limit: Duration,
+    queued_webhooks: usize,
+    oldest_webhook: Duration,
+}
+
+impl NodeFigures {
+    /// As they are now.
+    pub(super) fn of(admin: &Admin) -> Self {
+        let capacity = admin.readiness.capacity();
+        Self {
+            version: admin.version,
+            max_connections: capacity.sockets().map(|fill| fill.limit),
+            max_memory: capacity.memory().map(|fill| fill.limit),
+            drain_age: admin.readiness.leaving_for(Instant::now()),
+            drain_limit: admin.drain_limit,
+            queued_webhooks: admin.webhooks.queued(),
+            oldest_webhook: admin.webhooks.oldest_age().unwrap_or_default(),
+        }
+    }
+}
+
+impl Exposition {
+    pub(super) fn node(&self, node: &NodeFigures) -> prometheus::Result<()> {
+        self.gauge(&catalogue::BUILD, [([node.version], 1.0)])?;
+        self.gauge(&catalogue::MAX_CONNECTIONS, node.max_connections.map(|limit| ([], limit as f64)))?;
+        self.gauge(&catalogue::MAX_MEMORY, node.max_memory.map(|limit| ([], limit as f64)))?;
+        self.gauge(&catalogue::DRAIN_AGE, [([], node.drain_age.as_secs_f64())])?;
+        self.gauge(&catalogue::DRAIN_LIMIT, [([], node.drain_limit.as_secs_f64())])?;
+        self.gauge(&catalogue::WEBHOOK_QUEUE, [([], node.queued_webhooks as f64)])?;
+        self.gauge(&catalogue::WEBHOOK_OLDEST_AGE, [([], node.oldest_webhook.as_secs_f64())])?;
+        self.gauge(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
+    }
+
+    pub(super) fn process(&self) -> prometheus::Result<()> {
+        let Some(process) = Process::observe() else { return Ok(()) };
+        self.gauge(&catalogue::RESIDENT_BYTES, [([], process.resident_bytes as f64)])?;
+        self.counter(&catalogue::CPU_SECONDS, [([], process.cpu_seconds)])?;
+        self.gauge(&catalogue::START_TIME, [([], process.start_seconds)])?;
+        self.gauge(&catalogue::OPEN_DESCRIPTORS, [([], process.open_descriptors as f64)])?;
+        self.gauge(&catalogue::MAX_DESCRIPTORS, [([], process.max_descriptors as f64)])
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use prometheus::{Registry, TextEncoder};
+
+    use super::*;
+
+    /// A node that has everything.
+    pub(in crate::admin) fn node() -> NodeFigures {
+        NodeFigures {
+            version: "1.2.3",
+            max_connections: Some(5_000),
+            max_memory: Some(1_048_576),
+            drain_age: Duration::from_millis(1_500),
+            drain_limit: Duration::from_secs(40),
+            queued_webhooks: 5,
+            oldest_webhook: Duration::from_millis(2_500),
+        }
+    }
+
+    fn show(node: &NodeFigures) -> String {
+        let exposition = Exposition(Registry::new());
+        exposition.node(node).unwrap();
+        TextEncoder::new().encode_to_string(&exposition.0.gather()).unwrap()
+    }
+
+    #[test]
+    fn what_the_node_knows_of_itself_is_shown() {
+        let text = show(&node());
+        for line in [
+            r#"gaung_build{version="1.2.3"} 1"#,
+            "gaung_max_connections 5000",
+            "gaung_max_memory_bytes 1048576",
+            "gaung_drain_age_seconds 1.5",
+            "gaung_drain_limit_seconds 40",
+            "gaung_webhook_queue 5",
+            "gaung_webhook_oldest_age_seconds 2.5",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line:?} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn limits_that_are_not_set_are_absent() {
+        let text = show(&NodeFigures { max_connections: None, max_memory: None, ..node() });
+        assert!(!text.contains("gaung_max_"), "{text}");
+    }
+}
