@@ -29,6 +29,11 @@ export function startGaungWithApps(file, settings = {}) {
   return start({ GAUNG_APPS_FILE: file, ...settings });
 }
 
+/** A server with these variables, which name the app, and no others. */
+export function startGaungWith(settings) {
+  return start(settings);
+}
+
 /** A server without any app configured, as the first command of the README starts it. */
 export function startDevelopmentGaung() {
   return start({});
