@@ -1,5 +1,6 @@
 //! When the bus thread lets things gather. One event that comes alone goes out at once; of many, each would cost a wake-up
-//! and a system call of its own on every node, and together they cost hardly more than one.
+//! and a system call of its own on every node, and together they cost hardly more than one. What is heard has gathered
+//! where it was published.
 
 use std::{
     thread,
@@ -28,7 +29,7 @@ impl Load {
         Self { since: now, count: 0 }
     }
 
-    /// Notes that so many orders or messages were taken; returns whether the next ones are to gather first.
+    /// Notes that so many orders were taken; returns whether the next ones are to gather first.
     pub fn is_busy(&mut self, taken: usize, now: Instant) -> bool {
         if now.saturating_duration_since(self.since) > WINDOW {
             let was_busy = self.count >= BUSY && now.saturating_duration_since(self.since) <= WINDOW * 3;

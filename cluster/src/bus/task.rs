@@ -105,15 +105,19 @@ impl<T: FnMut(Output)> Task<T> {
         let (mut orders, mut heard) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let mut load = Load::new(Instant::now());
         while !self.is_over() {
+            let mut obeyed = 0;
             let taken = tokio::select! {
                 _ = ticks.tick() => self.tick(),
                 () = self.report.changed() => self.observe(),
-                count = self.orders.recv_many(&mut orders, BATCH) => self.obey(&mut orders, count),
+                count = self.orders.recv_many(&mut orders, BATCH) => {
+                    obeyed = self.obey(&mut orders, count);
+                    obeyed
+                }
                 () = poll_fn(|ctx| self.wire.poll_heard(ctx, &mut heard, BATCH)) => self.hear(&mut heard),
             };
             if taken == BATCH {
                 yield_now().await;
-            } else if load.is_busy(taken, Instant::now()) {
+            } else if load.is_busy(obeyed, Instant::now()) {
                 load::gather();
             }
         }
