@@ -62,11 +62,11 @@ async fn a_full_node_is_a_full_member_of_its_cluster() {
     cluster.nodes.push(full);
     let full = &cluster.nodes[2];
     eventually("it is not ready", || async { readiness(full).await.0 == 503 }).await;
-    for observer in &cluster.nodes {
-        let seen =
-            async |peers: Vec<Value>| peers.iter().any(|peer| peer["node"] == id && peer["readiness"] == "ready");
-        assert!(seen(observer.peers().await).await, "its peers count on it");
-    }
+    cluster
+        .agree("its peers count on it", async |node| {
+            node.peers().await.iter().any(|peer| peer["node"] == id && peer["readiness"] == "ready")
+        })
+        .await;
     clients[0].subscribe("orders").await;
     eventually("the subscription is known", || async { cluster[0].subscriptions("orders").await == 1 }).await;
     cluster[0].publish("orders", "e", "{}").await;
