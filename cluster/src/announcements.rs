@@ -46,8 +46,17 @@ pub struct Announcements {
     mine: BTreeMap<Edge, Stage>,
     /// Announcements that nobody is known to hold yet, by the state stream's number.
     unheld: BTreeSet<(u64, Edge)>,
+    /// What this node said of where all edges begin.
+    begun: Option<Begun>,
     voters: BTreeSet<NodeId>,
     stable_since: Duration,
+}
+
+/// The floor of all edges that this node said itself, and the state stream's number under which it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Begun {
+    floor: u64,
+    number: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,14 +111,25 @@ impl Announcements {
         self.agenda.insert((since + patience(truth, phase), edge.clone()));
     }
 
-    /// Where all edges of a cluster that has said nothing yet begin, given the time in seconds of the Unix epoch; `None`
-    /// once it has. So a cluster that starts again uses no number of the one before: an edge moves less than twice a
-    /// second, because it settles for longer. It is known to all, and not made up by whoever does not know an edge: what
-    /// that node announced would be higher than what others know, and win.
+    /// Where all edges begin, if this node is to say so; then tell [`Announcements::begun`]. The first to speak takes the
+    /// time in seconds of the Unix epoch. So a cluster that starts again uses no number of the one before: an edge moves
+    /// less than twice a second, because it settles for longer.
+    ///
+    /// Everybody says it once more, and announces nothing before enough others hold what it said. In a cluster that falls
+    /// apart as it begins each side has a beginning of its own; what the smaller one announced would be higher than what
+    /// the larger one posted meanwhile, and win once they meet.
     pub fn beginning(&self, node: NodeId, seconds: u64, now: Duration) -> Option<Record> {
-        let must_begin = !self.unsettled.is_empty() && !self.floors.contains_key(&EVERYWHERE);
-        (must_begin && self.may_act(node, now))
-            .then(|| Record::Floor { slot: EVERYWHERE, number: seconds.saturating_mul(2) })
+        let number = match self.floors.get(&EVERYWHERE) {
+            Some(floor) if self.begun.is_none_or(|begun| begun.floor != *floor) => *floor,
+            None if !self.unsettled.is_empty() && self.may_act(node, now) => seconds.saturating_mul(2),
+            Some(_) | None => return None,
+        };
+        Some(Record::Floor { slot: EVERYWHERE, number })
+    }
+
+    /// Where all edges begin was published as the state stream's `number`.
+    pub fn begun(&mut self, number: u64) {
+        self.begun = self.floors.get(&EVERYWHERE).map(|floor| Begun { floor: *floor, number });
     }
 
     /// Says who takes part in decisions now, this node included if it does.
@@ -139,7 +159,7 @@ impl Announcements {
         seen: Option<u64>,
         now: Duration,
     ) -> Vec<Action> {
-        if !self.may_act(node, now) {
+        if !self.may_act(node, now) || !self.has_begun(seen) {
             return Vec::new();
         }
         let mut actions = Vec::new();
@@ -287,6 +307,12 @@ impl Announcements {
     /// Whether a node takes part in decisions, and those who do have been the same for long enough.
     fn may_act(&self, node: NodeId, now: Duration) -> bool {
         self.voters.contains(&node) && now.saturating_sub(self.stable_since) >= STABLE
+    }
+
+    /// Whether enough others hold what this node said of where all edges begin, and that still holds.
+    fn has_begun(&self, seen: Option<u64>) -> bool {
+        let floor = self.floors.get(&EVERYWHERE);
+        self.begun.is_some_and(|begun| Some(&begun.floor) == floor && seen.is_none_or(|seen| seen >= begun.number))
     }
 
     /// The highest even number below which nothing of a slot is used.

@@ -22,10 +22,23 @@ fn merge(announcements: &mut Announcements, number: u64, phase: Phase) {
     announcements.merge(&Record::Generation(generation(number, phase)), at(0));
 }
 
+/// Begins at a number, said as the state stream's first.
+fn begin(announcements: &mut Announcements, floor: u64) {
+    announcements.merge(&Record::Floor { slot: EVERYWHERE, number: floor }, at(0));
+    announcements.begun(1);
+}
+
+/// Some voters who began at 0.
+fn begun(voters: BTreeSet<NodeId>) -> Announcements {
+    let mut announcements = Announcements::default();
+    announcements.set_voters(voters, at(0));
+    begin(&mut announcements, 0);
+    announcements
+}
+
 /// One node alone, with these generations behind it.
 fn alone(done: u64) -> Announcements {
-    let mut announcements = Announcements::default();
-    announcements.set_voters([A].into(), at(0));
+    let mut announcements = begun([A].into());
     if done > 0 {
         merge(&mut announcements, done, Phase::Done);
     }
@@ -74,8 +87,7 @@ fn whoever_comes_back_within_three_seconds_is_not_told_of() {
 
 #[test]
 fn a_new_owner_repeats_what_is_not_done_with_the_same_number_once_the_nodes_are_stable() {
-    let mut announcements = Announcements::default();
-    announcements.set_voters([A, B].into(), at(0));
+    let mut announcements = begun([A, B].into());
     merge(&mut announcements, 5, Phase::Announced);
     announcements.set_voters([A].into(), at(10_000));
     assert_eq!(act(&mut announcements, Truth::Free, None, 12_499), []);
@@ -97,8 +109,7 @@ fn a_node_that_may_have_missed_something_listens_first_and_announces_anew() {
 #[test]
 fn exactly_one_voter_owns_an_edge_and_a_node_without_a_vote_is_silent() {
     let owners = [A, B].map(|node| {
-        let mut announcements = Announcements::default();
-        announcements.set_voters([A, B].into(), at(0));
+        let mut announcements = begun([A, B].into());
         announcements.compare(&edge(), Truth::Held, at(0));
         announcements.act(node, |_| Truth::Held, None, at(9000)).len()
     });
@@ -116,6 +127,45 @@ fn the_highest_number_and_the_latest_phase_win() {
     merge(&mut announcements, 2, Phase::Done);
     let records: Vec<Record> = announcements.generations_after(Bound::Unbounded).collect();
     assert_eq!(records, [Record::Generation(generation(3, Phase::Done))]);
+}
+
+#[test]
+fn nothing_is_announced_before_enough_others_hold_where_it_begins() {
+    let mut announcements = Announcements::default();
+    announcements.set_voters([A].into(), at(0));
+    announcements.compare(&edge(), Truth::Held, at(0));
+    assert_eq!(announcements.beginning(A, 50, at(2499)), None);
+    let beginning = Record::Floor { slot: EVERYWHERE, number: 100 };
+    assert_eq!(announcements.beginning(A, 50, at(2500)), Some(beginning.clone()));
+    announcements.merge(&beginning, at(2500));
+    announcements.begun(17);
+    assert_eq!(announcements.beginning(A, 51, at(2600)), None);
+    assert_eq!(act(&mut announcements, Truth::Held, Some(16), 2600), []);
+    let announced = Action::Announce(generation(101, Phase::Announced));
+    assert_eq!(act(&mut announcements, Truth::Held, Some(17), 2700), [announced]);
+}
+
+#[test]
+fn a_beginning_that_others_said_is_said_once_more_before_anything_is_announced() {
+    let mut announcements = alone(0);
+    let other = Record::Floor { slot: EVERYWHERE, number: 100 };
+    announcements.merge(&other, at(0));
+    assert_eq!(act(&mut announcements, Truth::Held, Some(16), 3000), []);
+    assert_eq!(announcements.beginning(A, 51, at(3000)), Some(other));
+    announcements.begun(17);
+    let announced = Action::Announce(generation(101, Phase::Announced));
+    assert_eq!(act(&mut announcements, Truth::Held, Some(17), 3100), [announced]);
+}
+
+/// A node that is cut off with a peer who does not answer begins later than the others, who post meanwhile.
+#[test]
+fn sides_of_a_split_that_begin_apart_do_not_post_one_arrival_twice() {
+    let mut cut_off = Announcements::default();
+    cut_off.set_voters([A].into(), at(0));
+    begin(&mut cut_off, 38);
+    assert_eq!(act(&mut cut_off, Truth::Held, Some(0), 3000), []);
+    merge(&mut cut_off, 37, Phase::Done);
+    assert_eq!(act(&mut cut_off, Truth::Held, Some(1), 6000), []);
 }
 
 #[test]

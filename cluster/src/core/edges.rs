@@ -44,6 +44,7 @@ impl Core {
         let node = self.settings.node;
         if let Some(beginning) = self.announcements.beginning(node, self.now.wall.as_secs(), self.now.up) {
             self.record(beginning);
+            self.announcements.begun(self.outgoing.state());
         }
         let view = &self.view;
         let actions = self.announcements.act(node, |edge| truth(view, edge), self.seen_by_enough(), self.now.up);
