@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 
 import { until, within } from "./deadline.js";
 
@@ -63,9 +64,11 @@ class NatsServer {
     await within(this.#exit, "nats-server ends");
   }
 
-  /** SIGSTOP: its connections stay open and nothing moves. */
-  pause() {
+  /** SIGSTOP: its connections stay open and nothing moves. Its threads stop some moments after the signal. */
+  async pause() {
     assert.ok(this.#child.kill("SIGSTOP"), "nats-server runs");
+    const isStopped = () => / T /.test(readFileSync(`/proc/${this.#child.pid}/stat`, "utf8"));
+    await until(isStopped, "nats-server stands still");
   }
 
   /** SIGCONT. */
