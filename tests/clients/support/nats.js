@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 import { until, within } from "./deadline.js";
 
@@ -67,8 +67,9 @@ class NatsServer {
   /** SIGSTOP: its connections stay open and nothing moves. Its threads stop some moments after the signal. */
   async pause() {
     assert.ok(this.#child.kill("SIGSTOP"), "nats-server runs");
-    const isStopped = () => / T /.test(readFileSync(`/proc/${this.#child.pid}/stat`, "utf8"));
-    await until(isStopped, "nats-server stands still");
+    const threads = `/proc/${this.#child.pid}/task`;
+    const isStopped = (thread) => / T /.test(readFileSync(`${threads}/${thread}/stat`, "utf8"));
+    await until(() => readdirSync(threads).every(isStopped), "nats-server stands still");
   }
 
   /** SIGCONT. */
