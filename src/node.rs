@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, SoketiNames},
     app::{AppChange, Registry, watch},
     capacity::Capacity,
     cluster::Cluster,
@@ -120,6 +120,8 @@ impl Node {
             readiness,
             started: Instant::now(),
         };
+        let (public_address, admin_address) = (local(&public), local(&admin));
+        let prefix = config.admin.soketi_metrics_prefix;
         let admin_page = Admin {
             registry: shared.registry.clone(),
             rooms: shared.rooms.clone(),
@@ -129,13 +131,13 @@ impl Node {
             readiness: shared.readiness.clone(),
             started: shared.started,
             drain_limit: config.drain.limit(),
+            soketi_names: prefix.map(|prefix| SoketiNames { prefix, port: public_address.port() }),
             version: env!("CARGO_PKG_VERSION"),
         };
         let rosters = Rosters::default();
         let mut watches = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
         watches.extend(way.into_iter().flat_map(|way| way.run(&shared, &webhooks)));
         let readiness = shared.readiness.clone();
-        let (public_address, admin_address) = (local(&public), local(&admin));
         let tls = certificate.map(|(config, _)| config);
         let servers = [
             listen::public(public, shared, config.server.http_threads, tls, rosters.clone()),

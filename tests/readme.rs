@@ -1,6 +1,10 @@
 //! The README tells of everything that a user can set, measure or be told.
 
-use gaung::{config, metrics::catalogue, protocol::Close};
+use gaung::{
+    config,
+    metrics::{catalogue, soketi},
+    protocol::Close,
+};
 
 /// The defaults of these depend on the machine.
 const BY_CORES: [&str; 2] = ["GAUNG_HTTP_THREADS", "GAUNG_ROOM_THREADS"];
@@ -27,6 +31,16 @@ fn every_metric_has_a_row_with_its_meaning() {
         let kind = format!("{:?}", metric.kind).to_lowercase();
         let label = metric.labels.first().map_or("–".to_owned(), |label| format!("`{label}`"));
         format!("| `{}` | {kind} | {label} | {} |", metric.name, metric.meaning)
+    }));
+}
+
+#[test]
+fn every_name_of_soketis_has_a_row_with_what_it_is_here() {
+    check(soketi::ALL.iter().map(|alias| {
+        let metric = alias.theirs;
+        let kind = format!("{:?}", metric.kind).to_lowercase();
+        let ours = alias.ours.split(" - ").map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" − ");
+        format!("| `soketi_{}` | {kind} | {ours} | {} |", metric.name, metric.meaning)
     }));
 }
 

@@ -8,6 +8,7 @@ mod peers;
 mod scrape;
 mod scrape_cluster;
 mod scrape_node;
+mod scrape_soketi;
 mod snapshot;
 
 use std::{
@@ -23,6 +24,8 @@ use actix_web::{
 };
 use gaung_cluster::bus::Link;
 use serde_json::json;
+
+pub use scrape_soketi::SoketiNames;
 
 use crate::{
     app::Registry,
@@ -69,6 +72,8 @@ pub struct Admin {
     pub started: Instant,
     /// How long the node may take to go.
     pub drain_limit: Duration,
+    /// Soketi's names for metrics; `None` if they are not wanted.
+    pub soketi_names: Option<SoketiNames>,
     /// Which version runs.
     pub version: &'static str,
 }

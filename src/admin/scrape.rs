@@ -9,7 +9,7 @@ use std::{
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use prometheus::{CounterVec, GaugeVec, Registry, TEXT_FORMAT, TextEncoder};
 
-use super::{Admin, RoomTotals, cluster::Cluster, refusal, scrape_node::NodeFigures};
+use super::{Admin, RoomTotals, cluster::Cluster, refusal, scrape_node::NodeFigures, scrape_soketi::SoketiNames};
 use crate::{
     app::{App, AppCounters},
     metrics::{
@@ -25,6 +25,7 @@ struct Sources<'a> {
     metrics: &'a Metrics,
     readiness: &'a Readiness,
     node: NodeFigures,
+    soketi_names: Option<&'a SoketiNames>,
     apps: Vec<Arc<App>>,
     /// `None` if the rooms do not answer.
     rooms: Option<RoomTotals>,
@@ -40,6 +41,7 @@ pub(super) async fn metrics(admin: Data<Admin>) -> HttpResponse {
         metrics: &admin.metrics,
         readiness: &admin.readiness,
         node: NodeFigures::of(&admin),
+        soketi_names: admin.soketi_names.as_ref(),
         apps: admin.registry.all(),
         rooms: admin.room_totals().await,
         cluster: Cluster::look(admin.link.as_ref()).await,
@@ -69,7 +71,11 @@ fn expose(sources: &Sources<'_>) -> prometheus::Result<String> {
         }
     }
     exposition.process()?;
-    TextEncoder::new().encode_to_string(&exposition.0.gather())
+    let mut metrics = exposition.0.gather();
+    if let Some(names) = sources.soketi_names {
+        metrics.extend(names.metrics(&sources.apps)?);
+    }
+    TextEncoder::new().encode_to_string(&metrics)
 }
 
 impl Exposition {
@@ -86,11 +92,13 @@ impl Exposition {
         self.counter(&catalogue::BYTES_OUT, rows(|app| app.bytes_out.load(Relaxed) as f64))
     }
 
-    /// Every app is shown, those without rooms with zero; so is an app that is gone but for its last rooms.
+    /// Every app is shown, those without rooms with zero; so is an app that is gone but for its last subscribers.
     fn rooms(&self, apps: &[Arc<App>], totals: &RoomTotals) -> prometheus::Result<()> {
         let mut by_app: BTreeMap<&str, AppTotals> =
             apps.iter().map(|app| (&**app.id(), AppTotals::default())).collect();
-        by_app.extend(totals.iter().map(|(app, totals)| (&**app, *totals)));
+        let shown = |app: &Arc<str>, totals: &AppTotals| by_app.contains_key(&**app) || totals.subscriptions > 0;
+        let shown = totals.iter().filter(|(app, totals)| shown(app, totals)).collect::<Vec<_>>();
+        by_app.extend(shown.into_iter().map(|(app, totals)| (&**app, *totals)));
         let rows = |value: fn(&AppTotals) -> usize| {
             by_app.iter().map(move |(app, totals)| ([*app], value(totals) as f64)).collect::<Vec<_>>()
         };
@@ -143,7 +151,8 @@ mod tests {
     fn scrape_in(cluster: Cluster, apps: &[Arc<App>], rooms: Option<RoomTotals>, readiness: &Readiness) -> String {
         let metrics = Metrics::new();
         let apps = apps.to_vec();
-        expose(&Sources { metrics: &metrics, readiness, node: node(), apps, rooms, cluster }).unwrap()
+        let sources = Sources { metrics: &metrics, readiness, node: node(), soketi_names: None, apps, rooms, cluster };
+        expose(&sources).unwrap()
     }
 
     fn apps() -> [Arc<App>; 2] {
@@ -181,6 +190,13 @@ mod tests {
         check(&text, r#"gaung_subscriptions{app="one"} 30"#);
         check(&text, r#"gaung_members{app="one"} 4"#);
         check(&text, r#"gaung_members{app="two"} 0"#);
+    }
+
+    #[test]
+    fn an_app_that_is_gone_is_not_shown_for_what_its_rooms_cache() {
+        let cached = RoomTotals::from([("one".into(), AppTotals { rooms: 1, subscriptions: 0, members: 0 })]);
+        let text = scrape(&apps()[1..], Some(cached), &Readiness::default());
+        assert!(!text.contains(r#"app="one""#), "{text}");
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct AppCounters {
     connections_elsewhere: AtomicUsize,
     /// Sockets opened since the start.
     pub connections_opened: AtomicU64,
+    /// Sockets closed since the start.
+    pub connections_closed: AtomicU64,
     /// Events accepted from back ends, counted once per channel.
     pub events_in: AtomicU64,
     /// Client events accepted.
@@ -68,6 +70,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.0.counters.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.counters.connections_closed.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     report::{Comparison, Report, Row, grouped},
     rooms,
     round::{Figures, Round, Sample, measure},
+    scrape,
     swarm::Swarm,
     target::Target,
 };
@@ -37,6 +38,7 @@ pub fn measure_case(case: Case, plan: &Plan, options: &Options, report: &mut Rep
             in_cluster(case, options, report, |broker, report| members::measure(broker, plan, options, report))
         }
         Case::Rooms => in_cluster(case, options, report, |broker, report| rooms::measure(broker, options, report)),
+        Case::Scrape => scrape::measure(plan, options, report),
     }
 }
 
@@ -191,7 +193,13 @@ fn triggers(connections: usize, plan: &Plan, options: &Options, report: &mut Rep
     Ok(())
 }
 
-fn ask(target: &Target, address: SocketAddr, connections: usize, requests: &[Vec<u8>]) -> Result<Round, BenchError> {
+/// Sends requests over so many connections to the target and measures it.
+pub fn ask(
+    target: &Target,
+    address: SocketAddr,
+    connections: usize,
+    requests: &[Vec<u8>],
+) -> Result<Round, BenchError> {
     let mut swarm = Swarm::new(target)?;
     swarm.open_publishers(connections, address)?;
     measure(target.pid, || swarm.ask(requests))

@@ -2,8 +2,10 @@
 
 use std::{
     env,
+    ffi::OsStr,
     io::{BufRead, BufReader},
     net::SocketAddr,
+    path::Path,
     process::{ChildStdout, Command, Stdio},
 };
 
@@ -39,6 +41,23 @@ impl Child {
 
     /// The same, with further variables; those of the options come last.
     pub fn server_with(options: &Options, variables: &[(&str, &str)]) -> Result<Self, BenchError> {
+        let app = [
+            ("GAUNG_APP_ID", &*options.app_id),
+            ("GAUNG_APP_KEY", &options.key),
+            ("GAUNG_APP_SECRET", &options.secret),
+        ];
+        Self::serve(options, app.into_iter().chain(variables.iter().copied()))
+    }
+
+    /// A server of the apps in this file. The options' app is not among them.
+    pub fn server_of(apps: &Path, options: &Options) -> Result<Self, BenchError> {
+        Self::serve(options, [("GAUNG_APPS_FILE", apps)])
+    }
+
+    fn serve<'v, V: AsRef<OsStr>>(
+        options: &Options,
+        variables: impl IntoIterator<Item = (&'v str, V)>,
+    ) -> Result<Self, BenchError> {
         let mut command = this_program()?;
         for (name, _) in env::vars_os() {
             let name_text = name.to_string_lossy();
@@ -51,11 +70,8 @@ impl Child {
             ("GAUNG_ADMIN_PORT", "0"),
             ("GAUNG_DRAIN_SECONDS", "0"),
             ("GAUNG_LOG", "warn"),
-            ("GAUNG_APP_ID", &options.app_id),
-            ("GAUNG_APP_KEY", &options.key),
-            ("GAUNG_APP_SECRET", &options.secret),
         ]);
-        command.envs(variables.iter().copied());
+        command.envs(variables);
         command.envs(options.server_env.iter().map(|(name, value)| (name, value)));
         Self::start(command, dialect(options))
     }

@@ -37,6 +37,11 @@ pub fn post(host: SocketAddr, path_and_query: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A GET on a connection that stays open.
+pub fn get(host: SocketAddr, path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes()
+}
+
 /// An answer, or its head: its status and the bytes that it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {

@@ -3,8 +3,8 @@
 //! The server under test and the floor are processes of their own, so that their CPU time and memory are theirs alone;
 //! this process opens the sockets, triggers and reads. Rounds of the two alternate, because machines are noisy.
 //!
-//! Way through the files: `plan` says how much, `cases` what is measured on one node and `pair`, `members` and `rooms` what
-//! on several, `swarm` is the client, `report` the outcome.
+//! Way through the files: `plan` says how much, `cases` and `scrape` what is measured on one node and `pair`, `members` and
+//! `rooms` what on several, `swarm` is the client, `report` the outcome.
 
 mod broker;
 mod cases;
@@ -24,6 +24,7 @@ mod publisher;
 mod report;
 mod rooms;
 mod round;
+mod scrape;
 mod seat;
 mod statistics;
 mod subscriber;
@@ -42,7 +43,7 @@ use report::Report;
 /// What to measure, and on what.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Only these cases, separated by commas: a to e, g to j (f, the floor, runs beside a and b)
+    /// Only these cases, separated by commas: a to e, g to k (f, the floor, runs beside a and b)
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Case>,
     /// Fewer sockets and messages; done within a minute

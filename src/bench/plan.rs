@@ -37,11 +37,14 @@ pub enum Case {
     /// j: many small rooms spread over three nodes
     #[value(name = "j", alias = "rooms")]
     Rooms,
+    /// k: scrapes of a server with very many apps
+    #[value(name = "k", alias = "scrape")]
+    Scrape,
 }
 
 impl Case {
     /// All, in the order in which they are measured.
-    pub const ALL: [Case; 9] = [
+    pub const ALL: [Case; 10] = [
         Case::FanOut,
         Case::Channels,
         Case::Idle,
@@ -51,6 +54,7 @@ impl Case {
         Case::Pair,
         Case::Members,
         Case::Rooms,
+        Case::Scrape,
     ];
 
     /// The letter in tables.
@@ -65,6 +69,7 @@ impl Case {
             Case::Pair => 'h',
             Case::Members => 'i',
             Case::Rooms => 'j',
+            Case::Scrape => 'k',
         }
     }
 }
@@ -104,7 +109,7 @@ impl FanOut {
 pub struct Plan {
     /// Rounds of each measurement, of which the medians count.
     pub rounds: usize,
-    /// Rounds of case d, which are short.
+    /// Rounds of cases d and k, which are short.
     pub short_rounds: usize,
     /// Case a.
     pub fan_out: Vec<FanOut>,
@@ -143,6 +148,10 @@ pub const CROSSING_CHANNELS: u32 = 100;
 pub const ROOMS: u32 = 300;
 /// Case j: users of a room.
 pub const ROOM_USERS: u32 = 3;
+/// Case k: apps of the server that is scraped.
+pub const APPS: u32 = 1_000;
+/// Case k: scrapes in one round.
+pub const SCRAPES: usize = 100;
 
 impl Plan {
     /// Some minutes.

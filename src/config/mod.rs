@@ -175,6 +175,7 @@ mod tests {
             ("GAUNG_ADMIN_HOST", "localhost"),
             ("GAUNG_ADMIN_PORT", "1"),
             ("GAUNG_READY_WITHOUT_NATS", "false"),
+            ("GAUNG_SOKETI_METRICS_PREFIX", "soketi_"),
             ("GAUNG_TLS_CERT", "/cert.pem"),
             ("GAUNG_TLS_KEY", "/key.pem"),
             ("GAUNG_MAX_FRAME_BYTES", "2001"),
@@ -208,7 +209,12 @@ mod tests {
                 http_threads: 3,
                 room_threads: 4,
             },
-            admin: AdminConfig { host: "127.0.0.1".parse().unwrap(), port: 1, ready_without_nats: false },
+            admin: AdminConfig {
+                host: "127.0.0.1".parse().unwrap(),
+                port: 1,
+                ready_without_nats: false,
+                soketi_metrics_prefix: Some("soketi_".to_owned()),
+            },
             limits: LimitsConfig {
                 max_frame_bytes: 2_001,
                 max_outbox_bytes: 70_002,

@@ -54,6 +54,8 @@ pub enum Rule {
     SubjectPrefix,
     /// The name of a JetStream stream.
     StreamName,
+    /// The beginning of metrics' names.
+    MetricPrefix,
 }
 
 impl Rule {
@@ -77,6 +79,7 @@ impl Rule {
             Self::ClusterName => !matches!(Subjects::new("gaung", value), Err(InvalidSubjects::Cluster(_))),
             Self::SubjectPrefix => !matches!(Subjects::new(value, "gaung"), Err(InvalidSubjects::Prefix(_))),
             Self::StreamName => is_stream_name(value),
+            Self::MetricPrefix => is_metric_prefix(value),
         };
         if permitted { Ok(()) } else { Err(format!("it must be {self}")) }
     }
@@ -114,6 +117,9 @@ impl fmt::Display for Rule {
             Self::ClusterName => f.write_str("1 to 32 lower-case letters, digits and hyphens"),
             Self::SubjectPrefix => f.write_str("1 to 128 letters, digits, _ and -, in parts joined by dots"),
             Self::StreamName => f.write_str("1 to 64 letters, digits, _ and -"),
+            Self::MetricPrefix => {
+                f.write_str("a letter, then letters, digits and _, the last a _, for example soketi_")
+            }
         }
     }
 }
@@ -147,6 +153,12 @@ fn is_path_prefix(text: &str) -> bool {
 
 fn is_stream_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}
+
+fn is_metric_prefix(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.ends_with('_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The characters that no URL escapes (RFC 3986 §2.3).
@@ -184,6 +196,7 @@ mod tests {
         check(&Rule::ClusterName, &["gaung", "eu-1"], &["EU", "a.b", "a b", &"x".repeat(33)]);
         check(&Rule::SubjectPrefix, &["gaung", "acme.Prod_1"], &["a..b", ".a", "*", "a.>", "a b", &"x".repeat(129)]);
         check(&Rule::StreamName, &["WEBHOOKS", "web-hooks_1"], &["a.b", "a b", "*", &"x".repeat(65)]);
+        check(&Rule::MetricPrefix, &["soketi_", "soketi_6001_"], &["soketi", "6001_", "_", "a-b_", "a b_"]);
         check(&Rule::LogFilter, &["info", "warn,gaung=debug"], &["gaung=loud"]);
     }
 

@@ -40,6 +40,8 @@ pub struct AdminConfig {
     pub port: u16,
     /// `GAUNG_READY_WITHOUT_NATS` (true): whether a node that was in step stays ready without NATS.
     pub ready_without_nats: bool,
+    /// `GAUNG_SOKETI_METRICS_PREFIX`: what the names begin with that `/metrics` has as Soketi has them; without it none.
+    pub soketi_metrics_prefix: Option<String>,
 }
 
 /// Certificate files of the public listener; both or none.
@@ -118,7 +120,12 @@ impl Default for ServerConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { host: IpAddr::V4(Ipv4Addr::LOCALHOST), port: 9601, ready_without_nats: true }
+        Self {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 9601,
+            ready_without_nats: true,
+            soketi_metrics_prefix: None,
+        }
     }
 }
 
@@ -159,7 +166,7 @@ impl ServerConfig {
 
 impl AdminConfig {
     pub(super) fn variables() -> Vec<Variable> {
-        let Self { host, port, ready_without_nats } = Self::default();
+        let Self { host, port, ready_without_nats, soketi_metrics_prefix: _ } = Self::default();
         vec![
             Variable::new("GAUNG_ADMIN_HOST", host, Rule::Host, "address of the admin listener; not for the public"),
             Variable::new("GAUNG_ADMIN_PORT", port, Rule::Number(0..=65_535), "its port; 0 takes any free one"),
@@ -168,6 +175,12 @@ impl AdminConfig {
                 ready_without_nats,
                 Rule::Switch,
                 "whether a node that was in step stays ready when it loses NATS",
+            ),
+            Variable::new(
+                "GAUNG_SOKETI_METRICS_PREFIX",
+                "",
+                Rule::MetricPrefix,
+                "what Soketi's names for metrics begin with, for those who have dashboards with them; unset: none",
             ),
         ]
     }

@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod lag;
+pub mod soketi;
 
 use actix_web::http::StatusCode;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};

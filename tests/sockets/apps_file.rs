@@ -14,7 +14,7 @@ use gaung::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Client, TestNode, eventually};
+use crate::harness::{Client, TestNode, eventually, metrics};
 
 /// A file in a directory of its own, which goes with it.
 struct AppsFile(PathBuf);
@@ -151,6 +151,18 @@ async fn a_removed_apps_sockets_get_4001_and_others_stay() {
     expect_close(&mut ours, 4001).await;
     expect_close(&mut node.open("/app/app-key").await, 4001).await;
     theirs.expect_silence().await;
+}
+
+#[actix::test]
+async fn a_removed_app_is_no_longer_among_the_metrics() {
+    let (node, file) = start(json!([app("app", json!({})), app("other", json!({}))])).await;
+    let mut ours = node.connect_to("app-key").await;
+    ours.subscribe("cache-c").await;
+    let shown = || async { metrics(node.node.admin).await.contains("\"app\"") };
+    assert!(shown().await);
+    file.write(&json!([app("other", json!({}))]).to_string());
+    expect_close(&mut ours, 4001).await;
+    eventually("the app is shown no longer", || async { !shown().await }).await;
 }
 
 #[actix::test]

@@ -3,7 +3,7 @@
 use gaung::config::{Config, TenantAccess};
 use serde_json::Value;
 
-use crate::harness::{Client, TestNode, eventually, start_configured};
+use crate::harness::{Client, TestNode, eventually, metrics, start_configured};
 
 async fn start(max_connections: usize) -> TestNode {
     let change = |config: &mut Config| {
@@ -29,12 +29,6 @@ async fn readiness(node: &TestNode) -> (u16, Value, u16) {
     let public = ask(node.url("/ready")).await.expect("the public port answers");
     let report = (report.status().as_u16(), serde_json::from_slice(&body).expect("the report is JSON"));
     (report.0, report.1, public.status().as_u16())
-}
-
-async fn metrics(node: &TestNode) -> String {
-    let request = awc::Client::default().get(format!("http://{}/metrics", node.node.admin));
-    let text = request.send().await.expect("the admin port answers").body().limit(1 << 20).await;
-    String::from_utf8(text.expect("metrics have a body").to_vec()).expect("metrics are text")
 }
 
 #[actix::test]
@@ -65,7 +59,7 @@ async fn a_node_is_not_ready_from_90_percent_until_below_85_and_says_why() {
     let full = "full: 18 of 20 sockets (GAUNG_MAX_CONNECTIONS); ready again below 17";
     assert_eq!((&report["ready"], &report["draining"]), (&Value::Bool(false), &Value::Bool(false)));
     assert_eq!(report["checks"]["connections"], full);
-    assert!(metrics(&node).await.contains("\ngaung_ready 0\n"));
+    assert!(metrics(node.node.admin).await.contains("\ngaung_ready 0\n"));
 
     clients.truncate(17);
     eventually("a socket has gone", || async { node.connections().await == 17 }).await;
@@ -74,7 +68,7 @@ async fn a_node_is_not_ready_from_90_percent_until_below_85_and_says_why() {
     eventually("it is ready", || async { readiness(&node).await.0 == 200 }).await;
     let (_, report, public) = readiness(&node).await;
     assert_eq!((&report["checks"]["connections"], public), (&Value::from("ok"), 200));
-    let metrics = metrics(&node).await;
+    let metrics = metrics(node.node.admin).await;
     assert!(metrics.contains("\ngaung_ready 1\n") && metrics.contains("\ngaung_max_connections 20\n"), "{metrics}");
 }
 
@@ -86,12 +80,12 @@ async fn a_node_above_its_memory_is_not_ready_says_why_and_serves_whoever_comes(
     let memory = report["checks"]["memory"].as_str().expect("the check is told");
     assert!(memory.starts_with("full: ") && memory.contains(" of 1 MiB resident (GAUNG_MAX_MEMORY_MB)"), "{memory}");
     node.connect().await.subscribe("c").await;
-    assert!(metrics(&node).await.contains("\ngaung_max_memory_bytes 1048576\n"));
+    assert!(metrics(node.node.admin).await.contains("\ngaung_max_memory_bytes 1048576\n"));
 }
 
 #[actix::test]
 async fn without_limits_nothing_is_told_of_them() {
     let node = start_configured(|_| {}, |_| {}).await;
     assert_eq!(readiness(&node).await.1["checks"], serde_json::json!({"rooms": "ok"}));
-    assert!(!metrics(&node).await.contains("gaung_max_"));
+    assert!(!metrics(node.node.admin).await.contains("gaung_max_"));
 }

@@ -11,7 +11,7 @@ use gaung::config::DrainConfig;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::harness::{Client, TestNode, eventually, key, now, start_configured, upgrade};
+use crate::harness::{Client, TestNode, eventually, key, metrics, now, start_configured, upgrade};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -99,13 +99,6 @@ async fn publish(public: SocketAddr) {
 
 async fn open(public: SocketAddr) -> Client {
     upgrade(awc::Client::default().ws(format!("http://{public}/app/app-key"))).await
-}
-
-async fn metrics(admin: SocketAddr) -> String {
-    let mut answer =
-        awc::Client::default().get(format!("http://{admin}/metrics")).send().await.expect("the admin port answers");
-    let text = answer.body().limit(1 << 20).await.expect("metrics have a body");
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 async fn status(address: SocketAddr, path: &str) -> u16 {

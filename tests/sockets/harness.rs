@@ -1,6 +1,6 @@
 //! A real node on free ports, and back ends that sign.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use gaung::{
     app::AppSettings,
@@ -37,6 +37,13 @@ pub async fn start_with(change: impl FnOnce(&mut Config), apps: Vec<(String, App
     config.drain.window = Duration::ZERO;
     change(&mut config);
     TestNode { node: Node::start(config, AppsSource::Fixed(apps)).await.expect("the node starts") }
+}
+
+/// What the admin port shows at `/metrics`.
+pub async fn metrics(admin: SocketAddr) -> String {
+    let request = awc::Client::default().get(format!("http://{admin}/metrics"));
+    let text = request.send().await.expect("the admin port answers").body().limit(1 << 20).await;
+    String::from_utf8(text.expect("metrics have a body").to_vec()).expect("metrics are text")
 }
 
 impl TestNode {

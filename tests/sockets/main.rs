@@ -17,6 +17,7 @@ mod http;
 mod http_live;
 mod http_wire;
 mod liveness;
+mod metrics;
 #[path = "../../cluster/tests/bus/server.rs"]
 #[allow(dead_code, reason = "the tests of the bus use more of it")]
 mod nats;
