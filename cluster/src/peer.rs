@@ -44,6 +44,8 @@ pub struct Peer {
     pub ask_tails: Option<Duration>,
     /// The records that are being asked for.
     pub records: Option<Inquiry>,
+    /// Whether all its records came at least once.
+    pub told_records: bool,
     beats: u64,
     /// Up to where its snapshot covered its state stream.
     covered: u64,
@@ -68,6 +70,9 @@ pub enum Stage {
 pub struct Inquiry {
     ask_at: Duration,
     after: Option<Mark>,
+    is_asked: bool,
+    /// When to ask for everything once more after this.
+    again: Option<Duration>,
 }
 
 impl Peer {
@@ -85,6 +90,7 @@ impl Peer {
             ask_tails: None,
             // Whoever does not know a node's facts does not know its records either.
             records: Some(Inquiry::new(now)),
+            told_records: false,
             beats: 0,
             covered: 0,
             differences: VecDeque::new(),
@@ -126,9 +132,26 @@ impl Peer {
         }
     }
 
-    /// Asks for all records anew.
+    /// Asks for all records anew. What is under way ends first: however often this is wanted, it gets there.
     pub fn want_records(&mut self, at: Duration) {
-        self.records = Some(Inquiry::new(at));
+        match &mut self.records {
+            Some(inquiry) if inquiry.is_asked => inquiry.again = Some(at),
+            _ => self.records = Some(Inquiry::new(at)),
+        }
+    }
+
+    /// A page of records has come.
+    pub fn take_records(&mut self, page: &LedgerPage, now: Duration) {
+        let Some(inquiry) = &mut self.records else { return };
+        if inquiry.take(page, now) {
+            self.told_records = true;
+            self.records = inquiry.again.map(Inquiry::new);
+        }
+    }
+
+    /// Whether it may be unknown what it knows: it lives and has not told all of it yet.
+    pub fn is_unread(&self) -> bool {
+        self.stage != Stage::Dead && (self.stage == Stage::Meeting || !self.told_records)
     }
 
     /// The facts of the snapshot, once all of it is here and what it is made of has been heard.
@@ -160,7 +183,7 @@ impl Peer {
 
 impl Inquiry {
     fn new(at: Duration) -> Self {
-        Self { ask_at: at, after: None }
+        Self { ask_at: at, after: None, is_asked: false, again: None }
     }
 
     /// The question for the next page, if it is time for it.
@@ -169,6 +192,7 @@ impl Inquiry {
             return None;
         }
         self.ask_at = now + ASK_AGAIN;
+        self.is_asked = true;
         Some(Body::AskRecords { after: self.after.clone() })
     }
 
@@ -180,5 +204,43 @@ impl Inquiry {
         self.after = page.records.last().map(Record::mark).or(self.after.take());
         self.ask_at = now;
         page.rest == Rest::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fact::{Edge, Generation, Phase},
+        room::Room,
+    };
+
+    fn record(channel: &str) -> Record {
+        let edge = Edge { room: Room::new("shop", channel).expect("the name is short"), user: None };
+        Record::Generation(Generation { edge, number: 1, phase: Phase::Announced })
+    }
+
+    fn asked(peer: &mut Peer, second: u64) -> Option<Option<Mark>> {
+        match peer.records.as_mut()?.ask(Duration::from_secs(second))? {
+            Body::AskRecords { after } => Some(after),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn records_that_are_wanted_again_meanwhile_are_first_had_to_their_end() {
+        let mut peer = Peer::new(0, Duration::ZERO);
+        assert_eq!(asked(&mut peer, 0), Some(None));
+        let first = LedgerPage { after: None, rest: Rest::More, records: vec![record("a")] };
+        peer.take_records(&first, Duration::ZERO);
+        peer.want_records(Duration::from_secs(1));
+        let mark = Some(record("a").mark());
+        assert_eq!(asked(&mut peer, 0), Some(mark.clone()));
+        let last = LedgerPage { after: mark, rest: Rest::Nothing, records: vec![record("b")] };
+        peer.take_records(&last, Duration::ZERO);
+        assert!(peer.told_records && !peer.is_caught_up());
+        assert_eq!((asked(&mut peer, 0), asked(&mut peer, 1)), (None, Some(None)));
+        peer.take_records(&LedgerPage { rest: Rest::Nothing, ..first }, Duration::ZERO);
+        assert!(peer.records.is_none());
     }
 }

@@ -310,9 +310,7 @@ impl Core {
 
     fn hear_ledger(&mut self, origin: NodeId, page: LedgerPage) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
-        if peer.records.as_mut().is_some_and(|inquiry| inquiry.take(&page, self.now.up)) {
-            peer.records = None;
-        }
+        peer.take_records(&page, self.now.up);
         self.repair(page.records);
         self.ask_one(origin);
     }

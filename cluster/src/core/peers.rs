@@ -229,7 +229,7 @@ impl Core {
     fn become_ready(&mut self) {
         let has_listened =
             self.detector.hearing_since().is_some_and(|since| self.now.up.saturating_sub(since) >= LISTEN);
-        let knows_all = self.peers.values().all(|peer| peer.stage != Stage::Meeting);
+        let knows_all = !self.peers.values().any(Peer::is_unread);
         if self.is_learning() && has_listened && knows_all && !self.view.is_turning() {
             self.readiness = Readiness::Ready;
         }

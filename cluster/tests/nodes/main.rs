@@ -172,6 +172,19 @@ fn a_node_is_ready_once_it_has_listened_and_knows_whom_it_heard() {
 }
 
 #[test]
+fn a_node_is_ready_once_its_peers_have_told_what_they_keep_beside_facts() {
+    let mut pair = Pair::strangers();
+    pair.loses_records = true;
+    pair.step(A, Input::Connected);
+    pair.step(B, Input::Connected);
+    pair.pass(6_000);
+    assert_eq!((stage(&pair, B), pair.nodes[B].readiness()), (vec![Stage::Live], Readiness::Learning));
+    pair.loses_records = false;
+    pair.pass(2_000);
+    assert_eq!(pair.nodes.each_ref().map(Core::readiness), [Readiness::Ready; 2]);
+}
+
+#[test]
 fn a_silent_peers_members_leave_within_six_seconds_and_come_back_with_it() {
     let mut pair = Pair::acquainted();
     pair.step(A, Input::Fact(member("7", 1)));

@@ -8,10 +8,12 @@ use std::{
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subject,
+    codec::decode,
     core::{Core, Input, Moment, Output, PAGE, Settings},
     detector::Inbound,
     elsewhere::Opening,
     fact::{Fact, Member},
+    frame::Body,
     ring::Reach,
 };
 
@@ -29,6 +31,8 @@ pub struct Pair {
     pub outputs: Vec<(usize, Output)>,
     /// Whether messages of one node reach the other.
     pub is_cut: bool,
+    /// Whether what is answered about records is lost.
+    pub loses_records: bool,
     /// Who runs the next minor release.
     pub newer: Option<usize>,
     /// The kind that its numbered frames have now, if it is one that it brought.
@@ -64,6 +68,10 @@ pub fn opening(room: Room) -> Output {
     Output::Serving(Opening { room, sockets: 0, members: Vec::new(), cached: None })
 }
 
+fn is_ledger(bytes: &Bytes) -> bool {
+    matches!(decode(bytes.clone()).expect("nodes publish frames").body, Body::Ledger(_))
+}
+
 impl Pair {
     /// Two nodes that have not been connected yet.
     pub fn strangers() -> Self {
@@ -74,6 +82,7 @@ impl Pair {
             nodes: [core(A), core(B)],
             outputs: Vec::new(),
             is_cut: false,
+            loses_records: false,
             newer: None,
             disguised: None,
             moves: [Vec::new(), Vec::new()],
@@ -134,7 +143,8 @@ impl Pair {
         while let Some((from, subject, bytes)) = self.queue.pop_front() {
             for to in [A, B] {
                 let is_for = !matches!(subject, Subject::Node(node) if node != id(to));
-                if is_for && (from == to || !self.is_cut) {
+                let is_lost = from != to && (self.is_cut || self.loses_records && is_ledger(&bytes));
+                if is_for && !is_lost {
                     self.step_quietly(to, Input::Heard { subject: subject.clone(), bytes: bytes.clone() });
                 }
             }
