@@ -96,6 +96,7 @@ impl World {
                 (0..self.slots.len()).for_each(|slot| self.cut(slot, until));
             }
             6 if self.slots[slot].away_until <= self.now => {
+                self.slots[slot].stopped_at = self.now;
                 self.slots[slot].stopped_until = self.now + self.random.between(1_000, 10_000);
             }
             6 | 7 => (0..self.slots.len()).for_each(|slot| self.slots[slot].side = self.random.below(2)),

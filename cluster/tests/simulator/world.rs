@@ -23,6 +23,8 @@ use crate::{
 
 pub const TROUBLE: u64 = 60_000;
 const END: u64 = 110_000;
+/// After so many milliseconds nodes take a silent one for dead.
+const SILENCE: u64 = 5_000;
 pub const EPOCH: u64 = 1_700_000_000_000;
 pub const APP: &str = "shop";
 
@@ -57,6 +59,8 @@ pub struct Slot {
     pub process: Option<Process>,
     /// Until when it has no connection to the bus.
     pub away_until: u64,
+    /// Since when its process is stopped, or was last.
+    pub stopped_at: u64,
     /// Until when its process is stopped and reads nothing.
     pub stopped_until: u64,
     /// Which side of a split it is on.
@@ -84,7 +88,7 @@ pub fn room(kind: &str, number: u64) -> Room {
 
 impl Slot {
     fn new(starts_at: u64) -> Self {
-        Self { process: None, away_until: 0, stopped_until: 0, side: 0, starts_at, drain: None }
+        Self { process: None, away_until: 0, stopped_at: 0, stopped_until: 0, side: 0, starts_at, drain: None }
     }
 }
 
@@ -169,9 +173,12 @@ impl World {
         1000 * (EPOCH + self.now)
     }
 
-    /// The highest generation of an edge that any other node knows which a node could hear.
+    /// The highest generation of an edge that any other node knows which a node could hear. One that has been stopped
+    /// for so long that it is taken for dead is as good as cut off.
     pub fn known_to_others(&self, slot: usize, edge: &Edge) -> u64 {
-        let reachable = (0..self.slots.len()).filter(|other| *other != slot && self.reaches(slot, *other));
+        let is_silent = |slot: &Slot| slot.stopped_until > self.now && slot.stopped_at + SILENCE <= self.now;
+        let others = (0..self.slots.len()).filter(|other| *other != slot && !is_silent(&self.slots[*other]));
+        let reachable = others.filter(|other| self.reaches(slot, *other));
         let processes = reachable.filter_map(|other| self.slots[other].process.as_ref());
         processes.map(|process| generation(process, edge)).max().unwrap_or_default()
     }
