@@ -11,6 +11,14 @@ use super::{Failure, line::Message, target::Target};
 /// The largest message that is taken: more than any server's limit of event data.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
+/// How a socket is opened.
+#[derive(clap::Args)]
+pub struct SocketOptions {
+    /// The page's origin, as a browser would say it, for an app with allowed_origins: https://shop.example.com
+    #[arg(long)]
+    origin: Option<String>,
+}
+
 /// An open socket that the server has greeted.
 pub struct Connection {
     framed: Framed<BoxedSocket, Codec>,
@@ -20,8 +28,12 @@ pub struct Connection {
 
 impl Connection {
     /// Connects, and waits for the greeting.
-    pub async fn open(target: &Target) -> Result<Self, Failure> {
-        let opened = target.client().ws(target.socket_url()).max_frame_size(MAX_MESSAGE_BYTES).connect().await;
+    pub async fn open(target: &Target, options: &SocketOptions) -> Result<Self, Failure> {
+        let mut request = target.client().ws(target.socket_url()).max_frame_size(MAX_MESSAGE_BYTES);
+        if let Some(origin) = &options.origin {
+            request = request.origin(origin);
+        }
+        let opened = request.connect().await;
         let (_, framed) =
             opened.map_err(|error| Failure::new(format!("cannot open a socket at {}: {error}", target.base())))?;
         let mut connection = Self { framed, socket_id: String::new() };

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Failure, admin_port,
-    connection::Connection,
+    connection::{Connection, SocketOptions},
     post, print,
     subscribe::subscribe,
     target::{Target, TargetOptions},
@@ -39,6 +39,8 @@ pub struct Roundtrip {
     /// How long all of it may take
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=3_600))]
     timeout: u64,
+    #[command(flatten)]
+    socket: SocketOptions,
     #[command(flatten)]
     target: TargetOptions,
 }
@@ -69,8 +71,9 @@ impl Roundtrip {
             ask_readiness(admin.trim_end_matches('/')).await?;
         }
         let channel = format!("private-gaung-roundtrip-{:016x}", rand::random::<u64>());
-        let mut first = Ear::open("the first socket", &target, &channel, deadline).await?;
-        let mut second = Ear::open("the second socket", &target, &channel, deadline).await?;
+        let open = |name| Ear::open(name, &target, &self.socket, &channel, deadline);
+        let mut first = open("the first socket").await?;
+        let mut second = open("the second socket").await?;
         for number in 1..=self.times {
             send(&target, &channel, number, (&mut first, &mut second), deadline).await?;
         }
@@ -126,8 +129,14 @@ fn late(number: u32, is_accepted: bool, ears: [&mut Ear; 2], seconds: u64) -> Fa
 }
 
 impl Ear {
-    async fn open(name: &'static str, target: &Target, channel: &str, deadline: Deadline) -> Result<Self, Failure> {
-        let connection = deadline.within("was not greeted", Connection::open(target)).await;
+    async fn open(
+        name: &'static str,
+        target: &Target,
+        socket: &SocketOptions,
+        channel: &str,
+        deadline: Deadline,
+    ) -> Result<Self, Failure> {
+        let connection = deadline.within("was not greeted", Connection::open(target, socket)).await;
         let mut ear =
             Self { name, connection: connection.map_err(|failure| failure.of(name))?, heard: 0, latencies: Vec::new() };
         let subscribing = ear.subscribe(target, channel);

@@ -9,7 +9,13 @@ use gaung::{
 };
 use serde_json::{Value, json};
 
-use super::{Failure, connection::Connection, line::Message, print, target::TargetOptions};
+use super::{
+    Failure,
+    connection::{Connection, SocketOptions},
+    line::Message,
+    print,
+    target::TargetOptions,
+};
 
 /// The prefix of the private line of a signed-in user.
 const USER_LINE: &str = "#server-to-user-";
@@ -27,6 +33,8 @@ pub struct Subscribe {
     #[arg(long, default_value = "gaung")]
     user: String,
     #[command(flatten)]
+    socket: SocketOptions,
+    #[command(flatten)]
     target: TargetOptions,
 }
 
@@ -34,7 +42,7 @@ impl Subscribe {
     /// Events go to stdout, the protocol's own messages to stderr. Ends only with the count or with a failure.
     pub async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let target = self.target.resolve(loaded)?;
-        let mut connection = Connection::open(&target).await?;
+        let mut connection = Connection::open(&target, &self.socket).await?;
         for channel in &self.channels {
             subscribe(&mut connection, channel, &self.user, &target.key).await?;
         }

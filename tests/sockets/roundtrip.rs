@@ -46,6 +46,16 @@ fn an_address_of_sockets_will_do_and_each_run_has_a_channel_of_its_own() {
 }
 
 #[test]
+fn an_app_with_allowed_origins_hears_from_a_page_of_one_of_them() {
+    let app = [("GAUNG_APP_ID", "gaung"), ("GAUNG_APP_KEY", "gaung-key"), ("GAUNG_APP_SECRET", "gaung-secret")];
+    let server = serve(&[&app[..], &[("GAUNG_APP_ALLOWED_ORIGINS", "*.example.com")]].concat());
+    let url = server.address("public");
+    check_failure(&["--url", &url], &[], &["the first socket: ", "Origin not allowed (allowed_origins)"]);
+    let (code, _, stderr) = run(&["roundtrip", "--url", &url, "--origin", "https://shop.example.com"], &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+}
+
+#[test]
 fn a_wrong_secret_is_told_by_the_first_socket() {
     let server = serve(&[]);
     check_failure(&["--url", &server.address("public")], &WRONG, &["gaung: the first socket: ", "signature"]);
