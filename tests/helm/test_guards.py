@@ -25,6 +25,7 @@ GUARDS = {
     "a certificate from nowhere": (merged(URLS, {"cluster": {"nats": {"tls": {"clientCertificate": True}}}}), "set cluster.nats.tls.existingSecret"),
     "a stream and no NATS": (merged(APP, {"webhooks": {"stream": "webhooks"}}), "webhooks.stream lies in NATS"),
     "too short a grace period": (merged(APP, {"terminationGracePeriodSeconds": 54}), "terminationGracePeriodSeconds is 54, but a drain may take 55 s"),
+    "an authority from nowhere": (merged(APP, {"tests": {"caKey": "ca.crt"}}), "tests.caKey is a key of server.tls.existingSecret"),
     "HPA and KEDA": (merged(HPA, KEDA), "autoscaling.enabled and keda.enabled are both set"),
     "HPA upside down": (merged(HPA, {"autoscaling": {"minReplicas": 11}}), "autoscaling.minReplicas is 11, more than maxReplicas, 10"),
     "KEDA upside down": (merged(KEDA, {"keda": {"minReplicaCount": 11}}), "keda.minReplicaCount is 11, more than maxReplicaCount, 10"),

@@ -299,6 +299,20 @@ def test_the_test_pod_is_told_which_app_where_there_are_several():
     assert "--app=shop" in one(render(values), "Pod")["spec"]["containers"][0]["args"]
 
 
+def test_the_test_pod_may_go_another_way_as_a_page_of_an_origin_and_by_an_authority_of_ones_own():
+    values = {
+        "server": {"tls": {"existingSecret": "tls"}},
+        "tests": {"url": "wss://ws.example.com/x", "origin": "https://shop.example.com", "caKey": "ca.crt"},
+    }
+    spec = one(render(merged(APP, values)), "Pod")["spec"]
+    (container,) = spec["containers"]
+    assert {"--url=wss://ws.example.com/x", "--origin=https://shop.example.com", "--ca=/etc/gaung/ca/ca.crt"} <= set(container["args"])
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "ca"]
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == "ca"]
+    assert mount["mountPath"] == "/etc/gaung/ca"
+    assert volume["secret"] == {"secretName": "tls", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+
+
 def test_prometheus_without_the_operator_finds_pods_by_annotations():
     assert annotations(merged(APP, {"metrics": {"annotations": True}})) == {
         "prometheus.io/scrape": "true", "prometheus.io/port": "9601", "prometheus.io/path": "/metrics",

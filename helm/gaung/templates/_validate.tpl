@@ -30,6 +30,9 @@
 {{- if and (include "gaung.webhookStream" .) (not $clustered) }}
 - webhooks.stream lies in NATS: set nats.enabled=true or cluster.nats.urls, or leave it empty
 {{- end }}
+{{- if and .Values.tests.caKey (not .Values.server.tls.existingSecret) }}
+- tests.caKey is a key of server.tls.existingSecret: set that, or leave tests.caKey empty
+{{- end }}
 {{- if lt (include "gaung.gracePeriod" . | int) (include "gaung.drainSeconds" . | int) }}
 - terminationGracePeriodSeconds is {{ include "gaung.gracePeriod" . }}, but a drain may take {{ include "gaung.drainSeconds" . }} s: leave it unset, or set drain.windowSeconds lower
 {{- end }}
