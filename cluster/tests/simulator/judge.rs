@@ -81,7 +81,7 @@ impl Judge {
     }
 
     /// A webhook is announced. `known` is the highest generation of its edge that anybody knows whom the announcer can
-    /// hear. The one exception from alternation: all who held the last announcement are dead or cut off.
+    /// hear. The one exception from alternation: all who held the last announcement are dead, stopped or cut off.
     pub fn announced(&mut self, generation: &Generation, known: u64) {
         let last = self.posted.get(&generation.edge).copied().unwrap_or_default();
         if known < last && !is_next(last, generation.number) && generation.number != last {
