@@ -1,6 +1,9 @@
 //! Case h: events posted to node A and read on node B, beside the same on one node that is alone.
 
-use std::thread;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{
     BenchError, Case, Options,
@@ -74,6 +77,7 @@ impl Nodes<'_> {
 
     /// What an event that crosses the bus costs each of the two: on the bus thread, and on the whole node beyond what it
     /// would cost without a bus. The latter is a difference, and holds also what nodes that share cores cost each other.
+    /// The node alone is sent its bursts at the pace of the two: one that has time to fall asleep between them pays more.
     /// - A: its CPU per trigger, less that of a node alone whose trigger nobody hears. A has no readers either; what is
     ///   left is encoding for the bus, the bus thread, and the way to nats-server.
     /// - B: its CPU per event, less what a node alone pays per event for the room and its one reader: that is its CPU per
@@ -89,8 +93,9 @@ impl Nodes<'_> {
         for round in 0..=plan.rounds {
             progress(&format!("what crosses, {title}"), round, plan.rounds);
             let [a, b, its_bus, bus_beyond] = measure_each(meters, || pair.run(plan.crossings))?;
-            let one = round::measure(self.alone.pid, || single.run(plan.crossings))?;
-            let nobody = round::measure(self.alone.pid, || single.run_unheard(plan.crossings))?;
+            let pace = Duration::from_secs_f64(in_flight as f64 / a.per_second);
+            let one = round::measure(self.alone.pid, || single.run_at(pace, plan.crossings))?;
+            let nobody = round::measure(self.alone.pid, || single.run_unheard_at(pace, plan.crossings))?;
             if round > 0 {
                 on_a.push(a);
                 on_b.push(b);
@@ -115,8 +120,8 @@ impl Nodes<'_> {
         let rows = [
             ("A: a trigger that crosses", on_a),
             ("B: an event that comes", on_b),
-            ("alone: a trigger that is heard", heard),
-            ("alone: a trigger that nobody hears", unheard),
+            ("alone, at that pace: a trigger that is heard", heard),
+            ("alone, at that pace: a trigger that nobody hears", unheard),
         ];
         report
             .rows
@@ -169,15 +174,21 @@ impl<'t> Crossing<'t> {
         Ok(Self { swarm, posted_to, in_flight })
     }
 
+    /// Each burst as soon as the one before it is done.
     fn run(&mut self, count: u32) -> Result<Sample, BenchError> {
+        self.run_at(Duration::ZERO, count)
+    }
+
+    /// A burst begins so much after the one before it, or when that is done.
+    fn run_at(&mut self, pace: Duration, count: u32) -> Result<Sample, BenchError> {
         let triggers = self.triggers(0, count)?;
-        in_turn(triggers.chunks(self.in_flight), |burst| self.swarm.fan_out(burst, 1))
+        in_turn(triggers.chunks(self.in_flight), |burst| paced(pace, || self.swarm.fan_out(burst, 1)))
     }
 
     /// To rooms without readers.
-    fn run_unheard(&mut self, count: u32) -> Result<Sample, BenchError> {
+    fn run_unheard_at(&mut self, pace: Duration, count: u32) -> Result<Sample, BenchError> {
         let triggers = self.triggers(CROSSING_CHANNELS, count)?;
-        in_turn(triggers.chunks(self.in_flight), |burst| self.swarm.ask(burst))
+        in_turn(triggers.chunks(self.in_flight), |burst| paced(pace, || self.swarm.ask(burst)))
     }
 
     /// Triggers to all rooms from number `first` on, each numbered within its burst; and who sends them.
@@ -189,6 +200,14 @@ impl<'t> Crossing<'t> {
         };
         Ok((0..count).map(trigger).collect())
     }
+}
+
+/// Takes at least so long.
+fn paced(pace: Duration, send: impl FnOnce() -> Result<Sample, BenchError>) -> Result<Sample, BenchError> {
+    let begun = Instant::now();
+    let sample = send()?;
+    thread::sleep(pace.saturating_sub(begun.elapsed()));
+    Ok(sample)
 }
 
 /// Samples that are taken one after the other, as one.

@@ -43,7 +43,7 @@ pub fn webhooks(config: Option<&ClusterConfig>, way: Option<&Way>, registry: &Re
 
 fn stream(config: &ClusterConfig, node: NodeId) -> Option<StreamSettings> {
     let name = config.webhook_stream.as_deref()?;
-    Some(StreamSettings::new(config.bus_settings(node, VERSION), name))
+    Some(StreamSettings::new(config.bus_settings(node, VERSION), name, config.webhook_stream_replicas))
 }
 
 impl Way {

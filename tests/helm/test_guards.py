@@ -99,6 +99,7 @@ OWN = {
     "GAUNG_CLUSTER_NAME": "cluster.name",
     "GAUNG_CLUSTER_NODES": "replicaCount",
     "GAUNG_WEBHOOK_STREAM": "webhooks.stream",
+    "GAUNG_WEBHOOK_STREAM_REPLICAS": "webhooks.streamReplicas",
     "GAUNG_APPS_FILE": "apps.existingSecret",
 }
 

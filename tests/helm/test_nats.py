@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from chart import CHART, CLUSTER, StrictLoader, helm, merged, of_kind, one, pod_templates, render, server
+from chart import APP, CHART, CLUSTER, StrictLoader, helm, merged, of_kind, one, pod_templates, render, server
 from kube import api
 from nats_servers import NATS_SERVER, Servers, nats_container, wait
 
@@ -84,6 +84,17 @@ def test_webhooks_wait_in_nats_of_our_own_unless_told_otherwise():
     assert stream(CLUSTER) == "gaung-webhooks"
     assert stream(merged(CLUSTER, {"webhooks": {"stream": ""}})) is None
     assert stream(merged(CLUSTER, {"webhooks": {"stream": "mine"}})) == "mine"
+
+
+def test_the_stream_is_kept_by_all_servers_of_our_own_unless_told_otherwise():
+    def replicas(values):
+        return {entry["name"]: entry.get("value") for entry in server(render(values))["env"]}["GAUNG_WEBHOOK_STREAM_REPLICAS"]
+
+    assert (replicas(CLUSTER), replicas(THREE)) == ("1", "3")
+    assert replicas(merged(THREE, {"webhooks": {"streamReplicas": 1}})) == "1"
+    urls = {**APP, "cluster": {"nats": {"urls": ["nats://nats:4222"]}}, "webhooks": {"stream": "mine"}}
+    assert replicas(urls) == "1"
+    assert replicas(merged(urls, {"webhooks": {"streamReplicas": 3}})) == "3"
 
 
 def test_nodes_and_nats_read_the_login_from_one_secret():

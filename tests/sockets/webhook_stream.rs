@@ -83,7 +83,7 @@ fn stream(server: &NatsServer, node: NodeId) -> StreamSettings {
         max_queued_events: 1000,
     };
     let timing = StreamTiming { silence: NEVER, request: Duration::from_millis(500), ..StreamTiming::default() };
-    StreamSettings { timing, ..StreamSettings::new(bus, "HOOKS") }
+    StreamSettings { timing, ..StreamSettings::new(bus, "HOOKS", 1) }
 }
 
 fn server() -> NatsServer {

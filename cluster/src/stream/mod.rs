@@ -32,6 +32,8 @@ pub struct StreamSettings {
     pub bus: BusSettings,
     /// The stream's name: `GAUNG_WEBHOOK_STREAM`.
     pub name: String,
+    /// How many NATS servers keep it, if the queue must make it: `GAUNG_WEBHOOK_STREAM_REPLICAS`.
+    pub replicas: usize,
     /// How long things take.
     pub timing: StreamTiming,
     /// Bytes that may wait in memory while the stream takes nothing (16 MiB); beyond it the oldest events are dropped.
@@ -101,9 +103,9 @@ pub struct Queue {
 
 impl StreamSettings {
     /// The stream of this name, with the defaults.
-    pub fn new(bus: BusSettings, name: &str) -> Self {
+    pub fn new(bus: BusSettings, name: &str, replicas: usize) -> Self {
         let timing = StreamTiming::default();
-        Self { bus, name: name.to_owned(), timing, max_waiting_bytes: 16 * 1024 * 1024 }
+        Self { bus, name: name.to_owned(), replicas, timing, max_waiting_bytes: 16 * 1024 * 1024 }
     }
 }
 

@@ -125,7 +125,7 @@ impl<T: FnMut(Told)> Work<T> {
     ) -> Self {
         let (name, subjects) = (settings.name.clone(), settings.bus.subjects.clone());
         Self {
-            plan: Plan { name, subjects, silence: settings.timing.silence },
+            plan: Plan { name, replicas: settings.replicas, subjects, silence: settings.timing.silence },
             context,
             health,
             tell,

@@ -23,6 +23,8 @@ const MAX_TAKEN: i64 = 5_000;
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub name: String,
+    /// How many servers keep it, where it is made.
+    pub replicas: usize,
     pub subjects: Subjects,
     /// How long the stream waits for a word about a message before it gives it to another node.
     pub silence: Duration,
@@ -74,6 +76,7 @@ impl Plan {
             subjects: vec![self.subjects.webhooks("*")],
             retention: RetentionPolicy::WorkQueue,
             storage: StorageType::File,
+            num_replicas: self.replicas,
             duplicate_window: REMEMBER,
             ..Config::default()
         };

@@ -1,6 +1,7 @@
 //! What the queue does when NATS is away or its stream is another.
 
 use async_nats::jetstream::{self, stream};
+use gaung_cluster::stream::StreamSettings;
 
 use crate::node::{NEVER, Node, PATIENCE, STREAM, absent_server, ids, server, settings, share, until};
 
@@ -28,6 +29,16 @@ async fn nats_that_is_killed_and_comes_back_loses_nothing_and_repeats_nothing() 
     };
     tokio::time::timeout(PATIENCE, emptied).await.expect("the stream forgets what was posted");
     assert_eq!(node.given(), ids("a", 0..20));
+}
+
+#[tokio::test]
+async fn a_stream_that_more_servers_should_keep_than_there_are_is_told_of() {
+    let server = server();
+    let node = Node::start(StreamSettings { replicas: 3, ..settings(&server, NEVER) });
+    share(&[&node]);
+    node.push("orders", "a-0");
+    until("the trouble is told", || node.status().trouble.is_some_and(|trouble| trouble.contains("replicas"))).await;
+    assert_eq!(node.stored(), 0);
 }
 
 #[tokio::test]

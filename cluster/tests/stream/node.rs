@@ -80,7 +80,7 @@ pub fn settings(server: &NatsServer, silence: Duration) -> StreamSettings {
         max_queued_events: 1000,
     };
     let timing = StreamTiming { silence, request: Duration::from_millis(500), farewell: Duration::from_millis(500) };
-    StreamSettings { bus, name: STREAM.to_owned(), timing, max_waiting_bytes: 1 << 20 }
+    StreamSettings { bus, name: STREAM.to_owned(), replicas: 1, timing, max_waiting_bytes: 1 << 20 }
 }
 
 impl Node {

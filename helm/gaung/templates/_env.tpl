@@ -42,6 +42,7 @@ GAUNG_CLUSTER_NAME: {{ include "gaung.clusterName" . | quote }}
 GAUNG_CLUSTER_NODES: {{ include "gaung.replicas" . | quote }}
 {{- with include "gaung.webhookStream" . }}
 GAUNG_WEBHOOK_STREAM: {{ . | quote }}
+GAUNG_WEBHOOK_STREAM_REPLICAS: {{ include "gaung.webhookStreamReplicas" $ | quote }}
 {{- end }}
 {{- with .Values.cluster.nats }}
 {{- if .tls.enabled }}

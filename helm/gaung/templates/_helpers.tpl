@@ -143,6 +143,16 @@ Takes a list: the root, the object's own, which win over the common ones. */}}
 {{- end -}}
 {{- end -}}
 
+{{- define "gaung.webhookStreamReplicas" -}}
+{{- if not (kindIs "invalid" .Values.webhooks.streamReplicas) -}}
+{{- .Values.webhooks.streamReplicas | int -}}
+{{- else if .Values.nats.enabled -}}
+{{- .Values.nats.replicaCount | default 1 | int -}}
+{{- else -}}
+1
+{{- end -}}
+{{- end -}}
+
 {{/* A quantity of memory (128Mi, 1G, 1073741824) in bytes. */}}
 {{- define "gaung.bytes" -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}

@@ -73,6 +73,7 @@
 - {name: GAUNG_CLUSTER_NAME, value: cluster.name}
 - {name: GAUNG_CLUSTER_NODES, value: replicaCount}
 - {name: GAUNG_WEBHOOK_STREAM, value: webhooks.stream}
+- {name: GAUNG_WEBHOOK_STREAM_REPLICAS, value: webhooks.streamReplicas}
 - {name: GAUNG_APPS_FILE, value: apps.existingSecret}
 {{- end -}}
 

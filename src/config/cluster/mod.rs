@@ -46,6 +46,8 @@ pub struct ClusterConfig {
     pub max_queued_events: usize,
     /// `GAUNG_WEBHOOK_STREAM`: the JetStream stream that keeps webhooks until they are posted.
     pub webhook_stream: Option<String>,
+    /// `GAUNG_WEBHOOK_STREAM_REPLICAS` (1): how many NATS servers keep it, where this node makes it.
+    pub webhook_stream_replicas: usize,
 }
 
 /// The variables as they are read, before they are checked together.
@@ -70,6 +72,7 @@ struct Form {
     cluster_ring_mb: usize,
     max_queued_bus_events: usize,
     webhook_stream: Option<String>,
+    webhook_stream_replicas: usize,
 }
 
 impl Default for Form {
@@ -92,6 +95,7 @@ impl Default for Form {
             cluster_ring_mb: reach.bytes / MIB,
             max_queued_bus_events: 65_536,
             webhook_stream: None,
+            webhook_stream_replicas: 1,
         }
     }
 }
@@ -143,6 +147,7 @@ impl Form {
             reach: Reach { age: self.cluster_ring_seconds, bytes: self.cluster_ring_mb * MIB, ..Reach::default() },
             max_queued_events: self.max_queued_bus_events,
             webhook_stream: self.webhook_stream,
+            webhook_stream_replicas: self.webhook_stream_replicas,
         }
     }
 }

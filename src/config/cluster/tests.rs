@@ -50,6 +50,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         ("GAUNG_CLUSTER_RING_MB", "8"),
         ("GAUNG_MAX_QUEUED_BUS_EVENTS", "9"),
         ("GAUNG_WEBHOOK_STREAM", "HOOKS"),
+        ("GAUNG_WEBHOOK_STREAM_REPLICAS", "3"),
     ]);
     let file = Some(PathBuf::from(FILE));
     let expected = ClusterConfig {
@@ -62,6 +63,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         reach: Reach { age: Duration::from_secs(7), bytes: 8 << 20, ..Reach::default() },
         max_queued_events: 9,
         webhook_stream: Some("HOOKS".to_owned()),
+        webhook_stream_replicas: 3,
     };
     assert_eq!(format!("{cluster:?}"), format!("{expected:?}"));
     assert_eq!(cluster.auth, expected.auth);

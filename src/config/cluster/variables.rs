@@ -16,7 +16,7 @@ impl ClusterConfig {
 }
 
 fn cluster_variables(default: &Form) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 7] = [
+    let rows: [(_, &dyn Display, _, _); 8] = [
         ("GAUNG_NATS_URL", &"", NatsUrls, "NATS servers, comma-separated; a node without any is alone"),
         ("GAUNG_CLUSTER_NAME", &default.cluster_name, ClusterName, "nodes of one name are one server"),
         (
@@ -44,6 +44,12 @@ fn cluster_variables(default: &Form) -> Vec<Variable> {
             "events between the trigger API and NATS; over it the API answers 503",
         ),
         ("GAUNG_WEBHOOK_STREAM", &"", StreamName, "JetStream stream that keeps webhooks until they are posted"),
+        (
+            "GAUNG_WEBHOOK_STREAM_REPLICAS",
+            &default.webhook_stream_replicas,
+            Number(1..=5),
+            "how many NATS servers keep it, if the node must make it; one that is there stays as it is",
+        ),
     ];
     rows.map(Variable::from).into()
 }
