@@ -4,11 +4,13 @@ use actix_web::{
     Resource, Route,
     dev::{HttpServiceFactory, Service},
     guard,
+    http::ConnectionType,
     web::{self, Data, ServiceConfig},
 };
 use std::sync::Arc;
 
 use super::{Api, channels, connections, error::ApiError, probes, trigger};
+use crate::readiness::Stage;
 
 /// Serves the API under the node's path prefix, and without it as well, because some SDKs drop it (protocol.md §2.4).
 pub fn configure(api: Arc<Api>) -> impl FnOnce(&mut ServiceConfig) {
@@ -29,30 +31,34 @@ pub fn configure(api: Arc<Api>) -> impl FnOnce(&mut ServiceConfig) {
 fn serve_api(config: &mut ServiceConfig, base: &str) {
     let app = format!("{base}/apps/{{app}}");
     config
-        .service(counted(post(format!("{app}/events"), web::to(trigger::trigger))))
-        .service(counted(post(format!("{app}/batch_events"), web::to(trigger::batch))))
-        .service(counted(get(format!("{app}/channels"), web::to(channels::list))))
-        .service(counted(get(format!("{app}/channels/{{channel}}"), web::to(channels::show))))
-        .service(counted(get(format!("{app}/channels/{{channel}}/users"), web::to(channels::users))))
-        .service(counted(get(format!("{app}/connections"), web::to(connections::count))))
-        .service(counted(post(format!("{app}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
+        .service(answer(post(format!("{app}/events"), web::to(trigger::trigger))))
+        .service(answer(post(format!("{app}/batch_events"), web::to(trigger::batch))))
+        .service(answer(get(format!("{app}/channels"), web::to(channels::list))))
+        .service(answer(get(format!("{app}/channels/{{channel}}"), web::to(channels::show))))
+        .service(answer(get(format!("{app}/channels/{{channel}}/users"), web::to(channels::users))))
+        .service(answer(get(format!("{app}/connections"), web::to(connections::count))))
+        .service(answer(post(format!("{app}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
         // The Python SDK forgets the app (protocol.md §3.8).
-        .service(counted(post(format!("{base}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
+        .service(answer(post(format!("{base}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
         .service(probe(format!("{base}/up"), web::to(probes::up)))
         .service(probe(format!("{base}/ready"), web::to(probes::ready)))
         .service(probe(format!("{base}/"), web::to(probes::root)));
 }
 
-/// Counts the answers. Not around everything: probes and refused upgrades are no answers to back ends.
-fn counted(resource: Resource) -> impl HttpServiceFactory {
+/// Counts the answers, and ends their connections once the node is asked to go, so that no back end's next request finds
+/// it gone. Not around everything: probes and refused upgrades are no answers to back ends.
+fn answer(resource: Resource) -> impl HttpServiceFactory {
     resource.wrap_fn(|request, next| {
         let api = request.app_data::<Data<Api>>().expect("configure() registers the api").clone();
         let answered = next.call(request);
         async move {
-            let answer = answered.await;
+            let mut answer = answered.await;
             let status =
                 answer.as_ref().map_or_else(|error| error.as_response_error().status_code(), |answer| answer.status());
             api.metrics.count_response(status);
+            if let (Ok(answer), Stage::Leaving | Stage::Draining) = (&mut answer, api.readiness.stage()) {
+                answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
             answer
         }
     })

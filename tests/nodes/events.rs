@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::harness::{cluster::Cluster, collector::Collector, load::Load, nats::NatsServer, proxy::Proxy, tally};
+use crate::harness::{
+    cluster::Cluster, collector::Collector, load::Load, nats::NatsServer, node::GaungNode, proxy::Proxy, tally,
+};
 
 #[actix::test]
 async fn events_triggered_on_any_node_reach_the_clients_of_all_nodes_once_and_in_order() {
@@ -19,7 +21,7 @@ async fn events_triggered_on_any_node_reach_the_clients_of_all_nodes_once_and_in
         }
         clients.push(Collector::of(client));
     }
-    let start = |(publisher, node)| Load::start(publisher, node, &channels, 500);
+    let start = |(publisher, node): (usize, &GaungNode)| Load::start(publisher, &node.public, &channels, 500);
     let loads: Vec<_> = cluster.nodes.iter().enumerate().map(start).collect();
     clients[0].until("some events have come", |client| client.heard().len() > 1_000).await;
     let published = join_all(loads.into_iter().map(Load::finish)).await;
@@ -86,7 +88,7 @@ async fn nor_where_the_way_to_nats_is_long() {
 async fn the_first_subscriber_of_a_room_on_a_node_hears_nothing_that_was_triggered_long_before() {
     let cluster = Cluster::start(2, &[]).await;
     let channels: Vec<String> = (0..5).map(|n| format!("orders-{n}")).collect();
-    let load = Load::start(0, &cluster[0], &channels, 500);
+    let load = Load::start(0, &cluster[0].public, &channels, 500);
     let mut arrivals = Vec::new();
     for channel in &channels {
         // Between two beats of the publishing node.

@@ -32,7 +32,8 @@ async fn everything_agrees_again_soon_after_nats_was_gone_for_a_minute_and_what_
     cluster.agree("all members are seen", async |node| node.members(ROOM).await.len() == 3).await;
 
     cluster.nats.kill();
-    let loads: Vec<_> = (0..2).map(|node| Load::start(node, &cluster[node], &["orders".to_owned()], 20)).collect();
+    let loads: Vec<_> =
+        (0..2).map(|node| Load::start(node, &cluster[node].public, &["orders".to_owned()], 20)).collect();
     drop(leaving);
     let _arriving = member(&cluster[2], "carol").await;
     sleep(AWAY).await;

@@ -41,7 +41,7 @@ async fn survive(fault: impl AsyncFnOnce(&mut NatsServer)) {
     let mut cluster = Cluster::start(3, &[]).await;
     let channels: Vec<String> = (0..10).map(|n| format!("orders-{n}")).collect();
     let listeners = listen(&cluster, &channels).await;
-    let start = |publisher| Load::start(publisher, &cluster[publisher], &channels, PER_SECOND);
+    let start = |publisher| Load::start(publisher, &cluster[publisher].public, &channels, PER_SECOND);
     let loads: Vec<_> = (0..2).map(start).collect();
     listeners[2].until("a second of events has come", |listener| listener.count(tally::NUMBERED) > 1_000).await;
     let members_before: Vec<_> = listeners.iter().map(Collector::members).collect();

@@ -64,7 +64,7 @@ async fn the_members_of_a_killed_node_go_on_the_others_within_seconds_and_those_
 async fn a_node_that_stood_still_for_ten_seconds_gets_its_place_back_and_its_clients_miss_nothing() {
     let cluster = Cluster::start(3, &[]).await;
     let [watcher, sleeper] = members(&cluster).await;
-    let load = Load::start(0, &cluster[0], &["orders".to_owned()], 100);
+    let load = Load::start(0, &cluster[0].public, &["orders".to_owned()], 100);
 
     cluster[2].pause();
     sleep(Duration::from_secs(10)).await;
@@ -134,7 +134,7 @@ async fn members(cluster: &Cluster) -> [Collector; 2] {
 }
 
 fn loads(cluster: &Cluster) -> [Load; 2] {
-    [0, 2].map(|node| Load::start(node, &cluster[node], &["orders".to_owned()], 100))
+    [0, 2].map(|node| Load::start(node, &cluster[node].public, &["orders".to_owned()], 100))
 }
 
 /// Everything published on either side reached both, and the last node's own client at once.

@@ -2,7 +2,7 @@
 
 use crate::{
     common::process::run,
-    harness::{balancer, cluster::Cluster, eventually, nats::NatsServer},
+    harness::{balancer::Balancer, cluster::Cluster, eventually, nats::NatsServer},
 };
 
 const APP: [(&str, &str); 3] =
@@ -21,8 +21,8 @@ async fn roundtrip(arguments: &[&str]) -> (Option<i32>, String, String) {
 #[actix::test]
 async fn sockets_on_two_nodes_hear_what_is_posted_to_either() {
     let cluster = Cluster::start(2, &[]).await;
-    let url = balancer::start(&[&cluster[0].public, &cluster[1].public]).await;
-    let (code, stdout, stderr) = roundtrip(&["--url", &url, "--admin", &cluster[0].admin]).await;
+    let balancer = Balancer::start(&[&cluster[0].public, &cluster[1].public]).await;
+    let (code, stdout, stderr) = roundtrip(&["--url", &balancer.origin, "--admin", &cluster[0].admin]).await;
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     assert!(stdout.contains("10 events on ") && stdout.contains("both sockets heard each, in order"), "{stdout}");
     for node in &cluster.nodes {
@@ -40,12 +40,12 @@ async fn a_node_that_hears_nothing_of_the_other_is_found() {
     cluster.nodes = vec![cluster.launch(&[]), cut_off];
     cluster.settle().await;
     proxy.cut();
-    let url = balancer::start(&[&cluster[0].public, &cluster[1].public]).await;
+    let balancer = Balancer::start(&[&cluster[0].public, &cluster[1].public]).await;
     eventually("the node that is cut off knows it", || async {
         cluster[1].ask_admin("/readyz").await.is_some_and(|(_, text)| text.contains("cut off from NATS"))
     })
     .await;
-    let (code, _, stderr) = roundtrip(&["--url", &url, "--timeout", "3"]).await;
+    let (code, _, stderr) = roundtrip(&["--url", &balancer.origin, "--timeout", "3"]).await;
     assert_eq!(code, Some(1), "{stderr}");
     let expected = "gaung: event 1 was accepted, but the second socket did not hear it within 3 s; look at the log and \
                     /readyz of each node, and whether `gaung peers` lists all nodes on each";

@@ -16,7 +16,6 @@ use tokio::{
 use super::{
     back_end::BackEnd,
     collector::Collector,
-    node::GaungNode,
     tally::{self, NUMBERED, Stream, judge},
 };
 
@@ -37,13 +36,13 @@ pub struct Published {
 }
 
 impl Load {
-    /// Publishes so many events a second through a node, evenly in all channels.
-    pub fn start(publisher: usize, node: &GaungNode, channels: &[String], per_second: u32) -> Self {
+    /// Publishes so many events a second through what listens at an origin, evenly in all channels.
+    pub fn start(publisher: usize, origin: &str, channels: &[String], per_second: u32) -> Self {
         let (stop, stopped) = watch::channel(false);
         let tick = Duration::from_secs(1) * channels.len() as u32 / per_second;
         let published =
             Published { publisher, channels: channels.to_vec(), taken: Vec::new(), refused: BTreeMap::new() };
-        let task = spawn(publish(published, tick, node.public.clone(), stopped));
+        let task = spawn(publish(published, tick, origin.to_owned(), stopped));
         Self { stop, task }
     }
 

@@ -35,7 +35,7 @@ async fn a_load_is_heard_whole_and_its_check_sees_what_is_missing() {
     let mut client = subscribed(&node, "a").await;
     client.subscribe("b").await;
     let (whole, half) = (Collector::of(client), Collector::of(subscribed(&node, "a").await));
-    let load = Load::start(0, &node, &channels, 500);
+    let load = Load::start(0, &node.public, &channels, 500);
     whole.until("a second of events has come", |client| client.count(tally::NUMBERED) > 500).await;
     let published = load.finish().await;
     published.check("the client", &whole).await;
