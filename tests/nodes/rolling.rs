@@ -3,10 +3,12 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use crate::harness::{
+    PATIENCE,
     balancer::Balancer,
     cluster::Cluster,
     load::Load,
     roamer::{Origins, ROOM, Roamer},
+    within,
 };
 
 const ROAMERS: usize = 12;
@@ -16,7 +18,7 @@ async fn three_nodes_are_replaced_and_clients_miss_nothing_but_while_they_move_a
     let mut cluster = Cluster::start(3, &[("GAUNG_DRAIN_SECONDS", "2")]).await;
     let origins: Origins = Rc::new(RefCell::new(cluster.nodes.iter().map(|node| node.public.clone()).collect()));
     let roamers: Vec<_> = (0..ROAMERS).map(|number| Roamer::start(number, origins.clone())).collect();
-    cluster.agree("all roamers are seen", async |node| node.members(ROOM).await.len() == ROAMERS).await;
+    within(PATIENCE, "each roamer knows all", || async { roamers.iter().all(|it| it.members() == ROAMERS) }).await;
     let settled: Vec<_> = roamers.iter().map(|roamer| roamer.changes().len()).collect();
 
     let mut published = Vec::new();
@@ -57,7 +59,7 @@ async fn behind_a_load_balancer_that_is_slow_to_notice_no_trigger_fails_and_nobo
     let balancer = Balancer::start(&nodes).await;
     let origins: Origins = Rc::new(RefCell::new(vec![balancer.origin.clone()]));
     let roamers: Vec<_> = (0..ROAMERS).map(|number| Roamer::start(number, origins.clone())).collect();
-    cluster.agree("all roamers are seen", async |node| node.members(ROOM).await.len() == ROAMERS).await;
+    within(PATIENCE, "each roamer knows all", || async { roamers.iter().all(|it| it.members() == ROAMERS) }).await;
     let settled: Vec<_> = roamers.iter().map(|roamer| roamer.changes().len()).collect();
 
     let load = Load::start(0, &balancer.origin, &["orders".to_owned()], 100);

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::{
     PATIENCE,
     collector::{Change, Collector, Heard},
+    inner,
     load::Published,
     tally, upgrade, within,
 };
@@ -58,6 +59,21 @@ impl Roamer {
 
     pub fn changes(&self) -> Vec<(Change, String)> {
         self.stays.borrow().iter().flat_map(|stay| stay.client.members()).collect()
+    }
+
+    /// How many members its connection has told it of: those of the snapshot, and who came and did not go since.
+    pub fn members(&self) -> usize {
+        let stays = self.stays.borrow();
+        let Some(stay) = stays.last() else { return 0 };
+        let heard = stay.client.heard();
+        let answer = heard.iter().find(|it| {
+            it.message["event"] == "pusher_internal:subscription_succeeded" && it.message["channel"] == ROOM
+        });
+        let Some(answer) = answer else { return 0 };
+        let ids = inner(&answer.message)["presence"]["ids"].as_array().map_or(0, Vec::len);
+        let (came, went): (Vec<_>, Vec<_>) =
+            stay.client.members().into_iter().partition(|(change, _)| *change == Change::Came);
+        ids + came.len() - went.len()
     }
 
     /// Fails if an event came twice or too late on one connection, was older than the connection, or did not come though
