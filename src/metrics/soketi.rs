@@ -12,51 +12,28 @@ pub struct Alias {
     pub ours: &'static str,
 }
 
-/// All aliases, in the order in which the README shows them.
-pub const ALL: &[Alias] =
-    &[CONNECTED, NEW_CONNECTIONS, NEW_DISCONNECTIONS, RECEIVED_BYTES, TRANSMITTED_BYTES, MESSAGES_SENT];
+/// Names the aliases and lists them in [`ALL`].
+macro_rules! aliases {
+    ($($constant:ident: $kind:ident $name:literal is $ours:literal, $meaning:literal;)*) => {
+        $(
+            #[doc = $meaning]
+            pub const $constant: Alias = Alias {
+                theirs: Description { name: $name, kind: Kind::$kind, labels: &["app_id"], meaning: $meaning },
+                ours: $ours,
+            };
+        )*
+        /// All aliases, in the order in which the README shows them.
+        pub const ALL: &[Alias] = &[$($constant),*];
+    };
+}
 
-/// Open sockets.
-pub const CONNECTED: Alias = alias("connected", Kind::Gauge, "gaung_connections", "Open sockets");
-
-/// Sockets opened.
-pub const NEW_CONNECTIONS: Alias =
-    alias("new_connections_total", Kind::Counter, "gaung_connections_opened_total", "Sockets opened");
-
-/// Sockets closed.
-pub const NEW_DISCONNECTIONS: Alias = alias(
-    "soketi_new_disconnections_total",
-    Kind::Counter,
-    "gaung_connections_opened_total - gaung_connections",
-    "Sockets closed",
-);
-
-/// Bytes from sockets.
-pub const RECEIVED_BYTES: Alias = alias(
-    "soketi_socket_received_bytes",
-    Kind::Counter,
-    "gaung_bytes_in_total",
-    "WebSocket payload bytes read from sockets",
-);
-
-/// Bytes to sockets.
-pub const TRANSMITTED_BYTES: Alias = alias(
-    "soketi_socket_transmitted_bytes",
-    Kind::Counter,
-    "gaung_bytes_out_total",
-    "WebSocket bytes handed to sockets by events; answers to clients are not counted",
-);
-
-/// Messages to sockets.
-pub const MESSAGES_SENT: Alias = alias(
-    "soketi_ws_messages_sent_total",
-    Kind::Counter,
-    "gaung_deliveries_total",
-    "Events handed to sockets; answers to clients are not counted",
-);
-
-const fn alias(name: &'static str, kind: Kind, ours: &'static str, meaning: &'static str) -> Alias {
-    Alias { theirs: Description { name, kind, labels: &["app_id"], meaning }, ours }
+aliases! {
+    CONNECTED: Gauge "connected" is "gaung_connections", "Open sockets";
+    NEW_CONNECTIONS: Counter "new_connections_total" is "gaung_connections_opened_total", "Sockets opened";
+    NEW_DISCONNECTIONS: Counter "new_disconnections_total" is "gaung_connections_opened_total - gaung_connections", "Sockets closed";
+    RECEIVED_BYTES: Counter "socket_received_bytes" is "gaung_bytes_in_total", "WebSocket payload bytes read from sockets";
+    TRANSMITTED_BYTES: Counter "socket_transmitted_bytes" is "gaung_bytes_out_total", "WebSocket bytes handed to sockets by events; answers to clients are not counted";
+    MESSAGES_SENT: Counter "ws_messages_sent_total" is "gaung_deliveries_total", "Events handed to sockets; answers to clients are not counted";
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use gaung_cluster::{
 };
 
 use crate::{
-    cache, cached, event,
+    cache::{cache, cached},
+    event,
     pair::{A, B, Pair, id, member, room},
     stage,
 };

@@ -1,0 +1,59 @@
+//! Cached events: kept by all nodes, whoever published them.
+
+use gaung_cluster::{
+    Subject,
+    codec::encode,
+    core::{Input, Output},
+    elsewhere::Opening,
+    fact::{CachedEvent, Record},
+    frame::{Body, Frame, LedgerPage, Rest},
+};
+
+use crate::pair::{A, B, Pair, id, room};
+
+/// An event of so many milliseconds after the start.
+pub fn cached(at: u64, payload: &'static str) -> CachedEvent {
+    CachedEvent { at: at * 1000, ttl: 60_000_000, payload: payload.into() }
+}
+
+pub fn cache(event: CachedEvent) -> Input {
+    Input::Cache { room: room("cache-news"), event, trace: None }
+}
+
+#[test]
+fn a_cached_event_outlives_its_publisher() {
+    let mut pair = Pair::acquainted();
+    pair.step(A, cache(cached(4_000, "old")));
+    pair.is_cut = true;
+    pair.pass_for(&[B], 6_000);
+    assert_eq!(pair.nodes[B].cached(&room("cache-news")), Some(&cached(4_000, "old")));
+    pair.outputs.clear();
+    pair.step(B, Input::Serve(room("cache-news")));
+    let last = Some(cached(4_000, "old"));
+    let opening = Opening { room: room("cache-news"), sockets: 0, members: Vec::new(), cached: last };
+    assert!(pair.wanted(B, &Output::Serving(opening)));
+}
+
+#[test]
+fn an_event_of_a_cache_channel_is_a_live_one_where_it_is_served_whether_or_not_it_is_the_newest() {
+    let mut pair = Pair::acquainted();
+    pair.step(B, Input::Serve(room("cache-news")));
+    pair.outputs.clear();
+    pair.step(A, cache(cached(4_000, "new")));
+    pair.step(A, cache(cached(3_000, "late")));
+    let live = |event| (B, Output::Cached(id(A), room("cache-news"), event, None));
+    assert_eq!(pair.outputs, [live(cached(4_000, "new")), live(cached(3_000, "late"))]);
+    assert_eq!(pair.nodes[B].cached(&room("cache-news")), Some(&cached(4_000, "new")));
+}
+
+#[test]
+fn a_cached_event_of_which_nobody_told_is_repaired_silently() {
+    let mut pair = Pair::acquainted();
+    pair.step(B, Input::Serve(room("cache-news")));
+    pair.outputs.clear();
+    let record = Record::Cached { room: room("cache-news"), event: cached(4_000, "missed") };
+    let page = LedgerPage { after: None, rest: Rest::Nothing, records: vec![record] };
+    let ledger = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::Ledger(page) };
+    pair.step(B, Input::Heard { subject: Subject::Node(id(B)), bytes: encode(&ledger) });
+    assert_eq!(pair.outputs, [(B, Output::CacheRepaired(room("cache-news"), cached(4_000, "missed")))]);
+}
