@@ -157,7 +157,7 @@ async fn a_removed_apps_sockets_get_4001_and_others_stay() {
 async fn a_removed_app_is_no_longer_among_the_metrics() {
     let (node, file) = start(json!([app("app", json!({})), app("other", json!({}))])).await;
     let mut ours = node.connect_to("app-key").await;
-    ours.subscribe("cache-c").await;
+    ours.subscribe("c").await;
     let shown = || async { metrics(node.node.admin).await.contains("\"app\"") };
     assert!(shown().await);
     file.write(&json!([app("other", json!({}))]).to_string());
