@@ -77,7 +77,7 @@ fn time_of_day(now: Duration) -> String {
 }
 
 /// What others sent must neither break the line nor reach the terminal as a command.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut line, character| {
         if character.is_control() {
             line.extend(character.escape_default());

@@ -1,20 +1,23 @@
 //! The commands. All read the same configuration from the environment, so that the development app works without a flag.
 
 mod admin_port;
+mod api;
+mod channels;
 mod check;
 mod connection;
 mod failure;
 mod health;
 mod line;
 mod peers;
-mod post;
 mod roundtrip;
 mod serve;
 mod sign;
 mod subscribe;
+mod table;
 mod target;
 mod trigger;
 mod trust;
+mod users;
 mod welcome;
 
 use std::{
@@ -50,6 +53,10 @@ enum Command {
     Trigger(trigger::Trigger),
     /// Print the events of channels as they arrive
     Subscribe(subscribe::Subscribe),
+    /// List the channels that have subscribers, with their counts
+    Channels(channels::Channels),
+    /// List the members of a presence channel
+    Users(users::Users),
     /// Send events through a running server, or all nodes behind its address, and hear them: exit 0 if all came
     Roundtrip(roundtrip::Roundtrip),
     /// Ask a running server whether it is ready, or alive; exit 0 if it is
@@ -69,6 +76,8 @@ impl Cli {
             Command::Sign(sign) => sign.run(&load()?),
             Command::Trigger(trigger) => wait_for(trigger.run(&load()?)),
             Command::Subscribe(subscribe) => wait_for(subscribe.run(&load()?)),
+            Command::Channels(channels) => wait_for(channels.run(&load()?)),
+            Command::Users(users) => wait_for(users.run(&load()?)),
             Command::Roundtrip(roundtrip) => wait_for(roundtrip.run(&load()?)),
             Command::Health(health) => wait_for(health.run()),
             Command::Peers(peers) => wait_for(peers.run()),

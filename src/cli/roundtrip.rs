@@ -14,9 +14,9 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Failure, admin_port,
+    Failure, admin_port, api,
     connection::{Connection, SocketOptions},
-    post, print,
+    print,
     subscribe::subscribe,
     target::{Target, TargetOptions},
 };
@@ -105,7 +105,7 @@ async fn send(
     let body = json!({"name": EVENT, "channels": [channel], "data": data}).to_string();
     let is_accepted = Cell::new(false);
     let posting = async {
-        post::event(target, body).await?;
+        api::publish(target, body).await?;
         is_accepted.set(true);
         Ok(())
     };

@@ -101,14 +101,15 @@ impl TargetOptions {
 }
 
 impl Target {
-    /// The address of the app's resource in the trigger API.
-    pub fn api_url(&self, query: &str) -> String {
-        format!("{}{}?{query}", self.base, self.events_path())
+    /// The address of a path of the API with its query.
+    pub fn api_url(&self, path: &str, query: &str) -> String {
+        format!("{}{path}?{query}", self.base)
     }
 
-    /// The path of the events resource as it is signed: without the prefix (protocol.md §2.4).
-    pub fn events_path(&self) -> String {
-        format!("/apps/{}/events", utf8_percent_encode(&self.app_id, SEGMENT))
+    /// The path of one of the app's resources as it is signed: without the prefix (protocol.md §2.4).
+    pub fn api_path(&self, segments: &[&str]) -> String {
+        let segments = [&["apps", &self.app_id], segments].concat();
+        segments.iter().map(|segment| format!("/{}", utf8_percent_encode(segment, SEGMENT))).collect()
     }
 
     /// Where sockets of the app connect. Events carry the time at which the server accepted them.

@@ -8,7 +8,7 @@ use std::{
 use gaung::config::Loaded;
 use serde_json::{Map, Value};
 
-use super::{Failure, post, print, target::TargetOptions};
+use super::{Failure, api, print, target::TargetOptions};
 
 /// One event.
 #[derive(clap::Args)]
@@ -36,7 +36,7 @@ impl Trigger {
         let target = self.target.resolve(loaded)?;
         let body = self.body()?;
         let started = Instant::now();
-        let text = post::event(&target, body).await?;
+        let text = api::publish(&target, body).await?;
         print(format_args!("200 {text} {:.2} ms", started.elapsed().as_secs_f64() * 1e3))
     }
 
