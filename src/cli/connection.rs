@@ -2,7 +2,7 @@
 
 use actix_codec::Framed;
 use actix_http::ws::{CloseCode, CloseReason, Codec, Frame, Message as Outgoing};
-use awc::BoxedSocket;
+use awc::{BoxedSocket, error::WsClientError};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ const MAX_MESSAGE_BYTES: usize = 16 << 20;
 pub struct SocketOptions {
     /// The page's origin, as a browser would say it, for an app with allowed_origins: https://shop.example.com
     #[arg(long)]
-    origin: Option<String>,
+    pub origin: Option<String>,
 }
 
 /// An open socket that the server has greeted.
@@ -29,20 +29,31 @@ pub struct Connection {
 impl Connection {
     /// Connects, and waits for the greeting.
     pub async fn open(target: &Target, options: &SocketOptions) -> Result<Self, Failure> {
+        let opened = Self::dial(target, options).await;
+        let mut connection =
+            opened.map_err(|error| Failure::new(format!("cannot open a socket at {}: {error}", target.base())))?;
+        let greeting = connection.next().await?;
+        connection.welcome(&greeting)?;
+        Ok(connection)
+    }
+
+    /// Connects. What the server greets with is the caller's to read.
+    pub async fn dial(target: &Target, options: &SocketOptions) -> Result<Self, WsClientError> {
         let mut request = target.client().ws(target.socket_url()).max_frame_size(MAX_MESSAGE_BYTES);
         if let Some(origin) = &options.origin {
             request = request.origin(origin);
         }
-        let opened = request.connect().await;
-        let (_, framed) =
-            opened.map_err(|error| Failure::new(format!("cannot open a socket at {}: {error}", target.base())))?;
-        let mut connection = Self { framed, socket_id: String::new() };
-        let greeting = connection.next().await?;
+        let (_, framed) = request.connect().await?;
+        Ok(Self { framed, socket_id: String::new() })
+    }
+
+    /// Takes the socket id from the greeting.
+    pub fn welcome(&mut self, greeting: &Message) -> Result<(), Failure> {
         let Some(Value::String(id)) = greeting.member("socket_id") else {
             return Err(Failure::new(format!("the server greeted with {} and without a socket_id", greeting.event)));
         };
-        connection.socket_id = id;
-        Ok(connection)
+        self.socket_id = id;
+        Ok(())
     }
 
     /// Sends one message of the protocol.
@@ -53,13 +64,19 @@ impl Connection {
 
     /// The next message that is neither a ping nor a problem. Problems, and the socket's end, are failures.
     pub async fn next(&mut self) -> Result<Message, Failure> {
+        let message = self.receive().await?;
+        message.problem().map_or(Ok(message), |problem| Err(Failure::new(problem)))
+    }
+
+    /// The next message that is no ping, a problem too. The socket's end is a failure.
+    pub async fn receive(&mut self) -> Result<Message, Failure> {
         loop {
             let frame = self.framed.next().await.ok_or_else(|| Failure::new("the connection was lost"))?;
             match frame.map_err(|error| Failure::new(format!("the connection broke: {error}")))? {
                 Frame::Text(text) => {
                     let message = parse(&text)?;
                     if message.event != "pusher:ping" {
-                        return message.problem().map_or(Ok(message), |problem| Err(Failure::new(problem)));
+                        return Ok(message);
                     }
                     self.send("pusher:pong", json!({})).await?;
                 }

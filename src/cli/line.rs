@@ -34,6 +34,12 @@ impl Message {
         payload.get(name).cloned()
     }
 
+    /// The code of an error (protocol.md §1.5).
+    pub fn code(&self) -> Option<u16> {
+        let code = self.member("code").filter(|_| self.event == "pusher:error")?;
+        code.as_u64().and_then(|code| u16::try_from(code).ok())
+    }
+
     /// What goes wrong, if the message says so, and where.
     pub fn problem(&self) -> Option<String> {
         let (text, code) = match self.event.as_str() {

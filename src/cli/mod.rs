@@ -5,6 +5,7 @@ mod api;
 mod channels;
 mod check;
 mod connection;
+mod doctor;
 mod failure;
 mod health;
 mod line;
@@ -59,6 +60,8 @@ enum Command {
     Users(users::Users),
     /// Send events through a running server, or all nodes behind its address, and hear them: exit 0 if all came
     Roundtrip(roundtrip::Roundtrip),
+    /// Connect and publish step by step, and say what is wrong and what to do: exit 0 if nothing is
+    Doctor(doctor::Doctor),
     /// Ask a running server whether it is ready, or alive; exit 0 if it is
     Health(health::Health),
     /// List the nodes of a running server's cluster
@@ -79,6 +82,7 @@ impl Cli {
             Command::Channels(channels) => wait_for(channels.run(&load()?)),
             Command::Users(users) => wait_for(users.run(&load()?)),
             Command::Roundtrip(roundtrip) => wait_for(roundtrip.run(&load()?)),
+            Command::Doctor(doctor) => wait_for(doctor.run(&load()?)),
             Command::Health(health) => wait_for(health.run()),
             Command::Peers(peers) => wait_for(peers.run()),
             Command::Bench(options) => gaung::bench::run(options).map_err(Failure::new),

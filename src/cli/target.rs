@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use awc::{Client, Connector, http::Version};
+use awc::{
+    Client, Connector,
+    http::{Uri, Version},
+};
 use gaung::{
     app::{AppKey, AppSettings},
     config::{Config, Loaded},
@@ -90,6 +93,12 @@ impl TargetOptions {
         Ok(Target { app_id, key, base: self.base(&loaded.config)?, tls })
     }
 
+    /// At this address, if one is given.
+    pub fn at(mut self, url: Option<String>) -> Self {
+        self.url = url.or(self.url);
+        self
+    }
+
     fn base(&self, config: &Config) -> Result<String, Failure> {
         if let Some(url) = &self.url {
             return base_of_url(url);
@@ -131,6 +140,32 @@ impl Target {
     /// For messages.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The same app on a server elsewhere.
+    pub fn with_base(&self, base: String) -> Self {
+        Self { app_id: self.app_id.clone(), key: self.key.clone(), base, tls: self.tls.clone() }
+    }
+
+    /// Scheme, host and port, and the path prefix after them.
+    pub fn origin_and_path(&self) -> (&str, &str) {
+        let host = self.base.find("://").map_or(0, |scheme| scheme + 3);
+        let path = self.base[host..].find('/').map_or(self.base.len(), |path| host + path);
+        self.base.split_at(path)
+    }
+
+    /// Whether the server is asked over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.base.starts_with("https:")
+    }
+
+    /// Host and port to connect to.
+    pub fn address(&self) -> Result<(String, u16), Failure> {
+        let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("{} is no address: {why}", self.base));
+        let uri: Uri = self.base.parse().map_err(|error| wrong(&error))?;
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| wrong(&"it names no host"))?;
+        let port = uri.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 });
+        Ok((host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
     }
 }
 
@@ -213,6 +248,22 @@ mod tests {
         check(options(Some("::1"), None, None), &config, "http://[::1]:6001/prefix");
         check(options(None, None, Some("wss://sockets.test/x/")), &config, "https://sockets.test/x");
         check(options(None, None, Some("http://127.0.0.1:81")), &config, "http://127.0.0.1:81");
+    }
+
+    #[test]
+    fn an_address_falls_into_its_parts() {
+        let key = AppSettings::new("key", "secret").keys.remove(0);
+        let target = |base: &str| Target { app_id: "a".to_owned(), key: key.clone(), base: base.to_owned(), tls: None };
+        for (base, origin, path, address) in [
+            ("https://a.test", "https://a.test", "", ("a.test", 443)),
+            ("http://a.test/x/y", "http://a.test", "/x/y", ("a.test", 80)),
+            ("http://[::1]:81/x", "http://[::1]:81", "/x", ("::1", 81)),
+        ] {
+            let target = target(base);
+            assert_eq!(target.origin_and_path(), (origin, path));
+            assert_eq!(target.address().unwrap(), (address.0.to_owned(), address.1));
+        }
+        assert!(target("http://").address().is_err());
     }
 
     #[test]

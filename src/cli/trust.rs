@@ -21,6 +21,15 @@ pub fn only(file: &Path) -> Result<Arc<ClientConfig>, Failure> {
     if roots.is_empty() {
         return Err(refused(&"the file holds no certificate"));
     }
+    config(roots)
+}
+
+/// A TLS client that believes nobody: to hear whether TLS is spoken at all.
+pub fn nobody() -> Result<Arc<ClientConfig>, Failure> {
+    config(RootCertStore::empty())
+}
+
+fn config(roots: RootCertStore) -> Result<Arc<ClientConfig>, Failure> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(Failure::new)?;

@@ -12,7 +12,9 @@ mod command_lists;
 #[path = "../common/mod.rs"]
 mod common;
 mod connection;
+mod doctor;
 mod drain;
+mod fake;
 mod harness;
 mod http;
 mod http_live;

@@ -16,10 +16,10 @@ use crate::{
 };
 
 /// A directory of its own with a certificate file and a key file; removed at the end of the test.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new(test: &str) -> Self {
+    pub fn new(test: &str) -> Self {
         let path = std::env::temp_dir().join(format!("gaung-node-tls-{}-{test}", std::process::id()));
         fs::create_dir_all(&path).expect("the directory is new");
         let folder = Self(path);
@@ -27,11 +27,11 @@ impl Folder {
         folder
     }
 
-    fn cert(&self) -> PathBuf {
+    pub fn cert(&self) -> PathBuf {
         self.0.join("cert.pem")
     }
 
-    fn key(&self) -> PathBuf {
+    pub fn key(&self) -> PathBuf {
         self.0.join("key.pem")
     }
 
