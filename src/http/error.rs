@@ -33,8 +33,8 @@ pub enum ApiError {
     PathUnknown,
     /// The path exists for other methods only; those.
     MethodRefused(&'static str),
-    /// A plain request where sockets are served; what an upgrade would have needed.
-    UpgradeMissing(Vec<&'static str>),
+    /// A plain request where sockets are served; what keeps it from being an upgrade.
+    UpgradeMissing(Vec<handshake::Fault>),
     /// The node is going away.
     Draining,
     /// The node does not know its peers yet.
@@ -167,7 +167,7 @@ impl fmt::Display for ApiError {
         match self {
             Self::PathUnknown => f.write_str("nothing is served at this path; the API is at /apps/{id}/…"),
             Self::MethodRefused(allowed) => write!(f, "this path takes {allowed} only"),
-            Self::UpgradeMissing(missing) => f.write_str(&handshake::missing_text(missing)),
+            Self::UpgradeMissing(faults) => f.write_str(&handshake::faults_text(faults)),
             Self::Draining => f.write_str("this node is going away; choose another one"),
             Self::Joining => f.write_str("this node is not in step with its peers yet; choose another one"),
             Self::Full => {

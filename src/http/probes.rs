@@ -28,7 +28,7 @@ pub async fn ready(api: web::Data<Api>) -> HttpResponse {
 
 /// The paths of the sockets, for a request that is no upgrade.
 pub async fn upgrade_required(request: HttpRequest, api: web::Data<Api>) -> HttpResponse {
-    api.refuse(ApiError::UpgradeMissing(handshake::missing(request.headers())))
+    api.refuse(ApiError::UpgradeMissing(handshake::faults(request.headers())))
 }
 
 /// Everything else.

@@ -1,6 +1,6 @@
 //! The answer to a WebSocket handshake (RFC 6455 §4.2), and what is missing where there is none.
 
-use std::io;
+use std::{fmt, io};
 
 use actix_codec::Framed;
 use actix_http::{
@@ -20,27 +20,55 @@ pub fn is_sound(request: &Request) -> bool {
     request.version() >= Version::HTTP_11 && ws::verify_handshake(request.head()).is_ok()
 }
 
-/// The headers of a handshake that a request does not have, as they should be.
-pub fn missing(headers: &HeaderMap) -> Vec<&'static str> {
-    let names = |header: header::HeaderName, value: &str| {
+/// A header of a handshake that a request has not, or not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    name: &'static str,
+    /// What it should say; the key says something else each time.
+    value: &'static str,
+    /// Whether it says something else.
+    is_there: bool,
+}
+
+/// What keeps a request from being a handshake.
+pub fn faults(headers: &HeaderMap) -> Vec<Fault> {
+    let names = |header: &str, value: &str| {
         let values = headers.get_all(header);
         let mut options = values.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
         options.any(|option| option.trim().eq_ignore_ascii_case(value))
     };
-    [
-        ("Upgrade: websocket", names(header::UPGRADE, "websocket")),
-        ("Connection: Upgrade", names(header::CONNECTION, "upgrade")),
-        ("Sec-WebSocket-Version: 13", names(header::SEC_WEBSOCKET_VERSION, "13")),
-        ("Sec-WebSocket-Key", headers.contains_key(header::SEC_WEBSOCKET_KEY)),
-    ]
-    .into_iter()
-    .filter_map(|(header, is_there)| (!is_there).then_some(header))
-    .collect()
+    let wanted = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", ""),
+    ];
+    let faults = wanted.map(|(name, value)| Fault { name, value, is_there: headers.contains_key(name) });
+    faults
+        .into_iter()
+        .filter(|fault| !fault.is_there || !(fault.value.is_empty() || names(fault.name, fault.value)))
+        .collect()
 }
 
 /// What is told of them.
-pub fn missing_text(missing: &[&str]) -> String {
-    format!("this path serves WebSockets only; the request lacks {}", missing.join(", "))
+pub fn faults_text(faults: &[Fault]) -> String {
+    let list: Vec<_> = faults.iter().map(Fault::to_string).collect();
+    format!(
+        "this path serves WebSockets only; {}. If a WebSocket client has sent this request, a proxy on the way has dropped \
+         or changed the headers of its upgrade: it must speak HTTP/1.1 to this server and hand on Upgrade and Connection",
+        list.join(", ")
+    )
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, value, is_there } = self;
+        match (is_there, value.is_empty()) {
+            (true, _) => write!(f, "the request's {name} is not {value}"),
+            (false, true) => write!(f, "the request lacks {name}"),
+            (false, false) => write!(f, "the request lacks {name}: {value}"),
+        }
+    }
 }
 
 /// Says yes, and names the sub-protocol that was selected.
@@ -61,15 +89,15 @@ pub async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
     framed: &mut Framed<T, h1::Codec>,
     request: &Request,
 ) -> io::Result<()> {
-    let (status, error) = match missing(request.headers()) {
+    let (status, error) = match faults(request.headers()) {
         _ if request.method() != "GET" => {
             (StatusCode::METHOD_NOT_ALLOWED, "a WebSocket handshake is a GET request".to_owned())
         }
         _ if request.version() < Version::HTTP_11 => {
             (StatusCode::BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1".to_owned())
         }
-        missing if missing.is_empty() => (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is no key".to_owned()),
-        missing => (StatusCode::UPGRADE_REQUIRED, missing_text(&missing)),
+        faults if faults.is_empty() => (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is no key".to_owned()),
+        faults => (StatusCode::UPGRADE_REQUIRED, faults_text(&faults)),
     };
     let body = Bytes::from(json!({"error": error, "code": status.as_u16()}).to_string());
     let mut response = Response::build(status);
@@ -80,4 +108,63 @@ pub async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
     framed.send(h1::Message::Chunk(Some(body))).await?;
     framed.send(h1::Message::Chunk(None)).await?;
     framed.close().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(headers: &[(&'static str, &'static str)], expected: &[&str]) {
+        let pairs = headers
+            .iter()
+            .map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let told: Vec<_> = faults(&pairs.collect()).iter().map(Fault::to_string).collect();
+        assert_eq!(told, expected, "{headers:?}");
+    }
+
+    #[test]
+    fn each_header_is_told_as_missing_or_as_wrong() {
+        check(
+            &[],
+            &[
+                "the request lacks Upgrade: websocket",
+                "the request lacks Connection: Upgrade",
+                "the request lacks Sec-WebSocket-Version: 13",
+                "the request lacks Sec-WebSocket-Key",
+            ],
+        );
+        check(
+            &[
+                ("upgrade", "h2c"),
+                ("connection", "keep-alive"),
+                ("sec-websocket-version", "8"),
+                ("sec-websocket-key", "a"),
+            ],
+            &[
+                "the request's Upgrade is not websocket",
+                "the request's Connection is not Upgrade",
+                "the request's Sec-WebSocket-Version is not 13",
+            ],
+        );
+    }
+
+    #[test]
+    fn an_option_may_stand_among_others_in_any_case() {
+        check(
+            &[
+                ("upgrade", "WebSocket"),
+                ("connection", "keep-alive, upgrade"),
+                ("sec-websocket-version", "13"),
+                ("sec-websocket-key", "a"),
+            ],
+            &[],
+        );
+    }
+
+    #[test]
+    fn the_text_says_who_may_have_done_it() {
+        let text = faults_text(&faults(&HeaderMap::new()));
+        assert!(text.starts_with("this path serves WebSockets only; the request lacks Upgrade: websocket, "), "{text}");
+        assert!(text.contains("a proxy on the way has dropped"), "{text}");
+    }
 }

@@ -35,8 +35,14 @@ async fn a_handshake_that_lacks_something_is_refused_with_a_status() {
         ("no key", broken("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""), 426, "lacks sec-websocket-key"),
         ("an old version", broken("Version: 13", "Version: 12"), 426, "\r\nsec-websocket-version: 13\r\n"),
         ("no version", broken("Sec-WebSocket-Version: 13\r\n", ""), 426, "lacks sec-websocket-version: 13"),
-        ("another upgrade", broken("Upgrade: websocket", "Upgrade: h2c"), 426, "lacks upgrade: websocket"),
+        ("another upgrade", broken("Upgrade: websocket", "Upgrade: h2c"), 426, "upgrade is not websocket"),
         ("no upgrade", broken("Upgrade: websocket\r\nConnection: Upgrade\r\n", ""), 426, "lacks upgrade: websocket"),
+        (
+            "what HTTP/1.0 proxies leave of it",
+            broken("Upgrade: websocket\r\nConnection: Upgrade\r\n", "Connection: close\r\n"),
+            426,
+            "the request's connection is not upgrade. if a websocket client has sent this request, a proxy",
+        ),
         (
             "another path",
             broken("/app/app-key?protocol=7", "/apps/app-id/events").replace("Upgrade: websocket\r\n", ""),
