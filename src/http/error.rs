@@ -43,8 +43,8 @@ pub enum ApiError {
     Full,
     /// The node does not hear its peers, and is to take nobody meanwhile.
     CutOff,
-    /// No app has this id.
-    AppUnknown(String),
+    /// No app has this id. How many characters it has: it may be a secret in the wrong place.
+    AppUnknown(usize),
     /// The body is longer than `GAUNG_MAX_BODY_BYTES`.
     BodyTooLarge {
         /// Bytes announced, or read before it was given up.
@@ -174,7 +174,7 @@ impl fmt::Display for ApiError {
                 f.write_str("this node is full (GAUNG_MAX_CONNECTIONS, GAUNG_MAX_MEMORY_MB); choose another one")
             }
             Self::CutOff => f.write_str("this node is cut off from its peers; choose another one"),
-            Self::AppUnknown(id) => write!(f, "no app has the id {id:?}"),
+            Self::AppUnknown(characters) => write!(f, "no app has this id of {characters} characters"),
             Self::BodyTooLarge { bytes, limit } => {
                 write!(f, "the request body has {bytes} bytes or more, the limit is {limit} (GAUNG_MAX_BODY_BYTES)")
             }

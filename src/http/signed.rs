@@ -105,11 +105,12 @@ fn find_app(api: &Api, request: &HttpRequest) -> Result<Arc<App>, ApiError> {
         auth_key: String,
     }
     if let Some(id) = request.match_info().get("app") {
-        return api.registry.by_id(id).ok_or_else(|| ApiError::AppUnknown(id.to_owned()));
+        return api.registry.by_id(id).ok_or_else(|| ApiError::AppUnknown(id.chars().count()));
     }
     let key = web::Query::<Key>::from_query(request.query_string());
     let key = key.map_err(|_| ApiError::Unauthenticated(RequestAuthError::Missing("auth_key")))?;
-    api.registry.by_key(&key.auth_key).ok_or(ApiError::Unauthenticated(RequestAuthError::UnknownKey))
+    let unknown = || RequestAuthError::UnknownKey { characters: key.auth_key.chars().count() };
+    api.registry.by_key(&key.auth_key).ok_or_else(|| ApiError::Unauthenticated(unknown()))
 }
 
 fn authenticate(

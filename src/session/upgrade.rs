@@ -10,6 +10,7 @@ use actix_http::{
     header::{self, HeaderMap, HeaderName},
 };
 use futures_util::StreamExt;
+use percent_encoding::percent_decode_str;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -153,7 +154,10 @@ impl<'a> Visit<'a> {
         let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), words: Words::Pusher };
         match &self.place {
             Place::App(key) => {
-                let app = self.find_app(key, services).map_err(pusher)?;
+                let app = self.find_app(key, services).map_err(|close| match close {
+                    Close::AppUnknown => Refusal { text: unknown_key(key), ..pusher(close) },
+                    close => pusher(close),
+                })?;
                 let speech = Speech::Pusher(PusherSpeech::new(self.check_version().map_err(pusher)?));
                 self.seat(&app, speech, services).map_err(pusher)
             }
@@ -270,6 +274,12 @@ impl<'a> Place<'a> {
             _ => Self::Nowhere,
         }
     }
+}
+
+/// The key itself is not told: it may be a secret in the wrong place.
+fn unknown_key(key: &str) -> String {
+    let characters = percent_decode_str(key).decode_utf8_lossy().chars().count();
+    format!("{}; its key has {characters} characters", Close::AppUnknown.text())
 }
 
 fn check_enabled(app: &App) -> Result<(), Close> {

@@ -34,6 +34,13 @@ async fn refusals_come_after_the_upgrade_as_an_error_frame_and_a_close_code() {
 }
 
 #[actix::test]
+async fn an_unknown_key_is_told_by_its_length_and_not_by_what_it_is() {
+    let node = start(|_| {}).await;
+    let error = node.open("/app/secret%20by%20mistake").await.expect("pusher:error").await;
+    assert_eq!(error["data"]["message"], "Application does not exist; its key has 17 characters");
+}
+
+#[actix::test]
 async fn protocols_4_to_7_and_none_are_spoken() {
     let node = start(|_| {}).await;
     for query in ["", "?protocol=4", "?protocol=5", "?protocol=6", "?protocol=7&flash=false"] {

@@ -178,7 +178,7 @@ async fn what_makes_no_sense_is_refused() {
 async fn a_request_is_refused_for_the_first_of_these_reasons() {
     let back_end = back_end(|config| config.limits.max_body_bytes = 1_000, |app| app.enabled = false).await;
     let large = "x".repeat(1_001);
-    back_end.send("POST", "/apps/other/events", &large).await.expect_refusal(404, "no app has the id \"other\"");
+    back_end.send("POST", "/apps/other/events", &large).await.expect_refusal(404, "no app has this id of 5 characters");
     back_end
         .send("POST", "/apps/app-id/events", &large)
         .await

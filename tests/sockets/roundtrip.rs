@@ -68,7 +68,7 @@ fn an_unknown_key_is_told_by_the_first_socket() {
     check_failure(
         &["--url", &server.address("public")],
         &app,
-        &["gaung: the first socket: Application does not exist (4001)"],
+        &["gaung: the first socket: Application does not exist; its key has 7 characters (4001)"],
     );
 }
 
@@ -79,7 +79,7 @@ fn events_that_are_refused_are_told_with_the_servers_reason() {
     check_failure(
         &["--url", &server.address("public")],
         &other,
-        &["gaung: the event was refused: 404 ", "no app has the id"],
+        &["gaung: the event was refused: 404 ", "no app has this id of 7 characters"],
     );
 }
 

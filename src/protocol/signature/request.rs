@@ -38,7 +38,10 @@ pub enum RequestAuthError {
     /// A parameter of the signature occurs more than once.
     Repeated(&'static str),
     /// `auth_key` is not a key of this app.
-    UnknownKey,
+    UnknownKey {
+        /// How many it has; what it is is not told, because it may be a secret in the wrong place.
+        characters: usize,
+    },
     /// `auth_version` is not `1.0`.
     Version,
     /// `auth_timestamp` is not a number of seconds.
@@ -69,7 +72,9 @@ pub fn verify_request(
     window: Duration,
 ) -> Result<(), RequestAuthError> {
     let query = Query::parse(request.query, Plus::Literal);
-    let key = find_key(keys, required(&query, "auth_key")?).ok_or(RequestAuthError::UnknownKey)?;
+    let name = required(&query, "auth_key")?;
+    let unknown = || RequestAuthError::UnknownKey { characters: String::from_utf8_lossy(name).chars().count() };
+    let key = find_key(keys, name).ok_or_else(unknown)?;
     if required(&query, "auth_version")? != VERSION.as_bytes() {
         return Err(RequestAuthError::Version);
     }
@@ -155,7 +160,9 @@ impl fmt::Display for RequestAuthError {
         match self {
             Self::Missing(name) => write!(f, "the query parameter {name} is missing"),
             Self::Repeated(name) => write!(f, "the query parameter {name} occurs more than once"),
-            Self::UnknownKey => f.write_str("unknown auth_key: it is not a key of this app"),
+            Self::UnknownKey { characters } => {
+                write!(f, "unknown auth_key: it has {characters} characters and is not a key of this app")
+            }
             Self::Version => write!(f, "auth_version must be {VERSION}"),
             Self::Timestamp => f.write_str("auth_timestamp must be a whole number of seconds since 1970"),
             Self::Expired { distance, window } => write!(

@@ -177,7 +177,7 @@ fn every_parameter_of_the_signature_is_required_and_single() {
 #[test]
 fn each_wrong_part_is_named() {
     for (from, to, refusal) in [
-        ("app-key", "app-kez", RequestAuthError::UnknownKey),
+        ("app-key", "app-kézz", RequestAuthError::UnknownKey { characters: 8 }),
         ("=1.0", "=1", RequestAuthError::Version),
         ("=1.0", "=1.0%20", RequestAuthError::Version),
         ("=1700000000", "=now", RequestAuthError::Timestamp),
