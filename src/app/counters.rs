@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use super::{App, rate::RateLimit};
@@ -31,6 +31,7 @@ pub struct AppCounters {
     pub event_rate: RateLimit,
     /// Limits `reads_per_second`.
     pub read_rate: RateLimit,
+    has_refused_an_origin: AtomicBool,
 }
 
 /// An open socket's place in its app's quota; given back when dropped.
@@ -75,6 +76,11 @@ impl Drop for Seat {
 }
 
 impl AppCounters {
+    /// Whether this refusal of an origin is the app's first.
+    pub fn refuse_origin(&self) -> bool {
+        !self.has_refused_an_origin.swap(true, Ordering::Relaxed)
+    }
+
     /// Sockets open now on this node.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)

@@ -1,9 +1,19 @@
 //! Which web pages may connect (protocol.md §1.1, Reverb's rule). Pure.
 
+/// The most characters of an origin in the log.
+const MAX_LOGGED: usize = 100;
+
 /// Whether the host of an `Origin` header matches one of the patterns. `*` stands for any characters; port and scheme do
 /// not count; a missing header matches only the pattern `*`.
 pub fn is_allowed(origin: Option<&str>, patterns: &[String]) -> bool {
     patterns.iter().any(|pattern| pattern == "*" || origin.and_then(host).is_some_and(|host| matches(pattern, host)))
+}
+
+/// What of an origin may stand in the log: anybody can send anything of any length.
+pub fn for_log(origin: Option<&str>) -> String {
+    let Some(origin) = origin else { return "none".to_owned() };
+    let escaped: String = origin.chars().take(MAX_LOGGED).flat_map(char::escape_debug).collect();
+    if origin.chars().nth(MAX_LOGGED).is_some() { format!("{escaped}…") } else { escaped }
 }
 
 /// The host of an origin such as `https://shop.example.com:8443`; `null` has none.
@@ -69,5 +79,14 @@ mod tests {
         check("*", Some("null"), true);
         check("example.com", None, false);
         check("example.com", Some("null"), false);
+    }
+
+    #[test]
+    fn a_logged_origin_is_short_and_cannot_break_the_line() {
+        assert_eq!(for_log(None), "none");
+        assert_eq!(for_log(Some("https://a.example.com")), "https://a.example.com");
+        assert_eq!(for_log(Some("a\n\u{1b}[2J")), "a\\n\\u{1b}[2J");
+        assert_eq!(for_log(Some(&"a".repeat(101))), format!("{}…", "a".repeat(100)));
+        assert_eq!(for_log(Some(&"a".repeat(100))), "a".repeat(100));
     }
 }

@@ -215,7 +215,11 @@ impl<'a> Visit<'a> {
     fn check_origin(&self, app: &App) -> Result<(), Close> {
         let origin = text(self.headers, header::ORIGIN);
         let allowed = origin::is_allowed(origin, &app.settings().allowed_origins);
-        if allowed { Ok(()) } else { Err(Close::OriginRefused) }
+        if allowed {
+            return Ok(());
+        }
+        tell_refused_origin(app, &origin::for_log(origin));
+        Err(Close::OriginRefused)
     }
 
     /// Protocols 4 to 7, and none (protocol.md §1.1).
@@ -273,6 +277,21 @@ impl<'a> Place<'a> {
             _ if path == "/ws" => Self::Tenant(tenant()),
             _ => Self::Nowhere,
         }
+    }
+}
+
+/// Aloud once per app: who runs the server must hear of it, but anybody can send any origin.
+fn tell_refused_origin(app: &App, origin: &str) {
+    let app_id = app.id();
+    if app.counters.refuse_origin() {
+        tracing::warn!(
+            app = %app_id,
+            origin,
+            "an origin was refused; if its pages may connect, add its host to the app's allowed_origins \
+             (GAUNG_APP_ALLOWED_ORIGINS). Further ones are logged at debug"
+        );
+    } else {
+        tracing::debug!(app = %app_id, origin, "an origin was refused");
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     common::process::serve,
-    harness::{inner, now},
+    harness::{inner, now, upgrade},
 };
 
 const SECRET: &str = "the-sensitive-secret";
@@ -73,5 +73,28 @@ async fn a_log_at_trace_tells_no_secret_signature_payload_or_user_info() {
     for signature in &signatures {
         let hex = signature.rsplit(':').next().expect("a signature ends in hex");
         assert!(!log.contains(hex), "a signature in {:?}", log.lines().find(|line| line.contains(hex)));
+    }
+}
+
+#[actix::test]
+async fn the_first_refused_origin_of_an_app_is_logged_with_what_to_set_and_the_others_are_not() {
+    let server = serve(&[
+        ("GAUNG_APP_ID", "shop"),
+        ("GAUNG_APP_KEY", "the-key"),
+        ("GAUNG_APP_SECRET", SECRET),
+        ("GAUNG_APP_ALLOWED_ORIGINS", "*.example.com"),
+        ("GAUNG_LOG", "info"),
+    ]);
+    for origin in ["https://first.test", "https://second.test"] {
+        let request = awc::Client::default().ws(format!("{}/app/the-key", server.address("public"))).origin(origin);
+        assert_eq!(upgrade(request).await.expect_close().await.0, 4009);
+    }
+    server.signal("-TERM");
+    server.wait_for("end", || server.stderr().contains("draining"));
+    let log = server.stderr();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("origin was refused")).collect();
+    let [line] = told[..] else { panic!("one line: {log}") };
+    for part in [" WARN ", "GAUNG_APP_ALLOWED_ORIGINS", "app=shop", "https://first.test"] {
+        assert!(line.contains(part), "{part} in {line}");
     }
 }
