@@ -14,6 +14,7 @@
 //! | [`webhook`] | edges of channels and members, posted to back ends |
 //! | [`admin`] | the admin port: health, metrics, console |
 //! | [`metrics`] | counters and histograms, and the table of all metrics |
+//! | [`happenings`] | what happens, told to consoles that watch |
 //! | [`trail`] | what the log tells of an event whose request belongs to a trace |
 //! | [`process`] | what the operating system knows of this process |
 //! | [`capacity`] | how full the node is |
@@ -27,6 +28,7 @@ pub mod bench;
 pub mod capacity;
 pub mod cluster;
 pub mod config;
+pub mod happenings;
 pub mod http;
 pub mod metrics;
 pub mod node;

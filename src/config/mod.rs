@@ -132,6 +132,8 @@ impl Config {
 mod tests {
     use std::{net::IpAddr, time::Duration};
 
+    use crate::app::Secret;
+
     use super::*;
 
     pub(in crate::config) const APP: [(&str, &str); 3] =
@@ -176,6 +178,8 @@ mod tests {
             ("GAUNG_ADMIN_PORT", "1"),
             ("GAUNG_READY_WITHOUT_NATS", "false"),
             ("GAUNG_SOKETI_METRICS_PREFIX", "soketi_"),
+            ("GAUNG_ADMIN_TOKEN", "open sesame"),
+            ("GAUNG_CONSOLE_PAYLOADS", "true"),
             ("GAUNG_TLS_CERT", "/cert.pem"),
             ("GAUNG_TLS_KEY", "/key.pem"),
             ("GAUNG_MAX_FRAME_BYTES", "2001"),
@@ -214,6 +218,8 @@ mod tests {
                 port: 1,
                 ready_without_nats: false,
                 soketi_metrics_prefix: Some("soketi_".to_owned()),
+                token: Some(Secret::new("open sesame")),
+                console_payloads: true,
             },
             limits: LimitsConfig {
                 max_frame_bytes: 2_001,

@@ -9,6 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{Rule, Variable, fields};
+use crate::app::Secret;
 
 /// The public listener.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,6 +43,11 @@ pub struct AdminConfig {
     pub ready_without_nats: bool,
     /// `GAUNG_SOKETI_METRICS_PREFIX`: what the names begin with that `/metrics` has as Soketi has them; without it none.
     pub soketi_metrics_prefix: Option<String>,
+    /// `GAUNG_ADMIN_TOKEN`: what opens the console; without it the console is for this machine only.
+    #[serde(rename = "admin_token")]
+    pub token: Option<Secret>,
+    /// `GAUNG_CONSOLE_PAYLOADS` (false): whether the console shows what events say.
+    pub console_payloads: bool,
 }
 
 /// Certificate files of the public listener; both or none.
@@ -125,6 +131,8 @@ impl Default for AdminConfig {
             port: 9601,
             ready_without_nats: true,
             soketi_metrics_prefix: None,
+            token: None,
+            console_payloads: false,
         }
     }
 }
@@ -166,7 +174,8 @@ impl ServerConfig {
 
 impl AdminConfig {
     pub(super) fn variables() -> Vec<Variable> {
-        let Self { host, port, ready_without_nats, soketi_metrics_prefix: _ } = Self::default();
+        let Self { host, port, ready_without_nats, soketi_metrics_prefix: _, token: _, console_payloads } =
+            Self::default();
         vec![
             Variable::new("GAUNG_ADMIN_HOST", host, Rule::Host, "address of the admin listener; not for the public"),
             Variable::new("GAUNG_ADMIN_PORT", port, Rule::Number(0..=65_535), "its port; 0 takes any free one"),
@@ -181,6 +190,18 @@ impl AdminConfig {
                 "",
                 Rule::MetricPrefix,
                 "what Soketi's names for metrics begin with, for those who have dashboards with them; unset: none",
+            ),
+            Variable::new(
+                "GAUNG_ADMIN_TOKEN",
+                "",
+                Rule::Secret,
+                "what the console asks for; unset: it is for browsers on this machine only",
+            ),
+            Variable::new(
+                "GAUNG_CONSOLE_PAYLOADS",
+                console_payloads,
+                Rule::Switch,
+                "whether the console shows the payloads of events",
             ),
         ]
     }

@@ -46,6 +46,9 @@ pub async fn count(signed: Signed<Connections>) -> HttpResponse {
 /// Closes the user's sockets on all nodes; a user without any is fine.
 pub async fn terminate(signed: Signed<Termination>) -> Result<HttpResponse, ApiError> {
     let Signed { api, app, ask: Termination { user_id }, .. } = signed;
-    api.rooms.terminate(&app, &user_id).map_err(ApiError::Unpublished).inspect_err(|error| api.count(error))?;
+    api.rooms
+        .terminate(&app, &user_id)
+        .map_err(ApiError::Unpublished)
+        .inspect_err(|error| api.count(error, || Some(app.clone())))?;
     Ok(answer::empty())
 }

@@ -154,6 +154,14 @@ impl ApiError {
     pub fn reason(&self) -> &'static str {
         self.row().1
     }
+
+    /// The text for others than the one who asked: the parser of JSON may quote what was sent.
+    pub fn without_quotes(&self) -> String {
+        match self {
+            Self::Event(InvalidEvent::Json(_)) => "the body is not the JSON that this path takes".to_owned(),
+            error => error.to_string(),
+        }
+    }
 }
 
 impl From<InvalidEvent> for ApiError {

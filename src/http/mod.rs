@@ -17,13 +17,20 @@ pub mod signed;
 pub mod traceparent;
 pub mod trigger;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use actix_web::{HttpResponse, ResponseError};
 
 pub use routes::configure;
 
-use crate::{app::Registry, config::LimitsConfig, metrics::Metrics, readiness::Readiness, room::Rooms};
+use crate::{
+    app::{App, Registry},
+    config::LimitsConfig,
+    happenings::{Asked, Happening, Refusal, What},
+    metrics::Metrics,
+    readiness::Readiness,
+    room::Rooms,
+};
 use error::ApiError;
 
 /// What the API works with; shared by all HTTP threads.
@@ -45,8 +52,13 @@ pub struct Api {
 }
 
 impl Api {
-    /// Counts a refusal. An answer that is not given through [`signed`] goes through [`Api::refuse`].
-    fn count(&self, error: &ApiError) {
+    /// Counts a refusal and tells consoles of it. An answer that is not given through [`signed`] goes through
+    /// [`Api::refuse`].
+    fn count(&self, error: &ApiError, app: impl FnOnce() -> Option<Arc<App>>) {
+        self.metrics.happenings.tell(|| {
+            let refusal = Refusal::new(Asked::Request, error.reason(), &error.without_quotes());
+            Happening::now(app().map(|app| app.id().clone()), What::Refused(refusal))
+        });
         if let ApiError::Unauthenticated(_) = error {
             self.metrics.auth_failures.with_label_values(&["request"]).inc();
         } else {
@@ -55,7 +67,7 @@ impl Api {
     }
 
     fn refuse(&self, error: ApiError) -> HttpResponse {
-        self.count(&error);
+        self.count(&error, || None);
         error.error_response()
     }
 }

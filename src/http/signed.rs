@@ -91,10 +91,10 @@ async fn admit<T: Ask>(
 }
 
 fn tell_refusal(api: &Api, request: &HttpRequest, error: &ApiError) {
-    api.count(error);
+    let app = || find_app(api, request).ok();
+    api.count(error, app);
     if let Some(trace) = traceparent::of(request.headers()) {
-        let app = find_app(api, request).ok();
-        trail::refused(trace, app.as_deref(), error.sender(), error.reason());
+        trail::refused(trace, app().as_deref(), error.sender(), error.reason());
     }
 }
 

@@ -124,7 +124,7 @@ fn publish(api: &Api, app: &Arc<App>, events: Vec<Event>) -> Result<(), ApiError
     let (trace, taken) = (events.first().and_then(|event| event.trace), Taken::note(&events));
     if let Err(why) = api.rooms.publish(app, events) {
         let error = ApiError::Unpublished(why);
-        api.count(&error);
+        api.count(&error, || Some(app.clone()));
         trace.inspect(|trace| trail::refused(*trace, Some(app), error.sender(), error.reason()));
         return Err(error);
     }

@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 
 use self::{catalogue::Description, lag::ActorThread};
-use crate::protocol::Close;
+use crate::{happenings::Happenings, protocol::Close};
 
 /// Why a socket is refused, as the label of [`Metrics::refusals`]; what fails before the upgrade is a `handshake`.
 const SOCKET_REFUSALS: [Close; 14] = [
@@ -81,6 +81,8 @@ pub struct Metrics {
     pub cluster_events_refused: IntCounterVec,
     /// Reloads of the apps file and of certificates, by `outcome`: `applied`, `refused`.
     pub reloads: IntCounterVec,
+    /// Where what is counted is told too, to consoles that watch. Here, because whoever counts a thing saw it happen.
+    pub happenings: Happenings,
 }
 
 impl Metrics {
@@ -103,6 +105,7 @@ impl Metrics {
             webhook_drops: counter(&catalogue::WEBHOOK_DROPS),
             cluster_events_refused: counters(&catalogue::CLUSTER_EVENTS_REFUSED, &["rooms_full", "payload"]),
             reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
+            happenings: Happenings::default(),
         }
     }
 

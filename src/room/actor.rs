@@ -17,7 +17,7 @@ use super::{
     count_notice::{CountNotice, Notice},
     dialect::Announcement,
     event::{self, EncodedEvent},
-    fanout::{Fanout, Served, Subscriber},
+    fanout::{Completed, Fanout, Served, Subscriber},
     from_peers::Phase,
     membership::{self, Joined, Membership},
     messages::{ListMembers, ReadCache, Retire, RoomMessage, Whisper},
@@ -26,6 +26,7 @@ use super::{
 use crate::{
     app::App,
     cluster::Cluster,
+    happenings::{Happening, What},
     protocol::{ChannelKind, ChannelName, SocketId, outbound, presence::MemberClaim},
     webhook::{Change, Edge},
 };
@@ -125,6 +126,9 @@ impl Room {
             self.tell_member(user);
         }
         self.welcome(&subscriber);
+        if is_new {
+            self.tell(|channel| What::Subscribed { socket: id, channel });
+        }
         if is_new && self.fanout.len() == 1 {
             self.tell_edge(Change::Occupied);
         }
@@ -159,6 +163,7 @@ impl Room {
         if !self.fanout.remove(socket) {
             return;
         }
+        self.tell(|channel| What::Unsubscribed { socket, channel });
         if self.services.cluster.as_ref().is_some_and(Cluster::is_leaving) {
             self.membership.hold(socket);
         } else if let Some(left) = self.membership.leave(socket) {
@@ -275,6 +280,16 @@ impl Room {
         self.services.webhooks.notify(&self.app, Edge { channel: self.channel.clone(), change });
     }
 
+    fn tell(&self, what: impl FnOnce(ChannelName) -> What) {
+        let happenings = &self.services.metrics.happenings;
+        happenings.tell(|| Happening::of(self.app.id().clone(), what(self.channel.clone())));
+    }
+
+    pub(super) fn tell_published(&self, event: EncodedEvent, sockets: usize) {
+        let happenings = &self.services.metrics.happenings;
+        happenings.tell(|| Happening::published(self.app.id().clone(), event, sockets));
+    }
+
     /// Serves one slice of subscribers; the thread's other rooms have their turn before the next. A very large room is
     /// served whole, by all threads.
     fn serve(&mut self, ctx: &mut Context<Self>) {
@@ -297,8 +312,9 @@ impl Room {
         self.serving = false;
         self.app.counters.deliveries.fetch_add(served.deliveries, Relaxed);
         self.app.counters.bytes_out.fetch_add(served.bytes, Relaxed);
-        for accepted in served.completed {
-            self.services.metrics.fan_out_seconds.observe(accepted.elapsed().as_secs_f64());
+        for Completed { event, sockets } in served.completed {
+            self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());
+            self.tell_published(event, sockets);
         }
         if served.more {
             self.serving = true;

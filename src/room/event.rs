@@ -135,6 +135,11 @@ impl EncodedEvent {
         Self { channel, except, origin, accepted, accepted_at, trace, frame, words: None }
     }
 
+    /// Whether another node took it.
+    pub fn is_from_peer(&self) -> bool {
+        self.words.is_none()
+    }
+
     /// What it says. Another node's event is read out of its frame, only where somebody needs it; `None` if the frame
     /// holds no event.
     pub fn words(&self) -> Option<Arc<Words>> {

@@ -6,7 +6,6 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -64,6 +63,8 @@ struct Batch {
     frames: Vec<(Dialect, Bytes)>,
     /// The next slot to serve; past 0 the batch takes no more.
     position: usize,
+    /// Subscribers that were written to.
+    reached: usize,
 }
 
 #[derive(Debug)]
@@ -71,6 +72,8 @@ struct Announced {
     announcement: Announcement,
     except: Option<SocketId>,
     permit: Option<Permit>,
+    /// Subscribers that were written to, but not this.
+    spared: usize,
 }
 
 /// What one slice did.
@@ -80,12 +83,21 @@ pub struct Served {
     pub deliveries: u64,
     /// WebSocket bytes written.
     pub bytes: u64,
-    /// When the events of a batch that is now complete were accepted.
-    pub completed: Vec<Instant>,
+    /// The events of a batch that is now complete.
+    pub completed: Vec<Completed>,
     /// Whether more slices wait.
     pub more: bool,
     /// Places in the backlog, to be given back when the writes that were handed over are done.
     pub permits: Vec<Permit>,
+}
+
+/// An event that all its subscribers here were sent.
+#[derive(Debug)]
+pub struct Completed {
+    /// The event.
+    pub event: EncodedEvent,
+    /// How many subscribers that were.
+    pub sockets: usize,
 }
 
 impl Fanout {
@@ -137,11 +149,17 @@ impl Fanout {
     /// Queues an announcement for all who are subscribed now, but for `except`. What is announced until somebody joins
     /// or the batch is served shares one write.
     pub fn announce(&mut self, announcement: Announcement, except: Option<SocketId>, permit: Option<Permit>) {
-        let announced = Announced { announcement, except, permit };
+        let announced = Announced { announcement, except, permit, spared: 0 };
         match self.batches.back_mut() {
             Some(batch) if !self.sealed && batch.position == 0 => batch.announced.push(announced),
             _ => {
-                let batch = Batch { number: self.begun, announced: vec![announced], frames: Vec::new(), position: 0 };
+                let batch = Batch {
+                    number: self.begun,
+                    announced: vec![announced],
+                    frames: Vec::new(),
+                    position: 0,
+                    reached: 0,
+                };
                 self.batches.push_back(batch);
                 self.begun += 1;
                 self.sealed = false;
@@ -160,9 +178,11 @@ impl Fanout {
             }
         }
         batch.position = end;
-        if end == self.slots.len() {
-            served.completed = batch.accepted();
-            self.batches.pop_front();
+        if end == self.slots.len()
+            && let Some(batch) = self.batches.pop_front()
+        {
+            // Everything is written, so that the places in the backlog are free at once.
+            (served.completed, _) = batch.conclude();
         }
         served.more = self.is_waiting();
         served
@@ -177,8 +197,7 @@ impl Fanout {
             let frames = batch.frames_for(slot, channel, &mut served);
             writes.extend(frames.map(|frames| Write { outbox: slot.subscriber.outbox.clone(), frames }));
         }
-        served.completed = batch.accepted();
-        served.permits = batch.announced.into_iter().filter_map(|announced| announced.permit).collect();
+        (served.completed, served.permits) = batch.conclude();
         served.more = self.is_waiting();
         (writes, served)
     }
@@ -200,14 +219,26 @@ impl Batch {
         if frames.is_empty() {
             return None;
         }
+        self.reached += 1;
+        if excluded {
+            let spared = self.announced.iter_mut().filter(|announced| announced.except == Some(subscriber.id));
+            spared.for_each(|announced| announced.spared += 1);
+        }
         served.bytes += frames.len() as u64;
         served.deliveries += self.events().filter(|event| event.except != Some(subscriber.id)).count() as u64;
         Some(frames)
     }
 
-    /// When its events were accepted.
-    fn accepted(&self) -> Vec<Instant> {
-        self.events().map(|event| event.accepted).collect()
+    /// Its events, and the places that they held in the backlog.
+    fn conclude(self) -> (Vec<Completed>, Vec<Permit>) {
+        let (mut completed, mut permits) = (Vec::new(), Vec::new());
+        for Announced { announcement, permit, spared, .. } in self.announced {
+            permits.extend(permit);
+            if let Announcement::Event(event) = announcement {
+                completed.push(Completed { event, sockets: self.reached - spared });
+            }
+        }
+        (completed, permits)
     }
 
     /// The batch as one buffer, encoded once per dialect.

@@ -96,6 +96,9 @@ impl Room {
             let excluded = usize::from(except.is_some_and(|socket| self.fanout.contains(socket)));
             trail::delivered(&self.app, &event, self.fanout.len() - excluded);
         }
+        if self.fanout.len() == 0 {
+            return self.tell_published(event, 0);
+        }
         self.announce(Announcement::Event(event), except, permit);
     }
 

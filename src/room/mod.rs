@@ -25,6 +25,7 @@ use gaung_cluster::bus::Places;
 use crate::{
     app::App,
     cluster::Cluster,
+    happenings::{Happening, Happenings},
     metrics::{
         Metrics,
         lag::{self, ActorThread},
@@ -96,6 +97,7 @@ pub struct Rooms {
     backlog: Arc<Backlog>,
     interest: Interest,
     cluster: Option<Cluster>,
+    happenings: Happenings,
 }
 
 impl Rooms {
@@ -121,11 +123,13 @@ impl Rooms {
             Shard::start_in_arbiter(thread, |_| Shard::new(services, interest))
         };
         let shards = threads.iter().map(shard).collect();
-        Self { shards, backlog: Backlog::new(max_queued_events), interest, cluster }
+        let (backlog, happenings) = (Backlog::new(max_queued_events), metrics.happenings.clone());
+        Self { shards, backlog, interest, cluster, happenings }
     }
 
     /// Hands events to their rooms here and on the other nodes, all or none; does not wait for sockets.
     pub fn publish(&self, app: &Arc<App>, events: Vec<Event>) -> Result<(), Unpublished> {
+        let unheard = self.unheard(app, &events);
         let is_wanted = |event: &Event| self.wants(app, &event.channel);
         let events = events.into_iter().map(|event| (is_wanted(&event), event));
         let events: Vec<_> = events
@@ -145,7 +149,18 @@ impl Rooms {
                 cluster.publish(app, &event, place);
             }
         }
+        for event in unheard {
+            self.happenings.tell(|| Happening::published(app.id().clone(), event.encode(), 0));
+        }
         Ok(())
+    }
+
+    /// The events that no room here will see, for those who watch.
+    fn unheard(&self, app: &App, events: &[Event]) -> Vec<Event> {
+        if !self.happenings.are_watched() {
+            return Vec::new();
+        }
+        events.iter().filter(|event| !self.wants(app, &event.channel)).cloned().collect()
     }
 
     /// Places for the events on the way to the other nodes; none where this node is alone.

@@ -21,7 +21,10 @@ use super::{
     messages::{Count, Find, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere, UserMessage},
     users::Users,
 };
-use crate::{app::App, cluster::Cluster, metrics::Metrics, protocol::ChannelName, trail, webhook::Webhooks};
+use crate::{
+    app::App, cluster::Cluster, happenings::Happening, metrics::Metrics, protocol::ChannelName, trail,
+    webhook::Webhooks,
+};
 
 /// Rooms by app and channel.
 pub struct Shard {
@@ -90,6 +93,12 @@ impl Shard {
         app.counters.deliveries.fetch_add(receivers as u64, Relaxed);
         app.counters.bytes_out.fetch_add((receivers * event.frame.len()) as u64, Relaxed);
         self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());
+        self.tell_published(app, event, receivers);
+    }
+
+    fn tell_published(&self, app: &App, event: &EncodedEvent, sockets: usize) {
+        let happenings = &self.services.metrics.happenings;
+        happenings.tell(|| Happening::published(app.id().clone(), event.clone(), sockets));
     }
 }
 
@@ -108,10 +117,8 @@ impl Handler<ToRoom> for Shard {
             (_, Some(entry)) => entry,
             (message, None) if opens_room(message, &channel) => self.open(&app, &channel, ctx),
             (RoomMessage::Whisper(whisper), None) => return refuse_whisper(&whisper.sender, &channel),
-            (
-                RoomMessage::Join(..) | RoomMessage::Leave(_) | RoomMessage::Publish(..) | RoomMessage::FromPeers(_),
-                None,
-            ) => return,
+            (RoomMessage::Publish(event, _), None) => return self.tell_published(&app, event, 0),
+            (RoomMessage::Join(..) | RoomMessage::Leave(_) | RoomMessage::FromPeers(_), None) => return,
         };
         entry.tally.in_flight.set(entry.tally.in_flight.get() + 1);
         entry.room.do_send(message);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    net::IpAddr,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     app::{App, counters::Seat},
     capacity::Place,
+    happenings::{Asked, Happening, Refusal, What},
     protocol::{ChannelName, Close, SocketId, frame, outbound},
     room::{Dialect, Subscriber},
     tenant,
@@ -74,6 +76,8 @@ pub struct Admission {
     pub address: Option<AddressSeat>,
     /// The node's limit.
     pub place: Option<Place>,
+    /// Where the client is; not kept.
+    pub client: Option<IpAddr>,
     /// The dialect.
     pub speech: Speech,
 }
@@ -81,7 +85,7 @@ pub struct Admission {
 impl Session {
     /// A session that has just been admitted.
     pub fn new(outbox: Arc<Outbox>, admission: Admission, services: Rc<Services>) -> Self {
-        Self {
+        let session = Self {
             id: SocketId::random(),
             outbox,
             services,
@@ -95,7 +99,9 @@ impl Session {
             heard: Instant::now(),
             pinged: None,
             answers_pings: false,
-        }
+        };
+        session.tell(|| What::Connected { socket: session.id, address: admission.client });
+        session
     }
 
     pub(super) fn app(&self) -> &Arc<App> {
@@ -116,8 +122,15 @@ impl Session {
         self.services.shared.started.elapsed()
     }
 
-    pub(super) fn count_refusal(&self, reason: &str) {
+    /// Counts a message that is refused, and tells consoles what the client is told.
+    pub(super) fn count_refusal(&self, reason: &'static str, text: &str, channel: Option<&str>) {
         self.services.shared.metrics.refusals.with_label_values(&[reason]).inc();
+        self.tell(|| What::Refused(Refusal::new(Asked::Message, reason, text).by(self.id, channel)));
+    }
+
+    pub(super) fn tell(&self, what: impl FnOnce() -> What) {
+        let happenings = &self.services.shared.metrics.happenings;
+        happenings.tell(|| Happening::of(self.app().id().clone(), what()));
     }
 
     pub(super) fn leave(&mut self, channel: &ChannelName) {
@@ -209,6 +222,7 @@ impl Actor for Session {
         if closing == Some(Close::SlowConsumer) {
             shared.metrics.slow_consumers.inc();
         }
+        self.tell(|| What::Closed { socket: self.id, close: closing });
         tracing::debug!(socket = %self.id, app = %self.seat.app().id(), close = ?closing, "session ended");
     }
 }

@@ -89,16 +89,7 @@ pub async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
     framed: &mut Framed<T, h1::Codec>,
     request: &Request,
 ) -> io::Result<()> {
-    let (status, error) = match faults(request.headers()) {
-        _ if request.method() != "GET" => {
-            (StatusCode::METHOD_NOT_ALLOWED, "a WebSocket handshake is a GET request".to_owned())
-        }
-        _ if request.version() < Version::HTTP_11 => {
-            (StatusCode::BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1".to_owned())
-        }
-        faults if faults.is_empty() => (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is no key".to_owned()),
-        faults => (StatusCode::UPGRADE_REQUIRED, faults_text(&faults)),
-    };
+    let (status, error) = objection(request);
     let body = Bytes::from(json!({"error": error, "code": status.as_u16()}).to_string());
     let mut response = Response::build(status);
     response.insert_header((header::CONTENT_TYPE, "application/json")).force_close();
@@ -108,6 +99,20 @@ pub async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
     framed.send(h1::Message::Chunk(Some(body))).await?;
     framed.send(h1::Message::Chunk(None)).await?;
     framed.close().await
+}
+
+/// Why a request is no handshake: status and text.
+pub fn objection(request: &Request) -> (StatusCode, String) {
+    match faults(request.headers()) {
+        _ if request.method() != "GET" => {
+            (StatusCode::METHOD_NOT_ALLOWED, "a WebSocket handshake is a GET request".to_owned())
+        }
+        _ if request.version() < Version::HTTP_11 => {
+            (StatusCode::BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1".to_owned())
+        }
+        faults if faults.is_empty() => (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is no key".to_owned()),
+        faults => (StatusCode::UPGRADE_REQUIRED, faults_text(&faults)),
+    }
 }
 
 #[cfg(test)]

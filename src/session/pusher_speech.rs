@@ -5,6 +5,7 @@ use std::{fmt::Display, sync::Arc};
 use super::actor::Session;
 use crate::{
     app::{App, AppSettings, rate::RateLimit},
+    happenings::What,
     protocol::{
         ChannelKind, ChannelName, SocketId,
         close::UNAUTHORIZED,
@@ -61,8 +62,9 @@ impl PusherSpeech {
             Ok(ClientMessage::SignIn { auth, user_data }) => self.sign_in(&auth, &user_data, session),
             Ok(ClientMessage::ClientEvent { name, channel, data }) => self.whisper(name, &channel, data, session),
             Err(malformed) => {
-                session.count_refusal("malformed_message");
-                session.outbox.send(&outbound::error(None, &malformed.to_string(), None));
+                let text = malformed.to_string();
+                session.count_refusal("malformed_message", &text, None);
+                session.outbox.send(&outbound::error(None, &text, None));
             }
         }
     }
@@ -145,7 +147,7 @@ impl PusherSpeech {
         let claim = match self.check_sign_in(auth, user_data, session) {
             Ok(claim) => claim,
             Err(text) => {
-                session.count_refusal("sign_in");
+                session.count_refusal("sign_in", &text, None);
                 return session.outbox.send(&outbound::error(Some(UNAUTHORIZED), &text, None));
             }
         };
@@ -163,6 +165,7 @@ impl PusherSpeech {
         let (rooms, app) = (&session.services.shared.rooms, session.app());
         let watchlist = rooms.watchlist(app, if is_repeated { &[] } else { &user.watchlist });
         let socket = session.as_subscriber(self.dialect.clone());
+        session.tell(|| What::SignedIn { socket: session.id, user: user.id.clone() });
         rooms.sign_in(app, &user.id, SignIn { socket, welcome, watchlist });
     }
 
@@ -189,7 +192,7 @@ impl PusherSpeech {
                 session.services.shared.rooms.whisper(session.app(), channel, whisper);
             }
             Err(text) => {
-                session.count_refusal("client_event");
+                session.count_refusal("client_event", &text, Some(channel));
                 session.outbox.send(&outbound::error(Some(CLIENT_EVENT_REFUSED), &text, Some(channel)));
             }
         }
@@ -226,8 +229,8 @@ impl PusherSpeech {
 }
 
 fn refuse_subscription(name: &str, refusal: &Refusal, session: &Session) {
-    session.count_refusal("subscription");
     let Refusal { kind, status, code, text } = refusal;
+    session.count_refusal("subscription", text, Some(name));
     session.outbox.send(&outbound::subscription_error(name, kind, text, *status));
     session.outbox.send(&outbound::error(*code, text, Some(name)));
 }

@@ -70,6 +70,7 @@ fn unsubscribe(name: &str, session: &mut Session) {
 }
 
 fn refuse(problem: &Problem, channel: Option<&str>, session: &Session) {
-    session.count_refusal("tenant_message");
-    session.outbox.send(&outbound::error(problem.code(), &problem.to_string(), channel));
+    let text = problem.to_string();
+    session.count_refusal("tenant_message", &text, channel);
+    session.outbox.send(&outbound::error(problem.code(), &text, channel));
 }

@@ -36,6 +36,7 @@ use crate::{
     },
     capacity::NoPlace,
     config::TenantAccess,
+    happenings::{self, Asked, Happening, What},
     protocol::Close,
     readiness::Stage,
     room::{Dialect, event},
@@ -86,7 +87,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     if !handshake::is_sound(&request) {
-        services.shared.metrics.refusals.with_label_values(&["handshake"]).inc();
+        count_refusal(&services, "handshake", || (None, handshake::objection(&request).1));
         return handshake::refuse(&mut framed, &request).await;
     }
     let visit = Visit::new(&request, &services);
@@ -105,7 +106,7 @@ where
             });
         }
         Err(refusal) => {
-            services.shared.metrics.refusals.with_label_values(&[refusal.close.name()]).inc();
+            count_refusal(&services, refusal.close.name(), || (visit.app(&services), refusal.text.clone()));
             tracing::debug!(reason = refusal.close.name(), peer = ?visit.peer, "socket refused");
             refusal.send(&outbox);
             actix::spawn(wire.for_each(|_| async {}));
@@ -241,18 +242,25 @@ impl<'a> Visit<'a> {
         }
         let place = shared.readiness.capacity().take().map_err(|NoPlace| Close::OverCapacity)?;
         let forwarded = text(self.headers, HeaderName::from_static("x-forwarded-for"));
-        let address = match self.peer {
-            Some(peer) => {
-                let client = client_address(peer, forwarded, &shared.limits.trusted_proxies);
-                shared.addresses.take(client).map_err(|_| Close::OverCapacity)?
-            }
+        let client = self.peer.map(|peer| client_address(peer, forwarded, &shared.limits.trusted_proxies));
+        let address = match client {
+            Some(client) => shared.addresses.take(client).map_err(|_| Close::OverCapacity)?,
             None => None,
         };
         let seat = Seat::take(app).map_err(|taken| match taken {
             QuotaTaken::Here => Close::OverQuota,
             QuotaTaken::OnAllNodes => Close::OverClusterQuota,
         })?;
-        Ok(Admission { seat, address, place, speech })
+        Ok(Admission { seat, address, place, client, speech })
+    }
+
+    /// The app that the visitor means.
+    fn app(&self, services: &Services) -> Option<Arc<App>> {
+        match self.place {
+            Place::App(key) => services.shared.registry.by_key(key),
+            Place::Tenant(_) => services.tenant_app(),
+            Place::Nowhere => None,
+        }
     }
 
     /// The sub-protocol to name in the answer; never one that was not offered.
@@ -299,6 +307,19 @@ fn tell_refused_origin(app: &App, origin: &str) {
 fn unknown_key(key: &str) -> String {
     let characters = percent_decode_str(key).decode_utf8_lossy().chars().count();
     format!("{}; its key has {characters} characters", Close::AppUnknown.text())
+}
+
+/// Counts a socket that is refused, and tells consoles whose it was and what its client is told.
+fn count_refusal(services: &Services, reason: &'static str, refused: impl FnOnce() -> (Option<Arc<App>>, String)) {
+    let metrics = &services.shared.metrics;
+    metrics.refusals.with_label_values(&[reason]).inc();
+    metrics.happenings.tell(|| {
+        let (app, text) = refused();
+        Happening::now(
+            app.map(|app| app.id().clone()),
+            What::Refused(happenings::Refusal::new(Asked::Socket, reason, &text)),
+        )
+    });
 }
 
 fn check_enabled(app: &App) -> Result<(), Close> {

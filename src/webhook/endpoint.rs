@@ -4,16 +4,22 @@
 use std::{fmt::Display, sync::Arc, time::Instant};
 
 use actix::prelude::*;
-use actix_web::http::Uri;
+use actix_web::http::{StatusCode, Uri};
 use awc::Client;
+use bytes::Bytes;
 use tracing::{debug, warn};
 
 use super::{
     Timing,
     backlog::{Backlog, Full, GivenUp, Item, Moment, Verdict},
+    payload,
     post::{self, Failure},
 };
-use crate::{app::App, metrics::Metrics};
+use crate::{
+    app::App,
+    happenings::{Happening, What},
+    metrics::Metrics,
+};
 
 /// One endpoint's worker.
 pub struct Endpoint {
@@ -33,6 +39,13 @@ enum Phase {
     Resting,
     Posting(SpawnHandle),
     Pausing(SpawnHandle),
+}
+
+/// A post under way, as it will be told of.
+struct Attempt {
+    began: Instant,
+    url: String,
+    body: Bytes,
 }
 
 /// Hands over one event. Sent past the mailbox's bound: it goes straight into the queue, which has its own.
@@ -79,33 +92,35 @@ impl Endpoint {
         let Phase::Resting = self.phase else { return };
         self.backlog.skip_revoked();
         let Some(head) = self.backlog.head() else { return };
+        let attempt = Attempt { began: Instant::now(), url: head.endpoint.url.clone(), body: head.body.clone() };
         let sent = post::send(&self.client, &self.app.settings(), head);
         let answer = post::answer(sent).into_actor(self);
-        self.phase = Phase::Posting(ctx.spawn(answer.map(|answer, endpoint, ctx| endpoint.conclude(answer, ctx))));
+        let concluded = answer.map(move |answer, endpoint, ctx| endpoint.conclude(&attempt, answer, ctx));
+        self.phase = Phase::Posting(ctx.spawn(concluded));
     }
 
-    fn conclude(&mut self, answer: Result<(), Failure>, ctx: &mut Context<Self>) {
+    fn conclude(&mut self, attempt: &Attempt, answer: Result<StatusCode, Failure>, ctx: &mut Context<Self>) {
         self.phase = Phase::Resting;
         match answer {
-            Ok(()) => {
-                self.count("delivered");
+            Ok(status) => {
+                self.count(attempt, "delivered", Some(status));
                 self.backlog.delivered();
             }
-            Err(failure) => self.recover(&failure, ctx),
+            Err(failure) => self.recover(attempt, &failure, ctx),
         }
         self.advance(ctx);
     }
 
-    fn recover(&mut self, failure: &Failure, ctx: &mut Context<Self>) {
+    fn recover(&mut self, attempt: &Attempt, failure: &Failure, ctx: &mut Context<Self>) {
         match self.backlog.failed(Instant::now()) {
             Verdict::Retry(pause) => {
-                self.count("retried");
+                self.count(attempt, "retried", failure.status());
                 let pause_ms = pause.as_millis() as u64;
                 debug!(app = %self.app.id(), host = %self.host, %failure, pause_ms, "webhook failed");
                 self.phase = Phase::Pausing(ctx.run_later(pause, Self::wake));
             }
             Verdict::GivenUp(given_up) => {
-                self.count("dropped");
+                self.count(attempt, "dropped", failure.status());
                 self.report(given_up, failure);
             }
             Verdict::Revoked => {}
@@ -147,9 +162,30 @@ impl Endpoint {
         );
     }
 
-    fn count(&self, outcome: &str) {
+    fn count(&self, attempt: &Attempt, outcome: &'static str, status: Option<StatusCode>) {
         self.metrics.webhook_attempts.with_label_values(&[outcome]).inc();
+        self.metrics.happenings.tell(|| Happening::of(self.app.id().clone(), attempt.told(outcome, status)));
     }
+}
+
+impl Attempt {
+    fn told(&self, outcome: &'static str, status: Option<StatusCode>) -> What {
+        What::Webhook {
+            events: payload::names(&self.body),
+            url: bare(&self.url),
+            outcome,
+            status: status.map(|status| status.as_u16()),
+            took: self.began.elapsed(),
+        }
+    }
+}
+
+/// The URL without user, password and query.
+fn bare(url: &str) -> String {
+    let Ok(uri) = url.parse::<Uri>() else { return "invalid url".to_owned() };
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    format!("{}://{place}{}", uri.scheme_str().unwrap_or("http"), uri.path())
 }
 
 fn host(url: &str) -> String {
@@ -213,11 +249,18 @@ impl Handler<Abandon> for Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use super::host;
+    use super::{bare, host};
 
     #[test]
     fn a_url_is_logged_without_its_secrets() {
         assert_eq!(host("https://user:password@hooks.example.com:8443/path?token=1"), "hooks.example.com");
         assert_eq!(host("not a url"), "invalid url");
+    }
+
+    #[test]
+    fn a_url_is_told_without_its_secrets() {
+        assert_eq!(bare("https://user:pass@word@a.example:8443/path?token=1"), "https://a.example:8443/path");
+        assert_eq!(bare("http://a.example"), "http://a.example/");
+        assert_eq!(bare("not a url"), "invalid url");
     }
 }

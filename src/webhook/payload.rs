@@ -1,6 +1,6 @@
 //! What is posted, as text, and who wants it (protocol.md §4.2, §4.4). Pure.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Change, Edge};
 use crate::{app::WebhookEndpoint, protocol::ChannelName};
@@ -49,6 +49,20 @@ pub fn event(Edge { channel, change }: &Edge, id: &str) -> String {
 pub fn body(time_ms: u64, events: &[impl AsRef<str>]) -> String {
     let events: Vec<&str> = events.iter().map(AsRef::as_ref).collect();
     format!(r#"{{"time_ms":{time_ms},"events":[{}]}}"#, events.join(","))
+}
+
+/// The names of the events in a body, in their order.
+pub fn names(body: &[u8]) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Body {
+        events: Vec<Named>,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    let body: Option<Body> = serde_json::from_slice(body).ok();
+    body.map(|body| body.events.into_iter().map(|event| event.name).collect()).unwrap_or_default()
 }
 
 /// Whether an endpoint asked for the edge. All its conditions must hold; `#` channels are nobody's.
@@ -100,6 +114,15 @@ mod tests {
             socket_id: SocketId::from_bits(1 << 32 | 2),
             user_id: user_id.map(str::to_owned),
         }
+    }
+
+    #[test]
+    fn the_names_in_a_body_are_read_back_in_order() {
+        let channel = ChannelName::parse("presence-a", 200).unwrap();
+        let told = |change| event(&Edge { channel: channel.clone(), change }, "1");
+        let body = body(1, &[told(Change::Occupied), told(Change::MemberAdded("7".to_owned()))]);
+        assert_eq!(names(body.as_bytes()), ["channel_occupied", "member_added"]);
+        assert_eq!(names(b"{}"), Vec::<String>::new());
     }
 
     #[test]

@@ -51,13 +51,13 @@ pub fn send(client: &Client, settings: &AppSettings, post: &Post) -> SendClientR
     sign(request, settings, &post.body).content_type("application/json").send_body(post.body.clone())
 }
 
-/// Waits for the answer: 2xx is success, whatever its body.
-pub async fn answer(sent: SendClientRequest) -> Result<(), Failure> {
+/// Waits for the answer: 2xx is success, whatever its body. Returns the status.
+pub async fn answer(sent: SendClientRequest) -> Result<StatusCode, Failure> {
     let mut response = sent.await.map_err(Failure::Network)?;
     let status = response.status();
     // Only for the sake of the connection: a body that is too long, too slow or broken changes nothing.
     let _ = response.body().limit(MAX_ANSWER_BYTES).await;
-    if status.is_success() { Ok(()) } else { Err(Failure::Status(status)) }
+    if status.is_success() { Ok(status) } else { Err(Failure::Status(status)) }
 }
 
 /// The settings of an endpoint as the app lists them now; where it was taken off the list, those that it had.
@@ -75,6 +75,16 @@ fn sign(request: ClientRequest, settings: &AppSettings, body: &[u8]) -> ClientRe
 
 fn is_framing(name: &str) -> bool {
     FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing.as_str()))
+}
+
+impl Failure {
+    /// What the endpoint answered, if it did.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Status(status) => Some(*status),
+            Self::Network(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Failure {
