@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    admin::{Admin, SoketiNames},
+    admin::{Admin, ConsoleSettings, PublicPort, SoketiNames},
     app::{AppChange, Registry, watch},
     capacity::Capacity,
     cluster::Cluster,
@@ -131,6 +131,16 @@ impl Node {
             readiness: shared.readiness.clone(),
             started: shared.started,
             drain_limit: config.drain.limit(),
+            console: ConsoleSettings {
+                token: config.admin.token,
+                shows_payloads: config.admin.console_payloads,
+                public: PublicPort {
+                    port: public_address.port(),
+                    tls: certificate.is_some(),
+                    path_prefix: shared.path_prefix.clone(),
+                },
+                api: listen::api(&shared),
+            },
             soketi_names: prefix.map(|prefix| SoketiNames { prefix, port: public_address.port() }),
             version: env!("CARGO_PKG_VERSION"),
         };

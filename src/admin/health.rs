@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use serde::{Serialize, Serializer};
 
 use super::{
-    Admin,
+    Admin, RoomTotals,
     cluster::{Cluster, Verdict},
 };
 use crate::{capacity::Fill, readiness::Stage};
@@ -15,8 +15,8 @@ const MIB: f64 = 1_048_576.0;
 
 /// What `/readyz` tells.
 #[derive(Debug, Serialize)]
-struct Report {
-    ready: bool,
+pub(super) struct Report {
+    pub(super) ready: bool,
     draining: bool,
     #[serde(flatten)]
     state: State,
@@ -69,28 +69,7 @@ pub(super) async fn live() -> &'static str {
 /// without NATS where that is asked for, and if a thread does not answer.
 pub(super) async fn ready(admin: Data<Admin>) -> HttpResponse {
     let (rooms, cluster) = tokio::join!(admin.room_totals(), Cluster::look(admin.link.as_ref()));
-    let stage = admin.readiness.stage();
-    let rooms = match rooms {
-        Some(_) => Check::Ok,
-        None => Check::TimedOut,
-    };
-    let cluster = cluster.verdict(stage).map(|verdict| match verdict {
-        Verdict::CutOff(error) if admin.readiness.needs_peers() => Verdict::Lost(error),
-        verdict => verdict,
-    });
-    let capacity = admin.readiness.capacity();
-    let report = Report::from(State {
-        stage,
-        version: admin.version,
-        uptime_seconds: admin.started.elapsed().as_secs(),
-        connections: admin.registry.all().iter().map(|app| app.counters.connections()).sum(),
-        checks: Checks {
-            rooms,
-            connections: capacity.sockets().map(Use::Connections),
-            memory: capacity.memory().map(Use::Memory),
-            cluster,
-        },
-    });
+    let report = Report::of(&admin, rooms.as_ref(), &cluster);
     HttpResponse::build(report.status()).json(report)
 }
 
@@ -143,6 +122,45 @@ impl fmt::Display for Use {
 }
 
 impl Report {
+    /// How the node stands, after its rooms and its cluster were asked.
+    pub(super) fn of(admin: &Admin, rooms: Option<&RoomTotals>, cluster: &Cluster) -> Self {
+        let stage = admin.readiness.stage();
+        let cluster = cluster.verdict(stage).map(|verdict| match verdict {
+            Verdict::CutOff(error) if admin.readiness.needs_peers() => Verdict::Lost(error),
+            verdict => verdict,
+        });
+        let capacity = admin.readiness.capacity();
+        Self::from(State {
+            stage,
+            version: admin.version,
+            uptime_seconds: admin.started.elapsed().as_secs(),
+            connections: admin.registry.all().iter().map(|app| app.counters.connections()).sum(),
+            checks: Checks {
+                rooms: if rooms.is_some() { Check::Ok } else { Check::TimedOut },
+                connections: capacity.sockets().map(Use::Connections),
+                memory: capacity.memory().map(Use::Memory),
+                cluster,
+            },
+        })
+    }
+
+    /// Why the node is not ready, for an operator; `None` if it is.
+    pub(super) fn objection(&self) -> Option<String> {
+        let State { stage, checks, .. } = &self.state;
+        if self.ready {
+            return None;
+        }
+        let full = [checks.connections, checks.memory].into_iter().flatten().find(|used| used.fill().is_full);
+        Some(match (stage, &checks.cluster, full) {
+            (Stage::Leaving | Stage::Draining, ..) => "it was asked to go".to_owned(),
+            _ if checks.rooms == Check::TimedOut => "its rooms do not answer".to_owned(),
+            (_, Some(Verdict::TimedOut), _) => "the thread that talks to NATS does not answer".to_owned(),
+            (Stage::Ready, _, Some(full)) => full.to_string(),
+            (_, Some(verdict), _) => verdict.to_string(),
+            (_, None, _) => "it is not in step with its peers yet".to_owned(),
+        })
+    }
+
     fn status(&self) -> StatusCode {
         if self.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
     }

@@ -1,5 +1,5 @@
-//! The admin port: health, metrics and the console. It shows what others own and changes nothing; it is not for the
-//! public, and asks nobody who they are.
+//! The admin port: health, metrics and the console. It shows what others own and changes nothing, but that an operator may
+//! publish an event by hand. It is not for the public; only the console asks who somebody is.
 
 mod cluster;
 mod console;
@@ -9,7 +9,6 @@ mod scrape;
 mod scrape_cluster;
 mod scrape_node;
 mod scrape_soketi;
-mod snapshot;
 
 use std::{
     collections::HashMap,
@@ -25,6 +24,7 @@ use actix_web::{
 use gaung_cluster::bus::Link;
 use serde_json::json;
 
+pub use console::{ConsoleSettings, PublicPort};
 pub use scrape_soketi::SoketiNames;
 
 use crate::{
@@ -48,8 +48,8 @@ GET  /livez         200 while the process answers; depends on nothing
 GET  /readyz        200 while the node wants new sockets, else 503; the details as JSON
 GET  /peers         the nodes of the cluster as JSON, this one first
 GET  /metrics       metrics as Prometheus text
-GET  /console       live figures in a browser
-GET  /console/live  the WebSocket behind the console: one JSON text frame a second
+GET  /              in a browser: the console, with live figures, rooms and what happens
+GET  /console/live  the WebSocket behind it, for who may (GAUNG_ADMIN_TOKEN): JSON text frames
 POST /noop          reads the body, checks nothing and answers {}: what the benchmark compares a trigger to
 ";
 
@@ -74,6 +74,8 @@ pub struct Admin {
     pub drain_limit: Duration,
     /// Soketi's names for metrics; `None` if they are not wanted.
     pub soketi_names: Option<SoketiNames>,
+    /// Who may use the console, and what for.
+    pub console: ConsoleSettings,
     /// Which version runs.
     pub version: &'static str,
 }
@@ -99,8 +101,11 @@ pub fn configure(admin: Admin) -> impl FnOnce(&mut ServiceConfig) {
             .service(page("/readyz", health::ready))
             .service(page("/peers", peers::list))
             .service(page("/metrics", scrape::metrics))
-            .service(page("/console", console::page))
+            .service(page("/console", console::moved))
+            .service(page("/console/access", console::access))
             .service(page("/console/live", console::live))
+            .service(only("POST", web::resource("/console/session").route(web::post().to(console::session))))
+            .service(page("/console/{file}", console::file))
             .service(only("POST", web::resource("/noop").route(web::post().to(noop))))
             .default_service(web::to(unknown));
     }
@@ -126,8 +131,11 @@ fn only(allowed: &'static str, resource: Resource) -> Resource {
     }))
 }
 
-async fn index() -> &'static str {
-    INDEX
+async fn index(admin: Data<Admin>, request: HttpRequest) -> HttpResponse {
+    if console::is_wanted(&request) {
+        return console::open(&admin, &request);
+    }
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").insert_header((header::VARY, "Accept")).body(INDEX)
 }
 
 async fn unknown(request: HttpRequest) -> HttpResponse {

@@ -13,23 +13,32 @@ use crate::readiness;
 
 /// One node.
 #[derive(Debug, PartialEq, Serialize)]
-struct Row {
+pub(super) struct Row {
     /// `None` for a node alone, which has no name.
-    node: Option<String>,
+    pub(super) node: Option<String>,
     /// Whether it is the node that was asked.
     this: bool,
     version: String,
-    stage: &'static str,
+    pub(super) stage: &'static str,
     readiness: &'static str,
     /// Since its last beat was heard, through NATS also for this node; `None` before the first.
     age_seconds: Option<f64>,
-    sessions: u64,
+    pub(super) sessions: u64,
 }
 
 /// This node first, then its peers by name.
 pub(super) async fn list(admin: Data<Admin>) -> HttpResponse {
+    match Cluster::look(admin.link.as_ref()).await {
+        Cluster::Alone => HttpResponse::Ok().json([own(&admin)]),
+        Cluster::Seen(look) => HttpResponse::Ok().json(rows(own(&admin), &look)),
+        Cluster::Silent => refusal(StatusCode::SERVICE_UNAVAILABLE, "the thread that talks to NATS does not answer"),
+    }
+}
+
+/// This node, as it knows itself without asking its cluster.
+pub(super) fn own(admin: &Admin) -> Row {
     let connections: usize = admin.registry.all().iter().map(|app| app.counters.connections()).sum();
-    let own = Row {
+    Row {
         node: None,
         this: true,
         version: admin.version.to_owned(),
@@ -37,15 +46,11 @@ pub(super) async fn list(admin: Data<Admin>) -> HttpResponse {
         readiness: own_readiness(admin.readiness.stage()),
         age_seconds: None,
         sessions: connections as u64,
-    };
-    match Cluster::look(admin.link.as_ref()).await {
-        Cluster::Alone => HttpResponse::Ok().json([own]),
-        Cluster::Seen(look) => HttpResponse::Ok().json(rows(own, &look)),
-        Cluster::Silent => refusal(StatusCode::SERVICE_UNAVAILABLE, "the thread that talks to NATS does not answer"),
     }
 }
 
-fn rows(own: Row, look: &Look) -> Vec<Row> {
+/// All nodes that the cluster knows, the own one first.
+pub(super) fn rows(own: Row, look: &Look) -> Vec<Row> {
     let own = Row {
         node: Some(name(look.node)),
         age_seconds: look.own_beat_age.map(|age| age.as_secs_f64()),

@@ -31,7 +31,7 @@ use crate::{
     readiness::Readiness,
     room::Rooms,
 };
-use error::ApiError;
+use error::{ApiError, Rate};
 
 /// What the API works with; shared by all HTTP threads.
 pub struct Api {
@@ -64,6 +64,18 @@ impl Api {
         } else {
             self.metrics.refusals.with_label_values(&[error.reason()]).inc();
         }
+    }
+
+    /// Counts what a request of then asks for in one of its app's rates.
+    fn take(&self, rate: Rate, app: &App, tokens: usize, arrival: Instant) -> Result<(), ApiError> {
+        let (bucket, limit) = match rate {
+            Rate::Events => (&app.counters.event_rate, app.settings().events_per_second),
+            Rate::Reads => (&app.counters.read_rate, app.settings().reads_per_second),
+        };
+        let Some(per_second) = limit else { return Ok(()) };
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        let now = arrival.saturating_duration_since(self.started);
+        bucket.take(tokens, per_second, now).map_err(|wait| ApiError::TooMany { rate, tokens, per_second, wait })
     }
 
     fn refuse(&self, error: ApiError) -> HttpResponse {

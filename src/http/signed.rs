@@ -15,7 +15,7 @@ use super::{
     traceparent,
 };
 use crate::{
-    app::{App, AppSettings, rate::RateLimit},
+    app::{App, AppSettings},
     protocol::{
         ChannelName,
         signature::{RequestAuthError, SignedRequest, verify_request},
@@ -171,19 +171,12 @@ impl Verified<'_> {
 
     /// Counts events in the app's `events_per_second`.
     pub fn take_events(&self, events: usize) -> Result<(), ApiError> {
-        self.take(Rate::Events, &self.app.counters.event_rate, events, self.settings.events_per_second)
+        self.api.take(Rate::Events, self.app, events, self.arrival.0)
     }
 
     /// Counts one request in the app's `reads_per_second`.
     pub fn take_read(&self) -> Result<(), ApiError> {
-        self.take(Rate::Reads, &self.app.counters.read_rate, 1, self.settings.reads_per_second)
-    }
-
-    fn take(&self, rate: Rate, bucket: &RateLimit, tokens: usize, limit: Option<u32>) -> Result<(), ApiError> {
-        let Some(per_second) = limit else { return Ok(()) };
-        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
-        let now = self.arrival.0.saturating_duration_since(self.api.started);
-        bucket.take(tokens, per_second, now).map_err(|wait| ApiError::TooMany { rate, tokens, per_second, wait })
+        self.api.take(Rate::Reads, self.app, 1, self.arrival.0)
     }
 }
 

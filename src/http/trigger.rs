@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     Api, answer,
     attributes::{Attributes, CountsAnswer},
-    error::ApiError,
+    error::{ApiError, Rate},
     invalid_event::InvalidEvent,
     publication::{PostedBatch, PostedEvent},
     signed::{Ask, Signed, Verified},
@@ -20,7 +20,10 @@ use super::{
 use crate::{
     app::App,
     protocol::ChannelName,
-    room::{Counts, Event},
+    room::{
+        Counts, Event,
+        event::{Moment, now},
+    },
     trail::{self, Taken},
 };
 
@@ -117,6 +120,25 @@ pub async fn batch(signed: Signed<Batch>) -> Result<HttpResponse, ApiError> {
     };
     api.metrics.trigger_seconds.observe(arrival.0.elapsed().as_secs_f64());
     Ok(answer)
+}
+
+/// Publishes an event that an operator wrote, as [`trigger`] would if the app's back end had posted the body.
+pub fn by_hand(api: &Api, app_id: &str, body: &[u8]) -> Result<(), ApiError> {
+    let arrival = now();
+    let unknown = || ApiError::AppUnknown(app_id.to_owned());
+    let app = api.registry.by_id(app_id).ok_or_else(unknown).inspect_err(|error| api.count(error, || None))?;
+    let events = read_by_hand(api, &app, body, arrival);
+    publish(api, &app, events.inspect_err(|error| api.count(error, || Some(app.clone())))?)
+}
+
+fn read_by_hand(api: &Api, app: &App, body: &[u8], arrival: Moment) -> Result<Vec<Event>, ApiError> {
+    let settings = app.settings();
+    if !settings.enabled {
+        return Err(ApiError::AppDisabled);
+    }
+    let posted = PostedEvent::read(body)?.sized(&settings)?;
+    api.take(Rate::Events, app, posted.tokens(), arrival.0)?;
+    Ok(posted.events(&settings, arrival)?)
 }
 
 fn publish(api: &Api, app: &Arc<App>, events: Vec<Event>) -> Result<(), ApiError> {

@@ -45,6 +45,19 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// What serves the API, on whatever port.
+pub fn api(shared: &Shared) -> Arc<Api> {
+    Arc::new(Api {
+        registry: shared.registry.clone(),
+        rooms: shared.rooms.clone(),
+        metrics: shared.metrics.clone(),
+        limits: shared.limits.clone(),
+        path_prefix: shared.path_prefix.clone(),
+        readiness: shared.readiness.clone(),
+        started: shared.started,
+    })
+}
+
 /// Serves sockets and the trigger API on `threads` threads, each with a roster of its own.
 pub fn public(
     listener: TcpListener,
@@ -53,15 +66,7 @@ pub fn public(
     tls: Option<Arc<ServerConfig>>,
     rosters: Rosters,
 ) -> ServerHandle {
-    let api = Arc::new(Api {
-        registry: shared.registry.clone(),
-        rooms: shared.rooms.clone(),
-        metrics: shared.metrics.clone(),
-        limits: shared.limits.clone(),
-        path_prefix: shared.path_prefix.clone(),
-        readiness: shared.readiness.clone(),
-        started: shared.started,
-    });
+    let api = api(&shared);
     let patience = shared.limits.handshake_timeout;
     let services = move || {
         actix::spawn(lag::watch(shared.metrics.clone(), ActorThread::Http));

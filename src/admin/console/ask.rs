@@ -1,0 +1,183 @@
+//! What the page has to say, and the answers to what it asks.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    admin::Admin,
+    http::{error::ApiError, trigger},
+    protocol::ChannelName,
+    room::Counts,
+};
+
+/// The most rooms in one answer.
+const MAX_ROOMS: usize = 500;
+
+/// A message of the page.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Ask {
+    /// Show what happens from now on: of one app or all, of some channels or of everything.
+    Watch { app: Option<String>, channel: Option<String> },
+    /// Show it no more.
+    Unwatch,
+    /// Which rooms of the cluster have this in their name?
+    Rooms(Search),
+    /// Publish an event.
+    Publish(Draft),
+}
+
+/// A search for rooms.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Search {
+    pub(super) query: u64,
+    app: String,
+    search: String,
+    limit: usize,
+}
+
+/// An event that an operator wrote.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Draft {
+    pub(super) query: u64,
+    app: String,
+    channel: String,
+    event: String,
+    data: String,
+}
+
+/// An answer to the page.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Answer {
+    /// The rooms that a search has found: how many, and the largest of them.
+    Rooms { query: u64, total: usize, rooms: Vec<Room> },
+    /// The event is published.
+    Published { query: u64 },
+    /// It could not be done, or was not understood; why.
+    Failed { query: Option<u64>, message: String },
+}
+
+/// One room on all nodes.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Room {
+    channel: String,
+    subscribers: usize,
+    /// `None` in a channel that has no members.
+    members: Option<usize>,
+}
+
+impl Ask {
+    /// Understands a text frame.
+    pub(super) fn parse(text: &str) -> Result<Self, Answer> {
+        serde_json::from_str(text).map_err(|error| Answer::Failed {
+            query: None,
+            message: format!("this is not a message of the console: {error}"),
+        })
+    }
+}
+
+impl Search {
+    /// Asks the whole cluster.
+    pub(super) async fn answer(self, admin: &Admin) -> Answer {
+        let Some(app) = admin.registry.by_id(&self.app) else {
+            let message = ApiError::AppUnknown(self.app).to_string();
+            return Answer::Failed { query: Some(self.query), message };
+        };
+        let occupied = admin.rooms.occupied(&app, "").await;
+        self.choose(occupied)
+    }
+
+    /// The largest first, equals by name.
+    fn choose(self, mut rooms: Vec<(ChannelName, Counts)>) -> Answer {
+        rooms.retain(|(channel, _)| channel.as_str().contains(&self.search));
+        rooms.sort_unstable_by(|(one, its), (other, others)| {
+            others.subscriptions.cmp(&its.subscriptions).then_with(|| one.cmp(other))
+        });
+        let total = rooms.len();
+        let rooms = rooms.into_iter().take(self.limit.min(MAX_ROOMS)).map(Room::from).collect();
+        Answer::Rooms { query: self.query, total, rooms }
+    }
+}
+
+impl From<(ChannelName, Counts)> for Room {
+    fn from((channel, counts): (ChannelName, Counts)) -> Self {
+        let members = channel.kind().is_presence().then_some(counts.users);
+        Self { channel: channel.to_string(), subscribers: counts.subscriptions, members }
+    }
+}
+
+impl Draft {
+    /// Publishes it as if the app's back end had posted it.
+    pub(super) fn publish(self, admin: &Admin) -> Answer {
+        let Self { query, app, channel, event, data } = self;
+        let body = json!({ "name": event, "channel": channel, "data": data }).to_string();
+        match trigger::by_hand(&admin.console.api, &app, body.as_bytes()) {
+            Ok(()) => Answer::Published { query },
+            Err(error) => Answer::Failed { query: Some(query), message: error.to_string() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(search: &str, limit: usize) -> (usize, Vec<String>) {
+        let room =
+            |name: &str, subscriptions| (ChannelName::parse(name, 200).unwrap(), Counts { subscriptions, users: 1 });
+        let rooms = vec![room("orders.1", 2), room("presence-orders.2", 7), room("news", 9), room("orders.0", 2)];
+        let asked = Search { query: 1, app: "1".to_owned(), search: search.to_owned(), limit };
+        let Answer::Rooms { total, rooms, .. } = asked.choose(rooms) else { panic!("rooms are found") };
+        (total, rooms.iter().map(|room| format!("{} {} {:?}", room.channel, room.subscribers, room.members)).collect())
+    }
+
+    #[test]
+    fn rooms_are_found_by_a_part_of_their_name_the_largest_first() {
+        let orders = ["presence-orders.2 7 Some(1)", "orders.0 2 None", "orders.1 2 None"].map(str::to_owned).to_vec();
+        assert_eq!(search("orders", 500), (3, orders.clone()));
+        assert_eq!(search("orders", 1), (3, orders[..1].to_vec()));
+        assert_eq!(search("", 0), (4, Vec::new()));
+        assert_eq!(search("Orders", 500), (0, Vec::new()));
+    }
+
+    #[test]
+    fn no_answer_has_more_rooms_than_the_limit() {
+        let room = |number| (ChannelName::parse(&format!("a{number}"), 200).unwrap(), Counts::default());
+        let asked = Search { query: 1, app: String::new(), search: String::new(), limit: usize::MAX };
+        let Answer::Rooms { total, rooms, .. } = asked.choose((0..MAX_ROOMS + 1).map(room).collect()) else {
+            panic!("rooms are found")
+        };
+        assert_eq!((total, rooms.len()), (MAX_ROOMS + 1, MAX_ROOMS));
+    }
+
+    #[test]
+    fn the_page_is_understood() {
+        let watch = |app: Option<&str>, channel: Option<&str>| Ask::Watch {
+            app: app.map(str::to_owned),
+            channel: channel.map(str::to_owned),
+        };
+        for (text, ask) in [
+            (r#"{"type":"watch","app":null,"channel":null}"#, watch(None, None)),
+            (r#"{"type":"watch","app":"1","channel":"orders.*"}"#, watch(Some("1"), Some("orders.*"))),
+            (r#"{"type":"unwatch"}"#, Ask::Unwatch),
+        ] {
+            assert_eq!(Ask::parse(text), Ok(ask), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_of_the_page_is_told_so_without_a_query() {
+        for text in [
+            "",
+            "null",
+            "{}",
+            r#"{"type":"dance"}"#,
+            r#"{"type":"rooms","query":7}"#,
+            r#"{"type":"publish","query":"7"}"#,
+        ] {
+            let Err(Answer::Failed { query: None, message }) = Ask::parse(text) else { panic!("{text}") };
+            assert!(message.starts_with("this is not a message of the console: "), "{message}");
+        }
+    }
+}
