@@ -252,6 +252,30 @@ mod tests {
         );
     }
 
+    fn check_objection(state: State, objection: Option<&str>) {
+        assert_eq!(Report::from(state).objection().as_deref(), objection);
+    }
+
+    #[test]
+    fn an_operator_is_told_the_first_reason_for_which_a_node_is_not_ready() {
+        check_objection(HEALTHY, None);
+        let lost = checks(Verdict::Lost(None));
+        check_objection(State { stage: Stage::Draining, checks: lost.clone(), ..HEALTHY }, Some("it was asked to go"));
+        let silent = Checks { rooms: Check::TimedOut, ..lost.clone() };
+        check_objection(State { checks: silent, ..HEALTHY }, Some("its rooms do not answer"));
+        let text = "cut off from NATS, not ready without it (GAUNG_READY_WITHOUT_NATS)";
+        check_objection(State { checks: lost.clone(), ..HEALTHY }, Some(text));
+        let fill = Fill { used: 9, limit: 10, low: 8, is_full: true };
+        let full = Checks { connections: Some(Use::Connections(fill)), ..lost };
+        let text = "full: 9 of 10 sockets (GAUNG_MAX_CONNECTIONS); ready again below 8";
+        check_objection(State { checks: full, ..HEALTHY }, Some(text));
+        let learning = State { stage: Stage::Joining, checks: checks(Verdict::Learning(2)), ..HEALTHY };
+        check_objection(learning, Some("learning from 2 peers"));
+        // A node whose cluster is not cut off, but whose core does not answer.
+        let silent = State { checks: checks(Verdict::TimedOut), ..HEALTHY };
+        check_objection(silent, Some("the thread that talks to NATS does not answer"));
+    }
+
     fn checks(cluster: Verdict) -> Checks {
         Checks { cluster: Some(cluster), ..WELL }
     }

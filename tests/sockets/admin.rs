@@ -1,9 +1,7 @@
-//! The admin port over real sockets: what its routes answer, and the console's live figures.
+//! The admin port over real sockets: what its routes answer. The console has files of its own.
 
 use std::{net::SocketAddr, time::Duration};
 
-use awc::ws::{Codec, Frame, Message};
-use futures_util::{SinkExt, StreamExt};
 use gaung::{
     app::AppSettings,
     config::{AdminConfig, AppsSource, Config, ServerConfig},
@@ -16,9 +14,6 @@ use tokio::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A console's end of its live socket.
-type LiveSocket = actix_codec::Framed<awc::BoxedSocket, Codec>;
 
 async fn node() -> Node {
     let config = Config {
@@ -55,26 +50,6 @@ fn head(answer: &str) -> String {
 
 fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").expect("a head").1
-}
-
-async fn live_socket(admin: SocketAddr, origin: Option<String>) -> Result<LiveSocket, awc::error::WsClientError> {
-    let mut request = awc::Client::default().ws(format!("http://{admin}/console/live"));
-    if let Some(origin) = origin {
-        request = request.origin(origin);
-    }
-    request.connect().await.map(|(_, socket)| socket)
-}
-
-async fn next_frame(socket: &mut LiveSocket) -> Frame {
-    tokio::time::timeout(PATIENCE, socket.next()).await.expect("a frame in time").unwrap().unwrap()
-}
-
-async fn next_snapshot(socket: &mut LiveSocket) -> Value {
-    loop {
-        if let Frame::Text(text) = next_frame(socket).await {
-            return serde_json::from_slice(&text).unwrap();
-        }
-    }
 }
 
 #[actix_web::test]
@@ -229,79 +204,5 @@ async fn a_wrong_method_is_answered_405_with_the_right_ones() {
     assert!(head(&answer).contains("\r\nallow: get, head"), "{answer}");
     let answer = exchange(node.admin, "GET /noop", "").await;
     assert_eq!((status(&answer), body(&answer)), ("405", r#"{"error":"this path takes POST only"}"#));
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn the_console_may_load_nothing_from_elsewhere() {
-    let node = node().await;
-    let answer = exchange(node.admin, "GET /console", "").await;
-    assert_eq!(status(&answer), "200");
-    assert!(head(&answer).contains("\r\ncontent-security-policy: default-src 'none';"), "{answer}");
-    assert!(body(&answer).contains("<title>Gaung</title>"));
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn the_console_gets_a_snapshot_at_once_and_another_every_second() {
-    let node = node().await;
-    let mut socket = live_socket(node.admin, Some(format!("http://{}", node.admin))).await.unwrap();
-    let first = next_snapshot(&mut socket).await;
-    assert_eq!((&first["ready"], &first["version"]), (&json!(true), &json!(env!("CARGO_PKG_VERSION"))));
-    assert_eq!(
-        first["apps"][0],
-        json!({
-            "app": "1",
-            "connections": 0,
-            "rooms": 0,
-            "subscriptions": 0,
-            "members": 0,
-            "events_per_second": 0.0,
-            "deliveries_per_second": 0.0
-        })
-    );
-    next_snapshot(&mut socket).await;
-    drop(socket);
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn the_consoles_socket_answers_pings() {
-    let node = node().await;
-    let mut socket = live_socket(node.admin, None).await.unwrap();
-    socket.send(Message::Ping("there?".into())).await.unwrap();
-    loop {
-        if let Frame::Pong(payload) = next_frame(&mut socket).await {
-            assert_eq!(payload, "there?");
-            break;
-        }
-    }
-    drop(socket);
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn the_consoles_socket_echoes_a_close() {
-    let node = node().await;
-    let mut socket = live_socket(node.admin, None).await.unwrap();
-    socket.send(Message::Close(Some(awc::ws::CloseCode::Normal.into()))).await.unwrap();
-    loop {
-        if let Frame::Close(reason) = next_frame(&mut socket).await {
-            assert_eq!(reason.map(|reason| reason.code), Some(awc::ws::CloseCode::Normal));
-            break;
-        }
-    }
-    drop(socket);
-    node.stop().await;
-}
-
-#[actix_web::test]
-async fn the_consoles_socket_is_refused_to_pages_from_elsewhere() {
-    let node = node().await;
-    let refused = live_socket(node.admin, Some("https://elsewhere.example".to_owned())).await.err();
-    assert!(
-        matches!(refused, Some(awc::error::WsClientError::InvalidResponseStatus(status)) if status == 403),
-        "{refused:?}"
-    );
     node.stop().await;
 }

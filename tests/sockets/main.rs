@@ -12,6 +12,9 @@ mod command_lists;
 #[path = "../common/mod.rs"]
 mod common;
 mod connection;
+mod console;
+mod console_access;
+mod console_tail;
 mod doctor;
 mod drain;
 mod fake;
