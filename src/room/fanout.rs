@@ -272,3 +272,47 @@ impl Batch {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::{Event, event::now};
+
+    fn channel() -> ChannelName {
+        ChannelName::parse("a", 200).unwrap()
+    }
+
+    fn subscriber(id: u64) -> Subscriber {
+        let (id, outbox) = (SocketId::from_bits(id), Outbox::new(None, usize::MAX));
+        Subscriber { id, outbox, dialect: Dialect::Pusher }
+    }
+
+    /// A batch of an event for all three subscribers, one that spares the first, and one more for all.
+    fn fanout() -> Fanout {
+        let mut fanout = Fanout::default();
+        (1..=3).for_each(|id| assert!(fanout.insert(subscriber(id))));
+        for except in [None, Some(SocketId::from_bits(1)), None] {
+            let event = Event::from_back_end(channel(), "e".to_owned(), String::new(), except, now()).encode();
+            fanout.announce(Announcement::Event(event), except, None);
+        }
+        fanout
+    }
+
+    fn check(served: &Served) {
+        assert_eq!(served.completed.iter().map(|event| event.sockets).collect::<Vec<_>>(), [3, 2, 3]);
+        assert_eq!(served.deliveries, 8);
+    }
+
+    #[test]
+    fn each_event_of_a_batch_knows_how_many_sockets_it_was_sent_to() {
+        check(&fanout().serve(&channel()));
+        check(&fanout().hand_over(&channel()).1);
+    }
+
+    #[test]
+    fn a_subscriber_who_came_later_is_not_counted() {
+        let mut fanout = fanout();
+        fanout.insert(subscriber(4));
+        check(&fanout.serve(&channel()));
+    }
+}

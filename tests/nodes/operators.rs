@@ -1,7 +1,9 @@
 //! What operators see of the cluster.
 
+use serde_json::{Value, json};
+
 use crate::{
-    common::process::run,
+    common::{client::upgrade, process::run},
     harness::{cluster::Cluster, eventually},
 };
 
@@ -42,4 +44,30 @@ async fn a_node_without_nats_is_alone_and_ready() {
     client.subscribe("orders").await;
     alone.publish("orders", "e", "{}").await;
     client.expect("e").await;
+}
+
+#[actix::test]
+async fn a_console_sees_events_of_other_nodes_and_the_whole_cluster() {
+    let cluster = Cluster::start(2, &[]).await;
+    let mut client = cluster[1].connect().await;
+    client.subscribe("orders").await;
+    let mut console = upgrade(awc::Client::default().ws(format!("{}/console/live", cluster[1].admin))).await;
+    let hello = console.next().await;
+    assert_eq!(hello["node"], cluster[1].id().await);
+    console.send(json!({"type": "watch", "app": null, "channel": "orders"})).await;
+    console.send(json!({"type": "rooms", "query": 1, "app": "app-id", "search": "", "limit": 1})).await;
+    let mut next_of = async |kind: &str| loop {
+        let frame: Value = console.next().await;
+        if frame["type"] == kind {
+            break frame;
+        }
+    };
+    assert_eq!(next_of("rooms").await["total"], 1);
+    cluster[0].publish("orders", "e", "d").await;
+    client.expect("e").await;
+    let shown = next_of("happenings").await["list"][0].clone();
+    assert_eq!((&shown["origin"], &shown["event"], &shown["sockets"]), (&json!("peer"), &json!("e"), &json!(1)));
+    let seen = next_of("snapshot").await["cluster"].clone();
+    assert_eq!((&seen["connected"], seen["peers"].as_array().map(Vec::len)), (&json!(true), Some(2)));
+    assert_eq!((&seen["peers"][0]["this"], &seen["peers"][0]["node"]), (&json!(true), &hello["node"]));
 }
