@@ -1,12 +1,14 @@
 // What an application needs to connect: Laravel's variables and Echo's options, for one app and without its secret.
 
-import { byId, figure, setText } from "./elements.js";
-import { drawTiles } from "./overview.js";
+import { byId, drawPairs, figure, setText } from "./elements.js";
 
 const SECRET = "<the app's secret>";
 
-/** What is told of an app but is not one of its limits. */
-const NO_LIMITS = ["id", "key", "enabled"];
+/** Stands for the key of an app that has none. */
+const NO_KEY = "<the app's key>";
+
+/** What is told of an app and stands in the snippets. */
+const IN_THE_SNIPPETS = ["id", "key"];
 
 export class Connect {
   #hello = null;
@@ -27,9 +29,10 @@ export class Connect {
   show() {
     const app = this.#hello?.apps.find(({ id }) => id === byId("connect-app").value);
     if (!app) return;
-    setText(byId("env"), env(app, this.#hello.public));
-    setText(byId("echo"), echo(app, this.#hello.public));
-    drawTiles(byId("connect-limits"), properties(app));
+    const key = app.key ?? NO_KEY;
+    setText(byId("env"), env({ ...app, key }, this.#hello.public));
+    setText(byId("echo"), echo(key, this.#hello.public));
+    drawPairs(byId("connect-limits"), properties(app));
   }
 }
 
@@ -52,7 +55,7 @@ VITE_REVERB_SCHEME="\${REVERB_SCHEME}"
 `;
 }
 
-function echo({ key }, { port, tls, path_prefix: prefix }) {
+function echo(key, { port, tls, path_prefix: prefix }) {
   const path = prefix ? `\n  wsPath: ${quoted(prefix)},` : "";
   return `import Echo from 'laravel-echo';
 import Pusher from 'pusher-js';
@@ -76,16 +79,16 @@ window.Echo.channel('test')
 const quoted = (text) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 
 function properties(app) {
-  const limits = Object.entries(app).filter(([name, value]) => !NO_LIMITS.includes(name) && typeof value !== "object");
-  const shown = limits.map(([name, value]) => [title(name), word(value)]);
-  return [["State", app.enabled === false ? "disabled" : "enabled"], ...shown];
+  const settings = Object.entries(app).filter(([name]) => !IN_THE_SNIPPETS.includes(name));
+  return settings.map(([name, value]) => [title(name), word(value)]);
 }
 
 const title = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 
 function word(value) {
+  if (value === null) return "no limit";
   if (typeof value === "boolean") return value ? "yes" : "no";
-  return typeof value === "number" ? figure(value, 1) : value;
+  return typeof value === "number" ? figure(value, 1) : String(value);
 }
 
 /** Browsers give the clipboard only to pages from this machine or over TLS; elsewhere the text is selected to be copied. */

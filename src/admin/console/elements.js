@@ -45,6 +45,12 @@ export function keep(parent, items, keyOf, create, update) {
   for (const node of old.values()) node.remove();
 }
 
+/** Names with their values, as the terms of a list. */
+export function drawPairs(list, pairs) {
+  const create = ([name]) => element("div", {}, element("dt", {}, name), element("dd"));
+  keep(list, pairs, ([name]) => name, create, (node, [, value]) => setText(node.lastChild, value));
+}
+
 /** A figure that the server does not know is null. */
 export function figure(count, digits = 0) {
   return count == null ? "–" : count.toLocaleString("en", { maximumFractionDigits: digits });

@@ -1,7 +1,7 @@
 // The node at a glance: figures, charts, apps and peers.
 
 import { Chart } from "./chart.js";
-import { button, byId, bytes, duration, element, figure, keep, rate, setText } from "./elements.js";
+import { button, byId, bytes, drawPairs, duration, element, figure, keep, rate, setText } from "./elements.js";
 import { History } from "./history.js";
 
 /** So many reasons of refusals have a line of their own. */
@@ -53,7 +53,7 @@ export class Overview {
       ["Traffic out", traffic("bytes_out")],
       ["Webhooks waiting", figure(webhooks_waiting)],
     ];
-    drawTiles(byId("tiles"), tiles);
+    drawPairs(byId("tiles"), tiles);
   }
 
   #drawCharts({ refusals, cluster }) {
@@ -87,12 +87,6 @@ export class Overview {
     const ways = element("td", { class: "ways" }, goTo("rooms", "Rooms"), goTo("live", "Tail"), goTo("connect", "Connect"));
     return element("tr", {}, name, uses(), cell(), cell(), cell(), cell(), uses(), cell(), ways);
   }
-}
-
-/** Figures with their names, as the terms of a list. */
-export function drawTiles(list, tiles) {
-  const create = ([name]) => element("div", {}, element("dt", {}, name), element("dd"));
-  keep(list, tiles, ([name]) => name, create, (node, [, value]) => setText(node.lastChild, value));
 }
 
 /** A line for each of the first reasons and one for all others; the note is how many there were since the start. */

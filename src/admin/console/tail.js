@@ -13,7 +13,7 @@ const ORIGINS = { back_end: "a back end", client: "a client", peer: "another nod
 
 /** What stands in the last column, by kind. */
 const WORDS = {
-  connected: ({ socket, address }) => `${socket} from ${address}`,
+  connected: ({ socket, address }) => `${socket}${address ? ` from ${address}` : ""}`,
   closed: ({ socket, code, reason }) => `${socket}: ${spaced(reason)}${code === null ? "" : `, code ${code}`}`,
   subscribed: ({ socket }) => socket,
   unsubscribed: ({ socket }) => socket,
