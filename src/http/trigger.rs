@@ -125,7 +125,7 @@ pub async fn batch(signed: Signed<Batch>) -> Result<HttpResponse, ApiError> {
 /// Publishes an event that an operator wrote, as [`trigger`] would if the app's back end had posted the body.
 pub fn by_hand(api: &Api, app_id: &str, body: &[u8]) -> Result<(), ApiError> {
     let arrival = now();
-    let unknown = || ApiError::AppUnknown(app_id.to_owned());
+    let unknown = || ApiError::AppUnknown(app_id.chars().count());
     let app = api.registry.by_id(app_id).ok_or_else(unknown).inspect_err(|error| api.count(error, || None))?;
     let events = read_by_hand(api, &app, body, arrival);
     publish(api, &app, events.inspect_err(|error| api.count(error, || Some(app.clone())))?)

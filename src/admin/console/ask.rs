@@ -81,7 +81,7 @@ impl Search {
     /// Asks the whole cluster.
     pub(super) async fn answer(self, admin: &Admin) -> Answer {
         let Some(app) = admin.registry.by_id(&self.app) else {
-            let message = ApiError::AppUnknown(self.app).to_string();
+            let message = ApiError::AppUnknown(self.app.chars().count()).to_string();
             return Answer::Failed { query: Some(self.query), message };
         };
         let occupied = admin.rooms.occupied(&app, "").await;

@@ -13,8 +13,19 @@ use crate::admin::{Admin, unknown};
 const PAGE: &str = include_str!("index.html");
 
 /// What the page loads from `/console/`: name, type and content.
-const FILES: &[(&str, &str, &str)] =
-    &[("app.css", CSS, include_str!("app.css")), ("app.js", JS, include_str!("app.js"))];
+const FILES: &[(&str, &str, &str)] = &[
+    ("app.css", CSS, include_str!("app.css")),
+    ("app.js", JS, include_str!("app.js")),
+    ("chart.js", JS, include_str!("chart.js")),
+    ("connect.js", JS, include_str!("connect.js")),
+    ("elements.js", JS, include_str!("elements.js")),
+    ("history.js", JS, include_str!("history.js")),
+    ("live.js", JS, include_str!("live.js")),
+    ("overview.js", JS, include_str!("overview.js")),
+    ("publish.js", JS, include_str!("publish.js")),
+    ("rooms.js", JS, include_str!("rooms.js")),
+    ("tail.js", JS, include_str!("tail.js")),
+];
 
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
