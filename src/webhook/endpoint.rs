@@ -7,7 +7,7 @@ use actix::prelude::*;
 use actix_web::http::{StatusCode, Uri};
 use awc::Client;
 use bytes::Bytes;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     Timing,
@@ -32,6 +32,8 @@ pub struct Endpoint {
     backlog: Backlog,
     phase: Phase,
     closes_batch: Option<SpawnHandle>,
+    /// Whether the last post failed: the first failure is told aloud, and the end of it.
+    is_failing: bool,
 }
 
 /// What the endpoint is doing about the head of its queue.
@@ -85,6 +87,7 @@ impl Endpoint {
             backlog: Backlog::new(timing),
             phase: Phase::Resting,
             closes_batch: None,
+            is_failing: false,
         }
     }
 
@@ -105,6 +108,9 @@ impl Endpoint {
             Ok(status) => {
                 self.count(attempt, "delivered", Some(status));
                 self.backlog.delivered();
+                if std::mem::take(&mut self.is_failing) {
+                    info!(app = %self.app.id(), host = %self.host, "webhooks are delivered again");
+                }
             }
             Err(failure) => self.recover(attempt, &failure, ctx),
         }
@@ -116,7 +122,11 @@ impl Endpoint {
             Verdict::Retry(pause) => {
                 self.count(attempt, "retried", failure.status());
                 let pause_ms = pause.as_millis() as u64;
-                debug!(app = %self.app.id(), host = %self.host, %failure, pause_ms, "webhook failed");
+                let (app, host) = (self.app.id(), &self.host);
+                match std::mem::replace(&mut self.is_failing, true) {
+                    false => warn!(%app, %host, %failure, "webhook failed; it is tried again, as are those behind it"),
+                    true => debug!(%app, %host, %failure, pause_ms, "webhook failed again"),
+                }
                 self.phase = Phase::Pausing(ctx.run_later(pause, Self::wake));
             }
             Verdict::GivenUp(given_up) => {

@@ -1,4 +1,4 @@
-//! What a server must never write to its log, however much it is asked to tell.
+//! What a server writes to its log, and what it must never write there, however much it is asked to tell.
 
 use gaung::{
     app::{AppKey, Secret},
@@ -9,7 +9,8 @@ use serde_json::json;
 
 use crate::{
     common::process::serve,
-    harness::{inner, now, upgrade},
+    harness::{eventually, inner, now, upgrade},
+    webhook_receiver::Receiver,
 };
 
 const SECRET: &str = "the-sensitive-secret";
@@ -97,4 +98,27 @@ async fn the_first_refused_origin_of_an_app_is_logged_with_what_to_set_and_the_o
     for part in [" WARN ", "GAUNG_APP_ALLOWED_ORIGINS", "app=shop", "https://first.test"] {
         assert!(line.contains(part), "{part} in {line}");
     }
+}
+
+#[actix::test]
+async fn an_endpoint_that_fails_is_told_of_once_and_so_is_the_end_of_it() {
+    let mut receiver = Receiver::start().await;
+    let webhooks = json!([{ "url": receiver.url }]).to_string();
+    let server = serve(&[
+        ("GAUNG_APP_ID", "shop"),
+        ("GAUNG_APP_KEY", "the-key"),
+        ("GAUNG_APP_SECRET", SECRET),
+        ("GAUNG_APP_WEBHOOKS", &webhooks),
+        ("GAUNG_LOG", "info"),
+    ]);
+    let mut client = server.connect("/app/the-key?protocol=7").await.greeted().await;
+    client.subscribe("orders").await;
+    for status in ["500 Internal Server Error", "500 Internal Server Error", "200 OK"] {
+        receiver.next().await.answer(status, "");
+    }
+    eventually("the end is told", || async { server.stderr().contains("webhooks are delivered again") }).await;
+    let log = server.stderr();
+    let failures: Vec<_> = log.lines().filter(|line| line.contains("webhook failed")).collect();
+    let [line] = failures[..] else { panic!("one line: {log}") };
+    assert!(line.contains(" WARN ") && line.contains("app=shop") && line.contains("500"), "{line}");
 }
