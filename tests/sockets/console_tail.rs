@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     console::{Console, published, watching},
     harness::{start, start_configured, start_with},
+    raw::{Raw, UPGRADE},
     webhook_receiver::Receiver,
 };
 
@@ -110,13 +111,15 @@ async fn a_refusal_does_not_show_what_the_parser_quotes_of_a_body() {
 async fn a_handshake_that_is_none_is_shown() {
     let node = start(|_| {}).await;
     let mut console = watching(&node).await;
-    let request = awc::Client::default().get(node.url("/app/app-key"));
-    let request = request.insert_header(("connection", "upgrade")).insert_header(("upgrade", "websocket"));
-    let mut answer = request.send().await.expect("the node answers");
-    let answer: Value = answer.json().await.expect("the answer is JSON");
-    let shown = console.happening().await;
-    assert_eq!((&shown["what"], &shown["detail"]), (&json!("socket"), &answer["error"]), "{shown}");
-    assert_eq!(shown["reason"], "handshake");
+    let mut raw = Raw::connect(&node).await;
+    raw.send(UPGRADE.replace("Version: 13", "Version: 12").as_bytes()).await;
+    raw.finish().await;
+    let detail = "this path serves WebSockets only; the request lacks Sec-WebSocket-Version: 13";
+    let answer = raw.rest().await;
+    assert!(answer.contains(detail), "{answer}");
+    console
+        .expect(json!({"kind": "refused", "app": null, "what": "socket", "reason": "handshake", "detail": detail}))
+        .await;
 }
 
 #[actix_web::test]

@@ -17,7 +17,7 @@ use crate::app::Secret;
 /// The cookie that a browser has instead of the token.
 pub(super) const COOKIE: &str = "gaung_console";
 
-/// What is sealed with the token's hash is good for this alone.
+/// The key of all seals: it keeps them apart from what other programs make of the same token.
 const PURPOSE: &[u8] = b"gaung console";
 
 /// Headers of which a proxy adds one or the other: who is behind it is not on this machine.
@@ -60,11 +60,11 @@ fn seal(token: &str) -> Hmac<Sha256> {
 
 fn has_cookie(token: &Secret, headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::COOKIE).filter_map(|line| line.to_str().ok());
-    let values = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
+    let mut values = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
         let (name, value) = pair.trim().split_once('=')?;
         hex::decode(value).ok().filter(|_| name == COOKIE)
     });
-    values.into_iter().any(|value| seal(token.expose()).verify_slice(&value).is_ok())
+    values.any(|value| seal(token.expose()).verify_slice(&value).is_ok())
 }
 
 fn has_bearer(token: &Secret, headers: &HeaderMap) -> bool {

@@ -3,7 +3,7 @@
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::header,
-    web::{Data, Path, Query},
+    web::{Path, Query},
 };
 use serde::Deserialize;
 
@@ -59,7 +59,7 @@ pub(in crate::admin) fn open(admin: &Admin, request: &HttpRequest) -> HttpRespon
 }
 
 /// One of the page's files.
-pub(in crate::admin) async fn file(name: Path<String>, request: HttpRequest, _: Data<Admin>) -> HttpResponse {
+pub(in crate::admin) async fn file(name: Path<String>, request: HttpRequest) -> HttpResponse {
     match FILES.iter().find(|(known, ..)| *known == name.as_str()) {
         Some((_, kind, content)) => embedded(HttpResponse::Ok(), kind, content),
         None => unknown(request).await,
