@@ -2,7 +2,7 @@
 
 use awc::ws::Message;
 use gaung::app::AppSettings;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     console::{Console, published, watching},
