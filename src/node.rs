@@ -2,6 +2,7 @@
 
 mod join;
 mod listen;
+mod wrong_port;
 
 use std::{
     fmt, io,

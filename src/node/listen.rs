@@ -8,14 +8,20 @@ use std::{
     time::Duration,
 };
 
-use actix_http::{HttpService, KeepAlive, TlsAcceptorConfig};
+use actix_http::{HttpService, KeepAlive, Protocol, TlsAcceptorConfig, error::DispatchError};
 use actix_server::{Server, ServerHandle};
-use actix_service::{fn_service, map_config};
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_tls::accept::TlsError;
 use actix_web::{App, HttpServer, dev::AppConfig};
+use futures_util::future::ready;
 use rustls::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpStream;
 
-use super::Rosters;
+use super::{
+    Rosters,
+    wrong_port::{Mistake, Mistakes, Sniffed},
+};
 use crate::{
     admin::{self, Admin},
     http::{self, Api},
@@ -37,7 +43,7 @@ const LAST_REQUESTS: u64 = 3;
 
 /// A listener on the address; IPv6 addresses take IPv4 clients too where the system allows it.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -81,21 +87,39 @@ pub fn public(
         .shutdown_timeout(LAST_REQUESTS)
         .disable_signals();
     let server = match tls {
-        None => server.listen("public", listener, move || {
-            let services = services();
-            let upgrade = fn_service(move |(request, framed)| upgrade(services.clone(), request, framed, share));
-            let service = HttpService::build().client_request_timeout(patience).keep_alive(KEEP_ALIVE);
-            service.upgrade(upgrade).finish(app()).tcp()
-        }),
-        Some(config) => server.listen("public", listener, move || {
-            let services = services();
-            let upgrade = fn_service(move |(request, framed)| {
-                upgrade(services.clone(), request, framed, |stream| (stream, None))
-            });
-            let acceptor = TlsAcceptorConfig::default().handshake_timeout(patience);
-            let service = HttpService::build().client_request_timeout(patience).keep_alive(KEEP_ALIVE);
-            service.upgrade(upgrade).finish(app()).rustls_0_23_with_config((*config).clone(), acceptor)
-        }),
+        None => {
+            let mistakes = Mistakes::of(Mistake::Tls);
+            server.listen("public", listener, move || {
+                let (services, mistakes) = (services(), Rc::new(mistakes.clone()));
+                let upgrade = fn_service(move |(request, framed)| {
+                    upgrade(services.clone(), request, framed, |sniffed: Sniffed| share(sniffed.socket))
+                });
+                let service = HttpService::build().client_request_timeout(patience).keep_alive(KEEP_ALIVE);
+                let sniff = fn_service(move |socket: TcpStream| {
+                    let peer = socket.peer_addr().ok();
+                    ready(Ok::<_, DispatchError>((Sniffed::new(socket, mistakes.clone()), Protocol::Http1, peer)))
+                });
+                sniff.and_then(service.upgrade(upgrade).finish(app()))
+            })
+        }
+        Some(config) => {
+            let mistakes = Mistakes::of(Mistake::Plain);
+            server.listen("public", listener, move || {
+                let (services, mistakes) = (services(), mistakes.clone());
+                let upgrade = fn_service(move |(request, framed)| {
+                    upgrade(services.clone(), request, framed, |stream| (stream, None))
+                });
+                let acceptor = TlsAcceptorConfig::default().handshake_timeout(patience);
+                let service = HttpService::build().client_request_timeout(patience).keep_alive(KEEP_ALIVE);
+                let service = service.upgrade(upgrade).finish(app());
+                service.rustls_0_23_with_config((*config).clone(), acceptor).map_err(move |error| {
+                    if let TlsError::Tls(error) = &error {
+                        mistakes.look_at(error);
+                    }
+                    error
+                })
+            })
+        }
     };
     run(server.expect("the listener is bound").run())
 }

@@ -43,3 +43,4 @@ mod webhook_posts;
 mod webhook_receiver;
 mod webhook_stream;
 mod webhooks;
+mod wrong_port;
