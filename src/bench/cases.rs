@@ -8,7 +8,7 @@ use super::{
     child::{self, Child},
     members, pair,
     plan::{EVENT_BYTES, FanOut, IDLE_CHANNELS, Plan, STALL_EVENT_BYTES, TRIGGER_CONNECTIONS},
-    process,
+    process, progress,
     report::{Comparison, Report, Row, grouped},
     rooms,
     round::{Figures, Round, Sample, measure},
@@ -54,7 +54,7 @@ fn in_cluster(
         None => {
             let program = options.nats_server.display();
             let note = format!("{} is left out: there is no {program}; --nats-server names one", case.letter());
-            eprintln!("{note}");
+            progress::note(&note);
             report.notes.push(note);
             Ok(())
         }
@@ -79,7 +79,7 @@ fn fan_out(case: Case, load: &FanOut, plan: &Plan, options: &Options, report: &m
     server_side.fan_out(load.warm_up())?;
     floor_side.fan_out(load.warm_up())?;
     for round in 1..=plan.rounds {
-        progress(&title, round, plan.rounds);
+        progress::round(&title, round, plan.rounds);
         server_side.measure()?;
         floor_side.measure()?;
     }
@@ -158,7 +158,7 @@ fn idle(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), Bench
     for channels in [IDLE_CHANNELS, plan.idle_sockets] {
         let title =
             format!("{} idle sockets on {} channels", grouped(plan.idle_sockets.into()), grouped(channels.into()));
-        progress(&title, 1, 1);
+        progress::round(&title, 1, 1);
         let server = server(options)?;
         let mut swarm = Swarm::new(&server.target)?;
         let kib = connect_and_weigh(&mut swarm, server.target.pid, plan.idle_sockets, channels)?;
@@ -179,7 +179,7 @@ fn triggers(connections: usize, plan: &Plan, options: &Options, report: &mut Rep
     let (mut verified_rounds, mut noop_rounds) = (Vec::new(), Vec::new());
     // The first round of both warms up.
     for round in 0..=plan.short_rounds {
-        progress(&title, round, plan.short_rounds);
+        progress::round(&title, round, plan.short_rounds);
         verified_rounds.push(ask(target, target.public, connections, &verified)?);
         noop_rounds.push(ask(target, target.admin, connections, &noops)?);
     }
@@ -212,7 +212,7 @@ fn connects(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), B
     swarm.connect(FIRST_SOCKETS, 1)?;
     let mut rounds = Vec::new();
     for round in 1..=plan.rounds {
-        progress(title, round, plan.rounds);
+        progress::round(title, round, plan.rounds);
         rounds.push(measure(server.target.pid, || swarm.connect(plan.connects, 1))?);
     }
     report.rows.push(Row::new(Case::Connects, title, Figures::of(&rounds)));
@@ -228,13 +228,13 @@ fn stall(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), Benc
     swarm.connect(readers, 1)?;
     let (mut beside, mut alone) = (Vec::new(), Vec::new());
     for round in 0..=plan.rounds {
-        progress(&title, round, plan.rounds);
+        progress::round(&title, round, plan.rounds);
         alone.push(one_large_event_at_a_time(&mut swarm, target, plan)?);
         swarm.connect(1, 1)?;
         let stalled = swarm.abandon_last();
         beside.push(one_large_event_at_a_time(&mut swarm, target, plan)?);
         let cut = stalled.is_some_and(|mut socket| socket.drain(&mut vec![0; 65_536]));
-        eprintln!("  the silent socket was {}", if cut { "closed by the server" } else { "still open" });
+        progress::note(&format!("  the silent socket was {}", if cut { "closed by the server" } else { "still open" }));
     }
     let (beside, alone) = (&beside[1..], &alone[1..]);
     let ratio = Comparison::of("p99 without it", beside, alone, |round| round.p99);
@@ -250,12 +250,4 @@ fn one_large_event_at_a_time(swarm: &mut Swarm<'_>, target: &Target, plan: &Plan
     let triggers = target.triggers(plan.stall_events, 1, STALL_EVENT_BYTES);
     swarm.open_publishers(1, target.trigger_address())?;
     measure(target.pid, || swarm.fan_out(&triggers, plan.stall_readers))
-}
-
-/// To stderr, so that stdout holds the result alone. Round 0 warms up.
-pub fn progress(title: &str, round: usize, rounds: usize) {
-    match round {
-        0 => eprintln!("{title}: warming up"),
-        _ => eprintln!("{title}: round {round} of {rounds}"),
-    }
 }

@@ -9,6 +9,7 @@ use super::{
     cluster::{Cluster, Idle},
     plan::Plan,
     process::Meter,
+    progress,
     report::{Comparison, Report, Row, grouped},
     round::{Figures, Round, measure_each},
     seat::Seat,
@@ -67,7 +68,11 @@ struct Crowd<'t> {
 impl Crowd<'_> {
     fn phase(&mut self, users: Range<u32>) -> Result<Phase, BenchError> {
         let joins = f64::from(users.end - users.start);
-        eprintln!("members of one channel: {} to {}", grouped(users.start.into()), grouped(users.end.into()));
+        progress::note(&format!(
+            "members of one channel: {} to {}",
+            grouped(users.start.into()),
+            grouped(users.end.into())
+        ));
         let idle: Idle = self.cluster.idle()?;
         let before = self.cluster.traffic()?;
         let round = self.join(users)?;

@@ -20,6 +20,7 @@ mod members;
 mod pair;
 mod plan;
 mod process;
+mod progress;
 mod publisher;
 mod report;
 mod rooms;
@@ -93,6 +94,7 @@ pub fn run(options: Options) -> Result<(), BenchError> {
         cases::measure_case(case, &plan, &options, &mut report)?;
     }
     let text = if options.json { report.json() } else { report.table() };
+    progress::end();
     println!("{text}");
     Ok(())
 }

@@ -8,11 +8,12 @@ use std::{
 use super::{
     BenchError, Case, Options,
     broker::Broker,
-    cases::{fan_out_title, progress},
+    cases::fan_out_title,
     child::Child,
     cluster::Cluster,
     plan::{CROSSING_CHANNELS, EVENT_BYTES, FanOut, PAUSE, Plan, TRIGGER_CONNECTIONS},
     process::Meter,
+    progress,
     report::{Comparison, Report, Row},
     round::{self, Figures, Round, Sample, column, measure_each},
     statistics,
@@ -51,7 +52,7 @@ impl Nodes<'_> {
         let (mut on_a, mut on_b, mut on_one) = (Vec::new(), Vec::new(), Vec::new());
         // The first round of both warms up.
         for round in 0..=rounds {
-            progress(&format!("from node to node, {title}"), round, rounds);
+            progress::round(&format!("from node to node, {title}"), round, rounds);
             let [a, b] = measure_each([self.a.pid, self.b.pid].map(Meter::Process), || pair.run())?;
             let one = round::measure(self.alone.pid, || single.run())?;
             if round > 0 {
@@ -91,7 +92,7 @@ impl Nodes<'_> {
         let bus = |node: &Target| Meter::Thread(node.pid, BUS_THREAD);
         let meters = [Meter::Process(self.a.pid), Meter::Process(self.b.pid), bus(self.a), bus(self.b)];
         for round in 0..=plan.rounds {
-            progress(&format!("what crosses, {title}"), round, plan.rounds);
+            progress::round(&format!("what crosses, {title}"), round, plan.rounds);
             let [a, b, its_bus, bus_beyond] = measure_each(meters, || pair.run(plan.crossings))?;
             let pace = Duration::from_secs_f64(in_flight as f64 / a.per_second);
             let one = round::measure(self.alone.pid, || single.run_at(pace, plan.crossings))?;

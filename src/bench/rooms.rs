@@ -3,10 +3,10 @@
 use super::{
     BenchError, Case, Options,
     broker::Broker,
-    cases::progress,
     cluster::{Cluster, Crossed},
     plan::{EVENT_BYTES, ROOM_USERS, ROOMS},
     process::Meter,
+    progress,
     report::{Comparison, Report, Row},
     round::{Figures, Sample, measure_each},
     seat::Seat,
@@ -25,7 +25,7 @@ pub fn measure(broker: Broker, options: &Options, report: &mut Report) -> Result
     let mut swarm = Swarm::new(cluster.target(0))?;
     let seats: Vec<_> = (0..ROOMS).flat_map(|room| (0..ROOM_USERS).map(move |user| (room, user))).collect();
     swarm.seat(seats.into_iter().map(|(room, user)| (cluster.target(node_of(room, user)), Seat::Channel(room))))?;
-    progress(&title, 1, 1);
+    progress::round(&title, 1, 1);
     let idle = cluster.idle()?;
     let nodes: [Meter; NODES] = std::array::from_fn(|index| Meter::Process(cluster.target(index).pid));
     let before = cluster.traffic()?;

@@ -6,10 +6,11 @@ use serde_json::json;
 
 use super::{
     BenchError, Case, Options,
-    cases::{ask, progress},
+    cases::ask,
     child::Child,
     handshake,
     plan::{APPS, Plan, SCRAPES},
+    progress,
     report::{Comparison, Report, Row, grouped},
     round::Figures,
 };
@@ -22,7 +23,7 @@ pub fn measure(plan: &Plan, options: &Options, report: &mut Report) -> Result<()
     let (mut many_rounds, mut one_rounds) = (Vec::new(), Vec::new());
     // The first round of both warms up.
     for round in 0..=plan.short_rounds {
-        progress(&title, round, plan.short_rounds);
+        progress::round(&title, round, plan.short_rounds);
         for (server, rounds) in [(&many, &mut many_rounds), (&one, &mut one_rounds)] {
             let scrapes = vec![handshake::get(server.target.admin, "/metrics"); SCRAPES];
             rounds.push(ask(&server.target, server.target.admin, 1, &scrapes)?);
