@@ -1,6 +1,7 @@
 //! `gaung health`: for container probes without a shell.
 
 use gaung::config::AdminConfig;
+use serde_json::{Value, json};
 
 use super::{
     Failure, admin_port, print,
@@ -22,17 +23,26 @@ pub struct Health {
     /// Ask only whether the process answers (/livez), not whether it is ready (/readyz)
     #[arg(long)]
     live: bool,
+    /// Print {"ok":…,"status":…,"answer":…} whatever the answer is; of /readyz it is an object
+    #[arg(long)]
+    json: bool,
 }
 
 impl Health {
     /// Succeeds if the server says that it is ready, or alive.
     pub async fn run(self) -> Result<(), Failure> {
         let answer = admin_port::get(&self.url(&admin_port::configured()?)?).await?;
+        if self.json {
+            let parsed = serde_json::from_str(&answer.body);
+            let text = parsed.unwrap_or_else(|_| Value::from(answer.body.as_str()));
+            let status = answer.status;
+            print(json!({"ok": status.is_success(), "status": status.as_u16(), "answer": text}))?;
+        }
         if !answer.status.is_success() {
             let asked = if self.live { "alive" } else { "ready" };
             return Err(Failure::new(format!("not {asked}: {} {}", answer.status.as_u16(), answer.body)));
         }
-        print(answer.body)
+        if self.json { Ok(()) } else { print(answer.body) }
     }
 
     fn url(&self, admin: &AdminConfig) -> Result<String, Failure> {
@@ -54,7 +64,8 @@ mod tests {
     fn the_admin_listener_is_asked() {
         let ask = |host: Option<&str>, port, url: Option<&str>| {
             [false, true].map(|live| {
-                let health = Health { host: host.map(str::to_owned), port, url: url.map(str::to_owned), live };
+                let health =
+                    Health { host: host.map(str::to_owned), port, url: url.map(str::to_owned), live, json: false };
                 health.url(&AdminConfig::default()).unwrap()
             })
         };
@@ -66,7 +77,7 @@ mod tests {
     #[test]
     fn a_listener_on_all_addresses_is_asked_on_loopback() {
         let admin = AdminConfig { host: "0.0.0.0".parse().unwrap(), port: 81, ..AdminConfig::default() };
-        let health = Health { host: None, port: None, url: None, live: false };
+        let health = Health { host: None, port: None, url: None, live: false, json: false };
         assert_eq!(health.url(&admin).unwrap(), "http://127.0.0.1:81/readyz");
     }
 }

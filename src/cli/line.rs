@@ -3,7 +3,7 @@
 use std::{fmt::Write, time::Duration};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One message (protocol.md §1.3).
 #[derive(Debug, Default, Deserialize)]
@@ -69,6 +69,20 @@ impl Message {
         printable(&line)
     }
 
+    /// The same for programs: the payload as it came, times in milliseconds, and no latency where there is none.
+    pub fn object(&self, now: Duration) -> Value {
+        let mut object = json!({
+            "time_ms": now.as_millis() as u64,
+            "channel": self.channel,
+            "event": self.event,
+            "data": self.text(),
+        });
+        if let Some(latency) = self.latency(now) {
+            object["latency_ms"] = latency.into();
+        }
+        object
+    }
+
     /// Milliseconds since the server took it, if the server says when. Two machines' clocks may disagree, so that it can
     /// be negative. `now` is the time since the Unix epoch.
     pub fn latency(&self, now: Duration) -> Option<f64> {
@@ -120,6 +134,14 @@ mod tests {
     fn a_server_that_does_not_trace_shows_no_latency() {
         check(r#"{"event":"a","channel":"b","data":{"c":1}}"#, r#"22:13:20.123Z  b  a  {"c":1}"#);
         check(r#"{"event":"a"}"#, "22:13:20.123Z  -  a  ");
+    }
+
+    #[test]
+    fn an_event_is_one_object_with_its_payload_as_text() {
+        let text = r#"{"event":"a","channel":"b","data":"{\"c\":1}","accepted_at_us":1700000000122456}"#;
+        let expected = r#"{"time_ms":1700000000123,"channel":"b","event":"a","data":"{\"c\":1}","latency_ms":1.0}"#;
+        assert_eq!(parse(text).object(NOW), serde_json::from_str::<Value>(expected).unwrap());
+        assert_eq!(parse(r#"{"event":"a"}"#).object(NOW).get("latency_ms"), None);
     }
 
     #[test]

@@ -47,7 +47,7 @@ enum Command {
     /// Run the server (the default)
     Serve,
     /// Print the effective configuration with secrets masked, or everything that is wrong with it
-    Check,
+    Check(check::Check),
     /// Print a signature: of a subscription, a sign-in or an API request, or an access token for tenant sockets
     Sign(sign::Sign),
     /// Publish one event
@@ -75,7 +75,7 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::run(load()?),
-            Command::Check => check::run(&load()?),
+            Command::Check(check) => check.run(config::load_environment()),
             Command::Sign(sign) => sign.run(&load()?),
             Command::Trigger(trigger) => wait_for(trigger.run(&load()?)),
             Command::Subscribe(subscribe) => wait_for(subscribe.run(&load()?)),

@@ -10,7 +10,7 @@ use std::{
 use clap::value_parser;
 use futures_util::future::try_join3;
 use gaung::config::Loaded;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -39,6 +39,9 @@ pub struct Roundtrip {
     /// How long all of it may take
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=3_600))]
     timeout: u64,
+    /// Print {"events":…,"channel":…,"median_ms":…,"longest_ms":…}; no times if the server does not tell them
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     socket: SocketOptions,
     #[command(flatten)]
@@ -68,7 +71,10 @@ impl Roundtrip {
         let target = self.target.resolve(loaded)?;
         let deadline = Deadline { at: Instant::now() + Duration::from_secs(self.timeout), seconds: self.timeout };
         if let Some(admin) = &self.admin {
-            ask_readiness(admin.trim_end_matches('/')).await?;
+            let ready = ask_readiness(admin.trim_end_matches('/')).await?;
+            if !self.json {
+                print(ready)?;
+            }
         }
         let channel = format!("private-gaung-roundtrip-{:016x}", rand::random::<u64>());
         let open = |name| Ear::open(name, &target, &self.socket, &channel, deadline);
@@ -77,19 +83,22 @@ impl Roundtrip {
         for number in 1..=self.times {
             send(&target, &channel, number, (&mut first, &mut second), deadline).await?;
         }
+        let times = Times::of([first.close().await, second.close().await].concat());
+        if self.json {
+            return print(outcome(self.times, &channel, times.as_ref()));
+        }
         print(format_args!("{} events on {channel}: both sockets heard each, in order", self.times))?;
-        let latencies = [first.close().await, second.close().await].concat();
-        print(times_of(latencies))
+        print(times_text(times.as_ref()))
     }
 }
 
-async fn ask_readiness(admin: &str) -> Result<(), Failure> {
+async fn ask_readiness(admin: &str) -> Result<String, Failure> {
     let answer = admin_port::get(&format!("{admin}/readyz")).await?;
     if !answer.status.is_success() {
         let status = answer.status.as_u16();
         return Err(Failure::new(format!("the server at {admin} is not ready: {status} {}", answer.body)));
     }
-    print(format_args!("{admin} is ready"))
+    Ok(format!("{admin} is ready"))
 }
 
 /// Posts one event and waits until both have heard it. The next goes out only then: a balancer may give each to another
@@ -183,15 +192,37 @@ impl Deadline {
     }
 }
 
-/// The line about times; a server that is not ours does not say when it took an event.
-fn times_of(mut latencies: Vec<f64>) -> String {
-    latencies.sort_by(f64::total_cmp);
-    let (Some(median), Some(max)) = (latencies.get(latencies.len() / 2), latencies.last()) else {
+/// Milliseconds from the node's acceptance to a socket.
+struct Times {
+    median: f64,
+    longest: f64,
+}
+
+impl Times {
+    /// A server that is not ours does not say when it took an event.
+    fn of(mut latencies: Vec<f64>) -> Option<Self> {
+        latencies.sort_by(f64::total_cmp);
+        Some(Self { median: *latencies.get(latencies.len() / 2)?, longest: *latencies.last()? })
+    }
+}
+
+fn times_text(times: Option<&Times>) -> String {
+    let Some(Times { median, longest }) = times else {
         return "the server does not say when it took an event".to_owned();
     };
     format!(
-        "from node to socket: median {median:.2} ms, longest {max:.2} ms (by both machines' clocks; this is no benchmark)"
+        "from node to socket: median {median:.2} ms, longest {longest:.2} ms (by both machines' clocks; this is no \
+         benchmark)"
     )
+}
+
+fn outcome(events: u32, channel: &str, times: Option<&Times>) -> Value {
+    let mut outcome = json!({"events": events, "channel": channel});
+    if let Some(Times { median, longest }) = times {
+        outcome["median_ms"] = (*median).into();
+        outcome["longest_ms"] = (*longest).into();
+    }
+    outcome
 }
 
 #[cfg(test)]
@@ -201,9 +232,17 @@ mod tests {
     #[test]
     fn the_times_are_told_with_what_they_are_worth() {
         assert_eq!(
-            times_of(vec![3.0, 0.25, 1.0]),
+            times_text(Times::of(vec![3.0, 0.25, 1.0]).as_ref()),
             "from node to socket: median 1.00 ms, longest 3.00 ms (by both machines' clocks; this is no benchmark)"
         );
-        assert_eq!(times_of(Vec::new()), "the server does not say when it took an event");
+        assert_eq!(times_text(None), "the server does not say when it took an event");
+    }
+
+    #[test]
+    fn programs_are_told_the_same() {
+        let times = Times::of(vec![3.0, 1.0, 2.0]);
+        let expected = json!({"events": 3, "channel": "c", "median_ms": 2.0, "longest_ms": 3.0});
+        assert_eq!(outcome(3, "c", times.as_ref()), expected);
+        assert_eq!(outcome(1, "c", None), json!({"events": 1, "channel": "c"}));
     }
 }

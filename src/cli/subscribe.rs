@@ -32,6 +32,9 @@ pub struct Subscribe {
     /// The user id in presence channels
     #[arg(long, default_value = "gaung")]
     user: String,
+    /// Print each event as {"time_ms":…,"channel":…,"event":…,"data":…,"latency_ms":…} in a line; the data is text
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     socket: SocketOptions,
     #[command(flatten)]
@@ -50,7 +53,7 @@ impl Subscribe {
         while left > 0 {
             let message = connection.next().await?;
             left -= u64::from(message.is_published());
-            show(&message)?;
+            show(&message, self.json)?;
         }
         connection.close().await
     }
@@ -87,13 +90,16 @@ fn requests(channel: &str, user: &str, key: &AppKey, id: SocketId) -> Vec<(&'sta
     vec![("pusher:subscribe", request)]
 }
 
-fn show(message: &Message) -> Result<(), Failure> {
+fn show(message: &Message, as_json: bool) -> Result<(), Failure> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if message.is_published() {
-        return print(message.line(now));
+    match (message.is_published(), as_json) {
+        (true, true) => print(message.object(now)),
+        (true, false) => print(message.line(now)),
+        (false, _) => {
+            eprintln!("{}", message.line(now));
+            Ok(())
+        }
     }
-    eprintln!("{}", message.line(now));
-    Ok(())
 }
 
 #[cfg(test)]

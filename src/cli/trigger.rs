@@ -6,7 +6,7 @@ use std::{
 };
 
 use gaung::config::Loaded;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Failure, api, print, target::TargetOptions};
 
@@ -26,6 +26,9 @@ pub struct Trigger {
     /// Ask for counts of the channel: user_count,subscription_count
     #[arg(long)]
     info: Option<String>,
+    /// Print {"status":200,"answer":{…},"milliseconds":…}
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     target: TargetOptions,
 }
@@ -37,7 +40,12 @@ impl Trigger {
         let body = self.body()?;
         let started = Instant::now();
         let text = api::publish(&target, body).await?;
-        print(format_args!("200 {text} {:.2} ms", started.elapsed().as_secs_f64() * 1e3))
+        let milliseconds = started.elapsed().as_secs_f64() * 1e3;
+        if self.json {
+            let answer: Value = serde_json::from_str(&text).unwrap_or_else(|_| text.into());
+            return print(json!({"status": 200, "answer": answer, "milliseconds": milliseconds}));
+        }
+        print(format_args!("200 {text} {milliseconds:.2} ms"))
     }
 
     fn body(&self) -> Result<String, Failure> {

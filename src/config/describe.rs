@@ -1,40 +1,86 @@
 //! The effective configuration as text, for `gaung check`.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
+
+use serde::Serialize;
 
 use super::{AppsSource, Loaded, file::setting_name, settings, variables};
 use crate::app::AppSettings;
+
+/// A variable in force.
+#[derive(Debug, Serialize)]
+pub struct SettingInForce {
+    variable: &'static str,
+    /// As it would be written; a secret is masked.
+    value: String,
+    /// The variable that set it if it was another one, `environment`, `default` or `development app`.
+    source: String,
+}
+
+/// An app of the apps file.
+#[derive(Debug, Serialize)]
+pub struct AppOfFile<'a> {
+    id: &'a str,
+    keys: Vec<&'a str>,
+    /// What is not the default.
+    settings: BTreeMap<String, String>,
+}
 
 /// One line `VARIABLE=value  # source` for each variable in force, then one for each app of the apps file. Secrets are
 /// masked.
 pub fn describe(loaded: &Loaded) -> String {
     let mut text = String::new();
+    for SettingInForce { variable, value, source } in settings_in_force(loaded) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{variable}={value}  # {source}");
+    }
+    for app in apps_of_file(loaded) {
+        let _ = writeln!(text, "# app {}: {}", app.id, describe_app(&app));
+    }
+    text
+}
+
+/// The variables in force. With an apps file those of the one app are not.
+pub fn settings_in_force(loaded: &Loaded) -> Vec<SettingInForce> {
     let from_file = matches!(loaded.apps, AppsSource::File { .. });
-    for variable in variables().iter().filter(|variable| !(from_file && variable.name.starts_with("GAUNG_APP_"))) {
+    let variables = variables();
+    let in_force = variables.iter().filter(|variable| !(from_file && variable.name.starts_with("GAUNG_APP_")));
+    let setting = in_force.map(|variable| {
         let (value, source) = match loaded.environment.get(variable.name) {
             Some(given) if given.source == variable.name => (given.value.as_str(), "environment"),
             Some(given) => (given.value.as_str(), given.source.as_str()),
             None => (variable.default.as_str(), "default"),
         };
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}={}  # {source}", variable.name, variable.rule.shown(value));
-    }
-    if from_file {
-        for (id, settings) in loaded.apps.apps() {
-            let _ = writeln!(text, "# app {id}: {}", describe_app(settings));
-        }
-    }
-    text
+        let value = variable.rule.shown(value);
+        SettingInForce { variable: variable.name, value, source: source.to_owned() }
+    });
+    setting.collect()
 }
 
-/// The keys, and the settings that are not the default.
-fn describe_app(settings: &AppSettings) -> String {
-    let keys: Vec<_> = settings.keys.iter().map(|pair| pair.key.as_str()).collect();
+/// The apps of the apps file, if there is one.
+pub fn apps_of_file(loaded: &Loaded) -> Vec<AppOfFile<'_>> {
+    match &loaded.apps {
+        AppsSource::File { .. } => loaded.apps.apps().iter().map(|(id, settings)| app_of_file(id, settings)).collect(),
+        AppsSource::Development(_) | AppsSource::Fixed(_) => Vec::new(),
+    }
+}
+
+fn app_of_file<'a>(id: &'a str, settings: &'a AppSettings) -> AppOfFile<'a> {
     let defaults = settings::variables(&AppSettings::without_keys());
     let own = settings::variables(settings);
     let differing = own.iter().zip(&defaults).filter(|(own, default)| own.default != default.default);
-    let mut parts = vec![format!("key={}", keys.join(","))];
-    parts.extend(differing.map(|(own, _)| format!("{}={}", setting_name(own), own.default)));
+    let settings_of_its_own = differing.map(|(own, _)| (setting_name(own), own.default.clone()));
+    AppOfFile {
+        id,
+        keys: settings.keys.iter().map(|pair| pair.key.as_str()).collect(),
+        settings: settings_of_its_own.collect(),
+    }
+}
+
+/// The keys, and the settings that are not the default.
+fn describe_app(app: &AppOfFile<'_>) -> String {
+    let mut parts = vec![format!("key={}", app.keys.join(","))];
+    parts.extend(app.settings.iter().map(|(name, value)| format!("{name}={value}")));
     parts.join(" ")
 }
 
@@ -85,6 +131,9 @@ mod tests {
         let text = r#"[{"id":"a","keys":[{"key":"k","secret":"s3cret"},{"key":"l","secret":"s3cret"}],
             "max_connections":5,"maxEventPayloadInKb":1,"cache_ttl_seconds":1800,"webhooks":[{"url":"http://x/s3cret"}]}]"#;
         let (_, settings) = &parse_apps(text).unwrap()[0];
-        assert_eq!(describe_app(settings), "key=k,l max_connections=5 max_event_bytes=1024 webhooks=1 endpoints");
+        assert_eq!(
+            describe_app(&app_of_file("a", settings)),
+            "key=k,l max_connections=5 max_event_bytes=1024 webhooks=1 endpoints"
+        );
     }
 }

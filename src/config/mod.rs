@@ -21,7 +21,7 @@ mod webhooks;
 use std::path::PathBuf;
 
 pub use cluster::ClusterConfig;
-pub use describe::describe;
+pub use describe::{apps_of_file, describe, settings_in_force};
 pub use file::parse_apps;
 pub use limits::LimitsConfig;
 pub use problems::Problems;

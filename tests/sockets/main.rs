@@ -8,6 +8,7 @@ mod bad_messages;
 mod bad_upgrades;
 mod capacity;
 mod channels;
+mod command_line;
 mod command_lists;
 #[path = "../common/mod.rs"]
 mod common;
