@@ -20,6 +20,9 @@ pub struct Answer {
 
 /// Asks for the resource at an URL.
 pub async fn get(url: &str) -> Result<Answer, Failure> {
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(Failure::usage(format!("{url} does not start with http:// or https://")));
+    }
     let answer = awc::Client::builder().timeout(PATIENCE).finish().get(url).send().await;
     let mut answer = answer.map_err(|error| Failure::new(format!("{url} does not answer: {error}")))?;
     let body = answer.body().await.map_err(|error| Failure::new(format!("{url} broke off: {error}")))?;

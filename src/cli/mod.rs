@@ -4,11 +4,13 @@ mod admin_port;
 mod api;
 mod channels;
 mod check;
+mod completions;
 mod connection;
 mod doctor;
 mod failure;
 mod health;
 mod line;
+mod manual;
 mod peers;
 mod roundtrip;
 mod serve;
@@ -27,7 +29,7 @@ use std::{
     io::{self, Write},
 };
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use gaung::config::{self, Loaded};
 
 use failure::Failure;
@@ -68,9 +70,17 @@ enum Command {
     Peers(peers::Peers),
     /// Measure this machine: fan-out, triggers, connects, memory
     Bench(gaung::bench::Options),
+    /// Print what a shell needs to complete commands and flags
+    Completions(completions::Completions),
 }
 
 impl Cli {
+    /// From the process's arguments. Wrong ones end the process with exit code 2, as does a question for help with 0.
+    pub fn of_process() -> Self {
+        let matches = manual::command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the command to its end.
     pub fn run(self) -> Result<(), Failure> {
         match self.command.unwrap_or(Command::Serve) {
@@ -86,6 +96,7 @@ impl Cli {
             Command::Health(health) => wait_for(health.run()),
             Command::Peers(peers) => wait_for(peers.run()),
             Command::Bench(options) => gaung::bench::run(options).map_err(Failure::new),
+            Command::Completions(completions) => completions.run(),
         }
     }
 }

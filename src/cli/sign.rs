@@ -16,13 +16,6 @@ use super::{Failure, print, target::AppChoice};
 
 /// What to sign: by default a subscription of SOCKET_ID to CHANNEL.
 #[derive(clap::Args)]
-#[command(after_help = "\
-Examples:
-  gaung sign 1234.5678 private-orders
-  gaung sign 1234.5678 presence-room '{\"user_id\":\"42\"}'
-  gaung sign 1234.5678 --user '{\"id\":\"42\"}'
-  gaung sign --token --tenant 42 --user 7 --channels 'private-*.42' --ttl 3600
-  gaung sign --request GET '/apps/gaung/channels?info=subscription_count'")]
 pub struct Sign {
     /// The socket's id, as the server told it
     socket_id: Option<String>,

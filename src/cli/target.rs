@@ -90,7 +90,9 @@ impl TargetOptions {
     pub fn resolve(&self, loaded: &Loaded) -> Result<Target, Failure> {
         let (app_id, key) = self.app.key(loaded)?;
         let tls = self.ca.as_deref().map(trust::only).transpose()?;
-        Ok(Target { app_id, key, base: self.base(&loaded.config)?, tls })
+        let target = Target { app_id, key, base: self.base(&loaded.config)?, tls };
+        target.address()?;
+        Ok(target)
     }
 
     /// At this address, if one is given.

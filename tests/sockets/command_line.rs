@@ -1,4 +1,4 @@
-//! What all commands have in common: JSON for programs.
+//! What all commands have in common: help, completions, exit codes, and JSON for programs.
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,51 @@ fn object(arguments: &[&str], variables: &[(&str, &str)], code: i32) -> Value {
     let (actual, stdout, stderr) = run(arguments, variables);
     assert_eq!(actual, Some(code), "{arguments:?} {stdout}{stderr}");
     serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"))
+}
+
+#[test]
+fn help_groups_the_commands_and_tells_the_exit_codes() {
+    let (code, stdout, _) = run(&["--help"], &[]);
+    assert_eq!(code, Some(0));
+    for line in ["Look at a running server:", "Test a deployment:", "Exit codes:"] {
+        assert!(stdout.lines().any(|told| told == line), "{line} in {stdout}");
+    }
+    let (code, stdout, _) = run(&["help", "doctor"], &[]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("Examples:\n  gaung doctor wss://ws.example.com\n"), "{stdout}");
+    assert!(stdout.contains("Exit codes:\n  0  done\n"), "{stdout}");
+}
+
+#[test]
+fn completions_know_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script, stderr) = run(&["completions", shell], &[]);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{shell}");
+        for word in ["doctor", "roundtrip", "completions", "prefix"] {
+            assert!(script.contains(word), "{word} for {shell}");
+        }
+    }
+    assert_eq!(run(&["completions", "cobol"], &[]).0, Some(2));
+}
+
+#[test]
+fn wrong_arguments_and_addresses_end_every_command_with_exit_code_2() {
+    for arguments in [
+        &["nonsense"][..],
+        &["channels", "--url", "sockets.test"],
+        &["users"],
+        &["trigger", "--url", "http://", "c", "e", "d"],
+        &["roundtrip", "--url", "http://"],
+        &["roundtrip", "--admin", "127.0.0.1:9601"],
+        &["peers", "--admin", "127.0.0.1:9601"],
+        &["health", "--url", "127.0.0.1:9601"],
+        &["subscribe"],
+        &["sign"],
+        &["bench", "--only", "z"],
+    ] {
+        let (code, stdout, stderr) = run(arguments, &[]);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?} {stderr}");
+    }
 }
 
 #[test]
