@@ -14,7 +14,10 @@ use gaung::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Client, TestNode, eventually, metrics};
+use crate::{
+    console::Console,
+    harness::{Client, TestNode, eventually, metrics},
+};
 
 /// A file in a directory of its own, which goes with it.
 struct AppsFile(PathBuf);
@@ -91,6 +94,18 @@ async fn an_added_app_can_be_used() {
     node.reloaded("applied", 1).await;
     node.connect_to("new-key").await.subscribe("c").await;
     old.expect_silence().await;
+}
+
+#[actix::test]
+async fn an_open_console_is_told_of_changed_apps_and_of_no_secret() {
+    let (node, file) = start(json!([app("app", json!({}))])).await;
+    let mut console = Console::open(&node).await;
+    assert_eq!(console.next_of("hello").await["apps"].as_array().map(Vec::len), Some(1));
+    file.write(&json!([app("app", json!({"enabled": false})), app("new", json!({}))]).to_string());
+    let hello = console.next_of("hello").await;
+    let apps: Vec<_> = hello["apps"].as_array().unwrap().iter().map(|app| (&app["id"], &app["enabled"])).collect();
+    assert_eq!(apps, [(&json!("app"), &json!(false)), (&json!("new"), &json!(true))]);
+    assert!(!hello.to_string().contains("-secret"), "{hello}");
 }
 
 #[actix::test]
