@@ -52,11 +52,17 @@ pub fn faults(headers: &HeaderMap) -> Vec<Fault> {
 
 /// What is told of them.
 pub fn faults_text(faults: &[Fault]) -> String {
-    let list: Vec<_> = faults.iter().map(Fault::to_string).collect();
+    let listed = |is_there: bool| {
+        let of_one_kind = faults.iter().filter(|fault| fault.is_there == is_there);
+        of_one_kind.map(Fault::to_string).collect::<Vec<_>>().join(", ")
+    };
+    let (missing, wrong) = (listed(false), listed(true));
+    let missing = if missing.is_empty() { missing } else { format!("the request lacks {missing}") };
+    let told: Vec<_> = [missing, wrong].into_iter().filter(|text| !text.is_empty()).collect();
     format!(
         "this path serves WebSockets only; {}. If a WebSocket client has sent this request, a proxy on the way has dropped \
          or changed the headers of its upgrade: it must speak HTTP/1.1 to this server and hand on Upgrade and Connection",
-        list.join(", ")
+        told.join(", and ")
     )
 }
 
@@ -65,8 +71,8 @@ impl fmt::Display for Fault {
         let Self { name, value, is_there } = self;
         match (is_there, value.is_empty()) {
             (true, _) => write!(f, "the request's {name} is not {value}"),
-            (false, true) => write!(f, "the request lacks {name}"),
-            (false, false) => write!(f, "the request lacks {name}: {value}"),
+            (false, true) => f.write_str(name),
+            (false, false) => write!(f, "{name}: {value}"),
         }
     }
 }
@@ -129,15 +135,7 @@ mod tests {
 
     #[test]
     fn each_header_is_told_as_missing_or_as_wrong() {
-        check(
-            &[],
-            &[
-                "the request lacks Upgrade: websocket",
-                "the request lacks Connection: Upgrade",
-                "the request lacks Sec-WebSocket-Version: 13",
-                "the request lacks Sec-WebSocket-Key",
-            ],
-        );
+        check(&[], &["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key"]);
         check(
             &[
                 ("upgrade", "h2c"),
@@ -171,5 +169,11 @@ mod tests {
         let text = faults_text(&faults(&HeaderMap::new()));
         assert!(text.starts_with("this path serves WebSockets only; the request lacks Upgrade: websocket, "), "{text}");
         assert!(text.contains("a proxy on the way has dropped"), "{text}");
+        let headers = [("upgrade", "websocket"), ("connection", "close"), ("sec-websocket-key", "a")];
+        let headers =
+            headers.map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let text = faults_text(&faults(&headers.into_iter().collect()));
+        let both = "the request lacks Sec-WebSocket-Version: 13, and the request's Connection is not Upgrade. If a";
+        assert!(text.contains(both), "{text}");
     }
 }

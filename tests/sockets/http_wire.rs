@@ -121,12 +121,12 @@ async fn a_plain_request_to_a_socket_is_told_what_an_upgrade_needs() {
         (
             "/app/app-key",
             "Accept: */*",
-            "lacks Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13, Sec-WebSocket-Key\"",
+            "lacks Upgrade: websocket, Connection: Upgrade, Sec-WebSocket-Version: 13, Sec-WebSocket-Key. If a",
         ),
         (
             "/ws?tenant_id=t",
             "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZQ==",
-            "lacks Upgrade: websocket\"",
+            "lacks Upgrade: websocket. If a",
         ),
     ] {
         wire.write(&format!("GET {path} HTTP/1.1\r\nHost: gaung\r\n{headers}\r\n\r\n")).await;
