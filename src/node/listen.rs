@@ -90,7 +90,7 @@ pub fn public(
         None => {
             let mistakes = Mistakes::of(Mistake::Tls);
             server.listen("public", listener, move || {
-                let (services, mistakes) = (services(), Rc::new(mistakes.clone()));
+                let (services, mistakes) = (services(), mistakes.clone());
                 let upgrade = fn_service(move |(request, framed)| {
                     upgrade(services.clone(), request, framed, |sniffed: Sniffed| share(sniffed.socket))
                 });

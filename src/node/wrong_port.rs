@@ -4,7 +4,6 @@
 use std::{
     io,
     pin::Pin,
-    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -92,13 +91,13 @@ impl Seldom {
 pub struct Sniffed {
     /// The connection.
     pub socket: TcpStream,
-    /// Until the first byte. Of one thread, so that a connection costs no shared counter.
-    fresh: Option<Rc<Arc<Mistakes>>>,
+    /// Until the first byte.
+    fresh: Option<Arc<Mistakes>>,
 }
 
 impl Sniffed {
     /// A connection on which nothing was read yet.
-    pub fn new(socket: TcpStream, mistakes: Rc<Arc<Mistakes>>) -> Self {
+    pub fn new(socket: TcpStream, mistakes: Arc<Mistakes>) -> Self {
         Self { socket, fresh: Some(mistakes) }
     }
 }
