@@ -21,12 +21,12 @@ Exit codes:
   1  failed: stderr says why
   2  the arguments or the configuration are wrong: stderr says how, one line each";
 
-/// Each command's examples.
+/// Each command's examples; the first is indented where all are put together.
 const EXAMPLES: [(&str, &str); 13] = [
     (
         "serve",
         "\
-  gaung                                    the development app, on loopback only
+        gaung                                    the development app, on loopback only
   GAUNG_PORT=7001 GAUNG_LOG=debug gaung serve
   GAUNG_TLS_CERT=cert.pem GAUNG_TLS_KEY=key.pem gaung serve
 
@@ -36,13 +36,13 @@ the process at once, with exit code 130.",
     (
         "check",
         "\
-  gaung check
+        gaung check
   GAUNG_APPS_FILE=apps.json gaung check --json",
     ),
     (
         "sign",
         "\
-  gaung sign 1234.5678 private-orders
+        gaung sign 1234.5678 private-orders
   gaung sign 1234.5678 presence-room '{\"user_id\":\"42\"}'
   gaung sign 1234.5678 --user '{\"id\":\"42\"}'
   gaung sign --token --tenant 42 --user 7 --channels 'private-*.42' --ttl 3600
@@ -51,65 +51,65 @@ the process at once, with exit code 130.",
     (
         "trigger",
         "\
-  gaung trigger products.42 product.updated '{\"productId\":\"7\"}'
+        gaung trigger products.42 product.updated '{\"productId\":\"7\"}'
   gaung trigger products.42 product.updated - --url https://ws.example.com
   gaung trigger presence-room greeting hello --info user_count,subscription_count",
     ),
     (
         "subscribe",
         "\
-  gaung subscribe products.42
+        gaung subscribe products.42
   gaung subscribe private-orders presence-room --user 7 --count 10
   gaung subscribe products.42 --url wss://ws.example.com --origin https://shop.example.com --json",
     ),
     (
         "channels",
         "\
-  gaung channels
+        gaung channels
   gaung channels --prefix presence- --json",
     ),
     (
         "users",
         "\
-  gaung users presence-room
+        gaung users presence-room
   gaung users presence-room --info --json",
     ),
     (
         "roundtrip",
         "\
-  gaung roundtrip --url wss://ws.example.com --admin http://127.0.0.1:9601
+        gaung roundtrip --url wss://ws.example.com --admin http://127.0.0.1:9601
   gaung roundtrip --times 100 --timeout 60 --json",
     ),
     (
         "doctor",
         "\
-  gaung doctor wss://ws.example.com
+        gaung doctor wss://ws.example.com
   gaung doctor wss://ws.example.com/realtime --origin https://shop.example.com
   gaung doctor https://127.0.0.1:6001 --ca cert.pem --admin http://127.0.0.1:9601 --json",
     ),
     (
         "health",
         "\
-  gaung health
+        gaung health
   gaung health --live --url http://127.0.0.1:9601",
     ),
     (
         "peers",
         "\
-  gaung peers
+        gaung peers
   gaung peers --admin http://127.0.0.1:9603 --json",
     ),
     (
         "bench",
         "\
-  gaung bench --quick
+        gaung bench --quick
   gaung bench --only a,c --json
   gaung bench --only a --server-env GAUNG_HTTP_THREADS=2",
     ),
     (
         "completions",
         "\
-  gaung completions bash > /etc/bash_completion.d/gaung
+        gaung completions bash > /etc/bash_completion.d/gaung
   gaung completions zsh > ~/.zfunc/_gaung
   gaung completions fish > ~/.config/fish/completions/gaung.fish",
     ),
@@ -126,7 +126,7 @@ pub fn command() -> clap::Command {
         "{EXIT_CODES}\n\n`gaung help COMMAND` tells all of a command, with examples. The variables stand in the README."
     ));
     EXAMPLES.iter().fold(command, |command, (name, examples)| {
-        let text = format!("Examples:\n{examples}\n\n{EXIT_CODES}");
+        let text = format!("Examples:\n  {examples}\n\n{EXIT_CODES}");
         command.mut_subcommand(name, |subcommand| subcommand.after_long_help(text))
     })
 }
