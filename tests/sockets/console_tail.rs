@@ -2,7 +2,7 @@
 
 use awc::ws::Message;
 use gaung::app::AppSettings;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     console::{Console, published, watching},
@@ -78,7 +78,7 @@ async fn refusals_are_shown_with_the_metrics_reason_and_the_words_of_the_answer(
     refused.expect_close().await;
     console
         .expect(json!({
-            "kind": "refused", "app": null, "what": "socket", "reason": "app_unknown", "detail": "Application does not exist"
+            "kind": "refused", "app": null, "what": "socket", "reason": "app_unknown", "detail": "Application does not exist; its key has 11 characters"
         }))
         .await;
     let refused = node.post("/events", &json!({"name": "e", "channel": "a b", "data": "d"})).await;
@@ -114,9 +114,10 @@ async fn a_handshake_that_is_none_is_shown() {
     let mut raw = Raw::connect(&node).await;
     raw.send(UPGRADE.replace("Version: 13", "Version: 12").as_bytes()).await;
     raw.finish().await;
-    let detail = "this path serves WebSockets only; the request lacks Sec-WebSocket-Version: 13";
     let answer = raw.rest().await;
-    assert!(answer.contains(detail), "{answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let detail = serde_json::from_str::<Value>(body).expect("the body is JSON")["error"].take();
+    assert!(detail.as_str().expect("a text").contains("Sec-WebSocket-Version is not 13"), "{detail}");
     console
         .expect(json!({"kind": "refused", "app": null, "what": "socket", "reason": "handshake", "detail": detail}))
         .await;
