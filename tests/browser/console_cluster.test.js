@@ -50,6 +50,6 @@ test("peers and connections of the whole cluster show, and an event of another n
   await heard.event("from-afar");
 
   await tab.go("overview");
-  await there.stop();
+  there.kill();
   await tab.shows("#cluster-state", /One node, 1 connections? in all/);
 });

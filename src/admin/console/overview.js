@@ -126,7 +126,8 @@ function drawCluster(cluster) {
   if (!cluster) return setText(byId("cluster-state"), "This node is alone: no NATS server is configured.");
   const { connected, connections, peers } = cluster;
   const link = connected ? "Connected to NATS" : "Not connected to NATS: what happens on other nodes is not heard";
-  setText(byId("cluster-state"), `${link}. ${nodes(peers.length)}, ${figure(connections)} connections in all.`);
+  const there = peers.filter(({ stage }) => stage !== "dead").length;
+  setText(byId("cluster-state"), `${link}. ${nodes(there)}, ${figure(connections)} connections in all.`);
   keep(byId("peers").tBodies[0], peers, ({ node }) => node, peerRow, fillPeerRow);
 }
 
