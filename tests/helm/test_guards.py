@@ -26,6 +26,7 @@ GUARDS = {
     "a stream and no NATS": (merged(APP, {"webhooks": {"stream": "webhooks"}}), "webhooks.stream lies in NATS"),
     "too short a grace period": (merged(APP, {"terminationGracePeriodSeconds": 54}), "terminationGracePeriodSeconds is 54, but a drain may take 55 s"),
     "an authority from nowhere": (merged(APP, {"tests": {"caKey": "ca.crt"}}), "tests.caKey is a key of server.tls.existingSecret"),
+    "a token for everybody to read": (merged(APP, {"config": {"GAUNG_ADMIN_TOKEN": "t"}}), "GAUNG_ADMIN_TOKEN is a secret, and config is none: set it in extraEnv"),
     "HPA and KEDA": (merged(HPA, KEDA), "autoscaling.enabled and keda.enabled are both set"),
     "HPA upside down": (merged(HPA, {"autoscaling": {"minReplicas": 11}}), "autoscaling.minReplicas is 11, more than maxReplicas, 10"),
     "KEDA upside down": (merged(KEDA, {"keda": {"minReplicaCount": 11}}), "keda.minReplicaCount is 11, more than maxReplicaCount, 10"),

@@ -91,6 +91,9 @@
 - {{ . }} is for many nodes: set nats.enabled=true or cluster.nats.urls, or leave it out
 {{- end }}
 {{- end }}
+{{- if hasKey .Values.config "GAUNG_ADMIN_TOKEN" }}
+- GAUNG_ADMIN_TOKEN is a secret, and config is none: set it in extraEnv, from a secret
+{{- end }}
 {{- if eq (int .Values.server.port) (int .Values.server.metricsPort) }}
 - server.port and server.metricsPort are the same: set two
 {{- end }}
