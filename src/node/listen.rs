@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_http::{HttpService, KeepAlive, Protocol, TlsAcceptorConfig, error::DispatchError};
-use actix_server::{Server, ServerHandle};
+use actix_server::{Server, ServerBuilder, ServerHandle};
 use actix_service::{ServiceFactoryExt, fn_service, map_config};
 use actix_tls::accept::TlsError;
 use actix_web::{App, HttpServer, dev::AppConfig};
@@ -72,56 +72,82 @@ pub fn public(
     tls: Option<Arc<ServerConfig>>,
     rosters: Rosters,
 ) -> ServerHandle {
-    let api = api(&shared);
-    let patience = shared.limits.handshake_timeout;
-    let services = move || {
-        actix::spawn(lag::watch(shared.metrics.clone(), ActorThread::Http));
-        let services = Rc::new(Services::start(shared.clone()));
-        rosters.lock().expect("no thread panics while it signs in").push(services.roster.clone());
-        services
-    };
-    let app = move || map_config(App::new().configure(http::configure(api.clone())), |()| AppConfig::default());
     let server = Server::build()
         .workers(threads)
         .max_concurrent_connections(usize::MAX >> 1)
         .shutdown_timeout(LAST_REQUESTS)
         .disable_signals();
+    let door = Door { api: api(&shared), shared, rosters };
     let server = match tls {
-        None => {
-            let mistakes = Mistakes::of(Mistake::Tls);
-            server.listen("public", listener, move || {
-                let (services, mistakes) = (services(), mistakes.clone());
-                let upgrade = fn_service(move |(request, framed)| {
-                    upgrade(services.clone(), request, framed, |sniffed: Sniffed| share(sniffed.socket))
-                });
-                let service = HttpService::build().client_request_timeout(patience).keep_alive(KEEP_ALIVE);
-                let sniff = fn_service(move |socket: TcpStream| {
-                    let peer = socket.peer_addr().ok();
-                    ready(Ok::<_, DispatchError>((Sniffed::new(socket, mistakes.clone()), Protocol::Http1, peer)))
-                });
-                sniff.and_then(service.upgrade(upgrade).finish(app()))
-            })
-        }
-        Some(config) => {
-            let mistakes = Mistakes::of(Mistake::Plain);
-            server.listen("public", listener, move || {
-                let (services, mistakes) = (services(), mistakes.clone());
-                let upgrade = fn_service(move |(request, framed)| {
-                    upgrade(services.clone(), request, framed, |stream| (stream, None))
-                });
-                let acceptor = TlsAcceptorConfig::default().handshake_timeout(patience);
-                let service = HttpService::build().client_request_timeout(patience).keep_alive(KEEP_ALIVE);
-                let service = service.upgrade(upgrade).finish(app());
-                service.rustls_0_23_with_config((*config).clone(), acceptor).map_err(move |error| {
-                    if let TlsError::Tls(error) = &error {
-                        mistakes.look_at(error);
-                    }
-                    error
-                })
-            })
-        }
+        None => door.open(server, listener),
+        Some(config) => door.open_with_tls(server, listener, config),
     };
     run(server.expect("the listener is bound").run())
+}
+
+/// What all threads of the public listener have in common.
+#[derive(Clone)]
+struct Door {
+    shared: Shared,
+    api: Arc<Api>,
+    rosters: Rosters,
+}
+
+impl Door {
+    fn open(self, server: ServerBuilder, listener: TcpListener) -> io::Result<ServerBuilder> {
+        let mistakes = Mistakes::of(Mistake::Tls);
+        server.listen("public", listener, move || {
+            let (services, mistakes) = (self.services(), mistakes.clone());
+            let upgrade = fn_service(move |(request, framed)| {
+                upgrade(services.clone(), request, framed, |sniffed: Sniffed| share(sniffed.socket))
+            });
+            let app = map_config(App::new().configure(http::configure(self.api.clone())), |()| AppConfig::default());
+            let service = HttpService::build().client_request_timeout(self.patience()).keep_alive(KEEP_ALIVE);
+            let sniff = fn_service(move |socket: TcpStream| {
+                let peer = socket.peer_addr().ok();
+                ready(Ok::<_, DispatchError>((Sniffed::new(socket, mistakes.clone()), Protocol::Http1, peer)))
+            });
+            sniff.and_then(service.upgrade(upgrade).finish(app))
+        })
+    }
+
+    fn open_with_tls(
+        self,
+        server: ServerBuilder,
+        listener: TcpListener,
+        config: Arc<ServerConfig>,
+    ) -> io::Result<ServerBuilder> {
+        let mistakes = Mistakes::of(Mistake::Plain);
+        server.listen("public", listener, move || {
+            let (services, mistakes) = (self.services(), mistakes.clone());
+            let upgrade = fn_service(move |(request, framed)| {
+                upgrade(services.clone(), request, framed, |stream| (stream, None))
+            });
+            let app = map_config(App::new().configure(http::configure(self.api.clone())), |()| AppConfig::default());
+            let service = HttpService::build().client_request_timeout(self.patience()).keep_alive(KEEP_ALIVE);
+            let acceptor = TlsAcceptorConfig::default().handshake_timeout(self.patience());
+            let service = service.upgrade(upgrade).finish(app).rustls_0_23_with_config((*config).clone(), acceptor);
+            service.map_err(move |error| {
+                if let TlsError::Tls(error) = &error {
+                    mistakes.look_at(error);
+                }
+                error
+            })
+        })
+    }
+
+    /// What one thread has for itself.
+    fn services(&self) -> Rc<Services> {
+        actix::spawn(lag::watch(self.shared.metrics.clone(), ActorThread::Http));
+        let services = Rc::new(Services::start(self.shared.clone()));
+        self.rosters.lock().expect("no thread panics while it signs in").push(services.roster.clone());
+        services
+    }
+
+    /// How long a client may take to say what it wants.
+    fn patience(&self) -> Duration {
+        self.shared.limits.handshake_timeout
+    }
 }
 
 /// Serves the admin port on one thread.

@@ -25,6 +25,7 @@ async fn a_log_at_trace_tells_no_secret_signature_payload_or_user_info() {
         ("GAUNG_APP_ID", "1"),
         ("GAUNG_APP_KEY", "the-key"),
         ("GAUNG_APP_SECRET", SECRET),
+        ("GAUNG_ADMIN_TOKEN", "sensitive-token"),
         ("GAUNG_LOG", "trace"),
     ]);
     let mut signatures = Vec::new();
@@ -63,6 +64,13 @@ async fn a_log_at_trace_tells_no_secret_signature_payload_or_user_info() {
     assert_eq!(tenant.next().await["type"], "connected");
     let refused = format!("{token}x");
     assert_eq!(server.connect(&format!("/ws?tenant_id=7&token={refused}")).await.expect_close().await.0, 4011);
+
+    for token in ["sensitive-token", "sensitive-guess"] {
+        let visit = awc::Client::builder().disable_redirects().finish();
+        let page =
+            visit.get(format!("{}/?token={token}", server.address("admin"))).insert_header(("Accept", "text/html"));
+        assert_eq!(page.send().await.expect("the console answers").status().as_u16(), 303);
+    }
 
     server.signal("-TERM");
     server.wait_for("end", || server.stderr().contains("draining"));
