@@ -62,6 +62,7 @@ async fn users_who_move_within_the_drain_neither_go_nor_come_on_the_other_nodes(
 async fn while_load_balancers_notice_users_come_and_go_as_ever_and_who_moves_later_is_not_missed() {
     let mut cluster = Cluster::start(2, &[("GAUNG_DRAIN_LAG_SECONDS", "8"), ("GAUNG_DRAIN_SECONDS", "1")]).await;
     let (leaving, moving) = (member(&cluster[0], "guest").await, Collector::of(member(&cluster[0], "ada").await));
+    cluster.agree("both are seen", async |node| node.members(ROOM).await == ["ada", "guest"]).await;
     let watcher = Collector::of(member(&cluster[1], "watcher").await);
     cluster.agree("all members are seen", async |node| node.members(ROOM).await.len() == 3).await;
     cluster[0].terminate();
