@@ -51,6 +51,9 @@ const REQUEST_REFUSALS: [&str; 18] = [
     "overloaded",
 ];
 
+/// Answers by the class of their status code.
+const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];
+
 /// What a session may not do, by the message that asked for it.
 const MESSAGE_REFUSALS: [&str; 5] = ["malformed_message", "subscription", "client_event", "sign_in", "tenant_message"];
 
@@ -70,7 +73,9 @@ pub struct Metrics {
     /// Seconds from an event's acceptance to its last socket write.
     pub fan_out_seconds: Histogram,
     /// Answers of the API to back ends, by `code`: `2xx`, `4xx`, `5xx`.
-    pub api_responses: IntCounterVec,
+    api_responses: IntCounterVec,
+    /// Its counters, so that no answer has to look for its own.
+    responses: [IntCounter; 3],
     /// Seconds that a timer was late, by `thread`: `http`, `rooms`, `webhooks`.
     pub thread_lag: HistogramVec,
     /// Webhook posts tried, by `outcome`: `delivered`, `retried`, `dropped`.
@@ -92,6 +97,7 @@ impl Metrics {
         let closes = [&Close::ALL.map(Close::name)[..], &["lost"]].concat();
         let sockets = SOCKET_REFUSALS.map(Close::name);
         let refusals = [&sockets[..], &["handshake"], &REQUEST_REFUSALS, &MESSAGE_REFUSALS].concat();
+        let api_responses = counters(&catalogue::API_RESPONSES, &CODES);
         Self {
             refusals: counters(&catalogue::REFUSALS, &refusals),
             closes: counters(&catalogue::CLOSES, &closes),
@@ -99,7 +105,8 @@ impl Metrics {
             slow_consumers: counter(&catalogue::SLOW_CONSUMERS),
             trigger_seconds: times(&catalogue::TRIGGER_SECONDS),
             fan_out_seconds: times(&catalogue::FAN_OUT_SECONDS),
-            api_responses: counters(&catalogue::API_RESPONSES, &["2xx", "4xx", "5xx"]),
+            responses: CODES.map(|code| api_responses.with_label_values(&[code])),
+            api_responses,
             thread_lag: lags(&catalogue::THREAD_LAG),
             webhook_attempts: counters(&catalogue::WEBHOOK_ATTEMPTS, &["delivered", "retried", "dropped"]),
             webhook_drops: counter(&catalogue::WEBHOOK_DROPS),
@@ -126,12 +133,13 @@ impl Metrics {
 
     /// Counts an answer of the API.
     pub fn count_response(&self, status: StatusCode) {
-        let code = match status.as_u16() {
-            ..400 => "2xx",
-            400..500 => "4xx",
-            500.. => "5xx",
+        let [good, refused, failed] = &self.responses;
+        let counter = match status.as_u16() {
+            ..400 => good,
+            400..500 => refused,
+            500.. => failed,
         };
-        self.api_responses.with_label_values(&[code]).inc();
+        counter.inc();
     }
 
     /// Adds what only a node in a cluster counts.
