@@ -94,11 +94,10 @@ impl Exposition {
 
     /// Every app is shown, those without rooms with zero; so is an app that is gone but for its last subscribers.
     fn rooms(&self, apps: &[Arc<App>], totals: &RoomTotals) -> prometheus::Result<()> {
-        let mut by_app: BTreeMap<&str, AppTotals> =
-            apps.iter().map(|app| (&**app.id(), AppTotals::default())).collect();
-        let shown = |app: &Arc<str>, totals: &AppTotals| by_app.contains_key(&**app) || totals.subscriptions > 0;
-        let shown = totals.iter().filter(|(app, totals)| shown(app, totals)).collect::<Vec<_>>();
-        by_app.extend(shown.into_iter().map(|(app, totals)| (&**app, *totals)));
+        let of_app = |app: &Arc<App>| totals.get(app.id()).copied().unwrap_or_default();
+        let mut by_app: BTreeMap<&str, AppTotals> = apps.iter().map(|app| (&**app.id(), of_app(app))).collect();
+        let with_subscribers = totals.iter().filter(|(_, totals)| totals.subscriptions > 0);
+        by_app.extend(with_subscribers.map(|(app, totals)| (&**app, *totals)));
         let rows = |value: fn(&AppTotals) -> usize| {
             by_app.iter().map(move |(app, totals)| ([*app], value(totals) as f64)).collect::<Vec<_>>()
         };

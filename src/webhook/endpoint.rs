@@ -26,6 +26,8 @@ pub struct Endpoint {
     app: Arc<App>,
     /// Where it posts to, for the log: a URL may carry passwords and tokens.
     host: String,
+    /// The same with its path, for consoles.
+    bare_url: String,
     client: Client,
     metrics: Metrics,
     timing: Timing,
@@ -46,7 +48,6 @@ enum Phase {
 /// A post under way, as it will be told of.
 struct Attempt {
     began: Instant,
-    url: String,
     body: Bytes,
 }
 
@@ -81,6 +82,7 @@ impl Endpoint {
         Self {
             app,
             host: host(url),
+            bare_url: bare(url),
             client,
             metrics,
             timing,
@@ -95,7 +97,7 @@ impl Endpoint {
         let Phase::Resting = self.phase else { return };
         self.backlog.skip_revoked();
         let Some(head) = self.backlog.head() else { return };
-        let attempt = Attempt { began: Instant::now(), url: head.endpoint.url.clone(), body: head.body.clone() };
+        let attempt = Attempt { began: Instant::now(), body: head.body.clone() };
         let sent = post::send(&self.client, &self.app.settings(), head);
         let answer = post::answer(sent).into_actor(self);
         let concluded = answer.map(move |answer, endpoint, ctx| endpoint.conclude(&attempt, answer, ctx));
@@ -174,19 +176,16 @@ impl Endpoint {
 
     fn count(&self, attempt: &Attempt, outcome: &'static str, status: Option<StatusCode>) {
         self.metrics.webhook_attempts.with_label_values(&[outcome]).inc();
-        self.metrics.happenings.tell(|| Happening::of(self.app.id().clone(), attempt.told(outcome, status)));
-    }
-}
-
-impl Attempt {
-    fn told(&self, outcome: &'static str, status: Option<StatusCode>) -> What {
-        What::Webhook {
-            events: payload::names(&self.body),
-            url: bare(&self.url),
-            outcome,
-            status: status.map(|status| status.as_u16()),
-            took: self.began.elapsed(),
-        }
+        self.metrics.happenings.tell(|| {
+            let webhook = What::Webhook {
+                events: payload::names(&attempt.body),
+                url: self.bare_url.clone(),
+                outcome,
+                status: status.map(|status| status.as_u16()),
+                took: attempt.began.elapsed(),
+            };
+            Happening::of(self.app.id().clone(), webhook)
+        });
     }
 }
 
