@@ -174,6 +174,7 @@ pub(super) mod tests {
                 dropped: 7,
                 queued: 8,
                 refused: 0,
+                waiting: 0,
                 max_payload: 1_000,
                 last_error: None,
             },

@@ -2,7 +2,8 @@
 //!
 //! Orders wait in one queue without a bound. Facts need none: each answers a change of this node's own sockets, whose
 //! number is bounded elsewhere; the bus thread takes them without ever waiting for the network; and a lost one would make
-//! every node's view wrong. Events come from back ends, which can be told to wait: each takes a [`Place`] first.
+//! every node's view wrong. Events come from back ends, which can be told to wait: each takes a [`Place`] first. What
+//! clients cause is slowed down where it comes from: whoever reads their sockets looks at [`Link::waiting`].
 
 use std::{
     fmt,
@@ -46,6 +47,9 @@ pub struct Link {
     max_queued: usize,
 }
 
+/// The bus has ended, and carries out nothing any longer.
+struct Ended;
+
 /// The queue of events is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full {
@@ -84,7 +88,12 @@ impl Link {
     /// Tells what happened here. Never waits and never loses anything; what is told after the bus has ended is of no
     /// interest to anybody.
     pub fn tell(&self, input: Input) {
-        let _ = self.orders.send(Order::Input(input));
+        let _ = self.send(Order::Input(input));
+    }
+
+    /// How many orders the bus thread has not carried out yet; none once the bus has ended. Takes no lock.
+    pub fn waiting(&self) -> usize {
+        if self.orders.is_closed() { 0 } else { self.gauges.waiting.load(Relaxed) }
     }
 
     /// Room for so many events, or for none of them.
@@ -101,7 +110,7 @@ impl Link {
 
     /// Publishes an event, which this node's own sockets have already.
     pub fn publish(&self, event: RoomEvent, place: Place) {
-        let _ = self.orders.send(Order::Publish(event, place));
+        let _ = self.send(Order::Publish(event, place));
     }
 
     /// Answers a question from memory, after all that was told before it; `None` if the bus has ended.
@@ -110,7 +119,7 @@ impl Link {
         let question = Box::new(move |core: &Core| {
             let _ = answer.send(question(core));
         });
-        self.orders.send(Order::Question(question)).ok()?;
+        self.send(Order::Question(question)).ok()?;
         answered.await.ok()
     }
 
@@ -127,10 +136,16 @@ impl Link {
     /// Ends the bus: returns when the servers have taken all that was told before, or after `patience`.
     pub async fn close(&self, patience: Duration) {
         let (done, ended) = oneshot::channel();
-        if self.orders.send(Order::Close { patience, done }).is_ok() {
+        if self.send(Order::Close { patience, done }).is_ok() {
             // The bus thread keeps the time; this is for one that hangs or was never started.
             let _ = timeout(patience + LAST_WORDS, ended).await;
         }
+    }
+
+    /// Counts before it sends, so that the bus thread never takes away what is not counted yet.
+    fn send(&self, order: Order) -> Result<(), Ended> {
+        self.gauges.waiting.fetch_add(1, Relaxed);
+        self.orders.send(order).map_err(|_| Ended)
     }
 }
 
@@ -174,6 +189,20 @@ mod tests {
     fn link(max_queued: usize) -> Link {
         let (orders, _) = mpsc::unbounded_channel();
         Link::new(NodeId::from_bits(1), orders, Arc::new(Gauges::new()), max_queued)
+    }
+
+    #[test]
+    fn orders_wait_until_they_are_carried_out_or_the_bus_has_ended() {
+        let (orders, receiver) = mpsc::unbounded_channel();
+        let link = Link::new(NodeId::from_bits(1), orders, Arc::new(Gauges::new()), 1);
+        link.tell(Input::Confirm);
+        link.tell(Input::Confirm);
+        assert_eq!(link.waiting(), 2);
+        link.gauges.waiting.fetch_sub(1, Relaxed);
+        assert_eq!(link.waiting(), 1);
+        drop(receiver);
+        link.tell(Input::Confirm);
+        assert_eq!(link.waiting(), 0);
     }
 
     #[test]

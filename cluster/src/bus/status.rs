@@ -24,6 +24,8 @@ pub struct Status {
     pub queued: usize,
     /// Events for which there was no room in that queue.
     pub refused: u64,
+    /// Orders of every kind between the rest of the node and the bus thread now.
+    pub waiting: usize,
     /// Bytes that an event's payload may have, given the server's limit.
     pub max_payload: usize,
     /// The last thing that went wrong with the bus, without secrets; `None` while all is well.
@@ -39,6 +41,8 @@ pub(super) struct Gauges {
     pub dropped: AtomicU64,
     pub queued: AtomicUsize,
     pub refused: AtomicU64,
+    /// Orders of every kind that the bus thread has not carried out yet.
+    pub waiting: AtomicUsize,
     max_payload: AtomicUsize,
     last_error: Mutex<Option<String>>,
 }
@@ -52,6 +56,7 @@ impl Gauges {
             dropped: AtomicU64::new(0),
             queued: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
             max_payload: AtomicUsize::new(payload_of(MAX_FRAME)),
             last_error: Mutex::new(None),
         }
@@ -80,6 +85,7 @@ impl Gauges {
             dropped: self.dropped.load(Relaxed),
             queued: self.queued.load(Relaxed),
             refused: self.refused.load(Relaxed),
+            waiting: self.waiting.load(Relaxed),
             max_payload: self.max_payload(),
             last_error: self.error().clone(),
         }

@@ -141,6 +141,7 @@ impl<T: FnMut(Output)> Task<T> {
                 Order::Question(question) => question(&self.core),
                 Order::Close { patience, done } => self.close(patience, Some(done)),
             }
+            self.gauges.waiting.fetch_sub(1, Relaxed);
         }
         count
     }
