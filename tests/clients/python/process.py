@@ -20,6 +20,10 @@ class Process:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def printed(self, pattern, patience):
         """What the process prints by this pattern, once it has; a process that ends before fails."""
         def found():

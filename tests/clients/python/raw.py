@@ -31,6 +31,10 @@ class RawSocket:
         assert b" 101 " in next(head)
         assert list(head)
 
+    def socket(self):
+        """The connection itself, for a test that sends more than is read."""
+        return self._socket
+
     def greeted(self):
         assert self.message()["event"] == "pusher:connection_established"
         return self

@@ -1,0 +1,93 @@
+"""Honest clients beside an attack: how long their pings take, measured in a process that the attacker shares nothing
+with but the machine."""
+
+import dataclasses
+import multiprocessing
+import time
+
+import attack
+from raw import RawSocket
+
+SOCKETS = 10
+PAUSE = 0.002
+
+TURN = 0.0025
+"""Seconds that a process may wait for a turn on a shared core: what is shorter is no measure of the server."""
+
+HURT = 20
+"""By how much an attack may lengthen the slowest hundredth of the others' pings."""
+
+_fork = multiprocessing.get_context("fork")
+
+
+@dataclasses.dataclass
+class Delays:
+    """Seconds between a ping and its answer."""
+
+    count: int
+    median: float
+    p99: float
+    longest: float
+
+    @classmethod
+    def of(cls, delays):
+        delays = sorted(delays)
+        assert delays, "nobody was answered at all"
+        count = len(delays)
+        return cls(count, delays[count // 2], delays[count * 99 // 100], delays[-1])
+
+    def hardly_longer_than(self, calm):
+        return self.p99 < HURT * max(calm.p99, TURN)
+
+    def __str__(self):
+        figures = (f"{name} {value * 1_000:.1f} ms" for name, value in
+                   (("median", self.median), ("p99", self.p99), ("longest", self.longest)))
+        return f"{self.count} pings, " + ", ".join(figures)
+
+
+class Bystanders:
+    """Ten sockets of one node that ping in turn, for as long as the test lives."""
+
+    def __init__(self, node):
+        self._pipe, theirs = _fork.Pipe()
+        self._process = _fork.Process(target=_ping, args=(node, theirs), daemon=True)
+        self._process.start()
+        self._pipe.recv()
+
+    def calm(self, seconds, attackers=1):
+        """What their pings take while as many processes as will attack keep the machine busy with something else."""
+        with attack.by(attackers, attack.idle_work, seconds):
+            return self.during(seconds)
+
+    def during(self, seconds):
+        """What their pings take in the next seconds."""
+        self._pipe.send(seconds)
+        assert self._pipe.poll(seconds + 30), "the bystanders have not been answered for half a minute"
+        answer = self._pipe.recv()
+        assert isinstance(answer, list), answer
+        return Delays.of(answer)
+
+    def end(self):
+        self._process.terminate()
+        self._process.join()
+
+
+def _ping(node, pipe):
+    try:
+        sockets = [RawSocket(node).greeted() for _ in range(SOCKETS)]
+        pipe.send("connected")
+        while True:
+            pipe.send(_delays(sockets, pipe.recv()))
+    except (AssertionError, OSError) as failure:
+        pipe.send(f"a bystander was hurt: {failure!r}")
+
+
+def _delays(sockets, seconds):
+    delays, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        for socket in sockets:
+            began = time.monotonic()
+            socket.still_works()
+            delays.append(time.monotonic() - began)
+            time.sleep(PAUSE)
+    return delays

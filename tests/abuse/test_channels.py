@@ -1,0 +1,40 @@
+"""One socket with the public key that subscribes to ever-new channels."""
+
+import itertools
+import json
+
+import pytest
+
+import attack
+import memory
+from raw import TEXT, RawSocket, frame
+
+SECONDS = 6
+
+
+def _pairs():
+    for first in itertools.count(0, 100):
+        messages = b""
+        for number in range(first, first + 100):
+            for event in ("pusher:subscribe", "pusher:unsubscribe"):
+                text = json.dumps({"event": event, "data": {"channel": f"never-seen-{number}"}})
+                messages += frame(TEXT, text.encode())
+        yield messages
+
+
+def ever_new_channels(end, node):
+    socket = RawSocket(node).greeted()
+    attack.flood(socket.socket(), end, _pairs())
+
+
+@pytest.mark.parametrize("place", ["node", "pair"])
+def test_ever_new_channels_cost_nobody_else_anything(place, request, bystanders):
+    stage = request.getfixturevalue(place)
+    node = stage if place == "node" else stage.one
+    honest = bystanders(node)
+    calm = honest.calm(SECONDS / 2)
+    with attack.by(1, ever_new_channels, SECONDS, node):
+        attacked = honest.during(SECONDS)
+    print(f"calm: {calm}; attacked: {attacked}; the node's peak: {memory.peak_mib(node):.0f} MiB")
+    assert memory.peak_mib(node) < 100
+    assert attacked.hardly_longer_than(calm)
