@@ -16,7 +16,7 @@ use super::{
     liveness::{self, Check},
     outbox::Outbox,
     pusher_speech::PusherSpeech,
-    reader::Incoming,
+    reader::{Incoming, json_of},
     roster::{Enter, Exit, Listed},
     services::Services,
     tenant_speech::TenantSpeech,
@@ -233,6 +233,7 @@ impl StreamHandler<Incoming> for Session {
         self.pinged = None;
         match incoming {
             Incoming::Text(text) => self.hear(&text),
+            Incoming::Binary(payload) => json_of(&payload).into_iter().for_each(|text| self.hear(text)),
             Incoming::Ping(payload) => self.outbox.send(&frame::pong(&payload)),
             Incoming::Pong => self.answers_pings = true,
             Incoming::Close(code) => self.outbox.close(Close::Echo(code)),

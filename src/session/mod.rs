@@ -10,11 +10,11 @@ mod liveness;
 mod origin;
 pub mod outbox;
 mod pusher_speech;
-mod reader;
+pub mod reader;
 pub mod roster;
 pub mod services;
 mod tenant_speech;
 pub mod upgrade;
-mod wire;
+pub mod wire;
 
 pub use outbox::Outbox;

@@ -12,8 +12,10 @@ use crate::protocol::Close;
 /// One thing that a client sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// A whole message. Binary messages count as text where they are JSON (protocol.md §1.14) and are dropped where not.
+    /// A whole text message.
     Text(String),
+    /// A whole binary message; [`json_of`] tells whether it counts as text.
+    Binary(Bytes),
     /// To be answered with the same payload.
     Ping(Bytes),
     /// A sign of life.
@@ -87,8 +89,8 @@ impl FrameReader {
     /// The message that the frame completes.
     fn accept(&mut self, frame: Frame) -> Result<Option<Incoming>, Close> {
         match frame {
-            Frame::Text(payload) => message(Kind::Text, &payload),
-            Frame::Binary(payload) => message(Kind::Binary, &payload),
+            Frame::Text(payload) => message(Kind::Text, &payload).map(Some),
+            Frame::Binary(payload) => message(Kind::Binary, &payload).map(Some),
             Frame::Continuation(item) => self.join(item),
             Frame::Ping(payload) => Ok(Some(Incoming::Ping(Bytes::copy_from_slice(&payload)))),
             Frame::Pong(_) => Ok(Some(Incoming::Pong)),
@@ -114,24 +116,27 @@ impl FrameReader {
         }
         fragments.payload.extend_from_slice(&payload);
         if last {
-            return message(fragments.kind, &fragments.payload);
+            return message(fragments.kind, &fragments.payload).map(Some);
         }
         self.fragments = Some(fragments);
         Ok(None)
     }
 }
 
-fn message(kind: Kind, payload: &[u8]) -> Result<Option<Incoming>, Close> {
-    match (std::str::from_utf8(payload), kind) {
-        (Ok(text), Kind::Text) => Ok(Some(Incoming::Text(text.to_owned()))),
-        (Err(_), Kind::Text) => Err(Close::InvalidUtf8),
-        (Ok(text), Kind::Binary) if is_json(text) => Ok(Some(Incoming::Text(text.to_owned()))),
-        (_, Kind::Binary) => Ok(None),
+fn message(kind: Kind, payload: &[u8]) -> Result<Incoming, Close> {
+    match kind {
+        Kind::Binary => Ok(Incoming::Binary(Bytes::copy_from_slice(payload))),
+        Kind::Text => {
+            let text = std::str::from_utf8(payload).map_err(|_| Close::InvalidUtf8)?;
+            Ok(Incoming::Text(text.to_owned()))
+        }
     }
 }
 
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<IgnoredAny>(text).is_ok()
+/// A binary message counts as text where it is JSON, and is dropped where not (protocol.md §1.14).
+pub fn json_of(binary: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(binary).ok()?;
+    serde_json::from_str::<IgnoredAny>(text).ok().map(|_| text)
 }
 
 /// The code of a close frame, if it may stand in one (RFC 6455 §7.4): what is reserved must not be echoed either.
@@ -217,9 +222,18 @@ mod tests {
     }
 
     #[test]
-    fn binary_counts_as_text_or_is_dropped() {
-        let binary = [b"{}".as_slice(), b"\xFF", b"", b"\0", b"plain"].map(|payload| frame(0x82, payload)).concat();
-        assert_eq!(read(100, &[&binary, &frame(0x81, b"next")]), [text("{}"), text("next")]);
+    fn binary_messages_are_told_from_text() {
+        let binary = [frame(0x82, b"\xFF"), frame(0x02, b"{"), frame(0x80, b"}")].concat();
+        let expected = [b"\xFF".as_slice(), b"{}"].map(|payload| Incoming::Binary(Bytes::from_static(payload)));
+        assert_eq!(read(100, &[&binary]), expected);
+    }
+
+    #[test]
+    fn a_binary_message_counts_as_text_where_it_is_json() {
+        assert_eq!(json_of(b"{}"), Some("{}"));
+        for binary in [b"\xFF".as_slice(), b"", b"\0", b"plain"] {
+            assert_eq!(json_of(binary), None, "{binary:?}");
+        }
     }
 
     #[test]

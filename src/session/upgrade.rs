@@ -93,11 +93,8 @@ where
     let visit = Visit::new(&request, &services);
     let admission = visit.admit(&services).await;
     handshake::accept(&mut framed, &request, visit.selected_protocol()).await?;
-    let parts = framed.into_parts();
-    let (socket, direct) = split(parts.io);
     let limits = &services.shared.limits;
-    let outbox = Outbox::new(direct, limits.max_outbox_bytes);
-    let wire = Wire::new(socket, outbox.clone(), limits.max_frame_bytes, &parts.read_buf);
+    let (wire, outbox) = take_over(framed, split, limits.max_frame_bytes, limits.max_outbox_bytes);
     match admission {
         Ok(admission) => {
             Session::create(|ctx| {
@@ -113,6 +110,23 @@ where
         }
     }
     Ok(())
+}
+
+/// Takes a socket over after its handshake: what is read from it, messages of at most `max_message` bytes, and what is
+/// written to it, of which `max_waiting` bytes may wait.
+pub fn take_over<T, S>(
+    framed: Framed<T, h1::Codec>,
+    split: impl FnOnce(T) -> (S, Option<Arc<TcpStream>>),
+    max_message: usize,
+    max_waiting: usize,
+) -> (Wire<S>, Arc<Outbox>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let parts = framed.into_parts();
+    let (socket, direct) = split(parts.io);
+    let outbox = Outbox::new(direct, max_waiting);
+    (Wire::new(socket, outbox.clone(), max_message, &parts.read_buf), outbox)
 }
 
 /// Who wants in, and where.
