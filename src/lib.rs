@@ -19,6 +19,7 @@
 //! | [`process`] | what the operating system knows of this process |
 //! | [`capacity`] | how full the node is |
 //! | [`readiness`] | whether the node wants new sockets |
+//! | [`seldom`] | what is logged at once and then once a minute |
 //! | [`tls`] | certificates of the public listener |
 //! | [`bench`](mod@bench) | `gaung bench`: load and figures |
 
@@ -36,6 +37,7 @@ pub mod process;
 pub mod protocol;
 pub mod readiness;
 pub mod room;
+pub mod seldom;
 pub mod session;
 pub mod tenant;
 pub mod tls;

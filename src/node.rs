@@ -114,7 +114,7 @@ impl Node {
             registry: registry.clone(),
             rooms,
             metrics: metrics.clone(),
-            addresses: Addresses::new(config.limits.max_connections_per_ip),
+            addresses: Addresses::new(config.limits.max_connections_per_ip, config.limits.ipv6_client_prefix),
             limits: config.limits,
             tenant: config.tenant,
             path_prefix: config.server.path_prefix,

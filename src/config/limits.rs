@@ -32,6 +32,8 @@ pub struct LimitsConfig {
     pub max_memory_mb: Option<u64>,
     /// `GAUNG_MAX_CONNECTIONS_PER_IP` (0, unlimited): sockets of one client address.
     pub max_connections_per_ip: usize,
+    /// `GAUNG_IPV6_CLIENT_PREFIX` (64): how many leading bits two IPv6 addresses of one client have in common.
+    pub ipv6_client_prefix: u8,
     /// `GAUNG_TRUSTED_PROXIES` (none): networks whose `X-Forwarded-For` is believed, comma-separated CIDR.
     #[serde(deserialize_with = "fields::networks")]
     pub trusted_proxies: Vec<IpNet>,
@@ -59,6 +61,7 @@ impl Default for LimitsConfig {
             max_connections: None,
             max_memory_mb: None,
             max_connections_per_ip: 0,
+            ipv6_client_prefix: 64,
             trusted_proxies: Vec::new(),
             handshake_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(60),
@@ -71,7 +74,7 @@ impl Default for LimitsConfig {
 impl LimitsConfig {
     pub(super) fn variables() -> Vec<Variable> {
         let default = Self::default();
-        let rows: [(_, &dyn Display, _, _); 12] = [
+        let rows: [(_, &dyn Display, _, _); 13] = [
             ("GAUNG_MAX_FRAME_BYTES", &default.max_frame_bytes, Number(1_024..=MIB * 16), "one message from a client"),
             (
                 "GAUNG_MAX_OUTBOX_BYTES",
@@ -102,7 +105,13 @@ impl LimitsConfig {
                 "GAUNG_MAX_CONNECTIONS_PER_IP",
                 &default.max_connections_per_ip,
                 Quota(1..=u64::from(u32::MAX)),
-                "sockets of one client address",
+                "sockets of one client address, of IPv6 one network (GAUNG_IPV6_CLIENT_PREFIX)",
+            ),
+            (
+                "GAUNG_IPV6_CLIENT_PREFIX",
+                &default.ipv6_client_prefix,
+                Number(1..=128),
+                "leading bits that IPv6 addresses of one client have in common; 128 counts each address by itself",
             ),
             ("GAUNG_TRUSTED_PROXIES", &"", Networks, "networks whose X-Forwarded-For is believed"),
             (

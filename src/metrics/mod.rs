@@ -11,7 +11,7 @@ use self::{catalogue::Description, lag::ActorThread};
 use crate::{happenings::Happenings, protocol::Close};
 
 /// Why a socket is refused, as the label of [`Metrics::refusals`]; what fails before the upgrade is a `handshake`.
-const SOCKET_REFUSALS: [Close; 14] = [
+const SOCKET_REFUSALS: [Close; 15] = [
     Close::AppUnknown,
     Close::AppDisabled,
     Close::OverQuota,
@@ -21,6 +21,7 @@ const SOCKET_REFUSALS: [Close; 14] = [
     Close::VersionUnsupported,
     Close::OriginRefused,
     Close::OverCapacity,
+    Close::OverAddressLimit,
     Close::Draining,
     Close::TenantInvalid,
     Close::TenantRefused,

@@ -4,9 +4,8 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -14,11 +13,10 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::seldom::Seldom;
+
 /// The first byte of a TLS connection: a record of the handshake (RFC 8446 §5.1). No method of HTTP begins with it.
 const TLS_HANDSHAKE: u8 = 22;
-
-/// Anybody can make the mistake as often as they like: the log has one line in this time.
-const PAUSE: Duration = Duration::from_secs(60);
 
 /// Which mistake a port's clients can make.
 #[derive(Debug, Clone, Copy)]
@@ -29,30 +27,21 @@ pub enum Mistake {
     Plain,
 }
 
-/// The mistakes of all clients of one port. Locked only where one is made.
+/// The mistakes of all clients of one port.
 #[derive(Debug)]
 pub struct Mistakes {
     mistake: Mistake,
-    started: Instant,
-    seldom: Mutex<Seldom>,
-}
-
-/// What happens too often to be told each time. Times count from any moment, always the same.
-#[derive(Debug, Default)]
-struct Seldom {
-    told_at: Option<Duration>,
-    untold: u64,
+    seldom: Seldom,
 }
 
 impl Mistakes {
     /// None yet.
     pub fn of(mistake: Mistake) -> Arc<Self> {
-        Arc::new(Self { mistake, started: Instant::now(), seldom: Mutex::default() })
+        Arc::new(Self { mistake, seldom: Seldom::new() })
     }
 
     fn count(&self) {
-        let mut seldom = self.seldom.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(connections) = seldom.happen(self.started.elapsed()) else { return };
+        let Some(connections) = self.seldom.count() else { return };
         match self.mistake {
             Mistake::Tls => tracing::warn!(
                 connections,
@@ -72,18 +61,6 @@ impl Mistakes {
         if let Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) = error {
             self.count();
         }
-    }
-}
-
-impl Seldom {
-    /// How often it happened since it was last told, if it is to be told now.
-    fn happen(&mut self, now: Duration) -> Option<u64> {
-        self.untold += 1;
-        if self.told_at.is_some_and(|told_at| now < told_at + PAUSE) {
-            return None;
-        }
-        self.told_at = Some(now);
-        Some(std::mem::take(&mut self.untold))
     }
 }
 
@@ -141,17 +118,5 @@ impl AsyncWrite for Sniffed {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(ctx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_is_told_at_once_and_then_one_a_minute_with_the_number_of_all_since() {
-        let mut seldom = Seldom::default();
-        let told = [5, 6, 30, 64, 65, 66, 125].map(|second| seldom.happen(Duration::from_secs(second)));
-        assert_eq!(told, [Some(1), None, None, None, Some(4), None, Some(2)]);
     }
 }

@@ -37,8 +37,10 @@ pub enum Close {
     NotAuthorisedInTime,
     /// A back end terminated the user's connections.
     Terminated,
-    /// The node, or the client's address, has all the sockets that it may have.
+    /// The node has all the sockets that it may have.
     OverCapacity,
+    /// The client's address has all the sockets that it may have.
+    OverAddressLimit,
     /// The client does not read what it is sent.
     SlowConsumer,
     /// The node is going away; another one is ready.
@@ -57,7 +59,7 @@ pub enum Close {
 
 impl Close {
     /// Every reason, for tables and metrics.
-    pub const ALL: [Close; 23] = [
+    pub const ALL: [Close; 24] = [
         Close::Echo(None),
         Close::ProtocolViolation,
         Close::InvalidUtf8,
@@ -74,6 +76,7 @@ impl Close {
         Close::NotAuthorisedInTime,
         Close::Terminated,
         Close::OverCapacity,
+        Close::OverAddressLimit,
         Close::SlowConsumer,
         Close::Draining,
         Close::Silent,
@@ -108,6 +111,9 @@ impl Close {
             }
             Close::Terminated => (UNAUTHORIZED, "terminated", "You got disconnected by the app"),
             Close::OverCapacity => (4100, "over_capacity", "Over capacity"),
+            Close::OverAddressLimit => {
+                (4100, "over_address_limit", "Too many connections from this address (GAUNG_MAX_CONNECTIONS_PER_IP)")
+            }
             Close::SlowConsumer => (4100, "slow_consumer", "Client reads too slowly (GAUNG_MAX_OUTBOX_BYTES)"),
             Close::Draining => (4200, "draining", "Server shutting down; reconnect"),
             Close::Silent => (4201, "silent", "Pong reply not received in time"),

@@ -20,7 +20,7 @@ use tokio::{
 use super::{
     access::{CallbackRequest, Verdict},
     actor::{Admission, Session, Speech},
-    address::client_address,
+    address::{OverLimit, client_address},
     farewell::Words,
     handshake, origin,
     outbox::Outbox,
@@ -255,10 +255,10 @@ impl<'a> Visit<'a> {
             return Err(Close::OverCapacity);
         }
         let place = shared.readiness.capacity().take().map_err(|NoPlace| Close::OverCapacity)?;
-        let forwarded = text(self.headers, HeaderName::from_static("x-forwarded-for"));
-        let client = self.peer.map(|peer| client_address(peer, forwarded, &shared.limits.trusted_proxies));
+        let forwarded = forwarded(self.headers);
+        let client = self.peer.map(|peer| client_address(peer, &forwarded, &shared.limits.trusted_proxies));
         let address = match client {
-            Some(client) => shared.addresses.take(client).map_err(|_| Close::OverCapacity)?,
+            Some(client) => shared.addresses.take(client).map_err(|OverLimit| Close::OverAddressLimit)?,
             None => None,
         };
         let seat = Seat::take(app).map_err(|taken| match taken {
@@ -364,6 +364,12 @@ impl Refusal {
     fn send(&self, outbox: &Outbox) {
         self.words.close_saying(outbox, self.close, &self.text);
     }
+}
+
+/// The lines of `X-Forwarded-For`. One that is no text stays, as an entry that nobody can believe.
+fn forwarded(headers: &HeaderMap) -> Vec<&str> {
+    let lines = headers.get_all(HeaderName::from_static("x-forwarded-for"));
+    lines.map(|line| line.to_str().unwrap_or("?")).collect()
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

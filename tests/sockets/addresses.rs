@@ -16,9 +16,12 @@ async fn open(node: &TestNode, forwarded: &str) -> Client {
     node.open_with("/app/app-key", |request| request.header("x-forwarded-for", forwarded)).await
 }
 
-async fn expect_refusal(mut client: Client) {
-    assert_eq!(client.expect("pusher:error").await["data"]["code"], 4100);
-    assert_eq!(client.expect_close().await.0, 4100);
+/// The metric and the text are not those of a full node.
+async fn expect_refusal(node: &TestNode, mut client: Client) {
+    let text = "Too many connections from this address (GAUNG_MAX_CONNECTIONS_PER_IP)";
+    assert_eq!(client.expect("pusher:error").await["data"], serde_json::json!({"code": 4100, "message": text}));
+    assert_eq!(client.expect_close().await, (4100, text.to_owned()));
+    assert!(node.node.metrics.refusals.with_label_values(&["over_address_limit"]).get() > 0);
 }
 
 #[actix::test]
@@ -26,7 +29,7 @@ async fn each_client_behind_a_trusted_proxy_has_its_own_limit() {
     let node = start("127.0.0.0/8").await;
     let first = open(&node, "203.0.113.1").await.greeted().await;
     let _second = open(&node, "203.0.113.2").await.greeted().await;
-    expect_refusal(open(&node, "203.0.113.1").await).await;
+    expect_refusal(&node, open(&node, "203.0.113.1").await).await;
     drop(first);
     eventually("the closed socket makes room", || async {
         open(&node, "203.0.113.1").await.next().await["event"] == "pusher:connection_established"
@@ -39,7 +42,7 @@ async fn what_a_client_says_about_itself_is_not_believed() {
     let node = start("127.0.0.0/8").await;
     let _first = open(&node, "203.0.113.1").await.greeted().await;
     for invented in ["6.6.6.6, 203.0.113.1", "6.6.6.6,203.0.113.1, 127.0.0.1"] {
-        expect_refusal(open(&node, invented).await).await;
+        expect_refusal(&node, open(&node, invented).await).await;
     }
 }
 
@@ -47,5 +50,26 @@ async fn what_a_client_says_about_itself_is_not_believed() {
 async fn a_proxy_that_is_not_trusted_is_the_client() {
     let node = start("10.0.0.0/8").await;
     let _first = open(&node, "203.0.113.1").await.greeted().await;
-    expect_refusal(open(&node, "203.0.113.2").await).await;
+    expect_refusal(&node, open(&node, "203.0.113.2").await).await;
+}
+
+#[actix::test]
+async fn a_line_that_the_proxy_adds_counts_and_not_the_one_that_the_client_sent() {
+    let node = start("127.0.0.0/8").await;
+    let open = |invented: &'static str, client: &'static str| {
+        node.open_with("/app/app-key", move |request| {
+            request.header("x-forwarded-for", invented).header("x-forwarded-for", client)
+        })
+    };
+    let _first = open("6.6.6.6", "203.0.113.1").await.greeted().await;
+    expect_refusal(&node, open("6.6.6.7", "203.0.113.1").await).await;
+    open("6.6.6.6", "203.0.113.2:5000").await.greeted().await;
+}
+
+#[actix::test]
+async fn ipv6_addresses_of_one_customer_share_a_limit() {
+    let node = start("127.0.0.0/8").await;
+    let _first = open(&node, "2001:db8::1").await.greeted().await;
+    expect_refusal(&node, open(&node, "[2001:db8::ffff]:4000").await).await;
+    open(&node, "2001:db8:0:1::1").await.greeted().await;
 }

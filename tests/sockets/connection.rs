@@ -76,7 +76,7 @@ async fn an_origin_that_is_not_allowed_is_refused_with_4009() {
 async fn an_address_may_have_only_its_number_of_sockets() {
     let node = start_configured(|config| config.limits.max_connections_per_ip = 1, |_| {}).await;
     let _first = node.connect().await;
-    assert_eq!(node.open("/app/app-key").await.expect_close().await.0, 4100);
+    assert!(node.open("/app/app-key").await.expect_close().await.1.contains("GAUNG_MAX_CONNECTIONS_PER_IP"));
 }
 
 #[actix::test]

@@ -274,11 +274,17 @@ pub fn of_greeting(greeting: &Message, key: &str, origin: Option<&str>) -> Resul
             "Say the page's origin with --origin https://shop.example.com, or set allowed_origins \
              (GAUNG_APP_ALLOWED_ORIGINS).",
         ),
+        // Before the node's own limit, which has the same code.
+        _ if problem.contains(Close::OverAddressLimit.text()) => Finding::new(
+            "over_address_limit",
+            "This address has all the sockets that it may have.",
+            "Raise GAUNG_MAX_CONNECTIONS_PER_IP; behind a proxy set GAUNG_TRUSTED_PROXIES, so that clients do not share its \
+             address.",
+        ),
         _ if is(Close::OverCapacity) => Finding::new(
             "over_capacity",
-            "The node, or this address, has all the sockets that it may have, or the node goes away.",
-            "Raise GAUNG_MAX_CONNECTIONS, GAUNG_MAX_MEMORY_MB or GAUNG_MAX_CONNECTIONS_PER_IP; behind a proxy set \
-             GAUNG_TRUSTED_PROXIES, so that clients do not share its address.",
+            "The node has all the sockets that it may have, or it goes away.",
+            "Raise GAUNG_MAX_CONNECTIONS, or start more nodes.",
         ),
         _ => Finding::new("refused", format!("The server refuses the socket: {problem}."), LOOK_AT_THE_LOG),
     })
