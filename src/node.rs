@@ -118,6 +118,7 @@ impl Node {
             limits: config.limits,
             tenant: config.tenant,
             path_prefix: config.server.path_prefix,
+            refuses_upgrades: config.drain.refuses_upgrades,
             readiness,
             started: Instant::now(),
         };
@@ -167,6 +168,11 @@ impl Node {
             cluster,
             drain: config.drain,
         })
+    }
+
+    /// Whether it wants new sockets.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
     }
 
     /// Goes away as after SIGTERM: load balancers have the lag to notice, then [`Node::stop`].

@@ -16,6 +16,7 @@ mod roundtrip;
 mod serve;
 mod sign;
 mod subscribe;
+mod systemd;
 mod table;
 mod target;
 mod trigger;

@@ -3,20 +3,35 @@
 use std::{
     io::{self, IsTerminal, Write},
     process,
+    time::Duration,
 };
 
 use actix::System;
 use gaung::{
     config::{Loaded, LogConfig, LogFormat},
     node::Node,
+    readiness::Readiness,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{sleep, timeout},
+};
 use tracing_subscriber::EnvFilter;
 
-use super::{Failure, welcome::Welcome};
+use super::{
+    Failure,
+    systemd::{self, Stage},
+    welcome::Welcome,
+};
 
 /// The exit code of a process that was interrupted.
 const INTERRUPTED: i32 = 130;
+
+/// How long systemd waits for a node to be in step: one that cannot be serves its own clients all the same.
+const START: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether the node is in step.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Serves until SIGTERM or SIGINT, then drains; SIGINT comes from somebody at a terminal, who waits for no load balancer.
 /// A second signal ends the process at once.
@@ -40,7 +55,10 @@ async fn serve(loaded: Loaded) -> Result<(), Failure> {
     let node = Node::start(loaded.config, loaded.apps).await.map_err(Failure::new)?;
     // A closed stdout is no reason not to serve.
     let _ = write!(io::stdout(), "{}", welcome.text(node.public, node.admin)).and_then(|()| io::stdout().flush());
+    let starting = actix::spawn(tell_systemd(node.readiness().clone()));
     let signal = signals.next().await;
+    starting.abort();
+    systemd::notify(Stage::Stopping);
     tracing::info!("draining; a second signal exits at once");
     let end = async {
         match signal {
@@ -52,6 +70,18 @@ async fn serve(loaded: Loaded) -> Result<(), Failure> {
         () = end => Ok(()),
         _ = signals.next() => process::exit(INTERRUPTED),
     }
+}
+
+/// Units that start after this one, and whoever restarts one node after the other, wait until it wants sockets.
+async fn tell_systemd(readiness: Readiness) {
+    let ready = async {
+        while !readiness.ready() {
+            sleep(LOOK_EVERY).await;
+        }
+    };
+    // After that time it is told so all the same.
+    let _ = timeout(START, ready).await;
+    systemd::notify(Stage::Ready);
 }
 
 /// What asks the process to end.

@@ -203,6 +203,7 @@ mod tests {
             ("GAUNG_TENANT_MESSAGES_PER_SECOND", "17"),
             ("GAUNG_DRAIN_LAG_SECONDS", "19"),
             ("GAUNG_DRAIN_SECONDS", "18"),
+            ("GAUNG_DRAIN_REFUSES_UPGRADES", "true"),
             ("GAUNG_LOG", "debug"),
             ("GAUNG_LOG_FORMAT", "json"),
         ]);
@@ -247,7 +248,11 @@ mod tests {
             },
             tls: TlsConfig { cert: Some("/cert.pem".into()), key: Some("/key.pem".into()) },
             cluster: None,
-            drain: DrainConfig { lag: Duration::from_secs(19), window: Duration::from_secs(18) },
+            drain: DrainConfig {
+                lag: Duration::from_secs(19),
+                window: Duration::from_secs(18),
+                refuses_upgrades: true,
+            },
             log: LogConfig { filter: "debug".to_owned(), format: LogFormat::Json },
         };
         assert_eq!(format!("{:?}", loaded.config), format!("{expected:?}"));

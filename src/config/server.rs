@@ -72,6 +72,9 @@ pub struct DrainConfig {
     /// `GAUNG_DRAIN_SECONDS` (20): over how long sockets are closed.
     #[serde(rename = "drain_seconds", deserialize_with = "fields::seconds")]
     pub window: Duration,
+    /// `GAUNG_DRAIN_REFUSES_UPGRADES` (false): new sockets get 503 from SIGTERM on, and not 4100 while others are closed.
+    #[serde(rename = "drain_refuses_upgrades")]
+    pub refuses_upgrades: bool,
 }
 
 impl DrainConfig {
@@ -139,7 +142,7 @@ impl Default for AdminConfig {
 
 impl Default for DrainConfig {
     fn default() -> Self {
-        Self { lag: Duration::ZERO, window: Duration::from_secs(20) }
+        Self { lag: Duration::ZERO, window: Duration::from_secs(20), refuses_upgrades: false }
     }
 }
 
@@ -223,7 +226,7 @@ impl TlsConfig {
 
 impl DrainConfig {
     pub(super) fn variables() -> Vec<Variable> {
-        let Self { lag, window } = Self::default();
+        let Self { lag, window, refuses_upgrades } = Self::default();
         vec![
             Variable::new(
                 "GAUNG_DRAIN_LAG_SECONDS",
@@ -236,6 +239,12 @@ impl DrainConfig {
                 window.as_secs(),
                 Rule::Number(0..=3_600),
                 "over how long sockets are closed after that",
+            ),
+            Variable::new(
+                "GAUNG_DRAIN_REFUSES_UPGRADES",
+                refuses_upgrades,
+                Rule::Switch,
+                "whether new sockets are answered with 503 from SIGTERM on, for proxies that then try the next node",
             ),
         ]
     }

@@ -96,6 +96,22 @@ pub async fn refuse<T: AsyncRead + AsyncWrite + Unpin>(
     request: &Request,
 ) -> io::Result<()> {
     let (status, error) = objection(request);
+    answer(framed, status, &error).await
+}
+
+/// What a proxy reads, and a client only where the proxy has no other node.
+pub const NEXT_NODE: &str = "this node goes away (GAUNG_DRAIN_REFUSES_UPGRADES): let the proxy try the next one";
+
+/// Lets a proxy try the next node, and ends the connection.
+pub async fn send_on<T: AsyncRead + AsyncWrite + Unpin>(framed: &mut Framed<T, h1::Codec>) -> io::Result<()> {
+    answer(framed, StatusCode::SERVICE_UNAVAILABLE, NEXT_NODE).await
+}
+
+async fn answer<T: AsyncRead + AsyncWrite + Unpin>(
+    framed: &mut Framed<T, h1::Codec>,
+    status: StatusCode,
+    error: &str,
+) -> io::Result<()> {
     let body = Bytes::from(json!({"error": error, "code": status.as_u16()}).to_string());
     let mut response = Response::build(status);
     response.insert_header((header::CONTENT_TYPE, "application/json")).force_close();

@@ -9,7 +9,7 @@ use crate::{
     app::{App, Registry},
     config::{LimitsConfig, TenantAccess, TenantConfig},
     metrics::Metrics,
-    readiness::Readiness,
+    readiness::{Readiness, Stage},
     room::Rooms,
 };
 
@@ -28,6 +28,8 @@ pub struct Shared {
     pub tenant: TenantConfig,
     /// What stands before `/app` and `/ws`; empty or `/…`.
     pub path_prefix: String,
+    /// Whether a node that goes answers upgrades with 503 (`GAUNG_DRAIN_REFUSES_UPGRADES`).
+    pub refuses_upgrades: bool,
     /// Whether new sockets are taken.
     pub readiness: Readiness,
     /// Sockets by client address.
@@ -44,6 +46,14 @@ pub struct Services {
     pub roster: Addr<Roster>,
     /// Asks the application about tenant sockets.
     pub callback: Option<Callback>,
+}
+
+impl Shared {
+    /// Whether a proxy is to try another node for new sockets. Only a node that goes says so: one that is not in step yet
+    /// serves whoever comes, and where all nodes said it the client would have nobody.
+    pub fn sends_upgrades_on(&self) -> bool {
+        self.refuses_upgrades && matches!(self.readiness.stage(), Stage::Leaving | Stage::Draining)
+    }
 }
 
 impl Services {

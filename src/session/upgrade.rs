@@ -90,6 +90,10 @@ where
         count_refusal(&services, "handshake", || (None, handshake::objection(&request).1));
         return handshake::refuse(&mut framed, &request).await;
     }
+    if services.shared.sends_upgrades_on() {
+        count_refusal(&services, Close::Draining.name(), || (None, handshake::NEXT_NODE.to_owned()));
+        return handshake::send_on(&mut framed).await;
+    }
     let visit = Visit::new(&request, &services);
     let admission = visit.admit(&services).await;
     handshake::accept(&mut framed, &request, visit.selected_protocol()).await?;

@@ -11,12 +11,19 @@ use gaung::config::DrainConfig;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::harness::{Client, TestNode, eventually, key, metrics, now, start_configured, upgrade};
+use crate::{
+    harness::{Client, TestNode, eventually, key, metrics, now, start_configured, upgrade},
+    raw::{Raw, UPGRADE},
+};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 async fn start(window: Duration) -> TestNode {
     start_configured(|config| config.drain.window = window, |_| {}).await
+}
+
+async fn start_to_go(drain: DrainConfig) -> TestNode {
+    start_configured(move |config| config.drain = drain, |_| {}).await
 }
 
 async fn connect(node: &TestNode, count: usize) -> Vec<Client> {
@@ -108,8 +115,7 @@ async fn status(address: SocketAddr, path: &str) -> u16 {
 
 #[actix::test]
 async fn until_load_balancers_have_noticed_a_node_says_that_it_is_not_ready_and_serves_everybody() {
-    let node =
-        start_configured(|config| config.drain = DrainConfig { lag: HOUR, window: Duration::ZERO }, |_| {}).await;
+    let node = start_to_go(DrainConfig { lag: HOUR, window: Duration::ZERO, ..DrainConfig::default() }).await;
     let (public, admin) = (node.node.public, node.node.admin);
     let mut old = node.connect().await;
     old.subscribe("c").await;
@@ -129,7 +135,7 @@ async fn until_load_balancers_have_noticed_a_node_says_that_it_is_not_ready_and_
 #[actix::test]
 async fn after_the_lag_the_drain_takes_its_way() {
     let lag = Duration::from_secs(1);
-    let node = start_configured(|config| config.drain = DrainConfig { lag, window: Duration::ZERO }, |_| {}).await;
+    let node = start_to_go(DrainConfig { lag, window: Duration::ZERO, ..DrainConfig::default() }).await;
     let clients = connect(&node, 3).await;
     let began = Instant::now();
     let left = spawn(node.node.leave());
@@ -180,4 +186,19 @@ async fn the_metrics_of_readiness_and_of_the_drain_follow() {
     })
     .await;
     drop(clients);
+}
+
+#[actix::test]
+async fn a_node_that_goes_may_have_the_proxy_try_another_one() {
+    let node = start_to_go(DrainConfig { lag: HOUR, refuses_upgrades: true, ..DrainConfig::default() }).await;
+    let (public, admin, metrics) = (node.node.public, node.node.admin, node.node.metrics.clone());
+    let (mut early, mut late) = (node.connect().await, Raw::connect(&node).await);
+    let _leaving = spawn(node.node.leave());
+    eventually("it is not ready", || async { status(admin, "/readyz").await == 503 }).await;
+    late.send(UPGRADE.as_bytes()).await;
+    let answer = late.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("GAUNG_DRAIN_REFUSES_UPGRADES"), "{answer}");
+    assert_eq!(metrics.refusals.with_label_values(&["draining"]).get(), 1);
+    publish(public).await;
+    early.expect_silence().await;
 }

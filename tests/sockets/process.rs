@@ -1,8 +1,13 @@
 //! The program as a process: what it prints, how it ends, and what its commands do.
 
+use std::os::{
+    linux::net::SocketAddrExt,
+    unix::net::{SocketAddr, UnixDatagram},
+};
+
 use crate::{
     common::process::{Process, run, serve, spawn},
-    harness::Client,
+    harness::{Client, PATIENCE},
     raw::UPGRADE,
 };
 
@@ -208,4 +213,30 @@ fn a_line_of_a_json_log_is_one_flat_object() {
     let names: Vec<_> = line.keys().map(String::as_str).collect();
     assert_eq!(names, ["descriptors", "level", "message", "target", "timestamp"]);
     assert!(line["descriptors"].is_u64() && line["level"] == "INFO", "{line:?}");
+}
+
+/// What systemd was told next.
+fn told(systemd: &UnixDatagram) -> String {
+    let mut buffer = [0; 64];
+    let length = systemd.recv(&mut buffer).expect("systemd is told within the time-out");
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+#[test]
+fn systemd_is_told_when_the_server_is_ready_and_when_it_goes() {
+    let folder = std::env::temp_dir().join(format!("gaung-systemd-{}", std::process::id()));
+    let path = folder.to_str().expect("the path is text");
+    let name = format!("gaung-systemd-{}", std::process::id());
+    let hidden = SocketAddr::from_abstract_name(&name).expect("the name is short");
+    let visible = UnixDatagram::bind(&folder).expect("the path is free");
+    let hidden = UnixDatagram::bind_addr(&hidden).expect("the name is free");
+    for (systemd, socket) in [(visible, path), (hidden, &format!("@{name}"))] {
+        systemd.set_read_timeout(Some(PATIENCE)).expect("it can be set");
+        let mut server = serve(&[("NOTIFY_SOCKET", socket)]);
+        assert_eq!(told(&systemd), "READY=1");
+        server.signal("-TERM");
+        assert_eq!(told(&systemd), "STOPPING=1");
+        assert_eq!(server.exit_code(), Some(0));
+    }
+    std::fs::remove_file(folder).expect("the socket is still there");
 }
