@@ -1,0 +1,53 @@
+//! Frames of other nodes, or of whoever else can publish on the bus: the decoder is total, what it understands is
+//! encoded as it was, and no sequence of frames stops a node.
+#![no_main]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use gaung_cluster::{
+    NodeId, Room, Subject,
+    codec::{decode, encode},
+    core::{Core, Input, Moment, PAGE, Settings},
+    detector::Inbound,
+    frame::{Body, Frame},
+    ring::Reach,
+};
+use libfuzzer_sys::fuzz_target;
+
+const NODE: NodeId = NodeId::from_bits(1);
+
+fuzz_target!(|bytes: &[u8]| {
+    let room = Room::new("app", "room").expect("the names are valid");
+    let subjects = [Subject::State, Subject::Node(NODE), Subject::Room(room.clone())];
+    let settings =
+        Settings { node: NODE, version: "fuzz".into(), expected_nodes: 2, reach: Reach::default(), page: PAGE };
+    let (mut core, mut now) = (Core::new(settings), Moment::default());
+    core.step(Input::Connected, now);
+    core.step(Input::Serve(room), now);
+    let mut rest = Bytes::copy_from_slice(bytes);
+    while let Some((subject, pause, bytes)) = next(&mut rest) {
+        check_encoding(bytes.clone());
+        now.up += Duration::from_millis(u64::from(pause) * 10);
+        now.wall = now.up;
+        core.step(Input::Heard { subject: subjects[usize::from(subject) % subjects.len()].clone(), bytes }, now);
+        core.step(Input::Tick(Inbound::Drained), now);
+    }
+});
+
+/// Subject, pause and length of a frame in four bytes, and the frame.
+fn next(rest: &mut Bytes) -> Option<(u8, u8, Bytes)> {
+    if rest.len() < 4 {
+        return None;
+    }
+    let head = rest.split_to(4);
+    let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+    Some((head[0], head[1], rest.split_to(length.min(rest.len()))))
+}
+
+fn check_encoding(bytes: Bytes) {
+    match decode(bytes) {
+        Err(_) | Ok(Frame { body: Body::Unknown { .. }, .. }) => {}
+        Ok(frame) => assert_eq!(decode(encode(&frame)).ok(), Some(frame)),
+    }
+}
