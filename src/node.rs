@@ -116,6 +116,7 @@ impl Node {
             metrics: metrics.clone(),
             addresses: Addresses::new(config.limits.max_connections_per_ip, config.limits.ipv6_client_prefix),
             limits: config.limits,
+            http: config.http,
             tenant: config.tenant,
             path_prefix: config.server.path_prefix,
             refuses_upgrades: config.drain.refuses_upgrades,

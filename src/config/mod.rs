@@ -8,6 +8,7 @@ mod describe;
 mod environment;
 pub(crate) mod fields;
 mod file;
+mod http;
 mod limits;
 mod problems;
 mod rule;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 pub use cluster::ClusterConfig;
 pub use describe::{apps_of_file, describe, settings_in_force};
 pub use file::parse_apps;
+pub use http::HttpConfig;
 pub use limits::LimitsConfig;
 pub use problems::Problems;
 pub use rule::Rule;
@@ -42,6 +44,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Limits of the node.
     pub limits: LimitsConfig,
+    /// What requests, and connections that are no sockets, are granted.
+    pub http: HttpConfig,
     /// Who may open tenant sockets.
     pub tenant: TenantConfig,
     /// Certificate files of the public listener.
@@ -119,6 +123,7 @@ impl Config {
             server: environment.read("GAUNG_", problems).unwrap_or_default(),
             admin: environment.read("GAUNG_", problems).unwrap_or_default(),
             limits: environment.read("GAUNG_", problems).unwrap_or_default(),
+            http: environment.read("GAUNG_", problems).unwrap_or_default(),
             tenant: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
             tls: environment.read("GAUNG_", problems).unwrap_or_default(),
             cluster: ClusterConfig::read(environment, problems),
@@ -195,6 +200,8 @@ mod tests {
             ("GAUNG_PING_SECONDS", "12"),
             ("GAUNG_PONG_SECONDS", "13"),
             ("GAUNG_SIGNATURE_SECONDS", "14"),
+            ("GAUNG_MAX_HELD_BODY_BYTES", "2000008"),
+            ("GAUNG_KEEP_ALIVE_SECONDS", "20"),
             ("GAUNG_TENANT_ACCESS", "callback"),
             ("GAUNG_TENANT_APP", "gaung"),
             ("GAUNG_TENANT_CALLBACK_URL", "http://app/may"),
@@ -238,6 +245,7 @@ mod tests {
                 pong_timeout: Duration::from_secs(13),
                 signature_window: Duration::from_secs(14),
             },
+            http: HttpConfig { max_held_body_bytes: 2_000_008, keep_alive: Duration::from_secs(20) },
             tenant: TenantConfig {
                 access: TenantAccess::Callback,
                 app: Some("gaung".to_owned()),

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use super::{
-    AdminConfig, ClusterConfig, DrainConfig, LimitsConfig, LogConfig, Rule, ServerConfig, TenantConfig, TlsConfig, app,
-    settings,
+    AdminConfig, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, Rule, ServerConfig, TenantConfig,
+    TlsConfig, app, settings,
 };
 use crate::app::AppSettings;
 
@@ -44,6 +44,7 @@ pub fn variables() -> Vec<Variable> {
         settings::variables(&AppSettings::without_keys()),
         TenantConfig::variables(),
         LimitsConfig::variables(),
+        HttpConfig::variables(),
         ClusterConfig::variables(),
         DrainConfig::variables(),
         LogConfig::variables(),

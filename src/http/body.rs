@@ -1,11 +1,16 @@
-//! Reads a request body: never more of it than `GAUNG_MAX_BODY_BYTES`, and not for ever.
+//! Reads a request body: never more of it than `GAUNG_MAX_BODY_BYTES`, not for ever, and only as long as all bodies that
+//! are being read have no more than `GAUNG_MAX_HELD_BODY_BYTES`.
 
-use std::time::Duration;
+use std::{
+    ops::Deref,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest,
     dev::Payload,
-    http::header::CONTENT_LENGTH,
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH},
     rt::time::timeout,
     web::{Bytes, BytesMut},
 };
@@ -16,35 +21,118 @@ use super::error::ApiError;
 /// A back end that needs longer than this for one request has lost its connection.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The whole body, of an announced length or in chunks. An announced length over `limit` is refused before a byte is
-/// read.
-pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+/// The most characters of a header in a refusal.
+const MAX_QUOTED: usize = 40;
+
+/// The bytes of all bodies that are being read.
+#[derive(Debug)]
+pub struct HeldBodies {
+    limit: usize,
+    held: AtomicUsize,
+}
+
+/// A whole body; its bytes are given back when it is dropped.
+pub struct Body<'a> {
+    bytes: Bytes,
+    _held: Held<'a>,
+}
+
+/// What one body has of the bytes of all.
+struct Held<'a> {
+    all: &'a HeldBodies,
+    bytes: usize,
+}
+
+/// Refuses an announced length over `limit`, before a byte is read.
+pub fn check_head(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if let Some(bytes) = announced {
-        within(bytes, limit)?;
-    }
-    timeout(PATIENCE, collect(payload, limit)).await.map_err(|_| ApiError::BodyTooSlow(PATIENCE))?
+    announced.map_or(Ok(()), |bytes| within(bytes, limit))
+}
+
+/// Refuses a compressed body by that name: as JSON it would only be told to be none.
+pub fn check_coding(request: &HttpRequest) -> Result<(), ApiError> {
+    let codings = request.headers().get_all(CONTENT_ENCODING).map(|line| String::from_utf8_lossy(line.as_bytes()));
+    let mut compressed = codings.filter(|coding| !matches!(coding.trim(), "" | "identity"));
+    compressed.next().map_or(Ok(()), |coding| Err(ApiError::BodyCompressed(coding.chars().take(MAX_QUOTED).collect())))
+}
+
+/// The whole body, of an announced length or in chunks.
+pub async fn read<'a>(payload: Payload, limit: usize, held: &'a HeldBodies) -> Result<Body<'a>, ApiError> {
+    let mut held = Held { all: held, bytes: 0 };
+    let bytes = timeout(PATIENCE, collect(payload, limit, &mut held)).await;
+    Ok(Body { bytes: bytes.map_err(|_| ApiError::BodyTooSlow(PATIENCE))??, _held: held })
 }
 
 /// A body that arrives in one piece, as most do, is not copied.
-async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
-    let Some(first) = next(&mut payload).await? else { return Ok(Bytes::new()) };
-    within(first.len() as u64, limit)?;
-    let Some(second) = next(&mut payload).await? else { return Ok(first) };
+async fn collect(mut payload: Payload, limit: usize, held: &mut Held<'_>) -> Result<Bytes, ApiError> {
+    let Some(first) = next(&mut payload, limit, held).await? else { return Ok(Bytes::new()) };
+    let Some(second) = next(&mut payload, limit, held).await? else { return Ok(first) };
     let mut body = BytesMut::from(first);
     let mut piece = Some(second);
     while let Some(bytes) = piece {
-        within((body.len() + bytes.len()) as u64, limit)?;
         body.extend_from_slice(&bytes);
-        piece = next(&mut payload).await?;
+        piece = next(&mut payload, limit, held).await?;
     }
     Ok(body.freeze())
 }
 
-async fn next(payload: &mut Payload) -> Result<Option<Bytes>, ApiError> {
-    payload.next().await.transpose().map_err(|_| ApiError::BodyBroken)
+async fn next(payload: &mut Payload, limit: usize, held: &mut Held<'_>) -> Result<Option<Bytes>, ApiError> {
+    let Some(piece) = payload.next().await else { return Ok(None) };
+    let piece = piece.map_err(|_| ApiError::BodyBroken)?;
+    held.take(piece.len())?;
+    within(held.bytes as u64, limit)?;
+    Ok(Some(piece))
 }
 
 fn within(bytes: u64, limit: usize) -> Result<(), ApiError> {
     if bytes > limit as u64 { Err(ApiError::BodyTooLarge { bytes, limit }) } else { Ok(()) }
+}
+
+impl HeldBodies {
+    /// At most so many bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, held: AtomicUsize::new(0) }
+    }
+}
+
+impl Held<'_> {
+    /// Counts a piece that has arrived.
+    fn take(&mut self, bytes: usize) -> Result<(), ApiError> {
+        self.bytes += bytes;
+        let before = self.all.held.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > self.all.limit { Err(ApiError::BodiesFull(self.all.limit)) } else { Ok(()) }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.all.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Deref for Body<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_bodies_together_have_a_limit_and_give_back_what_they_had() {
+        let all = HeldBodies::new(10);
+        let mut one = Held { all: &all, bytes: 0 };
+        let mut other = Held { all: &all, bytes: 0 };
+        assert_eq!(one.take(4), Ok(()));
+        assert_eq!(other.take(6), Ok(()));
+        assert_eq!(one.take(1), Err(ApiError::BodiesFull(10)));
+        drop(other);
+        assert_eq!(one.take(5), Ok(()));
+        drop(one);
+        assert_eq!(all.held.load(Ordering::Relaxed), 0);
+    }
 }

@@ -52,6 +52,10 @@ pub enum ApiError {
         /// The node's limit.
         limit: usize,
     },
+    /// The body is compressed; how.
+    BodyCompressed(String),
+    /// The node holds as many bytes of bodies as it may.
+    BodiesFull(usize),
     /// The connection failed in the middle of the body.
     BodyBroken,
     /// The body did not arrive in time.
@@ -105,6 +109,8 @@ impl ApiError {
             Self::CutOff => (StatusCode::INTERNAL_SERVER_ERROR, "cut_off"),
             Self::AppUnknown(_) => (StatusCode::NOT_FOUND, "app_unknown"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::BodyCompressed(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_compressed"),
+            Self::BodiesFull(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             Self::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken"),
             Self::BodyTooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
@@ -140,6 +146,8 @@ impl ApiError {
             | Self::BodyTooSlow(_)
             | Self::Unauthenticated(_) => Sender::Anybody,
             Self::AppDisabled
+            | Self::BodyCompressed(_)
+            | Self::BodiesFull(_)
             | Self::TooMany { .. }
             | Self::Event(_)
             | Self::Channel(_)
@@ -185,6 +193,14 @@ impl fmt::Display for ApiError {
             Self::AppUnknown(characters) => write!(f, "no app has this id of {characters} characters"),
             Self::BodyTooLarge { bytes, limit } => {
                 write!(f, "the request body has {bytes} bytes or more, the limit is {limit} (GAUNG_MAX_BODY_BYTES)")
+            }
+            Self::BodyCompressed(coding) => write!(
+                f,
+                "the request body is compressed (Content-Encoding: {coding}), and this server takes bodies as they are; \
+                 send it without compression"
+            ),
+            Self::BodiesFull(limit) => {
+                write!(f, "the node holds {limit} bytes of request bodies already (GAUNG_MAX_HELD_BODY_BYTES)")
             }
             Self::BodyBroken => f.write_str("the request body ended too early"),
             Self::BodyTooSlow(limit) => {

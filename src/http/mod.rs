@@ -25,12 +25,13 @@ pub use routes::configure;
 
 use crate::{
     app::{App, Registry},
-    config::LimitsConfig,
+    config::{HttpConfig, LimitsConfig},
     happenings::{Asked, Happening, Refusal, What},
     metrics::Metrics,
     readiness::Readiness,
     room::Rooms,
 };
+use body::HeldBodies;
 use error::{ApiError, Rate};
 
 /// What the API works with; shared by all HTTP threads.
@@ -43,6 +44,10 @@ pub struct Api {
     pub metrics: Metrics,
     /// The node's limits.
     pub limits: LimitsConfig,
+    /// What requests are granted.
+    pub http: HttpConfig,
+    /// The bodies that are being read.
+    pub bodies: HeldBodies,
     /// `GAUNG_PATH_PREFIX`: empty, or starts with `/` and does not end with one.
     pub path_prefix: String,
     /// What probes are told.

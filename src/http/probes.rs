@@ -46,7 +46,8 @@ mod tests {
     use crate::{
         app::Registry,
         capacity::Capacity,
-        config::LimitsConfig,
+        config::{HttpConfig, LimitsConfig},
+        http::body::HeldBodies,
         metrics::Metrics,
         readiness::Readiness,
         room::Rooms,
@@ -62,6 +63,8 @@ mod tests {
             rooms: Rooms::start(1, 1, &webhooks, &metrics, None),
             metrics,
             limits: LimitsConfig::default(),
+            http: HttpConfig::default(),
+            bodies: HeldBodies::new(1),
             path_prefix: String::new(),
             readiness,
             started: Instant::now(),

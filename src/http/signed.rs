@@ -18,7 +18,7 @@ use crate::{
     app::{App, AppSettings},
     protocol::{
         ChannelName,
-        signature::{RequestAuthError, SignedRequest, verify_request},
+        signature::{RequestAuthError, SignedBody, SignedRequest, verify_request},
     },
     room::event::{Moment, now},
     trail,
@@ -71,7 +71,8 @@ impl<T: Ask + 'static> FromRequest for Signed<T> {
     }
 }
 
-/// The order of the checks is part of the protocol (protocol.md §3.1).
+/// The order of the checks is part of the protocol (protocol.md §3.1). Whose request it is stands in the query, so that
+/// nothing is read, and nothing held, for who has not signed.
 async fn admit<T: Ask>(
     api: &Api,
     request: &HttpRequest,
@@ -79,12 +80,13 @@ async fn admit<T: Ask>(
     arrival: Moment,
 ) -> Result<(Arc<App>, T), ApiError> {
     let app = find_app(api, request)?;
-    let body = body::read(request, payload, api.limits.max_body_bytes).await?;
+    let limit = api.limits.max_body_bytes;
+    body::check_head(request, limit)?;
+    let signed = authenticate(api, &app.settings(), request, arrival)?;
+    body::check_coding(request)?;
+    let body = body::read(payload, limit, &api.bodies).await?;
+    signed.verify(&body).map_err(ApiError::Unauthenticated)?;
     let settings = app.settings();
-    authenticate(api, &settings, request, &body, arrival)?;
-    if !settings.enabled {
-        return Err(ApiError::AppDisabled);
-    }
     let ask = T::parse(&Verified { api, app: &app, request, arrival, settings: &settings, body: &body })?;
     drop(settings);
     Ok((app, ask))
@@ -117,14 +119,15 @@ fn authenticate(
     api: &Api,
     settings: &AppSettings,
     request: &HttpRequest,
-    body: &[u8],
     (_, now): Moment,
-) -> Result<(), ApiError> {
+) -> Result<SignedBody, ApiError> {
     let paths = signed_paths(request.uri().path(), &api.path_prefix);
     let paths: Vec<&str> = paths.iter().map(|path| &**path).collect();
     let (method, query) = (request.method().as_str(), request.query_string());
-    let signed = SignedRequest { method, paths: &paths, query, body };
-    verify_request(&settings.keys, &signed, now, api.limits.signature_window).map_err(ApiError::Unauthenticated)
+    let signed = SignedRequest { method, paths: &paths, query };
+    let verified = verify_request(&settings.keys, &signed, now, api.limits.signature_window);
+    let body = verified.map_err(ApiError::Unauthenticated)?;
+    if settings.enabled { Ok(body) } else { Err(ApiError::AppDisabled) }
 }
 
 /// The paths that the caller may have signed: as received or decoded, with or without the node's prefix, which some

@@ -31,13 +31,14 @@ const SOCKET_REFUSALS: [Close; 15] = [
 
 /// Why a request of the trigger API is refused: the labels of `http`'s errors, but for failed signatures, which are
 /// counted as such. One that is missing here begins to show when it is first counted.
-const REQUEST_REFUSALS: [&str; 18] = [
+const REQUEST_REFUSALS: [&str; 19] = [
     "path_unknown",
     "method",
     "upgrade_missing",
     "draining",
     "app_unknown",
     "body_too_large",
+    "body_compressed",
     "body_broken",
     "body_too_slow",
     "app_disabled",

@@ -1,16 +1,18 @@
 //! The two listeners. The public one hands upgrades over whole, socket included, and everything else to actix-web.
 
 use std::{
-    io,
+    fmt, io,
     net::{SocketAddr, TcpListener},
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
-use actix_http::{HttpService, KeepAlive, Protocol, TlsAcceptorConfig, error::DispatchError};
+use actix_http::{
+    HttpServiceBuilder, KeepAlive, Protocol, Request, Response, TlsAcceptorConfig, body::BoxBody, error::DispatchError,
+};
 use actix_server::{Server, ServerBuilder, ServerHandle};
-use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_service::{Service, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_tls::accept::TlsError;
 use actix_web::{App, HttpServer, dev::AppConfig};
 use futures_util::future::ready;
@@ -24,7 +26,7 @@ use super::{
 };
 use crate::{
     admin::{self, Admin},
-    http::{self, Api},
+    http::{self, Api, body::HeldBodies},
     metrics::lag::{self, ActorThread},
     session::{
         services::{Services, Shared},
@@ -35,8 +37,9 @@ use crate::{
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
 
-/// How long an HTTP connection may be idle; longer than load balancers reuse theirs.
-const KEEP_ALIVE: KeepAlive = KeepAlive::Timeout(Duration::from_secs(75));
+/// How long what a client goes on sending after its answer is read away: a connection that is closed before resets, and the
+/// answer may be lost.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// How long requests under way may take when the node stops, in seconds.
 const LAST_REQUESTS: u64 = 3;
@@ -58,6 +61,8 @@ pub fn api(shared: &Shared) -> Arc<Api> {
         rooms: shared.rooms.clone(),
         metrics: shared.metrics.clone(),
         limits: shared.limits.clone(),
+        http: shared.http.clone(),
+        bodies: HeldBodies::new(shared.http.max_held_body_bytes),
         path_prefix: shared.path_prefix.clone(),
         readiness: shared.readiness.clone(),
         started: shared.started,
@@ -102,7 +107,7 @@ impl Door {
                 upgrade(services.clone(), request, framed, |sniffed: Sniffed| share(sniffed.socket))
             });
             let app = map_config(App::new().configure(http::configure(self.api.clone())), |()| AppConfig::default());
-            let service = HttpService::build().client_request_timeout(self.patience()).keep_alive(KEEP_ALIVE);
+            let service = self.http();
             let sniff = fn_service(move |socket: TcpStream| {
                 let peer = socket.peer_addr().ok();
                 ready(Ok::<_, DispatchError>((Sniffed::new(socket, mistakes.clone()), Protocol::Http1, peer)))
@@ -124,7 +129,7 @@ impl Door {
                 upgrade(services.clone(), request, framed, |stream| (stream, None))
             });
             let app = map_config(App::new().configure(http::configure(self.api.clone())), |()| AppConfig::default());
-            let service = HttpService::build().client_request_timeout(self.patience()).keep_alive(KEEP_ALIVE);
+            let service = self.http();
             let acceptor = TlsAcceptorConfig::default().handshake_timeout(self.patience());
             let service = service.upgrade(upgrade).finish(app).rustls_0_23_with_config((*config).clone(), acceptor);
             service.map_err(move |error| {
@@ -134,6 +139,20 @@ impl Door {
                 error
             })
         })
+    }
+
+    /// How long clients may take.
+    fn http<T, S>(&self) -> HttpServiceBuilder<T, S>
+    where
+        S: ServiceFactory<Request, Config = ()>,
+        S::Error: Into<Response<BoxBody>> + 'static,
+        S::InitError: fmt::Debug,
+        <S::Service as Service<Request>>::Future: 'static,
+    {
+        HttpServiceBuilder::default()
+            .client_request_timeout(self.patience())
+            .client_disconnect_timeout(LINGER)
+            .keep_alive(KeepAlive::Timeout(self.shared.http.keep_alive))
     }
 
     /// What one thread has for itself.

@@ -7,7 +7,7 @@ use actix::{Actor, Addr};
 use super::{access::Callback, address::Addresses, roster::Roster};
 use crate::{
     app::{App, Registry},
-    config::{LimitsConfig, TenantAccess, TenantConfig},
+    config::{HttpConfig, LimitsConfig, TenantAccess, TenantConfig},
     metrics::Metrics,
     readiness::{Readiness, Stage},
     room::Rooms,
@@ -24,6 +24,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// The node's limits.
     pub limits: LimitsConfig,
+    /// What requests, and connections that are no sockets, are granted.
+    pub http: HttpConfig,
     /// Who may open tenant sockets.
     pub tenant: TenantConfig,
     /// What stands before `/app` and `/ws`; empty or `/…`.

@@ -103,6 +103,58 @@ async fn chunks_over_the_limit_are_refused_as_soon_as_they_are_over_it() {
 }
 
 #[actix_web::test]
+async fn a_request_that_nobody_signed_is_refused_before_a_byte_of_its_body_was_sent() {
+    let back_end = default_back_end().await;
+    for length in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
+        let mut wire = Wire::open(&back_end).await;
+        let signed = head(&back_end, "{}", length).replace("auth_signature=", "auth_signature=00");
+        wire.write(&signed).await;
+        let refusal = wire.read_to("}").await;
+        assert!(refusal.starts_with("HTTP/1.1 401"), "{refusal}");
+        assert!(refusal.contains("auth_signature must be 64 lower-case hex digits"), "{refusal}");
+    }
+}
+
+#[actix_web::test]
+async fn a_client_that_goes_on_sending_its_refused_body_still_hears_why() {
+    let back_end = default_back_end().await;
+    let mut wire = Wire::open(&back_end).await;
+    let body = "x".repeat(1_000_000);
+    let unsigned = format!("POST {EVENTS} HTTP/1.1\r\nHost: gaung\r\nContent-Length: {}\r\n\r\n", body.len());
+    wire.write(&unsigned).await;
+    wire.write(&body).await;
+    assert!(wire.read_to("}").await.contains("auth_key is missing"));
+}
+
+#[actix_web::test]
+async fn bodies_over_what_the_node_may_hold_are_refused_for_now() {
+    let back_end = back_end(|config| config.http.max_held_body_bytes = 10, |_| {}).await;
+    let mut wire = Wire::open(&back_end).await;
+    let body = event("e", "a");
+    wire.write(&head(&back_end, &body, &format!("Content-Length: {}", body.len()))).await;
+    wire.write(&body).await;
+    let refusal = wire.read_to("}").await;
+    assert!(refusal.starts_with("HTTP/1.1 503"), "{refusal}");
+    assert!(refusal.contains("retry-after: 1\r\n"), "{refusal}");
+    assert!(refusal.contains("holds 10 bytes of request bodies already (GAUNG_MAX_HELD_BODY_BYTES)"), "{refusal}");
+}
+
+#[actix_web::test]
+async fn a_compressed_body_is_refused_by_that_name() {
+    let back_end = default_back_end().await;
+    let body = event("e", "a");
+    let length = format!("Content-Length: {}", body.len());
+    let mut wire = Wire::open(&back_end).await;
+    wire.write(&head(&back_end, &body, &format!("{length}\r\nContent-Encoding: identity"))).await;
+    wire.write(&body).await;
+    assert!(wire.read_to("{}").await.starts_with("HTTP/1.1 200"));
+    wire.write(&head(&back_end, &body, &format!("{length}\r\nContent-Encoding: gzip"))).await;
+    let refusal = wire.read_to("}").await;
+    assert!(refusal.starts_with("HTTP/1.1 415"), "{refusal}");
+    assert!(refusal.contains("compressed (Content-Encoding: gzip)"), "{refusal}");
+}
+
+#[actix_web::test]
 async fn a_client_that_hangs_up_in_the_middle_of_a_body_publishes_nothing_and_harms_nobody() {
     let back_end = default_back_end().await;
     let body = event("e", "a");

@@ -10,7 +10,7 @@ use sha2::Sha256;
 use crate::app::{AppKey, Secret};
 
 pub use channel::{AuthError, sign_channel, sign_user, verify_channel, verify_user};
-pub use request::{RequestAuthError, SignedRequest, sign_request, verify_request};
+pub use request::{RequestAuthError, SignedBody, SignedRequest, sign_request, verify_request};
 
 /// The signature of `bytes`, as webhooks carry it: 64 lower-case hex digits.
 pub fn hex_hmac(secret: &Secret, bytes: &[u8]) -> String {

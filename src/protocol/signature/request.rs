@@ -26,8 +26,12 @@ pub struct SignedRequest<'a> {
     pub paths: &'a [&'a str],
     /// The raw query without `?`.
     pub query: &'a str,
-    /// The raw body, empty if there is none.
-    pub body: &'a [u8],
+}
+
+/// What a verified signature says of the body: nobody without the secret could have said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedBody {
+    md5: Option<Vec<u8>>,
 }
 
 /// Which part of a signed request is wrong. Says nothing about the signature that would be right.
@@ -64,13 +68,14 @@ pub enum RequestAuthError {
 }
 
 /// Checks that one of `keys` signed the request within `window` of `now`, the time since the Unix epoch. A window of zero
-/// is not checked. Costs one HMAC, and the MD5 of the body only once the signature is right.
+/// is not checked. Costs one HMAC. All of it stands in the query, so that no byte of a body need be read for it: what is
+/// returned checks the body once that is there.
 pub fn verify_request(
     keys: &[AppKey],
     request: &SignedRequest<'_>,
     now: Duration,
     window: Duration,
-) -> Result<(), RequestAuthError> {
+) -> Result<SignedBody, RequestAuthError> {
     let query = Query::parse(request.query, Plus::Literal);
     let name = required(&query, "auth_key")?;
     let unknown = || RequestAuthError::UnknownKey { characters: String::from_utf8_lossy(name).chars().count() };
@@ -84,7 +89,19 @@ pub fn verify_request(
     if !is_request_signed(key, request, &query, &signature) {
         return Err(RequestAuthError::Mismatch);
     }
-    verify_body(body_md5, request.body)
+    Ok(SignedBody { md5: body_md5.map(<[u8]>::to_vec) })
+}
+
+impl SignedBody {
+    /// Checks that the body is the one that was signed. Costs its MD5.
+    pub fn verify(&self, body: &[u8]) -> Result<(), RequestAuthError> {
+        match &self.md5 {
+            Some(md5) if *md5 == md5_hex(body).as_bytes() => Ok(()),
+            Some(_) => Err(RequestAuthError::BodyChanged),
+            None if body.is_empty() => Ok(()),
+            None => Err(RequestAuthError::BodyNotSigned),
+        }
+    }
 }
 
 /// The query string of a signed request: `params`, percent-encoded, and the parameters of the signature. `path` is signed
@@ -128,15 +145,6 @@ fn is_request_signed(key: &AppKey, request: &SignedRequest<'_>, query: &Query<'_
         })
     };
     fits(query) || request.query.contains('+') && fits(&Query::parse(request.query, Plus::Blank))
-}
-
-fn verify_body(body_md5: Option<&[u8]>, body: &[u8]) -> Result<(), RequestAuthError> {
-    match body_md5 {
-        Some(md5) if md5 == md5_hex(body).as_bytes() => Ok(()),
-        Some(_) => Err(RequestAuthError::BodyChanged),
-        None if body.is_empty() => Ok(()),
-        None => Err(RequestAuthError::BodyNotSigned),
-    }
 }
 
 fn required<'a>(query: &'a Query<'_>, name: &'static str) -> Result<&'a [u8], RequestAuthError> {
