@@ -55,6 +55,8 @@ pub mod stream;
 pub mod subject;
 /// Which request an event comes of.
 pub mod trace;
+/// What this node has to tell of its own sockets, until it is told.
+pub mod untold;
 /// Who is where, over all nodes.
 pub mod view;
 

@@ -1,10 +1,11 @@
 //! The NATS client as the bus thread uses it: nothing here ever waits.
 //!
 //! A frame that the client's queue has no room for is dropped and counted: holes and tails repair it. A subscription for
-//! which there is no room waits for its turn, and until then all frames are dropped, so that no barrier can pass it.
+//! which there is no room waits for its turn, and until then all frames are dropped, so that no barrier can pass it. What
+//! waits is among the rooms that are listened to: there is never more of it than of those.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll, ready},
@@ -34,8 +35,18 @@ pub(super) struct Wire {
     subjects: Subjects,
     gauges: Arc<Gauges>,
     streams: SelectAll<Abortable<Subscription>>,
-    rooms: HashMap<Room, AbortHandle>,
-    waiting: VecDeque<Subject>,
+    rooms: HashMap<Room, Listening>,
+    /// Subscriptions for which the client had no room yet, in their order.
+    waiting: BTreeMap<u64, Subject>,
+    asked: u64,
+}
+
+/// How a room is listened to.
+enum Listening {
+    /// Its subscription waits for its turn.
+    Waiting(u64),
+    /// It is subscribed.
+    Subscribed(AbortHandle),
 }
 
 /// One subject's messages. It is no pattern, so all of them are of this subject.
@@ -46,8 +57,8 @@ struct Subscription {
 
 impl Wire {
     pub fn new(client: Client, subjects: Subjects, gauges: Arc<Gauges>) -> Self {
-        let (streams, rooms, waiting) = (SelectAll::new(), HashMap::new(), VecDeque::new());
-        Self { client, subjects, gauges, streams, rooms, waiting }
+        let (streams, rooms, waiting) = (SelectAll::new(), HashMap::new(), BTreeMap::new());
+        Self { client, subjects, gauges, streams, rooms, waiting, asked: 0 }
     }
 
     /// Which connection stands, counted from the start; `None` if there is none.
@@ -76,26 +87,30 @@ impl Wire {
 
     /// Listens to a subject.
     pub fn subscribe(&mut self, subject: Subject) {
-        self.waiting.push_back(subject);
+        self.asked += 1;
+        if let Subject::Room(room) = &subject {
+            self.rooms.insert(room.clone(), Listening::Waiting(self.asked));
+        }
+        self.waiting.insert(self.asked, subject);
         self.subscribe_waiting();
     }
 
     /// Subscribes what waits for its turn.
     pub fn subscribe_waiting(&mut self) {
-        while let Some(subject) = self.waiting.front() {
-            let text = self.subjects.write(subject);
+        while let Some(first) = self.waiting.first_entry() {
+            let text = self.subjects.write(first.get());
             let Some(Ok(subscriber)) = at_once(self.client.subscribe(text)) else { return };
-            let Some(subject) = self.waiting.pop_front() else { return };
+            let subject = first.remove();
             self.listen(subject, subscriber);
         }
     }
 
     /// Listens to a room no more.
     pub fn unsubscribe(&mut self, room: &Room) {
-        if let Some(handle) = self.rooms.remove(room) {
-            handle.abort();
-        } else {
-            self.waiting.retain(|subject| !matches!(subject, Subject::Room(waiting) if waiting == room));
+        match self.rooms.remove(room) {
+            Some(Listening::Subscribed(handle)) => handle.abort(),
+            Some(Listening::Waiting(turn)) => drop(self.waiting.remove(&turn)),
+            None => {}
         }
     }
 
@@ -133,7 +148,7 @@ impl Wire {
         let (stream, handle) = abortable(Subscription { subject: subject.clone(), subscriber });
         self.streams.push(stream);
         match subject {
-            Subject::Room(room) => drop(self.rooms.insert(room, handle)),
+            Subject::Room(room) => drop(self.rooms.insert(room, Listening::Subscribed(handle))),
             Subject::State | Subject::Node(_) => {}
         }
     }

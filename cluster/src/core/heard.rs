@@ -69,14 +69,6 @@ impl Core {
         }
     }
 
-    pub(super) fn pass_barrier(&mut self, token: u64) {
-        let Some((room, _)) = self.barriers.remove(&token) else { return };
-        if let Some(service) = self.rooms.get_mut(&room).filter(|service| service.barrier == Some(token)) {
-            service.barrier = None;
-            self.open(room);
-        }
-    }
-
     /// Makes sure that the origin is known; `false` if there are too many peers already.
     fn meet(&mut self, frame: &Frame) -> bool {
         if self.peers.contains_key(&frame.origin) {

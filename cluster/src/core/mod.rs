@@ -1,8 +1,8 @@
 //! One node of the cluster as a state machine: `step(input, now) → outputs`. It knows no socket, no clock, no
 //! randomness and no log; whoever drives it brings inputs in and carries outputs out, in order.
 //!
-//! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions tell, `heard` what
-//! comes from the bus, `peers` what passing time asks for, `edges` the webhooks, `query` what can be asked.
+//! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions tell, `services` the
+//! rooms whose events they want, `heard` what comes from the bus, `peers` what passing time asks for, `edges` the webhooks, `query` what can be asked.
 
 mod edges;
 mod heard;
@@ -11,6 +11,7 @@ mod output;
 mod own;
 mod peers;
 mod query;
+mod services;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,12 +24,12 @@ use crate::{
     cache::Cache,
     counters::Counters,
     detector::Detector,
-    fact::{Fact, Key},
     frame::{Body, MAX_VERSION, Readiness, Stream},
     outgoing::{Outgoing, Post},
     peer::{Peer, Stage},
     room::{NodeId, Room},
     subject::Subject,
+    untold::Untold,
     view::{Difference, View},
 };
 
@@ -50,9 +51,9 @@ pub struct Core {
     detector: Detector,
     peers: BTreeMap<NodeId, Peer>,
     rooms: BTreeMap<Room, Service>,
+    /// The rooms that nobody wants any longer, each once, by when it ends.
     closings: BTreeSet<(Duration, Room)>,
-    pending: BTreeMap<Key, Fact>,
-    flush_at: Option<Duration>,
+    untold: Untold,
     beats: u64,
     /// The last number of ours that all peers were told.
     told: u64,
@@ -96,8 +97,7 @@ impl Core {
             peers: BTreeMap::new(),
             rooms: BTreeMap::new(),
             closings: BTreeSet::new(),
-            pending: BTreeMap::new(),
-            flush_at: None,
+            untold: Untold::default(),
             beats: 0,
             told: 0,
             next_beat: Duration::ZERO,

@@ -2,23 +2,16 @@
 
 use std::{ops::Bound, time::Duration};
 
-use super::{Core, Output, Service};
+use super::Core;
 use crate::{
     codec::{ENVELOPE, MAX_FRAME, fact_size, record_size},
-    elsewhere::Opening,
     fact::{CachedEvent, Fact, Key, Mark, Record},
     frame::{Body, LedgerPage, Readiness, Rest, RoomEvent, SnapshotPage, Stream},
     room::Room,
-    snapshot::ASK_AGAIN,
     subject::Subject,
     trace::TraceContext,
+    untold::{Telling, Visits},
 };
-
-/// How long counts are collected before they are told; joins, leaves and edges are told at once.
-const MERGE: Duration = Duration::from_millis(250);
-
-/// How long a room that nobody wants is still listened to.
-const LINGER: Duration = Duration::from_secs(30);
 
 /// Bytes of one payload, fact or record at most.
 const MAX_ITEM: usize = MAX_FRAME - ENVELOPE;
@@ -37,27 +30,31 @@ impl Core {
             self.counters.oversized += 1;
             return;
         }
-        let is_edge = (known == 0) != (fact.sockets() == 0);
         let differences = self.view.set(node, fact.clone());
         self.tell(differences);
-        if is_edge {
-            self.pending.remove(&key);
-            self.say_numbered(Stream::STATE, Subject::State, Body::Facts(vec![fact]));
-        } else {
-            self.pending.insert(key, fact);
-            self.flush_at.get_or_insert(self.now.up + MERGE);
+        let visits = self.visits_of(&key);
+        match self.untold.change(known, fact, visits, self.now.up) {
+            Telling::AtOnce(fact) => self.say_numbered(Stream::STATE, Subject::State, Body::Facts(vec![fact])),
+            Telling::Later => {}
+        }
+        if self.untold.is_full() {
+            self.flush();
         }
     }
 
-    /// Tells the counts that were collected.
-    pub(super) fn flush(&mut self) {
-        self.flush_at = None;
-        if self.pending.is_empty() {
-            return;
+    /// Webhooks tell also of what was over before any other node knew of it.
+    fn visits_of(&self, key: &Key) -> Visits {
+        match key {
+            Key::Count(room) | Key::Member(room, _) if self.webhooks.contains(room.app()) => Visits::Told,
+            Key::Count(_) | Key::Member(..) | Key::Connections(_) | Key::User(..) => Visits::Untold,
         }
-        let mut pending = std::mem::take(&mut self.pending).into_values().peekable();
-        while pending.peek().is_some() {
-            let facts = chunk(&mut pending, self.settings.page);
+    }
+
+    /// Tells what was collected.
+    pub(super) fn flush(&mut self) {
+        let mut facts = self.untold.take().peekable();
+        while facts.peek().is_some() {
+            let facts = chunk(&mut facts, self.settings.page);
             self.say_numbered(Stream::STATE, Subject::State, Body::Facts(facts));
         }
     }
@@ -80,54 +77,6 @@ impl Core {
         }
         self.cache.merge(&room, event, self.wall());
         self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], trace));
-    }
-
-    pub(super) fn serve(&mut self, room: Room) {
-        if let Some(service) = self.rooms.get_mut(&room) {
-            service.ends = None;
-            if service.barrier.is_none() {
-                self.open(room);
-            }
-            return;
-        }
-        let stream = Stream::of(&room);
-        self.peers.values_mut().for_each(|peer| peer.lane.follow(stream));
-        self.outputs.push(Output::Subscribe(room.clone()));
-        self.rooms.insert(room.clone(), Service { barrier: None, ends: None });
-        if self.is_connected() {
-            self.raise_barrier(&room);
-        } else {
-            // Nothing can come from elsewhere, so nothing can be missed.
-            self.open(room);
-        }
-    }
-
-    pub(super) fn open(&mut self, room: Room) {
-        let opening = Opening {
-            sockets: self.view.sockets_elsewhere(&Key::Count(room.clone())),
-            members: self.view.members_elsewhere(&room).cloned().collect(),
-            cached: self.cached(&room).cloned(),
-            room,
-        };
-        self.outputs.push(Output::Serving(opening));
-    }
-
-    /// Sends a message to ourselves behind the subscription: once it is back, the bus knows of both.
-    pub(super) fn raise_barrier(&mut self, room: &Room) {
-        self.last_barrier += 1;
-        let token = self.last_barrier;
-        let Some(service) = self.rooms.get_mut(room) else { return };
-        service.barrier = Some(token);
-        self.barriers.insert(token, (room.clone(), self.now.up + ASK_AGAIN));
-        self.say(Subject::Node(self.settings.node), Body::Barrier { token });
-    }
-
-    pub(super) fn leave(&mut self, room: &Room) {
-        if let Some(service) = self.rooms.get_mut(room) {
-            let ends = self.now.up + LINGER;
-            service.ends = Some(ends);
-            self.closings.insert((ends, room.clone()));
-        }
     }
 
     pub(super) fn say_bye(&mut self, hold: Duration) {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Core, Output, Service};
+use super::Core;
 use crate::{
     detector::Inbound,
-    frame::{Beat, Body, Readiness, Stream},
+    frame::{Beat, Body, Readiness},
     peer::{GAP, Peer, Stage},
-    room::{NodeId, Room},
+    room::NodeId,
     snapshot::ASK_AGAIN,
     subject::Subject,
+    untold::Due,
 };
 
 /// The distance of beats.
@@ -48,9 +49,7 @@ impl Core {
     pub(super) fn disconnect(&mut self) {
         self.outgoing.disconnect();
         self.detector.disconnect();
-        // Nothing can come from elsewhere any longer, so nothing more can be missed.
-        let tokens: Vec<u64> = self.barriers.keys().copied().collect();
-        tokens.into_iter().for_each(|token| self.pass_barrier(token));
+        self.pass_barriers();
     }
 
     pub(super) fn tick(&mut self, inbound: Inbound) {
@@ -68,7 +67,7 @@ impl Core {
             let differences = self.view.go_on();
             self.tell(differences);
         }
-        if self.flush_at.is_some_and(|at| at <= self.now.up) {
+        if self.untold.tick(self.now.up) == Due::Now {
             self.flush();
         }
         if self.is_connected() {
@@ -80,6 +79,8 @@ impl Core {
             if self.now.up >= self.next_beat {
                 self.beat();
             }
+        } else {
+            self.pass_barriers();
         }
         if self.now.up >= self.next_act {
             self.next_act = self.now.up + ACT;
@@ -195,14 +196,6 @@ impl Core {
         questions.into_iter().for_each(|body| self.say(Subject::Node(node), body));
     }
 
-    fn repeat_barriers(&mut self) {
-        // Raised one after the other, so the first is the first to be late.
-        while let Some(first) = self.barriers.first_entry().filter(|first| first.get().1 <= self.now.up) {
-            let (room, _) = first.remove();
-            self.raise_barrier(&room);
-        }
-    }
-
     /// Declares the holes that nobody filled in time.
     fn give_up(&mut self, is_meant: impl Fn(&Peer) -> bool) {
         if !self.is_connected() {
@@ -247,23 +240,5 @@ impl Core {
             self.view.forget(node);
         }
         self.retire_edges();
-    }
-
-    fn end_services(&mut self) {
-        while self.closings.first().is_some_and(|(at, _)| *at <= self.now.up) {
-            let Some((_, room)) = self.closings.pop_first() else { return };
-            // It may have been wanted again since, and perhaps left again.
-            let is_over = |service: &Service| service.ends.is_some_and(|ends| ends <= self.now.up);
-            if self.rooms.get(&room).is_some_and(is_over) {
-                self.end_service(room);
-            }
-        }
-    }
-
-    fn end_service(&mut self, room: Room) {
-        self.rooms.remove(&room);
-        let stream = Stream::of(&room);
-        self.peers.values_mut().for_each(|peer| peer.lane.leave(stream));
-        self.outputs.push(Output::Unsubscribe(room));
     }
 }

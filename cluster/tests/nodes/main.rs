@@ -1,5 +1,6 @@
 //! Single promises of the core, on two nodes whose bus does what the test says.
 
+mod bounds;
 mod cache;
 mod pair;
 mod upgrade;

@@ -1,0 +1,126 @@
+//! The rooms whose events are wanted here, from the subscription to its end.
+//!
+//! Bounds: there is one service for each room that somebody here wants, and [`MAX_LINGERING`] more; one barrier at most
+//! for each service.
+
+use std::time::Duration;
+
+use super::{Core, Output, Service};
+use crate::{
+    elsewhere::Opening,
+    fact::Key,
+    frame::{Body, Stream},
+    room::Room,
+    snapshot::ASK_AGAIN,
+    subject::Subject,
+};
+
+/// How long a room that nobody wants is still listened to.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// Rooms that nobody wants and that are still listened to, at most; beyond it the oldest end at once. It spares the
+/// servers a client that reloads its page, not one that names ever-new rooms.
+const MAX_LINGERING: usize = 1024;
+
+/// Barriers that are given up or raised again in one step at most.
+const PACE: usize = 512;
+
+impl Core {
+    pub(super) fn serve(&mut self, room: Room) {
+        if let Some(service) = self.rooms.get_mut(&room) {
+            let is_open = service.barrier.is_none();
+            if let Some(ends) = service.ends.take() {
+                self.closings.remove(&(ends, room.clone()));
+            }
+            if is_open {
+                self.open(room);
+            }
+            return;
+        }
+        let stream = Stream::of(&room);
+        self.peers.values_mut().for_each(|peer| peer.lane.follow(stream));
+        self.outputs.push(Output::Subscribe(room.clone()));
+        self.rooms.insert(room.clone(), Service { barrier: None, ends: None });
+        if self.is_connected() {
+            self.raise_barrier(&room);
+        } else {
+            // Nothing can come from elsewhere, so nothing can be missed.
+            self.open(room);
+        }
+    }
+
+    /// Nobody here wants the room any longer; it is listened to for a while, for those who come back.
+    pub(super) fn leave(&mut self, room: &Room) {
+        let Some(service) = self.rooms.get_mut(room) else { return };
+        let ends = self.now.up + LINGER;
+        if let Some(earlier) = service.ends.replace(ends) {
+            self.closings.remove(&(earlier, room.clone()));
+        }
+        self.closings.insert((ends, room.clone()));
+        while self.closings.len() > MAX_LINGERING
+            && let Some((_, oldest)) = self.closings.pop_first()
+        {
+            self.end_service(oldest);
+        }
+    }
+
+    pub(super) fn end_services(&mut self) {
+        while self.closings.first().is_some_and(|(at, _)| *at <= self.now.up)
+            && let Some((_, room)) = self.closings.pop_first()
+        {
+            self.end_service(room);
+        }
+    }
+
+    fn end_service(&mut self, room: Room) {
+        if let Some(token) = self.rooms.remove(&room).and_then(|service| service.barrier) {
+            self.barriers.remove(&token);
+        }
+        let stream = Stream::of(&room);
+        self.peers.values_mut().for_each(|peer| peer.lane.leave(stream));
+        self.outputs.push(Output::Unsubscribe(room));
+    }
+
+    fn open(&mut self, room: Room) {
+        let opening = Opening {
+            sockets: self.view.sockets_elsewhere(&Key::Count(room.clone())),
+            members: self.view.members_elsewhere(&room).cloned().collect(),
+            cached: self.cached(&room).cloned(),
+            room,
+        };
+        self.outputs.push(Output::Serving(opening));
+    }
+
+    /// Sends a message to ourselves behind the subscription: once it is back, the bus knows of both.
+    fn raise_barrier(&mut self, room: &Room) {
+        let Some(service) = self.rooms.get_mut(room) else { return };
+        self.last_barrier += 1;
+        let token = self.last_barrier;
+        service.barrier = Some(token);
+        self.barriers.insert(token, (room.clone(), self.now.up + ASK_AGAIN));
+        self.say(Subject::Node(self.settings.node), Body::Barrier { token });
+    }
+
+    pub(super) fn pass_barrier(&mut self, token: u64) {
+        let Some((room, _)) = self.barriers.remove(&token) else { return };
+        if let Some(service) = self.rooms.get_mut(&room) {
+            service.barrier = None;
+            self.open(room);
+        }
+    }
+
+    /// While the bus is away nothing can come from elsewhere, so nothing more can be missed.
+    pub(super) fn pass_barriers(&mut self) {
+        let tokens: Vec<u64> = self.barriers.keys().copied().take(PACE).collect();
+        tokens.into_iter().for_each(|token| self.pass_barrier(token));
+    }
+
+    pub(super) fn repeat_barriers(&mut self) {
+        // Raised one after the other, so the first is the first to be late.
+        for _ in 0..PACE {
+            let Some(first) = self.barriers.first_entry().filter(|first| first.get().1 <= self.now.up) else { return };
+            let (room, _) = first.remove();
+            self.raise_barrier(&room);
+        }
+    }
+}

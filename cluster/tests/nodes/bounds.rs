@@ -1,0 +1,91 @@
+//! Whatever clients name and how often: what a node keeps for it, and what it says of it, has a bound.
+
+use gaung_cluster::{
+    Room,
+    core::{Input, Output},
+    detector::Inbound,
+    fact::Fact,
+};
+
+use crate::pair::{A, B, Pair, opening, room};
+
+/// More than may linger.
+const MANY: usize = 3000;
+
+fn names(count: usize) -> Vec<Room> {
+    (0..count).map(|number| room(&format!("room-{number:06}"))).collect()
+}
+
+fn left(pair: &Pair) -> Vec<Room> {
+    let left = pair.outputs.iter().filter_map(|(slot, output)| match output {
+        Output::Unsubscribe(room) if *slot == A => Some(room.clone()),
+        _ => None,
+    });
+    left.collect()
+}
+
+/// A client comes to a room and leaves it.
+fn visit(pair: &mut Pair, room: &Room) {
+    pair.step(A, Input::Serve(room.clone()));
+    pair.step(A, Input::Fact(Fact::Count { room: room.clone(), sockets: 1 }));
+    pair.step(A, Input::Fact(Fact::Count { room: room.clone(), sockets: 0 }));
+    pair.step(A, Input::Leave(room.clone()));
+}
+
+#[test]
+fn of_many_rooms_that_nobody_wants_the_oldest_are_left_at_once() {
+    let mut pair = Pair::acquainted();
+    names(MANY).iter().for_each(|room| visit(&mut pair, room));
+    let oldest = &names(MANY)[..MANY - 1024];
+    assert_eq!(left(&pair), oldest);
+    pair.pass(31_000);
+    assert_eq!(left(&pair), names(MANY));
+}
+
+#[test]
+fn a_room_that_is_left_and_wanted_over_and_over_is_one_of_those_that_linger() {
+    let mut pair = Pair::acquainted();
+    visit(&mut pair, &room("other"));
+    (0..MANY).for_each(|_| visit(&mut pair, &room("orders")));
+    assert_eq!(left(&pair), []);
+    pair.step(A, Input::Serve(room("orders")));
+    pair.pass(31_000);
+    assert_eq!(left(&pair), [room("other")]);
+}
+
+#[test]
+fn what_is_left_before_its_barrier_has_come_back_is_not_served() {
+    let mut pair = Pair::acquainted();
+    let wanted = names(MANY);
+    for room in &wanted {
+        pair.step_quietly(A, Input::Serve(room.clone()));
+        pair.step_quietly(A, Input::Leave(room.clone()));
+    }
+    pair.settle();
+    let served = wanted.iter().filter(|room| pair.wanted(A, &opening((*room).clone())));
+    assert_eq!(served.count(), 1024);
+}
+
+#[test]
+fn ever_new_rooms_cost_a_few_frames_and_not_one_each() {
+    let mut pair = Pair::acquainted();
+    let before = pair.nodes[A].published();
+    names(MANY).iter().for_each(|room| visit(&mut pair, room));
+    pair.pass(1_000);
+    let frames = pair.nodes[A].published() - before;
+    assert!(frames < 100, "{frames} frames");
+    assert_eq!(pair.nodes[B].rooms("shop").count(), 0);
+}
+
+#[test]
+fn many_rooms_that_stay_are_told_together_and_all_of_them() {
+    let mut pair = Pair::acquainted();
+    let before = pair.nodes[A].published();
+    for room in names(3 * MANY) {
+        pair.step(A, Input::Fact(Fact::Count { room, sockets: 1 }));
+    }
+    pair.step(A, Input::Tick(Inbound::Drained));
+    let frames = pair.nodes[A].published() - before;
+    assert!(frames < 100, "{frames} frames");
+    assert_eq!(pair.nodes[B].rooms("shop").count(), 3 * MANY);
+}
