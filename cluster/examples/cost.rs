@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subject,
-    core::{Core, Input, Moment, Output, PAGE, Settings},
+    core::{Bounds, Core, Input, Moment, Output, PAGE, Settings},
     detector::Inbound,
     fact::{Fact, Member},
     frame::RoomEvent,
@@ -84,6 +84,7 @@ impl Pair {
                 expected_nodes: 2,
                 reach: Reach::default(),
                 page: PAGE,
+                bounds: Bounds::default(),
             };
             Core::new(settings)
         };
@@ -123,7 +124,7 @@ impl Pair {
                 | Output::Deliver(..)
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)
-                | Output::Lost(..) => {}
+                | Output::Lost { .. } => {}
             }
         }
     }

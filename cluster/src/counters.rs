@@ -33,6 +33,8 @@ pub struct Counters {
     pub republished: u64,
     /// Holes that were declared.
     pub declared: u64,
+    /// Events that were lost in them, as far as they could be counted.
+    pub lost: u64,
     /// Snapshots that were put in force.
     pub snapshots: u64,
     /// Views that had another hash than their node.

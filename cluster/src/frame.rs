@@ -51,7 +51,14 @@ pub enum Body {
     /// Send me again what I miss: of every hole the frames after `after`, up to `through`.
     AskResend(Vec<Hole>),
     /// Of what you asked for, this part cannot be had again.
-    Gone(Hole),
+    Gone {
+        /// The part.
+        hole: Hole,
+        /// The events in it that are still counted; `None` from a node that does not count them.
+        events: Option<u64>,
+    },
+    /// Of what you asked for, this did not fit into one answer, which ends here: ask again.
+    Unsent(Vec<Hole>),
     /// Tell me the next page of all your facts.
     AskSnapshot {
         /// The last key of the page before; `None` asks for the first page.
@@ -215,7 +222,8 @@ impl Body {
             | Self::Tails(_)
             | Self::AskTails
             | Self::AskResend(_)
-            | Self::Gone(_)
+            | Self::Gone { .. }
+            | Self::Unsent(_)
             | Self::AskSnapshot { .. }
             | Self::Snapshot(_)
             | Self::AskRecords { .. }

@@ -1,7 +1,8 @@
 //! What is heard from one peer: each stream in order, without doubles, with holes asked for and, when they cannot be
 //! filled in time, declared. Knows nothing of what the frames mean.
 //!
-//! Invariant: a frame is given out only after its predecessor, or after the hole before it was declared.
+//! Invariant: a frame is given out only after its predecessor, or after the hole before it was declared. A hole is never
+//! declared for want of room: what waits behind it is dropped instead, and asked for again in its turn.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,11 +17,12 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// How long a missing tail is waited for before it is asked for: what tells of it may have overtaken it.
 const TAIL_GRACE: Duration = Duration::from_millis(200);
 
-/// How long what follows a hole is held back, counted while the peer can be asked.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long what follows a hole is held back, counted while the peer can be asked and answers nothing at all. A peer that
+/// answers says itself what it no longer has; this is for one whose answers never arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Bytes held back for one peer at most; beyond it holes are declared at once.
-const MAX_HELD: usize = 8 << 20;
+/// Bytes that a frame which is held back costs beside its own.
+const OVERHEAD: usize = size_of::<Held>() + size_of::<(Place, Stream)>();
 
 /// Holes asked for at once at most.
 const MAX_ASKS: usize = 1024;
@@ -28,8 +30,13 @@ const MAX_ASKS: usize = 1024;
 /// Everything that is heard from one peer.
 #[derive(Debug)]
 pub struct Lane {
+    baseline: u64,
     last: u64,
     held: usize,
+    max_held: usize,
+    /// Everything that is held back, the last to be missed last.
+    places: BTreeMap<Place, Stream>,
+    answered: Option<Duration>,
     noticed: u64,
     courses: BTreeMap<Stream, Course>,
     open: BTreeSet<Stream>,
@@ -46,6 +53,13 @@ struct Course {
     tail: u64,
     held: BTreeMap<u64, Held>,
     waiting: Option<Waiting>,
+}
+
+/// In which order frames that are held back are missed least: events before state, of either the newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    is_event: bool,
+    number: u64,
 }
 
 #[derive(Debug)]
@@ -67,7 +81,7 @@ struct Waiting {
 pub enum Heard {
     /// In order: this frame, and those that waited for it.
     InOrder(Vec<Body>),
-    /// Held back, or given up for want of room.
+    /// Held back, or dropped for want of room until it is asked for again.
     Held,
     /// It was heard before.
     Double,
@@ -85,11 +99,27 @@ pub struct Declared {
 }
 
 impl Lane {
-    /// A lane to a peer of whom nothing up to `baseline` was promised to us. Its state stream is followed.
-    pub fn new(baseline: u64) -> Self {
-        let mut lane = Self { last: baseline, held: 0, noticed: 0, courses: BTreeMap::new(), open: BTreeSet::new() };
+    /// A lane to a peer of whom nothing up to `baseline` was promised to us. Its state stream is followed. `max_held` bytes
+    /// wait behind holes at most.
+    pub fn new(baseline: u64, max_held: usize) -> Self {
+        let mut lane = Self {
+            baseline,
+            last: baseline,
+            held: 0,
+            max_held,
+            places: BTreeMap::new(),
+            answered: None,
+            noticed: 0,
+            courses: BTreeMap::new(),
+            open: BTreeSet::new(),
+        };
         lane.follow(Stream::STATE);
         lane
+    }
+
+    /// The highest number that the peer is known to have used.
+    pub fn last(&self) -> u64 {
+        self.last
     }
 
     /// Notes a number that the peer has used.
@@ -103,10 +133,16 @@ impl Lane {
         self.courses.entry(stream).or_insert(start);
     }
 
+    /// Follows a stream that was wanted before the peer was met.
+    pub fn follow_from_start(&mut self, stream: Stream) {
+        let position = self.baseline;
+        self.courses.entry(stream).or_insert_with(|| Course { position, ..Course::default() });
+    }
+
     /// Follows a stream no more.
     pub fn leave(&mut self, stream: Stream) {
         let Some(course) = self.courses.remove(&stream) else { return };
-        self.held -= course.held.values().map(|held| held.size).sum::<usize>();
+        course.held.iter().for_each(|(number, held)| self.free(stream, *number, held.size));
         self.open.remove(&stream);
     }
 
@@ -117,14 +153,21 @@ impl Lane {
         if frame.number <= course.position || course.held.contains_key(&frame.number) {
             return Heard::Double;
         }
+        let before = course.position;
         course.tail = course.tail.max(frame.number);
-        if self.held + size > MAX_HELD && frame.predecessor > course.position {
-            return Heard::Held;
+        if frame.predecessor > course.position || !course.held.is_empty() {
+            let size = size + OVERHEAD;
+            self.held += size;
+            self.places.insert(place(stream, frame.number), stream);
+            course.held.insert(frame.number, Held { predecessor: frame.predecessor, size, body: frame.body });
+            let freed = self.advance(stream, before, now);
+            self.make_room();
+            return if freed.is_empty() { Heard::Held } else { Heard::InOrder(freed) };
         }
-        self.held += size;
-        course.held.insert(frame.number, Held { predecessor: frame.predecessor, size, body: frame.body });
-        let freed = self.advance(stream, now);
-        if freed.is_empty() { Heard::Held } else { Heard::InOrder(freed) }
+        course.give_out(frame.number);
+        let mut freed = vec![frame.body];
+        freed.extend(self.advance(stream, before, now));
+        Heard::InOrder(freed)
     }
 
     /// Learns the last number of a stream.
@@ -132,7 +175,8 @@ impl Lane {
         self.note(number);
         let Some(course) = self.courses.get_mut(&stream) else { return };
         course.tail = course.tail.max(number);
-        let freed = self.advance(stream, now);
+        let before = course.position;
+        let freed = self.advance(stream, before, now);
         debug_assert!(freed.is_empty(), "a tail fills no hole");
     }
 
@@ -146,7 +190,7 @@ impl Lane {
             return None;
         }
         course.position = through;
-        let freed = self.advance(hole.stream, now);
+        let freed = self.advance(hole.stream, through, now);
         Some(Declared { hole: Hole { after: position, through, ..hole }, freed })
     }
 
@@ -169,9 +213,18 @@ impl Lane {
         asks
     }
 
-    /// Whether so much is held back that what is missing cannot be waited for.
-    pub fn is_crowded(&self) -> bool {
-        self.held + self.held / 8 > MAX_HELD
+    /// The peer answered something that it was asked.
+    pub fn note_answer(&mut self, now: Duration) {
+        self.answered = Some(now);
+    }
+
+    /// The peer has answered as much as fits, and this is left: it is asked for at once.
+    pub fn ask_at_once(&mut self, holes: &[Hole], now: Duration) {
+        for hole in holes {
+            if let Some(waiting) = self.courses.get_mut(&hole.stream).and_then(|course| course.waiting.as_mut()) {
+                waiting.ask_at = now;
+            }
+        }
     }
 
     /// How many holes were asked for that had not been before, or not since their peer was away; counted anew from here.
@@ -181,8 +234,8 @@ impl Lane {
 
     /// The holes for which nobody waits any longer.
     pub fn overdue(&self, now: Duration) -> Vec<Hole> {
-        let is_long_ago = |since: Duration| now.saturating_sub(since) > PATIENCE;
-        self.holes(|waiting| self.is_crowded() || waiting.since.is_some_and(is_long_ago))
+        let is_long_ago = |since: Duration| now.saturating_sub(self.answered.unwrap_or(since).max(since)) > PATIENCE;
+        self.holes(|waiting| waiting.since.is_some_and(is_long_ago))
     }
 
     /// All holes, of a peer that cannot be asked any longer.
@@ -221,37 +274,57 @@ impl Lane {
         self.open.contains(&stream)
     }
 
-    fn advance(&mut self, stream: Stream, now: Duration) -> Vec<Body> {
+    /// Gives out what is in order now; `before` is up to where the stream had come.
+    fn advance(&mut self, stream: Stream, before: u64, now: Duration) -> Vec<Body> {
         let Some(course) = self.courses.get_mut(&stream) else { return Vec::new() };
-        let (freed, size) = course.advance(now);
-        self.held -= size;
+        let (freed, left) = course.advance();
+        course.wait(course.position > before, now);
         if course.waiting.is_some() {
             self.open.insert(stream);
         } else {
             self.open.remove(&stream);
         }
+        left.into_iter().for_each(|(number, size)| self.free(stream, number, size));
         freed
+    }
+
+    fn free(&mut self, stream: Stream, number: u64, size: usize) {
+        self.held -= size;
+        self.places.remove(&place(stream, number));
+    }
+
+    /// Drops what is held back beyond the bound. Its streams still know that it exists, and ask for it.
+    fn make_room(&mut self) {
+        while self.held > self.max_held
+            && let Some((place, stream)) = self.places.pop_last()
+        {
+            let held = self.courses.get_mut(&stream).and_then(|course| course.held.remove(&place.number));
+            self.held -= held.map_or(0, |held| held.size);
+        }
     }
 }
 
 impl Course {
-    /// Gives out what is in order; returns it and the bytes that are no longer held.
-    fn advance(&mut self, now: Duration) -> (Vec<Body>, usize) {
-        let (mut freed, mut size, before) = (Vec::new(), 0, self.position);
+    fn give_out(&mut self, number: u64) {
+        (self.position, self.given) = (number, number);
+        self.tail = self.tail.max(number);
+    }
+
+    /// Gives out what is in order; returns it, and what is no longer held, with its bytes.
+    fn advance(&mut self) -> (Vec<Body>, Vec<(u64, usize)>) {
+        let (mut freed, mut left) = (Vec::new(), Vec::new());
         while let Some(first) = self.held.first_entry() {
             if *first.key() > self.position && first.get().predecessor > self.position {
                 break;
             }
             let (number, held) = first.remove_entry();
-            size += held.size;
+            left.push((number, held.size));
             if number > self.position {
-                (self.position, self.given) = (number, number);
+                self.give_out(number);
                 freed.push(held.body);
             }
         }
-        self.tail = self.tail.max(self.position);
-        self.wait(self.position > before, now);
-        (freed, size)
+        (freed, left)
     }
 
     fn wait(&mut self, has_moved: bool, now: Duration) {
@@ -273,6 +346,10 @@ impl Course {
         let through = self.held.values().next().map_or(self.tail, |held| held.predecessor);
         (after < through).then_some(Hole { stream, after, through })
     }
+}
+
+fn place(stream: Stream, number: u64) -> Place {
+    Place { is_event: stream != Stream::STATE, number }
 }
 
 #[cfg(test)]

@@ -10,13 +10,15 @@ use bytes::Bytes;
 
 use crate::{
     codec::encode,
+    fact::Record,
     frame::{Body, Frame, Hole, Stream, Tail},
     ring::{Reach, Resend, Ring, Sent},
     room::NodeId,
     subject::Subject,
 };
 
-/// A silent stream's last number is known for so long; after that the stream starts anew.
+/// A silent stream's last number is known for so long at least; once the ring has forgotten it too, the stream starts
+/// anew.
 const TAIL_AGE: Duration = Duration::from_secs(600);
 
 /// The longest pause between two tellings of a silent stream's last number.
@@ -32,6 +34,7 @@ const MAX_BEATS: usize = 64;
 #[derive(Debug)]
 pub struct Outgoing {
     node: NodeId,
+    tail_age: Duration,
     ring: Ring,
     tails: BTreeMap<Stream, Course>,
     last: u64,
@@ -78,18 +81,19 @@ pub type Post = (Subject, Bytes);
 impl Outgoing {
     /// A node that has said nothing yet and is not connected.
     pub fn new(node: NodeId, reach: Reach) -> Self {
-        let ring = Ring::new(reach);
-        Self { node, ring, tails: BTreeMap::new(), last: 0, confirmed: 0, way: Way::Away }
+        let (ring, tail_age) = (Ring::new(reach), TAIL_AGE.max(reach.age));
+        Self { node, tail_age, ring, tails: BTreeMap::new(), last: 0, confirmed: 0, way: Way::Away }
     }
 
     /// Numbers a frame and keeps it; returns it if it is to go out at once, and `None` if it goes when its turn comes.
     pub fn publish(&mut self, stream: Stream, subject: Subject, body: Body, now: Duration) -> Option<Post> {
         let predecessor = self.tails.get(&stream).map_or(0, |course| course.number);
         self.last += 1;
+        let events = events(&body);
         let bytes = encode(&Frame { origin: self.node, number: self.last, predecessor, body });
         let told = Telling { next: now, pause: Duration::from_secs(1) };
         self.tails.insert(stream, Course { number: self.last, at: now, told });
-        self.ring.push(Sent { subject: subject.clone(), stream, predecessor, at: now, bytes: bytes.clone() });
+        self.ring.push(Sent { subject: subject.clone(), stream, predecessor, events, at: now, bytes: bytes.clone() });
         match &mut self.way {
             Way::Open { sent, .. } if *sent + 1 == self.last => {
                 *sent = self.last;
@@ -114,13 +118,18 @@ impl Outgoing {
         self.way = Way::Away;
     }
 
-    /// The next frames that wait for their turn, `most` of them.
-    pub fn pump(&mut self, most: usize) -> Vec<Post> {
+    /// The next frames that wait for their turn, `most` of them, or of `bytes` bytes and one frame more.
+    pub fn pump(&mut self, most: usize, bytes: usize) -> Vec<Post> {
         let Way::Open { sent, .. } = &mut self.way else { return Vec::new() };
-        let first = self.ring.first().max(*sent + 1);
+        let (first, mut taken) = (self.ring.first().max(*sent + 1), 0);
         let waiting: Vec<Post> = (first..=self.last)
             .take(most)
             .map_while(|number| self.ring.get(number))
+            .take_while(|frame| {
+                let before = taken;
+                taken += frame.bytes.len();
+                before < bytes
+            })
             .map(|frame| (frame.subject.clone(), frame.bytes.clone()))
             .collect();
         // What fell out of the ring before its turn is a hole that peers will ask for and be told of.
@@ -173,6 +182,16 @@ impl Outgoing {
         self.ring.resend(hole, most)
     }
 
+    /// Whether something of a hole could be sent again.
+    pub fn remembers(&self, hole: Hole) -> bool {
+        self.ring.remembers(hole)
+    }
+
+    /// For how long the ring keeps what the bus has not confirmed, if as much comes as lately.
+    pub fn lasts(&self, now: Duration) -> Duration {
+        self.ring.lasts(self.ring.first().max(self.confirmed + 1), now)
+    }
+
     /// The last numbers of all streams.
     pub fn tails(&self) -> Vec<Tail> {
         let tails = self.tails.iter().map(|(stream, course)| Tail { stream: *stream, number: course.number });
@@ -200,8 +219,18 @@ impl Outgoing {
     /// Forgets what is too old.
     pub fn expire(&mut self, now: Duration) {
         self.ring.expire(now);
-        self.tails.retain(|stream, course| *stream == Stream::STATE || now.saturating_sub(course.at) < TAIL_AGE);
+        self.tails.retain(|stream, course| *stream == Stream::STATE || now.saturating_sub(course.at) < self.tail_age);
     }
+}
+
+/// How many events are lost with a frame. What else it says is asked for anew.
+fn events(body: &Body) -> u8 {
+    let events = match body {
+        Body::Event(_) => 1,
+        Body::Records(records, _) => records.iter().filter(|record| matches!(record, Record::Cached { .. })).count(),
+        _ => 0,
+    };
+    u8::try_from(events).unwrap_or(u8::MAX)
 }
 
 fn newest(mut tails: Vec<Tail>) -> Vec<Tail> {
@@ -234,7 +263,7 @@ mod tests {
     }
 
     fn pumped(outgoing: &mut Outgoing, most: usize) -> Vec<u64> {
-        outgoing.pump(most).into_iter().map(|post| numbers(post).0).collect()
+        outgoing.pump(most, usize::MAX).into_iter().map(|post| numbers(post).0).collect()
     }
 
     #[test]
@@ -263,6 +292,28 @@ mod tests {
         assert!(!outgoing.is_current());
         assert_eq!(pumped(&mut outgoing, 2), [4]);
         assert_eq!(publish(&mut outgoing, ROOM), Some((5, 4)));
+    }
+
+    #[test]
+    fn bytes_bound_what_is_published_again_at_once_and_one_frame_always_goes() {
+        let mut outgoing = outgoing();
+        (0..3).for_each(|_| assert_eq!(publish(&mut outgoing, ROOM), None));
+        outgoing.connect();
+        let size = outgoing.ring.get(1).unwrap().bytes.len();
+        let numbers = [1, size + 1].map(|bytes| outgoing.pump(9, bytes).len());
+        assert_eq!((numbers, outgoing.is_current()), ([1, 2], true));
+    }
+
+    #[test]
+    fn what_no_echo_confirmed_lasts_until_the_ring_forgets_it_and_what_was_confirmed_for_as_long_as_it_reaches() {
+        let mut outgoing = outgoing();
+        outgoing.connect();
+        publish(&mut outgoing, ROOM);
+        let (age, later) = (Reach::default().age, Duration::from_secs(100));
+        assert_eq!(outgoing.lasts(later), age - later);
+        outgoing.beat(1, later);
+        outgoing.echo(1, later);
+        assert_eq!(outgoing.lasts(later), age);
     }
 
     #[test]

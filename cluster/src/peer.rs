@@ -44,6 +44,8 @@ pub struct Peer {
     pub ask_tails: Option<Duration>,
     /// The records that are being asked for.
     pub records: Option<Inquiry>,
+    /// Whether it has told all its facts at least once: it answers when it is asked by its name.
+    pub is_proven: bool,
     /// Whether all its records came at least once.
     pub told_records: bool,
     beats: u64,
@@ -76,10 +78,10 @@ pub struct Inquiry {
 }
 
 impl Peer {
-    /// A peer of whom nothing up to `baseline` was promised to us.
-    pub fn new(baseline: u64, now: Duration) -> Self {
+    /// A peer that is heard for the first time.
+    pub fn new(lane: Lane, now: Duration) -> Self {
         Self {
-            lane: Lane::new(baseline),
+            lane,
             pulse: Pulse::new(now),
             spoke: now,
             stage: Stage::Meeting,
@@ -90,6 +92,7 @@ impl Peer {
             ask_tails: None,
             // Whoever does not know a node's facts does not know its records either.
             records: Some(Inquiry::new(now)),
+            is_proven: false,
             told_records: false,
             beats: 0,
             covered: 0,
@@ -229,7 +232,7 @@ mod tests {
 
     #[test]
     fn records_that_are_wanted_again_meanwhile_are_first_had_to_their_end() {
-        let mut peer = Peer::new(0, Duration::ZERO);
+        let mut peer = Peer::new(Lane::new(0, 0), Duration::ZERO);
         assert_eq!(asked(&mut peer, 0), Some(None));
         let first = LedgerPage { after: None, rest: Rest::More, records: vec![record("a")] };
         peer.take_records(&first, Duration::ZERO);

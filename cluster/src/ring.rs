@@ -1,5 +1,7 @@
 //! The frames that a node published lately, by number, for peers that missed some. Bounded by age, bytes and number.
 
+mod forgotten;
+
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
@@ -8,13 +10,20 @@ use crate::{
     frame::{Hole, Stream},
     subject::Subject,
 };
+use forgotten::Forgotten;
+
+/// Bytes that a frame costs beside its own.
+const OVERHEAD: usize = size_of::<Kept>() + 32;
+
+/// Over how long it is measured how fast the ring fills.
+const LATELY: Duration = Duration::from_secs(30);
 
 /// How far back the ring reaches: whichever bound is hit first.
 #[derive(Debug, Clone, Copy)]
 pub struct Reach {
     /// The age of the oldest frame.
     pub age: Duration,
-    /// The bytes of all frames together.
+    /// The bytes of all frames together, with what keeping them costs.
     pub bytes: usize,
     /// How many frames.
     pub frames: usize,
@@ -22,7 +31,7 @@ pub struct Reach {
 
 impl Default for Reach {
     fn default() -> Self {
-        Self { age: Duration::from_secs(60), bytes: 16 << 20, frames: 1 << 17 }
+        Self { age: Duration::from_secs(300), bytes: 64 << 20, frames: usize::MAX }
     }
 }
 
@@ -30,9 +39,12 @@ impl Default for Reach {
 #[derive(Debug)]
 pub struct Ring {
     reach: Reach,
-    frames: VecDeque<Sent>,
+    frames: VecDeque<Kept>,
     first: u64,
     bytes: usize,
+    /// Bytes of all frames that there ever were.
+    total: u64,
+    forgotten: Forgotten,
 }
 
 /// A frame as it was published.
@@ -44,10 +56,19 @@ pub struct Sent {
     pub stream: Stream,
     /// The number before it in its stream.
     pub predecessor: u64,
+    /// How many events are lost where it is.
+    pub events: u8,
     /// When it was made.
     pub at: Duration,
     /// The frame.
     pub bytes: Bytes,
+}
+
+#[derive(Debug)]
+struct Kept {
+    sent: Sent,
+    /// Bytes of all frames before this one.
+    before: u64,
 }
 
 /// The answer to a request for a resend.
@@ -55,21 +76,33 @@ pub struct Sent {
 pub struct Resend {
     /// The frames that could still be had, oldest first.
     pub frames: Vec<Bytes>,
-    /// The last number of those asked for that could not.
-    pub gone: Option<u64>,
+    /// What of those asked for could not.
+    pub gone: Option<Gone>,
+    /// What could, and did not fit.
+    pub unsent: Option<Hole>,
+}
+
+/// What the ring no longer holds of a hole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone {
+    /// Its last number.
+    pub through: u64,
+    /// The events in it.
+    pub events: u64,
 }
 
 impl Ring {
     /// An empty ring; the first frame will have number 1.
     pub fn new(reach: Reach) -> Self {
-        Self { reach, frames: VecDeque::new(), first: 1, bytes: 0 }
+        Self { reach, frames: VecDeque::new(), first: 1, bytes: 0, total: 0, forgotten: Forgotten::default() }
     }
 
     /// Keeps the frame with the next number.
     pub fn push(&mut self, sent: Sent) {
-        self.bytes += sent.bytes.len();
-        let now = sent.at;
-        self.frames.push_back(sent);
+        let (now, size) = (sent.at, size(&sent));
+        self.frames.push_back(Kept { sent, before: self.total });
+        self.bytes += size;
+        self.total += size as u64;
         self.expire(now);
     }
 
@@ -78,11 +111,12 @@ impl Ring {
         while let Some(oldest) = self.frames.front() {
             let within = self.bytes <= self.reach.bytes
                 && self.frames.len() <= self.reach.frames
-                && now.saturating_sub(oldest.at) <= self.reach.age;
+                && now.saturating_sub(oldest.sent.at) <= self.reach.age;
             if within {
                 return;
             }
-            self.bytes -= oldest.bytes.len();
+            self.bytes -= size(&oldest.sent);
+            self.forgotten.add(self.first, &oldest.sent);
             self.frames.pop_front();
             self.first += 1;
         }
@@ -95,98 +129,69 @@ impl Ring {
 
     /// One frame.
     pub fn get(&self, number: u64) -> Option<&Sent> {
-        let place = number.checked_sub(self.first)?;
-        self.frames.get(usize::try_from(place).ok()?)
+        self.kept(number).map(|kept| &kept.sent)
     }
 
-    /// The frames of a hole, oldest first, of `most` bytes and one frame more at most; the asker asks again for the rest.
+    /// Whether something of a hole could be sent again.
+    pub fn remembers(&self, hole: Hole) -> bool {
+        let numbers = self.first.max(hole.after + 1)..=hole.through;
+        numbers.map_while(|number| self.get(number)).any(|sent| sent.stream == hole.stream)
+    }
+
+    /// The frames of a hole, oldest first, of `most` bytes and one frame more at most.
     pub fn resend(&self, hole: Hole, most: usize) -> Resend {
         let (mut chain, mut number) = (Vec::new(), hole.through);
         while number > hole.after {
             let Some(sent) = self.get(number).filter(|sent| sent.stream == hole.stream) else { break };
-            chain.push(&sent.bytes);
+            chain.push((number, &sent.bytes));
             number = sent.predecessor;
         }
-        let gone = (number > hole.after).then_some(number);
-        let mut room = most;
-        let fits = |bytes: &&&Bytes| {
-            let fits = room > 0;
-            room = room.saturating_sub(bytes.len());
-            fits
-        };
-        Resend { frames: chain.iter().rev().take_while(fits).map(|bytes| (*bytes).clone()).collect(), gone }
+        let gone = (number > hole.after).then(|| self.gone(Hole { through: number, ..hole }));
+        let (mut frames, mut bytes) = (Vec::new(), 0);
+        while bytes < most
+            && let Some((sent, frame)) = chain.pop()
+        {
+            bytes += frame.len();
+            number = sent;
+            frames.push(frame.clone());
+        }
+        let unsent = (!chain.is_empty()).then_some(Hole { after: number, ..hole });
+        Resend { frames, gone, unsent }
     }
+
+    /// For how long the frames from `oldest` on will stay if as much comes as lately: until the first of them is too old,
+    /// or there is no room for it.
+    pub fn lasts(&self, oldest: u64, now: Duration) -> Duration {
+        let start = self.kept(oldest);
+        let age = start.map_or(Duration::ZERO, |kept| now.saturating_sub(kept.sent.at));
+        let bytes = self.total - start.map_or(self.total, |kept| kept.before);
+        let room = (self.reach.bytes as u64).saturating_sub(bytes);
+        // Without a frame in all that time nothing comes, and only age counts.
+        let lately = self.frames.partition_point(|kept| now.saturating_sub(kept.sent.at) > LATELY);
+        let come = self.frames.get(lately).map_or(0, |kept| self.total - kept.before);
+        let time_left = self.reach.age.saturating_sub(age);
+        if come == 0 { time_left } else { time_left.min(self.measured(now).mul_f64(room as f64 / come as f64)) }
+    }
+
+    /// Over how long what came lately was measured: a ring that is full remembers less than that.
+    fn measured(&self, now: Duration) -> Duration {
+        let oldest = self.frames.front().map_or(LATELY, |kept| now.saturating_sub(kept.sent.at));
+        if self.first > 1 { oldest.min(LATELY).max(Duration::from_millis(1)) } else { LATELY }
+    }
+
+    fn kept(&self, number: u64) -> Option<&Kept> {
+        let place = number.checked_sub(self.first)?;
+        self.frames.get(usize::try_from(place).ok()?)
+    }
+
+    fn gone(&self, hole: Hole) -> Gone {
+        Gone { through: hole.through, events: self.forgotten.events(hole, self.first) }
+    }
+}
+
+fn size(sent: &Sent) -> usize {
+    sent.bytes.len() + OVERHEAD
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ROOM: Stream = Stream::from_bits(7);
-
-    fn ring(frames: usize) -> Ring {
-        Ring::new(Reach { age: Duration::from_secs(60), bytes: 1000, frames })
-    }
-
-    fn push(ring: &mut Ring, stream: Stream, predecessor: u64, text: &'static str) {
-        let bytes = Bytes::from_static(text.as_bytes());
-        ring.push(Sent { subject: Subject::State, stream, predecessor, at: Duration::ZERO, bytes });
-    }
-
-    /// Numbers 1, 3 and 5 are of the state stream, 2 and 4 of a room.
-    fn mixed(frames: usize) -> Ring {
-        let mut ring = ring(frames);
-        for (stream, predecessor, text) in
-            [(Stream::STATE, 0, "1"), (ROOM, 0, "2"), (Stream::STATE, 1, "3"), (ROOM, 2, "4"), (Stream::STATE, 3, "5")]
-        {
-            push(&mut ring, stream, predecessor, text);
-        }
-        ring
-    }
-
-    fn check(ring: &Ring, (stream, after, through): (Stream, u64, u64), frames: &[&'static str], gone: Option<u64>) {
-        let resend = ring.resend(Hole { stream, after, through }, 1000);
-        let frames = frames.iter().map(|text| Bytes::from_static(text.as_bytes())).collect();
-        assert_eq!(resend, Resend { frames, gone });
-    }
-
-    #[test]
-    fn a_resend_has_one_stream_only_and_the_oldest_first() {
-        check(&mixed(9), (Stream::STATE, 0, 5), &["1", "3", "5"], None);
-        check(&mixed(9), (Stream::STATE, 1, 3), &["3"], None);
-        check(&mixed(9), (ROOM, 0, 4), &["2", "4"], None);
-    }
-
-    #[test]
-    fn what_the_ring_no_longer_holds_is_declared_gone() {
-        check(&mixed(3), (Stream::STATE, 0, 5), &["3", "5"], Some(1));
-        check(&mixed(3), (ROOM, 0, 4), &["4"], Some(2));
-        check(&mixed(3), (ROOM, 0, 2), &[], Some(2));
-    }
-
-    #[test]
-    fn a_number_of_another_stream_or_of_the_future_is_declared_gone() {
-        check(&mixed(9), (ROOM, 0, 5), &[], Some(5));
-        check(&mixed(9), (ROOM, 2, 99), &[], Some(99));
-    }
-
-    #[test]
-    fn a_resend_is_no_longer_than_asked() {
-        let resend = mixed(9).resend(Hole { stream: Stream::STATE, after: 0, through: 5 }, 2);
-        assert_eq!(resend, Resend { frames: vec![Bytes::from("1"), Bytes::from("3")], gone: None });
-    }
-
-    #[test]
-    fn age_and_bytes_bound_the_ring() {
-        let mut ring = mixed(9);
-        ring.expire(Duration::from_secs(60));
-        assert_eq!(ring.first(), 1);
-        ring.expire(Duration::from_secs(61));
-        assert_eq!((ring.first(), ring.get(5).is_none()), (6, true));
-        let kilobyte: &'static str = Box::leak("x".repeat(999).into_boxed_str());
-        push(&mut ring, ROOM, 4, kilobyte);
-        push(&mut ring, ROOM, 6, "7");
-        push(&mut ring, ROOM, 7, "8");
-        assert_eq!(ring.first(), 7);
-    }
-}
+mod tests;

@@ -40,6 +40,8 @@ pub(super) struct Look {
     pub(super) own_beat_age: Option<Duration>,
     /// How long that beat was on its way.
     pub(super) round_trip: Option<Duration>,
+    /// For how long the node keeps what NATS has not taken.
+    pub(super) ring: Duration,
     pub(super) counters: Counters,
     pub(super) status: Status,
 }
@@ -79,6 +81,7 @@ impl Look {
             peers: core.peers().collect(),
             own_beat_age: core.canary_age(),
             round_trip: core.round_trip(),
+            ring: core.ring_lasts(),
             counters: core.counters().clone(),
             status,
         }
@@ -166,7 +169,8 @@ pub(super) mod tests {
             peers: vec![peer(2, peer::Stage::Live), peer(3, peer::Stage::Meeting)],
             own_beat_age: Some(Duration::from_millis(500)),
             round_trip: Some(Duration::from_millis(2)),
-            counters: Counters { bytes_in: 1, bytes_out: 2, doubles: 3, deaths: 4, ..Counters::default() },
+            ring: Duration::from_secs(90),
+            counters: Counters { bytes_in: 1, bytes_out: 2, doubles: 3, deaths: 4, lost: 9, ..Counters::default() },
             status: Status {
                 connected: true,
                 reconnects: 5,

@@ -32,6 +32,7 @@ impl Exposition {
         self.gauge(&catalogue::CLUSTER_OWN_BEAT_AGE, look.own_beat_age.map(|age| ([], age.as_secs_f64())))?;
         self.gauge(&catalogue::CLUSTER_BEAT_ROUND_TRIP, look.round_trip.map(|time| ([], time.as_secs_f64())))?;
         self.gauge(&catalogue::CLUSTER_QUEUED_EVENTS, [([], status.queued as f64)])?;
+        self.gauge(&catalogue::CLUSTER_RING, [([], look.ring.as_secs_f64())])?;
         self.counter(&catalogue::CLUSTER_RECONNECTS, [([], status.reconnects as f64)])?;
         self.counter(&catalogue::CLUSTER_SLOW_CONSUMERS, [([], status.slow_consumers as f64)])?;
         let dropped = [(["client"], status.dropped as f64), (["too_large"], look.counters.oversized as f64)];
@@ -52,6 +53,7 @@ impl Exposition {
             (&catalogue::CLUSTER_SENT_AGAIN, counters.resent),
             (&catalogue::CLUSTER_REPUBLISHED, counters.republished),
             (&catalogue::CLUSTER_GIVEN_UP, counters.declared),
+            (&catalogue::CLUSTER_EVENTS_LOST, counters.lost),
             (&catalogue::CLUSTER_DUPLICATES, counters.doubles),
             (&catalogue::CLUSTER_SNAPSHOTS, counters.snapshots),
             (&catalogue::CLUSTER_VIEW_MISMATCHES, counters.mismatches),
@@ -109,6 +111,8 @@ mod tests {
                 r#"gaung_cluster_dropped_publishes_total{reason="client"} 7"#,
                 r#"gaung_cluster_dropped_publishes_total{reason="too_large"} 0"#,
                 "gaung_cluster_queued_events 8",
+                "gaung_cluster_ring_seconds 90",
+                "gaung_cluster_events_lost_total 9",
             ],
         );
     }

@@ -49,7 +49,7 @@ impl News {
             Output::Elsewhere(elsewhere) => self.pass_on(elsewhere),
             Output::Post(generation) => self.post(generation),
             // Counted by the core.
-            Output::Lost(..) => {}
+            Output::Lost { .. } => {}
             // What the bus does itself.
             Output::Publish(..) | Output::Subscribe(_) | Output::Unsubscribe(_) => {}
         }

@@ -77,11 +77,13 @@ catalogue! {
     CLUSTER_OWN_BEAT_AGE: Gauge "gaung_cluster_own_beat_age_seconds" [], "Time since this node's own beat was last heard through NATS";
     CLUSTER_BEAT_ROUND_TRIP: Gauge "gaung_cluster_beat_round_trip_seconds" [], "Time that this node's last beat took through NATS and back";
     CLUSTER_QUEUED_EVENTS: Gauge "gaung_cluster_queued_events" [], "Events that wait for the thread that talks to NATS";
+    CLUSTER_RING: Gauge "gaung_cluster_ring_seconds" [], "Time for which this node still keeps what NATS has not taken, if as much is published as lately";
     CLUSTER_GAPS: Counter "gaung_cluster_gaps_total" [], "Holes noticed in what peers published";
     CLUSTER_ASKED_AGAIN: Counter "gaung_cluster_frames_asked_again_total" [], "Requests to peers to fill a hole, repeated until it is filled";
     CLUSTER_SENT_AGAIN: Counter "gaung_cluster_frames_sent_again_total" [], "Frames sent again to peers that missed them";
     CLUSTER_REPUBLISHED: Counter "gaung_cluster_republished_total" [], "Frames published again since NATS may have lost them";
     CLUSTER_GIVEN_UP: Counter "gaung_cluster_frames_given_up_total" [], "Holes in what peers published that could not be filled";
+    CLUSTER_EVENTS_LOST: Counter "gaung_cluster_events_lost_total" [], "Events of other nodes for this node's rooms that could not be had again";
     CLUSTER_DUPLICATES: Counter "gaung_cluster_duplicates_total" [], "Frames heard twice and dropped";
     CLUSTER_SNAPSHOTS: Counter "gaung_cluster_snapshots_total" [], "Views of a peer replaced by its snapshot";
     CLUSTER_VIEW_MISMATCHES: Counter "gaung_cluster_view_mismatches_total" [], "Views of a peer that were not what the peer says they are";

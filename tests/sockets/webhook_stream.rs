@@ -19,7 +19,7 @@ use gaung::{
 use gaung_cluster::{
     NodeId, Subjects,
     bus::{Auth, BusSettings, BusTls},
-    core::{PAGE, Settings},
+    core::{Bounds, PAGE, Settings},
     ring::Reach,
     stream::{StreamSettings, StreamTiming},
 };
@@ -78,7 +78,14 @@ fn stream(server: &NatsServer, node: NodeId) -> StreamSettings {
         auth: Auth::None,
         tls: BusTls::default(),
         subjects: Subjects::new("gaung", "test").unwrap(),
-        core: Settings { node, version: "0.0.0".into(), expected_nodes: 1, reach: Reach::default(), page: PAGE },
+        core: Settings {
+            node,
+            version: "0.0.0".into(),
+            expected_nodes: 1,
+            reach: Reach::default(),
+            page: PAGE,
+            bounds: Bounds::default(),
+        },
         version: "0.0.0",
         max_queued_events: 1000,
     };

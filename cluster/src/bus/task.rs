@@ -185,7 +185,7 @@ impl<T: FnMut(Output)> Task<T> {
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)
                 | Output::Post(_)
-                | Output::Lost(..) => {
+                | Output::Lost { .. } => {
                     (self.tell)(output);
                 }
             }

@@ -24,13 +24,23 @@ pub fn kind(body: &Body) -> u8 {
         Body::Tails(_) => 3,
         Body::AskTails => 4,
         Body::AskResend(_) => 5,
-        Body::Gone(_) => 6,
+        Body::Gone { .. } => 6,
         Body::AskSnapshot { .. } => 7,
         Body::Snapshot(_) => 8,
         Body::AskRecords { .. } => 9,
         Body::Ledger(_) => 10,
         Body::Barrier { .. } => 11,
+        Body::Unsent(_) => 12,
         Body::Unknown { kind, .. } => *kind,
+    }
+}
+
+/// The first minor version in which a body has all its fields.
+pub fn minor(body: &Body) -> u8 {
+    match body {
+        Body::Unsent(_) | Body::Gone { events: Some(_), .. } => 2,
+        _ if body.trace().is_some() => 1,
+        _ => 0,
     }
 }
 
@@ -45,8 +55,11 @@ pub fn write_body(writer: &mut Writer, body: &Body) {
             writer.u64(tail.stream.bits());
             writer.u64(tail.number);
         }),
-        Body::AskResend(holes) => writer.list(holes, write_hole),
-        Body::Gone(hole) => write_hole(writer, hole),
+        Body::AskResend(holes) | Body::Unsent(holes) => writer.list(holes, write_hole),
+        Body::Gone { hole, events } => {
+            write_hole(writer, hole);
+            events.iter().for_each(|events| writer.u64(*events));
+        }
         Body::AskSnapshot { after } => writer.option(after.as_ref(), state::write_key),
         Body::Snapshot(page) => {
             writer.u64(page.state);
@@ -65,9 +78,13 @@ pub fn write_body(writer: &mut Writer, body: &Body) {
     }
 }
 
-/// The body of a kind that this release knows; `None` for others, of whose bytes nothing is read. `trace` is what the
-/// header says that it comes of.
-pub fn read_body(kind: u8, reader: &mut Reader, trace: Option<TraceContext>) -> Result<Option<Body>, Refusal> {
+/// The body of a kind that this release knows, as a minor version writes it; `None` for others, of whose bytes nothing is
+/// read. `trace` is what the header says that it comes of.
+pub fn read_body(
+    (kind, minor): (u8, u8),
+    reader: &mut Reader,
+    trace: Option<TraceContext>,
+) -> Result<Option<Body>, Refusal> {
     Ok(Some(match kind {
         0x81 => Body::Facts(reader.list(state::read_fact)?),
         0x82 => Body::Records(reader.list(state::read_record)?, trace),
@@ -77,12 +94,13 @@ pub fn read_body(kind: u8, reader: &mut Reader, trace: Option<TraceContext>) -> 
         3 => Body::Tails(reader.list(read_tail)?),
         4 => Body::AskTails,
         5 => Body::AskResend(reader.list(read_hole)?),
-        6 => Body::Gone(read_hole(reader)?),
+        6 => Body::Gone { hole: read_hole(reader)?, events: (minor >= 2).then(|| reader.u64()).transpose()? },
         7 => Body::AskSnapshot { after: reader.option(state::read_key)? },
         8 => Body::Snapshot(read_snapshot(reader)?),
         9 => Body::AskRecords { after: reader.option(state::read_mark)? },
         10 => Body::Ledger(read_ledger(reader)?),
         11 => Body::Barrier { token: reader.u64()? },
+        12 => Body::Unsent(reader.list(read_hole)?),
         _ => return Ok(None),
     }))
 }

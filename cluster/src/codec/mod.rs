@@ -3,7 +3,7 @@
 //!
 //! Header, numbers big-endian: version (1), length of the header (1), minor version (1), kind (1), origin (8), number (8),
 //! predecessor (8), stream (8); since minor version 1, where there is one, the trace (16) and span (8) that an event or a
-//! record comes of. Then the body.
+//! record comes of. Then the body: since minor version 2 `Unsent`, and how many events are gone with `Gone`.
 //!
 //! What releases of one version may do, so that they can live in one cluster:
 //! - A later one has a higher minor version. It may append fields to the header and to bodies: earlier ones pass over
@@ -41,7 +41,7 @@ pub use state::{fact_hash, fact_size, record_hash, record_size};
 pub const VERSION: u8 = 1;
 
 /// The minor version of the frames.
-pub const MINOR: u8 = 1;
+pub const MINOR: u8 = 2;
 
 /// Bytes of a frame at most: what a bus with default settings carries.
 pub const MAX_FRAME: usize = 1 << 20;
@@ -77,11 +77,11 @@ pub fn encode(frame: &Frame) -> Bytes {
     // Events are many, and the ring keeps them: they take the memory that they need, and take it once.
     let body = if let Body::Event(event) = &frame.body { body::event_size(event) } else { 0 };
     let trace = frame.body.trace();
-    let (header, minor) = if trace.is_some() { (TRACED_HEADER, 1) } else { (HEADER, 0) };
+    let header = if trace.is_some() { TRACED_HEADER } else { HEADER };
     let mut writer = Writer::with_room_for(header + body);
     writer.u8(VERSION);
     writer.u8(u8::try_from(header).expect("the header has 60 bytes at most"));
-    writer.u8(minor);
+    writer.u8(body::minor(&frame.body));
     writer.u8(body::kind(&frame.body));
     writer.u64(frame.origin.bits());
     writer.u64(frame.number);
@@ -102,7 +102,7 @@ pub fn decode(bytes: Bytes) -> Result<Frame, Refusal> {
     }
     let mut reader = Reader::new(bytes);
     let header = read_header(&mut reader)?;
-    let Some(body) = body::read_body(header.kind, &mut reader, header.trace)? else {
+    let Some(body) = body::read_body((header.kind, header.minor), &mut reader, header.trace)? else {
         return header.unknown();
     };
     if !reader.is_at_end() && !header.is_newer {
@@ -117,6 +117,7 @@ pub fn decode(bytes: Bytes) -> Result<Frame, Refusal> {
 struct Header {
     /// Whether a later release wrote it.
     is_newer: bool,
+    minor: u8,
     kind: u8,
     origin: NodeId,
     number: u64,
@@ -139,7 +140,7 @@ fn read_header(reader: &mut Reader) -> Result<Header, Refusal> {
         return Err(Refusal::Value);
     }
     let stream = is_numbered.then_some(stream);
-    Ok(Header { is_newer: minor > MINOR, kind, origin, number, predecessor, stream, trace })
+    Ok(Header { is_newer: minor > MINOR, minor, kind, origin, number, predecessor, stream, trace })
 }
 
 /// What a header of minor version 0 does not have.

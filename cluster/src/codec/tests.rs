@@ -65,7 +65,8 @@ fn bodies() -> Vec<Body> {
         Body::Tails(vec![Tail { stream: Stream::STATE, number: 4 }]),
         Body::AskTails,
         Body::AskResend(vec![hole, hole]),
-        Body::Gone(hole),
+        Body::Gone { hole, events: Some(2) },
+        Body::Unsent(vec![hole]),
         Body::Snapshot(SnapshotPage { state: 3, after: None, rest: Rest::More, facts: facts() }),
         Body::Snapshot(SnapshotPage { state: 3, after: keys().pop(), rest: Rest::Nothing, facts: Vec::new() }),
         Body::Ledger(LedgerPage { after: None, rest: Rest::More, records: records() }),
@@ -126,6 +127,16 @@ fn the_header_of_an_event_is_thirty_six_bytes_before_its_room() {
     assert_eq!(&bytes[..12], [1, 36, 0, 0x83, 0, 0, 0, 0, 0, 0, 0xfe, 0xed]);
     assert_eq!(bytes[28..36], Stream::of(&room()).bits().to_be_bytes());
     assert_eq!(&bytes[HEADER..HEADER + 8], b"\0\0\0\x04shop");
+}
+
+#[test]
+fn an_earlier_release_does_not_say_how_many_events_are_gone() {
+    let hole = Hole { stream: Stream::STATE, after: 3, through: 9 };
+    let frame =
+        |events| Frame { origin: NodeId::from_bits(1), number: 42, predecessor: 0, body: Body::Gone { hole, events } };
+    let (earlier, later) = (encode(&frame(None)), encode(&frame(Some(2))));
+    assert_eq!((earlier[2], later[2], later.len() - earlier.len()), (0, 2, 8));
+    assert_eq!(decode(earlier), Ok(frame(None)));
 }
 
 #[test]

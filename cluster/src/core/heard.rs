@@ -11,17 +11,12 @@ use crate::{
     fact::{Fact, Record},
     frame::{Beat, Body, Frame, Hole, LedgerPage, Readiness, RoomEvent, SnapshotPage, Stream, Tail},
     lane::Heard,
-    peer::{GAP, Peer, Stage},
+    peer::{GAP, Stage},
+    ring::Gone,
     room::NodeId,
     subject::Subject,
     trace::TraceContext,
 };
-
-/// Peers known at once at most.
-const MAX_PEERS: usize = 1024;
-
-/// Bytes of one answer to a request for a resend, exceeded by one frame at most.
-const MAX_ANSWER: usize = 1 << 20;
 
 impl Core {
     pub(super) fn hear(&mut self, subject: &Subject, bytes: Bytes) {
@@ -60,29 +55,14 @@ impl Core {
             | Body::Tails(_)
             | Body::AskTails
             | Body::AskResend(_)
-            | Body::Gone(_)
+            | Body::Gone { .. }
+            | Body::Unsent(_)
             | Body::AskSnapshot { .. }
             | Body::Snapshot(_)
             | Body::AskRecords { .. }
             | Body::Ledger(_)
             | Body::Unknown { .. } => {}
         }
-    }
-
-    /// Makes sure that the origin is known; `false` if there are too many peers already.
-    fn meet(&mut self, frame: &Frame) -> bool {
-        if self.peers.contains_key(&frame.origin) {
-            return true;
-        }
-        if self.peers.len() >= MAX_PEERS {
-            return false;
-        }
-        // What was said before we met was not said to us; this frame is.
-        let baseline = frame.number - u64::from(frame.body.stream().is_some());
-        let mut peer = Peer::new(baseline, self.now.up);
-        self.rooms.keys().for_each(|room| peer.lane.follow(Stream::of(room)));
-        self.peers.insert(frame.origin, peer);
-        true
     }
 
     fn hear_peer(&mut self, frame: Frame, subject: &Subject, size: usize) {
@@ -92,6 +72,12 @@ impl Core {
         let answer = Subject::Node(origin);
         peer.spoke = now;
         if let Some(stream) = frame.body.stream() {
+            if matches!(subject, Subject::Node(_)) {
+                peer.lane.note_answer(now);
+            }
+            if self.streams.contains(&stream) {
+                peer.lane.follow_from_start(stream);
+            }
             let heard = peer.lane.hear(stream, frame, size, now);
             return self.take_heard(origin, heard);
         }
@@ -105,7 +91,14 @@ impl Core {
                 self.say(answer, Body::Tails(tails));
             }
             Body::AskResend(holes) => self.resend(&answer, &holes),
-            Body::Gone(hole) => self.lose(origin, hole),
+            Body::Gone { hole, events } => {
+                peer.lane.note_answer(now);
+                self.lose(origin, hole, events);
+            }
+            Body::Unsent(holes) => {
+                peer.lane.ask_at_once(&holes, now);
+                self.ask_one(origin);
+            }
             Body::AskSnapshot { after } => self.say_snapshot(answer, after),
             Body::Snapshot(page) => self.hear_snapshot(origin, page),
             Body::AskRecords { after } => self.say_records(answer, after),
@@ -142,7 +135,8 @@ impl Core {
                 | Body::Tails(_)
                 | Body::AskTails
                 | Body::AskResend(_)
-                | Body::Gone(_)
+                | Body::Gone { .. }
+                | Body::Unsent(_)
                 | Body::AskSnapshot { .. }
                 | Body::Snapshot(_)
                 | Body::AskRecords { .. }
@@ -242,31 +236,44 @@ impl Core {
             peer.ask_tails = None;
         }
         for tail in tails {
+            if self.streams.contains(&tail.stream) {
+                peer.lane.follow_from_start(tail.stream);
+            }
             peer.lane.learn_tail(tail.stream, tail.number, self.now.up);
         }
     }
 
-    /// What does not fit into one answer is asked for again.
+    /// What does not fit into one answer is named at its end, and asked for again.
     fn resend(&mut self, answer: &Subject, holes: &[Hole]) {
-        let mut room = MAX_ANSWER;
+        let (mut room, mut unsent) = (self.settings.bounds.answer, Vec::new());
         for hole in holes {
-            if room == 0 || !self.is_connected() {
+            if !self.is_connected() {
                 return;
             }
-            let resend = self.outgoing.resend(*hole, room);
-            if let Some(through) = resend.gone {
-                self.say(answer.clone(), Body::Gone(Hole { through, ..*hole }));
+            if room == 0 {
+                unsent.push(*hole);
+                continue;
             }
+            let resend = self.outgoing.resend(*hole, room);
+            if let Some(Gone { through, events }) = resend.gone {
+                let hole = Hole { through, ..*hole };
+                self.say(answer.clone(), Body::Gone { hole, events: Some(events) });
+            }
+            unsent.extend(resend.unsent);
             for bytes in resend.frames {
                 self.counters.resent += 1;
                 room = room.saturating_sub(bytes.len());
                 self.post((answer.clone(), bytes));
             }
         }
+        if !unsent.is_empty() {
+            self.say(answer.clone(), Body::Unsent(unsent));
+        }
     }
 
-    /// A part of a stream cannot be had again. Facts and records can: they are asked for anew.
-    pub(super) fn lose(&mut self, origin: NodeId, hole: Hole) {
+    /// A part of a stream cannot be had again. Facts and records can: they are asked for anew. `events` is how many of them
+    /// are lost, if that is known.
+    pub(super) fn lose(&mut self, origin: NodeId, hole: Hole, events: Option<u64>) {
         let now = self.now.up;
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         let Some(declared) = peer.lane.declare(hole, now) else { return };
@@ -274,8 +281,11 @@ impl Core {
             peer.want_snapshot(declared.hole.through, now);
             peer.want_records(now);
         }
+        // A hole in a room's stream is one lost event at least. Most of what is state can be had anew.
+        let events = events.unwrap_or_else(|| u64::from(hole.stream != Stream::STATE));
         self.counters.declared += 1;
-        self.outputs.push(Output::Lost(origin, hole.stream));
+        self.counters.lost += events;
+        self.outputs.push(Output::Lost { origin, hole: declared.hole, events });
         self.take(origin, declared.freed);
         self.finish_snapshot(origin);
     }
@@ -292,6 +302,7 @@ impl Core {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         let Some(facts) = peer.take_snapshot(self.now.up) else { return };
         let stage = peer.stage;
+        peer.is_proven = true;
         self.counters.snapshots += 1;
         let differences = self.view.replace(origin, facts);
         self.tell(differences);

@@ -29,6 +29,24 @@ pub struct Settings {
     pub reach: Reach,
     /// Bytes of facts or records in one frame, exceeded by one of them at most; usually [`PAGE`].
     pub page: usize,
+    /// What one peer may make this node hold and send.
+    pub bounds: Bounds,
+}
+
+/// What one peer may make a node hold and send.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Bytes that wait behind what is missing of one peer's frames. Beyond it those that came last are dropped, and asked
+    /// for again.
+    pub held: usize,
+    /// Bytes of one answer to a request for a resend, exceeded by one frame at most.
+    pub answer: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { held: 8 << 20, answer: 1 << 20 }
+    }
 }
 
 /// Bytes of facts or records in one frame.

@@ -2,11 +2,13 @@
 //! randomness and no log; whoever drives it brings inputs in and carries outputs out, in order.
 //!
 //! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions tell, `services` the
-//! rooms whose events they want, `heard` what comes from the bus, `peers` what passing time asks for, `edges` the webhooks, `query` what can be asked.
+//! rooms whose events they want, `heard` what comes from the bus, `meeting` who is known, `peers` what passing time asks
+//! for, `edges` the webhooks, `query` what can be asked.
 
 mod edges;
 mod heard;
 mod input;
+mod meeting;
 mod output;
 mod own;
 mod peers;
@@ -33,7 +35,9 @@ use crate::{
     view::{Difference, View},
 };
 
-pub use input::{Input, Moment, PAGE, Settings};
+use meeting::Forgotten;
+
+pub use input::{Bounds, Input, Moment, PAGE, Settings};
 pub use output::{Output, PeerStatus};
 
 /// Bytes of a usual fact: as many facts of a node are shown or hidden in one step as fit into one frame.
@@ -50,7 +54,10 @@ pub struct Core {
     announcements: Announcements,
     detector: Detector,
     peers: BTreeMap<NodeId, Peer>,
+    forgotten: Forgotten,
     rooms: BTreeMap<Room, Service>,
+    /// The streams of these rooms.
+    streams: BTreeSet<Stream>,
     /// The rooms that nobody wants any longer, each once, by when it ends.
     closings: BTreeSet<(Duration, Room)>,
     untold: Untold,
@@ -95,7 +102,9 @@ impl Core {
             announcements: Announcements::default(),
             detector: Detector::default(),
             peers: BTreeMap::new(),
+            forgotten: Forgotten::default(),
             rooms: BTreeMap::new(),
+            streams: BTreeSet::new(),
             closings: BTreeSet::new(),
             untold: Untold::default(),
             beats: 0,

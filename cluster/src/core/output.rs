@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     elsewhere::{Elsewhere, Opening},
     fact::{CachedEvent, Generation},
-    frame::{Readiness, RoomEvent, Stream},
+    frame::{Hole, Readiness, RoomEvent},
     peer::Stage,
     room::{NodeId, Room},
     subject::Subject,
@@ -39,7 +39,14 @@ pub enum Output {
     /// Post a webhook, under an id made of its edge and number; answer with [`Input::Posted`](super::Input::Posted).
     Post(Generation),
     /// A part of what a peer published is lost to us.
-    Lost(NodeId, Stream),
+    Lost {
+        /// The peer.
+        origin: NodeId,
+        /// The part.
+        hole: Hole,
+        /// How many events were in it, at least.
+        events: u64,
+    },
 }
 
 /// One line of the list of peers.

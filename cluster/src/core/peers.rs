@@ -19,17 +19,21 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How long a new node listens before it takes itself to know who is there.
 const LISTEN: Duration = Duration::from_millis(2500);
 
-/// Frames that go out again at one tick after a reconnect, at most.
-const PACE: usize = 256;
+/// Frames that go out again at one tick after a reconnect, at most, and bytes: faster than anybody publishes, or what
+/// waits would never come to its end.
+const PACE: usize = 8192;
+const PACE_BYTES: usize = 4 << 20;
 
 /// Holes in one question.
 const HOLES: usize = 256;
 
-/// How long what follows a hole is held back for a silent peer that may return and fill it.
-const MOURNING: Duration = Duration::from_secs(30);
+/// How long what follows a hole is held back at least for a silent peer that may return and fill it; at most for as long
+/// as its ring may reach back.
+const WAIT: Duration = Duration::from_secs(30);
 
-/// How long the facts of a dead peer are kept for its return.
+/// How long a dead peer is remembered for its return at least; always for longer than its holes are.
 const REMEMBER: Duration = Duration::from_secs(120);
+const REMEMBER_LONGER: Duration = Duration::from_secs(10);
 
 /// The distance of looks at what webhooks need.
 const ACT: Duration = Duration::from_millis(200);
@@ -59,10 +63,8 @@ impl Core {
         if self.now.up >= self.next_sweep {
             self.next_sweep = self.now.up + SWEEP;
             self.sweep();
-            self.give_up(|_| true);
+            self.give_up();
         }
-        // Memory does not wait for the next sweep.
-        self.give_up(|peer| peer.lane.is_crowded());
         if self.view.is_turning() {
             let differences = self.view.go_on();
             self.tell(differences);
@@ -143,7 +145,7 @@ impl Core {
     }
 
     fn pump(&mut self) {
-        for post in self.outgoing.pump(PACE) {
+        for post in self.outgoing.pump(PACE, PACE_BYTES) {
             self.counters.republished += 1;
             self.post(post);
         }
@@ -197,16 +199,16 @@ impl Core {
     }
 
     /// Declares the holes that nobody filled in time.
-    fn give_up(&mut self, is_meant: impl Fn(&Peer) -> bool) {
+    fn give_up(&mut self) {
         if !self.is_connected() {
             return;
         }
-        let now = self.now.up;
+        let (now, reach) = (self.now.up, self.settings.reach.age);
         let mut holes = Vec::new();
-        for (node, peer) in self.peers.iter().filter(|(_, peer)| is_meant(peer)) {
+        for (node, peer) in &self.peers {
             let given_up = if now.saturating_sub(peer.pulse.heard()) <= GAP {
                 peer.lane.overdue(now)
-            } else if now.saturating_sub(peer.spoke) < MOURNING {
+            } else if now.saturating_sub(peer.spoke) <= WAIT.max(reach) {
                 // It may return and answer, or is about to: its first word may come before its first beat.
                 Vec::new()
             } else {
@@ -215,7 +217,7 @@ impl Core {
             holes.extend(given_up.into_iter().map(|hole| (*node, hole)));
         }
         for (node, hole) in holes {
-            self.lose(node, hole);
+            self.lose(node, hole, None);
         }
     }
 
@@ -232,13 +234,11 @@ impl Core {
         self.outgoing.expire(self.now.up);
         self.cache.expire(self.wall());
         self.end_services();
-        let is_forgotten = |heard: Duration| self.now.up.saturating_sub(heard) > REMEMBER;
+        let remembered = REMEMBER.max(self.settings.reach.age + REMEMBER_LONGER);
+        let is_forgotten = |heard: Duration| self.now.up.saturating_sub(heard) > remembered;
         let dead = self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead && is_forgotten(peer.pulse.heard()));
         let dead: Vec<NodeId> = dead.map(|(node, _)| *node).collect();
-        for node in dead {
-            self.peers.remove(&node);
-            self.view.forget(node);
-        }
+        dead.into_iter().for_each(|node| self.forget(node));
         self.retire_edges();
     }
 }

@@ -6,7 +6,7 @@ use super::{Core, PeerStatus};
 use crate::{
     counters::Counters,
     fact::{CachedEvent, Key, Member, Record},
-    frame::Readiness,
+    frame::{Hole, Readiness},
     room::{NodeId, Room},
 };
 
@@ -97,6 +97,16 @@ impl Core {
     /// The number up to which the bus is known to have taken this node's frames.
     pub fn confirmed(&self) -> u64 {
         self.outgoing.confirmed()
+    }
+
+    /// Whether a part of what this node published could be sent again.
+    pub fn remembers(&self, hole: Hole) -> bool {
+        self.outgoing.remembers(hole)
+    }
+
+    /// For how long this node keeps what the bus has not taken, if as much is published as lately.
+    pub fn ring_lasts(&self) -> Duration {
+        self.outgoing.lasts(self.now.up)
     }
 
     /// What happened so far.

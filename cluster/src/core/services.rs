@@ -38,6 +38,7 @@ impl Core {
             return;
         }
         let stream = Stream::of(&room);
+        self.streams.insert(stream);
         self.peers.values_mut().for_each(|peer| peer.lane.follow(stream));
         self.outputs.push(Output::Subscribe(room.clone()));
         self.rooms.insert(room.clone(), Service { barrier: None, ends: None });
@@ -77,6 +78,7 @@ impl Core {
             self.barriers.remove(&token);
         }
         let stream = Stream::of(&room);
+        self.streams.remove(&stream);
         self.peers.values_mut().for_each(|peer| peer.lane.leave(stream));
         self.outputs.push(Output::Unsubscribe(room));
     }

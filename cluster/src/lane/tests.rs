@@ -10,7 +10,7 @@ fn at(millis: u64) -> Duration {
 }
 
 fn lane() -> Lane {
-    let mut lane = Lane::new(10);
+    let mut lane = Lane::new(10, 9 * (1 + OVERHEAD));
     lane.follow(ROOM);
     lane
 }
@@ -83,13 +83,13 @@ fn doubles_are_dropped_whether_given_out_or_held() {
 }
 
 #[test]
-fn a_hole_is_declared_five_seconds_after_it_was_asked_for_if_nothing_came() {
+fn a_hole_is_declared_thirty_seconds_after_it_was_asked_for_if_nothing_came_at_all() {
     let mut lane = lane();
     hear(&mut lane, 13, 12, 0);
     assert_eq!(lane.asks(at(0)), [hole(10, 12)]);
-    assert_eq!(lane.overdue(at(5000)), []);
-    assert_eq!(lane.overdue(at(5001)), [hole(10, 12)]);
-    let declared = lane.declare(hole(10, 12), at(5001));
+    assert_eq!(lane.overdue(at(30_000)), []);
+    assert_eq!(lane.overdue(at(30_001)), [hole(10, 12)]);
+    let declared = lane.declare(hole(10, 12), at(30_001));
     assert_eq!(declared, Some(Declared { hole: hole(10, 12), freed: vec![body(13)] }));
     assert_eq!(lane.overdue(at(99_000)), []);
 }
@@ -101,8 +101,8 @@ fn patience_starts_anew_when_the_peer_can_be_asked_again() {
     lane.resume(at(29_000));
     assert_eq!(lane.overdue(at(90_000)), []);
     assert_eq!(lane.asks(at(30_000)), [hole(10, 12)]);
-    assert_eq!(lane.overdue(at(35_000)), []);
-    assert_eq!(lane.overdue(at(35_001)), [hole(10, 12)]);
+    assert_eq!(lane.overdue(at(60_000)), []);
+    assert_eq!(lane.overdue(at(60_001)), [hole(10, 12)]);
 }
 
 #[test]
@@ -141,4 +141,62 @@ fn a_stream_that_began_with_a_baseline_has_given_out_nothing_yet() {
     assert_eq!((lane.position(ROOM), lane.given(ROOM)), (10, 0));
     hear(&mut lane, 11, 4, 0);
     assert_eq!((lane.position(ROOM), lane.given(ROOM)), (11, 11));
+}
+
+#[test]
+fn while_a_peer_answers_anything_nothing_is_given_up() {
+    let mut lane = lane();
+    hear(&mut lane, 13, 12, 0);
+    assert_eq!(lane.asks(at(0)), [hole(10, 12)]);
+    lane.note_answer(at(29_000));
+    assert_eq!(lane.overdue(at(59_000)), []);
+    assert_eq!(lane.overdue(at(59_001)), [hole(10, 12)]);
+}
+
+#[test]
+fn beyond_the_bound_what_came_last_is_dropped_and_asked_for_again_and_nothing_is_given_up() {
+    let mut lane = lane();
+    for number in 13..40 {
+        assert_eq!(hear(&mut lane, number, number - 1, 0), Heard::Held);
+    }
+    assert_eq!((lane.courses[&ROOM].held.len(), lane.places.len()), (9, 9));
+    assert_eq!(lane.overdue(at(0)), []);
+    assert_eq!(lane.asks(at(0)), [hole(10, 12)]);
+    let freed: Vec<u64> = std::iter::once(12).chain(13..22).collect();
+    assert_eq!(hear(&mut lane, 12, 10, 1), in_order(&freed));
+    assert_eq!((lane.held, lane.places.len()), (0, 0));
+    assert_eq!(lane.asks(at(201)), [hole(21, 39)]);
+}
+
+#[test]
+fn what_is_missed_most_keeps_its_place() {
+    let mut lane = lane();
+    let state = |number| Frame { origin: NodeId::from_bits(1), number, predecessor: number - 1, body: body(number) };
+    (50..59).for_each(|number| assert_eq!(hear(&mut lane, number, number - 1, 0), Heard::Held));
+    assert_eq!(lane.hear(Stream::STATE, state(90), 1, at(0)), Heard::Held);
+    assert_eq!(hear(&mut lane, 40, 39, 0), Heard::Held);
+    let kept = |lane: &Lane, stream| lane.courses[&stream].held.keys().copied().collect::<Vec<_>>();
+    assert_eq!(kept(&lane, Stream::STATE), [90]);
+    assert_eq!(kept(&lane, ROOM), [40, 50, 51, 52, 53, 54, 55, 56]);
+}
+
+#[test]
+fn what_did_not_fit_into_an_answer_is_asked_for_at_once() {
+    let mut lane = lane();
+    hear(&mut lane, 19, 18, 0);
+    assert_eq!(lane.asks(at(0)), [hole(10, 18)]);
+    assert_eq!(hear(&mut lane, 14, 10, 5), in_order(&[14]));
+    assert_eq!(lane.asks(at(6)), []);
+    lane.ask_at_once(&[hole(14, 18)], at(6));
+    assert_eq!(lane.asks(at(6)), [hole(14, 18)]);
+}
+
+#[test]
+fn a_stream_that_was_wanted_before_the_peer_was_met_begins_where_it_was_met() {
+    let mut lane = lane();
+    let other = Stream::from_bits(8);
+    lane.note(30);
+    lane.follow_from_start(other);
+    lane.learn_tail(other, 20, at(0));
+    assert_eq!(lane.asks(at(200)), [Hole { stream: other, after: 10, through: 20 }]);
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subjects,
     bus::{Auth, BusSettings, BusTls, Link, Status, open},
-    core::{Core, Input, Output, PAGE, Settings},
+    core::{Bounds, Core, Input, Output, PAGE, Settings},
     frame::RoomEvent,
     ring::Reach,
 };
@@ -57,7 +57,14 @@ pub fn settings(server: &NatsServer) -> BusSettings {
         auth: Auth::None,
         tls: BusTls::default(),
         subjects: Subjects::new("gaung", "test").unwrap(),
-        core: Settings { node, version: "0.0.0".into(), expected_nodes: 2, reach: Reach::default(), page: PAGE },
+        core: Settings {
+            node,
+            version: "0.0.0".into(),
+            expected_nodes: 2,
+            reach: Reach::default(),
+            page: PAGE,
+            bounds: Bounds::default(),
+        },
         version: "0.0.0",
         max_queued_events: 100_000,
     }
@@ -172,7 +179,7 @@ impl Node {
             "{:?}",
             first_wrong.map(|at| &came[at.saturating_sub(2)..at + 3])
         );
-        assert!(!told.iter().any(|output| matches!(output, Output::Lost(..))), "a loss was declared");
+        assert!(!told.iter().any(|output| matches!(output, Output::Lost { .. })), "a loss was declared");
     }
 
     /// Everything that was told.

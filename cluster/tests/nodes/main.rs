@@ -2,6 +2,7 @@
 
 mod bounds;
 mod cache;
+mod meeting;
 mod pair;
 mod upgrade;
 

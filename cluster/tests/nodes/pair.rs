@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subject,
     codec::decode,
-    core::{Core, Input, Moment, Output, PAGE, Settings},
+    core::{Bounds, Core, Input, Moment, Output, PAGE, Settings},
     detector::Inbound,
     elsewhere::Opening,
     fact::{Fact, Member},
@@ -60,7 +60,14 @@ pub fn count(sockets: u32) -> Fact {
 }
 
 pub fn settings(slot: usize) -> Settings {
-    Settings { node: id(slot), version: "1.0.0".into(), expected_nodes: 1, reach: Reach::default(), page: PAGE }
+    Settings {
+        node: id(slot),
+        version: "1.0.0".into(),
+        expected_nodes: 1,
+        reach: Reach::default(),
+        page: PAGE,
+        bounds: Bounds::default(),
+    }
 }
 
 /// A room that begins with nothing.
@@ -126,7 +133,7 @@ impl Pair {
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)
                 | Output::Post(_)
-                | Output::Lost(..) => self.outputs.push((slot, output)),
+                | Output::Lost { .. } => self.outputs.push((slot, output)),
             }
         }
     }

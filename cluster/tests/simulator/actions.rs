@@ -74,7 +74,7 @@ impl World {
         let room = room(kind, self.random.below(4));
         if self.random.chance(7000) {
             self.want(slot, room);
-        } else if self.scenario.trouble == Trouble::All || room != lobby() {
+        } else if self.scenario.trouble != Trouble::Leaving || room != lobby() {
             self.leave(slot, room);
         }
     }
@@ -102,6 +102,24 @@ impl World {
             6 | 7 => (0..self.slots.len()).for_each(|slot| self.slots[slot].side = self.random.below(2)),
             8 => self.slots.iter_mut().for_each(|slot| slot.side = 0),
             _ => self.drain(slot),
+        }
+    }
+
+    /// Once in some seconds somebody can neither speak nor hear for long.
+    pub fn cut_somebody_off(&mut self) {
+        if !self.random.chance(3) {
+            return;
+        }
+        let slot = self.random.below(self.slots.len() as u64) as usize;
+        let until = self.now + self.random.between(1_000, 40_000);
+        match self.random.below(6) {
+            0..=2 => self.cut(slot, until),
+            3 => (0..self.slots.len()).for_each(|slot| self.cut(slot, until)),
+            4 if self.slots[slot].away_until <= self.now => {
+                self.slots[slot].stopped_at = self.now;
+                self.slots[slot].stopped_until = until;
+            }
+            _ => (0..self.slots.len()).for_each(|slot| self.slots[slot].side = self.random.below(2)),
         }
     }
 

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gaung_cluster::{
-    Subject,
+    NodeId, Subject,
     codec::decode,
     core::{Input, Moment, Output},
     fact::Record,
-    frame::Body,
+    frame::{Body, Hole},
 };
 
 use crate::{
@@ -58,8 +58,17 @@ impl World {
                 process.posting.push((now + self.random.between(20, 200), generation.clone()));
                 self.judge.posted(&generation);
             }
-            Output::Lost(origin, stream) => self.judge.lost(id, origin, stream),
+            Output::Lost { origin, hole, events } => self.lose((id, origin), hole, events),
         }
+    }
+
+    /// What a living publisher remembers is never lost.
+    fn lose(&mut self, (receiver, origin): (NodeId, NodeId), hole: Hole, events: u64) {
+        if self.processes().any(|process| process.id == origin && process.core.remembers(hole)) {
+            let fault = format!("{receiver} gave up {hole:?} of {origin}, who remembers it, at {}", self.now);
+            self.judge.faults.push(fault);
+        }
+        self.judge.lost(receiver, origin, hole.stream, events);
     }
 
     /// Notes what clients were told. Those who never leave are not seen to go on nodes that stay.
@@ -114,5 +123,5 @@ impl World {
 }
 
 fn number(payload: &Bytes) -> u64 {
-    payload.as_ref().try_into().map(u64::from_be_bytes).expect("a payload is a number")
+    payload.first_chunk().copied().map(u64::from_be_bytes).expect("a payload begins with a number")
 }

@@ -14,13 +14,15 @@ pub struct Judge {
     pub faults: Vec<String>,
     pub tally: Tally,
     tracks: BTreeMap<(NodeId, NodeId, Room), Track>,
-    lost: BTreeSet<(NodeId, NodeId, Stream)>,
+    /// How many events of a stream were told to be lost.
+    lost: BTreeMap<(NodeId, NodeId, Stream), u64>,
     posted: BTreeMap<Edge, u64>,
     /// Edges whose last announcement nobody who could be heard still held.
     forgotten: BTreeSet<Edge>,
 }
 
-/// Counts over a run, added up over many. `declared` are holes between two nodes that both lived to the end;
+/// Counts over a run, added up over many. `declared` are streams with holes between two nodes that both lived to the end,
+/// `lost` the events in those holes;
 /// `forgotten` are edges under the one exception, whose holders were all dead (`bereft`) or out of reach.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Tally {
@@ -29,6 +31,7 @@ pub struct Tally {
     pub delivered: u64,
     pub promised: u64,
     pub declared: u64,
+    pub lost: u64,
     pub snapshots: u64,
     pub mismatches: u64,
     pub posts: u64,
@@ -61,8 +64,8 @@ impl Judge {
         }
     }
 
-    pub fn lost(&mut self, receiver: NodeId, origin: NodeId, stream: Stream) {
-        self.lost.insert((receiver, origin, stream));
+    pub fn lost(&mut self, receiver: NodeId, origin: NodeId, stream: Stream, events: u64) {
+        *self.lost.entry((receiver, origin, stream)).or_default() += events;
     }
 
     /// A receiver no longer wants a room: nothing more is promised to it.
@@ -127,18 +130,21 @@ impl Judge {
         self.tally.forgetful_runs = u64::from(!self.forgotten.is_empty());
     }
 
-    /// Every event that was promised arrived, or a hole was declared in its stream.
+    /// Every event that was promised arrived, or was told to be lost.
     pub fn compare_events(&mut self, living: &BTreeSet<NodeId>) {
         for ((receiver, origin, room), track) in &self.tracks {
-            let is_declared = self.lost.contains(&(*receiver, *origin, stream(room)));
-            if !track.promised.is_empty() && !is_declared {
-                let fault = format!("{receiver} misses {:?} of {origin} in {room:?}", track.promised);
+            let lost = self.lost.get(&(*receiver, *origin, stream(room))).copied().unwrap_or_default();
+            if track.promised.len() as u64 > lost {
+                let misses = &track.promised;
+                let fault = format!("{receiver} misses {misses:?} of {origin} in {room:?}, and counts {lost}");
                 self.faults.push(fault);
             }
         }
         let lived =
-            self.lost.iter().filter(|(receiver, origin, _)| living.contains(receiver) && living.contains(origin));
-        self.tally.declared = lived.count() as u64;
+            |(receiver, origin, _): &(NodeId, NodeId, Stream)| living.contains(receiver) && living.contains(origin);
+        let losses: Vec<u64> = self.lost.iter().filter(|(lane, _)| lived(lane)).map(|(_, lost)| *lost).collect();
+        self.tally.declared = losses.len() as u64;
+        self.tally.lost = losses.iter().sum();
     }
 
     fn track(&mut self, receiver: NodeId, origin: NodeId, room: &Room) -> &mut Track {
@@ -159,6 +165,7 @@ impl Tally {
         self.delivered += other.delivered;
         self.promised += other.promised;
         self.declared += other.declared;
+        self.lost += other.lost;
         self.snapshots += other.snapshots;
         self.mismatches += other.mismatches;
         self.posts += other.posts;

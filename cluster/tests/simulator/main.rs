@@ -15,9 +15,9 @@ mod truth;
 mod verdict;
 mod world;
 
-use std::env;
+use std::{env, time::Duration};
 
-use gaung_cluster::ring::Reach;
+use gaung_cluster::{core::Bounds, ring::Reach};
 use judge::Tally;
 use world::{Scenario, Trouble, run};
 
@@ -25,12 +25,17 @@ fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text:?}")))
 }
 
+/// A ring that reaches back for as long as the trouble lasts.
+const MINUTE: Reach = Reach { age: Duration::from_secs(60), bytes: 16 << 20, frames: usize::MAX };
+
 /// Runs the seeds and fails with those that failed.
 fn check(seeds: u64, reach: Reach, trouble: Trouble) -> Tally {
+    // Where events are large, what may be held back and what fits into an answer is a handful of them.
+    let bounds = if trouble == Trouble::Outages { Bounds { held: 5_000, answer: 2_000 } } else { Bounds::default() };
     let seeds = number("SEED").map_or(0..seeds, |seed| seed..seed + 1);
     let (mut tally, mut failed) = (Tally::default(), Vec::new());
     for seed in seeds {
-        match run(Scenario { seed, reach, trouble }) {
+        match run(Scenario { seed, reach, bounds, trouble }) {
             Ok(happened) => tally.add(happened),
             Err(faults) => {
                 println!("SEED={seed}: {} faults, the first: {}", faults.len(), faults[0]);
@@ -45,19 +50,26 @@ fn check(seeds: u64, reach: Reach, trouble: Trouble) -> Tally {
 
 #[test]
 fn after_a_minute_of_trouble_all_nodes_agree_and_every_promise_was_kept() {
-    let tally = check(number("SEEDS").unwrap_or(500), Reach::default(), Trouble::All);
+    let tally = check(number("SEEDS").unwrap_or(500), MINUTE, Trouble::All);
     assert!(tally.promised > 0 && tally.posts > 0 && tally.delivered > 0, "nothing happened: {tally:?}");
 }
 
 #[test]
 fn with_a_ring_of_eight_frames_holes_are_declared_and_state_is_right_all_the_same() {
-    let tally =
-        check(number("SEEDS").unwrap_or(500).div_ceil(5), Reach { frames: 8, ..Reach::default() }, Trouble::All);
+    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), Reach { frames: 8, ..MINUTE }, Trouble::All);
     assert!(tally.declared > 0 || number("SEED").is_some(), "the ring was never too short: {tally:?}");
 }
 
 #[test]
 fn users_who_move_while_node_after_node_leaves_are_never_seen_to_go() {
-    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), Reach::default(), Trouble::Leaving);
+    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), MINUTE, Trouble::Leaving);
     assert!(tally.drains > 0, "nobody left: {tally:?}");
+}
+
+#[test]
+fn with_large_events_a_small_bound_and_long_outages_nothing_is_lost_that_a_publisher_remembers() {
+    let reach = Reach { age: Duration::from_secs(300), ..MINUTE };
+    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), reach, Trouble::Outages);
+    assert!(tally.promised > 0 && tally.delivered > 0, "nothing happened: {tally:?}");
+    assert_eq!(tally.lost, 0, "every ring reached back to the beginning");
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room,
-    core::{Input, Settings},
+    core::{Bounds, Input, Settings},
     detector::Inbound,
     fact::{CachedEvent, Edge, Fact, Generation, Record},
     frame::{Readiness, RoomEvent},
@@ -33,6 +33,7 @@ pub const APP: &str = "shop";
 pub struct Scenario {
     pub seed: u64,
     pub reach: Reach,
+    pub bounds: Bounds,
     pub trouble: Trouble,
 }
 
@@ -43,6 +44,8 @@ pub enum Trouble {
     All,
     /// The bus loses and doubles a little, and one node after the other leaves.
     Leaving,
+    /// Events are many and large, and nodes are cut off for long; nobody dies.
+    Outages,
 }
 
 pub struct World {
@@ -95,7 +98,7 @@ impl Slot {
 impl World {
     fn new(scenario: Scenario) -> Self {
         let mut random = Random::new(scenario.seed);
-        let worst = if scenario.trouble == Trouble::All { 601 } else { 201 };
+        let worst = if scenario.trouble == Trouble::Leaving { 201 } else { 601 };
         let weather = Weather { loss: random.below(worst), doubles: random.below(worst) };
         let slots = (0..random.between(3, 6)).map(|_| Slot::new(random.below(3000))).collect();
         Self { now: 0, random, judge: Judge::default(), slots, scenario, bus: Bus::new(weather) }
@@ -106,9 +109,10 @@ impl World {
         self.now += 1;
         match self.scenario.trouble {
             Trouble::All if self.now < TROUBLE => self.break_something(),
-            Trouble::All if self.now == TROUBLE => self.heal(),
+            Trouble::Outages if self.now < TROUBLE => self.cut_somebody_off(),
+            Trouble::All | Trouble::Outages if self.now == TROUBLE => self.heal(),
             Trouble::Leaving if self.now < TROUBLE => self.let_one_leave(),
-            Trouble::All | Trouble::Leaving => {}
+            Trouble::All | Trouble::Leaving | Trouble::Outages => {}
         }
         while let Some(delivery) = self.bus.arrived(self.now) {
             let stopped_until = self.slots[delivery.to].stopped_until;
@@ -139,9 +143,14 @@ impl World {
         if (self.now + 11 * slot as u64).is_multiple_of(50) {
             self.step(slot, Input::Tick(Inbound::Drained));
         }
-        if self.now < TROUBLE && self.slots[slot].drain.is_none() && self.random.chance(120) {
+        if self.now < TROUBLE && self.slots[slot].drain.is_none() && self.random.chance(self.bustle()) {
             self.act(slot);
         }
+    }
+
+    /// How often something happens on a node, in ten-thousandths of all milliseconds.
+    fn bustle(&self) -> u64 {
+        if self.scenario.trouble == Trouble::Outages { 300 } else { 120 }
     }
 
     fn start(&mut self, slot: usize) {
@@ -151,6 +160,7 @@ impl World {
             expected_nodes: self.slots.len(),
             reach: self.scenario.reach,
             page: 200,
+            bounds: self.scenario.bounds,
         };
         self.slots[slot].process = Some(Process::new(settings));
         self.step(slot, Input::Webhooks(BTreeSet::from([Arc::from(APP)])));
@@ -220,7 +230,7 @@ impl World {
         self.step(slot, Input::Cache { room, event, trace: None });
     }
 
-    /// The payload of the next event of a room is its number. Notes to whom it is promised.
+    /// The payload of the next event of a room begins with its number. Notes to whom it is promised.
     fn next_event(&mut self, slot: usize, room: &Room) -> Option<Bytes> {
         let process = self.slots[slot].process.as_mut()?;
         let (origin, is_ready) = (process.id, process.core.readiness() == Readiness::Ready);
@@ -231,7 +241,9 @@ impl World {
         let promised = others.filter(|other| is_ready && is_promised(other, origin, room)).map(|other| other.id);
         let promised: Vec<NodeId> = promised.collect();
         promised.into_iter().for_each(|receiver| self.judge.promise(receiver, origin, room, number));
-        Some(Bytes::copy_from_slice(&number.to_be_bytes()))
+        let most = if self.scenario.trouble == Trouble::Outages { 1_500 } else { 1 };
+        let filling = vec![0; self.random.below(most) as usize];
+        Some([&number.to_be_bytes()[..], &filling].concat().into())
     }
 
     pub fn leave(&mut self, slot: usize, room: Room) {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Subjects,
     bus::{Auth, BusSettings, BusTls},
-    core::{PAGE, Settings},
+    core::{Bounds, PAGE, Settings},
     receipt::Receipt,
     ring::Reach,
     stream::{Letter, Pulled, Queue, Slot, Status, StreamSettings, StreamTiming, Told, open},
@@ -75,7 +75,14 @@ pub fn settings(server: &NatsServer, silence: Duration) -> StreamSettings {
         auth: Auth::None,
         tls: BusTls::default(),
         subjects: Subjects::new("gaung", "test").unwrap(),
-        core: Settings { node, version: "0.0.0".into(), expected_nodes: 2, reach: Reach::default(), page: PAGE },
+        core: Settings {
+            node,
+            version: "0.0.0".into(),
+            expected_nodes: 2,
+            reach: Reach::default(),
+            page: PAGE,
+            bounds: Bounds::default(),
+        },
         version: "0.0.0",
         max_queued_events: 1000,
     };

@@ -40,7 +40,7 @@ pub struct ClusterConfig {
     pub subjects: Subjects,
     /// `GAUNG_CLUSTER_NODES` (1): how many nodes the cluster is meant to have.
     pub expected_nodes: usize,
-    /// `GAUNG_CLUSTER_RING_SECONDS` (60) and `GAUNG_CLUSTER_RING_MB` (16): how far back peers may ask.
+    /// `GAUNG_CLUSTER_RING_SECONDS` (300) and `GAUNG_CLUSTER_RING_MB` (64): how far back peers may ask.
     pub reach: Reach,
     /// `GAUNG_MAX_QUEUED_BUS_EVENTS` (65,536): events between the trigger API and NATS.
     pub max_queued_events: usize,
@@ -127,6 +127,7 @@ impl ClusterConfig {
                 expected_nodes: self.expected_nodes,
                 reach: self.reach,
                 page: core::PAGE,
+                bounds: core::Bounds::default(),
             },
             version,
             max_queued_events: self.max_queued_events,

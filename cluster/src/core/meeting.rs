@@ -1,0 +1,85 @@
+//! Who is known: how a peer is met, and what is left of one that is forgotten.
+//!
+//! Anybody may send a frame under a new name. A name counts for little until its node has told its facts, which takes an
+//! answer to a question: where the table is full, those go first who never did, so that a real node always finds a place.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Core;
+use crate::{
+    frame::Frame,
+    lane::Lane,
+    peer::{Peer, Stage},
+    room::NodeId,
+};
+
+/// Peers known at once at most.
+const MAX_PEERS: usize = 1024;
+
+/// Forgotten peers of whom a number is kept at most.
+const MAX_FORGOTTEN: usize = 4096;
+
+/// Up to where those were heard who were forgotten. One that comes back is asked for what it published since.
+#[derive(Debug, Default)]
+pub(super) struct Forgotten {
+    numbers: BTreeMap<NodeId, u64>,
+    order: VecDeque<NodeId>,
+}
+
+impl Core {
+    /// Makes sure that the origin is known; `false` if there are too many peers already.
+    pub(super) fn meet(&mut self, frame: &Frame) -> bool {
+        if self.peers.contains_key(&frame.origin) {
+            return true;
+        }
+        if self.peers.len() >= MAX_PEERS && !self.dismiss_somebody() {
+            return false;
+        }
+        let now = self.now.up;
+        // What was said before we met was not said to us; this frame is.
+        let first = frame.number - u64::from(frame.body.stream().is_some());
+        let known = self.forgotten.take(frame.origin);
+        let mut peer = Peer::new(Lane::new(known.unwrap_or(first), self.settings.bounds.held), now);
+        peer.ask_tails = known.map(|_| now);
+        self.peers.insert(frame.origin, peer);
+        self.ask_one(frame.origin);
+        true
+    }
+
+    /// Forgets what a peer told; of one that had told its facts it is kept up to where it was heard.
+    pub(super) fn forget(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.remove(&node).filter(|peer| peer.is_proven) {
+            self.forgotten.add(node, peer.lane.last());
+        }
+        self.view.forget(node);
+    }
+
+    /// Forgets the peer that matters least, if one does not matter: one that never told its facts, or else one that is
+    /// dead; of these the one that was silent for longest.
+    fn dismiss_somebody(&mut self) -> bool {
+        let matters = |peer: &Peer| peer.is_proven && peer.stage != Stage::Dead;
+        let others = self.peers.iter().filter(|(_, peer)| !matters(peer));
+        let least = others.min_by_key(|(_, peer)| (peer.is_proven, peer.spoke)).map(|(node, _)| *node);
+        least.into_iter().for_each(|node| self.forget(node));
+        least.is_some()
+    }
+}
+
+impl Forgotten {
+    fn add(&mut self, node: NodeId, number: u64) {
+        if self.numbers.insert(node, number).is_none() {
+            self.order.push_back(node);
+        }
+        if self.order.len() > MAX_FORGOTTEN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.numbers.remove(&oldest);
+        }
+    }
+
+    fn take(&mut self, node: NodeId) -> Option<u64> {
+        let number = self.numbers.remove(&node)?;
+        self.order.retain(|other| *other != node);
+        Some(number)
+    }
+}

@@ -1,0 +1,52 @@
+//! How many events the frames had that the ring forgot, so that a peer which asks for them can be told how many it has
+//! lost. A few bytes for each frame, and for a bounded number of them.
+
+use std::collections::VecDeque;
+
+use super::Sent;
+use crate::frame::{Hole, Stream};
+
+/// Frames of which it is known: of what was forgotten longer ago nothing is counted.
+const MOST: usize = 1 << 19;
+
+/// Frames that were forgotten last, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Forgotten {
+    frames: VecDeque<Mark>,
+    /// The number behind the last of them.
+    end: u64,
+}
+
+/// What is still known of a frame.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// Half of its stream's name: enough to tell streams apart where only a count depends on it.
+    stream: u32,
+    events: u8,
+}
+
+impl Forgotten {
+    /// Notes that the frame with this number, the next one, is forgotten.
+    pub fn add(&mut self, number: u64, sent: &Sent) {
+        self.frames.push_back(Mark { stream: half(sent.stream), events: sent.events });
+        self.end = number + 1;
+        if self.frames.len() > MOST {
+            self.frames.pop_front();
+        }
+    }
+
+    /// The events of a hole's stream in those of its frames that stood before `first`.
+    pub fn events(&self, hole: Hole, first: u64) -> u64 {
+        let (stream, start) = (half(hole.stream), self.end - self.frames.len() as u64);
+        let place = |number: u64| usize::try_from(number.saturating_sub(start)).unwrap_or(usize::MAX);
+        let end = place(first.min(hole.through + 1)).min(self.frames.len());
+        let begin = place(hole.after + 1).min(end);
+        let marks = self.frames.range(begin..end).filter(|mark| mark.stream == stream);
+        marks.map(|mark| u64::from(mark.events)).sum()
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "half of it is meant")]
+fn half(stream: Stream) -> u32 {
+    stream.bits() as u32
+}
