@@ -24,7 +24,7 @@ fn a_url_alone_makes_a_cluster_of_the_default_name() {
     assert_eq!((cluster.name.as_str(), cluster.expected_nodes, cluster.max_queued_events), ("gaung", 1, 65_536));
     assert_eq!((cluster.servers, cluster.auth), (vec!["nats://127.0.0.1:4222".to_owned()], Auth::None));
     assert_eq!(cluster.subjects, Subjects::new("gaung", "gaung").unwrap());
-    assert_eq!((cluster.reach.age, cluster.reach.bytes), (Duration::from_secs(60), 16 << 20));
+    assert_eq!((cluster.reach.age, cluster.reach.bytes), (Duration::from_secs(300), 64 << 20));
     assert_eq!(cluster.webhook_stream, None);
 }
 
