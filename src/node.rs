@@ -105,7 +105,7 @@ impl Node {
         let metrics = Metrics::new();
         let registry = Registry::new(apps.apps().to_vec());
         let way = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
-        let webhooks = join::webhooks(config.cluster.as_ref(), way.as_ref(), &registry, &metrics);
+        let webhooks = join::webhooks(&config, way.as_ref(), &registry, &metrics);
         let cluster = way.as_ref().map(|way| way.cluster.clone());
         let (threads, max_queued_events) = (config.server.room_threads, config.limits.max_queued_events);
         let rooms = Rooms::start(threads, max_queued_events, &webhooks, &metrics, cluster.clone());

@@ -1,7 +1,7 @@
 //! What can be set for one app. Read from the environment or the apps file by `config`; every limit that is refused
 //! names the setting as it is written here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
@@ -74,9 +74,9 @@ pub struct AppSettings {
     /// How long a socket may stay without sign-in or an authorised channel; `None` is for ever.
     #[serde(rename = "authorised_within_seconds", deserialize_with = "fields::seconds_or_never")]
     pub authorised_within: Option<Duration>,
-    /// Where edges of channels and members are posted.
+    /// Where edges of channels and members are posted; shared by all events that wait for them.
     #[serde(deserialize_with = "fields::webhooks")]
-    pub webhooks: Vec<WebhookEndpoint>,
+    pub webhooks: Vec<Arc<WebhookEndpoint>>,
 }
 
 impl AppSettings {

@@ -1,6 +1,6 @@
 //! How texts become the fields of the configuration structs: named in `deserialize_with`.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
@@ -62,7 +62,7 @@ pub(super) fn nats_servers<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 }
 
 /// JSON text of webhook endpoints.
-pub(crate) fn webhooks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<WebhookEndpoint>, D::Error> {
+pub(crate) fn webhooks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<WebhookEndpoint>>, D::Error> {
     let text = String::deserialize(deserializer)?;
     webhooks::parse(&text).map_err(|complaints| D::Error::custom(complaints.join("; ")))
 }

@@ -1,6 +1,6 @@
 //! Webhook endpoints as they are written in JSON, in the form that Soketi knows too (protocol.md §4.4).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -39,14 +39,14 @@ const FIELDS: [(&str, &str); 5] = [
 ];
 
 /// Reads a list of endpoints, or says everything that is wrong with it, without showing any value.
-pub(super) fn parse(text: &str) -> Result<Vec<WebhookEndpoint>, Vec<String>> {
+pub(super) fn parse(text: &str) -> Result<Vec<Arc<WebhookEndpoint>>, Vec<String>> {
     let Ok(endpoints) = serde_json::from_str::<Vec<Map<String, Value>>>(text) else {
         return Err(vec!["it must be a JSON list of objects".to_owned()]);
     };
     let (mut good, mut complaints) = (Vec::new(), Vec::new());
     for (index, endpoint) in endpoints.into_iter().enumerate() {
         match parse_endpoint(endpoint) {
-            Ok(endpoint) => good.push(endpoint),
+            Ok(endpoint) => good.push(Arc::new(endpoint)),
             Err(found) => complaints.extend(found.iter().map(|complaint| format!("webhooks[{index}]: {complaint}"))),
         }
     }
@@ -113,7 +113,7 @@ mod tests {
             channel_suffix: Some("-app".to_owned()),
             batching: true,
         };
-        assert_eq!(parse(text), Ok(vec![expected]));
+        assert_eq!(parse(text), Ok(vec![Arc::new(expected)]));
     }
 
     #[test]
@@ -126,7 +126,10 @@ mod tests {
             channel_suffix: None,
             batching: false,
         };
-        assert_eq!(parse(r#"[{"url":"http://hooks","filter":{"channel_name_ends_with":""}}]"#), Ok(vec![expected]));
+        assert_eq!(
+            parse(r#"[{"url":"http://hooks","filter":{"channel_name_ends_with":""}}]"#),
+            Ok(vec![Arc::new(expected)])
+        );
     }
 
     fn refused(text: &str, expected: &[&str]) {

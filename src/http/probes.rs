@@ -57,7 +57,7 @@ mod tests {
     fn api(readiness: Readiness) -> Api {
         crate::tls::install_crypto_provider();
         let metrics = Metrics::new();
-        let webhooks = Webhooks::start(metrics.clone(), Timing::default());
+        let webhooks = Webhooks::start(metrics.clone(), Timing::default(), 1 << 20);
         Api {
             registry: Registry::default(),
             rooms: Rooms::start(1, 1, &webhooks, &metrics, None),

@@ -12,7 +12,7 @@ use tokio::{runtime, task::JoinHandle};
 use crate::{
     app::Registry,
     cluster::{BUS_THREAD, Census, Cluster, News, VERSION},
-    config::ClusterConfig,
+    config::{ClusterConfig, Config},
     metrics::Metrics,
     readiness::Readiness,
     session::services::Shared,
@@ -33,11 +33,12 @@ pub fn open(config: &ClusterConfig) -> Result<Way, InvalidServer> {
 }
 
 /// The webhooks of a node, which a stream keeps if the cluster has one.
-pub fn webhooks(config: Option<&ClusterConfig>, way: Option<&Way>, registry: &Registry, metrics: &Metrics) -> Webhooks {
-    let stream = config.zip(way).and_then(|(config, way)| stream(config, way.cluster.link().node()));
+pub fn webhooks(config: &Config, way: Option<&Way>, registry: &Registry, metrics: &Metrics) -> Webhooks {
+    let stream = config.cluster.as_ref().zip(way).and_then(|(config, way)| stream(config, way.cluster.link().node()));
+    let (metrics, timing, max_bytes) = (metrics.clone(), Timing::default(), config.limits.max_webhook_bytes);
     match stream {
-        Some(stream) => Webhooks::start_with_stream(metrics.clone(), Timing::default(), stream, registry.clone()),
-        None => Webhooks::start(metrics.clone(), Timing::default()),
+        Some(stream) => Webhooks::start_with_stream(metrics, timing, max_bytes, stream, registry.clone()),
+        None => Webhooks::start(metrics, timing, max_bytes),
     }
 }
 

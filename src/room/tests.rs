@@ -34,7 +34,7 @@ fn stage(threads: usize) -> Stage {
 fn stage_with(threads: usize, cluster: Option<Cluster>) -> Stage {
     crate::tls::install_crypto_provider();
     let metrics = Metrics::new();
-    let webhooks = Webhooks::start(metrics.clone(), Timing::default());
+    let webhooks = Webhooks::start(metrics.clone(), Timing::default(), 1 << 20);
     Stage {
         rooms: Rooms::start(threads, 100_000, &webhooks, &metrics, cluster),
         app: App::new("app", AppSettings::new("key", "secret")),

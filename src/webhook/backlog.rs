@@ -12,12 +12,14 @@ use bytes::Bytes;
 use super::{Timing, notice::Ticket, payload};
 use crate::app::WebhookEndpoint;
 
-/// Bytes that wait for one endpoint at most. Beyond it the newest event is dropped.
+/// Bytes that wait for one endpoint at most, and never more than nobody else holds: however many endpoints are dead,
+/// each has the same share, and one such share is left for those that live. Beyond it the newest event is dropped.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes at which a batch is closed early: a web server's usual limit for a body is 1 MB.
 const MAX_BATCH_BYTES: usize = 512 * 1024;
-/// What an event costs beside its text.
-const OVERHEAD: usize = 64;
+/// What an event takes beside its text, as a post of its own: the post, its list, its ticket, the places that queues keep
+/// free.
+const OVERHEAD: usize = 384;
 
 /// One moment on both clocks: the one that never jumps, and the one that the receiver knows.
 #[derive(Debug, Clone, Copy)]
@@ -31,22 +33,21 @@ pub struct Moment {
 /// One event for one endpoint.
 #[derive(Debug)]
 pub struct Item {
-    /// The endpoint's settings when the event happened.
-    pub endpoint: WebhookEndpoint,
+    /// The endpoint's settings when the event happened, shared by all its events.
+    pub endpoint: Arc<WebhookEndpoint>,
     /// The event as JSON, shared by all endpoints.
     pub event: Arc<str>,
-    /// Counts it as waiting.
+    /// Counts it as waiting, with its [`Item::cost`].
     pub ticket: Ticket,
 }
 
-/// One request to be made, the same bytes at each try.
+/// One request to be made.
 #[derive(Debug)]
 pub struct Post {
-    /// What is signed and sent.
-    pub body: Bytes,
     /// The endpoint's settings when the events happened.
-    pub endpoint: WebhookEndpoint,
-    tickets: Vec<Ticket>,
+    pub endpoint: Arc<WebhookEndpoint>,
+    unix_ms: u64,
+    events: Vec<Event>,
     cost: usize,
     created: Instant,
     attempts: u32,
@@ -95,10 +96,22 @@ pub struct Backlog {
 }
 
 struct Batch {
-    endpoint: WebhookEndpoint,
-    events: Vec<Arc<str>>,
-    tickets: Vec<Ticket>,
+    endpoint: Arc<WebhookEndpoint>,
+    events: Vec<Event>,
     cost: usize,
+}
+
+#[derive(Debug)]
+struct Event {
+    text: Arc<str>,
+    ticket: Ticket,
+}
+
+impl Item {
+    /// The bytes that an event takes while it waits for one endpoint.
+    pub fn cost(event: &str) -> usize {
+        event.len() + OVERHEAD
+    }
 }
 
 impl Moment {
@@ -133,8 +146,8 @@ impl Backlog {
     /// Takes an event: into the open batch where its endpoint batches, else as a post of its own. One that is refused is
     /// given up.
     pub fn accept(&mut self, item: Item, now: Moment) -> Result<(), Full> {
-        let cost = item.event.len() + OVERHEAD;
-        if self.bytes + cost > MAX_BYTES {
+        let cost = item.ticket.bytes();
+        if self.bytes + cost > MAX_BYTES.min(item.ticket.room()) {
             item.ticket.redeem();
             return Err(self.refuse());
         }
@@ -143,8 +156,7 @@ impl Backlog {
             self.close_batch(now);
         }
         let batch = self.batch.get_or_insert_with(|| Batch::new(item.endpoint));
-        batch.events.push(item.event);
-        batch.tickets.push(item.ticket);
+        batch.events.push(Event { text: item.event, ticket: item.ticket });
         batch.cost += cost;
         if !batch.endpoint.batching || batch.cost > MAX_BATCH_BYTES {
             self.close_batch(now);
@@ -156,9 +168,9 @@ impl Backlog {
     pub fn close_batch(&mut self, now: Moment) {
         let Some(batch) = self.batch.take() else { return };
         self.posts.push_back(Post {
-            body: payload::body(now.unix_ms, &batch.events).into(),
             endpoint: batch.endpoint,
-            tickets: batch.tickets,
+            unix_ms: now.unix_ms,
+            events: batch.events,
             cost: batch.cost,
             created: now.instant,
             attempts: 0,
@@ -231,27 +243,35 @@ impl Backlog {
 
     /// Forgets the head, which is done with, and returns how many events it held.
     fn redeem_head(&mut self) -> usize {
-        self.drop_head().into_iter().map(Ticket::redeem).count()
+        self.drop_head().into_iter().map(|event| event.ticket.redeem()).count()
     }
 
-    /// Forgets the head and returns the tickets of its events.
-    fn drop_head(&mut self) -> Vec<Ticket> {
+    /// Forgets the head and returns its events.
+    fn drop_head(&mut self) -> Vec<Event> {
         let Some(post) = self.posts.pop_front() else { return Vec::new() };
         self.bytes -= post.cost;
         self.overflowing &= self.bytes > MAX_BYTES / 2;
-        post.tickets
+        post.events
     }
 }
 
 impl Post {
+    /// What is signed and sent, the same bytes at each try. Made for each: what waits is held once for all endpoints.
+    pub fn body(&self) -> Bytes {
+        let events: Vec<&str> = self.events.iter().map(|event| &*event.text).collect();
+        payload::body(self.unix_ms, &events).into()
+    }
+
     fn is_revoked(&self) -> bool {
-        self.tickets.iter().all(Ticket::is_revoked)
+        self.events.iter().all(|event| event.ticket.is_revoked())
     }
 }
 
 impl Batch {
-    fn new(endpoint: WebhookEndpoint) -> Self {
-        Self { endpoint, events: Vec::new(), tickets: Vec::new(), cost: 0 }
+    fn new(endpoint: Arc<WebhookEndpoint>) -> Self {
+        // Many posts of one event each may wait, and lists that grow begin with four places.
+        let events = if endpoint.batching { Vec::new() } else { Vec::with_capacity(1) };
+        Self { endpoint, events, cost: 0 }
     }
 }
 

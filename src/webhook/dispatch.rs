@@ -32,7 +32,7 @@ pub struct Dispatch {
     metrics: Metrics,
     timing: Timing,
     client: Client,
-    /// Edges that found the intake full since the last line about them.
+    /// Edges that found no room since the last line about them.
     refused: Arc<AtomicU64>,
     settle: Settle,
     /// Where events are kept until they are posted; without it they wait in memory.
@@ -93,13 +93,14 @@ impl Intake {
 
 impl Dispatch {
     /// To be called on the dispatcher's own thread.
-    pub fn new(metrics: Metrics, timing: Timing, refused: Arc<AtomicU64>) -> Self {
+    pub fn new(metrics: Metrics, timing: Timing, max_bytes: usize, refused: Arc<AtomicU64>) -> Self {
         Self {
             metrics,
             timing,
             client: post::client(timing.request_timeout),
             refused,
-            settle: Settle::new(timing.settle, timing.cache_miss_pause),
+            // Half of all bytes, so that what settles never keeps out what is to be posted.
+            settle: Settle::new(timing.settle, timing.cache_miss_pause, max_bytes / 2),
             keeper: None,
             phase: Phase::Serving,
             endpoints: HashMap::new(),
@@ -134,7 +135,7 @@ impl Dispatch {
     }
 
     fn settle_or_deliver(&mut self, notice: Notice) {
-        if let Some(notice) = self.settle.take(notice, Instant::now()) {
+        for notice in self.settle.take(notice, Instant::now()) {
             self.deliver(notice);
         }
     }
@@ -163,7 +164,8 @@ impl Dispatch {
         let mut event: Option<Arc<str>> = None;
         for endpoint in settings.webhooks.iter().filter(|endpoint| payload::wants(endpoint, &edge)) {
             let event = event.get_or_insert_with(|| payload::event(&edge, &id).into()).clone();
-            let item = Item { endpoint: endpoint.clone(), event, ticket: ticket.clone() };
+            let ticket = ticket.copy(Item::cost(&event));
+            let item = Item { endpoint: endpoint.clone(), event, ticket };
             let line = self.line(&app, &endpoint.url);
             line.sent += 1;
             line.addr.do_send(Deliver { app: app.clone(), item });
@@ -223,7 +225,7 @@ impl Dispatch {
     fn report_refused(&self) {
         let events = self.refused.swap(0, Ordering::Relaxed);
         if events > 0 {
-            warn!(events, "webhook intake was full, the newest events were dropped");
+            warn!(events, "too many webhook events wait (GAUNG_MAX_WEBHOOK_BYTES), the newest were dropped");
         }
     }
 }
@@ -305,6 +307,8 @@ mod tests {
         }
     }
 
+    const MAX_BYTES: usize = 1 << 20;
+
     fn notice(change: Change, waiting: &Waiting) -> Notice {
         // Nothing listens on port 1, and a failed post is given up at once.
         let endpoint = WebhookEndpoint {
@@ -315,21 +319,21 @@ mod tests {
             channel_suffix: None,
             batching: false,
         };
-        let settings = AppSettings { webhooks: vec![endpoint], ..AppSettings::new("key", "secret") };
+        let settings = AppSettings { webhooks: vec![Arc::new(endpoint)], ..AppSettings::new("key", "secret") };
         let edge = Edge { channel: ChannelName::parse("a", 200).unwrap(), change };
-        Notice { app: App::new("1", settings), edge, id: "ab-1".to_owned(), ticket: waiting.ticket() }
+        Notice { app: App::new("1", settings), edge, id: "ab-1".to_owned(), ticket: waiting.ticket(1).unwrap() }
     }
 
     #[actix_web::test]
     async fn an_endpoint_for_which_nothing_waits_goes_away() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let timing = Timing { give_up: Duration::ZERO, sweep: Duration::from_millis(1), ..Timing::default() };
-        let (metrics, waiting) = (Metrics::new(), Waiting::default());
+        let (metrics, waiting) = (Metrics::new(), Waiting::new(MAX_BYTES));
         let told = notice(Change::Occupied, &waiting);
         let its_metrics = metrics.clone();
         let dispatch = Dispatch::create(|ctx| {
             ctx.add_stream(stream::iter([Intake::Edge(told)]).chain(stream::pending()));
-            Dispatch::new(its_metrics, timing, Arc::default())
+            Dispatch::new(its_metrics, timing, MAX_BYTES, Arc::default())
         });
         waiting.emptied().await;
         assert_eq!(metrics.webhook_drops.get(), 1, "the endpoint was there");

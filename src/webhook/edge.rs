@@ -42,6 +42,20 @@ pub enum Change {
     SubscriptionCount(usize),
 }
 
+impl Edge {
+    /// The bytes of all texts in it.
+    pub fn text_bytes(&self) -> usize {
+        let change = match &self.change {
+            Change::MemberAdded(user) | Change::MemberRemoved(user) => user.len(),
+            Change::ClientEvent { event, data, user_id, .. } => {
+                event.len() + data.len() + user_id.as_ref().map_or(0, String::len)
+            }
+            Change::Occupied | Change::Vacated | Change::CacheMiss | Change::SubscriptionCount(_) => 0,
+        };
+        self.channel.as_str().len() + change
+    }
+}
+
 impl Change {
     /// The name under which an endpoint chooses it.
     pub fn event(&self) -> WebhookEvent {

@@ -97,8 +97,8 @@ impl Endpoint {
         let Phase::Resting = self.phase else { return };
         self.backlog.skip_revoked();
         let Some(head) = self.backlog.head() else { return };
-        let attempt = Attempt { began: Instant::now(), body: head.body.clone() };
-        let sent = post::send(&self.client, &self.app.settings(), head);
+        let attempt = Attempt { began: Instant::now(), body: head.body() };
+        let sent = post::send(&self.client, &self.app.settings(), &head.endpoint, attempt.body.clone());
         let answer = post::answer(sent).into_actor(self);
         let concluded = answer.map(move |answer, endpoint, ctx| endpoint.conclude(&attempt, answer, ctx));
         self.phase = Phase::Posting(ctx.spawn(concluded));

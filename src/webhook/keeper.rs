@@ -47,7 +47,9 @@ impl Keeper {
         });
         match read {
             Ok((app, letter::Letter { id, edge, .. })) => {
-                Some(Notice { app, edge, id, ticket: self.waiting.ticket_for(Some(receipt)) })
+                // The stream's events have to wait for their endpoints here, within the bounds of those.
+                let ticket = self.waiting.ticket_beyond(Notice::cost(&edge)).with(receipt);
+                Some(Notice { app, edge, id, ticket })
             }
             Err(reason) => {
                 self.metrics.webhook_drops.inc();

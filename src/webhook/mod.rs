@@ -56,7 +56,7 @@ pub use edge::{Change, Edge};
 pub use gaung_cluster::receipt::Receipt;
 
 /// Edges between the rooms and the dispatcher at most. The dispatcher waits for nobody, so this fills only while its
-/// thread gets no processor time. Beyond it the newest edge is dropped and counted.
+/// thread gets no processor time. Beyond it, or beyond the bytes that may wait, the newest edge is dropped and counted.
 const MAX_INTAKE: usize = 65_536;
 
 /// How long the stream's connection may take at the end to give back what is not posted.
@@ -96,13 +96,14 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Starts the webhooks' thread. To be called inside an actix system. Events wait in memory.
+    /// Starts the webhooks' thread. To be called inside an actix system. Events wait in memory, and take `max_bytes` of it
+    /// at most.
     ///
     /// # Panics
     ///
     /// Where the process has not installed its rustls crypto provider: the HTTP client cannot be made without one.
-    pub fn start(metrics: Metrics, timing: Timing) -> Self {
-        Self::start_on(&Arbiter::new().handle(), metrics, timing, None)
+    pub fn start(metrics: Metrics, timing: Timing, max_bytes: usize) -> Self {
+        Self::start_on(&Arbiter::new().handle(), metrics, (timing, max_bytes), None)
     }
 
     /// The same, but a stream keeps every event until some node of the cluster has posted it. Which of them this node
@@ -111,26 +112,37 @@ impl Webhooks {
     /// # Panics
     ///
     /// As [`Webhooks::start`].
-    pub fn start_with_stream(metrics: Metrics, timing: Timing, settings: StreamSettings, registry: Registry) -> Self {
+    pub fn start_with_stream(
+        metrics: Metrics,
+        timing: Timing,
+        max_bytes: usize,
+        settings: StreamSettings,
+        registry: Registry,
+    ) -> Self {
         let (queue, pump) = stream::open(settings);
         let thread = Arbiter::new().handle();
-        let webhooks = Self::start_on(&thread, metrics, timing, Some((queue, registry)));
+        let webhooks = Self::start_on(&thread, metrics, (timing, max_bytes), Some((queue, registry)));
         thread.spawn(run(pump, webhooks.dispatch.clone()));
         webhooks
     }
 
-    fn start_on(thread: &ArbiterHandle, metrics: Metrics, timing: Timing, stream: Option<(Queue, Registry)>) -> Self {
+    fn start_on(
+        thread: &ArbiterHandle,
+        metrics: Metrics,
+        (timing, max_bytes): (Timing, usize),
+        stream: Option<(Queue, Registry)>,
+    ) -> Self {
         // Asked here, because the client is made on the other thread, where a panic would only silence the webhooks.
         CryptoProvider::get_default().expect("the process installs its crypto provider before it starts any part");
         let (intake, mut arrivals) = mpsc::channel(MAX_INTAKE);
-        let (refused, waiting) = (Arc::new(AtomicU64::new(0)), Waiting::default());
+        let (refused, waiting) = (Arc::new(AtomicU64::new(0)), Waiting::new(max_bytes));
         let queue = stream.as_ref().map(|(queue, _)| queue.clone());
         let keeper = stream.map(|(queue, registry)| Keeper::new(queue, registry, waiting.clone(), metrics.clone()));
         thread.spawn(lag::watch(metrics.clone(), ActorThread::Webhooks));
         let (its_metrics, its_refused) = (metrics.clone(), refused.clone());
         let dispatch = Dispatch::start_in_arbiter(thread, move |ctx| {
             ctx.add_stream(poll_fn(move |task| arrivals.poll_recv(task)));
-            Dispatch::new(its_metrics, timing, its_refused).with_keeper(keeper)
+            Dispatch::new(its_metrics, timing, max_bytes, its_refused).with_keeper(keeper)
         });
         Self { intake, dispatch, waiting, refused, ids: Ids::new(rand::random()), queue, metrics }
     }
@@ -148,7 +160,8 @@ impl Webhooks {
         if !is_of_interest(&app.settings(), &edge) {
             return;
         }
-        let (id, ticket) = (self.ids.next(), self.waiting.ticket());
+        let Some(ticket) = self.waiting.ticket(Notice::cost(&edge)) else { return self.refuse() };
+        let id = self.ids.next();
         self.hand_in(Intake::Edge(Notice { app: app.clone(), edge, id, ticket }));
     }
 
@@ -161,7 +174,11 @@ impl Webhooks {
         if !app.settings().webhooks.iter().any(|endpoint| payload::wants(endpoint, &edge)) {
             return receipt.redeem();
         }
-        let ticket = self.waiting.ticket_for(Some(receipt));
+        let Some(ticket) = self.waiting.ticket(Notice::cost(&edge)) else {
+            self.refuse();
+            return receipt.redeem();
+        };
+        let ticket = ticket.with(receipt);
         self.hand_in(Intake::Settled(Notice { app: app.clone(), edge, id, ticket }));
     }
 
@@ -201,13 +218,17 @@ impl Webhooks {
         match self.intake.try_send(intake) {
             Ok(()) => {}
             Err(TrySendError::Full(intake)) => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                self.metrics.webhook_drops.inc();
+                self.refuse();
                 intake.give_up();
             }
             // The actix system has stopped.
             Err(TrySendError::Closed(_)) => self.metrics.webhook_drops.inc(),
         }
+    }
+
+    fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.metrics.webhook_drops.inc();
     }
 }
 

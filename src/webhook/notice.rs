@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 use super::Edge;
 use crate::app::App;
 
+/// What an edge takes beside its texts: its notice, its id, its place among those that settle, its ticket.
+const OVERHEAD: usize = 640;
+
 /// An edge, whose it is, and its place in the count.
 #[derive(Debug)]
 pub struct Notice {
@@ -25,12 +28,14 @@ pub struct Notice {
     pub ticket: Ticket,
 }
 
-/// How many events wait: for their delay, in a batch or for an endpoint. An event for two endpoints counts twice.
-#[derive(Debug, Clone, Default)]
+/// What waits: for its delay, in a batch or for an endpoint, in number and in bytes. An event for two endpoints counts
+/// twice. Whatever holds an event holds its ticket, so that the bound of the tickets bounds all memory of the webhooks.
+#[derive(Debug, Clone)]
 pub struct Waiting(Arc<Count>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Count {
+    max_bytes: usize,
     tickets: Mutex<Tickets>,
     emptied: Notify,
 }
@@ -40,6 +45,7 @@ struct Tickets {
     /// Which wait, the oldest first.
     waiting: BTreeSet<Number>,
     issued: u64,
+    bytes: usize,
 }
 
 /// A ticket's: since when it waits, and what tells it from all others.
@@ -51,18 +57,37 @@ type Number = (Instant, u64);
 pub struct Ticket {
     waiting: Waiting,
     number: Number,
+    bytes: usize,
     receipt: Option<Receipt>,
 }
 
+impl Notice {
+    /// The bytes that an edge takes while it waits, settling included.
+    pub fn cost(edge: &Edge) -> usize {
+        // Its texts stand once in the notice and once in the index of what settles.
+        OVERHEAD + 2 * edge.text_bytes()
+    }
+}
+
 impl Waiting {
-    /// Counts one more.
-    pub fn ticket(&self) -> Ticket {
-        self.ticket_for(None)
+    /// Nothing waits yet, and at most `max_bytes` may.
+    pub fn new(max_bytes: usize) -> Self {
+        Self(Arc::new(Count { max_bytes, tickets: Mutex::default(), emptied: Notify::new() }))
     }
 
-    /// Counts one more, which carries a receipt.
-    pub fn ticket_for(&self, receipt: Option<Receipt>) -> Ticket {
-        self.issue(Instant::now(), receipt)
+    /// Counts one more of so many bytes; `None` where there is no room for it.
+    pub fn ticket(&self, bytes: usize) -> Option<Ticket> {
+        let since = Instant::now();
+        let mut tickets = self.tickets();
+        if tickets.bytes + bytes > self.0.max_bytes {
+            return None;
+        }
+        Some(self.issue(&mut tickets, since, bytes))
+    }
+
+    /// Counts one more whatever the bound: for what is asked for its [`Ticket::room`] later.
+    pub fn ticket_beyond(&self, bytes: usize) -> Ticket {
+        self.issue(&mut self.tickets(), Instant::now(), bytes)
     }
 
     /// How many wait now.
@@ -87,12 +112,12 @@ impl Waiting {
         }
     }
 
-    fn issue(&self, since: Instant, receipt: Option<Receipt>) -> Ticket {
-        let mut tickets = self.tickets();
+    fn issue(&self, tickets: &mut Tickets, since: Instant, bytes: usize) -> Ticket {
         tickets.issued += 1;
+        tickets.bytes += bytes;
         let number = (since, tickets.issued);
         tickets.waiting.insert(number);
-        Ticket { waiting: self.clone(), number, receipt }
+        Ticket { waiting: self.clone(), number, bytes, receipt: None }
     }
 
     fn tickets(&self) -> MutexGuard<'_, Tickets> {
@@ -101,6 +126,34 @@ impl Waiting {
 }
 
 impl Ticket {
+    /// The same ticket, which carries a receipt from now on.
+    pub fn with(mut self, receipt: Receipt) -> Self {
+        self.receipt = Some(receipt);
+        self
+    }
+
+    /// Counts one more, as old as this, of so many bytes. It is counted whatever the bound: who takes it into a queue
+    /// asks for the [`Ticket::room`] first.
+    pub fn copy(&self, bytes: usize) -> Self {
+        let mut tickets = self.waiting.tickets();
+        let copy = self.waiting.issue(&mut tickets, self.number.0, bytes);
+        drop(tickets);
+        match &self.receipt {
+            Some(receipt) => copy.with(receipt.clone()),
+            None => copy,
+        }
+    }
+
+    /// The bytes that are counted for it.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The bytes that nobody holds now.
+    pub fn room(&self) -> usize {
+        self.waiting.0.max_bytes.saturating_sub(self.waiting.tickets().bytes)
+    }
+
     /// The event arrived, or it was given up for good; either way it need not be done again. A ticket that is dropped
     /// instead voids its receipt.
     pub fn redeem(mut self) {
@@ -115,16 +168,11 @@ impl Ticket {
     }
 }
 
-impl Clone for Ticket {
-    fn clone(&self) -> Self {
-        self.waiting.issue(self.number.0, self.receipt.clone())
-    }
-}
-
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut tickets = self.waiting.tickets();
         tickets.waiting.remove(&self.number);
+        tickets.bytes -= self.bytes;
         if tickets.waiting.is_empty() {
             self.waiting.0.emptied.notify_waiters();
         }
@@ -137,9 +185,9 @@ mod tests {
 
     #[test]
     fn every_copy_of_a_ticket_counts_until_it_is_dropped() {
-        let waiting = Waiting::default();
-        let ticket = waiting.ticket();
-        let copy = ticket.clone();
+        let waiting = Waiting::new(100);
+        let ticket = waiting.ticket(1).unwrap();
+        let copy = ticket.copy(1);
         drop(ticket);
         assert_eq!(waiting.count(), 1);
         drop(copy);
@@ -147,12 +195,24 @@ mod tests {
     }
 
     #[test]
+    fn bytes_are_given_out_up_to_the_bound_and_come_back() {
+        let waiting = Waiting::new(100);
+        let ticket = waiting.ticket(60).unwrap();
+        assert_eq!((ticket.room(), waiting.ticket(41).is_none()), (40, true));
+        let copy = ticket.copy(60);
+        assert_eq!((copy.bytes(), copy.room()), (60, 0));
+        drop(ticket);
+        assert_eq!(copy.room(), 40);
+        assert!(waiting.ticket(40).is_some());
+    }
+
+    #[test]
     fn a_copy_is_as_old_as_the_ticket() {
-        let waiting = Waiting::default();
+        let waiting = Waiting::new(100);
         assert_eq!(waiting.oldest_age(), None);
-        let ticket = waiting.ticket();
+        let ticket = waiting.ticket(1).unwrap();
         while waiting.oldest_age().is_some_and(|age| age.is_zero()) {}
-        let copy = ticket.clone();
+        let copy = ticket.copy(1);
         drop(ticket);
         assert!(waiting.oldest_age().is_some_and(|age| !age.is_zero()));
         drop(copy);
@@ -161,9 +221,9 @@ mod tests {
 
     #[actix_web::test]
     async fn whoever_waits_for_none_wakes_with_the_last_ticket() {
-        let waiting = Waiting::default();
+        let waiting = Waiting::new(100);
         waiting.emptied().await;
-        let ticket = waiting.ticket();
+        let ticket = waiting.ticket(1).unwrap();
         tokio::join!(waiting.emptied(), async move { drop(ticket) });
     }
 }

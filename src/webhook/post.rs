@@ -1,14 +1,14 @@
 //! One webhook request (protocol.md §4.1): its headers, its signature, its answer.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix_web::http::{
     StatusCode, Version,
     header::{ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, TRANSFER_ENCODING, UPGRADE, USER_AGENT},
 };
+use actix_web::web::Bytes;
 use awc::{Client, ClientRequest, Connector, SendClientRequest, error::SendRequestError};
 
-use super::backlog::Post;
 use crate::{
     app::{AppSettings, WebhookEndpoint},
     protocol::signature,
@@ -41,14 +41,14 @@ pub fn client(timeout: Duration) -> Client {
 }
 
 /// Starts a post, signed with the app's settings of now: a rotated key or a changed header holds for old posts too.
-pub fn send(client: &Client, settings: &AppSettings, post: &Post) -> SendClientRequest {
-    let endpoint = current(&settings.webhooks, &post.endpoint);
-    let mut request = client.post(&post.endpoint.url).camel_case().insert_header((ACCEPT, "application/json"));
+pub fn send(client: &Client, settings: &AppSettings, own: &WebhookEndpoint, body: Bytes) -> SendClientRequest {
+    let endpoint = current(&settings.webhooks, own);
+    let mut request = client.post(&own.url).camel_case().insert_header((ACCEPT, "application/json"));
     request = request.insert_header((USER_AGENT, concat!("gaung/", env!("CARGO_PKG_VERSION"))));
     for (name, value) in endpoint.headers.iter().filter(|(name, _)| !is_framing(name)) {
         request = request.insert_header((name.as_str(), value.as_str()));
     }
-    sign(request, settings, &post.body).content_type("application/json").send_body(post.body.clone())
+    sign(request, settings, &body).content_type("application/json").send_body(body)
 }
 
 /// Waits for the answer: 2xx is success, whatever its body. Returns the status.
@@ -61,9 +61,9 @@ pub async fn answer(sent: SendClientRequest) -> Result<StatusCode, Failure> {
 }
 
 /// The settings of an endpoint as the app lists them now; where it was taken off the list, those that it had.
-fn current<'a>(listed: &'a [WebhookEndpoint], own: &'a WebhookEndpoint) -> &'a WebhookEndpoint {
-    let same = listed.iter().find(|endpoint| *endpoint == own);
-    same.or_else(|| listed.iter().find(|endpoint| endpoint.url == own.url)).unwrap_or(own)
+fn current<'a>(listed: &'a [Arc<WebhookEndpoint>], own: &'a WebhookEndpoint) -> &'a WebhookEndpoint {
+    let same = listed.iter().find(|endpoint| ***endpoint == *own);
+    same.or_else(|| listed.iter().find(|endpoint| endpoint.url == own.url)).map_or(own, |endpoint| endpoint)
 }
 
 fn sign(request: ClientRequest, settings: &AppSettings, body: &[u8]) -> ClientRequest {

@@ -10,14 +10,17 @@ use std::{
 use super::{Change, notice::Notice};
 use crate::protocol::ChannelName;
 
-/// Edges held at most, for all apps together. Beyond it the oldest is let go early: it loses the chance to be
-/// cancelled, but is not lost.
-const MAX_HELD: usize = 100_000;
+/// Channels whose cache misses are remembered at most. Beyond it the oldest is forgotten early, and may be told again.
+const MAX_MISSES: usize = 16_384;
 
 /// Vacated channels and removed members that may still come back, and the cache misses told lately.
 pub struct Settle {
     delay: Duration,
     miss_pause: Duration,
+    /// Bytes of the edges held at most, for all apps together. Beyond it the oldest is let go early: it loses the chance
+    /// to be cancelled, but is not lost.
+    max_bytes: usize,
+    bytes: usize,
     /// By arrival. The delay is one for all, so this is the order of expiry too.
     held: BTreeMap<u64, (Instant, Notice)>,
     places: HashMap<Place, u64>,
@@ -43,11 +46,13 @@ enum Step {
 }
 
 impl Settle {
-    /// Holds for `delay`; tells of one cache miss per channel and `miss_pause`.
-    pub fn new(delay: Duration, miss_pause: Duration) -> Self {
+    /// Holds for `delay`, `max_bytes` at most; tells of one cache miss per channel and `miss_pause`.
+    pub fn new(delay: Duration, miss_pause: Duration, max_bytes: usize) -> Self {
         Self {
             delay,
             miss_pause,
+            max_bytes,
+            bytes: 0,
             held: BTreeMap::new(),
             places: HashMap::new(),
             arrivals: 0,
@@ -56,14 +61,15 @@ impl Settle {
         }
     }
 
-    /// Takes a notice at `now` and returns the one that is to be posted at once, if any.
-    pub fn take(&mut self, notice: Notice, now: Instant) -> Option<Notice> {
+    /// Takes a notice at `now` and returns those that are to be posted at once.
+    pub fn take(&mut self, notice: Notice, now: Instant) -> Vec<Notice> {
         let place = Place::of(&notice);
         match step(&notice.edge.change) {
             Step::Hold => self.hold(place, notice, now),
-            Step::Undo => self.undo(&place, notice),
-            Step::Miss => self.first_miss(place, now).then_some(notice),
-            Step::Pass => Some(notice),
+            Step::Undo => self.undo(&place, notice).into_iter().collect(),
+            Step::Miss if self.first_miss(place, now) => vec![notice],
+            Step::Miss => Vec::new(),
+            Step::Pass => vec![notice],
         }
     }
 
@@ -84,33 +90,43 @@ impl Settle {
     /// Lets go everything, the oldest first.
     pub fn release(&mut self) -> Vec<Notice> {
         self.places.clear();
+        self.bytes = 0;
         std::mem::take(&mut self.held).into_values().map(|(_, notice)| notice).collect()
     }
 
-    fn hold(&mut self, place: Place, notice: Notice, now: Instant) -> Option<Notice> {
+    fn hold(&mut self, place: Place, notice: Notice, now: Instant) -> Vec<Notice> {
         if self.places.contains_key(&place) {
-            return None;
+            return Vec::new();
         }
         self.arrivals += 1;
         self.places.insert(place, self.arrivals);
+        self.bytes += notice.ticket.bytes();
         self.held.insert(self.arrivals, (now + self.delay, notice));
-        if self.held.len() > MAX_HELD { self.release_oldest() } else { None }
+        let mut early = Vec::new();
+        while self.bytes > self.max_bytes
+            && let Some(oldest) = self.release_oldest()
+        {
+            early.push(oldest);
+        }
+        early
     }
 
     fn undo(&mut self, place: &Place, notice: Notice) -> Option<Notice> {
         let Some(arrival) = self.places.remove(place) else { return Some(notice) };
-        self.held.remove(&arrival);
+        let held = self.held.remove(&arrival);
+        self.bytes -= held.map_or(0, |(_, notice)| notice.ticket.bytes());
         None
     }
 
     fn release_oldest(&mut self) -> Option<Notice> {
         let (_, (_, notice)) = self.held.pop_first()?;
+        self.bytes -= notice.ticket.bytes();
         self.places.remove(&Place::of(&notice));
         Some(notice)
     }
 
     fn first_miss(&mut self, place: Place, now: Instant) -> bool {
-        while self.missed.front().is_some_and(|(until, _)| *until <= now) {
+        while self.missed.front().is_some_and(|(until, _)| *until <= now) || self.missed.len() >= MAX_MISSES {
             if let Some((_, place)) = self.missed.pop_front() {
                 self.misses.remove(&place);
             }
@@ -156,6 +172,7 @@ mod tests {
 
     const DELAY: Duration = Duration::from_secs(3);
     const PAUSE: Duration = Duration::from_secs(5);
+    const MAX_BYTES: usize = 1_000;
 
     fn added(user: &str) -> Change {
         Change::MemberAdded(user.to_owned())
@@ -172,8 +189,8 @@ mod tests {
     /// Takes the changes at their milliseconds and returns what is posted, with the millisecond at which it was.
     fn play(steps: &[(u64, &str, &str, Change)], until: u64) -> Vec<(u64, String)> {
         let start = Instant::now();
-        let waiting = Waiting::default();
-        let mut settle = Settle::new(DELAY, PAUSE);
+        let waiting = Waiting::new(MAX_BYTES);
+        let mut settle = Settle::new(DELAY, PAUSE, MAX_BYTES);
         let mut posted = Vec::new();
         for now in 0..=until {
             let instant = start + Duration::from_millis(now);
@@ -183,9 +200,9 @@ mod tests {
                     app: App::new(app, AppSettings::new("key", "secret")),
                     edge: Edge { channel: ChannelName::parse(channel, 200).unwrap(), change: change.clone() },
                     id: "ab-1".to_owned(),
-                    ticket: waiting.ticket(),
+                    ticket: waiting.ticket(1).unwrap(),
                 };
-                posted.extend(settle.take(notice, instant).map(|notice| (now, told(notice))));
+                posted.extend(settle.take(notice, instant).into_iter().map(|notice| (now, told(notice))));
             }
         }
         posted
@@ -274,33 +291,55 @@ mod tests {
 
     #[test]
     fn releasing_lets_go_all_that_is_held_and_forgets_it() {
-        let waiting = Waiting::default();
-        let mut settle = Settle::new(DELAY, PAUSE);
+        let waiting = Waiting::new(MAX_BYTES);
+        let mut settle = Settle::new(DELAY, PAUSE, MAX_BYTES);
         let notice = |change| Notice {
             app: App::new("1", AppSettings::new("key", "secret")),
             edge: Edge { channel: ChannelName::parse("a", 200).unwrap(), change },
             id: "ab-1".to_owned(),
-            ticket: waiting.ticket(),
+            ticket: waiting.ticket(1).unwrap(),
         };
         let now = Instant::now();
-        assert!(settle.take(notice(Change::Vacated), now).is_none());
+        assert!(settle.take(notice(Change::Vacated), now).is_empty());
         assert_eq!(settle.release().into_iter().map(told).collect::<Vec<_>>(), ["1 a Vacated"]);
-        assert!(settle.take(notice(Change::Occupied), now).is_some());
+        assert_eq!(settle.take(notice(Change::Occupied), now).len(), 1);
         assert_eq!(settle.next_expiry(), None);
     }
 
     #[test]
-    fn over_the_bound_the_oldest_is_told_early() {
-        let waiting = Waiting::default();
+    fn over_the_bound_of_bytes_the_oldest_are_told_early() {
+        let waiting = Waiting::new(10 * MAX_BYTES);
         let app = App::new("1", AppSettings::new("key", "secret"));
-        let mut settle = Settle::new(DELAY, PAUSE);
+        let mut settle = Settle::new(DELAY, PAUSE, MAX_BYTES);
         let now = Instant::now();
-        let mut vacate = |number: usize| {
-            let edge = Edge { channel: ChannelName::parse(&number.to_string(), 200).unwrap(), change: Change::Vacated };
-            let notice = Notice { app: app.clone(), edge, id: number.to_string(), ticket: waiting.ticket() };
-            settle.take(notice, now).map(told)
+        let mut take = |channel: &str, change, bytes| {
+            let edge = Edge { channel: ChannelName::parse(channel, 200).unwrap(), change };
+            let ticket = waiting.ticket(bytes).unwrap();
+            let notice = Notice { app: app.clone(), edge, id: channel.to_owned(), ticket };
+            settle.take(notice, now).into_iter().map(told).collect::<Vec<_>>()
         };
-        assert!((0..MAX_HELD).all(|number| vacate(number).is_none()));
-        assert_eq!(vacate(MAX_HELD).as_deref(), Some("1 0 Vacated"));
+        for channel in ["a", "b", "c", "d"] {
+            assert_eq!(take(channel, Change::Vacated, MAX_BYTES / 4), [""; 0]);
+        }
+        assert_eq!(take("d", Change::Occupied, 1), [""; 0]);
+        assert_eq!(take("e", Change::Vacated, MAX_BYTES / 2), ["1 a Vacated"]);
+        assert_eq!(take("f", Change::Vacated, MAX_BYTES), ["1 b Vacated", "1 c Vacated", "1 e Vacated"]);
+    }
+
+    #[test]
+    fn cache_misses_of_ever_new_channels_take_no_more_than_their_places() {
+        let waiting = Waiting::new(MAX_BYTES);
+        let app = App::new("1", AppSettings::new("key", "secret"));
+        let mut settle = Settle::new(DELAY, PAUSE, MAX_BYTES);
+        let now = Instant::now();
+        let mut miss = |number: usize| {
+            let channel = ChannelName::parse(&format!("cache-{number}"), 200).unwrap();
+            let edge = Edge { channel, change: Change::CacheMiss };
+            let notice = Notice { app: app.clone(), edge, id: number.to_string(), ticket: waiting.ticket(1).unwrap() };
+            settle.take(notice, now).len()
+        };
+        (0..=MAX_MISSES).for_each(|number| assert_eq!(miss(number), 1));
+        assert_eq!((miss(MAX_MISSES), miss(0)), (0, 1));
+        assert_eq!((settle.misses.len(), settle.missed.len()), (MAX_MISSES, MAX_MISSES));
     }
 }

@@ -128,7 +128,7 @@ async fn webhooks_are_shown_without_what_may_be_secret_in_their_url() {
     let mut receiver = Receiver::start().await;
     let mut endpoint = receiver.endpoint();
     endpoint.url.push_str("?token=1");
-    let node = start(|app| app.webhooks = vec![endpoint]).await;
+    let node = start(|app| app.webhooks = vec![endpoint.into()]).await;
     let mut console = watching(&node).await;
     let mut client = node.connect().await;
     client.subscribe("orders").await;

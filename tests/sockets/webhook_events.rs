@@ -14,7 +14,7 @@ async fn start_with(receiver: &Receiver) -> TestNode {
     start(|app: &mut AppSettings| {
         app.client_events = true;
         app.subscription_counts = false;
-        app.webhooks = vec![endpoint];
+        app.webhooks = vec![endpoint.into()];
     })
     .await
 }

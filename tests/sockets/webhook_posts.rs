@@ -38,11 +38,17 @@ fn start(timing: Timing) -> (Webhooks, Metrics) {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = Metrics::new();
-    (Webhooks::start(metrics.clone(), timing), metrics)
+    (Webhooks::start(metrics.clone(), timing, 64 << 20), metrics)
 }
 
 fn app(endpoints: impl Into<Vec<WebhookEndpoint>>) -> Arc<App> {
-    App::new("1", AppSettings { webhooks: endpoints.into(), ..AppSettings::new("app-key", "app-secret") })
+    App::new(
+        "1",
+        AppSettings {
+            webhooks: endpoints.into().into_iter().map(Arc::new).collect(),
+            ..AppSettings::new("app-key", "app-secret")
+        },
+    )
 }
 
 fn vacated(channel: &str) -> Edge {

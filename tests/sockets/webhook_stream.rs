@@ -45,11 +45,12 @@ impl Node {
     fn start(server: &NatsServer, endpoint: WebhookEndpoint) -> Self {
         // Another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let settings = AppSettings { webhooks: vec![endpoint], ..AppSettings::new("app-key", "app-secret") };
+        let settings = AppSettings { webhooks: vec![Arc::new(endpoint)], ..AppSettings::new("app-key", "app-secret") };
         let registry = Registry::new(vec![("1".to_owned(), settings)]);
         let (id, metrics) = (NodeId::from_bits(rand::random()), Metrics::new());
         let timing = Timing { settle: Duration::from_millis(100), first_retry: NEVER, ..Timing::default() };
-        let webhooks = Webhooks::start_with_stream(metrics.clone(), timing, stream(server, id), registry.clone());
+        let webhooks =
+            Webhooks::start_with_stream(metrics.clone(), timing, 64 << 20, stream(server, id), registry.clone());
         Self { id, webhooks, registry, metrics, stored: Arc::default() }
     }
 

@@ -27,10 +27,14 @@ async fn until(condition: impl Fn() -> bool) {
 }
 
 fn start(timing: Timing) -> (Webhooks, Metrics) {
+    start_with_room_for(64 << 20, timing)
+}
+
+fn start_with_room_for(max_bytes: usize, timing: Timing) -> (Webhooks, Metrics) {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = Metrics::new();
-    (Webhooks::start(metrics.clone(), timing), metrics)
+    (Webhooks::start(metrics.clone(), timing, max_bytes), metrics)
 }
 
 fn quick() -> Timing {
@@ -38,7 +42,7 @@ fn quick() -> Timing {
 }
 
 fn settings(endpoint: WebhookEndpoint) -> AppSettings {
-    AppSettings { webhooks: vec![endpoint], ..AppSettings::new("app-key", "app-secret") }
+    AppSettings { webhooks: vec![Arc::new(endpoint)], ..AppSettings::new("app-key", "app-secret") }
 }
 
 fn app(id: &str, endpoint: WebhookEndpoint) -> Arc<App> {
@@ -179,7 +183,7 @@ async fn batches_hold_the_events_of_one_app_and_of_one_endpoint() {
     let (webhooks, _) = start(Timing { batch: NEVER, ..quick() });
     let batching = |receiver: &Receiver| WebhookEndpoint { batching: true, ..receiver.endpoint() };
     let both = AppSettings {
-        webhooks: vec![batching(&first), batching(&second)],
+        webhooks: vec![batching(&first).into(), batching(&second).into()],
         ..AppSettings::new("both-key", "both-secret")
     };
     let (both, one) = (App::new("1", both), app("2", batching(&first)));
@@ -321,4 +325,25 @@ async fn an_app_without_webhooks_costs_nothing() {
     let app = App::new("1", AppSettings::new("key", "secret"));
     webhooks.notify(&app, edge("orders", Change::Vacated));
     assert_eq!((webhooks.queued(), metrics.webhook_drops.get()), (0, 0));
+}
+
+#[actix_web::test]
+async fn what_waits_for_a_dead_endpoint_is_bounded_in_bytes_and_leaves_room_for_others() {
+    const MAX_BYTES: usize = 1 << 20;
+    let (mut dead, mut living) = (Receiver::start().await, Receiver::start().await);
+    let (webhooks, metrics) = start_with_room_for(MAX_BYTES, quick());
+    let to_dead = app("1", dead.endpoint());
+    let flood = 20_000;
+    for _ in 0..flood {
+        webhooks.notify(&to_dead, occupied("orders"));
+    }
+    let _unanswered = dead.next().await;
+    // An event as short as this takes some 400 bytes, and half of all is left free.
+    let most = MAX_BYTES / 2 / 400;
+    until(|| webhooks.queued() <= most).await;
+    let queued = webhooks.queued();
+    assert!(queued > most / 2, "{queued} wait, the most is {most}");
+    assert_eq!(queued as u64 + metrics.webhook_drops.get(), flood);
+    webhooks.notify(&app("2", living.endpoint()), occupied("orders"));
+    assert_eq!(living.next_events().await, r#"[{"name":"channel_occupied","channel":"orders"}]"#);
 }

@@ -27,7 +27,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let start = Moment { instant: Instant::now(), unix_ms: 5 };
-        Self { start, backlog: Backlog::new(Timing::default()), waiting: Waiting::default() }
+        Self { start, backlog: Backlog::new(Timing::default()), waiting: Waiting::new(4 * MAX_BYTES) }
     }
 
     fn at(&self, seconds: u64) -> Moment {
@@ -35,7 +35,8 @@ impl Scene {
     }
 
     fn accept(&mut self, endpoint: WebhookEndpoint, event: &str, seconds: u64) -> Result<(), Full> {
-        let item = Item { endpoint, event: event.into(), ticket: self.waiting.ticket() };
+        let ticket = self.waiting.ticket_beyond(Item::cost(event));
+        let item = Item { endpoint: Arc::new(endpoint), event: event.into(), ticket };
         self.backlog.accept(item, self.at(seconds))
     }
 
@@ -44,8 +45,8 @@ impl Scene {
         let (revoked, redeemed) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let its_redeemed = redeemed.clone();
         let receipt = Receipt::revocable(revoked.clone(), move || its_redeemed.store(true, Ordering::Relaxed));
-        let ticket = self.waiting.ticket_for(Some(receipt));
-        let item = Item { endpoint: endpoint(false), event: event.into(), ticket };
+        let ticket = self.waiting.ticket_beyond(Item::cost(event)).with(receipt);
+        let item = Item { endpoint: Arc::new(endpoint(false)), event: event.into(), ticket };
         self.backlog.accept(item, self.start).expect("there is room");
         (revoked, redeemed)
     }
@@ -58,7 +59,7 @@ impl Scene {
     fn bodies(&mut self) -> Vec<String> {
         let mut bodies = Vec::new();
         while let Some(post) = self.backlog.head() {
-            bodies.push(String::from_utf8(post.body.to_vec()).unwrap());
+            bodies.push(String::from_utf8(post.body().to_vec()).unwrap());
             self.backlog.delivered();
         }
         bodies
@@ -127,6 +128,17 @@ fn a_full_queue_drops_the_newest_and_reports_one_burst() {
     scene.accept(endpoint(false), &event, 0).unwrap();
     scene.accept(endpoint(false), &event, 0).unwrap();
     assert_eq!(scene.accept(endpoint(false), "5", 0), Err(Full::First));
+}
+
+#[test]
+fn an_endpoint_holds_no_more_than_nobody_else_does() {
+    let mut scene = Scene::new();
+    let others = scene.waiting.ticket(3 * MAX_BYTES + MAX_BYTES / 2).unwrap();
+    let event = "1".repeat(MAX_BYTES / 4 - OVERHEAD);
+    scene.accept(endpoint(false), &event, 0).unwrap();
+    assert_eq!(scene.accept(endpoint(false), &event, 0), Err(Full::First));
+    drop(others);
+    scene.accept(endpoint(false), &event, 0).unwrap();
 }
 
 #[test]
