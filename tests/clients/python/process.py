@@ -44,6 +44,10 @@ class Process:
         self._process.kill()
         self._process.wait()
 
+    def has_gone(self):
+        """Whether the process has ended, for whoever waits longer than `has_ended` does."""
+        return self._process.poll() is not None
+
     def has_ended(self):
         """Expects the process to go in order, and returns its exit code."""
         try:

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import select
 import socket
 import struct
 import time
@@ -19,12 +20,12 @@ FINAL = 0x80
 class RawSocket:
     """An upgraded connection on which any bytes can be sent."""
 
-    def __init__(self, gaung, path=f"/app/{APP['key']}?protocol=7"):
-        self._socket = connect(gaung)
+    def __init__(self, gaung, path=f"/app/{APP['key']}?protocol=7", headers="", source=None):
+        self._socket = connect(gaung, source)
         key = base64.b64encode(os.urandom(16)).decode()
         self._socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: {gaung.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
         )
         self._stream = self._socket.makefile("rb")
         head = iter(self._stream.readline, b"\r\n")
@@ -87,6 +88,10 @@ class RawSocket:
         self.send_event("pusher:ping", {})
         assert self.message() == {"event": "pusher:pong", "data": "{}"}
 
+    def has_heard(self):
+        """Whether something has come that was not read yet."""
+        return bool(select.select([self._socket], [], [], 0)[0])
+
     def drop(self):
         self._stream.close()
         self._socket.close()
@@ -97,8 +102,10 @@ class RawSocket:
         return data
 
 
-def connect(gaung):
-    return socket.create_connection((gaung.host, gaung.port), timeout=PATIENCE)
+def connect(gaung, source=None):
+    """A connection, from that address of this machine if one is told."""
+    source = (source, 0) if source else None
+    return socket.create_connection((gaung.host, gaung.port), timeout=PATIENCE, source_address=source)
 
 
 def frame(opcode, payload, flags=FINAL, length=None):
