@@ -1,4 +1,4 @@
-//! A token bucket that holds its state in one number (GCRA). Pure: the caller brings the clock.
+//! Token buckets that hold their state in one number (GCRA). Pure: the caller brings the clock.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -20,14 +20,10 @@ impl RateLimit {
     /// Takes `tokens` at `now` (time since any fixed moment). Refused calls take nothing and say how long to wait.
     pub fn take(&self, tokens: u32, per_second: u32, now: Duration) -> Result<(), Duration> {
         let now = now.as_nanos() as u64;
-        let cost = SECOND / u64::from(per_second.max(1)) * u64::from(tokens);
+        let cost = time_of(tokens, per_second);
         let mut full_at = self.full_at.load(Ordering::Relaxed);
         loop {
-            let next = full_at.max(now) + cost;
-            let over = next.saturating_sub(now + cost.max(SECOND));
-            if over > 0 {
-                return Err(Duration::from_nanos(over));
-            }
+            let next = taken(full_at, now, cost, SECOND)?;
             match self.full_at.compare_exchange_weak(full_at, next, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(actual) => full_at = actual,
@@ -36,9 +32,80 @@ impl RateLimit {
     }
 }
 
+/// The same with one owner and a size of its own, for whoever can wait.
+#[derive(Debug, Default)]
+pub struct Bucket {
+    full_at: u64,
+}
+
+impl Bucket {
+    /// Takes one of at most `size` tokens, of which `per_second` come back in a second, or says how long to wait for it.
+    pub fn take(&mut self, size: u32, per_second: u32, now: Duration) -> Result<(), Duration> {
+        let (cost, room) = (time_of(1, per_second), time_of(size, per_second));
+        self.full_at = taken(self.full_at, now.as_nanos() as u64, cost, room)?;
+        Ok(())
+    }
+}
+
+/// Counts in windows of a fixed length, the first of which begins with the first count.
+#[derive(Debug, Default)]
+pub struct Window {
+    ends_at: Duration,
+    count: u32,
+}
+
+impl Window {
+    /// Counts one more if fewer than `limit` were counted in this window of so long.
+    pub fn count(&mut self, limit: u32, length: Duration, now: Duration) -> bool {
+        if now >= self.ends_at {
+            *self = Self { ends_at: now + length, count: 0 };
+        }
+        let counts = self.count < limit;
+        self.count += u32::from(counts);
+        counts
+    }
+}
+
+/// In how many nanoseconds so many tokens come.
+fn time_of(tokens: u32, per_second: u32) -> u64 {
+    SECOND / u64::from(per_second.max(1)) * u64::from(tokens)
+}
+
+/// When a bucket with `room` that would be full at `full_at` will be so after `cost` is taken, or for how long that is
+/// more than it holds.
+fn taken(full_at: u64, now: u64, cost: u64, room: u64) -> Result<u64, Duration> {
+    let next = full_at.max(now) + cost;
+    match next.saturating_sub(now + cost.max(room)) {
+        0 => Ok(next),
+        over => Err(Duration::from_nanos(over)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_counts_up_to_its_limit_and_the_next_begins_when_something_comes() {
+        let mut window = Window::default();
+        let mut counted = |seconds| {
+            let now = Duration::from_secs(seconds);
+            (0..5).filter(|_| window.count(3, Duration::from_secs(60), now)).count()
+        };
+        assert_eq!((counted(10), counted(69), counted(70), counted(129), counted(500)), (3, 0, 3, 0, 3));
+    }
+
+    #[test]
+    fn a_bucket_gives_its_size_at_once_and_then_one_token_at_a_time() {
+        let mut bucket = Bucket::default();
+        let mut taken = |now| (0..5_000).take_while(|_| bucket.take(1_100, 50, now).is_ok()).count();
+        let start = Duration::from_secs(100);
+        assert_eq!(taken(start), 1_100);
+        assert_eq!(taken(start + Duration::from_millis(20)), 1);
+        assert_eq!(taken(start + Duration::from_millis(1_020)), 50);
+        assert_eq!(taken(start + Duration::from_secs(1_000)), 1_100);
+        assert_eq!(bucket.take(1_100, 50, start + Duration::from_secs(1_000)), Err(Duration::from_millis(20)));
+    }
 
     fn taken(limit: &RateLimit, attempts: u32, now: Duration) -> usize {
         (0..attempts).filter(|_| limit.take(1, 10, now).is_ok()).count()

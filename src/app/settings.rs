@@ -56,6 +56,18 @@ pub struct AppSettings {
     /// Events a second from back ends, an event counted once per channel; `None` is unlimited.
     #[serde(deserialize_with = "fields::quota")]
     pub events_per_second: Option<u32>,
+    /// Messages of any kind a second and socket (50), of which `max_subscriptions` and 100 may come at once; a socket that
+    /// sends more is read more slowly. `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
+    pub messages_per_second: Option<u32>,
+    /// Messages of one socket in `message_quota_seconds`; more are refused with 4301. `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
+    pub message_quota: Option<u32>,
+    /// How long that quota lasts (60 s).
+    #[serde(rename = "message_quota_seconds", deserialize_with = "fields::seconds")]
+    pub message_quota_window: Duration,
+    /// Whether a socket over that quota is closed.
+    pub message_quota_closes: bool,
     /// Client events a second and socket (10); `None` is unlimited.
     #[serde(deserialize_with = "fields::quota")]
     pub client_events_per_second: Option<u32>,
@@ -99,6 +111,10 @@ impl AppSettings {
             max_batch_events: 10,
             max_subscriptions: 1_000,
             events_per_second: None,
+            messages_per_second: Some(50),
+            message_quota: None,
+            message_quota_window: Duration::from_secs(60),
+            message_quota_closes: false,
             client_events_per_second: Some(10),
             reads_per_second: None,
             allowed_origins: vec!["*".to_owned()],

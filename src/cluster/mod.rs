@@ -44,7 +44,7 @@ pub const BUS_THREAD: &str = "gaung-bus";
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The handle that rooms hold. Cheap to clone; nothing here waits for another node.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Cluster {
     link: Link,
     is_leaving: Arc<AtomicBool>,

@@ -76,6 +76,34 @@ fn adopt_reverb_settings(environment: &mut Environment, problems: &mut Problems)
         Some(value) => problems.add(format!("{SENDERS} is {value:?}; it must be members or all or none")),
         None => environment.assume("GAUNG_APP_CLIENT_EVENTS", "true", "as Reverb does"),
     }
+    adopt_reverb_rate(environment, problems);
+}
+
+/// Laravel knows two ways to write each of true and false. Reverb counts 60 messages where it is not told how many.
+fn adopt_reverb_rate(environment: &mut Environment, problems: &mut Problems) {
+    const ENABLED: &str = "REVERB_APP_RATE_LIMITING_ENABLED";
+    const TERMINATE: &str = "REVERB_APP_RATE_LIMIT_TERMINATE";
+    if !is_on(environment, ENABLED, problems) {
+        return;
+    }
+    environment.adopt("GAUNG_APP_MESSAGE_QUOTA", "REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS");
+    environment.assume("GAUNG_APP_MESSAGE_QUOTA", "60", ENABLED);
+    environment.adopt("GAUNG_APP_MESSAGE_QUOTA_SECONDS", "REVERB_APP_RATE_LIMIT_DECAY_SECONDS");
+    if is_on(environment, TERMINATE, problems) {
+        environment.assume("GAUNG_APP_MESSAGE_QUOTA_CLOSES", "true", TERMINATE);
+    }
+}
+
+/// Whether one of Laravel's switches is on.
+fn is_on(environment: &Environment, name: &str, problems: &mut Problems) -> bool {
+    match environment.foreign(name).map(str::to_lowercase).as_deref() {
+        Some("true" | "(true)" | "1") => true,
+        None | Some("false" | "(false)" | "0") => false,
+        Some(value) => {
+            problems.add(format!("{name} is {value:?}; it must be true or false"));
+            false
+        }
+    }
 }
 
 /// Reads the apps from their place. Where that fails the problems say so, and there are fewer apps.
@@ -190,6 +218,26 @@ mod tests {
         refused(
             &[&credentials(REVERB, "r")[..], &[("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", "some")]].concat(),
             &["REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM is \"some\"; it must be members or all or none"],
+        );
+    }
+
+    #[test]
+    fn reverbs_rate_limit_holds_where_it_is_switched_on() {
+        let quota = |settings: &[(&str, &str)]| {
+            let app = app(&[&credentials(REVERB, "r")[..], settings].concat()).1;
+            (app.message_quota, app.message_quota_window.as_secs(), app.message_quota_closes)
+        };
+        let (enabled, limit) = ("REVERB_APP_RATE_LIMITING_ENABLED", ("REVERB_APP_RATE_LIMIT_MAX_ATTEMPTS", "100"));
+        let details =
+            [limit, ("REVERB_APP_RATE_LIMIT_DECAY_SECONDS", "30"), ("REVERB_APP_RATE_LIMIT_TERMINATE", "true")];
+        assert_eq!(quota(&details), (None, 60, false));
+        assert_eq!(quota(&[(enabled, "false"), limit]), (None, 60, false));
+        assert_eq!(quota(&[(enabled, "true")]), (Some(60), 60, false));
+        assert_eq!(quota(&[&[(enabled, "true")], &details[..]].concat()), (Some(100), 30, true));
+        assert_eq!(quota(&[(enabled, "true"), limit, ("GAUNG_APP_MESSAGE_QUOTA", "7")]), (Some(7), 60, false));
+        refused(
+            &[&credentials(REVERB, "r")[..], &[(enabled, "yes")]].concat(),
+            &["REVERB_APP_RATE_LIMITING_ENABLED is \"yes\"; it must be true or false"],
         );
     }
 

@@ -70,12 +70,36 @@ fn size_variables(app: &AppSettings) -> Vec<Variable> {
 }
 
 fn rate_variables(app: &AppSettings) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 3] = [
+    let rows: [(_, &dyn Display, _, _); 7] = [
         (
             "GAUNG_APP_EVENTS_PER_SECOND",
             &app.events_per_second.unwrap_or(0),
             Quota(1..=COUNT),
             "events from back ends, each counted once per channel",
+        ),
+        (
+            "GAUNG_APP_MESSAGES_PER_SECOND",
+            &app.messages_per_second.unwrap_or(0),
+            Quota(1..=COUNT),
+            "messages from one socket; one that sends more is read more slowly",
+        ),
+        (
+            "GAUNG_APP_MESSAGE_QUOTA",
+            &app.message_quota.unwrap_or(0),
+            Quota(1..=COUNT),
+            "messages from one socket in a window of time; more are refused with 4301",
+        ),
+        (
+            "GAUNG_APP_MESSAGE_QUOTA_SECONDS",
+            &app.message_quota_window.as_secs(),
+            Number(1..=86_400),
+            "how long that window is",
+        ),
+        (
+            "GAUNG_APP_MESSAGE_QUOTA_CLOSES",
+            &app.message_quota_closes,
+            Switch,
+            "whether a socket over that quota is closed with 4100",
         ),
         (
             "GAUNG_APP_CLIENT_EVENTS_PER_SECOND",
@@ -158,6 +182,10 @@ mod tests {
             ("GAUNG_APP_MAX_EVENT_CHANNELS", "8"),
             ("GAUNG_APP_MAX_BATCH_EVENTS", "9"),
             ("GAUNG_APP_EVENTS_PER_SECOND", "10"),
+            ("GAUNG_APP_MESSAGES_PER_SECOND", "11"),
+            ("GAUNG_APP_MESSAGE_QUOTA", "16"),
+            ("GAUNG_APP_MESSAGE_QUOTA_SECONDS", "17"),
+            ("GAUNG_APP_MESSAGE_QUOTA_CLOSES", "true"),
             ("GAUNG_APP_CLIENT_EVENTS_PER_SECOND", "0"),
             ("GAUNG_APP_READS_PER_SECOND", "12"),
             ("GAUNG_APP_ALLOWED_ORIGINS", "a.example, *.b.example"),
@@ -183,6 +211,10 @@ mod tests {
             max_batch_events: 9,
             max_subscriptions: 2,
             events_per_second: Some(10),
+            messages_per_second: Some(11),
+            message_quota: Some(16),
+            message_quota_window: Duration::from_secs(17),
+            message_quota_closes: true,
             client_events_per_second: None,
             reads_per_second: Some(12),
             allowed_origins: vec!["a.example".to_owned(), "*.b.example".to_owned()],

@@ -55,6 +55,7 @@ catalogue! {
     CLOSES: Counter "gaung_closes_total" ["reason"], "Sessions ended by either side, or lost";
     AUTH_FAILURES: Counter "gaung_auth_failures_total" ["kind"], "Signatures and tokens that did not hold";
     SLOW_CONSUMERS: Counter "gaung_slow_consumers_total" [], "Sessions closed because they did not read";
+    READING_PAUSES: Counter "gaung_reading_pauses_total" ["reason"], "Times that a socket was not read: it had sent more than its rate, or the node was behind";
     TRIGGER_SECONDS: Histogram "gaung_trigger_seconds" [], "Time from a trigger's arrival to its answer";
     FAN_OUT_SECONDS: Histogram "gaung_fan_out_seconds" [], "Time from an event's acceptance to its last socket write";
     API_RESPONSES: Counter "gaung_api_responses_total" ["code"], "Answers of the API to back ends, by class of their status code";

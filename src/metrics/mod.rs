@@ -57,7 +57,8 @@ const REQUEST_REFUSALS: [&str; 19] = [
 const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
 /// What a session may not do, by the message that asked for it.
-const MESSAGE_REFUSALS: [&str; 5] = ["malformed_message", "subscription", "client_event", "sign_in", "tenant_message"];
+const MESSAGE_REFUSALS: [&str; 6] =
+    ["malformed_message", "message_quota", "subscription", "client_event", "sign_in", "tenant_message"];
 
 /// The node's counters and histograms, shared by all its threads.
 #[derive(Debug, Clone)]
@@ -70,6 +71,8 @@ pub struct Metrics {
     pub auth_failures: IntCounterVec,
     /// Sessions closed because they did not read.
     pub slow_consumers: IntCounter,
+    /// Times that a socket was not read for a moment, by `reason`: `rate`, `node`.
+    pub reading_pauses: IntCounterVec,
     /// Seconds from a trigger's first byte to its answer.
     pub trigger_seconds: Histogram,
     /// Seconds from an event's acceptance to its last socket write.
@@ -105,6 +108,7 @@ impl Metrics {
             closes: counters(&catalogue::CLOSES, &closes),
             auth_failures: counters(&catalogue::AUTH_FAILURES, &["channel", "user", "request", "tenant"]),
             slow_consumers: counter(&catalogue::SLOW_CONSUMERS),
+            reading_pauses: counters(&catalogue::READING_PAUSES, &["rate", "node"]),
             trigger_seconds: times(&catalogue::TRIGGER_SECONDS),
             fan_out_seconds: times(&catalogue::FAN_OUT_SECONDS),
             responses: CODES.map(|code| api_responses.with_label_values(&[code])),
@@ -124,6 +128,7 @@ impl Metrics {
         registry.register(Box::new(self.closes.clone()))?;
         registry.register(Box::new(self.auth_failures.clone()))?;
         registry.register(Box::new(self.slow_consumers.clone()))?;
+        registry.register(Box::new(self.reading_pauses.clone()))?;
         registry.register(Box::new(self.trigger_seconds.clone()))?;
         registry.register(Box::new(self.fan_out_seconds.clone()))?;
         registry.register(Box::new(self.api_responses.clone()))?;

@@ -41,6 +41,8 @@ pub enum Close {
     OverCapacity,
     /// The client's address has all the sockets that it may have.
     OverAddressLimit,
+    /// The client sent more messages than the app's `message_quota`.
+    OverMessageQuota,
     /// The client does not read what it is sent.
     SlowConsumer,
     /// The node is going away; another one is ready.
@@ -59,7 +61,7 @@ pub enum Close {
 
 impl Close {
     /// Every reason, for tables and metrics.
-    pub const ALL: [Close; 24] = [
+    pub const ALL: [Close; 25] = [
         Close::Echo(None),
         Close::ProtocolViolation,
         Close::InvalidUtf8,
@@ -77,6 +79,7 @@ impl Close {
         Close::Terminated,
         Close::OverCapacity,
         Close::OverAddressLimit,
+        Close::OverMessageQuota,
         Close::SlowConsumer,
         Close::Draining,
         Close::Silent,
@@ -114,6 +117,7 @@ impl Close {
             Close::OverAddressLimit => {
                 (4100, "over_address_limit", "Too many connections from this address (GAUNG_MAX_CONNECTIONS_PER_IP)")
             }
+            Close::OverMessageQuota => (4100, "over_message_quota", "Rate limit exceeded (message_quota)"),
             Close::SlowConsumer => (4100, "slow_consumer", "Client reads too slowly (GAUNG_MAX_OUTBOX_BYTES)"),
             Close::Draining => (4200, "draining", "Server shutting down; reconnect"),
             Close::Silent => (4201, "silent", "Pong reply not received in time"),

@@ -20,7 +20,7 @@ use super::{
     fanout::{Completed, Fanout, Served, Subscriber},
     from_peers::Phase,
     membership::{self, Joined, Membership},
-    messages::{ListMembers, ReadCache, Retire, RoomMessage, Whisper},
+    messages::{Forwarded, ListMembers, ReadCache, Retire, RoomMessage, Whisper},
     shard::{Services, Shard, Tally},
 };
 use crate::{
@@ -352,10 +352,10 @@ impl Actor for Room {
     type Context = Context<Self>;
 }
 
-impl Handler<RoomMessage> for Room {
+impl Handler<Forwarded> for Room {
     type Result = ();
 
-    fn handle(&mut self, message: RoomMessage, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Forwarded { message, underway: _underway }: Forwarded, ctx: &mut Context<Self>) {
         self.tally.in_flight.set(self.tally.in_flight.get() - 1);
         self.take(message, ctx);
         self.settle(ctx);

@@ -8,7 +8,7 @@ use gaung_cluster::fact::Member;
 
 use super::{
     AppTotals, CachedEvent, Counts, Rooms, actor::Room, backlog::Permit, cached::Cached, event::EncodedEvent,
-    fanout::Subscriber,
+    fanout::Subscriber, inflow::Underway,
 };
 use crate::{
     app::App,
@@ -26,11 +26,22 @@ pub struct ToRoom {
     pub channel: ChannelName,
     /// What.
     pub message: RoomMessage,
+    /// The count of it, if a socket sent it.
+    pub underway: Option<Underway>,
+}
+
+/// The same as its room gets it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Forwarded {
+    /// What.
+    pub message: RoomMessage,
+    /// Over when the room has handled it.
+    pub underway: Option<Underway>,
 }
 
 /// What a room is told.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Debug)]
 pub enum RoomMessage {
     /// A socket subscribes; on presence channels as this member.
     Join(Subscriber, Option<MemberClaim>),
@@ -91,6 +102,8 @@ pub struct ToUsers {
     pub app: Arc<App>,
     /// What.
     pub message: UserMessage,
+    /// The count of it, if a socket sent it.
+    pub underway: Option<Underway>,
 }
 
 /// What the index of signed-in users is told.

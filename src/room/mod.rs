@@ -9,6 +9,7 @@ mod dialect;
 pub mod event;
 mod fanout;
 mod from_peers;
+mod inflow;
 mod interest;
 mod membership;
 mod messages;
@@ -36,6 +37,7 @@ use crate::{
 };
 use backlog::{Backlog, Permit};
 use carrier::Carrier;
+use inflow::Underway;
 use interest::{Interest, Place};
 use messages::{
     Count, Find, ListMembers, ListOccupied, ReadCache, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere, UserMessage,
@@ -46,6 +48,7 @@ pub use cached::Cached;
 pub use dialect::Dialect;
 pub use event::{EncodedEvent, Event, Origin};
 pub use fanout::Subscriber;
+pub use inflow::Inflow;
 pub use messages::{FromPeers, Opening, SignIn, Watchlist, Whisper};
 pub use unpublished::Unpublished;
 
@@ -89,12 +92,13 @@ pub struct Member {
 
 /// All rooms of this node. Cheap to clone; every call may come from any thread.
 ///
-/// What sessions send (`join`, `leave`, `whisper`, …) is not bounded here: a session reads its socket one message at a
-/// time and its app limits subscriptions and client events. What back ends publish is bounded by the backlog.
+/// What sessions send (`join`, `leave`, `whisper`, …) is counted by the inflow, which they ask before they read on. What
+/// back ends publish is bounded by the backlog.
 #[derive(Clone)]
 pub struct Rooms {
     shards: Arc<[Addr<Shard>]>,
     backlog: Arc<Backlog>,
+    inflow: Arc<Inflow>,
     interest: Interest,
     cluster: Option<Cluster>,
     happenings: Happenings,
@@ -124,7 +128,13 @@ impl Rooms {
         };
         let shards = threads.iter().map(shard).collect();
         let (backlog, happenings) = (Backlog::new(max_queued_events), metrics.happenings.clone());
-        Self { shards, backlog, interest, cluster, happenings }
+        let inflow = Inflow::new(inflow::LIMIT, cluster.clone());
+        Self { shards, backlog, inflow, interest, cluster, happenings }
+    }
+
+    /// Whether sockets are to be read on.
+    pub fn inflow(&self) -> &Arc<Inflow> {
+        &self.inflow
     }
 
     /// Hands events to their rooms here and on the other nodes, all or none; does not wait for sockets.
@@ -143,7 +153,7 @@ impl Rooms {
         for (is_wanted, event) in events {
             let place = places.as_mut().filter(|_| travels_alone(&event)).and_then(Iterator::next);
             if let Some(permit) = if is_wanted { permits.next() } else { None } {
-                self.tell(app, event.channel.clone(), RoomMessage::Publish(event.clone(), permit));
+                self.tell(app, event.channel.clone(), RoomMessage::Publish(event.clone(), permit), None);
             }
             if let (Some(cluster), Some(place)) = (&self.cluster, place) {
                 cluster.publish(app, &event, place);
@@ -180,27 +190,29 @@ impl Rooms {
 
     /// Subscribes a socket. The room answers it, also if it refuses; repeating a subscription is harmless.
     pub fn join(&self, app: &Arc<App>, channel: ChannelName, subscriber: Subscriber, claim: Option<MemberClaim>) {
-        self.tell(app, channel, RoomMessage::Join(subscriber, claim));
+        self.tell(app, channel, RoomMessage::Join(subscriber, claim), Some(self.inflow.begin()));
     }
 
     /// Ends a subscription; unknown ones are ignored.
     pub fn leave(&self, app: &Arc<App>, channel: ChannelName, socket: SocketId) {
-        self.tell(app, channel, RoomMessage::Leave(socket));
+        self.tell(app, channel, RoomMessage::Leave(socket), Some(self.inflow.begin()));
     }
 
     /// Publishes a client event; the room refuses it if the sender is not subscribed.
     pub fn whisper(&self, app: &Arc<App>, channel: ChannelName, whisper: Whisper) {
-        self.tell(app, channel, RoomMessage::Whisper(whisper));
+        self.tell(app, channel, RoomMessage::Whisper(whisper), Some(self.inflow.begin()));
     }
 
     /// A socket signed in as a user. It is answered when it is known, so that it misses nothing afterwards.
     pub fn sign_in(&self, app: &Arc<App>, user_id: &str, sign_in: SignIn) {
-        self.tell_user(app, user_id, UserMessage::SignIn(user_id.to_owned(), sign_in));
+        let message = UserMessage::SignIn(user_id.to_owned(), sign_in);
+        self.tell_user(app, user_id, message, Some(self.inflow.begin()));
     }
 
     /// A signed-in socket is gone.
     pub fn sign_out(&self, app: &Arc<App>, user_id: &str, socket: SocketId, watchlist: Watchlist) {
-        self.tell_user(app, user_id, UserMessage::SignOut(user_id.to_owned(), socket, watchlist));
+        let message = UserMessage::SignOut(user_id.to_owned(), socket, watchlist);
+        self.tell_user(app, user_id, message, Some(self.inflow.begin()));
     }
 
     /// The users of whose coming and going a socket wants to hear.
@@ -212,14 +224,15 @@ impl Rooms {
     fn watch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
         for (shard, user_ids) in self.by_shard(app, user_ids) {
             let message = UserMessage::Watch(user_ids, socket, outbox.clone());
-            shard.do_send(ToUsers { app: app.clone(), message });
+            shard.do_send(ToUsers { app: app.clone(), message, underway: None });
         }
     }
 
     /// A watching socket is gone.
     fn unwatch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId) {
         for (shard, user_ids) in self.by_shard(app, user_ids) {
-            shard.do_send(ToUsers { app: app.clone(), message: UserMessage::Unwatch(user_ids, socket) });
+            let message = UserMessage::Unwatch(user_ids, socket);
+            shard.do_send(ToUsers { app: app.clone(), message, underway: None });
         }
     }
 
@@ -234,23 +247,23 @@ impl Rooms {
 
     /// Closes every session signed in as the user on this node with 4009.
     pub fn terminate_here(&self, app: &Arc<App>, user_id: &str) {
-        self.tell_user(app, user_id, UserMessage::Terminate(user_id.to_owned()));
+        self.tell_user(app, user_id, UserMessage::Terminate(user_id.to_owned()), None);
     }
 
     /// Something came from the other nodes for a room here; where there is none, nobody wants to know.
     pub fn hear(&self, app: &Arc<App>, channel: ChannelName, news: FromPeers) {
-        self.tell(app, channel, RoomMessage::FromPeers(news));
+        self.tell(app, channel, RoomMessage::FromPeers(news), None);
     }
 
     /// Nothing that other nodes publish for the user is missed any more.
     pub fn open_user(&self, app: &Arc<App>, user_id: &str) {
-        self.tell_user(app, user_id, UserMessage::Opened(user_id.to_owned()));
+        self.tell_user(app, user_id, UserMessage::Opened(user_id.to_owned()), None);
     }
 
     /// Another node published an event for a user.
     pub fn hear_for_user(&self, app: &Arc<App>, event: EncodedEvent) {
         let user_id = event.channel.without_prefix().to_owned();
-        self.tell_user(app, &user_id, UserMessage::Event(event));
+        self.tell_user(app, &user_id, UserMessage::Event(event), None);
     }
 
     /// So many sockets are signed in as the user on all other nodes.
@@ -328,12 +341,12 @@ impl Rooms {
         self.shard(app, channel.as_str()).send(request).await.ok()?
     }
 
-    fn tell(&self, app: &Arc<App>, channel: ChannelName, message: RoomMessage) {
-        self.shard(app, channel.as_str()).do_send(ToRoom { app: app.clone(), channel, message });
+    fn tell(&self, app: &Arc<App>, channel: ChannelName, message: RoomMessage, underway: Option<Underway>) {
+        self.shard(app, channel.as_str()).do_send(ToRoom { app: app.clone(), channel, message, underway });
     }
 
-    fn tell_user(&self, app: &Arc<App>, user_id: &str, message: UserMessage) {
-        self.shard(app, &line_of(user_id)).do_send(ToUsers { app: app.clone(), message });
+    fn tell_user(&self, app: &Arc<App>, user_id: &str, message: UserMessage, underway: Option<Underway>) {
+        self.shard(app, &line_of(user_id)).do_send(ToUsers { app: app.clone(), message, underway });
     }
 
     fn by_shard(&self, app: &App, user_ids: &[String]) -> Vec<(&Addr<Shard>, Vec<String>)> {

@@ -18,7 +18,9 @@ use super::{
     carrier::Carrier,
     event::EncodedEvent,
     interest::{Interest, Place},
-    messages::{Count, Find, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere, UserMessage},
+    messages::{
+        Count, Find, Forwarded, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere, UserMessage,
+    },
     users::Users,
 };
 use crate::{
@@ -109,7 +111,7 @@ impl Actor for Shard {
 impl Handler<ToRoom> for Shard {
     type Result = ();
 
-    fn handle(&mut self, ToRoom { app, channel, message }: ToRoom, ctx: &mut Context<Self>) {
+    fn handle(&mut self, ToRoom { app, channel, message, underway }: ToRoom, ctx: &mut Context<Self>) {
         let entry = match (&message, self.entry(&app, &channel)) {
             (RoomMessage::Publish(event, _), _) if channel.kind().is_server_to_user() => {
                 return self.deliver_to_user(&app, event);
@@ -121,7 +123,7 @@ impl Handler<ToRoom> for Shard {
             (RoomMessage::Join(..) | RoomMessage::Leave(_) | RoomMessage::FromPeers(_), None) => return,
         };
         entry.tally.in_flight.set(entry.tally.in_flight.get() + 1);
-        entry.room.do_send(message);
+        entry.room.do_send(Forwarded { message, underway });
     }
 }
 
@@ -155,7 +157,7 @@ impl Handler<Retire> for Shard {
 impl Handler<ToUsers> for Shard {
     type Result = ();
 
-    fn handle(&mut self, ToUsers { app, message }: ToUsers, _: &mut Context<Self>) {
+    fn handle(&mut self, ToUsers { app, message, underway: _underway }: ToUsers, _: &mut Context<Self>) {
         match message {
             UserMessage::SignIn(user_id, sign_in) => self.users.sign_in(&app, &user_id, sign_in),
             UserMessage::SignOut(user_id, socket, watchlist) => {

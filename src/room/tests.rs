@@ -72,6 +72,29 @@ impl Stage {
     }
 }
 
+#[actix::test]
+async fn what_sockets_send_counts_until_it_is_handled_whatever_becomes_of_it() {
+    let stage = stage(2);
+    let Stage { rooms, app, channel } = &stage;
+    let unknown = || ChannelName::parse("private-unknown", 200).unwrap();
+    for id in 0..100 {
+        let subscriber = |outbox| Subscriber { id: SocketId::from_bits(id), outbox, dialect: Dialect::Pusher };
+        let sender = subscriber(stage.join(id));
+        let sign_in = SignIn { socket: sender.clone(), welcome: vec![], watchlist: rooms.watchlist(app, &[]) };
+        rooms.sign_in(app, "user", sign_in);
+        for channel in [channel.clone(), unknown()] {
+            let whisper = Whisper { sender: sender.clone(), name: "client-a".to_owned(), data: String::new() };
+            rooms.whisper(app, channel.clone(), whisper);
+            rooms.leave(app, channel, sender.id);
+        }
+        rooms.sign_out(app, "user", sender.id, rooms.watchlist(app, &[]));
+    }
+    while rooms.inflow().waiting() > 0 {
+        tokio::task::yield_now().await;
+    }
+    stage.answered(0).await;
+}
+
 /// Takes everything.
 struct Sink(Vec<u8>);
 

@@ -239,6 +239,10 @@ impl StreamHandler<Incoming> for Session {
             Incoming::Close(code) => self.outbox.close(Close::Echo(code)),
             Incoming::Broken(close) => self.close(close),
             Incoming::Closing => self.give_back(),
+            Incoming::Held(held) => {
+                self.services.shared.metrics.reading_pauses.with_label_values(&[held.name()]).inc();
+            }
+            Incoming::Part => {}
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Sessions: one actor for each WebSocket connection. A socket arrives in [`upgrade`], is read by `wire` and `reader`,
-//! heard by `pusher_speech` or `tenant_speech`, and written to by its `outbox`.
+//! Sessions: one actor for each WebSocket connection. A socket arrives in [`upgrade`], is read by `wire` and `reader` at
+//! its `pace`, heard by `pusher_speech` or `tenant_speech`, and written to by its `outbox`.
 
 pub mod access;
 mod actor;
@@ -9,6 +9,7 @@ pub mod handshake;
 mod liveness;
 mod origin;
 pub mod outbox;
+pub mod pace;
 mod pusher_speech;
 pub mod reader;
 pub mod roster;

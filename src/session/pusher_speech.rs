@@ -4,10 +4,13 @@ use std::{fmt::Display, sync::Arc};
 
 use super::actor::Session;
 use crate::{
-    app::{App, AppSettings, rate::RateLimit},
+    app::{
+        App, AppSettings,
+        rate::{RateLimit, Window},
+    },
     happenings::What,
     protocol::{
-        ChannelKind, ChannelName, SocketId,
+        ChannelKind, ChannelName, Close, SocketId,
         close::UNAUTHORIZED,
         inbound,
         inbound::ClientMessage,
@@ -18,8 +21,8 @@ use crate::{
     room::{Dialect, Rooms, SignIn, Whisper},
 };
 
-/// `pusher:error` code of a client event that is refused; the socket stays (protocol.md §1.11).
-const CLIENT_EVENT_REFUSED: u16 = 4301;
+/// `pusher:error` code of a message over the quota and of a client event that is refused (protocol.md §1.11).
+const REFUSED: u16 = 4301;
 
 /// `pusher:error` code of a watchlist that was cut (protocol.md §1.12).
 const WATCHLIST_CUT: u16 = 4302;
@@ -29,6 +32,8 @@ pub struct PusherSpeech {
     dialect: Dialect,
     user: Option<Box<UserClaim>>,
     client_event_rate: RateLimit,
+    /// What counts against the app's `message_quota`, if it has one.
+    quota: Option<Box<Window>>,
 }
 
 /// Why a subscription is refused: type, status and text of `pusher:subscription_error`, and the code of the
@@ -43,11 +48,14 @@ struct Refusal {
 impl PusherSpeech {
     /// A client that is not signed in.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, user: None, client_event_rate: RateLimit::default() }
+        Self { dialect, user: None, client_event_rate: RateLimit::default(), quota: None }
     }
 
-    /// Handles one message. Whatever it is, the session stays.
+    /// Handles one message. Whatever it is, the session stays, but for an app that wants those closed who send too many.
     pub fn hear(&mut self, text: &str, session: &mut Session) {
+        if !self.is_within_quota(session) {
+            return;
+        }
         match inbound::parse(text) {
             Ok(ClientMessage::Ping) => session.outbox.send(&outbound::pong()),
             Ok(ClientMessage::Pong | ClientMessage::Ignored) => {}
@@ -67,6 +75,25 @@ impl PusherSpeech {
                 session.outbox.send(&outbound::error(None, &text, None));
             }
         }
+    }
+
+    /// Counts a message as Reverb does where it limits the rate, and refuses it as Reverb does.
+    fn is_within_quota(&mut self, session: &Session) -> bool {
+        let settings = session.app().settings();
+        let Some(limit) = settings.message_quota else { return true };
+        let window = self.quota.get_or_insert_default();
+        let length = settings.message_quota_window;
+        if window.count(limit, length, session.clock()) {
+            return true;
+        }
+        let seconds = length.as_secs();
+        let text = format!("Rate limit exceeded: over {limit} messages in {seconds} s (app setting message_quota)");
+        session.count_refusal("message_quota", &text, None);
+        session.outbox.send(&outbound::error(Some(REFUSED), &text, None));
+        if settings.message_quota_closes {
+            session.close(Close::OverMessageQuota);
+        }
+        false
     }
 
     /// Ends the sign-in of a session that is going.
@@ -193,7 +220,7 @@ impl PusherSpeech {
             }
             Err(text) => {
                 session.count_refusal("client_event", &text, Some(channel));
-                session.outbox.send(&outbound::error(Some(CLIENT_EVENT_REFUSED), &text, Some(channel)));
+                session.outbox.send(&outbound::error(Some(REFUSED), &text, Some(channel)));
             }
         }
     }

@@ -1,12 +1,11 @@
 //! Frames from a client, joined into messages (RFC 6455 §5). Pure.
 
-use std::collections::VecDeque;
-
 use actix_codec::Decoder;
 use actix_http::ws::{Codec, Frame, Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 
+use super::pace::Held;
 use crate::protocol::Close;
 
 /// One thing that a client sent.
@@ -20,12 +19,16 @@ pub enum Incoming {
     Ping(Bytes),
     /// A sign of life.
     Pong,
+    /// A frame that completes nothing. It counts as a message all the same.
+    Part,
     /// The client's close frame and its code.
     Close(Option<u16>),
     /// The client broke a rule; nothing after it is read.
     Broken(Close),
-    /// The outbox was closed, by whomever: nothing the client sends counts any more.
+    /// The outbox was closed: nothing the client sends counts any more.
     Closing,
+    /// Nothing is read for now: the client waits for the node, not the node for the client.
+    Held(Held),
 }
 
 /// Joins bytes to frames and fragments to messages. Holds bytes only while a frame or a message is incomplete.
@@ -34,7 +37,7 @@ pub struct FrameReader {
     limit: usize,
     buffer: BytesMut,
     fragments: Option<Box<Fragments>>,
-    broken: bool,
+    is_broken: bool,
 }
 
 struct Fragments {
@@ -51,31 +54,14 @@ enum Kind {
 impl FrameReader {
     /// A reader for messages of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { codec: Codec::new().max_size(limit), limit, buffer: BytesMut::new(), fragments: None, broken: false }
+        Self { codec: Codec::new().max_size(limit), limit, buffer: BytesMut::new(), fragments: None, is_broken: false }
     }
 
-    /// Takes what the socket brought and appends what it completes to `ready`.
-    pub fn read(&mut self, bytes: &[u8], ready: &mut VecDeque<Incoming>) {
-        if self.broken {
-            return;
+    /// Takes what the socket brought.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if !self.is_broken {
+            self.buffer.extend_from_slice(bytes);
         }
-        self.buffer.extend_from_slice(bytes);
-        if let Err(close) = self.read_frames(ready) {
-            self.broken = true;
-            self.buffer.clear();
-            ready.push_back(Incoming::Broken(close));
-        }
-        if self.buffer.is_empty() {
-            // An idle session keeps no buffer.
-            self.buffer = BytesMut::new();
-        }
-    }
-
-    fn read_frames(&mut self, ready: &mut VecDeque<Incoming>) -> Result<(), Close> {
-        while let Some(frame) = self.decode()? {
-            ready.extend(self.accept(frame)?);
-        }
-        Ok(())
     }
 
     /// The next complete frame. A length over the limit is refused before its payload has come.
@@ -86,20 +72,20 @@ impl FrameReader {
         self.codec.decode(&mut self.buffer).map_err(|error| close_for(&error))
     }
 
-    /// The message that the frame completes.
-    fn accept(&mut self, frame: Frame) -> Result<Option<Incoming>, Close> {
+    /// What the frame is, or completes.
+    fn accept(&mut self, frame: Frame) -> Result<Incoming, Close> {
         match frame {
-            Frame::Text(payload) => message(Kind::Text, &payload).map(Some),
-            Frame::Binary(payload) => message(Kind::Binary, &payload).map(Some),
+            Frame::Text(payload) => message(Kind::Text, &payload),
+            Frame::Binary(payload) => message(Kind::Binary, &payload),
             Frame::Continuation(item) => self.join(item),
-            Frame::Ping(payload) => Ok(Some(Incoming::Ping(Bytes::copy_from_slice(&payload)))),
-            Frame::Pong(_) => Ok(Some(Incoming::Pong)),
-            Frame::Close(None) => Ok(Some(Incoming::Close(None))),
-            Frame::Close(Some(reason)) => close_code(reason.code.into()).map(|code| Some(Incoming::Close(Some(code)))),
+            Frame::Ping(payload) => Ok(Incoming::Ping(Bytes::copy_from_slice(&payload))),
+            Frame::Pong(_) => Ok(Incoming::Pong),
+            Frame::Close(None) => Ok(Incoming::Close(None)),
+            Frame::Close(Some(reason)) => close_code(reason.code.into()).map(|code| Incoming::Close(Some(code))),
         }
     }
 
-    fn join(&mut self, item: Item) -> Result<Option<Incoming>, Close> {
+    fn join(&mut self, item: Item) -> Result<Incoming, Close> {
         let (started, payload, last) = match item {
             Item::FirstText(payload) => (Some(Kind::Text), payload, false),
             Item::FirstBinary(payload) => (Some(Kind::Binary), payload, false),
@@ -116,10 +102,32 @@ impl FrameReader {
         }
         fragments.payload.extend_from_slice(&payload);
         if last {
-            return message(fragments.kind, &fragments.payload).map(Some);
+            return message(fragments.kind, &fragments.payload);
         }
         self.fragments = Some(fragments);
-        Ok(None)
+        Ok(Incoming::Part)
+    }
+}
+
+/// What each complete frame brings. Frames are looked at one by one, so that whoever asks decides how many count.
+impl Iterator for FrameReader {
+    type Item = Incoming;
+
+    fn next(&mut self) -> Option<Incoming> {
+        if self.is_broken {
+            return None;
+        }
+        let next = self.decode().and_then(|frame| frame.map(|frame| self.accept(frame)).transpose());
+        let incoming = next.unwrap_or_else(|close| {
+            self.is_broken = true;
+            self.buffer.clear();
+            Some(Incoming::Broken(close))
+        });
+        if self.buffer.is_empty() {
+            // An idle session keeps no buffer.
+            self.buffer = BytesMut::new();
+        }
+        incoming
     }
 }
 
@@ -184,11 +192,12 @@ mod tests {
 
     fn read(limit: usize, chunks: &[&[u8]]) -> Vec<Incoming> {
         let mut reader = FrameReader::new(limit);
-        let mut ready = VecDeque::new();
+        let mut incoming = Vec::new();
         for chunk in chunks {
-            reader.read(chunk, &mut ready);
+            reader.push(chunk);
+            incoming.extend(reader.by_ref());
         }
-        ready.into()
+        incoming
     }
 
     fn text(text: &str) -> Incoming {
@@ -211,21 +220,22 @@ mod tests {
     #[test]
     fn control_frames_may_stand_between_fragments() {
         let bytes = [frame(0x01, b"he"), frame(0x89, b"x"), frame(0x00, b"l"), frame(0x80, b"lo")].concat();
-        assert_eq!(read(100, &[&bytes]), [Incoming::Ping(Bytes::from_static(b"x")), text("hello")]);
+        let ping = Incoming::Ping(Bytes::from_static(b"x"));
+        assert_eq!(read(100, &[&bytes]), [Incoming::Part, ping, Incoming::Part, text("hello")]);
     }
 
     #[test]
     fn utf8_is_checked_on_the_whole_message() {
         let (head, tail) = "é".as_bytes().split_at(1);
-        assert_eq!(read(100, &[&frame(0x01, head), &frame(0x80, tail)]), [text("é")]);
+        assert_eq!(read(100, &[&frame(0x01, head), &frame(0x80, tail)]), [Incoming::Part, text("é")]);
         assert_eq!(read(100, &[&frame(0x81, head)]), [Incoming::Broken(Close::InvalidUtf8)]);
     }
 
     #[test]
     fn binary_messages_are_told_from_text() {
         let binary = [frame(0x82, b"\xFF"), frame(0x02, b"{"), frame(0x80, b"}")].concat();
-        let expected = [b"\xFF".as_slice(), b"{}"].map(|payload| Incoming::Binary(Bytes::from_static(payload)));
-        assert_eq!(read(100, &[&binary]), expected);
+        let told = |payload| Incoming::Binary(Bytes::from_static(payload));
+        assert_eq!(read(100, &[&binary]), [told(b"\xFF"), Incoming::Part, told(b"{}")]);
     }
 
     #[test]
@@ -240,7 +250,8 @@ mod tests {
     fn the_size_limit_holds_for_one_frame_and_for_all_fragments_together() {
         assert_eq!(read(5, &[&frame(0x81, b"12345")]), [text("12345")]);
         assert_eq!(read(5, &[&frame(0x81, b"123456")]), [Incoming::Broken(Close::TooLarge)]);
-        assert_eq!(read(5, &[&frame(0x01, b"123"), &frame(0x80, b"456")]), [Incoming::Broken(Close::TooLarge)]);
+        let fragments = [&frame(0x01, b"123")[..], &frame(0x80, b"456")];
+        assert_eq!(read(5, &fragments), [Incoming::Part, Incoming::Broken(Close::TooLarge)]);
     }
 
     #[test]
@@ -263,7 +274,8 @@ mod tests {
             (frame(0x88, &5000u16.to_be_bytes()), "close with a code of nobody"),
             ([frame(0x01, b"a"), frame(0x81, b"b")].concat(), "message inside a message"),
         ] {
-            let incoming = read(1_000, &[&bytes, &frame(0x81, b"late")]);
+            let mut incoming = read(1_000, &[&bytes, &frame(0x81, b"late")]);
+            incoming.retain(|incoming| *incoming != Incoming::Part);
             assert_eq!(incoming, [Incoming::Broken(Close::ProtocolViolation)], "{what}");
         }
     }

@@ -24,10 +24,11 @@ use super::{
     farewell::Words,
     handshake, origin,
     outbox::Outbox,
+    pace::Pace,
     pusher_speech::PusherSpeech,
     services::Services,
     tenant_speech::TenantSpeech,
-    wire::{SharedSocket, Wire},
+    wire::{SharedSocket, Socket, Wire},
 };
 use crate::{
     app::{
@@ -68,7 +69,7 @@ pub async fn upgrade<T, S>(
 ) -> Result<(), Infallible>
 where
     T: AsyncRead + AsyncWrite + Unpin,
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Socket + 'static,
 {
     if let Err(error) = begin(services, request, framed, split).await {
         tracing::debug!(%error, "a socket was lost during its handshake");
@@ -84,7 +85,7 @@ async fn begin<T, S>(
 ) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Socket + 'static,
 {
     if !handshake::is_sound(&request) {
         count_refusal(&services, "handshake", || (None, handshake::objection(&request).1));
@@ -98,9 +99,10 @@ where
     let admission = visit.admit(&services).await;
     handshake::accept(&mut framed, &request, visit.selected_protocol()).await?;
     let limits = &services.shared.limits;
-    let (wire, outbox) = take_over(framed, split, limits.max_frame_bytes, limits.max_outbox_bytes);
+    let (mut wire, outbox) = take_over(framed, split, limits.max_frame_bytes, limits.max_outbox_bytes);
     match admission {
         Ok(admission) => {
+            wire.set_pace(pace(&admission, &services));
             Session::create(|ctx| {
                 ctx.add_stream(wire);
                 Session::new(outbox, admission, services.clone())
@@ -125,12 +127,17 @@ pub fn take_over<T, S>(
     max_waiting: usize,
 ) -> (Wire<S>, Arc<Outbox>)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Socket,
 {
     let parts = framed.into_parts();
     let (socket, direct) = split(parts.io);
     let outbox = Outbox::new(direct, max_waiting);
     (Wire::new(socket, outbox.clone(), max_message, &parts.read_buf), outbox)
+}
+
+fn pace(admission: &Admission, services: &Services) -> Pace {
+    let shared = &services.shared;
+    Pace::new(admission.seat.app().clone(), shared.rooms.inflow().clone(), shared.started)
 }
 
 /// Who wants in, and where.

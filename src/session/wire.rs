@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    collections::VecDeque,
     io,
     net::Shutdown,
     pin::Pin,
@@ -11,71 +10,116 @@ use std::{
     time::Duration,
 };
 
-use futures_util::Stream;
+use actix_tls::accept::rustls_0_23::TlsStream;
+use futures_util::{FutureExt, Stream};
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
     time::{Sleep, sleep},
 };
 
 use super::{
     outbox::{Flushed, Outbox},
+    pace::{Held, Pace},
     reader::{FrameReader, Incoming},
 };
 
 /// How long a closing socket may take to send what waits and to answer our close frame.
 const LINGER: Duration = Duration::from_secs(3);
 
-/// What one read may bring. One buffer serves all sessions of a thread.
-const SCRATCH_BYTES: usize = 65_536;
+/// What one read may bring, and so what a socket that is held may leave here. One buffer serves all sessions of a thread.
+const SCRATCH_BYTES: usize = 16_384;
+
+/// What one socket may bring before the thread's others have their turn; actix sees to it that these are no more than 16
+/// messages.
+const TURN_BYTES: usize = 65_536;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
 }
 
-/// Reads messages from `socket` and flushes `outbox` to it. Ends when the socket has ended, or some seconds after the
-/// outbox was closed; the peer's answer to a close frame is awaited, so that the kernel does not reset the connection
-/// and lose the frame.
+/// What a session speaks through.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the client has ended its half, behind whatever it sent that was not read.
+    fn is_hung_up(&self) -> bool;
+}
+
+/// Reads messages from `socket` at its pace and flushes `outbox` to it. Ends when the socket has ended, or some seconds
+/// after the outbox was closed; the peer's answer to a close frame is awaited, so that the kernel does not reset the
+/// connection and lose the frame.
 pub struct Wire<S> {
     socket: S,
     outbox: Arc<Outbox>,
     reader: FrameReader,
-    ready: VecDeque<Incoming>,
+    /// `None` while it may bring as much as it likes.
+    pace: Option<Pace>,
     linger: Option<Pin<Box<Sleep>>>,
     half_closed: bool,
+    /// Bytes read in this turn.
+    read: usize,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+impl<S: Socket> Wire<S> {
     /// `early` are bytes that came with the handshake; a message may have `max_message_bytes`.
     pub fn new(socket: S, outbox: Arc<Outbox>, max_message_bytes: usize, early: &[u8]) -> Self {
-        let mut wire = Self {
-            socket,
-            outbox,
-            reader: FrameReader::new(max_message_bytes),
-            ready: VecDeque::new(),
-            linger: None,
-            half_closed: false,
-        };
-        wire.reader.read(early, &mut wire.ready);
-        wire
+        let mut reader = FrameReader::new(max_message_bytes);
+        reader.push(early);
+        Self { socket, outbox, reader, pace: None, linger: None, half_closed: false, read: 0 }
     }
 
-    /// Ready when nothing more is to be awaited of the socket.
-    fn poll_end(&mut self, flushed: Flushed, ctx: &mut Context<'_>) -> Poll<()> {
-        match flushed {
+    /// Reads no faster than this from now on.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = Some(pace);
+    }
+
+    /// Writes what waits. Ready with the news that the outbox was closed, and when nothing more is to be awaited.
+    fn poll_write(&mut self, ctx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        match self.outbox.flush(&mut self.socket, ctx) {
             Flushed::Open => return Poll::Pending,
-            Flushed::Dead => return Poll::Ready(()),
+            Flushed::Dead => return Poll::Ready(None),
             Flushed::Closing => {}
             Flushed::Closed if self.half_closed => {}
             Flushed::Closed => {
                 self.half_closed = Pin::new(&mut self.socket).poll_shutdown(ctx).is_ready();
             }
         }
-        if self.linger.is_none() {
-            self.ready.push_back(Incoming::Closing);
+        match &mut self.linger {
+            Some(linger) => linger.as_mut().poll(ctx).map(|()| None),
+            None => {
+                self.linger = Some(Box::pin(sleep(LINGER)));
+                Poll::Ready(Some(Incoming::Closing))
+            }
         }
-        self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER))).as_mut().poll(ctx)
+    }
+
+    /// The next message that may be taken; `None` at the end of the socket.
+    fn poll_message(&mut self, ctx: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        loop {
+            if self.linger.is_none() {
+                if let Err(held) = ready!(self.poll_pace(ctx)) {
+                    // Nobody waits for what it sent beyond its rate.
+                    let is_over = held == Held::ByItsRate && self.socket.is_hung_up();
+                    return Poll::Ready((!is_over).then_some(Incoming::Held(held)));
+                }
+                if let Some(incoming) = self.reader.next() {
+                    self.pace.iter_mut().for_each(Pace::count);
+                    return Poll::Ready(Some(incoming));
+                }
+            }
+            if self.read >= TURN_BYTES {
+                ctx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match ready!(self.poll_read(ctx)) {
+                Ok(0) | Err(_) => return Poll::Ready(None),
+                Ok(count) => self.read += count,
+            }
+        }
+    }
+
+    fn poll_pace(&mut self, ctx: &mut Context<'_>) -> Poll<Result<(), Held>> {
+        self.pace.as_mut().map_or(Poll::Ready(Ok(())), |pace| pace.poll_take(ctx))
     }
 
     fn poll_read(&mut self, ctx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -83,36 +127,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             let mut buffer = ReadBuf::new(scratch);
             ready!(Pin::new(&mut self.socket).poll_read(ctx, &mut buffer))?;
             if self.linger.is_none() {
-                self.reader.read(buffer.filled(), &mut self.ready);
+                self.reader.push(buffer.filled());
             }
             Poll::Ready(Ok(buffer.filled().len()))
         })
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Wire<S> {
+impl<S: Socket> Stream for Wire<S> {
     type Item = Incoming;
 
     fn poll_next(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         let this = &mut *self;
-        loop {
-            if let Some(incoming) = this.ready.pop_front() {
-                return Poll::Ready(Some(incoming));
-            }
-            this.ready = VecDeque::new();
-            let flushed = this.outbox.flush(&mut this.socket, ctx);
-            if this.poll_end(flushed, ctx).is_ready() {
-                return Poll::Ready(None);
-            }
-            if !this.ready.is_empty() {
-                continue;
-            }
-            match ready!(this.poll_read(ctx)) {
-                Ok(0) | Err(_) => return Poll::Ready(None),
-                Ok(_) => {}
-            }
+        if let Poll::Ready(news) = this.poll_write(ctx) {
+            return Poll::Ready(news);
         }
+        let next = this.poll_message(ctx);
+        if next.is_pending() {
+            this.read = 0;
+        }
+        next
     }
+}
+
+impl Socket for SharedSocket {
+    fn is_hung_up(&self) -> bool {
+        is_hung_up(&self.0)
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn is_hung_up(&self) -> bool {
+        is_hung_up(self.get_ref().0)
+    }
+}
+
+fn is_hung_up(socket: &TcpStream) -> bool {
+    let ready = socket.ready(Interest::READABLE).now_or_never();
+    ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
 }
 
 /// A TCP socket whose write half is shared with an outbox.

@@ -28,6 +28,7 @@ mod metrics;
 #[path = "../../cluster/tests/bus/server.rs"]
 #[allow(dead_code, reason = "the tests of the bus use more of it")]
 mod nats;
+mod pace;
 mod process;
 mod process_logs;
 mod raw;

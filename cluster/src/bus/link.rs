@@ -96,6 +96,11 @@ impl Link {
         if self.orders.is_closed() { 0 } else { self.gauges.waiting.load(Relaxed) }
     }
 
+    /// How many of these have no bound of their own: all but events, each of which has a place.
+    pub fn facts_waiting(&self) -> usize {
+        self.waiting().saturating_sub(self.gauges.queued.load(Relaxed))
+    }
+
     /// Room for so many events, or for none of them.
     pub fn reserve(&self, events: usize) -> Result<Places, Full> {
         let grown = |queued: usize| queued.checked_add(events).filter(|queued| *queued <= self.max_queued);

@@ -1,8 +1,6 @@
 //! Frames of a socket: however the network cuts them, the same messages come out.
 #![no_main]
 
-use std::collections::VecDeque;
-
 use gaung::{
     protocol::Close,
     session::reader::{FrameReader, Incoming},
@@ -23,11 +21,14 @@ fuzz_target!(|input: (u8, &[u8])| {
     assert!(whole.iter().map(longest).all(|length| length <= LIMIT));
 });
 
-fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> VecDeque<Incoming> {
-    let (mut reader, mut ready) = (FrameReader::new(LIMIT), VecDeque::new());
-    pieces.into_iter().for_each(|piece| reader.read(piece, &mut ready));
+fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Incoming> {
+    let (mut reader, mut ready) = (FrameReader::new(LIMIT), Vec::new());
+    for piece in pieces {
+        reader.push(piece);
+        ready.extend(reader.by_ref());
+    }
     // Which of two faults of one frame is seen first depends on how much of it has come.
-    if let Some(broken @ Incoming::Broken(_)) = ready.back_mut() {
+    if let Some(broken @ Incoming::Broken(_)) = ready.last_mut() {
         *broken = Incoming::Broken(Close::ProtocolViolation);
     }
     ready

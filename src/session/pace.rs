@@ -1,0 +1,169 @@
+//! How fast one socket is read: not faster than its app allows, and not while the node is behind with what sockets sent
+//! before. What is not read waits in the client's TCP window.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
+
+use crate::{
+    app::{App, AppSettings, rate::Bucket},
+    room::Inflow,
+};
+
+/// How many messages a socket may send at once beside its subscriptions.
+const BESIDE_SUBSCRIPTIONS: usize = 100;
+
+/// Decides when the next message of a socket is taken.
+pub struct Pace {
+    app: Arc<App>,
+    inflow: Arc<Inflow>,
+    /// Zero of the bucket's clock.
+    started: Instant,
+    bucket: Bucket,
+    /// Whether a token is in hand for the next message.
+    has_token: bool,
+    /// Until when nothing is taken.
+    pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+/// Why nothing is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// The socket has sent more than its app allows.
+    ByItsRate,
+    /// The node is behind.
+    ByTheNode,
+}
+
+impl Held {
+    /// The label in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ByItsRate => "rate",
+            Self::ByTheNode => "node",
+        }
+    }
+}
+
+impl Pace {
+    /// A pace for a new socket of the app, with all that it may send at once.
+    pub fn new(app: Arc<App>, inflow: Arc<Inflow>, started: Instant) -> Self {
+        Self { app, inflow, started, bucket: Bucket::default(), has_token: false, pause: None }
+    }
+
+    /// Whether one more message may be taken. Where a pause begins it says so and is to be asked again at once.
+    pub fn poll_take(&mut self, ctx: &mut Context<'_>) -> Poll<Result<(), Held>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(ctx));
+            self.pause = None;
+        }
+        if self.inflow.is_behind() {
+            self.pause = Some(Box::pin(self.inflow.clone().pause()));
+            return Poll::Ready(Err(Held::ByTheNode));
+        }
+        if self.has_token {
+            return Poll::Ready(Ok(()));
+        }
+        match self.take_token() {
+            Ok(()) => {
+                self.has_token = true;
+                Poll::Ready(Ok(()))
+            }
+            Err(rest) => {
+                self.pause = Some(Box::pin(sleep(rest)));
+                Poll::Ready(Err(Held::ByItsRate))
+            }
+        }
+    }
+
+    /// A message was taken.
+    pub fn count(&mut self) {
+        self.has_token = false;
+    }
+
+    fn take_token(&mut self) -> Result<(), Duration> {
+        let settings = self.app.settings();
+        let Some(per_second) = settings.messages_per_second else { return Ok(()) };
+        self.bucket.take(at_once(&settings), per_second, self.started.elapsed())
+    }
+}
+
+/// A page that comes back sends all its subscriptions together.
+fn at_once(settings: &AppSettings) -> u32 {
+    u32::try_from(settings.max_subscriptions + BESIDE_SUBSCRIPTIONS).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, future::poll_fn};
+
+    use super::*;
+
+    fn pace(per_second: Option<u32>, inflow: &Arc<Inflow>) -> Pace {
+        let settings =
+            AppSettings { messages_per_second: per_second, max_subscriptions: 1, ..AppSettings::new("k", "s") };
+        Pace::new(App::new("1", settings), inflow.clone(), Instant::now())
+    }
+
+    /// Whether a message may be taken at once; it is taken if so.
+    fn take(pace: &mut Pace) -> Option<Result<(), Held>> {
+        let taken = poll_fn(|ctx| pace.poll_take(ctx)).now_or_never();
+        if taken == Some(Ok(())) {
+            pace.count();
+        }
+        taken
+    }
+
+    #[actix::test]
+    async fn a_socket_may_send_its_subscriptions_and_a_hundred_at_once_and_then_its_rate() {
+        let mut pace = pace(Some(1), &Inflow::new(1, None));
+        assert!((0..101).all(|_| take(&mut pace) == Some(Ok(()))));
+        assert_eq!(take(&mut pace), Some(Err(Held::ByItsRate)));
+        assert_eq!(take(&mut pace), None);
+    }
+
+    #[actix::test]
+    async fn whoever_only_asks_pays_nothing() {
+        let mut pace = pace(Some(1), &Inflow::new(1, None));
+        for _ in 0..1_000 {
+            assert_eq!(poll_fn(|ctx| pace.poll_take(ctx)).now_or_never(), Some(Ok(())));
+        }
+    }
+
+    #[actix::test]
+    async fn an_app_without_a_rate_holds_nobody() {
+        let mut pace = pace(None, &Inflow::new(1, None));
+        assert!((0..10_000).all(|_| take(&mut pace) == Some(Ok(()))));
+    }
+
+    #[actix::test]
+    async fn nothing_is_taken_while_the_node_is_behind_and_all_hear_when_it_no_longer_is() {
+        let inflow = Inflow::new(1, None);
+        let mut paces = [pace(Some(1), &inflow), pace(None, &inflow)];
+        let underway = inflow.begin();
+        for pace in &mut paces {
+            assert_eq!(take(pace), Some(Err(Held::ByTheNode)));
+            assert_eq!(take(pace), None);
+        }
+        drop(underway);
+        for pace in &mut paces {
+            assert_eq!(take(pace), Some(Ok(())));
+        }
+    }
+
+    #[actix::test]
+    async fn a_socket_that_is_held_for_long_says_so_again() {
+        let inflow = Inflow::new(1, None);
+        let _underway = inflow.begin();
+        let mut pace = pace(None, &inflow);
+        for _ in 0..2 {
+            assert_eq!(poll_fn(|ctx| pace.poll_take(ctx)).await, Err(Held::ByTheNode));
+        }
+    }
+}
