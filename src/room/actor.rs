@@ -28,6 +28,7 @@ use crate::{
     cluster::Cluster,
     happenings::{Happening, What},
     protocol::{ChannelKind, ChannelName, SocketId, outbound, presence::MemberClaim},
+    session::Outbox,
     webhook::{Change, Edge},
 };
 
@@ -316,9 +317,9 @@ impl Room {
             self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());
             self.tell_published(event, sockets);
         }
-        if served.more {
+        if served.more || !served.crowded.is_empty() {
             self.serving = true;
-            let others = tokio::task::yield_now().into_actor(self);
+            let others = others_turn(served.crowded).into_actor(self);
             ctx.spawn(others.map(|(), room, ctx| room.serve(ctx)));
         }
         self.settle(ctx);
@@ -378,6 +379,14 @@ impl Handler<ReadCache> for Room {
         let now = Instant::now();
         let data = self.cache.fresh(now)?.event.words()?.data.clone();
         Some(CachedEvent { data, ttl: self.cache.rest(now)? })
+    }
+}
+
+/// Ends when the thread's other rooms had their turn, and sessions for which much waits had theirs.
+async fn others_turn(crowded: Vec<Arc<Outbox>>) {
+    tokio::task::yield_now().await;
+    for outbox in crowded {
+        outbox.offered().await;
     }
 }
 

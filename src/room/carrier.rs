@@ -40,8 +40,11 @@ impl Handler<Carry> for Carrier {
         Box::pin(async move {
             for slice in writes.chunks(SLICE) {
                 slice.iter().for_each(|write| write.outbox.send(&write.frames));
-                // The thread's own rooms have their turn.
+                // The thread's own rooms have their turn, and sessions for which much waits.
                 yield_now().await;
+                for write in slice.iter().filter(|write| write.outbox.is_crowded()) {
+                    write.outbox.offered().await;
+                }
             }
         })
     }

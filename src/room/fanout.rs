@@ -87,6 +87,8 @@ pub struct Served {
     pub completed: Vec<Completed>,
     /// Whether more slices wait.
     pub more: bool,
+    /// Sockets that must be offered what waits for them before the next batch.
+    pub crowded: Vec<Arc<Outbox>>,
     /// Places in the backlog, to be given back when the writes that were handed over are done.
     pub permits: Vec<Permit>,
 }
@@ -174,7 +176,11 @@ impl Fanout {
         let end = self.slots.len().min(batch.position + SLICE);
         for slot in self.slots[batch.position..end].iter().flatten() {
             if let Some(frames) = batch.frames_for(slot, channel, &mut served) {
-                slot.subscriber.outbox.send(&frames);
+                let outbox = &slot.subscriber.outbox;
+                outbox.send(&frames);
+                if outbox.is_crowded() {
+                    served.crowded.push(outbox.clone());
+                }
             }
         }
         batch.position = end;

@@ -1,6 +1,12 @@
 //! The bounded write half of one session's socket. Rooms on any thread write to it; it never blocks them.
 //!
-//! Invariant: bytes reach the socket in the order of `send`, whole frames only, and nothing follows a close frame.
+//! Invariants: bytes reach the socket in the order of `send`, whole frames only, and nothing follows a close frame.
+//!
+//! What waits is bounded. Once the socket has refused bytes, at most `limit` wait: a client over it reads too slowly. What
+//! was not offered to the socket yet, because the session's task had no turn, says nothing about the client: from half of
+//! the limit on rooms wait for that turn (see [`Outbox::offered`]) before they send another batch. Nobody else sends much,
+//! but what does not wait may be up to [`UNOFFERED`] limits. All this is shared by those who get the same, so that a burst
+//! takes its own size once, not once per socket.
 
 use std::{
     collections::VecDeque,
@@ -11,9 +17,13 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use tokio::{io::AsyncWrite, net::TcpStream};
+use futures_util::future::poll_fn;
+use tokio::{io::AsyncWrite, net::TcpStream, task::coop};
 
 use crate::protocol::{Close, frame};
+
+/// How many limits may wait for a socket that was not asked whether it takes them.
+const UNOFFERED: usize = 4;
 
 /// Shared by a session and its rooms. `send` writes at once while the kernel takes everything; what it refuses waits,
 /// bounded in bytes, for the session's task. TLS sockets always queue.
@@ -29,7 +39,11 @@ struct Queue {
     chunks: VecDeque<Bytes>,
     bytes: usize,
     state: State,
+    /// Whether the socket has refused what stands at the head.
+    is_refused: bool,
     waker: Option<Waker>,
+    /// Rooms that wait until the socket was offered what waits.
+    senders: Vec<Waker>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +75,8 @@ impl Outbox {
         Arc::new(Self { direct, limit, queue: Mutex::default() })
     }
 
-    /// Sends whole frames. Once something waits and the limit is reached, the client is a slow consumer: what waits is
-    /// dropped and the session closes.
+    /// Sends whole frames. Once the socket has refused some and the limit is reached, the client is a slow consumer: what
+    /// waits is dropped and the session closes.
     pub fn send(&self, frames: &Bytes) {
         let mut queue = self.lock();
         if queue.state != State::Open {
@@ -79,7 +93,9 @@ impl Outbox {
         if written == frames.len() {
             return;
         }
-        if queue.bytes > 0 && queue.bytes + frames.len() > self.limit {
+        queue.is_refused |= self.direct.is_some();
+        let limit = if queue.is_refused { self.limit } else { self.limit.saturating_mul(UNOFFERED) };
+        if queue.bytes > 0 && queue.bytes + frames.len() > limit {
             queue.give_up();
         } else {
             queue.push(frames.slice(written..));
@@ -94,6 +110,30 @@ impl Outbox {
         }
     }
 
+    /// Whether so much waits for its first offer to the socket that it is better to send no more; never where frames are
+    /// offered as they are sent.
+    pub fn is_crowded(&self) -> bool {
+        self.direct.is_none() && self.lock().is_crowded(self.limit)
+    }
+
+    /// Ends when the outbox is not crowded.
+    pub async fn offered(&self) {
+        poll_fn(|ctx| {
+            let mut queue = self.lock();
+            if !queue.is_crowded(self.limit) {
+                return Poll::Ready(());
+            }
+            queue.senders.push(ctx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Nobody writes to the socket any longer.
+    pub fn abandon(&self) {
+        self.lock().abandon();
+    }
+
     /// Why the session is closing, once it is.
     pub fn closing(&self) -> Option<Close> {
         match self.lock().state {
@@ -106,11 +146,17 @@ impl Outbox {
     /// is queued and when the outbox closes.
     pub fn flush<S: AsyncWrite + Unpin>(&self, socket: &mut S, ctx: &mut Context<'_>) -> Flushed {
         let mut queue = self.lock();
-        queue.waker = Some(ctx.waker().clone());
+        match &mut queue.waker {
+            Some(waker) => waker.clone_from(ctx.waker()),
+            None => queue.waker = Some(ctx.waker().clone()),
+        }
         let written = queue.poll_write(socket, ctx);
         if let Poll::Ready(Err(_)) = written {
             queue.die();
         }
+        // A task that has had its share of the thread is stopped in the same way, whatever its socket would take.
+        queue.is_refused = written.is_pending() && (queue.is_refused || coop::has_budget_remaining());
+        queue.wake_senders();
         match (queue.state, written.is_ready()) {
             (State::Open, _) => Flushed::Open,
             (State::Closing(_), false) => Flushed::Closing,
@@ -157,6 +203,10 @@ impl Queue {
         }
     }
 
+    fn is_crowded(&self, limit: usize) -> bool {
+        self.state == State::Open && !self.is_refused && self.bytes >= limit / 2
+    }
+
     /// Ends the stream of a client that does not read. The head stays: a part of it may be on the wire already.
     fn give_up(&mut self) {
         self.chunks.truncate(1);
@@ -168,13 +218,27 @@ impl Queue {
         self.push(close_frame(close));
         self.state = State::Closing(close);
         self.wake();
+        self.wake_senders();
     }
 
     fn die(&mut self) {
+        self.state = State::Dead;
+        self.abandon();
+        self.wake();
+    }
+
+    /// Forgets what waits, and remembers why it closed.
+    fn abandon(&mut self) {
         self.chunks = VecDeque::new();
         self.bytes = 0;
-        self.state = State::Dead;
-        self.wake();
+        if self.state == State::Open {
+            self.state = State::Dead;
+        }
+        self.wake_senders();
+    }
+
+    fn wake_senders(&mut self) {
+        std::mem::take(&mut self.senders).into_iter().for_each(Waker::wake);
     }
 
     fn wake(&mut self) {
@@ -193,7 +257,7 @@ fn close_frame(close: Close) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::future::poll_fn;
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -253,6 +317,60 @@ mod tests {
         assert_eq!(flush(&outbox, &mut socket).await, Flushed::Closed);
         let expected = [&frame::text("begun")[..], &close_frame(Close::SlowConsumer)[..]].concat();
         assert_eq!(socket.taken, expected);
+    }
+
+    #[actix::test]
+    async fn what_no_socket_has_refused_yet_makes_nobody_a_slow_consumer() {
+        let outbox = Outbox::new(None, 20);
+        let mut socket = Narrow { room: 1_000, ..Narrow::default() };
+        for _ in 0..5 {
+            outbox.send(&frame::text("ten bytes."));
+        }
+        assert_eq!(outbox.closing(), None);
+        assert_eq!(flush(&outbox, &mut socket).await, Flushed::Open);
+        assert_eq!(socket.taken, frame::text("ten bytes.").repeat(5));
+    }
+
+    #[actix::test]
+    async fn what_is_not_offered_has_a_bound_too() {
+        let outbox = Outbox::new(None, 20);
+        for _ in 0..7 {
+            outbox.send(&frame::text("ten bytes."));
+        }
+        assert_eq!(outbox.closing(), Some(Close::SlowConsumer));
+    }
+
+    #[actix::test]
+    async fn rooms_wait_until_the_socket_was_offered_what_waits() {
+        let outbox = Outbox::new(None, 20);
+        outbox.offered().await;
+        outbox.send(&frame::text("ten bytes."));
+        assert!(outbox.is_crowded());
+        let mut offered = std::pin::pin!(outbox.offered());
+        assert!(offered.as_mut().now_or_never().is_none());
+        // It takes little, which is the client's matter from now on, and no reason to wait.
+        let mut socket = Narrow { room: 3, ..Narrow::default() };
+        assert_eq!(flush(&outbox, &mut socket).await, Flushed::Open);
+        assert!(offered.as_mut().now_or_never().is_some());
+        assert!(!outbox.is_crowded());
+    }
+
+    #[actix::test]
+    async fn rooms_do_not_wait_for_a_session_that_is_over() {
+        let outbox = Outbox::new(None, 20);
+        outbox.send(&frame::text("ten bytes."));
+        let mut offered = std::pin::pin!(outbox.offered());
+        assert!(offered.as_mut().now_or_never().is_none());
+        outbox.abandon();
+        assert!(offered.as_mut().now_or_never().is_some());
+    }
+
+    #[actix::test]
+    async fn the_end_of_a_session_does_not_change_why_it_closed() {
+        let outbox = Outbox::new(None, 20);
+        outbox.close(Close::Silent);
+        outbox.abandon();
+        assert_eq!(outbox.closing(), Some(Close::Silent));
     }
 
     #[actix::test]

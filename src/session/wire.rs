@@ -150,6 +150,12 @@ impl<S: Socket> Stream for Wire<S> {
     }
 }
 
+impl<S> Drop for Wire<S> {
+    fn drop(&mut self) {
+        self.outbox.abandon();
+    }
+}
+
 impl Socket for SharedSocket {
     fn is_hung_up(&self) -> bool {
         is_hung_up(&self.0)

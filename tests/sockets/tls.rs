@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command, sync::Arc};
 
+use futures_util::future::join_all;
 use gaung::{config::Config, protocol::signature::sign_request};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -62,10 +63,14 @@ impl Folder {
     }
 
     async fn start(&self) -> TestNode {
+        self.start_configured(|_| {}).await
+    }
+
+    async fn start_configured(&self, change: impl FnOnce(&mut Config)) -> TestNode {
         let configure = |config: &mut Config| {
             config.tls.cert = Some(self.cert());
             config.tls.key = Some(self.key());
-            config.limits.max_outbox_bytes = 64 << 20;
+            change(config);
         };
         start_configured(configure, |_| {}).await
     }
@@ -108,7 +113,8 @@ async fn events_go_over_tls_in_both_directions() {
 #[actix::test]
 async fn a_burst_of_megabytes_arrives_whole_and_in_order() {
     let folder = Folder::new("burst");
-    let node = folder.start().await;
+    // It reads when all was posted.
+    let node = folder.start_configured(|config| config.limits.max_outbox_bytes = 64 << 20).await;
     let client = folder.trusting();
     let mut socket = connect(&node, &client).await;
     socket.subscribe("c").await;
@@ -122,6 +128,50 @@ async fn a_burst_of_megabytes_arrives_whole_and_in_order() {
         socket.expect_exactly(json!({"event": format!("e{number}"), "channel": "c", "data": data})).await;
     }
     socket.expect_silence().await;
+}
+
+#[actix::test]
+async fn readers_over_tls_are_not_closed_by_more_than_their_outboxes_hold() {
+    let folder = Folder::new("readers");
+    let node = folder.start().await;
+    let client = folder.trusting();
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        let mut socket = connect(&node, &client).await;
+        socket.subscribe("c").await;
+        sockets.push(socket);
+    }
+    let event = json!({"name": "e", "channel": "c", "data": "x".repeat(10_000)});
+    let batch = json!({"batch": vec![event.clone(); 10]}).to_string();
+    let posts = (0..15).map(|_| post(&node, &client, "/batch_events", batch.clone()));
+    assert_eq!(join_all(posts).await, [200; 15]);
+    let heard = sockets.iter_mut().map(|socket| async {
+        for _ in 0..150 {
+            socket.expect("e").await;
+        }
+    });
+    join_all(heard).await;
+    assert_eq!(node.node.metrics.slow_consumers.get(), 0);
+}
+
+#[actix::test]
+async fn a_reader_over_tls_that_stops_is_closed_with_4100() {
+    let folder = Folder::new("stops");
+    let node = folder.start().await;
+    let client = folder.trusting();
+    let mut socket = connect(&node, &client).await;
+    socket.subscribe("c").await;
+    let event = json!({"name": "e", "channel": "c", "data": "x".repeat(10_000)});
+    let batch = json!({"batch": vec![event; 10]}).to_string();
+    let slow = &node.node.metrics.slow_consumers;
+    for _ in 0..1_000 {
+        assert_eq!(post(&node, &client, "/batch_events", batch.clone()).await, 200);
+        if node.node.metrics.closes.with_label_values(&["slow_consumer"]).get() > 0 {
+            break;
+        }
+    }
+    drop(socket);
+    eventually("it is given up", || async { slow.get() == 1 }).await;
 }
 
 #[actix::test]
