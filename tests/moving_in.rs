@@ -8,7 +8,7 @@ use gaung::config;
 
 /// Values that Laravel's variables may have, other than our defaults, and what becomes of them; all others stay as they
 /// are.
-const VALUES: [(&str, &str, &str); 7] = [
+const VALUES: [(&str, &str, &str); 8] = [
     ("REVERB_SERVER_HOST", "0.0.0.0", "0.0.0.0"),
     ("REVERB_SERVER_PATH", "/reverb", "/reverb"),
     ("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", "none", "false"),
@@ -16,7 +16,11 @@ const VALUES: [(&str, &str, &str); 7] = [
     ("PUSHER_APP_SECRET", "s3cret", "********"),
     ("REVERB_APP_MAX_MESSAGE_SIZE", "10000", "10000"),
     ("REVERB_SERVER_PORT", "8080", "8080"),
+    ("REVERB_APP_RATE_LIMIT_TERMINATE", "true", "true"),
 ];
+
+/// What must be on for others to be read.
+const SWITCH: (&str, &str) = ("REVERB_APP_RATE_LIMITING_ENABLED", "true");
 
 /// A row of a table: their names, whether they are read, and ours.
 struct Row {
@@ -59,7 +63,8 @@ fn check(owner: &str) {
         let own = VALUES.iter().find(|(name, ..)| *name == theirs);
         own.map_or(("77", "77"), |(_, value, becomes)| (*value, *becomes))
     };
-    let variables: Vec<_> = pairs.iter().map(|(theirs, _)| (theirs.as_str(), value(theirs).0)).collect();
+    let variables = pairs.iter().map(|(theirs, _)| (theirs.as_str(), value(theirs).0));
+    let variables: Vec<_> = variables.chain([SWITCH]).collect();
     let (code, stdout, stderr) = run(&["check"], &variables);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     for (theirs, ours) in pairs {
