@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::harness::{
-    Client, cluster::Cluster, collector::Collector, load::Load, metrics::GIVEN_UP, node::GaungNode, tally, within,
+    Client, cluster::Cluster, collector::Collector, load::Load, metrics, node::GaungNode, tally, within,
 };
 
 const ROOM: &str = "presence-room";
@@ -39,6 +39,8 @@ async fn everything_agrees_again_soon_after_nats_was_gone_for_a_minute_and_what_
     sleep(AWAY).await;
     assert_eq!(cluster[0].members(ROOM).await, ["ada", "bob", "guest"], "who is not heard is not dead");
     assert!(cluster[0].is_ready().await, "a node goes on without NATS");
+    let left = cluster[0].metrics().await.sum(metrics::RING);
+    assert!(left < 1.0, "{left} s are left of a ring of {RING:?}");
 
     cluster.nats.start_again().await;
     let back = Instant::now();
@@ -60,6 +62,7 @@ async fn everything_agrees_again_soon_after_nats_was_gone_for_a_minute_and_what_
         println!("listener on node {own}: {verdict}");
         assert!(verdict.doubled.is_empty() && verdict.disordered.is_empty(), "{verdict}");
         assert!(!verdict.lost.is_empty(), "a ring of {RING:?} cannot hold a minute");
-        assert!(cluster[own].metrics().await.sum(GIVEN_UP) > 0.0, "a loss on node {own} that was not counted");
+        let counted = cluster[own].metrics().await.sum(metrics::LOST) as usize;
+        assert_eq!(counted, verdict.lost.len(), "what node {own} counts is not what it lost");
     }
 }

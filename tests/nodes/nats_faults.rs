@@ -1,4 +1,4 @@
-//! The nats-server dies or stands still for a while, under a thousand events a second.
+//! The nats-server, or one of three, dies or stands still for a while, under a thousand events a second.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use crate::harness::{
     cluster::Cluster,
     collector::Collector,
     load::{Load, Published},
+    metrics::{ASKED, LOST},
     nats::NatsServer,
     tally,
 };
@@ -34,6 +35,65 @@ async fn nothing_is_lost_doubled_or_disordered_when_nats_stands_still_for_ten_se
         nats.resume();
     })
     .await;
+}
+
+const LARGE: usize = 10_000;
+
+#[actix::test]
+async fn nothing_is_lost_doubled_or_disordered_of_large_events_when_nats_is_killed_and_back_after_four_seconds() {
+    // Clients that cannot keep up are another matter.
+    let variables = [("GAUNG_CLUSTER_RING_MB", "256"), ("GAUNG_MAX_OUTBOX_BYTES", "268435456")];
+    let mut cluster = Cluster::start(2, &variables).await;
+    let channels: Vec<String> = (0..10).map(|n| format!("orders-{n}")).collect();
+    let listeners = listen(&cluster, &channels).await;
+    let load = Load::start_padded(0, &cluster[0].public, &channels, (1_000, LARGE));
+    listeners[1].until("a second of events has come", |listener| listener.count(tally::NUMBERED) > 1_000).await;
+    cluster.nats.kill();
+    sleep(Duration::from_secs(4)).await;
+    cluster.nats.start_again().await;
+    let so_far = listeners[1].count(tally::NUMBERED);
+    listeners[1].until("events flow again", |listener| listener.count(tally::NUMBERED) > so_far + 6_000).await;
+    let published = load.finish().await;
+    for (index, listener) in listeners.iter().enumerate() {
+        published.check(&format!("the listener on node {index}"), listener).await;
+    }
+    assert!(published.refused.is_empty(), "{:?}", published.refused);
+    let metrics = cluster[1].metrics().await;
+    println!("{} events a channel, {} asked again", published.count(), metrics.sum(ASKED));
+    assert_eq!(metrics.sum(LOST), 0.0);
+}
+
+#[actix::test]
+async fn nothing_is_lost_doubled_or_disordered_while_each_of_three_nats_servers_is_gone_in_its_turn() {
+    let mut servers = NatsServer::start_three().await;
+    let urls = servers.iter().map(NatsServer::url).collect::<Vec<_>>().join(",");
+    let mut cluster = Cluster::prepare(servers.remove(0), 3, &[("GAUNG_NATS_URL", &urls)]);
+    cluster.nodes = (0..3).map(|_| cluster.launch(&[])).collect();
+    cluster.settle().await;
+    let channels: Vec<String> = (0..10).map(|n| format!("orders-{n}")).collect();
+    let listeners = listen(&cluster, &channels).await;
+    let start = |publisher| Load::start(publisher, &cluster[publisher].public, &channels, PER_SECOND);
+    let loads: Vec<_> = (0..3).map(start).collect();
+    for gone in 0..3 {
+        let flow = async |what| {
+            let so_far: Vec<usize> = listeners.iter().map(|listener| listener.count(tally::NUMBERED)).collect();
+            for (listener, so_far) in listeners.iter().zip(so_far) {
+                listener.until(what, |listener| listener.count(tally::NUMBERED) > so_far + 2_000).await;
+            }
+        };
+        flow("events flow with all three").await;
+        let server = if gone == 0 { &mut cluster.nats } else { &mut servers[gone - 1] };
+        server.kill();
+        flow("events flow with two").await;
+        server.start_again().await;
+    }
+    for published in join_all(loads.into_iter().map(Load::finish)).await {
+        for (index, listener) in listeners.iter().enumerate() {
+            published.check(&format!("the listener on node {index}"), listener).await;
+        }
+        assert!(published.refused.is_empty(), "{:?}", published.refused);
+        println!("{} events a channel", published.count());
+    }
 }
 
 /// Two nodes publish, all three listen, members are in a room; then the fault.
@@ -81,7 +141,9 @@ async fn listen(cluster: &Cluster, channels: &[String]) -> Vec<Collector> {
         client.join("presence-room", &json!({ "user_id": index.to_string() }).to_string()).await;
         listeners.push(Collector::of(client));
     }
-    cluster.agree("all members are seen", async |node| node.members("presence-room").await.len() == 3).await;
+    cluster
+        .agree("all members are seen", async |node| node.members("presence-room").await.len() == cluster.nodes.len())
+        .await;
     listeners
 }
 

@@ -29,6 +29,8 @@ pub struct Load {
 pub struct Published {
     publisher: usize,
     channels: Vec<String>,
+    /// Bytes that each event has beside its number.
+    padding: usize,
     /// When each number was sent and when the node had taken it.
     pub taken: Vec<(Instant, Instant)>,
     /// How often a node did not take a batch: the status, or 0 for no answer.
@@ -38,10 +40,20 @@ pub struct Published {
 impl Load {
     /// Publishes so many events a second through what listens at an origin, evenly in all channels.
     pub fn start(publisher: usize, origin: &str, channels: &[String], per_second: u32) -> Self {
+        Self::start_padded(publisher, origin, channels, (per_second, 0))
+    }
+
+    /// As [`Self::start`], with so many bytes beside the number of each event.
+    pub fn start_padded(
+        publisher: usize,
+        origin: &str,
+        channels: &[String],
+        (per_second, padding): (u32, usize),
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let tick = Duration::from_secs(1) * channels.len() as u32 / per_second;
         let published =
-            Published { publisher, channels: channels.to_vec(), taken: Vec::new(), refused: BTreeMap::new() };
+            Published { publisher, channels: channels.to_vec(), padding, taken: Vec::new(), refused: BTreeMap::new() };
         let task = spawn(publish(published, tick, origin.to_owned(), stopped));
         Self { stop, task }
     }
@@ -76,7 +88,7 @@ async fn publish(
 
 impl Published {
     fn next_batch(&self) -> serde_json::Value {
-        let data = tally::data(self.publisher, self.count());
+        let data = tally::padded(self.publisher, self.count(), self.padding);
         let event = |channel| json!({"name": NUMBERED, "channel": channel, "data": data});
         json!({"batch": self.channels.iter().map(event).collect::<Vec<_>>()})
     }

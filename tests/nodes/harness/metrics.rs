@@ -1,7 +1,11 @@
 //! The metrics of a node, read back from their text.
 
-/// Holes in what peers published that could not be filled.
-pub const GIVEN_UP: &str = "gaung_cluster_frames_given_up_total";
+/// Events of other nodes that could not be had again.
+pub const LOST: &str = "gaung_cluster_events_lost_total";
+/// Requests to peers to fill a hole.
+pub const ASKED: &str = "gaung_cluster_frames_asked_again_total";
+/// For how long the node keeps what NATS has not taken.
+pub const RING: &str = "gaung_cluster_ring_seconds";
 /// Messages from NATS that were not taken.
 pub const REFUSED: &str = "gaung_cluster_refused_frames_total";
 

@@ -38,6 +38,27 @@ impl NatsServer {
         server
     }
 
+    /// Three servers that form a cluster.
+    pub async fn start_three() -> Vec<Self> {
+        let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
+        let routes: Vec<String> = ports.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+        let routes = routes.join(", ");
+        let mut servers = Vec::new();
+        for (index, port) in ports.iter().enumerate() {
+            let lines = format!(
+                "server_name: n{index}\ncluster {{ name: three, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
+            );
+            servers.push(Self::start_with(&lines).await);
+        }
+        for server in &servers {
+            eventually("the servers know one another", || async {
+                server.ask("/routez").await["routes"].as_array().is_some_and(|routes| !routes.is_empty())
+            })
+            .await;
+        }
+        servers
+    }
+
     /// A server that keeps streams.
     pub async fn start_with_jetstream() -> Self {
         Self::start_with("jetstream { store_dir: streams }\n").await

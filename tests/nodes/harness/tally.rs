@@ -18,12 +18,18 @@ pub fn data(publisher: usize, number: u64) -> String {
     format!("{publisher}/{number}")
 }
 
+/// The same, with so many bytes behind it.
+pub fn padded(publisher: usize, number: u64, padding: usize) -> String {
+    format!("{publisher}/{number}/{}", "x".repeat(padding))
+}
+
 /// The numbers that one client heard, by stream, in the order in which they came.
 pub fn numbers(heard: &[Heard]) -> BTreeMap<Stream, Vec<u64>> {
     let mut streams: BTreeMap<Stream, Vec<u64>> = BTreeMap::new();
     for Heard { message, .. } in heard.iter().filter(|heard| heard.message["event"] == NUMBERED) {
         let channel = message["channel"].as_str().expect("an event has a channel").to_owned();
         let (publisher, number) = message["data"].as_str().and_then(|data| data.split_once('/')).expect("our data");
+        let number = number.split_once('/').map_or(number, |(number, _)| number);
         let publisher = publisher.parse().expect("a publisher");
         streams.entry((channel, publisher)).or_default().push(number.parse().expect("a number"));
     }
