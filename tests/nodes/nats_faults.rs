@@ -41,6 +41,26 @@ const LARGE: usize = 10_000;
 
 #[actix::test]
 async fn nothing_is_lost_doubled_or_disordered_of_large_events_when_nats_is_killed_and_back_after_four_seconds() {
+    survive_with_large_events(async |nats| {
+        nats.kill();
+        sleep(Duration::from_secs(4)).await;
+        nats.start_again().await;
+    })
+    .await;
+}
+
+#[actix::test]
+async fn nothing_is_lost_doubled_or_disordered_of_large_events_when_nats_stands_still_for_ten_seconds() {
+    survive_with_large_events(async |nats| {
+        nats.pause();
+        sleep(Duration::from_secs(10)).await;
+        nats.resume();
+    })
+    .await;
+}
+
+/// A thousand events of 10 KB a second, whose ring holds all of them.
+async fn survive_with_large_events(fault: impl AsyncFnOnce(&mut NatsServer)) {
     // Clients that cannot keep up are another matter.
     let variables = [("GAUNG_CLUSTER_RING_MB", "256"), ("GAUNG_MAX_OUTBOX_BYTES", "268435456")];
     let mut cluster = Cluster::start(2, &variables).await;
@@ -48,9 +68,7 @@ async fn nothing_is_lost_doubled_or_disordered_of_large_events_when_nats_is_kill
     let listeners = listen(&cluster, &channels).await;
     let load = Load::start_padded(0, &cluster[0].public, &channels, (1_000, LARGE));
     listeners[1].until("a second of events has come", |listener| listener.count(tally::NUMBERED) > 1_000).await;
-    cluster.nats.kill();
-    sleep(Duration::from_secs(4)).await;
-    cluster.nats.start_again().await;
+    fault(&mut cluster.nats).await;
     let so_far = listeners[1].count(tally::NUMBERED);
     listeners[1].until("events flow again", |listener| listener.count(tally::NUMBERED) > so_far + 6_000).await;
     let published = load.finish().await;
