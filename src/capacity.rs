@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{config::LimitsConfig, process};
+use crate::{config::LimitsConfig, descriptors::Shares, process};
 
 /// How old a reading of the memory may be: probes come from many sides, and the system's answer costs some 50 µs.
 const FRESH: Duration = Duration::from_secs(1);
@@ -22,16 +22,27 @@ pub struct Capacity(Arc<Limits>);
 #[derive(Debug, Default)]
 struct Limits {
     sockets: Option<Mark>,
+    bound: Bound,
     open: AtomicUsize,
     memory: Option<Mark>,
     resident: Mutex<Option<(Instant, u64)>>,
+}
+
+/// What bounds the sockets, where anything does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Bound {
+    /// `GAUNG_MAX_CONNECTIONS`
+    #[default]
+    Setting,
+    /// So many file descriptors.
+    Descriptors(u64),
 }
 
 /// One socket's place on the node; given back when dropped.
 #[derive(Debug)]
 pub struct Place(Capacity);
 
-/// The node has `GAUNG_MAX_CONNECTIONS` sockets.
+/// The node has all the sockets that it may have.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NoPlace;
 
@@ -61,10 +72,21 @@ struct Mark {
 impl Capacity {
     /// Full from 90 % of the sockets until below 85 %, and over the memory until below 95 %.
     pub fn new(config: &LimitsConfig) -> Self {
-        let sockets = config.max_connections.map(|limit| limit as u64);
+        Self::within(config, None)
+    }
+
+    /// The same, and no more sockets than there are descriptors for.
+    pub fn within(config: &LimitsConfig, descriptors: Option<Shares>) -> Self {
+        let set = config.max_connections.map(|limit| limit as u64);
+        let derived = descriptors.filter(|shares| set.is_none_or(|set| shares.sockets < set));
+        let (sockets, bound) = match derived {
+            Some(shares) => (Some(shares.sockets), Bound::Descriptors(shares.limit)),
+            None => (set, Bound::Setting),
+        };
         let memory = config.max_memory_mb.map(|limit| limit * MIB);
         Self(Arc::new(Limits {
             sockets: sockets.map(|limit| Mark::new(limit, percent(limit, 90), percent(limit, 85))),
+            bound,
             memory: memory.map(|limit| Mark::new(limit, limit + 1, percent(limit, 95))),
             ..Limits::default()
         }))
@@ -78,10 +100,15 @@ impl Capacity {
         Ok(Some(Place(self.clone())))
     }
 
-    /// The sockets against `GAUNG_MAX_CONNECTIONS`; `None` where there is no limit.
+    /// The sockets against their limit; `None` where there is none.
     pub fn sockets(&self) -> Option<Fill> {
         let mark = self.0.sockets.as_ref()?;
         Some(mark.look(self.0.open.load(Ordering::Relaxed) as u64))
+    }
+
+    /// What sets the limit of the sockets.
+    pub fn bound(&self) -> Bound {
+        self.0.bound
     }
 
     /// The resident memory, as it was up to a second ago, against `GAUNG_MAX_MEMORY_MB`; `None` where there is no limit.
@@ -131,7 +158,7 @@ impl Drop for Place {
 
 /// So many hundredths of it, rounded up.
 fn percent(whole: u64, hundredths: u64) -> u64 {
-    (whole * hundredths).div_ceil(100)
+    whole.saturating_mul(hundredths).div_ceil(100)
 }
 
 #[cfg(test)]
@@ -173,6 +200,19 @@ mod tests {
         assert!(!is_full(&capacity));
         taken.extend(places(&capacity, 5));
         assert!(!is_full(&capacity), "89 sockets are full only where 90 were there before");
+    }
+
+    #[test]
+    fn the_lower_of_setting_and_descriptors_bounds_the_sockets() {
+        let shares = Some(Shares { limit: 256, sockets: 107, requests: 32 });
+        let bound = |max_connections, shares| {
+            let capacity = Capacity::within(&LimitsConfig { max_connections, ..LimitsConfig::default() }, shares);
+            (capacity.sockets().map(|fill| fill.limit), capacity.bound())
+        };
+        assert_eq!(bound(None, shares), (Some(107), Bound::Descriptors(256)));
+        assert_eq!(bound(Some(200), shares), (Some(107), Bound::Descriptors(256)));
+        assert_eq!(bound(Some(107), shares), (Some(107), Bound::Setting));
+        assert_eq!(bound(None, None), (None, Bound::Setting));
     }
 
     #[test]

@@ -16,8 +16,12 @@
 //! | [`metrics`] | counters and histograms, and the table of all metrics |
 //! | [`happenings`] | what happens, told to consoles that watch |
 //! | [`trail`] | what the log tells of an event whose request belongs to a trace |
+//! | [`files`] | files that are read again while the server runs |
+//! | [`log`] | where log lines go, without anybody waiting for it |
+//! | [`fatal`] | what ends the process at once |
 //! | [`process`] | what the operating system knows of this process |
 //! | [`capacity`] | how full the node is |
+//! | [`descriptors`] | what sockets and requests may have of the file descriptors |
 //! | [`readiness`] | whether the node wants new sockets |
 //! | [`seldom`] | what is logged at once and then once a minute |
 //! | [`tls`] | certificates of the public listener |
@@ -29,8 +33,12 @@ pub mod bench;
 pub mod capacity;
 pub mod cluster;
 pub mod config;
+pub mod descriptors;
+pub mod fatal;
+pub mod files;
 pub mod happenings;
 pub mod http;
+pub mod log;
 pub mod metrics;
 pub mod node;
 pub mod process;

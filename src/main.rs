@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     match cli::Cli::of_process().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            cli::complain(&failure);
             failure.exit_code()
         }
     }

@@ -14,12 +14,15 @@ use std::{
 
 use actix::Addr;
 use actix_server::ServerHandle;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, pending};
 use gaung_cluster::bus::InvalidServer;
 use tokio::{
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::JoinHandle,
     time::{sleep, timeout},
 };
+
+use listen::Workers;
 
 use crate::{
     admin::{Admin, ConsoleSettings, PublicPort, SoketiNames},
@@ -27,7 +30,10 @@ use crate::{
     capacity::Capacity,
     cluster::Cluster,
     config::{AppsSource, Config, DrainConfig},
+    descriptors::{Shares, TooFew},
+    files::Follower,
     metrics::Metrics,
+    process,
     protocol::Close,
     readiness::Readiness,
     room::Rooms,
@@ -66,6 +72,8 @@ pub struct Node {
     pub metrics: Metrics,
     servers: [ServerHandle; 2],
     watches: Vec<JoinHandle<()>>,
+    followers: Vec<Follower>,
+    failed: UnboundedReceiver<String>,
     registry: Registry,
     rosters: Rosters,
     readiness: Readiness,
@@ -76,6 +84,10 @@ pub struct Node {
 
 /// The rosters of the HTTP threads, which sign in when they start.
 type Rosters = Arc<Mutex<Vec<Addr<Roster>>>>;
+
+/// What of the node has ended that must not. Cheap to clone.
+#[derive(Clone)]
+struct Failures(UnboundedSender<String>);
 
 /// Why a node did not start. The operator must act.
 #[derive(Debug)]
@@ -93,6 +105,8 @@ pub enum StartError {
     Tls(tls::TlsError),
     /// `GAUNG_NATS_URL` names no server.
     Cluster(InvalidServer),
+    /// There are not enough descriptors to serve anybody.
+    Descriptors(TooFew),
 }
 
 impl Node {
@@ -102,6 +116,7 @@ impl Node {
         let public = bind(config.server.host, config.server.port, "GAUNG_HOST, GAUNG_PORT")?;
         let admin = bind(config.admin.host, config.admin.port, "GAUNG_ADMIN_HOST, GAUNG_ADMIN_PORT")?;
         let certificate = certificate(&config).map_err(StartError::Tls)?;
+        let shares = shares(&config).map_err(StartError::Descriptors)?;
         let metrics = Metrics::new();
         let registry = Registry::new(apps.apps().to_vec());
         let way = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
@@ -109,7 +124,7 @@ impl Node {
         let cluster = way.as_ref().map(|way| way.cluster.clone());
         let (threads, max_queued_events) = (config.server.room_threads, config.limits.max_queued_events);
         let rooms = Rooms::start(threads, max_queued_events, &webhooks, &metrics, cluster.clone());
-        let readiness = readiness(&config, cluster.as_ref());
+        let readiness = readiness(&config, shares, cluster.as_ref());
         let shared = Shared {
             registry: registry.clone(),
             rooms,
@@ -148,13 +163,21 @@ impl Node {
             version: env!("CARGO_PKG_VERSION"),
         };
         let rosters = Rosters::default();
-        let mut watches = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
-        watches.extend(way.into_iter().flat_map(|way| way.run(&shared, &webhooks)));
+        let (failures, failed) = mpsc::unbounded_channel();
+        let failures = Failures(failures);
+        let (followers, mut watches) = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
+        watches.extend(way.into_iter().flat_map(|way| way.run(&shared, &webhooks, &failures)));
         let readiness = shared.readiness.clone();
         let tls = certificate.map(|(config, _)| config);
         let servers = [
-            listen::public(public, shared, config.server.http_threads, tls, rosters.clone()),
-            listen::admin(admin, admin_page),
+            listen::public(
+                public,
+                shared,
+                Workers::new(config.server.http_threads, shares),
+                tls,
+                (rosters.clone(), failures.clone()),
+            ),
+            listen::admin(admin, admin_page, failures),
         ];
         Ok(Self {
             public: public_address,
@@ -162,6 +185,8 @@ impl Node {
             metrics,
             servers,
             watches,
+            followers,
+            failed,
             registry,
             rosters,
             readiness,
@@ -174,6 +199,19 @@ impl Node {
     /// Whether it wants new sockets.
     pub fn readiness(&self) -> &Readiness {
         &self.readiness
+    }
+
+    /// Reads the apps file and the certificate again at once, whatever they look like, and nothing else.
+    pub fn reload(&self) {
+        self.followers.iter().for_each(Follower::look_now);
+    }
+
+    /// Waits until a part of the node has ended that must not, and says which. The node is of no use from then on.
+    pub async fn failed(&mut self) -> String {
+        match self.failed.recv().await {
+            Some(reason) => reason,
+            None => pending().await,
+        }
     }
 
     /// Goes away as after SIGTERM: load balancers have the lag to notice, then [`Node::stop`].
@@ -237,33 +275,60 @@ impl Node {
     }
 }
 
-fn readiness(config: &Config, cluster: Option<&Cluster>) -> Readiness {
-    let capacity = Capacity::new(&config.limits);
+/// `None` where the system tells no limit.
+fn shares(config: &Config) -> Result<Option<Shares>, TooFew> {
+    let threads = config.server.http_threads + config.server.room_threads;
+    let Some(shares) = process::max_descriptors().map(|limit| Shares::of(limit, threads)).transpose()? else {
+        return Ok(None);
+    };
+    if let Some(set) = config.limits.max_connections.filter(|set| *set as u64 > shares.sockets) {
+        tracing::warn!(
+            set,
+            sockets = shares.sockets,
+            descriptors = shares.limit,
+            "GAUNG_MAX_CONNECTIONS is more than the file descriptors reach for; the node takes fewer sockets"
+        );
+    }
+    Ok(Some(shares))
+}
+
+fn readiness(config: &Config, shares: Option<Shares>, cluster: Option<&Cluster>) -> Readiness {
+    let capacity = Capacity::within(&config.limits, shares);
     let Some(cluster) = cluster else { return Readiness::alone(capacity) };
     let lifeline = (!config.admin.ready_without_nats).then(|| cluster.link().clone());
     Readiness::in_cluster(capacity, lifeline)
 }
 
-/// The tasks that follow the apps file and the certificate files.
+impl Failures {
+    /// Nobody may listen any more, where the node stops.
+    fn tell(&self, failure: impl Into<String>) {
+        let _ = self.0.send(failure.into());
+    }
+}
+
+/// What asks for a look at the apps file and the certificate files, and the tasks that take in what the looks find.
 fn watches(
     apps: &AppsSource,
     registry: &Registry,
     metrics: &Metrics,
     rosters: &Rosters,
     certificate: Option<&Certificate>,
-) -> Vec<JoinHandle<()>> {
-    let mut watches = Vec::new();
-    if let AppsSource::File { path, .. } = apps {
-        watches.push(follow_apps(path.clone(), registry.clone(), metrics.clone(), rosters.clone()));
-    }
-    if let Some((_, certificate)) = certificate {
-        watches.push(actix::spawn(tls::watch(certificate.clone(), metrics.clone())));
-    }
-    watches
+) -> (Vec<Follower>, Vec<JoinHandle<()>>) {
+    let apps = match apps {
+        AppsSource::File { path, .. } => {
+            Some(follow_apps(path.clone(), registry.clone(), metrics.clone(), rosters.clone()))
+        }
+        AppsSource::Fixed(_) | AppsSource::Development(_) => None,
+    };
+    let certificate = certificate.map(|(_, certificate)| {
+        let (follower, work) = tls::watch(certificate.clone(), metrics.clone());
+        (follower, actix::spawn(work))
+    });
+    apps.into_iter().chain(certificate).unzip()
 }
 
-fn follow_apps(path: PathBuf, registry: Registry, metrics: Metrics, rosters: Rosters) -> JoinHandle<()> {
-    actix::spawn(watch::watch(path, registry, metrics, move |change| {
+fn follow_apps(path: PathBuf, registry: Registry, metrics: Metrics, rosters: Rosters) -> (Follower, JoinHandle<()>) {
+    let (follower, work) = watch::watch(path, registry, metrics, move |change| {
         let (app, close) = match change {
             AppChange::Added(_) | AppChange::Changed(_) | AppChange::Enabled(_) => return,
             AppChange::Disabled(app) => (app, Close::AppDisabled),
@@ -272,7 +337,8 @@ fn follow_apps(path: PathBuf, registry: Registry, metrics: Metrics, rosters: Ros
         for roster in rosters.lock().expect("no thread panics while it signs in").iter() {
             roster.do_send(CloseApp { app_id: app.id().clone(), close });
         }
-    }))
+    });
+    (follower, actix::spawn(work))
 }
 
 /// The listener's TLS configuration and the certificate that [`tls::watch`] renews.
@@ -299,6 +365,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Listen { address, settings, error } => write!(f, "cannot listen on {address} ({settings}): {error}"),
             Self::Tls(error) => error.fmt(f),
+            Self::Descriptors(error) => error.fmt(f),
             Self::Cluster(error) => write!(f, "cannot join the cluster (GAUNG_NATS_URL): {error}"),
         }
     }

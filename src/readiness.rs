@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -10,7 +10,13 @@ use std::{
 
 use gaung_cluster::bus::Link;
 
-use crate::capacity::Capacity;
+use crate::{capacity::Capacity, room::Rooms};
+
+/// How long a thread may take to answer before the node counts as not ready.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How old what the threads answered may be.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Switches, shared by everybody who asks. A node alone is ready from its start, one in a cluster once it has been in
 /// step with its peers; losing them later takes nothing away, since its sockets are served all the same, unless the
@@ -21,6 +27,8 @@ pub struct Readiness {
     switches: Arc<Switches>,
     capacity: Capacity,
     lifeline: Option<Link>,
+    /// The last, and when they came.
+    answers: Arc<Mutex<Option<(Instant, Answers)>>>,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +63,51 @@ pub enum Objection {
     Full,
     /// It does not hear its peers.
     CutOff,
+    /// A thread of its rooms does not answer.
+    RoomsSilent,
+    /// The thread that talks to its peers does not answer.
+    BusSilent,
+}
+
+/// Whether the threads answered that others wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answers {
+    /// All threads of rooms.
+    pub rooms: bool,
+    /// The thread that talks to the other nodes, if there is one.
+    pub bus: bool,
+}
+
+/// All that the one decision rests on, of which every probe, page and metric is told the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Grounds {
+    /// What the node is about.
+    pub stage: Stage,
+    /// Which of its threads answered.
+    pub answers: Answers,
+    /// Whether it has enough of anything.
+    pub is_full: bool,
+    /// Whether it does not hear its peers and wants nobody without them.
+    pub is_cut_off: bool,
+}
+
+impl Answers {
+    /// All did.
+    pub const ALL: Self = Self { rooms: true, bus: true };
+}
+
+impl Grounds {
+    /// Why the node wants no new sockets, if it wants none; the first reason of several.
+    pub fn objection(self) -> Option<Objection> {
+        match self.stage {
+            Stage::Leaving | Stage::Draining => Some(Objection::Leaving),
+            Stage::Joining | Stage::Ready if !self.answers.rooms => Some(Objection::RoomsSilent),
+            Stage::Joining | Stage::Ready if !self.answers.bus => Some(Objection::BusSilent),
+            Stage::Joining => Some(Objection::Joining),
+            Stage::Ready if self.is_full => Some(Objection::Full),
+            Stage::Ready => self.is_cut_off.then_some(Objection::CutOff),
+        }
+    }
 }
 
 impl Readiness {
@@ -66,7 +119,7 @@ impl Readiness {
     /// That of a node in a cluster: not ready before [`Readiness::in_step`], nor while the lifeline, if it has one, is cut.
     pub fn in_cluster(capacity: Capacity, lifeline: Option<Link>) -> Self {
         let switches = Arc::new(Switches { joining: AtomicBool::new(true), ..Switches::default() });
-        Self { switches, capacity, lifeline }
+        Self { switches, capacity, lifeline, answers: Arc::default() }
     }
 
     /// What the node is about.
@@ -83,19 +136,23 @@ impl Readiness {
         }
     }
 
-    /// Why the node wants no new sockets, if it wants none.
-    pub fn objection(&self) -> Option<Objection> {
-        match self.stage() {
-            Stage::Joining => Some(Objection::Joining),
-            Stage::Leaving | Stage::Draining => Some(Objection::Leaving),
-            Stage::Ready if self.capacity.is_full() => Some(Objection::Full),
-            Stage::Ready => self.is_cut_off().then_some(Objection::CutOff),
-        }
+    /// Why the node, whose threads answered so, wants no new sockets, if it wants none.
+    pub fn objection(&self, answers: Answers) -> Option<Objection> {
+        let (is_full, is_cut_off) = (self.capacity.is_full(), self.is_cut_off());
+        Grounds { stage: self.stage(), answers, is_full, is_cut_off }.objection()
     }
 
-    /// Whether the node wants new sockets.
-    pub fn ready(&self) -> bool {
-        self.objection().is_none()
+    /// What the threads answered, asked at most once a second however many probes there are.
+    pub async fn answers(&self, rooms: &Rooms) -> Answers {
+        let last = *self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, answers)) = last
+            && at.elapsed() < FRESH
+        {
+            return answers;
+        }
+        let answers = rooms.answers(PATIENCE).await;
+        *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answers));
+        answers
     }
 
     /// How full the node is.
@@ -142,23 +199,46 @@ mod tests {
         Readiness::in_cluster(Capacity::default(), None)
     }
 
+    fn objection(readiness: &Readiness) -> Option<Objection> {
+        readiness.objection(Answers::ALL)
+    }
+
+    #[test]
+    fn of_several_reasons_the_first_is_told() {
+        let silent = |rooms, bus| Answers { rooms, bus };
+        for (stage, answers, is_full, is_cut_off, expected) in [
+            (Stage::Ready, Answers::ALL, false, false, None),
+            (Stage::Ready, Answers::ALL, false, true, Some(Objection::CutOff)),
+            (Stage::Ready, Answers::ALL, true, true, Some(Objection::Full)),
+            (Stage::Joining, Answers::ALL, true, true, Some(Objection::Joining)),
+            (Stage::Joining, silent(true, false), true, true, Some(Objection::BusSilent)),
+            (Stage::Ready, silent(true, false), false, false, Some(Objection::BusSilent)),
+            (Stage::Ready, silent(false, false), true, true, Some(Objection::RoomsSilent)),
+            (Stage::Leaving, silent(false, false), true, true, Some(Objection::Leaving)),
+            (Stage::Draining, Answers::ALL, false, false, Some(Objection::Leaving)),
+        ] {
+            let grounds = Grounds { stage, answers, is_full, is_cut_off };
+            assert_eq!(grounds.objection(), expected, "{grounds:?}");
+        }
+    }
+
     #[test]
     fn a_full_node_is_not_ready_but_about_what_it_was() {
         let capacity = Capacity::new(&LimitsConfig { max_connections: Some(1), ..LimitsConfig::default() });
         let readiness = Readiness::alone(capacity.clone());
         let place = capacity.take();
-        assert_eq!((readiness.objection(), readiness.stage()), (Some(Objection::Full), Stage::Ready));
+        assert_eq!((objection(&readiness), readiness.stage()), (Some(Objection::Full), Stage::Ready));
         drop(place);
-        assert_eq!(readiness.objection(), None);
+        assert_eq!(objection(&readiness), None);
     }
 
     #[test]
     fn a_drain_is_seen_by_every_clone() {
         let readiness = Readiness::default();
         let seen_by_the_load_balancer = readiness.clone();
-        assert!(seen_by_the_load_balancer.ready());
+        assert_eq!(objection(&seen_by_the_load_balancer), None);
         readiness.drain();
-        assert!(!seen_by_the_load_balancer.ready());
+        assert_eq!(objection(&seen_by_the_load_balancer), Some(Objection::Leaving));
     }
 
     #[test]
@@ -176,7 +256,7 @@ mod tests {
         let after = |seconds| asked + Duration::from_secs(seconds);
         assert_eq!(readiness.leaving_for(after(1)), Duration::ZERO);
         readiness.leave(asked);
-        assert_eq!((readiness.stage(), readiness.ready()), (Stage::Leaving, false));
+        assert_eq!((readiness.stage(), objection(&readiness)), (Stage::Leaving, Some(Objection::Leaving)));
         readiness.leave(after(1));
         readiness.drain();
         assert_eq!(readiness.stage(), Stage::Draining);

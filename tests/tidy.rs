@@ -14,6 +14,7 @@ const PURE: &[&str] = &[
     "src/protocol",
     "src/tenant",
     "src/app/rate.rs",
+    "src/descriptors.rs",
     "src/happenings/filter.rs",
     "src/http/publication.rs",
     "src/room/count_notice.rs",

@@ -9,7 +9,10 @@ use super::{
     Admin, RoomTotals,
     cluster::{Cluster, Verdict},
 };
-use crate::{capacity::Fill, readiness::Stage};
+use crate::{
+    capacity::{Bound, Fill},
+    readiness::{Answers, Grounds, Objection, Stage},
+};
 
 const MIB: f64 = 1_048_576.0;
 
@@ -36,7 +39,7 @@ struct State {
 #[derive(Debug, Clone, Serialize)]
 struct Checks {
     rooms: Check,
-    /// Absent without a limit; so is the memory.
+    /// Absent where neither a setting nor the system bounds them; so is the memory without its setting.
     #[serde(skip_serializing_if = "Option::is_none")]
     connections: Option<Use>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,7 +59,7 @@ enum Check {
 /// How much of a limit is used, in the words of the operator who set it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
-    Connections(Fill),
+    Connections(Fill, Bound),
     Memory(Fill),
 }
 
@@ -76,22 +79,29 @@ pub(super) async fn ready(admin: Data<Admin>) -> HttpResponse {
 impl From<State> for Report {
     fn from(state: State) -> Self {
         let draining = matches!(state.stage, Stage::Leaving | Stage::Draining);
-        Self { ready: state.stage == Stage::Ready && state.checks.are_well(), draining, state }
+        Self { ready: state.grounds().objection().is_none(), draining, state }
+    }
+}
+
+impl State {
+    fn grounds(&self) -> Grounds {
+        let Checks { rooms, cluster, .. } = &self.checks;
+        let answers = Answers { rooms: *rooms == Check::Ok, bus: *cluster != Some(Verdict::TimedOut) };
+        let is_cut_off = matches!(cluster, Some(Verdict::Lost(_)));
+        Grounds { stage: self.stage, answers, is_full: self.checks.full().is_some(), is_cut_off }
     }
 }
 
 impl Checks {
-    fn are_well(&self) -> bool {
-        let has_room = [self.connections, self.memory].into_iter().flatten().all(|used| !used.fill().is_full);
-        let stands_alone = !matches!(self.cluster, Some(Verdict::TimedOut | Verdict::Lost(_)));
-        self.rooms == Check::Ok && has_room && stands_alone
+    fn full(&self) -> Option<Use> {
+        [self.connections, self.memory].into_iter().flatten().find(|used| used.fill().is_full)
     }
 }
 
 impl Use {
     fn fill(self) -> Fill {
         match self {
-            Self::Connections(fill) | Self::Memory(fill) => fill,
+            Self::Connections(fill, _) | Self::Memory(fill) => fill,
         }
     }
 }
@@ -107,9 +117,14 @@ impl fmt::Display for Use {
         let Fill { used, limit, low, is_full } = self.fill();
         match self {
             _ if !is_full => f.write_str("ok"),
-            Self::Connections(_) => {
+            Self::Connections(_, Bound::Setting) => {
                 write!(f, "full: {used} of {limit} sockets (GAUNG_MAX_CONNECTIONS); ready again below {low}")
             }
+            Self::Connections(_, Bound::Descriptors(descriptors)) => write!(
+                f,
+                "full: {used} of {limit} sockets, for which {descriptors} file descriptors reach (ulimit -n, \
+                 LimitNOFILE); ready again below {low}"
+            ),
             Self::Memory(_) => {
                 let [used, limit, low] = [used, limit, low].map(|bytes| bytes as f64 / MIB);
                 write!(
@@ -137,7 +152,7 @@ impl Report {
             connections: admin.registry.all().iter().map(|app| app.counters.connections()).sum(),
             checks: Checks {
                 rooms: if rooms.is_some() { Check::Ok } else { Check::TimedOut },
-                connections: capacity.sockets().map(Use::Connections),
+                connections: capacity.sockets().map(|fill| Use::Connections(fill, capacity.bound())),
                 memory: capacity.memory().map(Use::Memory),
                 cluster,
             },
@@ -146,18 +161,15 @@ impl Report {
 
     /// Why the node is not ready, for an operator; `None` if it is.
     pub(super) fn objection(&self) -> Option<String> {
-        let State { stage, checks, .. } = &self.state;
-        if self.ready {
-            return None;
-        }
-        let full = [checks.connections, checks.memory].into_iter().flatten().find(|used| used.fill().is_full);
-        Some(match (stage, &checks.cluster, full) {
-            (Stage::Leaving | Stage::Draining, ..) => "it was asked to go".to_owned(),
-            _ if checks.rooms == Check::TimedOut => "its rooms do not answer".to_owned(),
-            (_, Some(Verdict::TimedOut), _) => "the thread that talks to NATS does not answer".to_owned(),
-            (Stage::Ready, _, Some(full)) => full.to_string(),
-            (_, Some(verdict), _) => verdict.to_string(),
-            (_, None, _) => "it is not in step with its peers yet".to_owned(),
+        let checks = &self.state.checks;
+        let cluster = || checks.cluster.as_ref().map(ToString::to_string);
+        Some(match self.state.grounds().objection()? {
+            Objection::Leaving => "it was asked to go".to_owned(),
+            Objection::RoomsSilent => "its rooms do not answer".to_owned(),
+            Objection::BusSilent => "the thread that talks to NATS does not answer".to_owned(),
+            Objection::Full => checks.full().map_or_else(|| "it is full".to_owned(), |full| full.to_string()),
+            Objection::Joining => cluster().unwrap_or_else(|| "it is not in step with its peers yet".to_owned()),
+            Objection::CutOff => cluster().unwrap_or_else(|| "it is cut off from its peers".to_owned()),
         })
     }
 
@@ -210,13 +222,21 @@ mod tests {
     fn a_full_node_is_not_ready_and_says_of_what_and_until_when() {
         let sockets = Fill { used: 4_510, limit: 5_000, low: 4_250, is_full: true };
         check(
-            State { checks: Checks { connections: Some(Use::Connections(sockets)), ..WELL }, ..HEALTHY },
+            State {
+                checks: Checks { connections: Some(Use::Connections(sockets, Bound::Setting)), ..WELL },
+                ..HEALTHY
+            },
             503,
             r#""ready":false,"draining":false"#,
             concat!(
                 r#""checks":{"rooms":"ok","connections":"full: 4510 of 5000 sockets (GAUNG_MAX_CONNECTIONS); "#,
                 r#"ready again below 4250"}"#
             ),
+        );
+        let derived = Use::Connections(sockets, Bound::Descriptors(20_000));
+        assert_eq!(
+            derived.to_string(),
+            "full: 4510 of 5000 sockets, for which 20000 file descriptors reach (ulimit -n, LimitNOFILE); ready again below 4250"
         );
         let memory = Fill { used: 1_074_790_400, limit: 1_073_741_824, low: 1_020_054_733, is_full: true };
         check(
@@ -233,7 +253,7 @@ mod tests {
     #[test]
     fn a_node_with_limits_that_is_not_full_is_ready() {
         let fill = Fill { used: 1, limit: 10, low: 9, is_full: false };
-        let (connections, memory) = (Some(Use::Connections(fill)), Some(Use::Memory(fill)));
+        let (connections, memory) = (Some(Use::Connections(fill, Bound::Setting)), Some(Use::Memory(fill)));
         check(
             State { checks: Checks { connections, memory, ..WELL }, ..HEALTHY },
             200,
@@ -266,7 +286,7 @@ mod tests {
         let text = "cut off from NATS, not ready without it (GAUNG_READY_WITHOUT_NATS)";
         check_objection(State { checks: lost.clone(), ..HEALTHY }, Some(text));
         let fill = Fill { used: 9, limit: 10, low: 8, is_full: true };
-        let full = Checks { connections: Some(Use::Connections(fill)), ..lost };
+        let full = Checks { connections: Some(Use::Connections(fill, Bound::Setting)), ..lost };
         let text = "full: 9 of 10 sockets (GAUNG_MAX_CONNECTIONS); ready again below 8";
         check_objection(State { checks: full, ..HEALTHY }, Some(text));
         let learning = State { stage: Stage::Joining, checks: checks(Verdict::Learning(2)), ..HEALTHY };

@@ -16,7 +16,7 @@ use crate::{
         Metrics,
         catalogue::{self, Description},
     },
-    readiness::Readiness,
+    readiness::{Answers, Readiness},
     room::AppTotals,
 };
 
@@ -59,7 +59,8 @@ fn expose(sources: &Sources<'_>) -> prometheus::Result<String> {
     if let Some(totals) = &sources.rooms {
         exposition.rooms(&sources.apps, totals)?;
     }
-    let ready = sources.rooms.is_some() && sources.cluster.answers() && sources.readiness.ready();
+    let answers = Answers { rooms: sources.rooms.is_some(), bus: sources.cluster.answers() };
+    let ready = sources.readiness.objection(answers).is_none();
     exposition.gauge(&catalogue::READY, [([], f64::from(u8::from(ready)))])?;
     exposition.node(&sources.node)?;
     match &sources.cluster {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Admin, scrape::Exposition};
 use crate::{
+    log,
     metrics::catalogue,
     process::{self, Process},
 };
@@ -38,6 +39,7 @@ impl NodeFigures {
 impl Exposition {
     pub(super) fn node(&self, node: &NodeFigures) -> prometheus::Result<()> {
         self.gauge(&catalogue::BUILD, [([node.version], 1.0)])?;
+        self.counter(&catalogue::LOG_LINES_DROPPED, [([], log::dropped_lines() as f64)])?;
         self.gauge(&catalogue::MAX_CONNECTIONS, node.max_connections.map(|limit| ([], limit as f64)))?;
         self.gauge(&catalogue::MAX_MEMORY, node.max_memory.map(|limit| ([], limit as f64)))?;
         self.gauge(&catalogue::DRAIN_AGE, [([], node.drain_age.as_secs_f64())])?;

@@ -6,10 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::{MissedTickBehavior, interval};
-
 use super::{AppChange, Registry};
-use crate::{config, metrics::Metrics};
+use crate::{
+    config,
+    files::{self, Follower, Look},
+    metrics::Metrics,
+};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -17,16 +19,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// so its stamp proves nothing yet.
 const STAMP_IS_FRESH: Duration = Duration::from_secs(2);
 
-/// Looks at the apps file twice a second for as long as it is polled, applies what changed, and hands each change on,
-/// so that the sockets of apps that are gone or disabled can be closed. Reads a small file without leaving the thread.
-pub async fn watch(path: PathBuf, registry: Registry, metrics: Metrics, on_change: impl Fn(AppChange)) {
+/// Looks at the apps file twice a second for as long as the future is polled, applies what changed, and hands each change
+/// on, so that the sockets of apps that are gone or disabled can be closed. Reads on a thread of its own.
+pub fn watch(
+    path: PathBuf,
+    registry: Registry,
+    metrics: Metrics,
+    on_change: impl Fn(AppChange),
+) -> (Follower, impl Future<Output = ()>) {
     let mut file = AppsFile::new(path);
-    let mut ticks = interval(LOOK_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        file.look(&registry, &metrics, SystemTime::now()).into_iter().for_each(&on_change);
-    }
+    let counts = metrics.clone();
+    let look = move |look| file.look(look, &registry, &counts, SystemTime::now());
+    files::follow("apps file", LOOK_EVERY, metrics, look, move |changes: Vec<AppChange>| {
+        changes.into_iter().for_each(&on_change);
+    })
 }
 
 /// The file as it was when we last looked.
@@ -53,8 +59,12 @@ impl AppsFile {
         Self { path, stamp: None, content: None }
     }
 
-    /// Applies the file if it holds anything else than at the last look, and returns what that changed.
-    fn look(&mut self, registry: &Registry, metrics: &Metrics, now: SystemTime) -> Vec<AppChange> {
+    /// Applies the file if it holds anything else than at the last look or if that is asked for, and returns what that
+    /// changed.
+    fn look(&mut self, look: Look, registry: &Registry, metrics: &Metrics, now: SystemTime) -> Vec<AppChange> {
+        if look == Look::Asked {
+            (self.stamp, self.content) = (None, None);
+        }
         let Some(content) = self.read(now) else { return Vec::new() };
         let apps = content.clone().and_then(|text| config::parse_apps(&text).map_err(|problems| problems.to_string()));
         let first = self.content.replace(content).is_none();
@@ -65,6 +75,8 @@ impl AppsFile {
                 if !(first && changes.is_empty()) {
                     metrics.reloads.with_label_values(&["applied"]).inc();
                     self.tell(&changes, registry);
+                } else if look == Look::Asked {
+                    tracing::info!(file = %self.path.display(), "apps file read again, nothing has changed");
                 }
                 changes
             }
@@ -83,7 +95,7 @@ impl AppsFile {
             return None;
         }
         self.stamp = stamp;
-        let content = fs::read_to_string(&self.path).map_err(|error| format!("it cannot be read: {error}"));
+        let content = files::read_text(&self.path).map_err(|error| format!("it cannot be read: {error}"));
         (self.content.as_ref() != Some(&content)).then_some(content)
     }
 
@@ -166,7 +178,11 @@ mod tests {
         }
 
         fn look(&mut self) -> Vec<String> {
-            let changes = self.file.look(&self.registry, &self.metrics, SystemTime::now());
+            self.look_as(Look::Routine)
+        }
+
+        fn look_as(&mut self, look: Look) -> Vec<String> {
+            let changes = self.file.look(look, &self.registry, &self.metrics, SystemTime::now());
             changes.iter().map(|change| format!("{} {}", change.name(), change.app().id())).collect()
         }
 
@@ -210,7 +226,7 @@ mod tests {
         let directory = Directory::new();
         let mut file = AppsFile::new(directory.write("apps.json", TWO));
         let registry = Registry::new(config::parse_apps(ONE).unwrap());
-        assert_eq!(file.look(&registry, &Metrics::new(), SystemTime::now()).len(), 1);
+        assert_eq!(file.look(Look::Routine, &registry, &Metrics::new(), SystemTime::now()).len(), 1);
     }
 
     #[test]
@@ -237,6 +253,27 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_is_asked_for_reads_what_looks_the_same_and_tells_a_refusal_again() {
+        let mut watched = Watched::new(ONE);
+        assert_eq!(watched.look_as(Look::Asked), [""; 0]);
+        assert_eq!(watched.reloads(), (0, 0));
+        watched.directory.write("apps.json", "[{");
+        assert_eq!((watched.look(), watched.look_as(Look::Asked)), (vec![], vec![]));
+        assert_eq!(watched.reloads(), (0, 2));
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_the_file_keeps_the_apps_and_is_not_waited_for() {
+        let mut watched = Watched::new(ONE);
+        let path = watched.directory.0.join("apps.json");
+        fs::remove_file(&path).unwrap();
+        assert!(process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert_eq!(watched.look(), [""; 0]);
+        assert!(watched.registry.by_id("a").is_some());
+        assert_eq!(watched.reloads(), (0, 1));
+    }
+
+    #[test]
     fn a_swapped_symbolic_link_is_followed_though_time_and_length_are_the_same() {
         let directory = Directory::new();
         let written = SystemTime::now() - STAMP_IS_FRESH * 2;
@@ -248,7 +285,7 @@ mod tests {
         symlink("first", &link).unwrap();
         let mut file = AppsFile::new(link.join("apps.json"));
         let registry = Registry::new(config::parse_apps(ONE).unwrap());
-        let mut look = || file.look(&registry, &Metrics::new(), SystemTime::now()).len();
+        let mut look = || file.look(Look::Routine, &registry, &Metrics::new(), SystemTime::now()).len();
         assert_eq!((look(), look()), (0, 0));
         symlink("second", directory.0.join("next")).unwrap();
         fs::rename(directory.0.join("next"), &link).unwrap();
@@ -262,9 +299,10 @@ mod tests {
         let registry = Registry::new(config::parse_apps(ONE).unwrap());
         let (told, mut heard) = mpsc::unbounded_channel();
         let seen = registry.clone();
-        let task = tokio::spawn(watch(path, registry, Metrics::new(), move |change| {
+        let (_follower, work) = watch(path, registry, Metrics::new(), move |change| {
             told.send((change.name(), seen.by_id("b").is_some())).unwrap();
-        }));
+        });
+        let task = tokio::spawn(work);
         for (text, expected) in [(TWO, ("added", true)), (ONE, ("removed", false)), (TWO, ("added", true))] {
             directory.write("apps.json", text);
             assert_eq!(timeout(Duration::from_secs(10), heard.recv()).await.unwrap(), Some(expected));

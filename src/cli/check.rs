@@ -3,7 +3,7 @@
 use gaung::config::{self, Loaded, Problems};
 use serde_json::json;
 
-use super::{Failure, print};
+use super::{Failure, complain, print};
 
 /// How to print it.
 #[derive(clap::Args)]
@@ -32,7 +32,7 @@ impl Check {
             return print(json!({"ok": true, "settings": settings, "apps": apps, "warnings": warnings}));
         }
         for warning in &loaded.warnings {
-            eprintln!("gaung: warning: {warning}");
+            complain(format_args!("gaung: warning: {warning}"));
         }
         print(config::describe(&loaded).trim_end())
     }

@@ -114,3 +114,8 @@ fn wait_for(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
 fn print(line: impl fmt::Display) -> Result<(), Failure> {
     writeln!(io::stdout(), "{line}").map_err(|error| Failure::new(format!("writing to stdout: {error}")))
 }
+
+/// One line on stderr. There is nowhere to tell that stderr is gone.
+pub fn complain(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

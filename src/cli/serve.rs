@@ -9,8 +9,10 @@ use std::{
 use actix::System;
 use gaung::{
     config::{Loaded, LogConfig, LogFormat},
+    fatal::{self, ThreadWatch},
+    log::Log,
     node::Node,
-    readiness::Readiness,
+    readiness::{Answers, Readiness},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -32,11 +34,15 @@ const START: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether the node is in step.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long the last log lines may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Serves until SIGTERM or SIGINT, then drains; SIGINT comes from somebody at a terminal, who waits for no load balancer.
-/// A second signal ends the process at once.
+/// A second signal ends the process at once. SIGHUP reads apps file and certificate again.
 pub fn run(loaded: Loaded) -> Result<(), Failure> {
-    start_log(&loaded.config.log)?;
+    let log = Log::on_stderr().map_err(|error| Failure::new(format!("starting the log: {error}")))?;
+    start_log(&loaded.config.log, log.clone())?;
+    fatal::end_with_panics(log.clone());
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -45,37 +51,44 @@ pub fn run(loaded: Loaded) -> Result<(), Failure> {
     let descriptors = rlimit::increase_nofile_limit(u64::MAX);
     let descriptors = descriptors.map_err(|error| Failure::new(format!("raising the descriptor limit: {error}")))?;
     tracing::info!(descriptors, "file-descriptor limit");
-    System::new().block_on(serve(loaded))
+    let served = System::new().block_on(serve(loaded, &log));
+    log.flush(LAST_LINES);
+    served
 }
 
-async fn serve(loaded: Loaded) -> Result<(), Failure> {
+async fn serve(loaded: Loaded, log: &Log) -> Result<(), Failure> {
     // Before anything is printed: who reads the addresses may send a signal at once.
     let mut signals = Signals::listen().map_err(|error| Failure::new(format!("listening for signals: {error}")))?;
     let welcome = Welcome::new(&loaded);
-    let node = Node::start(loaded.config, loaded.apps).await.map_err(Failure::new)?;
+    let mut node = Node::start(loaded.config, loaded.apps).await.map_err(Failure::new)?;
+    let threads = ThreadWatch::start(log.clone());
     // A closed stdout is no reason not to serve.
     let _ = write!(io::stdout(), "{}", welcome.text(node.public, node.admin)).and_then(|()| io::stdout().flush());
     let starting = actix::spawn(tell_systemd(node.readiness().clone()));
-    let signal = signals.next().await;
+    let end = serve_until_end(&mut signals, &mut node, log).await;
     starting.abort();
     systemd::notify(Stage::Stopping);
     tracing::info!("draining; a second signal exits at once");
-    let end = async {
-        match signal {
-            Caught::Terminate => node.leave().await,
-            Caught::Interrupt => node.stop().await,
+    drop(threads);
+    let drain = async {
+        match end {
+            End::Terminate => node.leave().await,
+            End::Interrupt => node.stop().await,
         }
     };
     tokio::select! {
-        () = end => Ok(()),
-        _ = signals.next() => process::exit(INTERRUPTED),
+        () = drain => Ok(()),
+        () = signals.next_end() => {
+            log.flush(LAST_LINES);
+            process::exit(INTERRUPTED)
+        }
     }
 }
 
 /// Units that start after this one, and whoever restarts one node after the other, wait until it wants sockets.
 async fn tell_systemd(readiness: Readiness) {
     let ready = async {
-        while !readiness.ready() {
+        while readiness.objection(Answers::ALL).is_some() {
             sleep(LOOK_EVERY).await;
         }
     };
@@ -84,9 +97,32 @@ async fn tell_systemd(readiness: Readiness) {
     systemd::notify(Stage::Ready);
 }
 
-/// What asks the process to end.
+async fn serve_until_end(signals: &mut Signals, node: &mut Node, log: &Log) -> End {
+    loop {
+        let caught = tokio::select! {
+            caught = signals.next() => caught,
+            failure = node.failed() => fatal::end(log, &failure),
+        };
+        match caught {
+            Caught::End(end) => return end,
+            Caught::Reload => {
+                tracing::info!("SIGHUP: the apps file and the certificate are read again; nothing else is");
+                node.reload();
+            }
+        }
+    }
+}
+
+/// What a signal asks for.
 #[derive(Clone, Copy)]
 enum Caught {
+    Reload,
+    End(End),
+}
+
+/// How the process is asked to end.
+#[derive(Clone, Copy)]
+enum End {
     Terminate,
     Interrupt,
 }
@@ -94,26 +130,35 @@ enum Caught {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let [terminate, interrupt, hang_up] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up? })
     }
 
     async fn next(&mut self) -> Caught {
         tokio::select! {
-            _ = self.terminate.recv() => Caught::Terminate,
-            _ = self.interrupt.recv() => Caught::Interrupt,
+            _ = self.terminate.recv() => Caught::End(End::Terminate),
+            _ = self.interrupt.recv() => Caught::End(End::Interrupt),
+            _ = self.hang_up.recv() => Caught::Reload,
         }
+    }
+
+    /// The next that asks for the end; there is nothing to reload any more.
+    async fn next_end(&mut self) {
+        while let Caught::Reload = self.next().await {}
     }
 }
 
-/// Logs go to stderr: stdout belongs to the addresses.
-fn start_log(config: &LogConfig) -> Result<(), Failure> {
+fn start_log(config: &LogConfig, log: Log) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.filter);
     let filter = filter.map_err(|error| Failure::usage(format!("GAUNG_LOG is {:?}: {error}", config.filter)))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // What cannot be logged is counted; to tell it on stderr, as the library does, would wait for its reader.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log).log_internal_errors(false);
     match config.format {
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
         // Flat, as collectors want it; nothing of ours opens spans.

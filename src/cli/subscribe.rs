@@ -10,7 +10,7 @@ use gaung::{
 use serde_json::{Value, json};
 
 use super::{
-    Failure,
+    Failure, complain,
     connection::{Connection, SocketOptions},
     line::Message,
     print,
@@ -96,7 +96,7 @@ fn show(message: &Message, as_json: bool) -> Result<(), Failure> {
         (true, true) => print(message.object(now)),
         (true, false) => print(message.line(now)),
         (false, _) => {
-            eprintln!("{}", message.line(now));
+            complain(message.line(now));
             Ok(())
         }
     }

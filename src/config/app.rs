@@ -1,12 +1,12 @@
 //! Where the apps come from: a file, the environment, or nowhere, which makes the development app.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{AppsSource, Environment, Problems, Rule, Variable, file};
-use crate::app::{AppKey, AppSettings, Secret};
+use crate::{
+    app::{AppKey, AppSettings, Secret},
+    files,
+};
 
 /// Where the apps stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +116,8 @@ pub(super) fn read(place: Place, environment: &Environment, problems: &mut Probl
 }
 
 fn read_file(path: &Path, problems: &mut Problems) -> Vec<(String, AppSettings)> {
-    let found = match fs::read_to_string(path) {
+    let reads = path.to_owned();
+    let found = match files::read_in_time(move || files::read_text(&reads)).flatten() {
         Ok(text) => file::parse_apps(&text),
         Err(error) => {
             problems.add(format!("GAUNG_APPS_FILE is {path:?}; it cannot be read: {error}"));
@@ -154,7 +155,7 @@ pub(super) fn variables() -> Vec<Variable> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{fs, time::Duration};
 
     use super::*;
     use crate::config::{

@@ -285,7 +285,7 @@ mod tests {
                 ("GAUNG_PORT", "70000"),
                 ("GAUNG_PROT", "1"),
                 ("GAUNG_HOST", "example.com"),
-                ("GAUNG_HTTP_THREADS", "0"),
+                ("GAUNG_HTTP_THREADS", "513"),
                 ("GAUNG_LOG_FORMAT", "xml"),
                 ("GAUNG_APP_ID", "1"),
                 ("GAUNG_APP_SECRET", "s3cret"),
@@ -298,7 +298,7 @@ mod tests {
                  and password",
                 "GAUNG_HOST is \"example.com\"; it must be an IP address, for example 127.0.0.1, 0.0.0.0 or ::, or \
                  localhost",
-                "GAUNG_HTTP_THREADS is \"0\"; it must be a whole number from 1 to 1024",
+                "GAUNG_HTTP_THREADS is \"513\"; it must be a whole number from 1 to 512",
                 "GAUNG_LOG_FORMAT is \"xml\"; it must be text or json",
                 "GAUNG_PORT is \"70000\"; it must be a whole number from 0 to 65535",
                 "GAUNG_PROT is unknown; did you mean GAUNG_PORT?",

@@ -116,7 +116,7 @@ pub enum LogFormat {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        let half = (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1);
+        let half = (std::thread::available_parallelism().map_or(1, usize::from) / 2).clamp(1, 512);
         Self {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 6001,
@@ -162,7 +162,8 @@ impl ServerConfig {
             Variable::new(
                 "GAUNG_HTTP_THREADS",
                 http_threads,
-                Rule::Number(1..=1_024),
+                // What the listener underneath can have at most.
+                Rule::Number(1..=512),
                 "threads that accept sockets and serve HTTP; half the cores unless set",
             ),
             Variable::new(

@@ -43,6 +43,8 @@ pub enum ApiError {
     Full,
     /// The node does not hear its peers, and is to take nobody meanwhile.
     CutOff,
+    /// A thread of this node does not answer.
+    Silent,
     /// No app has this id. How many characters it has: it may be a secret in the wrong place.
     AppUnknown(usize),
     /// The body is longer than `GAUNG_MAX_BODY_BYTES`.
@@ -107,6 +109,7 @@ impl ApiError {
             Self::Joining => (StatusCode::INTERNAL_SERVER_ERROR, "joining"),
             Self::Full => (StatusCode::INTERNAL_SERVER_ERROR, "full"),
             Self::CutOff => (StatusCode::INTERNAL_SERVER_ERROR, "cut_off"),
+            Self::Silent => (StatusCode::INTERNAL_SERVER_ERROR, "silent"),
             Self::AppUnknown(_) => (StatusCode::NOT_FOUND, "app_unknown"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyCompressed(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_compressed"),
@@ -140,6 +143,7 @@ impl ApiError {
             | Self::Joining
             | Self::Full
             | Self::CutOff
+            | Self::Silent
             | Self::AppUnknown(_)
             | Self::BodyTooLarge { .. }
             | Self::BodyBroken
@@ -186,10 +190,11 @@ impl fmt::Display for ApiError {
             Self::UpgradeMissing(faults) => f.write_str(&handshake::faults_text(faults)),
             Self::Draining => f.write_str("this node is going away; choose another one"),
             Self::Joining => f.write_str("this node is not in step with its peers yet; choose another one"),
-            Self::Full => {
-                f.write_str("this node is full (GAUNG_MAX_CONNECTIONS, GAUNG_MAX_MEMORY_MB); choose another one")
-            }
+            Self::Full => f.write_str(
+                "this node is full (GAUNG_MAX_CONNECTIONS, GAUNG_MAX_MEMORY_MB, file descriptors); choose another one",
+            ),
             Self::CutOff => f.write_str("this node is cut off from its peers; choose another one"),
+            Self::Silent => f.write_str("a thread of this node does not answer; choose another one"),
             Self::AppUnknown(characters) => write!(f, "no app has this id of {characters} characters"),
             Self::BodyTooLarge { bytes, limit } => {
                 write!(f, "the request body has {bytes} bytes or more, the limit is {limit} (GAUNG_MAX_BODY_BYTES)")

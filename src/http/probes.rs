@@ -15,14 +15,16 @@ pub async fn root() -> &'static str {
     "OK"
 }
 
-/// `/ready`, as Soketi's users probe it.
+/// `/ready`, as Soketi's users probe it; the same decision as `/readyz` of the admin port.
 pub async fn ready(api: web::Data<Api>) -> HttpResponse {
-    match api.readiness.objection() {
+    let answers = api.readiness.answers(&api.rooms).await;
+    match api.readiness.objection(answers) {
         None => HttpResponse::Ok().body("OK"),
         Some(Objection::Joining) => ApiError::Joining.error_response(),
         Some(Objection::Leaving) => ApiError::Draining.error_response(),
         Some(Objection::Full) => ApiError::Full.error_response(),
         Some(Objection::CutOff) => ApiError::CutOff.error_response(),
+        Some(Objection::RoomsSilent | Objection::BusSilent) => ApiError::Silent.error_response(),
     }
 }
 
@@ -93,7 +95,7 @@ mod tests {
         let capacity = Capacity::new(&LimitsConfig { max_connections: Some(1), ..LimitsConfig::default() });
         let api = web::Data::new(api(Readiness::alone(capacity.clone())));
         let place = capacity.take();
-        let reason = r#"{"error":"this node is full (GAUNG_MAX_CONNECTIONS, GAUNG_MAX_MEMORY_MB); choose another one","code":500}"#;
+        let reason = r#"{"error":"this node is full (GAUNG_MAX_CONNECTIONS, GAUNG_MAX_MEMORY_MB, file descriptors); choose another one","code":500}"#;
         refused(ready(api.clone()).await, reason).await;
         drop(place);
         assert_eq!(ready(api).await.status(), StatusCode::OK);

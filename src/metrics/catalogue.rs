@@ -65,8 +65,9 @@ catalogue! {
     WEBHOOK_ATTEMPTS: Counter "gaung_webhook_attempts_total" ["outcome"], "Webhook posts tried";
     WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" [], "Webhook events given up";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
+    LOG_LINES_DROPPED: Counter "gaung_log_lines_dropped_total" [], "Log lines dropped: what reads the log did not keep up or refused them";
     CLUSTER_EVENTS_REFUSED: Counter "gaung_cluster_events_refused_total" ["reason"], "Events of other nodes not taken: the rooms' queue was full, or they were none";
-    MAX_CONNECTIONS: Gauge "gaung_max_connections" [], "Sockets that the node may have; absent without GAUNG_MAX_CONNECTIONS";
+    MAX_CONNECTIONS: Gauge "gaung_max_connections" [], "Sockets that the node may have: GAUNG_MAX_CONNECTIONS, or fewer where file descriptors reach for fewer";
     MAX_MEMORY: Gauge "gaung_max_memory_bytes" [], "Resident memory above which the node is not ready; absent without GAUNG_MAX_MEMORY_MB";
     DRAIN_AGE: Gauge "gaung_drain_age_seconds" [], "Time since the node was asked to go; 0 while nobody has";
     DRAIN_LIMIT: Gauge "gaung_drain_limit_seconds" [], "Time that going may take: GAUNG_DRAIN_LAG_SECONDS, GAUNG_DRAIN_SECONDS and 15 s";

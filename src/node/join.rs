@@ -9,6 +9,7 @@ use gaung_cluster::{
 };
 use tokio::{runtime, task::JoinHandle};
 
+use super::Failures;
 use crate::{
     app::Registry,
     cluster::{BUS_THREAD, Census, Cluster, News, VERSION},
@@ -49,7 +50,7 @@ fn stream(config: &ClusterConfig, node: NodeId) -> Option<StreamSettings> {
 
 impl Way {
     /// Sets everything going; returns the tasks that look after it.
-    pub fn run(self, shared: &Shared, webhooks: &Webhooks) -> Vec<JoinHandle<()>> {
+    pub fn run(self, shared: &Shared, webhooks: &Webhooks, failures: &Failures) -> Vec<JoinHandle<()>> {
         let Self { cluster, bus } = self;
         let news = News {
             rooms: shared.rooms.clone(),
@@ -61,7 +62,7 @@ impl Way {
         run_on_its_thread(bus, news);
         let census = Census::new(cluster.clone(), shared.registry.clone(), webhooks.clone());
         vec![
-            actix::spawn(take(census, shared.readiness.clone())),
+            actix::spawn(take(census, shared.readiness.clone(), failures.clone())),
             actix::spawn(cluster.get_in_step(shared.readiness.clone())),
         ]
     }
@@ -75,8 +76,8 @@ fn run_on_its_thread(bus: Bus, news: News) {
 }
 
 /// Counts for the other nodes. Ends only if the bus does, which must not happen while the node runs: no room could open.
-async fn take(census: Census, readiness: Readiness) {
+async fn take(census: Census, readiness: Readiness, failures: Failures) {
     census.run().await;
-    tracing::error!("the way to the other nodes has ended; the node takes no new sockets and must be restarted");
     readiness.drain();
+    failures.tell("the thread that talks to NATS has ended");
 }

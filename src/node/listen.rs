@@ -21,11 +21,12 @@ use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 
 use super::{
-    Rosters,
+    Failures, Rosters,
     wrong_port::{Mistake, Mistakes, Sniffed},
 };
 use crate::{
     admin::{self, Admin},
+    descriptors::Shares,
     http::{self, Api, body::HeldBodies},
     metrics::lag::{self, ActorThread},
     session::{
@@ -69,17 +70,35 @@ pub fn api(shared: &Shared) -> Arc<Api> {
     })
 }
 
-/// Serves sockets and the trigger API on `threads` threads, each with a roster of its own.
+/// The threads of the public listener.
+#[derive(Debug, Clone, Copy)]
+pub struct Workers {
+    threads: usize,
+    /// Connections that one of them may have which are no sockets, or none yet; more are not accepted until some end.
+    max_requests: usize,
+}
+
+impl Workers {
+    /// So many, which have the requests' share of the descriptors together.
+    pub fn new(threads: usize, descriptors: Option<Shares>) -> Self {
+        // The library counts one beyond it.
+        let unbounded = usize::MAX >> 1;
+        let share = |shares: Shares| usize::try_from(shares.requests).map_or(unbounded, |all| (all / threads).max(1));
+        Self { threads, max_requests: descriptors.map_or(unbounded, share).min(unbounded) }
+    }
+}
+
+/// Serves sockets and the trigger API, each thread with a roster of its own.
 pub fn public(
     listener: TcpListener,
     shared: Shared,
-    threads: usize,
+    workers: Workers,
     tls: Option<Arc<ServerConfig>>,
-    rosters: Rosters,
+    (rosters, failures): (Rosters, Failures),
 ) -> ServerHandle {
     let server = Server::build()
-        .workers(threads)
-        .max_concurrent_connections(usize::MAX >> 1)
+        .workers(workers.threads)
+        .max_concurrent_connections(workers.max_requests)
         .shutdown_timeout(LAST_REQUESTS)
         .disable_signals();
     let door = Door { api: api(&shared), shared, rosters };
@@ -87,7 +106,7 @@ pub fn public(
         None => door.open(server, listener),
         Some(config) => door.open_with_tls(server, listener, config),
     };
-    run(server.expect("the listener is bound").run())
+    run("public", server.expect("the listener is bound").run(), failures)
 }
 
 /// What all threads of the public listener have in common.
@@ -170,18 +189,21 @@ impl Door {
 }
 
 /// Serves the admin port on one thread.
-pub fn admin(listener: TcpListener, admin: Admin) -> ServerHandle {
+pub fn admin(listener: TcpListener, admin: Admin, failures: Failures) -> ServerHandle {
     let server = HttpServer::new(move || App::new().configure(admin::configure(admin.clone())));
     let server = server.workers(1).shutdown_timeout(LAST_REQUESTS).disable_signals().listen(listener);
-    run(server.expect("the listener is bound").run())
+    run("admin", server.expect("the listener is bound").run(), failures)
 }
 
-fn run(server: Server) -> ServerHandle {
-    let handle = server.handle();
-    actix::spawn(async {
-        if let Err(error) = server.await {
-            tracing::error!(%error, "a listener failed");
-        }
+/// A listener ends where the node stops; if it ends before, nobody can reach the node any more.
+fn run(name: &str, server: Server, failures: Failures) -> ServerHandle {
+    let (handle, ends) = (server.handle(), format!("the {name} listener has ended"));
+    actix::spawn(async move {
+        let ends = match server.await {
+            Ok(()) => ends,
+            Err(error) => format!("{ends}: {error}"),
+        };
+        failures.tell(ends);
     });
     handle
 }

@@ -208,6 +208,11 @@ pub struct Find {
     pub channel: ChannelName,
 }
 
+/// Asks whether the thread still takes messages.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Answer;
+
 /// What do the rooms of this shard add up to, by app id?
 #[derive(Message)]
 #[rtype(result = "HashMap<Arc<str>, AppTotals>")]

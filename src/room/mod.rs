@@ -13,6 +13,7 @@ mod inflow;
 mod interest;
 mod membership;
 mod messages;
+mod probe;
 mod shard;
 mod unpublished;
 mod users;

@@ -19,7 +19,8 @@ use super::{
     event::EncodedEvent,
     interest::{Interest, Place},
     messages::{
-        Count, Find, Forwarded, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere, UserMessage,
+        Answer, Count, Find, Forwarded, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere,
+        UserMessage,
     },
     users::Users,
 };
@@ -209,6 +210,12 @@ impl Handler<Find> for Shard {
     fn handle(&mut self, Find { app, channel }: Find, _: &mut Context<Self>) -> Self::Result {
         self.entry(&app, &channel).map(|entry| entry.room.clone())
     }
+}
+
+impl Handler<Answer> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, _: Answer, _: &mut Context<Self>) {}
 }
 
 impl Handler<Sum> for Shard {

@@ -112,7 +112,8 @@ where
             count_refusal(&services, refusal.close.name(), || (visit.app(&services), refusal.text.clone()));
             tracing::debug!(reason = refusal.close.name(), peer = ?visit.peer, "socket refused");
             refusal.send(&outbox);
-            actix::spawn(wire.for_each(|_| async {}));
+            // Until it has gone it counts as a request: nothing else counts it.
+            wire.for_each(|_| async {}).await;
         }
     }
     Ok(())

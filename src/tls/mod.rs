@@ -23,7 +23,10 @@ use tracing::{error, info};
 pub use error::TlsError;
 pub use pem::{PemFile, PemPair};
 
-use crate::metrics::Metrics;
+use crate::{
+    files::{self, Follower, Look},
+    metrics::Metrics,
+};
 
 /// How often the files are looked at.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
@@ -69,15 +72,14 @@ pub fn server_config(cert: &Path, key: &Path) -> Result<(Arc<ServerConfig>, Arc<
     Ok((Arc::new(config), certificate))
 }
 
-/// Looks at the files once a second for as long as it is polled, and puts a changed certificate in force.
-pub async fn watch(certificate: Arc<Certificate>, metrics: Metrics) {
-    loop {
-        tokio::time::sleep(WATCH_PERIOD).await;
-        let looked_at = certificate.clone();
-        // The files may lie on a network: no thread that serves sockets waits for them.
-        let Ok(refresh) = tokio::task::spawn_blocking(move || looked_at.refresh()).await else { return };
-        certificate.report(&refresh, &metrics);
-    }
+/// Looks at the files once a second for as long as the future is polled, and puts a changed certificate in force.
+pub fn watch(certificate: Arc<Certificate>, metrics: Metrics) -> (Follower, impl Future<Output = ()>) {
+    let (looked_at, counts) = (certificate.clone(), metrics.clone());
+    let look = move |look| match look {
+        Look::Routine => looked_at.refresh(),
+        Look::Asked => looked_at.read_again(),
+    };
+    files::follow("certificate", WATCH_PERIOD, metrics, look, move |refresh| certificate.report(&refresh, &counts))
 }
 
 impl Certificate {
@@ -86,7 +88,9 @@ impl Certificate {
             cert: PemFile { setting: "GAUNG_TLS_CERT", path: cert.to_owned() },
             key: PemFile { setting: "GAUNG_TLS_KEY", path: key.to_owned() },
         };
-        let contents = files.read()?;
+        let reads = files.clone();
+        let contents = files::read_in_time(move || reads.read());
+        let contents = contents.map_err(|error| TlsError::Unreadable(files.cert.clone(), error))??;
         let current = ArcSwap::from_pointee(files.parse(&contents)?);
         Ok(Self { files, current, seen: Mutex::new(Some(contents.fingerprint())) })
     }
@@ -100,6 +104,19 @@ impl Certificate {
             return Refresh::Unchanged;
         }
         *seen = now;
+        drop(seen);
+        self.put_in_force(contents)
+    }
+
+    /// Puts the files in force whatever they held at the last look. Blocks for as long as reading them takes.
+    pub fn read_again(&self) -> Refresh {
+        let contents = self.files.read();
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
+            contents.as_ref().ok().map(pem::Contents::fingerprint);
+        self.put_in_force(contents)
+    }
+
+    fn put_in_force(&self, contents: Result<pem::Contents, TlsError>) -> Refresh {
         match contents.and_then(|contents| self.files.parse(&contents)) {
             Ok(certified_key) => {
                 self.current.store(Arc::new(certified_key));
@@ -114,7 +131,7 @@ impl Certificate {
             Refresh::Unchanged => {}
             Refresh::Applied => {
                 metrics.reloads.with_label_values(&["applied"]).inc();
-                info!(file = %self.files.cert, "new certificate in force");
+                info!(file = %self.files.cert, "certificate read and in force");
             }
             Refresh::Refused(error) => {
                 metrics.reloads.with_label_values(&["refused"]).inc();
@@ -239,6 +256,8 @@ mod tests {
         let old = folder.der();
         folder.issue();
         assert!(matches!(certificate.refresh(), Refresh::Applied));
+        assert!(matches!(certificate.refresh(), Refresh::Unchanged));
+        assert!(matches!(certificate.read_again(), Refresh::Applied));
         assert_eq!(shake_hands(server.clone(), folder.der()).await, Ok(b"http/1.1".to_vec()));
         assert!(shake_hands(server, old).await.is_err());
     }
@@ -249,7 +268,8 @@ mod tests {
         let (server, certificate) = folder.load().unwrap();
         let metrics = Metrics::new();
         let applied = metrics.reloads.with_label_values(&["applied"]);
-        let watch = actix::spawn(watch(certificate, metrics.clone()));
+        let (_follower, work) = watch(certificate, metrics.clone());
+        let watch = actix::spawn(work);
         folder.issue();
         let deadline = Instant::now() + Duration::from_secs(10);
         let mut look = tokio::time::interval(Duration::from_millis(20));

@@ -1,6 +1,6 @@
 //! A certificate chain and its key, from two PEM files to a pair that is known to belong together.
 
-use std::{fmt, fs, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 use rustls::{
     Error, InconsistentKeys,
@@ -14,6 +14,7 @@ use rustls::{
 use sha2::{Digest, Sha256};
 
 use super::TlsError;
+use crate::files;
 
 /// A file, and the setting that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl Contents {
 
 impl PemFile {
     fn read(&self) -> Result<Vec<u8>, TlsError> {
-        fs::read(&self.path).map_err(|error| TlsError::Unreadable(self.clone(), error))
+        files::read(&self.path).map_err(|error| TlsError::Unreadable(self.clone(), error))
     }
 
     fn chain(&self, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -80,7 +80,8 @@ async fn a_fresh_node_is_ready_and_tells_its_state() {
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(
         report,
-        json!({"ready": true, "draining": false, "version": version, "connections": 0, "checks": {"rooms": "ok"}})
+        json!({"ready": true, "draining": false, "version": version, "connections": 0,
+            "checks": {"rooms": "ok", "connections": "ok"}})
     );
     node.stop().await;
 }

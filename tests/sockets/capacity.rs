@@ -84,8 +84,9 @@ async fn a_node_above_its_memory_is_not_ready_says_why_and_serves_whoever_comes(
 }
 
 #[actix::test]
-async fn without_limits_nothing_is_told_of_them() {
+async fn without_limits_only_the_descriptors_bound_the_sockets() {
     let node = start_configured(|_| {}, |_| {}).await;
-    assert_eq!(readiness(&node).await.1["checks"], serde_json::json!({"rooms": "ok"}));
-    assert!(!metrics(node.node.admin).await.contains("gaung_max_"));
+    assert_eq!(readiness(&node).await.1["checks"], serde_json::json!({"rooms": "ok", "connections": "ok"}));
+    let metrics = metrics(node.node.admin).await;
+    assert!(metrics.contains("\ngaung_max_connections ") && !metrics.contains("gaung_max_memory"), "{metrics}");
 }

@@ -11,11 +11,13 @@ STOP_PATIENCE = 15.0
 
 
 class Process:
-    def __init__(self, command, environment=None):
+    def __init__(self, command, environment=None, **options):
+        """Without `stderr` among the options what goes there is kept too."""
         self.log = ""
         self._name = str(command[0])
+        options = {"stderr": subprocess.STDOUT, **options}
         self._process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command, env=environment, stdout=subprocess.PIPE, text=True, errors="replace", **options
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -38,7 +40,10 @@ class Process:
         return found()
 
     def terminate(self):
-        self._process.send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
+
+    def signal(self, number):
+        self._process.send_signal(number)
 
     def kill(self):
         self._process.kill()
@@ -49,7 +54,7 @@ class Process:
         return self._process.poll() is not None
 
     def has_ended(self):
-        """Expects the process to go in order, and returns its exit code."""
+        """Expects the process to end by itself, and returns its exit code."""
         try:
             code = self._process.wait(STOP_PATIENCE)
         except subprocess.TimeoutExpired as overdue:

@@ -22,9 +22,9 @@ def binary():
 
 
 class Gaung(Process):
-    """A server on free ports with the test app and these settings."""
+    """A server on free ports with the test app and these settings; `options` are those of its process."""
 
-    def __init__(self, **settings):
+    def __init__(self, options=None, **settings):
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": os.environ["HOME"],
@@ -36,7 +36,7 @@ class Gaung(Process):
             "GAUNG_APP_SECRET": APP["secret"],
             **settings,
         }
-        super().__init__([binary()], environment)
+        super().__init__([binary()], environment, **(options or {}))
         addresses = self.printed(ADDRESSES, START_PATIENCE)
         self.admin = addresses["admin"]
         public = urlsplit(addresses["public"])

@@ -1,0 +1,51 @@
+"""What an operator sees of a server: the admin port and the API."""
+
+import http.client
+import re
+import urllib.error
+import urllib.request
+
+from raw import exchange, signed_post, status
+
+PATIENCE = 5.0
+"""Seconds within which a probe of Kubernetes would be answered."""
+
+
+def ask(url):
+    """Status and text of an answer."""
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read().decode()
+
+
+def is_alive(server):
+    return ask(f"{server.admin}/livez")[0] == 200
+
+
+def readiness(server):
+    """Whether the node is ready, as both ports say it, which must agree; and its own words."""
+    code, text = ask(f"{server.admin}/readyz")
+    public, _ = ask(f"http://{server.host}:{server.port}/ready")
+    assert (code == 200) == (public == 200), (code, public, text)
+    return code == 200, text
+
+
+def metric(server, name):
+    """The value of a metric, all labels together."""
+    _, text = ask(f"{server.admin}/metrics")
+    values = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
+    assert values, f"no metric {name}"
+    return sum(map(float, values))
+
+
+def takes_events(server):
+    """Whether the API takes an event."""
+    body = b'{"name":"probe","channel":"probe","data":"{}"}'
+    return status(exchange(server, signed_post(body))) == 200
+
+
+def head(server):
+    """A connection to the public port over which nothing was asked yet."""
+    return http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)

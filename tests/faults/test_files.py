@@ -1,0 +1,111 @@
+"""Files that an operator names and that hang, or are no files: nothing else waits for them."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+import probe
+from deadline import until
+from server import APP, binary
+
+OTHER = {"id": "2", "key": "other-key", "secret": "other-secret"}
+
+HANGS = 10
+"""Seconds after which the server says that a file hangs."""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "apps.json"
+    path.write_text(json.dumps([APP]))
+    return path
+
+
+@pytest.fixture
+def server(serve, file):
+    # The app of the file takes the place of the one of the environment.
+    return serve(GAUNG_APPS_FILE=str(file), GAUNG_APP_ID="", GAUNG_APP_KEY="", GAUNG_APP_SECRET="")
+
+
+@contextlib.contextmanager
+def hanging(path):
+    """Whoever opens the file meanwhile waits inside the system, as on a network that does not answer: the kernel asks the
+    holder of a lease first, and we do not answer."""
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    with open(path, "r+") as held:
+        fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        yield
+        fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    signal.signal(signal.SIGIO, before)
+
+
+def knows(server, app):
+    """Whether requests for the app are refused for their signature and not for their app."""
+    return probe.ask(f"http://{server.host}:{server.port}/apps/{app['id']}/channels")[0] != 404
+
+
+def replace(file, apps):
+    """As a file is replaced in one step."""
+    new = file.with_name("new.json")
+    new.write_text(json.dumps(apps))
+    os.replace(new, file)
+
+
+def test_a_pipe_in_the_place_of_the_apps_file_stops_nothing_and_is_told(server, file):
+    file.unlink()
+    os.mkfifo(file)
+    until(lambda: "no regular file" in server.log, "the log says what is wrong")
+    assert probe.metric(server, "gaung_reloads_total") == 1
+    assert probe.readiness(server)[0] and probe.takes_events(server)
+    file.unlink()
+    file.write_text(json.dumps([APP, OTHER]))
+    until(lambda: knows(server, OTHER), "the file is read again")
+    server.stop()
+
+
+def test_an_apps_file_that_hangs_stops_nothing_and_is_told(server, file):
+    with hanging(file):
+        # What looks the same is not read again, but for SIGHUP.
+        server.signal(signal.SIGHUP)
+        until(lambda: "does not end" in server.log, "the log says what is wrong", HANGS * 2)
+        assert probe.readiness(server)[0] and probe.takes_events(server)
+        assert probe.metric(server, "gaung_reloads_total") == 1
+        server.stop()
+
+
+def test_an_apps_file_that_answers_again_is_followed_again(server, file):
+    with hanging(file):
+        server.signal(signal.SIGHUP)
+        until(lambda: "SIGHUP" in server.log, "the signal has come")
+        assert probe.is_alive(server)
+    replace(file, [APP, OTHER])
+    until(lambda: knows(server, OTHER), "the file is read again")
+    server.stop()
+
+
+def test_sighup_reads_the_apps_file_and_ends_nothing(server, file):
+    for _ in range(3):
+        before = server.log.count("nothing has changed")
+        server.signal(signal.SIGHUP)
+        until(lambda: server.log.count("nothing has changed") > before, "the file was read again")
+    assert probe.readiness(server)[0] and knows(server, APP)
+    server.stop()
+
+
+def test_a_server_does_not_start_with_a_pipe_or_a_hanging_file(file):
+    def refusal(path):
+        environment = {"PATH": os.environ["PATH"], "GAUNG_APPS_FILE": str(path)}
+        done = subprocess.run([binary(), "check"], env=environment, capture_output=True, text=True, timeout=HANGS * 3)
+        assert done.returncode == 2
+        return done.stderr
+
+    pipe = file.with_name("pipe")
+    os.mkfifo(pipe)
+    assert "it is no regular file" in refusal(pipe)
+    with hanging(file):
+        assert f"reading it takes longer than {HANGS} s" in refusal(file)

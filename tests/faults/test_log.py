@@ -1,0 +1,85 @@
+"""A log that cannot be written stops nothing: not the start, not the service, not the end."""
+
+import os
+import signal
+import threading
+
+import probe
+from deadline import until
+from raw import RawSocket
+
+FLOOD = {"GAUNG_LOG": "trace"}
+"""So much that any pipe is full at once."""
+
+
+def test_a_server_whose_log_is_on_a_full_device_starts_serves_and_drains(serve):
+    with open("/dev/full", "w") as full:
+        server = serve({"stderr": full}, **FLOOD)
+    serves(server)
+    until(lambda: probe.metric(server, "gaung_log_lines_dropped_total") > 0, "the lines are counted as dropped")
+    drains(server)
+
+
+def test_a_server_whose_logs_reader_is_gone_serves_and_drains(serve):
+    reader, writer = os.pipe()
+    server = serve({"stderr": writer})
+    os.close(writer)
+    os.close(reader)
+    serves(server)
+    # The log says that it was asked, to nobody.
+    server.signal(signal.SIGHUP)
+    until(lambda: probe.metric(server, "gaung_log_lines_dropped_total") > 0, "the lines are counted as dropped")
+    serves(server)
+    drains(server)
+
+
+def test_a_server_whose_log_nobody_reads_serves_and_drains(serve):
+    reader, writer = os.pipe()
+    server = serve({"stderr": writer}, **FLOOD)
+    os.close(writer)
+
+    def asks_until_lines_are_dropped():
+        serves(server)
+        return probe.metric(server, "gaung_log_lines_dropped_total") > 0
+
+    until(asks_until_lines_are_dropped, "more is logged than may wait", 60)
+    drains(server)
+    os.close(reader)
+
+
+def test_a_log_that_can_be_written_again_says_how_many_lines_were_dropped(serve):
+    reader, writer = os.pipe()
+    server = serve({"stderr": writer}, **FLOOD)
+    os.close(writer)
+    until(lambda: probe.is_alive(server) and probe.metric(server, "gaung_log_lines_dropped_total") > 0, "dropped", 60)
+    log = b""
+
+    def read():
+        nonlocal log
+        while piece := os.read(reader, 65_536):
+            log += piece
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    until(lambda: b"log lines were dropped" in log, "the log says that lines were dropped")
+    drains(server)
+    reading.join()
+    os.close(reader)
+
+
+def serves(server):
+    assert probe.is_alive(server)
+    assert probe.readiness(server)[0]
+    assert probe.takes_events(server)
+    socket = RawSocket(server).greeted()
+    socket.still_works()
+    socket.drop()
+
+
+def drains(server):
+    """In order: the sockets hear of it."""
+    socket = RawSocket(server).greeted()
+    server.terminate()
+    assert socket.close_code() == 4200
+    socket.drop()
+    assert server.has_ended() == 0
