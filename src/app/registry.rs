@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use arc_swap::ArcSwap;
@@ -33,8 +33,9 @@ pub enum AppChange {
 #[derive(Default)]
 struct Shared {
     index: ArcSwap<Index>,
-    /// Held by whoever applies, so that two writers cannot overwrite one another. Readers never take it.
-    writing: Mutex<()>,
+    /// Apps that were removed, for as long as a socket, a room or a request still holds one. Locked by the one who
+    /// applies, so that two writers cannot overwrite one another. Readers never take it.
+    removed: Mutex<HashMap<Arc<str>, Weak<App>>>,
 }
 
 /// Every app stands in `by_id` once and in `by_key` once for each of its keys.
@@ -77,9 +78,10 @@ impl Registry {
     }
 
     /// Makes these the apps, and tells what that changed. An app whose id stays keeps its object, so that its sockets
-    /// and counters stay; only its settings are replaced.
+    /// and counters stay; only its settings are replaced. So does an app that comes back while anybody still holds the
+    /// one that was removed: whoever has an app of an id sees the settings that hold now, and its sockets are all counted.
     pub fn apply(&self, apps: Vec<(String, AppSettings)>) -> Vec<AppChange> {
-        let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut removed = self.0.removed.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.0.index.load_full();
         let mut changes = Vec::new();
         let mut after = Index::default();
@@ -90,15 +92,17 @@ impl Registry {
                     app.clone()
                 }
                 None => {
-                    let app = App::new(&id, settings);
+                    let app = add(&id, settings, &mut removed);
                     changes.push(AppChange::Added(app.clone()));
                     app
                 }
             };
             after.insert(app);
         }
-        let gone = self.all().into_iter().filter(|app| !after.by_id.contains_key(app.id()));
-        changes.extend(gone.map(AppChange::Removed));
+        let gone: Vec<_> = self.all().into_iter().filter(|app| !after.by_id.contains_key(app.id())).collect();
+        removed.retain(|_, app| app.strong_count() > 0);
+        removed.extend(gone.iter().map(|app| (app.id().clone(), Arc::downgrade(app))));
+        changes.extend(gone.into_iter().map(AppChange::Removed));
         self.0.index.store(Arc::new(after));
         changes
     }
@@ -117,6 +121,13 @@ impl Index {
         }
         self.by_id.insert(app.id().clone(), app);
     }
+}
+
+/// The app that was removed, with new settings, if anybody holds it still; else a new one.
+fn add(id: &str, settings: AppSettings, removed: &mut HashMap<Arc<str>, Weak<App>>) -> Arc<App> {
+    let Some(app) = removed.remove(id).and_then(|app| app.upgrade()) else { return App::new(id, settings) };
+    app.replace_settings(settings);
+    app
 }
 
 fn replace(app: &Arc<App>, settings: AppSettings) -> Option<AppChange> {
@@ -237,6 +248,25 @@ mod tests {
         registry.apply(vec![app("b")]);
         assert!(registry.by_id("a").is_none());
         assert!(registry.by_key("a-key").is_none());
+    }
+
+    #[test]
+    fn an_app_that_comes_back_is_the_one_that_somebody_still_holds_with_the_new_settings() {
+        let registry = Registry::new(vec![app("a")]);
+        let held = registry.by_id("a").unwrap();
+        registry.apply(vec![]);
+        registry.apply(vec![app("b")]);
+        registry.apply(vec![with("a", |settings| settings.max_connections = Some(7))]);
+        assert!(Arc::ptr_eq(&held, &registry.by_id("a").unwrap()));
+        assert_eq!(held.settings().max_connections, Some(7));
+    }
+
+    #[test]
+    fn apps_that_nobody_holds_any_more_are_forgotten() {
+        let registry = Registry::new(vec![app("a")]);
+        registry.apply(vec![]);
+        registry.apply(vec![app("b")]);
+        assert!(registry.0.removed.lock().unwrap().is_empty());
     }
 
     #[test]
