@@ -19,6 +19,7 @@
 //! | [`files`] | files that are read again while the server runs |
 //! | [`log`] | where log lines go, without anybody waiting for it |
 //! | [`fatal`] | what ends the process at once |
+//! | [`turn`] | how much an actor does before others on its thread have their turn |
 //! | [`process`] | what the operating system knows of this process |
 //! | [`capacity`] | how full the node is |
 //! | [`descriptors`] | what sockets and requests may have of the file descriptors |
@@ -50,4 +51,5 @@ pub mod session;
 pub mod tenant;
 pub mod tls;
 pub mod trail;
+pub mod turn;
 pub mod webhook;

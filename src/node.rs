@@ -122,8 +122,8 @@ impl Node {
         let way = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
         let webhooks = join::webhooks(&config, way.as_ref(), &registry, &metrics);
         let cluster = way.as_ref().map(|way| way.cluster.clone());
-        let (threads, max_queued_events) = (config.server.room_threads, config.limits.max_queued_events);
-        let rooms = Rooms::start(threads, max_queued_events, &webhooks, &metrics, cluster.clone());
+        let threads = config.server.room_threads;
+        let rooms = Rooms::start(threads, &config.limits, &webhooks, &metrics, cluster.clone());
         let readiness = readiness(&config, shares, cluster.as_ref());
         let shared = Shared {
             registry: registry.clone(),

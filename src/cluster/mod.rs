@@ -85,8 +85,10 @@ impl Cluster {
     }
 
     /// Events of a channel are wanted here from now on. The answer is [`News`]: from then on none is missed.
-    pub fn serve(&self, app: &App, channel: &str) {
-        self.about(app, channel, Input::Serve);
+    pub fn serve(&self, app_id: &str, channel: &str) {
+        if let Ok(room) = Room::new(app_id, channel) {
+            self.link.tell(Input::Serve(room));
+        }
     }
 
     /// Events of a channel are not wanted any longer.
@@ -113,8 +115,8 @@ impl Cluster {
     }
 
     /// How many sockets of this node are signed in as a user.
-    pub fn user(&self, app: &App, user: &str, sockets: usize) {
-        let fact = Fact::User { app: app.id().clone(), user: user.into(), sockets: clamp(sockets) };
+    pub fn user(&self, app_id: &Arc<str>, user: &str, sockets: usize) {
+        let fact = Fact::User { app: app_id.clone(), user: user.into(), sockets: clamp(sockets) };
         self.link.tell(Input::Fact(fact));
     }
 

@@ -1,10 +1,7 @@
 //! What comes from the other nodes, on its way to this node's rooms, users and webhooks. Runs on the bus's thread and
 //! waits for nobody.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use gaung_cluster::{
     Room, TraceContext,
@@ -17,18 +14,19 @@ use gaung_cluster::{
 
 use super::payload::{self, Message};
 use crate::{
-    app::{App, Registry},
+    app::Registry,
     metrics::Metrics,
     protocol::ChannelName,
-    room::{self, Cached, EncodedEvent, FromPeers, Rooms, event},
+    room::{self, Cached, EncodedEvent, FromPeers, Rooms, backlog::Permit, event},
     webhook::{Change, Edge, Receipt, Webhooks, ids},
 };
 
 /// Where news goes.
 pub struct News {
-    /// The rooms of this node.
+    /// The rooms of this node. They are addressed by the id of their app: a room that opens, or whose members come and
+    /// go, while its app is gone for a moment, would never learn of it otherwise.
     pub rooms: Rooms,
-    /// The apps of this node; what concerns others is dropped.
+    /// The apps of this node, for what only an app that is there can have.
     pub registry: Registry,
     /// Posts the edges that this node is to tell.
     pub webhooks: Webhooks,
@@ -56,49 +54,57 @@ impl News {
     }
 
     fn open(&self, opening: Opening) {
-        let Some((app, channel)) = self.place(&opening.room) else { return };
+        let Some(channel) = channel(&opening.room) else { return };
+        let app_id = opening.room.app().clone();
         if channel.kind().is_server_to_user() {
-            return self.rooms.open_user(&app, channel.without_prefix());
+            return self.rooms.open_user(&app_id, channel.without_prefix());
         }
         let cached = opening.cached.and_then(|record| cached(channel.clone(), record, event::now()));
         let subscriptions = usize::try_from(opening.sockets).unwrap_or(usize::MAX);
         let opening = room::Opening { subscriptions, members: opening.members, cached };
-        self.rooms.hear(&app, channel, FromPeers::Opened(opening));
+        self.rooms.hear(&app_id, channel, FromPeers::Opened(opening));
     }
 
     fn deliver(&self, RoomEvent { room, payload, trace }: RoomEvent) {
-        let Some((app, channel)) = self.place(&room) else { return };
+        let Some(channel) = channel(&room) else { return };
         let is_line = channel.kind().is_server_to_user();
         match payload::read(payload) {
-            Some(Message::Event(payload)) if is_line => {
-                self.rooms.hear_for_user(&app, EncodedEvent::from_peer(channel, payload, trace, Instant::now()));
-            }
             Some(Message::Event(payload)) => {
-                let Some(permit) = self.rooms.admit() else { return self.refuse("rooms_full") };
+                let Some(permit) = self.rooms.admit(payload.frame.len()) else { return self.refuse("rooms_full") };
                 let event = EncodedEvent::from_peer(channel.clone(), payload, trace, Instant::now());
-                self.rooms.hear(&app, channel, FromPeers::Event(event, permit));
+                if is_line {
+                    return self.deliver_to_user(room.app(), event, permit);
+                }
+                self.rooms.hear(room.app(), channel, FromPeers::Event(event, permit));
             }
-            Some(Message::Terminate) if is_line => self.rooms.terminate_here(&app, channel.without_prefix()),
+            Some(Message::Terminate) if is_line => self.rooms.terminate_here(room.app(), channel.without_prefix()),
             Some(Message::Terminate) | None => self.refuse("payload"),
         }
     }
 
+    /// Of an app that is gone nobody is signed in.
+    fn deliver_to_user(&self, app_id: &str, event: EncodedEvent, permit: Permit) {
+        if let Some(app) = self.registry.by_id(app_id) {
+            self.rooms.hear_for_user(&app, event, permit);
+        }
+    }
+
     fn deliver_cached(&self, room: &Room, record: CachedEvent, trace: Option<TraceContext>) {
-        let Some((app, channel)) = self.place(room) else { return };
-        let Some(permit) = self.rooms.admit() else { return self.refuse("rooms_full") };
+        let Some(channel) = channel(room) else { return };
+        let Some(permit) = self.rooms.admit(record.payload.len()) else { return self.refuse("rooms_full") };
         match cached(channel.clone(), record, event::now()) {
             Some(mut cached) => {
                 cached.event.trace = trace;
-                self.rooms.hear(&app, channel, FromPeers::Cached(cached, permit));
+                self.rooms.hear(room.app(), channel, FromPeers::Cached(cached, permit));
             }
             None => self.refuse("payload"),
         }
     }
 
     fn repair_cache(&self, room: &Room, record: CachedEvent) {
-        let Some((app, channel)) = self.place(room) else { return };
+        let Some(channel) = channel(room) else { return };
         match cached(channel.clone(), record, event::now()) {
-            Some(cached) => self.rooms.hear(&app, channel, FromPeers::CacheRepaired(cached)),
+            Some(cached) => self.rooms.hear(room.app(), channel, FromPeers::CacheRepaired(cached)),
             None => self.refuse("payload"),
         }
     }
@@ -111,8 +117,8 @@ impl News {
             }
             Elsewhere::Member { room, user, member } => (room, FromPeers::Member(user, member)),
         };
-        if let Some((app, channel)) = self.place(&room) {
-            self.rooms.hear(&app, channel, news);
+        if let Some(channel) = channel(&room) {
+            self.rooms.hear(room.app(), channel, news);
         }
     }
 
@@ -120,21 +126,22 @@ impl News {
     fn post(&self, generation: Generation) {
         let (link, posted) = (self.link.clone(), generation.clone());
         let receipt = Receipt::new(move || link.tell(Input::Posted(posted)));
-        let Some((app, channel)) = self.place(&generation.edge.room) else { return receipt.redeem() };
+        let room = &generation.edge.room;
+        let (Some(app), Some(channel)) = (self.registry.by_id(room.app()), channel(room)) else {
+            return receipt.redeem();
+        };
         let id = id(&generation);
         self.webhooks.post(&app, Edge { channel, change: change(&generation) }, id, receipt);
-    }
-
-    fn place(&self, room: &Room) -> Option<(Arc<App>, ChannelName)> {
-        let app = self.registry.by_id(room.app())?;
-        // How long a name may be was decided where it came in.
-        let channel = ChannelName::parse(room.channel(), usize::MAX).ok()?;
-        Some((app, channel))
     }
 
     fn refuse(&self, reason: &str) {
         self.metrics.cluster_events_refused.with_label_values(&[reason]).inc();
     }
+}
+
+/// The channel of a room. How long a name may be was decided where it came in.
+fn channel(room: &Room) -> Option<ChannelName> {
+    ChannelName::parse(room.channel(), usize::MAX).ok()
 }
 
 /// A record as this node's sockets see it; `None` if it is none or its time is over.

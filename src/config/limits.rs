@@ -24,6 +24,8 @@ pub struct LimitsConfig {
     pub max_body_bytes: usize,
     /// `GAUNG_MAX_QUEUED_EVENTS` (16,384): events between the trigger API and the rooms.
     pub max_queued_events: usize,
+    /// `GAUNG_MAX_QUEUED_EVENT_BYTES` (67,108,864): what these events may have together.
+    pub max_queued_event_bytes: usize,
     /// `GAUNG_MAX_WEBHOOK_BYTES` (67,108,864): webhook events that wait, for all endpoints of all apps.
     pub max_webhook_bytes: usize,
     /// `GAUNG_MAX_CONNECTIONS` (unlimited): sockets of the node.
@@ -60,6 +62,7 @@ impl Default for LimitsConfig {
             max_outbox_bytes: 1_048_576,
             max_body_bytes: 1_048_576,
             max_queued_events: 16_384,
+            max_queued_event_bytes: 67_108_864,
             max_webhook_bytes: 67_108_864,
             max_connections: None,
             max_memory_mb: None,
@@ -77,7 +80,7 @@ impl Default for LimitsConfig {
 impl LimitsConfig {
     pub(super) fn variables() -> Vec<Variable> {
         let default = Self::default();
-        let rows: [(_, &dyn Display, _, _); 14] = [
+        let rows: [(_, &dyn Display, _, _); 15] = [
             ("GAUNG_MAX_FRAME_BYTES", &default.max_frame_bytes, Number(1_024..=MIB * 16), "one message from a client"),
             (
                 "GAUNG_MAX_OUTBOX_BYTES",
@@ -91,6 +94,12 @@ impl LimitsConfig {
                 &default.max_queued_events,
                 Number(1..=MIB),
                 "events between the trigger API and the rooms; over it the API answers 503",
+            ),
+            (
+                "GAUNG_MAX_QUEUED_EVENT_BYTES",
+                &default.max_queued_event_bytes,
+                Number(MIB..=MIB * 65_536),
+                "bytes of these events; over it the API answers 503",
             ),
             (
                 "GAUNG_MAX_WEBHOOK_BYTES",

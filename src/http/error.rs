@@ -127,9 +127,9 @@ impl ApiError {
             Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, "user_count_needs_presence"),
             Self::Query(_) => (StatusCode::BAD_REQUEST, "query_invalid"),
             Self::Unpublished(Unpublished::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "event_too_large"),
-            Self::Unpublished(Unpublished::RoomsFull { .. } | Unpublished::BusFull { .. }) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
-            }
+            Self::Unpublished(
+                Unpublished::RoomsFull { .. } | Unpublished::RoomsFullOfBytes { .. } | Unpublished::BusFull { .. },
+            ) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
         }
     }
 

@@ -62,7 +62,7 @@ mod tests {
         let webhooks = Webhooks::start(metrics.clone(), Timing::default(), 1 << 20);
         Api {
             registry: Registry::default(),
-            rooms: Rooms::start(1, 1, &webhooks, &metrics, None),
+            rooms: Rooms::start(1, &LimitsConfig::default(), &webhooks, &metrics, None),
             metrics,
             limits: LimitsConfig::default(),
             http: HttpConfig::default(),

@@ -4,11 +4,16 @@ pub mod catalogue;
 pub mod lag;
 pub mod soketi;
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 
 use self::{catalogue::Description, lag::ActorThread};
-use crate::{happenings::Happenings, protocol::Close};
+use crate::{
+    happenings::{Happening, Happenings, Refusal, What},
+    protocol::Close,
+};
 
 /// Why a socket is refused, as the label of [`Metrics::refusals`]; what fails before the upgrade is a `handshake`.
 const SOCKET_REFUSALS: [Close; 15] = [
@@ -136,6 +141,13 @@ impl Metrics {
         registry.register(Box::new(self.webhook_attempts.clone()))?;
         registry.register(Box::new(self.webhook_drops.clone()))?;
         registry.register(Box::new(self.reloads.clone()))
+    }
+
+    /// Counts a message of a socket that is refused, and tells consoles what the client is told.
+    pub fn refuse(&self, app_id: &Arc<str>, reason: &str, refusal: impl FnOnce() -> Refusal) {
+        self.refusals.with_label_values(&[reason]).inc();
+        self.happenings.tell(|| Happening::of(app_id.clone(), What::Refused(refusal())));
+        tracing::debug!(app = %app_id, reason, "message refused");
     }
 
     /// Counts an answer of the API.

@@ -3,6 +3,9 @@
 /// The code of what is not authorised; in a `pusher:error` it names a channel, a sign-in or the whole connection.
 pub const UNAUTHORIZED: u16 = 4009;
 
+/// `pusher:error` code of a client event that is refused; the socket stays (protocol.md §1.11).
+pub const CLIENT_EVENT_REFUSED: u16 = 4301;
+
 /// Why the server closes a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Close {

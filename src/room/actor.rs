@@ -1,34 +1,32 @@
 //! The actor of one channel of one app: decides who is in, keeps the cached event, and serves the subscribers.
 
-use std::{
-    rc::Rc,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
-};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
-use futures_util::future::join_all;
+use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
+use bytes::Bytes;
+use tokio::task::yield_now;
 
 use super::{
-    CachedEvent, Counts, Event, Member, Origin,
+    CachedEvent, Join, Member, Origin,
     backlog::Permit,
     cached::Cache,
-    carrier::{Carry, LARGE},
     count_notice::{CountNotice, Notice},
     dialect::Announcement,
     event::{self, EncodedEvent},
-    fanout::{Completed, Fanout, Served, Subscriber},
+    fanout::{Fanout, Subscriber},
     from_peers::Phase,
-    membership::{self, Joined, Membership},
-    messages::{Forwarded, ListMembers, ReadCache, Retire, RoomMessage, Whisper},
+    held::Held,
+    member_notices::MemberNotices,
+    membership::{self, JoinRefusal, Joined, Membership},
+    messages::{Forwarded, ListMembers, ReadCache, RoomMessage},
     shard::{Services, Shard, Tally},
 };
 use crate::{
     app::App,
     cluster::Cluster,
     happenings::{Happening, What},
-    protocol::{ChannelKind, ChannelName, SocketId, outbound, presence::MemberClaim},
-    session::Outbox,
+    protocol::{ChannelKind, ChannelName, SocketId},
+    turn::Turn,
     webhook::{Change, Edge},
 };
 
@@ -41,6 +39,8 @@ pub struct Room {
     pub(super) phase: Phase,
     pub(super) fanout: Fanout,
     pub(super) membership: Membership,
+    /// What the subscribers were not told of the members yet.
+    pub(super) notices: MemberNotices,
     /// Subscribers on other nodes.
     pub(super) elsewhere: usize,
     /// The number of subscribers here that the other nodes were told.
@@ -50,9 +50,14 @@ pub struct Room {
     /// Whether a change here is among those that were not told to subscribers yet.
     count_is_ours: bool,
     /// Whether a serving turn is scheduled.
-    serving: bool,
-    tally: Rc<Tally>,
-    shard: Addr<Shard>,
+    pub(super) serving: bool,
+    /// Whether a turn is scheduled that announces what is due of the members.
+    pub(super) telling: bool,
+    /// Whether the room looks again when a notice is due.
+    pub(super) pausing: bool,
+    turn: Turn,
+    pub(super) tally: Rc<Tally>,
+    pub(super) shard: Addr<Shard>,
     pub(super) services: Rc<Services>,
 }
 
@@ -75,89 +80,121 @@ impl Room {
         services: Rc<Services>,
     ) -> Self {
         let kind = channel.kind();
-        let phase = if services.cluster.is_some() { Phase::Opening(Vec::new()) } else { Phase::Open };
+        let phase = if services.cluster.is_some() { Phase::Opening(Held::default()) } else { Phase::Open };
         Self {
             app,
             channel,
             kind,
             phase,
-            fanout: Fanout::default(),
+            fanout: Fanout::new(services.batch_bytes),
             membership: Membership::default(),
+            notices: MemberNotices::default(),
             elsewhere: 0,
             told: 0,
             cache: Cache::default(),
             notice: CountNotice::default(),
             count_is_ours: false,
             serving: false,
+            telling: false,
+            pausing: false,
+            turn: Turn::default(),
             tally,
             shard,
             services,
         }
     }
 
-    /// Takes a message; while the room opens, all but the news of other nodes waits.
-    pub(super) fn take(&mut self, message: RoomMessage, ctx: &mut Context<Self>) {
+    /// Takes a message; while the room opens, all but the news of other nodes waits. Returns how many bytes the one who
+    /// sent it was written.
+    fn take(&mut self, message: RoomMessage, ctx: &mut Context<Self>) -> usize {
         match (message, &mut self.phase) {
             (RoomMessage::FromPeers(news), _) => self.hear(news, ctx),
-            (message, Phase::Opening(waiting)) => waiting.push(message),
-            (RoomMessage::Join(subscriber, claim), Phase::Open) => self.join(subscriber, claim, ctx),
-            (RoomMessage::Leave(socket), Phase::Open) => self.leave(socket, ctx),
-            (RoomMessage::Publish(event, permit), Phase::Open) => self.publish(event, permit, ctx),
-            (RoomMessage::Whisper(whisper), Phase::Open) => self.whisper(whisper),
+            (message, Phase::Opening(held)) => held.push(message),
+            (message, Phase::CatchingUp(held, _)) => held.append(message),
+            (message, Phase::Open) => return self.act(message, ctx),
         }
+        0
     }
 
-    fn join(&mut self, subscriber: Subscriber, claim: Option<MemberClaim>, ctx: &mut Context<Self>) {
-        let limit = self.app.settings().max_presence_members;
-        let now = u64::try_from(event::now().1.as_millis()).unwrap_or(u64::MAX);
-        let joined = claim.as_ref().map(|claim| self.membership.join(subscriber.id, claim, limit, now)).transpose();
-        let joined = match joined {
+    /// Does what a message says. Returns how many bytes the one who sent it was written.
+    pub(super) fn act(&mut self, message: RoomMessage, ctx: &mut Context<Self>) -> usize {
+        match message {
+            RoomMessage::FromPeers(news) => self.hear(news, ctx),
+            RoomMessage::Join(join) => return self.join(join, ctx),
+            RoomMessage::Leave(socket) => self.leave(socket, ctx),
+            RoomMessage::Publish(event, permit) => self.publish(event, permit, ctx),
+            RoomMessage::Whisper(whisper, permit) => self.whisper(whisper, permit),
+        }
+        0
+    }
+
+    fn join(&mut self, join: Join, ctx: &mut Context<Self>) -> usize {
+        let joined = match self.admit(&join) {
             Ok(joined) => joined,
             Err(refusal) => {
-                let frames = subscriber.dialect.join_refused(&self.channel, &refusal, limit);
-                frames.iter().for_each(|frame| subscriber.outbox.send(frame));
-                return;
+                self.refuse_join(&join, &refusal);
+                return 0;
             }
         };
+        let Join { subscriber, claim, .. } = join;
         let id = subscriber.id;
+        if let (Some(Joined::Known), Some(claim)) = (&joined, &claim) {
+            // One more socket of a user must not be told later that this user has come.
+            self.tell_member_now(&claim.id);
+        }
         let is_new = self.fanout.insert(subscriber.clone());
+        let user = self.membership.user_of(id).cloned();
         // Told before the answer, so that a question asked after it counts this subscriber.
         self.tell_subscriptions();
-        if let (true, Some(user)) = (is_new, self.membership.user_of(id)) {
+        if let (true, Some(user)) = (is_new, &user) {
             self.tell_member(user);
         }
-        self.welcome(&subscriber);
+        let bytes = self.welcome(&subscriber);
         if is_new {
             self.tell(|channel| What::Subscribed { socket: id, channel });
         }
         if is_new && self.fanout.len() == 1 {
             self.tell_edge(Change::Occupied);
         }
-        if let (Some(Joined::Added), Some(claim)) = (joined, claim) {
-            self.tell_edge(Change::MemberAdded(claim.id.clone()));
-            self.fanout.announce(Announcement::MemberAdded(claim.id, claim.info), Some(id), None);
+        if let (Some(Joined::Added), Some(claim), Some(user)) = (joined, claim, user) {
+            self.tell_edge(Change::MemberAdded(claim.id));
+            self.note_added(&user, claim.info.into(), Some(id));
         }
         if is_new {
             self.count_changed(Cause::Here, ctx);
         }
+        bytes
     }
 
-    /// Success first, then the cached event; nothing that is announced later can overtake them.
-    fn welcome(&mut self, subscriber: &Subscriber) {
-        let members = self.kind.is_presence().then(|| self.membership.snapshot());
-        let frames = subscriber.dialect.subscribed(&self.channel, members.as_deref());
-        frames.iter().for_each(|frame| subscriber.outbox.send(frame));
-        if !self.kind.is_cached() {
-            return;
+    /// Makes the socket a member, where the channel has members.
+    fn admit(&mut self, join: &Join) -> Result<Option<Joined>, JoinRefusal> {
+        let limit = self.app.settings().max_presence_members;
+        let now = u64::try_from(event::now().1.as_millis()).unwrap_or(u64::MAX);
+        let claim = join.claim.as_ref();
+        claim.map(|claim| self.membership.join(join.subscriber.id, claim, limit, now)).transpose()
+    }
+
+    /// Success first, then the cached event; nothing that is announced later can overtake them. Returns their bytes.
+    fn welcome(&mut self, subscriber: &Subscriber) -> usize {
+        let own = self.membership.user_of(subscriber.id).map(|user| &**user);
+        let members = || self.notices.as_told(self.membership.snapshot(), own);
+        let members = self.kind.is_presence().then(members);
+        let mut frames = subscriber.dialect.subscribed(&self.channel, members.as_deref());
+        if self.kind.is_cached() {
+            frames.extend(self.show_cached(subscriber));
         }
-        let frame = match self.cache.fresh(Instant::now()) {
+        frames.iter().for_each(|frame| subscriber.outbox.send(frame));
+        frames.iter().map(Bytes::len).sum()
+    }
+
+    fn show_cached(&self, subscriber: &Subscriber) -> Option<Bytes> {
+        match self.cache.fresh(Instant::now()) {
             Some(cached) => subscriber.dialect.event(&cached.event),
             None => {
                 self.tell_webhooks(Change::CacheMiss);
                 subscriber.dialect.cache_miss(&self.channel)
             }
-        };
-        frame.iter().for_each(|frame| subscriber.outbox.send(frame));
+        }
     }
 
     fn leave(&mut self, socket: SocketId, ctx: &mut Context<Self>) {
@@ -169,9 +206,9 @@ impl Room {
             self.membership.hold(socket);
         } else if let Some(left) = self.membership.leave(socket) {
             self.tell_member(&left.user);
-            if left.change == membership::Change::Removed {
+            if let membership::Change::Removed(info) = left.change {
                 self.tell_edge(Change::MemberRemoved(left.user.to_string()));
-                self.announce(Announcement::MemberRemoved(left.user.to_string()), None, None);
+                self.note_removed(&left.user, info);
             }
         }
         self.count_changed(Cause::Here, ctx);
@@ -202,28 +239,6 @@ impl Room {
         if self.fanout.len() > 0 {
             self.fanout.announce(announcement, except, permit);
         }
-    }
-
-    fn whisper(&mut self, whisper: Whisper) {
-        let Whisper { sender, name, data } = whisper;
-        if !self.fanout.contains(sender.id) {
-            return refuse_whisper(&sender, &self.channel);
-        }
-        let user_id = self.membership.user_of(sender.id).map(|user| user.to_string());
-        let change = Change::ClientEvent {
-            event: name.clone(),
-            data: data.clone(),
-            socket_id: sender.id,
-            user_id: user_id.clone(),
-        };
-        let event = Event::from_client(self.channel.clone(), name, data, (sender.id, user_id), event::now()).encode();
-        if !self.whisper_to_peers(&event) {
-            let text = "the node has too many events on their way to other nodes (GAUNG_MAX_QUEUED_BUS_EVENTS)";
-            return sender.outbox.send(&outbound::error(None, text, Some(self.channel.as_str())));
-        }
-        self.app.counters.client_events_in.fetch_add(1, Relaxed);
-        self.tell_webhooks(change);
-        self.announce_event(event, None);
     }
 
     /// Forgets the cached event when its time has come, which a later event may have put off.
@@ -277,7 +292,7 @@ impl Room {
         }
     }
 
-    fn tell_webhooks(&self, change: Change) {
+    pub(super) fn tell_webhooks(&self, change: Change) {
         self.services.webhooks.notify(&self.app, Edge { channel: self.channel.clone(), change });
     }
 
@@ -290,63 +305,6 @@ impl Room {
         let happenings = &self.services.metrics.happenings;
         happenings.tell(|| Happening::published(self.app.id().clone(), event, sockets));
     }
-
-    /// Serves one slice of subscribers; the thread's other rooms have their turn before the next. A very large room is
-    /// served whole, by all threads.
-    fn serve(&mut self, ctx: &mut Context<Self>) {
-        if self.fanout.len() >= LARGE && self.services.carriers.len() > 1 {
-            return self.serve_by_all(ctx);
-        }
-        let served = self.fanout.serve(&self.channel);
-        self.finish_turn(served, ctx);
-    }
-
-    fn serve_by_all(&mut self, ctx: &mut Context<Self>) {
-        let (writes, served) = self.fanout.hand_over(&self.channel);
-        let carriers = self.services.carriers.iter();
-        let shares = writes.chunks(writes.len().div_ceil(carriers.len()).max(1));
-        let carried = join_all(carriers.zip(shares).map(|(carrier, share)| carrier.send(Carry(share.to_vec()))));
-        ctx.spawn(carried.into_actor(self).map(|_, room, ctx| room.finish_turn(served, ctx)));
-    }
-
-    fn finish_turn(&mut self, served: Served, ctx: &mut Context<Self>) {
-        self.serving = false;
-        self.app.counters.deliveries.fetch_add(served.deliveries, Relaxed);
-        self.app.counters.bytes_out.fetch_add(served.bytes, Relaxed);
-        for Completed { event, sockets } in served.completed {
-            self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());
-            self.tell_published(event, sockets);
-        }
-        if served.more || !served.crowded.is_empty() {
-            self.serving = true;
-            let others = others_turn(served.crowded).into_actor(self);
-            ctx.spawn(others.map(|(), room, ctx| room.serve(ctx)));
-        }
-        self.settle(ctx);
-    }
-
-    /// After every change: schedules what waits, tells the shard what the room holds, and retires when that is nothing.
-    /// A serving turn comes after all messages that wait now, so that what they announce shares one write.
-    fn settle(&mut self, ctx: &mut Context<Self>) {
-        if self.fanout.is_waiting() && !self.serving {
-            self.serving = true;
-            ctx.spawn(async {}.into_actor(self).map(|(), room, ctx| room.serve(ctx)));
-        }
-        self.tell_subscriptions();
-        self.tally.counts.set(Counts { subscriptions: self.fanout.len(), users: self.membership.count_here() });
-        let is_idle = self.fanout.len() == 0 && !self.fanout.is_waiting() && self.keeps_nothing();
-        self.tally.idle.set(is_idle);
-        if is_idle {
-            self.shard.do_send(Retire { app_id: self.app.id().clone(), channel: self.channel.clone() });
-        }
-    }
-
-    fn keeps_nothing(&self) -> bool {
-        match &self.phase {
-            Phase::Opening(waiting) => waiting.is_empty(),
-            Phase::Open => self.services.cluster.is_some() || self.cache.is_empty(),
-        }
-    }
 }
 
 impl Actor for Room {
@@ -358,8 +316,13 @@ impl Handler<Forwarded> for Room {
 
     fn handle(&mut self, Forwarded { message, underway: _underway }: Forwarded, ctx: &mut Context<Self>) {
         self.tally.in_flight.set(self.tally.in_flight.get() - 1);
-        self.take(message, ctx);
+        let bytes = self.take(message, ctx);
         self.settle(ctx);
+        if self.turn.is_over(bytes) {
+            // Who was answered is a member for all who come from now on.
+            self.tell_members(Instant::now());
+            ctx.wait(yield_now().into_actor(self));
+        }
     }
 }
 
@@ -380,18 +343,4 @@ impl Handler<ReadCache> for Room {
         let data = self.cache.fresh(now)?.event.words()?.data.clone();
         Some(CachedEvent { data, ttl: self.cache.rest(now)? })
     }
-}
-
-/// Ends when the thread's other rooms had their turn, and sessions for which much waits had theirs.
-async fn others_turn(crowded: Vec<Arc<Outbox>>) {
-    tokio::task::yield_now().await;
-    for outbox in crowded {
-        outbox.offered().await;
-    }
-}
-
-/// Tells a client that it may not publish where it is not subscribed.
-pub fn refuse_whisper(sender: &Subscriber, channel: &ChannelName) {
-    let text = format!("Cannot broadcast client event (connection not subscribed to channel {channel})");
-    sender.outbox.send(&outbound::error(None, &text, Some(channel.as_str())));
 }

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-/// Above this many subscribers the count is told at most once per [`PAUSE`].
+/// Above this many subscribers a channel is busy.
 const BUSY: usize = 100;
 
 /// The pause between two counts in a busy channel.
-const PAUSE: Duration = Duration::from_secs(5);
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
+
+/// The pause in all others, so that one who joins and leaves all the time costs the others ten frames a second.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Remembers when the count was told last.
 #[derive(Debug, Default)]
@@ -32,8 +35,9 @@ impl CountNotice {
         if self.waiting {
             return Notice::Waiting;
         }
-        let rest = self.last.map_or(Duration::ZERO, |last| (last + PAUSE).saturating_duration_since(now));
-        if count <= BUSY || rest.is_zero() {
+        let pause = if count > BUSY { BUSY_PAUSE } else { PAUSE };
+        let rest = self.last.map_or(Duration::ZERO, |last| (last + pause).saturating_duration_since(now));
+        if rest.is_zero() {
             self.last = Some(now);
             return Notice::Now;
         }
@@ -53,11 +57,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_channels_hear_every_change() {
+    fn small_channels_hear_a_change_at_once_and_those_within_a_moment_together() {
         let mut notice = CountNotice::default();
-        let now = Instant::now();
-        assert_eq!(notice.changed(99, now), Notice::Now);
-        assert_eq!(notice.changed(100, now), Notice::Now);
+        let start = Instant::now();
+        assert_eq!(notice.changed(99, start), Notice::Now);
+        assert_eq!(notice.changed(100, start + PAUSE), Notice::Now);
+        assert_eq!(notice.changed(99, start + PAUSE), Notice::After(PAUSE));
+        assert_eq!(notice.changed(100, start + PAUSE), Notice::Waiting);
+        notice.told(start + PAUSE * 2);
+        assert_eq!(notice.changed(99, start + PAUSE * 3), Notice::Now);
     }
 
     #[test]
@@ -67,7 +75,7 @@ mod tests {
         assert_eq!(notice.changed(101, start), Notice::Now);
         assert_eq!(notice.changed(102, start + Duration::from_secs(1)), Notice::After(Duration::from_secs(4)));
         assert_eq!(notice.changed(103, start + Duration::from_secs(2)), Notice::Waiting);
-        notice.told(start + PAUSE);
+        notice.told(start + BUSY_PAUSE);
         assert_eq!(notice.changed(104, start + Duration::from_secs(11)), Notice::Now);
     }
 }

@@ -1,5 +1,7 @@
 //! How a session wants to be spoken to, and every room message in each dialect. Pure.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{event::EncodedEvent, membership::JoinRefusal};
@@ -25,11 +27,34 @@ pub enum Announcement {
     /// An event from a back end or a client.
     Event(EncodedEvent),
     /// A user's first socket joined: id and `user_info` as JSON text.
-    MemberAdded(String, String),
+    MemberAdded(Arc<str>, Arc<str>),
     /// A user's last socket left.
-    MemberRemoved(String),
+    MemberRemoved(Arc<str>),
     /// How many are subscribed now.
     SubscriptionCount(usize),
+}
+
+/// A refusal as the subscriber hears it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// Why.
+    pub text: String,
+    /// What the socket is sent.
+    pub frames: Vec<Bytes>,
+}
+
+impl Announcement {
+    /// About how many bytes its frame has.
+    pub fn size(&self) -> usize {
+        /// What is around a member or a count.
+        const ROUND: usize = 150;
+        match self {
+            Self::Event(event) => event.frame.len(),
+            Self::MemberAdded(id, info) => ROUND + id.len() + info.len(),
+            Self::MemberRemoved(id) => ROUND + id.len(),
+            Self::SubscriptionCount(_) => ROUND,
+        }
+    }
 }
 
 impl Dialect {
@@ -87,7 +112,7 @@ impl Dialect {
     }
 
     /// Why a presence channel did not take the subscriber.
-    pub fn join_refused(&self, channel: &ChannelName, refusal: &JoinRefusal, limit: usize) -> Vec<Bytes> {
+    pub fn join_refused(&self, channel: &ChannelName, refusal: &JoinRefusal, limit: usize) -> Denial {
         match self {
             Self::Pusher | Self::Traced => pusher_refusal(channel, refusal, limit),
             Self::Tenant(_) => {
@@ -95,13 +120,15 @@ impl Dialect {
                     JoinRefusal::Full => Problem::RoomFull { limit },
                     JoinRefusal::OtherUser => Problem::OtherUser,
                 };
-                vec![tenant::error(problem.code(), &problem.to_string(), Some(channel.as_str()))]
+                let text = problem.to_string();
+                let frames = vec![tenant::error(problem.code(), &text, Some(channel.as_str()))];
+                Denial { text, frames }
             }
         }
     }
 }
 
-fn pusher_refusal(channel: &ChannelName, refusal: &JoinRefusal, limit: usize) -> Vec<Bytes> {
+fn pusher_refusal(channel: &ChannelName, refusal: &JoinRefusal, limit: usize) -> Denial {
     let (kind, status, code, text) = match refusal {
         JoinRefusal::Full => (
             "LimitReached",
@@ -116,8 +143,9 @@ fn pusher_refusal(channel: &ChannelName, refusal: &JoinRefusal, limit: usize) ->
             "this connection is subscribed to the channel as another user".to_owned(),
         ),
     };
-    vec![
+    let frames = vec![
         outbound::subscription_error(channel.as_str(), kind, &text, status),
         outbound::error(code, &text, Some(channel.as_str())),
-    ]
+    ];
+    Denial { text, frames }
 }

@@ -1,20 +1,22 @@
 //! The subscribers of a room and what waits for them. A batch of announcements becomes one write per subscriber.
 //!
 //! Invariants: a subscriber receives announcements in the order in which they were announced, and exactly those that
-//! were announced while it was subscribed. It hears nothing that was announced before it joined.
+//! were announced while it was subscribed. It hears nothing that was announced before it joined. What it is written at
+//! once has at most the bytes of one batch, unless a single announcement is longer.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     backlog::Permit,
     carrier::Write,
     dialect::{Announcement, Dialect},
     event::EncodedEvent,
+    joined::Joined,
 };
 use crate::{
     protocol::{ChannelName, SocketId},
@@ -36,8 +38,10 @@ pub struct Subscriber {
 }
 
 /// Subscribers and batches of one room.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Fanout {
+    /// How many bytes a batch may have.
+    batch_bytes: usize,
     slots: Vec<Option<Slot>>,
     index: HashMap<SocketId, usize>,
     free: Vec<usize>,
@@ -59,8 +63,10 @@ struct Slot {
 struct Batch {
     number: u64,
     announced: Vec<Announced>,
+    /// About how many bytes a subscriber is sent.
+    bytes: usize,
     /// What was encoded so far, by dialect.
-    frames: Vec<(Dialect, Bytes)>,
+    frames: Vec<(Dialect, Joined)>,
     /// The next slot to serve; past 0 the batch takes no more.
     position: usize,
     /// Subscribers that were written to.
@@ -89,6 +95,8 @@ pub struct Served {
     pub more: bool,
     /// Sockets that must be offered what waits for them before the next batch.
     pub crowded: Vec<Arc<Outbox>>,
+    /// Whether a large batch is now complete: another one may be too much for those who read slowly.
+    pub is_large: bool,
     /// Places in the backlog, to be given back when the writes that were handed over are done.
     pub permits: Vec<Permit>,
 }
@@ -103,6 +111,19 @@ pub struct Completed {
 }
 
 impl Fanout {
+    /// Nobody, and batches of at most `batch_bytes`.
+    pub fn new(batch_bytes: usize) -> Self {
+        Self {
+            batch_bytes,
+            slots: Vec::new(),
+            index: HashMap::new(),
+            free: Vec::new(),
+            batches: VecDeque::new(),
+            begun: 0,
+            sealed: false,
+        }
+    }
+
     /// Adds a subscriber, who hears what is announced from now on. Returns `false` if the socket is here already.
     pub fn insert(&mut self, subscriber: Subscriber) -> bool {
         if self.index.contains_key(&subscriber.id) {
@@ -148,16 +169,26 @@ impl Fanout {
         !self.batches.is_empty()
     }
 
-    /// Queues an announcement for all who are subscribed now, but for `except`. What is announced until somebody joins
-    /// or the batch is served shares one write.
+    /// Whether a subscriber's outbox is filled to more than a half, so that two more batches might be too much for it.
+    pub fn is_anyone_behind(&self) -> bool {
+        self.slots.iter().flatten().any(|slot| slot.subscriber.outbox.is_half_full())
+    }
+
+    /// Queues an announcement for all who are subscribed now, but for `except`. What is announced until somebody joins,
+    /// the batch is full or it is served shares one write.
     pub fn announce(&mut self, announcement: Announcement, except: Option<SocketId>, permit: Option<Permit>) {
+        let bytes = announcement.size();
         let announced = Announced { announcement, except, permit, spared: 0 };
         match self.batches.back_mut() {
-            Some(batch) if !self.sealed && batch.position == 0 => batch.announced.push(announced),
+            Some(batch) if !self.sealed && batch.takes(bytes, self.batch_bytes) => {
+                batch.bytes += bytes;
+                batch.announced.push(announced);
+            }
             _ => {
                 let batch = Batch {
                     number: self.begun,
                     announced: vec![announced],
+                    bytes,
                     frames: Vec::new(),
                     position: 0,
                     reached: 0,
@@ -188,6 +219,7 @@ impl Fanout {
             && let Some(batch) = self.batches.pop_front()
         {
             // Everything is written, so that the places in the backlog are free at once.
+            served.is_large = batch.bytes > self.batch_bytes / 2;
             (served.completed, _) = batch.conclude();
         }
         served.more = self.is_waiting();
@@ -203,6 +235,7 @@ impl Fanout {
             let frames = batch.frames_for(slot, channel, &mut served);
             writes.extend(frames.map(|frames| Write { outbox: slot.subscriber.outbox.clone(), frames }));
         }
+        served.is_large = batch.bytes > self.batch_bytes / 2;
         (served.completed, served.permits) = batch.conclude();
         served.more = self.is_waiting();
         (writes, served)
@@ -210,6 +243,11 @@ impl Fanout {
 }
 
 impl Batch {
+    /// Whether an announcement of so many bytes may be added.
+    fn takes(&self, bytes: usize, limit: usize) -> bool {
+        self.position == 0 && self.bytes + bytes <= limit
+    }
+
     /// What the subscriber is sent, if anything, and the count of it.
     fn frames_for(&mut self, slot: &Slot, channel: &ChannelName, served: &mut Served) -> Option<Bytes> {
         let Slot { subscriber, since } = slot;
@@ -217,10 +255,12 @@ impl Batch {
             return None;
         }
         let excluded = self.announced.iter().any(|announced| announced.except == Some(subscriber.id));
+        let position = self.encode(&subscriber.dialect, channel);
+        let joined = &self.frames[position].1;
         let frames = if excluded {
-            self.join(&subscriber.dialect, channel, Some(subscriber.id))
+            joined.without(|position| self.announced[position].except == Some(subscriber.id))
         } else {
-            self.joined(&subscriber.dialect, channel)
+            joined.all()
         };
         if frames.is_empty() {
             return None;
@@ -247,28 +287,14 @@ impl Batch {
         (completed, permits)
     }
 
-    /// The batch as one buffer, encoded once per dialect.
-    fn joined(&mut self, dialect: &Dialect, channel: &ChannelName) -> Bytes {
-        if let Some((_, frames)) = self.frames.iter().find(|(known, _)| known == dialect) {
-            return frames.clone();
+    /// Encodes the batch, once per dialect. Returns where it stands among what was encoded.
+    fn encode(&mut self, dialect: &Dialect, channel: &ChannelName) -> usize {
+        if let Some(position) = self.frames.iter().position(|(known, _)| known == dialect) {
+            return position;
         }
-        let frames = self.join(dialect, channel, None);
-        self.frames.push((dialect.clone(), frames.clone()));
-        frames
-    }
-
-    fn join(&self, dialect: &Dialect, channel: &ChannelName, without: Option<SocketId>) -> Bytes {
-        let mut frames = self
-            .announced
-            .iter()
-            .filter(|announced| without.is_none() || announced.except != without)
-            .filter_map(|announced| dialect.announcement(channel, &announced.announcement));
-        let Some(first) = frames.next() else { return Bytes::new() };
-        let Some(second) = frames.next() else { return first };
-        let mut joined = BytesMut::from(&first[..]);
-        joined.extend_from_slice(&second);
-        frames.for_each(|frame| joined.extend_from_slice(&frame));
-        joined.freeze()
+        let frames = self.announced.iter().map(|announced| dialect.announcement(channel, &announced.announcement));
+        self.frames.push((dialect.clone(), Joined::new(frames)));
+        self.frames.len() - 1
     }
 
     fn events(&self) -> impl Iterator<Item = &EncodedEvent> {
@@ -295,7 +321,7 @@ mod tests {
 
     /// A batch of an event for all three subscribers, one that spares the first, and one more for all.
     fn fanout() -> Fanout {
-        let mut fanout = Fanout::default();
+        let mut fanout = Fanout::new(1_000_000);
         (1..=3).for_each(|id| assert!(fanout.insert(subscriber(id))));
         for except in [None, Some(SocketId::from_bits(1)), None] {
             let event = Event::from_back_end(channel(), "e".to_owned(), String::new(), except, now()).encode();
@@ -313,6 +339,43 @@ mod tests {
     fn each_event_of_a_batch_knows_how_many_sockets_it_was_sent_to() {
         check(&fanout().serve(&channel()));
         check(&fanout().hand_over(&channel()).1);
+    }
+
+    fn sizes(batch_bytes: usize, events: &[usize]) -> Vec<usize> {
+        let mut fanout = Fanout::new(batch_bytes);
+        fanout.insert(subscriber(1));
+        for data in events {
+            let data = "x".repeat(*data);
+            let event = Event::from_back_end(channel(), "e".to_owned(), data, None, now()).encode();
+            fanout.announce(Announcement::Event(event), None, None);
+        }
+        let mut sizes = Vec::new();
+        while fanout.is_waiting() {
+            sizes.push(fanout.serve(&channel()).completed.len());
+        }
+        sizes
+    }
+
+    #[test]
+    fn a_batch_is_cut_where_it_would_be_too_long_and_one_long_event_is_a_batch() {
+        assert_eq!(sizes(1_000, &[100; 12]), [7, 5]);
+        assert_eq!(sizes(1_000, &[100, 5_000, 100, 100]), [1, 1, 2]);
+        assert_eq!(sizes(1_000, &[5_000, 5_000]), [1, 1]);
+    }
+
+    #[test]
+    fn a_subscriber_whose_own_events_are_left_out_hears_the_others_in_order() {
+        let mut fanout = Fanout::new(1_000_000);
+        fanout.insert(subscriber(1));
+        for (number, except) in [None, Some(1), None, Some(1), Some(2)].into_iter().enumerate() {
+            let except = except.map(SocketId::from_bits);
+            let event = Event::from_back_end(channel(), number.to_string(), String::new(), except, now()).encode();
+            fanout.announce(Announcement::Event(event), except, None);
+        }
+        let (writes, _) = fanout.hand_over(&channel());
+        let text = String::from_utf8_lossy(&writes[0].frames).into_owned();
+        let names: Vec<_> = text.split(r#""event":""#).skip(1).map(|rest| &rest[..1]).collect();
+        assert_eq!(names, ["0", "2", "4"]);
     }
 
     #[test]

@@ -5,24 +5,29 @@
 
 use std::{sync::Arc, time::Instant};
 
-use actix::Context;
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use gaung_cluster::fact::Member;
+use tokio::task::yield_now;
 
 use super::{
+    Unpublished,
     actor::{Cause, Room},
     backlog::Permit,
     cached::{Cache, Cached},
     dialect::Announcement,
     event::EncodedEvent,
+    held::Held,
     membership::Change,
     messages::{FromPeers, Opening, RoomMessage},
 };
-use crate::trail;
+use crate::{trail, turn};
 
 /// Whether a room knows how things stand on other nodes.
 pub enum Phase {
     /// Not yet; what waits for it.
-    Opening(Vec<RoomMessage>),
+    Opening(Held),
+    /// It does, and takes what has waited, so many messages a turn. The first of them waited for the opening.
+    CatchingUp(Held, usize),
     /// It does, or there are no other nodes.
     Open,
 }
@@ -44,9 +49,10 @@ impl Room {
     }
 
     fn open(&mut self, opening: Opening, ctx: &mut Context<Self>) {
-        let Phase::Opening(waiting) = &mut self.phase else { return };
-        let waiting = std::mem::take(waiting);
-        self.phase = Phase::Open;
+        let Phase::Opening(held) = &mut self.phase else { return };
+        let held = std::mem::take(held);
+        let waited = held.len();
+        self.phase = Phase::CatchingUp(held, waited);
         self.elsewhere = opening.subscriptions;
         for member in opening.members {
             self.membership.set_elsewhere(&member.user.clone(), Some(member));
@@ -54,26 +60,41 @@ impl Room {
         if let Some(cached) = opening.cached {
             self.keep(cached, ctx);
         }
-        for message in waiting {
-            match message {
+        self.catch_up(ctx);
+    }
+
+    fn catch_up(&mut self, ctx: &mut Context<Self>) {
+        for _ in 0..turn::BUDGET {
+            let Phase::CatchingUp(held, waited) = &mut self.phase else { return };
+            let has_waited = *waited > 0;
+            *waited = waited.saturating_sub(1);
+            match held.pop() {
+                None => self.phase = Phase::Open,
                 // It was published before what the room has just learnt was known here, and may be older.
-                RoomMessage::Publish(event, permit) => {
+                Some(RoomMessage::Publish(event, permit)) if has_waited => {
                     let at = Cache::default().date(event.accepted_at);
                     self.publish_dated(event, permit, at, ctx);
                 }
-                message => self.take(message, ctx),
+                Some(message) => {
+                    self.act(message, ctx);
+                }
             }
         }
+        self.tell_members(Instant::now());
+        let others = yield_now().into_actor(self);
+        ctx.spawn(others.map(|(), room, ctx| {
+            room.catch_up(ctx);
+            room.settle(ctx);
+        }));
     }
 
     /// Before the room is open nobody is there to be told, and what is missing comes with the opening.
     fn hear_member(&mut self, user: &Arc<str>, member: Option<Member>) {
-        let announcement = match self.membership.set_elsewhere(user, member) {
-            Change::Added(info) => Announcement::MemberAdded(user.to_string(), info.to_string()),
-            Change::Removed => Announcement::MemberRemoved(user.to_string()),
-            Change::Stays => return,
-        };
-        self.announce(announcement, None, None);
+        match self.membership.set_elsewhere(user, member) {
+            Change::Added(info) => self.note_added(user, info, None),
+            Change::Removed(info) => self.note_removed(user, info),
+            Change::Stays => {}
+        }
     }
 
     fn hear_cached(&mut self, cached: Cached, permit: Permit, ctx: &mut Context<Self>) {
@@ -99,6 +120,8 @@ impl Room {
         if self.fanout.len() == 0 {
             return self.tell_published(event, 0);
         }
+        // An event may be about a member that came a moment ago.
+        self.tell_members(Instant::now());
         self.announce(Announcement::Event(event), except, permit);
     }
 
@@ -120,12 +143,15 @@ impl Room {
         }
     }
 
-    /// Publishes a client's event on the other nodes; `false` if the way to them is full.
-    pub(super) fn whisper_to_peers(&self, event: &EncodedEvent) -> bool {
-        let Some(cluster) = &self.services.cluster else { return true };
-        let Ok(places) = cluster.reserve(1) else { return false };
-        places.for_each(|place| cluster.publish(&self.app, event, place));
-        true
+    /// Publishes a client's event on the other nodes, if they can be sent it.
+    pub(super) fn whisper_to_peers(&self, event: &EncodedEvent) -> Result<(), Unpublished> {
+        let Some(cluster) = &self.services.cluster else { return Ok(()) };
+        let (bytes, limit) = (event.frame.len(), cluster.max_frame());
+        if bytes > limit {
+            return Err(Unpublished::TooLarge { bytes, limit });
+        }
+        cluster.reserve(1)?.for_each(|place| cluster.publish(&self.app, event, place));
+        Ok(())
     }
 
     /// The event as a record that all nodes keep.

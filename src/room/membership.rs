@@ -60,8 +60,8 @@ pub struct Left {
 pub enum Change {
     /// The member's first socket anywhere: the others hear of it. The `user_info` that is shown.
     Added(Arc<str>),
-    /// The member's last socket anywhere: the others hear of it.
-    Removed,
+    /// The member's last socket anywhere: the others hear of it. The `user_info` that was shown.
+    Removed(Arc<str>),
     /// The member was here before and still is.
     Stays,
 }
@@ -98,13 +98,14 @@ impl Membership {
     pub fn leave(&mut self, socket: SocketId) -> Option<Left> {
         let user = self.sockets.remove(&socket)?;
         let entry = self.members.get_mut(&user)?;
+        let shown = entry.info();
         let here = entry.here.as_mut()?;
         here.sockets -= 1;
         if here.sockets == 0 {
             entry.here = None;
             self.here -= 1;
         }
-        Some(Left { change: self.settle(&user), user })
+        Some(Left { change: self.settle(&user, shown), user })
     }
 
     /// Takes a socket away, but keeps its user: this node is about to go, and the user on the way to another.
@@ -116,10 +117,10 @@ impl Membership {
     pub fn set_elsewhere(&mut self, user: &Arc<str>, member: Option<Member>) -> Change {
         let is_known = self.members.contains_key(user);
         let Some(member) = member else {
-            if let Some(entry) = self.members.get_mut(user) {
-                entry.elsewhere = None;
-            }
-            return self.settle(user);
+            let Some(entry) = self.members.get_mut(user) else { return Change::Stays };
+            let shown = entry.info();
+            entry.elsewhere = None;
+            return self.settle(user, shown);
         };
         let info = member.info.clone();
         self.members.entry(user.clone()).or_default().elsewhere = Some(member);
@@ -139,7 +140,7 @@ impl Membership {
 
     /// Every member once: id and `user_info` as JSON text, ordered by id.
     pub fn snapshot(&self) -> Vec<(&str, &str)> {
-        self.members.iter().map(|(id, entry)| (&**id, entry.info())).collect()
+        self.members.iter().map(|(id, entry)| (&**id, entry.shown())).collect()
     }
 
     /// How many distinct users have a socket here.
@@ -148,11 +149,11 @@ impl Membership {
     }
 
     /// Forgets a member that is nowhere.
-    fn settle(&mut self, user: &Arc<str>) -> Change {
+    fn settle(&mut self, user: &Arc<str>, shown: Arc<str>) -> Change {
         match self.members.get(user) {
             Some(entry) if entry.here.is_none() && entry.elsewhere.is_none() => {
                 self.members.remove(user);
-                Change::Removed
+                Change::Removed(shown)
             }
             Some(_) | None => Change::Stays,
         }
@@ -161,9 +162,17 @@ impl Membership {
 
 impl Entry {
     /// The oldest `user_info`; equally old ones are told apart so that every node shows the same.
-    fn info(&self) -> &str {
+    fn oldest(&self) -> Option<&Arc<str>> {
         let members = self.here.iter().chain(&self.elsewhere);
-        members.min_by_key(|member| (member.since, &member.info)).map_or("null", |member| &member.info)
+        members.min_by_key(|member| (member.since, &member.info)).map(|member| &member.info)
+    }
+
+    fn shown(&self) -> &str {
+        self.oldest().map_or("null", |info| info)
+    }
+
+    fn info(&self) -> Arc<str> {
+        self.oldest().cloned().unwrap_or_else(|| "null".into())
     }
 }
 
@@ -194,7 +203,7 @@ mod tests {
         assert_eq!(room.join(B, &claim("7", "2"), 100, 6), Ok(Joined::Known));
         assert_eq!(room.snapshot(), [("7", "1")]);
         assert_eq!(room.leave(A), left("7", Change::Stays));
-        assert_eq!(room.leave(B), left("7", Change::Removed));
+        assert_eq!(room.leave(B), left("7", Change::Removed("1".into())));
         assert_eq!((room.snapshot().len(), room.count_here()), (0, 0));
     }
 
@@ -204,7 +213,7 @@ mod tests {
         assert_eq!(room.join(A, &claim("7", "{}"), 100, 5), Ok(Joined::Added));
         assert_eq!(room.join(A, &claim("7", "{}"), 100, 6), Ok(Joined::Known));
         assert_eq!(room.join(A, &claim("8", "{}"), 100, 7), Err(JoinRefusal::OtherUser));
-        assert_eq!(room.leave(A), left("7", Change::Removed));
+        assert_eq!(room.leave(A), left("7", Change::Removed("{}".into())));
         assert_eq!(room.leave(A), None);
     }
 
@@ -231,7 +240,7 @@ mod tests {
         assert_eq!(room.join(A, &claim("7", "{}"), 100, 5), Ok(Joined::Added));
         assert_eq!(room.set_elsewhere(&"7".into(), elsewhere("7", "{}", 6)), Change::Stays);
         assert_eq!(room.leave(A), left("7", Change::Stays));
-        assert_eq!(room.set_elsewhere(&"7".into(), None), Change::Removed);
+        assert_eq!(room.set_elsewhere(&"7".into(), None), Change::Removed("{}".into()));
         assert_eq!(room.set_elsewhere(&"7".into(), None), Change::Stays);
     }
 

@@ -40,17 +40,30 @@ pub struct Forwarded {
     pub underway: Option<Underway>,
 }
 
+/// News of the other nodes for one room. They know no apps, only ids; and the room must hear them also while its app is
+/// gone for a moment.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct NewsForRoom {
+    /// Whose room.
+    pub app_id: Arc<str>,
+    /// Which room.
+    pub channel: ChannelName,
+    /// What.
+    pub news: FromPeers,
+}
+
 /// What a room is told.
 #[derive(Debug)]
 pub enum RoomMessage {
-    /// A socket subscribes; on presence channels as this member.
-    Join(Subscriber, Option<MemberClaim>),
+    /// A socket subscribes.
+    Join(Join),
     /// A socket unsubscribes or is gone.
     Leave(SocketId),
     /// A back end publishes.
     Publish(EncodedEvent, Permit),
     /// A subscriber publishes.
-    Whisper(Whisper),
+    Whisper(Whisper, Permit),
     /// Something came from the other nodes.
     FromPeers(FromPeers),
 }
@@ -83,6 +96,17 @@ pub struct Opening {
     pub cached: Option<Cached>,
 }
 
+/// A socket that wants to subscribe.
+#[derive(Debug)]
+pub struct Join {
+    /// Who.
+    pub subscriber: Subscriber,
+    /// As which member; only on presence channels.
+    pub claim: Option<MemberClaim>,
+    /// Tells this attempt of the socket from all its others, so that a refusal that comes late undoes no later one.
+    pub attempt: u32,
+}
+
 /// A client event whose sender is not yet known to be a subscriber.
 #[derive(Debug)]
 pub struct Whisper {
@@ -99,7 +123,7 @@ pub struct Whisper {
 #[rtype(result = "()")]
 pub struct ToUsers {
     /// Whose user.
-    pub app: Arc<App>,
+    pub app_id: Arc<str>,
     /// What.
     pub message: UserMessage,
     /// The count of it, if a socket sent it.
@@ -121,8 +145,10 @@ pub enum UserMessage {
     Terminate(String),
     /// Nothing that other nodes publish for this user is missed any more.
     Opened(String),
-    /// Another node published an event for a user.
-    Event(EncodedEvent),
+    /// So many sockets are signed in as this user on all other nodes.
+    Elsewhere(Arc<str>, u64),
+    /// Another node published an event for a user of this app.
+    Event(Arc<App>, EncodedEvent, Permit),
 }
 
 /// A sign-in that was found good.
@@ -164,18 +190,6 @@ impl fmt::Debug for Watchlist {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Watchlist").field(&self.user_ids).finish()
     }
-}
-
-/// So many sockets are signed in as a user on all other nodes.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct UserElsewhere {
-    /// Whose user.
-    pub app_id: Arc<str>,
-    /// Which.
-    pub user_id: Arc<str>,
-    /// How many.
-    pub sockets: u64,
 }
 
 /// How many hold these channels? Answered in their order.

@@ -9,12 +9,18 @@ mod dialect;
 pub mod event;
 mod fanout;
 mod from_peers;
+mod held;
 mod inflow;
 mod interest;
+mod joined;
+mod member_notices;
 mod membership;
 mod messages;
 mod probe;
+mod refusals;
+mod serving;
 mod shard;
+mod totals;
 mod unpublished;
 mod users;
 
@@ -27,21 +33,22 @@ use gaung_cluster::bus::Places;
 use crate::{
     app::App,
     cluster::Cluster,
+    config::LimitsConfig,
     happenings::{Happening, Happenings},
     metrics::{
         Metrics,
         lag::{self, ActorThread},
     },
-    protocol::{ChannelName, SocketId, presence::MemberClaim},
+    protocol::{ChannelName, SocketId},
     session::Outbox,
     webhook::Webhooks,
 };
-use backlog::{Backlog, Permit};
+use backlog::{Backlog, Limits, Permit};
 use carrier::Carrier;
 use inflow::Underway;
 use interest::{Interest, Place};
 use messages::{
-    Count, Find, ListMembers, ListOccupied, ReadCache, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere, UserMessage,
+    Count, Find, ListMembers, ListOccupied, NewsForRoom, ReadCache, RoomMessage, Sum, ToRoom, ToUsers, UserMessage,
 };
 use shard::{Services, Shard};
 
@@ -50,28 +57,9 @@ pub use dialect::Dialect;
 pub use event::{EncodedEvent, Event, Origin};
 pub use fanout::Subscriber;
 pub use inflow::Inflow;
-pub use messages::{FromPeers, Opening, SignIn, Watchlist, Whisper};
+pub use messages::{FromPeers, Join, Opening, SignIn, Watchlist, Whisper};
+pub use totals::{AppTotals, Counts};
 pub use unpublished::Unpublished;
-
-/// How many hold a channel.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Sockets subscribed.
-    pub subscriptions: usize,
-    /// Distinct users of a presence channel; 0 on others.
-    pub users: usize,
-}
-
-/// What the rooms of one app add up to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AppTotals {
-    /// Rooms, also those that only keep a cached event.
-    pub rooms: usize,
-    /// Subscriptions.
-    pub subscriptions: usize,
-    /// Members of presence channels, a user counted once per channel.
-    pub members: usize,
-}
 
 /// The last event of a cache channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,10 +79,13 @@ pub struct Member {
     pub info: String,
 }
 
+/// How many full batches an outbox can hold: so many bursts may come upon a client before it has read the first.
+const BATCHES_IN_OUTBOX: usize = 4;
+
 /// All rooms of this node. Cheap to clone; every call may come from any thread.
 ///
 /// What sessions send (`join`, `leave`, `whisper`, …) is counted by the inflow, which they ask before they read on. What
-/// back ends publish is bounded by the backlog.
+/// back ends, clients and other nodes publish is bounded by the backlog, in events and in bytes.
 #[derive(Clone)]
 pub struct Rooms {
     shards: Arc<[Addr<Shard>]>,
@@ -106,11 +97,11 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// Starts one shard on each of `threads` new threads; at most `max_queued_events` may wait. `cluster` is the way to
-    /// the other nodes, if this one is not alone.
+    /// Starts one shard on each of `threads` new threads. `cluster` is the way to the other nodes, if this one is not
+    /// alone.
     pub fn start(
         threads: usize,
-        max_queued_events: usize,
+        limits: &LimitsConfig,
         webhooks: &Webhooks,
         metrics: &Metrics,
         cluster: Option<Cluster>,
@@ -123,12 +114,14 @@ impl Rooms {
         let carriers: Arc<[_]> = threads.iter().map(|thread| Carrier::start_in_arbiter(thread, |_| Carrier)).collect();
         let shard = |thread| {
             let (webhooks, metrics, carriers) = (webhooks.clone(), metrics.clone(), carriers.clone());
-            let services = Services { webhooks, metrics, carriers, cluster: cluster.clone() };
+            let batch_bytes = limits.max_outbox_bytes / BATCHES_IN_OUTBOX;
+            let services = Services { webhooks, metrics, carriers, cluster: cluster.clone(), batch_bytes };
             let interest = interest.clone();
             Shard::start_in_arbiter(thread, |_| Shard::new(services, interest))
         };
         let shards = threads.iter().map(shard).collect();
-        let (backlog, happenings) = (Backlog::new(max_queued_events), metrics.happenings.clone());
+        let waiting = Limits { events: limits.max_queued_events, bytes: limits.max_queued_event_bytes };
+        let (backlog, happenings) = (Backlog::new(waiting), metrics.happenings.clone());
         let inflow = Inflow::new(inflow::LIMIT, cluster.clone());
         Self { shards, backlog, inflow, interest, cluster, happenings }
     }
@@ -147,9 +140,9 @@ impl Rooms {
             .filter(|(is_wanted, _)| *is_wanted || self.cluster.is_some())
             .map(|(is_wanted, event)| (is_wanted, event.encode()))
             .collect();
-        let limit = self.backlog.limit();
-        let wanted = events.iter().filter(|(is_wanted, _)| *is_wanted).count();
-        let mut permits = self.backlog.reserve(wanted).ok_or(Unpublished::RoomsFull { limit })?.into_iter();
+        let wanted = events.iter().filter(|(is_wanted, _)| *is_wanted);
+        let sizes: Vec<_> = wanted.map(|(_, event)| event.frame.len()).collect();
+        let mut permits = self.backlog.reserve(&sizes)?.into_iter();
         let mut places = self.places(events.iter().map(|(_, event)| event))?;
         for (is_wanted, event) in events {
             let place = places.as_mut().filter(|_| travels_alone(&event)).and_then(Iterator::next);
@@ -190,8 +183,8 @@ impl Rooms {
     }
 
     /// Subscribes a socket. The room answers it, also if it refuses; repeating a subscription is harmless.
-    pub fn join(&self, app: &Arc<App>, channel: ChannelName, subscriber: Subscriber, claim: Option<MemberClaim>) {
-        self.tell(app, channel, RoomMessage::Join(subscriber, claim), Some(self.inflow.begin()));
+    pub fn join(&self, app: &Arc<App>, channel: ChannelName, join: Join) {
+        self.tell(app, channel, RoomMessage::Join(join), Some(self.inflow.begin()));
     }
 
     /// Ends a subscription; unknown ones are ignored.
@@ -199,21 +192,24 @@ impl Rooms {
         self.tell(app, channel, RoomMessage::Leave(socket), Some(self.inflow.begin()));
     }
 
-    /// Publishes a client event; the room refuses it if the sender is not subscribed.
-    pub fn whisper(&self, app: &Arc<App>, channel: ChannelName, whisper: Whisper) {
-        self.tell(app, channel, RoomMessage::Whisper(whisper), Some(self.inflow.begin()));
+    /// Publishes a client event; the room refuses it if the sender is not subscribed or the other nodes cannot be told.
+    pub fn whisper(&self, app: &Arc<App>, channel: ChannelName, whisper: Whisper) -> Result<(), Unpublished> {
+        let bytes = channel.as_str().len() + whisper.name.len() + whisper.data.len();
+        let permit = self.backlog.reserve_one(bytes)?;
+        self.tell(app, channel, RoomMessage::Whisper(whisper, permit), Some(self.inflow.begin()));
+        Ok(())
     }
 
     /// A socket signed in as a user. It is answered when it is known, so that it misses nothing afterwards.
     pub fn sign_in(&self, app: &Arc<App>, user_id: &str, sign_in: SignIn) {
         let message = UserMessage::SignIn(user_id.to_owned(), sign_in);
-        self.tell_user(app, user_id, message, Some(self.inflow.begin()));
+        self.tell_user(app.id(), user_id, message, Some(self.inflow.begin()));
     }
 
     /// A signed-in socket is gone.
     pub fn sign_out(&self, app: &Arc<App>, user_id: &str, socket: SocketId, watchlist: Watchlist) {
         let message = UserMessage::SignOut(user_id.to_owned(), socket, watchlist);
-        self.tell_user(app, user_id, message, Some(self.inflow.begin()));
+        self.tell_user(app.id(), user_id, message, Some(self.inflow.begin()));
     }
 
     /// The users of whose coming and going a socket wants to hear.
@@ -225,7 +221,7 @@ impl Rooms {
     fn watch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
         for (shard, user_ids) in self.by_shard(app, user_ids) {
             let message = UserMessage::Watch(user_ids, socket, outbox.clone());
-            shard.do_send(ToUsers { app: app.clone(), message, underway: None });
+            shard.do_send(ToUsers { app_id: app.id().clone(), message, underway: None });
         }
     }
 
@@ -233,7 +229,7 @@ impl Rooms {
     fn unwatch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId) {
         for (shard, user_ids) in self.by_shard(app, user_ids) {
             let message = UserMessage::Unwatch(user_ids, socket);
-            shard.do_send(ToUsers { app: app.clone(), message, underway: None });
+            shard.do_send(ToUsers { app_id: app.id().clone(), message, underway: None });
         }
     }
 
@@ -242,42 +238,40 @@ impl Rooms {
         if let Some(cluster) = &self.cluster {
             cluster.reserve(1)?.for_each(|place| cluster.terminate(app, &line_of(user_id), place));
         }
-        self.terminate_here(app, user_id);
+        self.terminate_here(app.id(), user_id);
         Ok(())
     }
 
     /// Closes every session signed in as the user on this node with 4009.
-    pub fn terminate_here(&self, app: &Arc<App>, user_id: &str) {
-        self.tell_user(app, user_id, UserMessage::Terminate(user_id.to_owned()), None);
+    pub fn terminate_here(&self, app_id: &Arc<str>, user_id: &str) {
+        self.tell_user(app_id, user_id, UserMessage::Terminate(user_id.to_owned()), None);
     }
 
     /// Something came from the other nodes for a room here; where there is none, nobody wants to know.
-    pub fn hear(&self, app: &Arc<App>, channel: ChannelName, news: FromPeers) {
-        self.tell(app, channel, RoomMessage::FromPeers(news), None);
+    pub fn hear(&self, app_id: &Arc<str>, channel: ChannelName, news: FromPeers) {
+        self.shard(app_id, channel.as_str()).do_send(NewsForRoom { app_id: app_id.clone(), channel, news });
     }
 
     /// Nothing that other nodes publish for the user is missed any more.
-    pub fn open_user(&self, app: &Arc<App>, user_id: &str) {
-        self.tell_user(app, user_id, UserMessage::Opened(user_id.to_owned()), None);
+    pub fn open_user(&self, app_id: &Arc<str>, user_id: &str) {
+        self.tell_user(app_id, user_id, UserMessage::Opened(user_id.to_owned()), None);
     }
 
     /// Another node published an event for a user.
-    pub fn hear_for_user(&self, app: &Arc<App>, event: EncodedEvent) {
+    pub fn hear_for_user(&self, app: &Arc<App>, event: EncodedEvent, permit: Permit) {
         let user_id = event.channel.without_prefix().to_owned();
-        self.tell_user(app, &user_id, UserMessage::Event(event), None);
+        self.tell_user(app.id(), &user_id, UserMessage::Event(app.clone(), event, permit), None);
     }
 
     /// So many sockets are signed in as the user on all other nodes.
     pub fn set_user_elsewhere(&self, app_id: &Arc<str>, user_id: &Arc<str>, sockets: u64) {
-        let place = Place::of(app_id, &line_of(user_id));
-        let message = UserElsewhere { app_id: app_id.clone(), user_id: user_id.clone(), sockets };
-        self.shards[place.shard(self.shards.len())].do_send(message);
+        self.tell_user(app_id, user_id, UserMessage::Elsewhere(user_id.clone(), sockets), None);
     }
 
     /// A place in the backlog for an event that another node has accepted already. Such events may fill it beyond its
-    /// limit, up to four times of it, so that it is the back ends that are held up first; `None` beyond that.
-    pub fn admit(&self) -> Option<Permit> {
-        self.backlog.admit()
+    /// limits, up to four times of them, so that it is the back ends that are held up first; `None` beyond that.
+    pub fn admit(&self, bytes: usize) -> Option<Permit> {
+        self.backlog.admit(bytes).ok()
     }
 
     /// Counts of the given channels over all nodes, in their order; unknown ones are zero.
@@ -287,7 +281,7 @@ impl Rooms {
         }
         let count = |channel: &ChannelName| {
             let request = Count { app: app.clone(), channels: vec![channel.clone()] };
-            self.shard(app, channel.as_str()).send(request)
+            self.shard(app.id(), channel.as_str()).send(request)
         };
         let answers = join_all(channels.iter().map(count)).await;
         answers.into_iter().flat_map(Result::unwrap_or_default).collect()
@@ -339,32 +333,32 @@ impl Rooms {
 
     async fn find(&self, app: &Arc<App>, channel: &ChannelName) -> Option<Addr<actor::Room>> {
         let request = Find { app: app.clone(), channel: channel.clone() };
-        self.shard(app, channel.as_str()).send(request).await.ok()?
+        self.shard(app.id(), channel.as_str()).send(request).await.ok()?
     }
 
     fn tell(&self, app: &Arc<App>, channel: ChannelName, message: RoomMessage, underway: Option<Underway>) {
-        self.shard(app, channel.as_str()).do_send(ToRoom { app: app.clone(), channel, message, underway });
+        self.shard(app.id(), channel.as_str()).do_send(ToRoom { app: app.clone(), channel, message, underway });
     }
 
-    fn tell_user(&self, app: &Arc<App>, user_id: &str, message: UserMessage, underway: Option<Underway>) {
-        self.shard(app, &line_of(user_id)).do_send(ToUsers { app: app.clone(), message, underway });
+    fn tell_user(&self, app_id: &Arc<str>, user_id: &str, message: UserMessage, underway: Option<Underway>) {
+        self.shard(app_id, &line_of(user_id)).do_send(ToUsers { app_id: app_id.clone(), message, underway });
     }
 
     fn by_shard(&self, app: &App, user_ids: &[String]) -> Vec<(&Addr<Shard>, Vec<String>)> {
         let mut groups: Vec<(&Addr<Shard>, Vec<String>)> = self.shards.iter().map(|shard| (shard, vec![])).collect();
         for user_id in user_ids {
-            groups[self.position(app, &line_of(user_id))].1.push(user_id.clone());
+            groups[self.position(app.id(), &line_of(user_id))].1.push(user_id.clone());
         }
         groups.retain(|(_, user_ids)| !user_ids.is_empty());
         groups
     }
 
-    fn shard(&self, app: &App, channel: &str) -> &Addr<Shard> {
-        &self.shards[self.position(app, channel)]
+    fn shard(&self, app_id: &str, channel: &str) -> &Addr<Shard> {
+        &self.shards[self.position(app_id, channel)]
     }
 
-    fn position(&self, app: &App, channel: &str) -> usize {
-        Place::of(app.id(), channel).shard(self.shards.len())
+    fn position(&self, app_id: &str, channel: &str) -> usize {
+        Place::of(app_id, channel).shard(self.shards.len())
     }
 }
 
@@ -377,20 +371,6 @@ fn travels_alone(event: &EncodedEvent) -> bool {
 /// The channel whose events go to a user's sockets; it decides which shard knows the user.
 fn line_of(user_id: &str) -> String {
     format!("#server-to-user-{user_id}")
-}
-
-impl AppTotals {
-    fn with_room(self, counts: Counts) -> Self {
-        self.plus(Self { rooms: 1, subscriptions: counts.subscriptions, members: counts.users })
-    }
-
-    fn plus(self, more: Self) -> Self {
-        Self {
-            rooms: self.rooms + more.rooms,
-            subscriptions: self.subscriptions + more.subscriptions,
-            members: self.members + more.members,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -10,22 +10,25 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, WrapFuture};
+use tokio::task::yield_now;
 
 use super::{
     AppTotals, Counts, Origin,
-    actor::{Room, refuse_whisper},
+    actor::Room,
     carrier::Carrier,
     event::EncodedEvent,
+    inflow::Underway,
     interest::{Interest, Place},
     messages::{
-        Answer, Count, Find, Forwarded, ListOccupied, Retire, RoomMessage, Sum, ToRoom, ToUsers, UserElsewhere,
+        Answer, Count, Find, Forwarded, ListOccupied, NewsForRoom, Retire, RoomMessage, Sum, ToRoom, ToUsers,
         UserMessage,
     },
+    refusals::refuse_whisper,
     users::Users,
 };
 use crate::{
-    app::App, cluster::Cluster, happenings::Happening, metrics::Metrics, protocol::ChannelName, trail,
+    app::App, cluster::Cluster, happenings::Happening, metrics::Metrics, protocol::ChannelName, trail, turn::Turn,
     webhook::Webhooks,
 };
 
@@ -35,6 +38,7 @@ pub struct Shard {
     users: Users,
     services: Rc<Services>,
     interest: Interest,
+    turn: Turn,
 }
 
 /// What rooms use besides their subscribers.
@@ -47,6 +51,8 @@ pub struct Services {
     pub carriers: Arc<[Addr<Carrier>]>,
     /// The other nodes, if this one is not alone.
     pub cluster: Option<Cluster>,
+    /// How many bytes a room writes to a subscriber at once.
+    pub batch_bytes: usize,
 }
 
 struct Entry {
@@ -69,11 +75,19 @@ impl Shard {
     /// A shard without rooms.
     pub fn new(services: Services, interest: Interest) -> Self {
         let users = Users::new(interest.clone(), services.cluster.clone());
-        Self { rooms: HashMap::new(), users, services: Rc::new(services), interest }
+        Self { rooms: HashMap::new(), users, services: Rc::new(services), interest, turn: Turn::default() }
     }
 
-    fn entry(&self, app: &App, channel: &ChannelName) -> Option<&Entry> {
-        self.rooms.get(app.id())?.get(channel)
+    /// After every message from a session, a back end or another node: the rooms have their turn, however much there is
+    /// to pass on.
+    fn rest(&mut self, ctx: &mut Context<Self>) {
+        if self.turn.is_over(0) {
+            ctx.wait(yield_now().into_actor(self));
+        }
+    }
+
+    fn entry(&self, app_id: &str, channel: &ChannelName) -> Option<&Entry> {
+        self.rooms.get(app_id)?.get(channel)
     }
 
     fn open(&mut self, app: &Arc<App>, channel: &ChannelName, ctx: &mut Context<Self>) -> &Entry {
@@ -83,7 +97,7 @@ impl Shard {
             let tally = Rc::new(Tally::default());
             let services = self.services.clone();
             if let Some(cluster) = &services.cluster {
-                cluster.serve(app, channel.as_str());
+                cluster.serve(app.id(), channel.as_str());
             }
             let room = Room::new(app.clone(), channel.clone(), tally.clone(), ctx.address(), services).start();
             Entry { room, tally }
@@ -91,7 +105,7 @@ impl Shard {
     }
 
     fn deliver_to_user(&mut self, app: &App, event: &EncodedEvent) {
-        let receivers = self.users.deliver(app, event.channel.without_prefix(), event);
+        let receivers = self.users.deliver(app.id(), event.channel.without_prefix(), event);
         trail::delivered(app, event, receivers);
         app.counters.deliveries.fetch_add(receivers as u64, Relaxed);
         app.counters.bytes_out.fetch_add((receivers * event.frame.len()) as u64, Relaxed);
@@ -113,18 +127,39 @@ impl Handler<ToRoom> for Shard {
     type Result = ();
 
     fn handle(&mut self, ToRoom { app, channel, message, underway }: ToRoom, ctx: &mut Context<Self>) {
-        let entry = match (&message, self.entry(&app, &channel)) {
+        self.rest(ctx);
+        let entry = match (&message, self.entry(app.id(), &channel)) {
             (RoomMessage::Publish(event, _), _) if channel.kind().is_server_to_user() => {
                 return self.deliver_to_user(&app, event);
             }
             (_, Some(entry)) => entry,
             (message, None) if opens_room(message, &channel) => self.open(&app, &channel, ctx),
-            (RoomMessage::Whisper(whisper), None) => return refuse_whisper(&whisper.sender, &channel),
+            (RoomMessage::Whisper(whisper, _), None) => {
+                return refuse_whisper(&whisper.sender, &channel, app.id(), &self.services);
+            }
             (RoomMessage::Publish(event, _), None) => return self.tell_published(&app, event, 0),
             (RoomMessage::Join(..) | RoomMessage::Leave(_) | RoomMessage::FromPeers(_), None) => return,
         };
-        entry.tally.in_flight.set(entry.tally.in_flight.get() + 1);
-        entry.room.do_send(Forwarded { message, underway });
+        entry.tell(message, underway);
+    }
+}
+
+impl Handler<NewsForRoom> for Shard {
+    type Result = ();
+
+    /// Where no room is, nobody wants to know.
+    fn handle(&mut self, NewsForRoom { app_id, channel, news }: NewsForRoom, ctx: &mut Context<Self>) {
+        self.rest(ctx);
+        if let Some(entry) = self.entry(&app_id, &channel) {
+            entry.tell(RoomMessage::FromPeers(news), None);
+        }
+    }
+}
+
+impl Entry {
+    fn tell(&self, message: RoomMessage, underway: Option<Underway>) {
+        self.tally.in_flight.set(self.tally.in_flight.get() + 1);
+        self.room.do_send(Forwarded { message, underway });
     }
 }
 
@@ -133,7 +168,7 @@ fn opens_room(message: &RoomMessage, channel: &ChannelName) -> bool {
     match message {
         RoomMessage::Join(..) => true,
         RoomMessage::Publish(event, _) => channel.kind().is_cached() && event.origin == Origin::BackEnd,
-        RoomMessage::Leave(_) | RoomMessage::Whisper(_) | RoomMessage::FromPeers(_) => false,
+        RoomMessage::Leave(_) | RoomMessage::Whisper(..) | RoomMessage::FromPeers(_) => false,
     }
 }
 
@@ -158,27 +193,22 @@ impl Handler<Retire> for Shard {
 impl Handler<ToUsers> for Shard {
     type Result = ();
 
-    fn handle(&mut self, ToUsers { app, message, underway: _underway }: ToUsers, _: &mut Context<Self>) {
+    fn handle(&mut self, ToUsers { app_id, message, underway: _underway }: ToUsers, ctx: &mut Context<Self>) {
+        self.rest(ctx);
         match message {
-            UserMessage::SignIn(user_id, sign_in) => self.users.sign_in(&app, &user_id, sign_in),
+            UserMessage::SignIn(user_id, sign_in) => self.users.sign_in(&app_id, &user_id, sign_in),
             UserMessage::SignOut(user_id, socket, watchlist) => {
-                self.users.sign_out(&app, &user_id, socket);
+                self.users.sign_out(&app_id, &user_id, socket);
                 watchlist.end(socket);
             }
-            UserMessage::Watch(user_ids, socket, outbox) => self.users.watch(&app, &user_ids, socket, &outbox),
-            UserMessage::Unwatch(user_ids, socket) => self.users.unwatch(&app, &user_ids, socket),
-            UserMessage::Terminate(user_id) => self.users.terminate(&app, &user_id),
-            UserMessage::Opened(user_id) => self.users.open(&app, &user_id),
-            UserMessage::Event(event) => self.deliver_to_user(&app, &event),
+            UserMessage::Watch(user_ids, socket, outbox) => self.users.watch(&app_id, &user_ids, socket, &outbox),
+            UserMessage::Unwatch(user_ids, socket) => self.users.unwatch(&app_id, &user_ids, socket),
+            UserMessage::Terminate(user_id) => self.users.terminate(&app_id, &user_id),
+            UserMessage::Opened(user_id) => self.users.open(&app_id, &user_id),
+            UserMessage::Elsewhere(user_id, sockets) => self.users.set_elsewhere(&app_id, &user_id, sockets),
+            // The place in the backlog is given back when the event is written.
+            UserMessage::Event(app, event, _permit) => self.deliver_to_user(&app, &event),
         }
-    }
-}
-
-impl Handler<UserElsewhere> for Shard {
-    type Result = ();
-
-    fn handle(&mut self, UserElsewhere { app_id, user_id, sockets }: UserElsewhere, _: &mut Context<Self>) {
-        self.users.set_elsewhere(&app_id, &user_id, sockets);
     }
 }
 
@@ -186,7 +216,7 @@ impl Handler<Count> for Shard {
     type Result = Vec<Counts>;
 
     fn handle(&mut self, Count { app, channels }: Count, _: &mut Context<Self>) -> Vec<Counts> {
-        let counts = |channel| self.entry(&app, channel).map(|entry| entry.tally.counts.get());
+        let counts = |channel| self.entry(app.id(), channel).map(|entry| entry.tally.counts.get());
         channels.iter().map(|channel| counts(channel).unwrap_or_default()).collect()
     }
 }
@@ -208,7 +238,7 @@ impl Handler<Find> for Shard {
     type Result = Option<Addr<Room>>;
 
     fn handle(&mut self, Find { app, channel }: Find, _: &mut Context<Self>) -> Self::Result {
-        self.entry(&app, &channel).map(|entry| entry.room.clone())
+        self.entry(app.id(), &channel).map(|entry| entry.room.clone())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Rooms as everybody else sees them, with outboxes that no socket empties.
 
 mod cluster;
+mod refusals;
+mod turns;
 
 use std::{
     io,
@@ -23,6 +25,7 @@ const CROWD: u64 = carrier::LARGE as u64 + 100;
 
 struct Stage {
     rooms: Rooms,
+    metrics: Metrics,
     app: Arc<App>,
     channel: ChannelName,
 }
@@ -32,11 +35,16 @@ fn stage(threads: usize) -> Stage {
 }
 
 fn stage_with(threads: usize, cluster: Option<Cluster>) -> Stage {
+    stage_of(threads, &LimitsConfig { max_queued_events: 100_000, ..LimitsConfig::default() }, cluster)
+}
+
+fn stage_of(threads: usize, limits: &LimitsConfig, cluster: Option<Cluster>) -> Stage {
     crate::tls::install_crypto_provider();
     let metrics = Metrics::new();
     let webhooks = Webhooks::start(metrics.clone(), Timing::default(), 1 << 20);
     Stage {
-        rooms: Rooms::start(threads, 100_000, &webhooks, &metrics, cluster),
+        rooms: Rooms::start(threads, limits, &webhooks, &metrics, cluster),
+        metrics,
         app: App::new("app", AppSettings::new("key", "secret")),
         channel: ChannelName::parse("products.1", 200).unwrap(),
     }
@@ -46,7 +54,7 @@ impl Stage {
     fn join(&self, id: u64) -> Arc<Outbox> {
         let outbox = Outbox::new(None, usize::MAX);
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
-        self.rooms.join(&self.app, self.channel.clone(), subscriber, None);
+        self.rooms.join(&self.app, self.channel.clone(), Join { subscriber, claim: None, attempt: 1 });
         outbox
     }
 
@@ -75,7 +83,7 @@ impl Stage {
 #[actix::test]
 async fn what_sockets_send_counts_until_it_is_handled_whatever_becomes_of_it() {
     let stage = stage(2);
-    let Stage { rooms, app, channel } = &stage;
+    let Stage { rooms, app, channel, .. } = &stage;
     let unknown = || ChannelName::parse("private-unknown", 200).unwrap();
     for id in 0..100 {
         let subscriber = |outbox| Subscriber { id: SocketId::from_bits(id), outbox, dialect: Dialect::Pusher };
@@ -84,7 +92,7 @@ async fn what_sockets_send_counts_until_it_is_handled_whatever_becomes_of_it() {
         rooms.sign_in(app, "user", sign_in);
         for channel in [channel.clone(), unknown()] {
             let whisper = Whisper { sender: sender.clone(), name: "client-a".to_owned(), data: String::new() };
-            rooms.whisper(app, channel.clone(), whisper);
+            rooms.whisper(app, channel.clone(), whisper).unwrap();
             rooms.leave(app, channel, sender.id);
         }
         rooms.sign_out(app, "user", sender.id, rooms.watchlist(app, &[]));
@@ -189,7 +197,7 @@ async fn a_room_that_empties_and_fills_again_loses_no_join() {
 #[actix::test]
 async fn a_full_backlog_takes_nothing_of_a_request() {
     let stage = stage(1);
-    let rooms = Rooms { backlog: Backlog::new(1), ..stage.rooms.clone() };
+    let rooms = Rooms { backlog: Backlog::new(Limits { events: 1, bytes: usize::MAX }), ..stage.rooms.clone() };
     let outbox = stage.join(1);
     stage.answered(1).await;
     let event = || Event::from_back_end(stage.channel.clone(), "e".to_owned(), "{}".to_owned(), None, event::now());

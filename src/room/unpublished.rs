@@ -4,11 +4,18 @@ use std::fmt;
 
 use gaung_cluster::bus::Full;
 
+use super::backlog;
+
 /// Why events were not published; none of the request's was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unpublished {
     /// More events wait for the rooms than `GAUNG_MAX_QUEUED_EVENTS`.
     RoomsFull {
+        /// The limit.
+        limit: usize,
+    },
+    /// The events that wait for the rooms have more bytes than `GAUNG_MAX_QUEUED_EVENT_BYTES`.
+    RoomsFullOfBytes {
         /// The limit.
         limit: usize,
     },
@@ -32,6 +39,10 @@ impl fmt::Display for Unpublished {
             Self::RoomsFull { limit } => {
                 write!(f, "{limit} events wait for delivery already, which is the limit (GAUNG_MAX_QUEUED_EVENTS)")
             }
+            Self::RoomsFullOfBytes { limit } => write!(
+                f,
+                "events of {limit} bytes wait for delivery already, which is the limit (GAUNG_MAX_QUEUED_EVENT_BYTES)"
+            ),
             Self::BusFull { limit } => write!(
                 f,
                 "{limit} events wait for the other nodes already, which is the limit (GAUNG_MAX_QUEUED_BUS_EVENTS)"
@@ -41,6 +52,15 @@ impl fmt::Display for Unpublished {
                 "the encoded event has {bytes} bytes, and the nodes of this cluster can send one another {limit} \
                  (max_payload of the NATS server)"
             ),
+        }
+    }
+}
+
+impl From<backlog::Full> for Unpublished {
+    fn from(full: backlog::Full) -> Self {
+        match full {
+            backlog::Full::Events(limit) => Self::RoomsFull { limit },
+            backlog::Full::Bytes(limit) => Self::RoomsFullOfBytes { limit },
         }
     }
 }

@@ -6,7 +6,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    app::App,
     cluster::Cluster,
     protocol::{Close, SocketId, outbound},
     session::{Outbox, farewell::Words},
@@ -56,14 +55,14 @@ impl Users {
 
     /// A socket signed in, perhaps once more. It is answered when it is sure to miss nothing afterwards. Watchers hear of
     /// a user's first socket.
-    pub fn sign_in(&mut self, app: &App, user_id: &str, sign_in: SignIn) {
-        let user = Self::user(&mut self.apps, app.id(), user_id);
+    pub fn sign_in(&mut self, app_id: &Arc<str>, user_id: &str, sign_in: SignIn) {
+        let user = Self::user(&mut self.apps, app_id, user_id);
         if let Line::Closed = user.line {
-            self.interest.begin(Place::of(app.id(), &line_of(user_id)));
+            self.interest.begin(Place::of(app_id, &line_of(user_id)));
             user.line = match &self.cluster {
                 None => Line::Open,
                 Some(cluster) => {
-                    cluster.serve(app, &line_of(user_id));
+                    cluster.serve(app_id, &line_of(user_id));
                     Line::Opening(Vec::new())
                 }
             };
@@ -72,26 +71,26 @@ impl Users {
             Line::Opening(waiting) => waiting.push(sign_in),
             Line::Closed | Line::Open => {
                 user.enter(user_id, sign_in);
-                self.tell_peers(app, user_id);
+                self.tell_peers(app_id, user_id);
             }
         }
     }
 
     /// From now on nothing that other nodes publish for the user is missed.
-    pub fn open(&mut self, app: &App, user_id: &str) {
-        let Some(user) = self.apps.get_mut(app.id()).and_then(|users| users.get_mut(user_id)) else { return };
+    pub fn open(&mut self, app_id: &Arc<str>, user_id: &str) {
+        let Some(user) = self.apps.get_mut(app_id).and_then(|users| users.get_mut(user_id)) else { return };
         let Line::Opening(waiting) = &mut user.line else { return };
         let waiting = std::mem::take(waiting);
         user.line = Line::Open;
         for sign_in in waiting {
             user.enter(user_id, sign_in);
         }
-        self.tell_peers(app, user_id);
+        self.tell_peers(app_id, user_id);
     }
 
     /// A socket is gone. Watchers hear of a user's last socket.
-    pub fn sign_out(&mut self, app: &App, user_id: &str, socket: SocketId) {
-        let Some(user) = self.apps.get_mut(app.id()).and_then(|users| users.get_mut(user_id)) else { return };
+    pub fn sign_out(&mut self, app_id: &Arc<str>, user_id: &str, socket: SocketId) {
+        let Some(user) = self.apps.get_mut(app_id).and_then(|users| users.get_mut(user_id)) else { return };
         if let Line::Opening(waiting) = &mut user.line {
             waiting.retain(|known| known.socket.id != socket);
         }
@@ -103,13 +102,13 @@ impl Users {
         }
         if user.has_hung_up() {
             user.line = Line::Closed;
-            self.interest.end(Place::of(app.id(), &line_of(user_id)));
+            self.interest.end(Place::of(app_id, &line_of(user_id)));
             if let Some(cluster) = &self.cluster {
-                cluster.leave(app.id(), &line_of(user_id));
+                cluster.leave(app_id, &line_of(user_id));
             }
         }
-        self.tell_peers(app, user_id);
-        self.forget_idle(app.id(), user_id);
+        self.tell_peers(app_id, user_id);
+        self.forget_idle(app_id, user_id);
     }
 
     /// How many sockets are signed in as the user on all other nodes.
@@ -122,10 +121,10 @@ impl Users {
     }
 
     /// A socket wants to hear of `user_ids`; it is told at once who of them is online.
-    pub fn watch(&mut self, app: &App, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
+    pub fn watch(&mut self, app_id: &Arc<str>, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
         let (mut online, mut offline) = (Vec::new(), Vec::new());
         for user_id in user_ids {
-            let user = Self::user(&mut self.apps, app.id(), user_id);
+            let user = Self::user(&mut self.apps, app_id, user_id);
             user.watchers.insert(socket, outbox.clone());
             if user.is_online() { &mut online } else { &mut offline }.push(user_id.as_str());
         }
@@ -133,24 +132,24 @@ impl Users {
     }
 
     /// A watching socket is gone.
-    pub fn unwatch(&mut self, app: &App, user_ids: &[String], socket: SocketId) {
+    pub fn unwatch(&mut self, app_id: &Arc<str>, user_ids: &[String], socket: SocketId) {
         for user_id in user_ids {
-            Self::user(&mut self.apps, app.id(), user_id).watchers.remove(&socket);
-            self.forget_idle(app.id(), user_id);
+            Self::user(&mut self.apps, app_id, user_id).watchers.remove(&socket);
+            self.forget_idle(app_id, user_id);
         }
     }
 
     /// Sends an event to every socket of a user here, but for the excluded one; returns how many there were.
-    pub fn deliver(&mut self, app: &App, user_id: &str, event: &EncodedEvent) -> usize {
-        let Some(user) = self.apps.get(app.id()).and_then(|users| users.get(user_id)) else { return 0 };
+    pub fn deliver(&mut self, app_id: &str, user_id: &str, event: &EncodedEvent) -> usize {
+        let Some(user) = self.apps.get(app_id).and_then(|users| users.get(user_id)) else { return 0 };
         let receivers = user.sockets.iter().filter(|socket| event.except != Some(socket.id));
         let frames = receivers.filter_map(|socket| Some((socket, socket.dialect.event(event)?)));
         frames.inspect(|(socket, frame)| socket.outbox.send(frame)).count()
     }
 
     /// Closes every socket of a user here.
-    pub fn terminate(&mut self, app: &App, user_id: &str) {
-        let Some(user) = self.apps.get(app.id()).and_then(|users| users.get(user_id)) else { return };
+    pub fn terminate(&mut self, app_id: &str, user_id: &str) {
+        let Some(user) = self.apps.get(app_id).and_then(|users| users.get(user_id)) else { return };
         let waiting = match &user.line {
             Line::Opening(waiting) => waiting.as_slice(),
             Line::Closed | Line::Open => &[],
@@ -172,10 +171,10 @@ impl Users {
         users.get_mut(user_id).expect("the user was just put there")
     }
 
-    fn tell_peers(&self, app: &App, user_id: &str) {
-        let user = self.apps.get(app.id()).and_then(|users| users.get(user_id));
+    fn tell_peers(&self, app_id: &Arc<str>, user_id: &str) {
+        let user = self.apps.get(app_id).and_then(|users| users.get(user_id));
         if let (Some(cluster), Some(user)) = (&self.cluster, user) {
-            cluster.user(app, user_id, user.sockets.len());
+            cluster.user(app_id, user_id, user.sockets.len());
         }
     }
 

@@ -1,7 +1,6 @@
 //! The actor of one WebSocket connection: hears its client, keeps track of what it holds, and gives everything back.
 
 use std::{
-    collections::HashSet,
     net::IpAddr,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -19,14 +18,15 @@ use super::{
     reader::{Incoming, json_of},
     roster::{Enter, Exit, Listed},
     services::Services,
+    subscriptions::Subscriptions,
     tenant_speech::TenantSpeech,
 };
 use crate::{
     app::{App, counters::Seat},
     capacity::Place,
     happenings::{Asked, Happening, Refusal, What},
-    protocol::{ChannelName, Close, SocketId, frame, outbound},
-    room::{Dialect, Subscriber},
+    protocol::{ChannelName, Close, SocketId, frame, outbound, presence::MemberClaim},
+    room::{Dialect, Join, Subscriber},
     tenant,
 };
 
@@ -35,7 +35,7 @@ pub struct Session {
     pub(super) id: SocketId,
     pub(super) outbox: Arc<Outbox>,
     pub(super) services: Rc<Services>,
-    pub(super) subscriptions: HashSet<ChannelName>,
+    pub(super) subscriptions: Subscriptions,
     /// Signed in, or subscribed to a channel that needed a signature.
     pub(super) is_authorised: bool,
     seat: Seat,
@@ -89,7 +89,7 @@ impl Session {
             id: SocketId::random(),
             outbox,
             services,
-            subscriptions: HashSet::new(),
+            subscriptions: Subscriptions::default(),
             is_authorised: false,
             seat: admission.seat,
             _address: admission.address,
@@ -124,8 +124,8 @@ impl Session {
 
     /// Counts a message that is refused, and tells consoles what the client is told.
     pub(super) fn count_refusal(&self, reason: &'static str, text: &str, channel: Option<&str>) {
-        self.services.shared.metrics.refusals.with_label_values(&[reason]).inc();
-        self.tell(|| What::Refused(Refusal::new(Asked::Message, reason, text).by(self.id, channel)));
+        let refusal = || Refusal::new(Asked::Message, reason, text).by(self.id, channel);
+        self.services.shared.metrics.refuse(self.app().id(), reason, refusal);
     }
 
     pub(super) fn tell(&self, what: impl FnOnce() -> What) {
@@ -133,14 +133,22 @@ impl Session {
         happenings.tell(|| Happening::of(self.app().id().clone(), what()));
     }
 
+    /// Joins a channel that the socket may join as far as the session can tell; the room decides.
+    pub(super) fn join(&mut self, channel: ChannelName, dialect: Dialect, claim: Option<MemberClaim>) {
+        let attempt = self.subscriptions.begin(channel.clone());
+        let join = Join { subscriber: self.as_subscriber(dialect), claim, attempt };
+        self.services.shared.rooms.join(self.app(), channel, join);
+    }
+
     pub(super) fn leave(&mut self, channel: &ChannelName) {
-        if let Some(channel) = self.subscriptions.take(channel) {
-            self.services.shared.rooms.leave(self.app(), channel, self.id);
+        if self.subscriptions.end(channel) {
+            self.services.shared.rooms.leave(self.app(), channel.clone(), self.id);
         }
     }
 
     fn hear(&mut self, text: &str) {
         self.app().counters.bytes_in.fetch_add(text.len() as u64, Relaxed);
+        self.outbox.take_refused().iter().for_each(|refused| self.subscriptions.refuse(refused));
         // The speech is taken out so that it and the session can be changed side by side.
         let Some(mut speech) = self.speech.take() else { return };
         match &mut speech {
@@ -154,7 +162,7 @@ impl Session {
     /// the client has answered it.
     fn give_back(&mut self) {
         let shared = &self.services.shared;
-        for channel in self.subscriptions.drain() {
+        for channel in self.subscriptions.end_all() {
             shared.rooms.leave(self.seat.app(), channel, self.id);
         }
         if let Some(Speech::Pusher(pusher)) = &mut self.speech {

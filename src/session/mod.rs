@@ -14,6 +14,7 @@ mod pusher_speech;
 pub mod reader;
 pub mod roster;
 pub mod services;
+pub mod subscriptions;
 mod tenant_speech;
 pub mod upgrade;
 pub mod wire;

@@ -11,7 +11,7 @@ use crate::{
     happenings::What,
     protocol::{
         ChannelKind, ChannelName, Close, SocketId,
-        close::UNAUTHORIZED,
+        close::{CLIENT_EVENT_REFUSED, UNAUTHORIZED},
         inbound,
         inbound::ClientMessage,
         outbound,
@@ -21,8 +21,8 @@ use crate::{
     room::{Dialect, Rooms, SignIn, Whisper},
 };
 
-/// `pusher:error` code of a message over the quota and of a client event that is refused (protocol.md §1.11).
-const REFUSED: u16 = 4301;
+/// `pusher:error` code of a message over the quota.
+const OVER_QUOTA: u16 = 4301;
 
 /// `pusher:error` code of a watchlist that was cut (protocol.md §1.12).
 const WATCHLIST_CUT: u16 = 4302;
@@ -89,7 +89,7 @@ impl PusherSpeech {
         let seconds = length.as_secs();
         let text = format!("Rate limit exceeded: over {limit} messages in {seconds} s (app setting message_quota)");
         session.count_refusal("message_quota", &text, None);
-        session.outbox.send(&outbound::error(Some(REFUSED), &text, None));
+        session.outbox.send(&outbound::error(Some(OVER_QUOTA), &text, None));
         if settings.message_quota_closes {
             session.close(Close::OverMessageQuota);
         }
@@ -112,9 +112,7 @@ impl PusherSpeech {
             return session.outbox.send(&outbound::subscription_succeeded(&channel));
         }
         session.is_authorised |= channel.kind().needs_auth();
-        session.subscriptions.insert(channel.clone());
-        let subscriber = session.as_subscriber(self.dialect.clone());
-        session.services.shared.rooms.join(session.app(), channel, subscriber, claim);
+        session.join(channel, self.dialect.clone(), claim);
     }
 
     /// The name comes first: only a valid one can stand in a string to sign (protocol.md §2.3).
@@ -129,7 +127,7 @@ impl PusherSpeech {
         let channel = ChannelName::parse(name, settings.max_channel_name_length).map_err(Refusal::invalid_channel)?;
         let kind = channel.kind();
         let is_new = !session.subscriptions.contains(&channel);
-        if is_new && session.subscriptions.len() >= settings.max_subscriptions {
+        if is_new && session.subscriptions.count() >= settings.max_subscriptions {
             return Err(Refusal::too_many_subscriptions(settings.max_subscriptions));
         }
         if kind.is_server_to_user() {
@@ -213,15 +211,14 @@ impl PusherSpeech {
     }
 
     fn whisper(&self, name: String, channel: &str, data: String, session: &Session) {
-        match self.check_whisper(&name, channel, &data, session) {
-            Ok(channel) => {
-                let whisper = Whisper { sender: session.as_subscriber(self.dialect.clone()), name, data };
-                session.services.shared.rooms.whisper(session.app(), channel, whisper);
-            }
-            Err(text) => {
-                session.count_refusal("client_event", &text, Some(channel));
-                session.outbox.send(&outbound::error(Some(REFUSED), &text, Some(channel)));
-            }
+        let whispered = self.check_whisper(&name, channel, &data, session).and_then(|channel| {
+            let whisper = Whisper { sender: session.as_subscriber(self.dialect.clone()), name, data };
+            let rooms = &session.services.shared.rooms;
+            rooms.whisper(session.app(), channel, whisper).map_err(|unpublished| unpublished.to_string())
+        });
+        if let Err(text) = whispered {
+            session.count_refusal("client_event", &text, Some(channel));
+            session.outbox.send(&outbound::error(Some(CLIENT_EVENT_REFUSED), &text, Some(channel)));
         }
     }
 

@@ -43,11 +43,9 @@ impl TenantSpeech {
             Ok(channel) => channel,
             Err(problem) => return refuse(&problem, Some(name), session),
         };
-        session.subscriptions.insert(channel.clone());
         let member = self.grant.user_id.clone().filter(|_| channel.kind().is_presence());
         let claim = member.map(|id| MemberClaim { id, info: "{}".to_owned() });
-        let subscriber = session.as_subscriber(Dialect::Tenant(self.grant.tenant.clone()));
-        session.services.shared.rooms.join(session.app(), channel, subscriber, claim);
+        session.join(channel, Dialect::Tenant(self.grant.tenant.clone()), claim);
     }
 
     fn check_subscription(&self, name: &str, session: &Session) -> Result<ChannelName, Problem> {
@@ -55,7 +53,7 @@ impl TenantSpeech {
         let channel = ChannelName::parse(name, settings.max_channel_name_length).map_err(Problem::InvalidChannel)?;
         self.grant.check(&channel)?;
         let limit = settings.max_subscriptions;
-        if session.subscriptions.len() >= limit && !session.subscriptions.contains(&channel) {
+        if session.subscriptions.count() >= limit && !session.subscriptions.contains(&channel) {
             return Err(Problem::TooManySubscriptions { limit });
         }
         Ok(channel)

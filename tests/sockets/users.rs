@@ -40,6 +40,22 @@ async fn a_full_presence_channel_refuses_new_users_but_takes_second_tabs() {
 }
 
 #[actix::test]
+async fn a_subscription_that_its_room_refuses_does_not_count_against_the_limit() {
+    let node = start(|app| (app.max_presence_members, app.max_subscriptions) = (1, 2)).await;
+    let (mut one, mut two) = (node.connect().await, node.connect().await);
+    one.join("presence-room", r#"{"user_id":"1"}"#).await;
+    for _ in 0..3 {
+        two.ask_presence("presence-room", r#"{"user_id":"2"}"#).await;
+        two.expect("pusher:subscription_error").await;
+        two.expect("pusher:error").await;
+    }
+    two.subscribe("a").await;
+    two.subscribe("b").await;
+    let refusals = &node.node.metrics.refusals;
+    assert_eq!(refusals.with_label_values(&["subscription"]).get(), 3);
+}
+
+#[actix::test]
 async fn a_member_that_is_too_large_is_refused() {
     let node = start(|app| app.max_presence_member_bytes = 10).await;
     let mut client = node.connect().await;

@@ -1,9 +1,14 @@
 //! Rooms of a node in a cluster. The test speaks for the other nodes.
 
-use gaung_cluster::fact;
+use gaung_cluster::{core::Output, elsewhere, fact, frame::RoomEvent};
 
 use super::*;
-use crate::{cluster::payload, config, protocol::presence::MemberClaim};
+use crate::{
+    app::Registry,
+    cluster::{News, payload},
+    config,
+    protocol::presence::MemberClaim,
+};
 
 fn stage(channel: &str) -> Stage {
     let vars = [
@@ -21,7 +26,7 @@ fn stage(channel: &str) -> Stage {
 
 impl Stage {
     fn hear(&self, news: FromPeers) {
-        self.rooms.hear(&self.app, self.channel.clone(), news);
+        self.rooms.hear(self.app.id(), self.channel.clone(), news);
     }
 
     fn open(&self, subscriptions: usize, members: Vec<fact::Member>) {
@@ -32,7 +37,7 @@ impl Stage {
         let outbox = Outbox::new(None, usize::MAX);
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
         let claim = MemberClaim { id: user.to_owned(), info: "{}".to_owned() };
-        self.rooms.join(&self.app, self.channel.clone(), subscriber, Some(claim));
+        self.rooms.join(&self.app, self.channel.clone(), Join { subscriber, claim: Some(claim), attempt: 1 });
         outbox
     }
 
@@ -115,10 +120,11 @@ async fn a_user_whose_other_node_has_him_still_does_not_leave() {
     let _moving = stage.join_as(1, "7");
     let watching = stage.join_as(2, "8");
     stage.open(0, Vec::new());
+    read_until(&watching, &[SUCCESS, "member_added"]).await;
     stage.hear(FromPeers::Member("7".into(), Some(member("7"))));
     stage.rooms.leave(&stage.app, stage.channel.clone(), SocketId::from_bits(1));
     stage.hear(FromPeers::Member("7".into(), None));
-    let heard = read_until(&watching, &[SUCCESS, "member_removed"]).await;
+    let heard = read_until(&watching, &["member_removed"]).await;
     assert_eq!(heard.matches("member_").count(), 1, "{heard}");
 }
 
@@ -128,7 +134,7 @@ async fn an_event_of_another_node_reaches_the_sockets_here() {
     let outbox = stage.join(1);
     stage.open(0, Vec::new());
     let event = cached(&stage.channel, "from-afar", 1).event;
-    stage.hear(FromPeers::Event(event, stage.rooms.admit().unwrap()));
+    stage.hear(FromPeers::Event(event, stage.rooms.admit(1).unwrap()));
     read_until(&outbox, &[SUCCESS, "from-afar"]).await;
 }
 
@@ -138,7 +144,7 @@ async fn the_newest_cached_event_is_kept_and_older_ones_are_delivered_all_the_sa
     let first = stage.join(1);
     stage.open(0, Vec::new());
     for (name, at) in [("newer", 9), ("older", 8)] {
-        stage.hear(FromPeers::Cached(cached(&stage.channel, name, at), stage.rooms.admit().unwrap()));
+        stage.hear(FromPeers::Cached(cached(&stage.channel, name, at), stage.rooms.admit(1).unwrap()));
     }
     read_until(&first, &["pusher:cache_miss", "newer", "older"]).await;
     let second = stage.join(2);
@@ -165,4 +171,114 @@ async fn subscribers_elsewhere_count() {
     stage.hear(FromPeers::Subscriptions(6));
     let count = |count: usize| format!(r#"\"subscription_count\":{count}"#);
     read_until(&outbox, &[&count(5), &count(7)]).await;
+}
+
+/// A stage whose app is in a registry, and the way by which it hears the other nodes.
+fn with_news(channel: &str) -> (Stage, Registry, News) {
+    let registry = Registry::new(vec![("app".to_owned(), AppSettings::new("key", "secret"))]);
+    let stage = Stage { app: registry.by_id("app").unwrap(), ..stage(channel) };
+    let news = News {
+        rooms: stage.rooms.clone(),
+        registry: registry.clone(),
+        webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), 1 << 20),
+        link: stage.rooms.cluster.as_ref().unwrap().link().clone(),
+        metrics: stage.metrics.clone(),
+    };
+    (stage, registry, news)
+}
+
+fn room(channel: &str) -> gaung_cluster::Room {
+    gaung_cluster::Room::new("app", channel).unwrap()
+}
+
+fn serving(channel: &str) -> Output {
+    Output::Serving(elsewhere::Opening { room: room(channel), sockets: 0, members: Vec::new(), cached: None })
+}
+
+#[actix::test]
+async fn a_room_that_opens_while_its_app_is_gone_answers_when_the_app_is_back() {
+    let (stage, registry, news) = with_news("products.1");
+    let first = stage.join(1);
+    stage.taken().await;
+    registry.apply(vec![]);
+    news.tell(serving("products.1"));
+    registry.apply(vec![("app".to_owned(), AppSettings::new("key", "secret"))]);
+    let second = Stage { app: registry.by_id("app").unwrap(), ..stage }.join(2);
+    read_until(&first, &[SUCCESS]).await;
+    read_until(&second, &[SUCCESS]).await;
+}
+
+#[actix::test]
+async fn a_user_whose_line_opens_while_the_app_is_gone_is_answered() {
+    let (stage, registry, news) = with_news("products.1");
+    let outbox = Outbox::new(None, usize::MAX);
+    let socket = Subscriber { id: SocketId::from_bits(1), outbox: outbox.clone(), dialect: Dialect::Pusher };
+    let watchlist = stage.rooms.watchlist(&stage.app, &[]);
+    let welcome = vec![crate::protocol::outbound::signin_success("{}")];
+    stage.rooms.sign_in(&stage.app, "7", SignIn { socket, welcome, watchlist });
+    registry.apply(vec![]);
+    news.tell(serving("#server-to-user-7"));
+    read_until(&outbox, &["signin_success"]).await;
+}
+
+#[actix::test]
+async fn rooms_see_the_settings_of_an_app_that_came_back() {
+    let (stage, registry, news) = with_news("presence-a");
+    let _first = stage.join_as(1, "ada");
+    news.tell(serving("presence-a"));
+    registry.apply(vec![]);
+    let narrow = AppSettings { max_presence_members: 1, ..AppSettings::new("key", "secret") };
+    registry.apply(vec![("app".to_owned(), narrow)]);
+    let second = Stage { app: registry.by_id("app").unwrap(), ..stage }.join_as(2, "bob");
+    read_until(&second, &["pusher:subscription_error", "the limit is 1"]).await;
+}
+
+#[actix::test]
+async fn an_event_of_another_node_for_a_user_needs_a_place_in_the_backlog() {
+    let (stage, _registry, news) = with_news("#server-to-user-7");
+    let news =
+        News { rooms: Rooms { backlog: Backlog::new(Limits { events: 0, bytes: 0 }), ..stage.rooms.clone() }, ..news };
+    let event = Event::from_back_end(stage.channel.clone(), "e".to_owned(), "{}".to_owned(), None, event::now());
+    let payload = payload::event(&event.encode());
+    let room = room("#server-to-user-7");
+    news.tell(Output::Deliver(gaung_cluster::NodeId::from_bits(2), RoomEvent { room, payload, trace: None }));
+    let refused = stage.metrics.cluster_events_refused.with_label_values(&["rooms_full"]).get();
+    assert_eq!(refused, 1);
+}
+
+#[actix::test]
+async fn a_client_event_that_the_other_nodes_cannot_be_sent_reaches_nobody_and_is_counted() {
+    let stage = stage("private-a");
+    let (sender, other) = (stage.join(1), stage.join(2));
+    stage.open(0, Vec::new());
+    read_until(&sender, &[SUCCESS]).await;
+    read_until(&other, &[SUCCESS]).await;
+    let whisper = |data: String| {
+        let outbox = sender.clone();
+        let sender = Subscriber { id: SocketId::from_bits(1), outbox, dialect: Dialect::Pusher };
+        let whisper = Whisper { sender, name: "client-e".to_owned(), data };
+        stage.rooms.whisper(&stage.app, stage.channel.clone(), whisper).unwrap();
+    };
+    let limit = stage.rooms.cluster.as_ref().unwrap().max_frame();
+    whisper("x".repeat(limit));
+    read_until(&sender, &["pusher:error", "max_payload of the NATS server"]).await;
+    whisper("short".to_owned());
+    let heard = read_until(&other, &["short"]).await;
+    assert!(heard.len() < 1_000, "{} bytes", heard.len());
+    assert_eq!(stage.metrics.refusals.with_label_values(&["client_event"]).get(), 1);
+}
+
+#[actix::test]
+async fn a_member_who_comes_and_goes_while_the_room_opens_is_told_once() {
+    let stage = stage("presence-a");
+    let ada = stage.join_as(1, "ada");
+    for _ in 0..1_000 {
+        stage.join_as(2, "bob");
+        stage.rooms.leave(&stage.app, stage.channel.clone(), SocketId::from_bits(2));
+    }
+    let _bob = stage.join_as(2, "bob");
+    stage.taken().await;
+    stage.open(0, Vec::new());
+    let heard = read_until(&ada, &[SUCCESS, "member_added"]).await;
+    assert_eq!(heard.matches("member_").count(), 1, "{heard}");
 }

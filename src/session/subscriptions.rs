@@ -1,0 +1,101 @@
+//! The channels of one session, as far as it knows. Pure.
+//!
+//! Invariant: a channel is here exactly while its room has the socket, or may still take it.
+
+use std::collections::HashMap;
+
+use crate::protocol::ChannelName;
+
+/// Channels, each with the latest attempt to join it.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    channels: HashMap<ChannelName, u32>,
+    attempts: u32,
+}
+
+/// A room did not take the socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedJoin {
+    /// Which channel.
+    pub channel: ChannelName,
+    /// Which attempt.
+    pub attempt: u32,
+}
+
+impl Subscriptions {
+    /// The socket is about to join, perhaps once more. Returns the number of the attempt.
+    pub fn begin(&mut self, channel: ChannelName) -> u32 {
+        self.attempts = self.attempts.wrapping_add(1);
+        self.channels.insert(channel, self.attempts);
+        self.attempts
+    }
+
+    /// A room did not take the socket. That undoes no later attempt, which may have succeeded.
+    pub fn refuse(&mut self, RefusedJoin { channel, attempt }: &RefusedJoin) {
+        if self.channels.get(channel) == Some(attempt) {
+            self.channels.remove(channel);
+        }
+    }
+
+    /// The socket leaves; returns whether there is anything to leave.
+    pub fn end(&mut self, channel: &ChannelName) -> bool {
+        self.channels.remove(channel).is_some()
+    }
+
+    /// The socket leaves all channels.
+    pub fn end_all(&mut self) -> impl Iterator<Item = ChannelName> {
+        self.channels.drain().map(|(channel, _)| channel)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Whether the channel is one of them.
+    pub fn contains(&self, channel: &ChannelName) -> bool {
+        self.channels.contains_key(channel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel() -> ChannelName {
+        ChannelName::parse("presence-a", 200).unwrap()
+    }
+
+    fn refused(attempt: u32) -> RefusedJoin {
+        RefusedJoin { channel: channel(), attempt }
+    }
+
+    #[test]
+    fn a_refused_join_leaves_nothing_behind() {
+        let mut subscriptions = Subscriptions::default();
+        let attempt = subscriptions.begin(channel());
+        subscriptions.refuse(&refused(attempt));
+        assert_eq!((subscriptions.count(), subscriptions.end(&channel())), (0, false));
+    }
+
+    #[test]
+    fn a_refusal_that_comes_late_does_not_undo_a_later_attempt() {
+        let mut subscriptions = Subscriptions::default();
+        let first = subscriptions.begin(channel());
+        assert!(subscriptions.end(&channel()));
+        let second = subscriptions.begin(channel());
+        subscriptions.refuse(&refused(first));
+        assert!(subscriptions.contains(&channel()));
+        subscriptions.refuse(&refused(second));
+        assert!(!subscriptions.contains(&channel()));
+    }
+
+    #[test]
+    fn a_socket_that_goes_leaves_every_channel() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.begin(channel());
+        subscriptions.begin(channel());
+        assert_eq!(subscriptions.end_all().collect::<Vec<_>>(), [channel()]);
+        assert_eq!(subscriptions.count(), 0);
+    }
+}
