@@ -30,6 +30,8 @@ pub struct Peer {
     pub pulse: Pulse,
     /// When anything at all was heard from it.
     pub spoke: Duration,
+    /// How many of its frames were heard.
+    pub frames: u64,
     /// How well it is known.
     pub stage: Stage,
     /// What it says of itself.
@@ -84,6 +86,7 @@ impl Peer {
             lane,
             pulse: Pulse::new(now),
             spoke: now,
+            frames: 0,
             stage: Stage::Meeting,
             readiness: Readiness::Learning,
             version: "".into(),
@@ -152,9 +155,10 @@ impl Peer {
         }
     }
 
-    /// Whether it may be unknown what it knows: it lives and has not told all of it yet.
+    /// Whether it may be unknown what it knows: it lives and has not told all of it yet. Who was heard once only is no
+    /// node: those beat, and answer.
     pub fn is_unread(&self) -> bool {
-        self.stage != Stage::Dead && (self.stage == Stage::Meeting || !self.told_records)
+        self.frames > 1 && self.stage != Stage::Dead && (self.stage == Stage::Meeting || !self.told_records)
     }
 
     /// The facts of the snapshot, once all of it is here and what it is made of has been heard.

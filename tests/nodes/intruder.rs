@@ -78,6 +78,39 @@ async fn garbage_on_every_subject_is_counted_and_changes_nothing() {
     assert_eq!(cluster[0].members(ROOM).await, ["ada"]);
 }
 
+/// The same frame as another node would have sent it: its name stands behind four bytes.
+fn renamed(genuine: &[u8], name: u64) -> Vec<u8> {
+    [&genuine[..4], &name.to_be_bytes(), &genuine[12..]].concat()
+}
+
+#[actix::test]
+async fn a_node_that_starts_is_ready_and_seen_while_frames_of_nodes_that_are_none_come_without_end() {
+    let mut cluster = Cluster::start(2, &[]).await;
+    let mut intruder = ear(&cluster).await;
+    intruder.subscribe("gaung.v1.>").await;
+    let beat = overhear(&mut intruder, ".state").await;
+    let mut intruder = ear(&cluster).await;
+    let flood = actix::spawn(async move {
+        for name in 0.. {
+            intruder.publish(&beat.subject, &renamed(&beat.payload, name)).await;
+            if name % 100 == 0 {
+                intruder.round_trip().await;
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        }
+    });
+    let known = async |node: &GaungNode| node.metrics().await.sum("gaung_cluster_peers") >= 1024.0;
+    eventually("the table of peers is full", || known(&cluster[0])).await;
+    let node = cluster.launch(&[]);
+    cluster.nodes.push(node);
+    cluster.settle().await;
+    let mut client = cluster[2].connect().await;
+    client.subscribe("orders").await;
+    cluster[0].publish("orders", "e", "{}").await;
+    client.expect("e").await;
+    flood.abort();
+}
+
 #[actix::test]
 async fn an_event_that_is_played_again_is_not_delivered_again() {
     let cluster = Cluster::start(2, &[]).await;

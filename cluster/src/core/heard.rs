@@ -71,6 +71,7 @@ impl Core {
         let now = self.now.up;
         let answer = Subject::Node(origin);
         peer.spoke = now;
+        peer.frames += 1;
         if let Some(stream) = frame.body.stream() {
             if matches!(subject, Subject::Node(_)) {
                 peer.lane.note_answer(now);

@@ -4,7 +4,7 @@ use gaung_cluster::{
     NodeId, Subject,
     codec::encode,
     core::{Input, Output},
-    frame::{Body, Frame},
+    frame::{Body, Frame, Readiness},
     peer::Stage,
 };
 
@@ -37,6 +37,7 @@ fn forged_first_frames_keep_no_real_node_out_however_many_they_are_and_however_l
         pair.pass(50);
     }
     assert!(sees(&pair, id(B)), "B is not seen");
+    assert_eq!(pair.nodes[A].readiness(), Readiness::Ready, "who was heard once only is waited for");
     assert_eq!((pair.nodes[A].peers().count(), pair.nodes[A].counters().crowded), (1024, 0));
 }
 
