@@ -53,6 +53,8 @@ pub mod snapshot;
 pub mod stream;
 /// Subjects of the bus.
 pub mod subject;
+/// The last numbers of what this node publishes.
+pub mod tails;
 /// Which request an event comes of.
 pub mod trace;
 /// What this node has to tell of its own sockets, until it is told.

@@ -1,10 +1,7 @@
 //! What this node publishes: its numbering, the ring behind it, and what the bus is known to have taken. A publish that
 //! returned proves nothing; only the echo of a later beat on the same connection does.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 
@@ -15,17 +12,8 @@ use crate::{
     ring::{Reach, Resend, Ring, Sent},
     room::NodeId,
     subject::Subject,
+    tails::Tails,
 };
-
-/// A silent stream's last number is known for so long at least; once the ring has forgotten it too, the stream starts
-/// anew.
-const TAIL_AGE: Duration = Duration::from_secs(600);
-
-/// The longest pause between two tellings of a silent stream's last number.
-const LONGEST_PAUSE: Duration = Duration::from_secs(64);
-
-/// Tails in one frame at most: about 900 KiB.
-const MAX_TAILS: usize = 57_000;
 
 /// Beats whose echo is awaited at most.
 const MAX_BEATS: usize = 64;
@@ -34,9 +22,8 @@ const MAX_BEATS: usize = 64;
 #[derive(Debug)]
 pub struct Outgoing {
     node: NodeId,
-    tail_age: Duration,
     ring: Ring,
-    tails: BTreeMap<Stream, Course>,
+    tails: Tails,
     last: u64,
     confirmed: u64,
     way: Way,
@@ -59,41 +46,24 @@ struct Beaten {
     at: Duration,
 }
 
-/// The end of one stream.
-#[derive(Debug)]
-struct Course {
-    number: u64,
-    at: Duration,
-    told: Telling,
-}
-
-/// When the last number of a silent stream is told again: after 1, 2, 4 … 64 s, so that a lost tail is noticed
-/// although several beats may be lost, and silence costs nothing in the end.
-#[derive(Debug)]
-struct Telling {
-    next: Duration,
-    pause: Duration,
-}
-
 /// A frame and where it goes.
 pub type Post = (Subject, Bytes);
 
 impl Outgoing {
     /// A node that has said nothing yet and is not connected.
     pub fn new(node: NodeId, reach: Reach) -> Self {
-        let (ring, tail_age) = (Ring::new(reach), TAIL_AGE.max(reach.age));
-        Self { node, tail_age, ring, tails: BTreeMap::new(), last: 0, confirmed: 0, way: Way::Away }
+        let ring = Ring::new(reach);
+        Self { node, ring, tails: Tails::default(), last: 0, confirmed: 0, way: Way::Away }
     }
 
     /// Numbers a frame and keeps it; returns it if it is to go out at once, and `None` if it goes when its turn comes.
     pub fn publish(&mut self, stream: Stream, subject: Subject, body: Body, now: Duration) -> Option<Post> {
-        let predecessor = self.tails.get(&stream).map_or(0, |course| course.number);
         self.last += 1;
+        let predecessor = self.tails.advance(stream, self.last, now);
         let events = events(&body);
         let bytes = encode(&Frame { origin: self.node, number: self.last, predecessor, body });
-        let told = Telling { next: now, pause: Duration::from_secs(1) };
-        self.tails.insert(stream, Course { number: self.last, at: now, told });
         self.ring.push(Sent { subject: subject.clone(), stream, predecessor, events, at: now, bytes: bytes.clone() });
+        self.tails.forget(self.ring.first(), now);
         match &mut self.way {
             Way::Open { sent, .. } if *sent + 1 == self.last => {
                 *sent = self.last;
@@ -174,7 +144,7 @@ impl Outgoing {
 
     /// The last number of the state stream.
     pub fn state(&self) -> u64 {
-        self.tails.get(&Stream::STATE).map_or(0, |course| course.number)
+        self.tails.state()
     }
 
     /// The frames of a hole, of about `most` bytes.
@@ -192,34 +162,25 @@ impl Outgoing {
         self.ring.lasts(self.ring.first().max(self.confirmed + 1), now)
     }
 
-    /// The last numbers of all streams.
-    pub fn tails(&self) -> Vec<Tail> {
-        let tails = self.tails.iter().map(|(stream, course)| Tail { stream: *stream, number: course.number });
-        newest(tails.collect())
+    /// The last numbers of all streams, in pages of which only the last is not full.
+    pub fn tails(&self) -> Vec<Vec<Tail>> {
+        self.tails.pages()
     }
 
-    /// The last numbers of the streams whose turn to be told it is.
+    /// The last numbers of the streams whose turn to be told it is, as many as one frame may have.
     pub fn due_tails(&mut self, now: Duration) -> Vec<Tail> {
-        let mut due = Vec::new();
-        for (stream, course) in &mut self.tails {
-            let told = &mut course.told;
-            if told.pause > LONGEST_PAUSE || told.next > now || *stream == Stream::STATE {
-                continue;
-            }
-            if due.len() == MAX_TAILS {
-                // Those behind it have their turn at the next beat.
-                break;
-            }
-            due.push(Tail { stream: *stream, number: course.number });
-            *told = Telling { next: now + told.pause, pause: told.pause * 2 };
-        }
-        due
+        self.tails.due(now)
+    }
+
+    /// Whether more were due.
+    pub fn owes_tails(&self) -> bool {
+        self.tails.is_behind()
     }
 
     /// Forgets what is too old.
     pub fn expire(&mut self, now: Duration) {
         self.ring.expire(now);
-        self.tails.retain(|stream, course| *stream == Stream::STATE || now.saturating_sub(course.at) < self.tail_age);
+        self.tails.expire(self.ring.first(), now);
     }
 }
 
@@ -231,14 +192,6 @@ fn events(body: &Body) -> u8 {
         _ => 0,
     };
     u8::try_from(events).unwrap_or(u8::MAX)
-}
-
-fn newest(mut tails: Vec<Tail>) -> Vec<Tail> {
-    if tails.len() > MAX_TAILS {
-        tails.sort_unstable_by_key(|tail| std::cmp::Reverse(tail.number));
-        tails.truncate(MAX_TAILS);
-    }
-    tails
 }
 
 #[cfg(test)]
@@ -347,14 +300,5 @@ mod tests {
         outgoing.connect();
         assert_eq!(pumped(&mut outgoing, 9), [3, 4, 5, 6]);
         assert!(outgoing.is_current());
-    }
-
-    #[test]
-    fn a_silent_streams_tail_is_told_at_growing_distances_and_then_no_more() {
-        let mut outgoing = outgoing();
-        publish(&mut outgoing, ROOM);
-        let told: Vec<u64> =
-            (0..600).filter(|second| !outgoing.due_tails(Duration::from_secs(*second)).is_empty()).collect();
-        assert_eq!(told, [0, 1, 3, 7, 15, 31, 63]);
     }
 }

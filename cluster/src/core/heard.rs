@@ -15,6 +15,7 @@ use crate::{
     ring::Gone,
     room::NodeId,
     subject::Subject,
+    tails::PAGE,
     trace::TraceContext,
 };
 
@@ -88,8 +89,7 @@ impl Core {
             Body::Bye { hold } => peer.pulse.hold(hold),
             Body::Tails(tails) => self.hear_tails(origin, &tails, subject),
             Body::AskTails => {
-                let tails = self.outgoing.tails();
-                self.say(answer, Body::Tails(tails));
+                self.outgoing.tails().into_iter().for_each(|tails| self.say(answer.clone(), Body::Tails(tails)));
             }
             Body::AskResend(holes) => self.resend(&answer, &holes),
             Body::Gone { hole, events } => {
@@ -233,7 +233,8 @@ impl Core {
 
     fn hear_tails(&mut self, origin: NodeId, tails: &[Tail], subject: &Subject) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
-        if matches!(subject, Subject::Node(_)) {
+        // A full page of an answer is followed by another.
+        if matches!(subject, Subject::Node(_)) && tails.len() != PAGE {
             peer.ask_tails = None;
         }
         for tail in tails {

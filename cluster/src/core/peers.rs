@@ -80,6 +80,8 @@ impl Core {
             self.tell_number();
             if self.now.up >= self.next_beat {
                 self.beat();
+            } else if self.outgoing.owes_tails() {
+                self.tell_tails();
             }
         } else {
             self.pass_barriers();
