@@ -2,6 +2,9 @@
 //! merged by maximum. The edge's owner announces the next generation, waits until a peer holds it, posts it under an
 //! id that follows from it, and announces it done; a new owner repeats what is announced and not done, with the same id.
 
+mod generations;
+mod unsettled;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
@@ -9,11 +12,12 @@ use std::{
 };
 
 use crate::{
-    codec::record_hash,
     fact::{Edge, Generation, Phase, Record},
     hash::{hash_texts, spread},
     room::NodeId,
 };
+use generations::{EVERYWHERE, Generations};
+use unsettled::{State, Unsettled};
 
 /// How long a vacated room or a removed member may come back before anybody is told.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -21,28 +25,14 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// How long the nodes must have been the same before one of them speaks.
 const STABLE: Duration = Duration::from_millis(2500);
 
-/// How long a vacated edge is remembered after its webhook.
-const RETIRE: Duration = Duration::from_secs(600);
-
 /// Edges that are looked at in one step at most.
-const PACE: usize = 1000;
-
-/// Into how many floors the forgotten edges are put.
-const SLOTS: u64 = 1024;
-
-/// Stands for all floors.
-const EVERYWHERE: u16 = u16::MAX;
+const PACE: usize = 250;
 
 /// The generations of all edges, and what this node is about to say.
 #[derive(Debug, Default)]
 pub struct Announcements {
-    entries: BTreeMap<Edge, Entry>,
-    floors: BTreeMap<u16, u64>,
-    hash: u64,
-    /// Edges whose last webhook is not the truth or not done, with the time since which that is so.
-    unsettled: BTreeMap<Edge, Duration>,
-    /// When to look at which of them; what has settled since is passed over.
-    agenda: BTreeSet<(Duration, Edge)>,
+    generations: Generations,
+    unsettled: Unsettled,
     mine: BTreeMap<Edge, Stage>,
     /// Announcements that nobody is known to hold yet, by the state stream's number.
     unheld: BTreeSet<(u64, Edge)>,
@@ -57,13 +47,6 @@ pub struct Announcements {
 struct Begun {
     floor: u64,
     number: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    number: u64,
-    phase: Phase,
-    changed: Duration,
 }
 
 /// What this node does about an edge's generation.
@@ -92,23 +75,30 @@ impl Announcements {
         match record {
             Record::Generation(generation) => self.merge_generation(generation, now),
             Record::Floor { slot, number } => {
-                self.raise(*slot, *number);
+                self.generations.raise(*slot, *number);
                 None
             }
             Record::Cached { .. } => None,
         }
     }
 
-    /// Compares an edge with the truth: whether anybody holds it.
+    /// Compares an edge with the truth: whether anybody holds it. Who has come is announced also if they have gone again
+    /// before it was their turn.
     pub fn compare(&mut self, edge: &Edge, truth: Truth, now: Duration) {
-        let (number, phase) = self.current(edge);
-        let agrees = (number % 2 == 1) == (truth == Truth::Held);
-        if agrees && phase != Phase::Announced {
-            self.unsettled.remove(edge);
-            return;
+        let (number, phase) = self.generations.current(edge);
+        let is_vacated = number.is_multiple_of(2);
+        let earlier = self.unsettled.get(edge).and_then(|open| open.arrival).filter(|_| is_vacated);
+        let arrival = earlier.or((is_vacated && truth == Truth::Held).then_some(number));
+        let agrees = is_vacated == (truth == Truth::Free);
+        if agrees && phase != Phase::Announced && arrival.is_none() {
+            return self.unsettled.settle(edge);
         }
-        let since = *self.unsettled.entry(edge.clone()).or_insert(now);
-        self.agenda.insert((since + patience(truth, phase), edge.clone()));
+        let state = match (truth, arrival) {
+            (Truth::Held, _) => State::Held,
+            (Truth::Free, Some(_)) => State::Visited,
+            (Truth::Free, None) => State::Left,
+        };
+        self.unsettled.open(edge, state, arrival, (now, patience(truth, phase, arrival)));
     }
 
     /// Where all edges begin, if this node is to say so; then tell [`Announcements::begun`]. The first to speak takes the
@@ -119,8 +109,8 @@ impl Announcements {
     /// apart as it begins each side has a beginning of its own; what the smaller one announced would be higher than what
     /// the larger one posted meanwhile, and win once they meet.
     pub fn beginning(&self, node: NodeId, seconds: u64, now: Duration) -> Option<Record> {
-        let number = match self.floors.get(&EVERYWHERE) {
-            Some(floor) if self.begun.is_none_or(|begun| begun.floor != *floor) => *floor,
+        let number = match self.generations.beginning() {
+            Some(floor) if self.begun.is_none_or(|begun| begun.floor != floor) => floor,
             None if !self.unsettled.is_empty() && self.may_act(node, now) => seconds.saturating_mul(2),
             Some(_) | None => return None,
         };
@@ -129,7 +119,7 @@ impl Announcements {
 
     /// Where all edges begin was published as the state stream's `number`.
     pub fn begun(&mut self, number: u64) {
-        self.begun = self.floors.get(&EVERYWHERE).map(|floor| Begun { floor: *floor, number });
+        self.begun = self.generations.beginning().map(|floor| Begun { floor, number });
     }
 
     /// Says who takes part in decisions now, this node included if it does.
@@ -147,7 +137,7 @@ impl Announcements {
         self.stable_since = now;
         self.mine.retain(|_, stage| matches!(stage, Stage::Posting { .. }));
         self.unheld.clear();
-        self.agenda = self.unsettled.iter().map(|(edge, since)| (*since, edge.clone())).collect();
+        self.unsettled.rescan();
     }
 
     /// What this node is to do now. `truth` says who is there; `seen` up to where the best peer has followed this node,
@@ -162,14 +152,23 @@ impl Announcements {
         if !self.may_act(node, now) || !self.has_begun(seen) {
             return Vec::new();
         }
+        self.unsettled.go_on(PACE);
         let mut actions = Vec::new();
         for edge in self.due(seen, now) {
-            let Some(since) = self.unsettled.get(&edge).copied() else { continue };
             if self.owner(&edge) == Some(node) {
-                actions.extend(self.next(&edge, truth(&edge), since, (seen, now)));
+                actions.extend(self.next(&edge, truth(&edge), (seen, now)));
             }
         }
         actions
+    }
+
+    /// Gives up the visits that nobody has announced for long; to be asked now and then, also of a node that is silent.
+    pub fn give_up_visits(&mut self, now: Duration) {
+        for _ in 0..PACE {
+            let Some(edge) = self.unsettled.overdue_visit(now) else { return };
+            self.unsettled.answer(&edge);
+            self.compare(&edge, Truth::Free, now);
+        }
     }
 
     /// The edges that are to be looked at now.
@@ -181,24 +180,18 @@ impl Announcements {
             edges.push(edge);
         }
         while edges.len() < PACE
-            && let Some((_, edge)) = pop_if(&mut self.agenda, |at| *at <= now)
+            && let Some(edge) = self.unsettled.due(now)
         {
             edges.push(edge);
         }
         edges
     }
 
-    /// Vacated edges of this node that were quiet for long.
-    pub fn retirements(&self, node: NodeId, now: Duration) -> Vec<Action> {
-        let is_old = |entry: &Entry| {
-            entry.number.is_multiple_of(2) && entry.phase == Phase::Done && now.saturating_sub(entry.changed) > RETIRE
-        };
-        let old = self.entries.iter().filter(|(edge, entry)| is_old(entry) && self.owner(edge) == Some(node));
-        old.take(PACE)
-            .map(|(edge, entry)| {
-                Action::Retire(Generation { edge: edge.clone(), number: entry.number, phase: Phase::Retired })
-            })
-            .collect()
+    /// Vacated edges of this node that were quiet for long, or that are too many.
+    pub fn retirements(&mut self, node: NodeId, now: Duration) -> Vec<Action> {
+        let voters = &self.voters;
+        let retired = self.generations.retirements(|edge| owner(voters, edge) == Some(node), PACE, now);
+        retired.into_iter().map(Action::Retire).collect()
     }
 
     /// An announcement was published as the state stream's `number`.
@@ -219,28 +212,22 @@ impl Announcements {
 
     /// The hash of all generations and floors.
     pub fn hash(&self) -> u64 {
-        self.hash
+        self.generations.hash()
     }
 
     /// All generations of the edges after one, ordered by edge.
     pub fn generations_after(&self, after: Bound<&Edge>) -> impl Iterator<Item = Record> {
-        self.entries.range::<Edge, _>((after, Bound::Unbounded)).map(|(edge, entry)| record(edge, entry))
+        self.generations.after(after)
     }
 
     /// The floors of the slots after one, in order.
     pub fn floors_after(&self, after: Bound<u16>) -> impl Iterator<Item = Record> {
-        let floors = self.floors.range((after, Bound::Unbounded));
-        floors.map(|(slot, number)| Record::Floor { slot: *slot, number: *number })
+        self.generations.floors_after(after)
     }
 
-    fn next(
-        &mut self,
-        edge: &Edge,
-        truth: Truth,
-        since: Duration,
-        (seen, now): (Option<u64>, Duration),
-    ) -> Option<Action> {
-        let (current, phase) = self.current(edge);
+    fn next(&mut self, edge: &Edge, truth: Truth, (seen, now): (Option<u64>, Duration)) -> Option<Action> {
+        let open = self.unsettled.get(edge)?;
+        let (current, phase) = self.generations.current(edge);
         let number = if phase == Phase::Announced { current } else { current.saturating_add(1) };
         let generation = Generation { edge: edge.clone(), number, phase: Phase::Announced };
         match self.mine.get(edge) {
@@ -253,9 +240,9 @@ impl Announcements {
                 })
             }
             Some(Stage::Announced { .. }) | None => {
-                let at = since + patience(truth, phase);
+                let at = open.since + patience(truth, phase, open.arrival);
                 if at > now {
-                    self.agenda.insert((at, edge.clone()));
+                    self.unsettled.look_at(edge, at);
                     return None;
                 }
                 Some(Action::Announce(generation))
@@ -264,44 +251,14 @@ impl Announcements {
     }
 
     fn merge_generation(&mut self, generation: &Generation, now: Duration) -> Option<Edge> {
-        let known = self.entries.get(&generation.edge).copied();
-        if generation.phase == Phase::Retired {
-            self.raise(slot(&generation.edge), generation.number);
-            known.filter(|known| known.number <= generation.number)?;
-            self.remove(&generation.edge);
-            return Some(generation.edge.clone());
-        }
-        let news = (generation.number, generation.phase);
-        if known.is_some_and(|known| (known.number, known.phase) >= news) {
+        if !self.generations.merge(generation, now) {
             return None;
         }
-        self.remove(&generation.edge);
-        let entry = Entry { number: generation.number, phase: generation.phase, changed: now };
-        self.hash = self.hash.wrapping_add(record_hash(&record(&generation.edge, &entry)));
-        self.entries.insert(generation.edge.clone(), entry);
+        let arrival = self.unsettled.get(&generation.edge).and_then(|open| open.arrival);
+        if generation.phase != Phase::Retired && arrival.is_some_and(|found| generation.number > found) {
+            self.unsettled.answer(&generation.edge);
+        }
         Some(generation.edge.clone())
-    }
-
-    fn remove(&mut self, edge: &Edge) {
-        if let Some(entry) = self.entries.remove(edge) {
-            self.hash = self.hash.wrapping_sub(record_hash(&record(edge, &entry)));
-        }
-    }
-
-    fn raise(&mut self, slot: u16, number: u64) {
-        let known = self.floors.get(&slot).copied();
-        if known.is_some_and(|known| known >= number) || (u64::from(slot) >= SLOTS && slot != EVERYWHERE) {
-            return;
-        }
-        let removed = known.map_or(0, |number| record_hash(&Record::Floor { slot, number }));
-        self.hash = self.hash.wrapping_sub(removed).wrapping_add(record_hash(&Record::Floor { slot, number }));
-        self.floors.insert(slot, number);
-    }
-
-    /// An edge that nobody remembers is vacated, and never uses a number again that it may have had.
-    fn current(&self, edge: &Edge) -> (u64, Phase) {
-        let forgotten = || self.floor(slot(edge)).max(self.floor(EVERYWHERE));
-        self.entries.get(edge).map_or_else(|| (forgotten(), Phase::Done), |entry| (entry.number, entry.phase))
     }
 
     /// Whether a node takes part in decisions, and those who do have been the same for long enough.
@@ -311,20 +268,19 @@ impl Announcements {
 
     /// Whether enough others hold what this node said of where all edges begin, and that still holds.
     fn has_begun(&self, seen: Option<u64>) -> bool {
-        let floor = self.floors.get(&EVERYWHERE);
-        self.begun.is_some_and(|begun| Some(&begun.floor) == floor && seen.is_none_or(|seen| seen >= begun.number))
+        let floor = self.generations.beginning();
+        self.begun.is_some_and(|begun| Some(begun.floor) == floor && seen.is_none_or(|seen| seen >= begun.number))
     }
 
-    /// The highest even number below which nothing of a slot is used.
-    fn floor(&self, slot: u16) -> u64 {
-        self.floors.get(&slot).map_or(0, |floor| floor & !1)
-    }
-
-    /// The voter with the highest rendezvous hash. It has the room and its members, so that they are posted in one order.
     fn owner(&self, edge: &Edge) -> Option<NodeId> {
-        let name = hash_texts(&[edge.room.app(), edge.room.channel()]);
-        self.voters.iter().copied().max_by_key(|voter| spread(name ^ spread(voter.bits())))
+        owner(&self.voters, edge)
     }
+}
+
+/// The voter with the highest rendezvous hash. It has the room and its members, so that they are posted in one order.
+fn owner(voters: &BTreeSet<NodeId>, edge: &Edge) -> Option<NodeId> {
+    let name = hash_texts(&[edge.room.app(), edge.room.channel()]);
+    voters.iter().copied().max_by_key(|voter| spread(name ^ spread(voter.bits())))
 }
 
 /// Whether other nodes take part in decisions than before.
@@ -346,24 +302,13 @@ pub enum Truth {
 }
 
 /// How long an edge must have been unsettled before anybody is told.
-fn patience(truth: Truth, phase: Phase) -> Duration {
-    if phase == Phase::Announced || truth == Truth::Held { Duration::ZERO } else { SETTLE }
+fn patience(truth: Truth, phase: Phase, arrival: Option<u64>) -> Duration {
+    let is_at_once = phase == Phase::Announced || truth == Truth::Held || arrival.is_some();
+    if is_at_once { Duration::ZERO } else { SETTLE }
 }
 
 fn pop_if<T: Ord>(set: &mut BTreeSet<(T, Edge)>, is_due: impl Fn(&T) -> bool) -> Option<(T, Edge)> {
     if is_due(&set.first()?.0) { set.pop_first() } else { None }
-}
-
-fn record(edge: &Edge, entry: &Entry) -> Record {
-    Record::Generation(Generation { edge: edge.clone(), number: entry.number, phase: entry.phase })
-}
-
-fn name(edge: &Edge) -> u64 {
-    hash_texts(&[edge.room.app(), edge.room.channel(), edge.user.as_deref().unwrap_or_default()])
-}
-
-fn slot(edge: &Edge) -> u16 {
-    u16::try_from(name(edge) % SLOTS).expect("there are fewer slots than 65,536")
 }
 
 #[cfg(test)]

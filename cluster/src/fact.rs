@@ -151,6 +151,17 @@ impl Key {
     }
 }
 
+impl Edge {
+    /// The edge that facts with this key are about, if they are about one.
+    pub fn of(key: Key) -> Option<Self> {
+        match key {
+            Key::Count(room) => Some(Self { room, user: None }),
+            Key::Member(room, user) => Some(Self { room, user: Some(user) }),
+            Key::Connections(_) | Key::User(..) => None,
+        }
+    }
+}
+
 impl Member {
     /// Of a user who is on several nodes, the member with the least of this is the one shown: that who came first, and
     /// among equals one that every node picks alike.

@@ -202,9 +202,10 @@ impl View {
         self.union.contains_key(&key)
     }
 
-    /// All edges that somebody holds.
-    pub fn edges(&self) -> impl Iterator<Item = Edge> {
-        self.union.keys().cloned().filter_map(edge_of)
+    /// What somebody has facts about, after a key, in order.
+    pub fn keys_after(&self, after: Option<&Key>) -> impl Iterator<Item = &Key> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.union.range::<Key, _>((from, Bound::Unbounded)).map(|(key, _)| key)
     }
 
     /// What is known of each user of a room.
@@ -234,7 +235,7 @@ impl View {
 
     /// The first came, or the last left.
     fn turn(&mut self, key: Key, is_held: bool) -> Option<Difference> {
-        let edge = edge_of(key)?;
+        let edge = Edge::of(key)?;
         if edge.user.is_some() {
             self.count_member(&edge.room, is_held);
         }
@@ -268,14 +269,6 @@ impl Slice {
         let old = if fact.sockets() > 0 { self.facts.insert(key, fact) } else { self.facts.remove(&key) };
         let removed = old.as_ref().map_or(0, fact_hash);
         self.hash = self.hash.wrapping_sub(removed).wrapping_add(added);
-    }
-}
-
-fn edge_of(key: Key) -> Option<Edge> {
-    match key {
-        Key::Count(room) => Some(Edge { room, user: None }),
-        Key::Member(room, user) => Some(Edge { room, user: Some(user) }),
-        Key::Connections(_) | Key::User(..) => None,
     }
 }
 

@@ -14,6 +14,10 @@ fn edge() -> Edge {
     Edge { room: Room::new("shop", "orders").unwrap(), user: None }
 }
 
+fn edge_of(number: usize) -> Edge {
+    Edge { room: Room::new("shop", &format!("orders-{number}")).unwrap(), user: None }
+}
+
 fn generation(number: u64, phase: Phase) -> Generation {
     Generation { edge: edge(), number, phase }
 }
@@ -190,4 +194,58 @@ fn nodes_that_know_the_same_have_the_same_hash() {
     assert_ne!(one.hash(), other.hash());
     merge(&mut other, 2, Phase::Retired);
     assert_eq!(one.hash(), other.hash());
+}
+
+#[test]
+fn who_comes_and_goes_before_anybody_looks_is_told_of_as_an_arrival_and_a_departure() {
+    let mut announcements = alone(2);
+    announcements.compare(&edge(), Truth::Held, at(10_000));
+    announcements.compare(&edge(), Truth::Free, at(10_001));
+    let announced = generation(3, Phase::Announced);
+    assert_eq!(act(&mut announcements, Truth::Free, None, 10_050), [Action::Announce(announced.clone())]);
+    merge(&mut announcements, 3, Phase::Announced);
+    announcements.announced(&announced, 17);
+    assert_eq!(act(&mut announcements, Truth::Free, None, 10_100), [Action::Post(announced)]);
+    announcements.posted(&edge(), 3);
+    merge(&mut announcements, 3, Phase::Done);
+    assert_eq!(act(&mut announcements, Truth::Free, None, 12_999), []);
+    let departed = Action::Announce(generation(4, Phase::Announced));
+    assert_eq!(act(&mut announcements, Truth::Free, None, 13_000), [departed]);
+}
+
+#[test]
+fn a_visit_of_which_its_owner_told_nothing_before_it_died_is_told_by_the_next() {
+    let owned_by = |node| (0..).map(edge_of).find(|edge| owner(&[A, B].into(), edge) == Some(node));
+    let edge = owned_by(B).expect("B owns some");
+    let mut announcements = begun([A, B].into());
+    announcements.compare(&edge, Truth::Held, at(10_000));
+    announcements.compare(&edge, Truth::Free, at(10_001));
+    assert_eq!(announcements.act(A, |_| Truth::Free, None, at(10_100)), []);
+    announcements.set_voters([A].into(), at(16_000));
+    let announced = Generation { edge, number: 1, phase: Phase::Announced };
+    assert_eq!(announcements.act(A, |_| Truth::Free, None, at(18_500)), [Action::Announce(announced)]);
+}
+
+#[test]
+fn a_visit_that_another_node_has_told_is_not_told_again() {
+    let mut announcements = begun([A].into());
+    announcements.compare(&edge(), Truth::Held, at(10_000));
+    announcements.compare(&edge(), Truth::Free, at(10_001));
+    merge(&mut announcements, 2, Phase::Done);
+    announcements.compare(&edge(), Truth::Free, at(10_002));
+    assert!(announcements.unsettled.is_empty());
+}
+
+#[test]
+fn a_visit_that_nobody_tells_is_given_up_also_by_a_node_that_is_silent() {
+    let mut announcements = Announcements::default();
+    announcements.compare(&edge(), Truth::Held, at(10_000));
+    announcements.compare(&edge(), Truth::Free, at(10_001));
+    announcements.give_up_visits(at(70_000));
+    assert!(!announcements.unsettled.is_empty());
+    announcements.give_up_visits(at(70_001));
+    assert!(announcements.unsettled.is_empty());
+    announcements.compare(&edge(), Truth::Held, at(10_000));
+    announcements.give_up_visits(at(99_000));
+    assert!(!announcements.unsettled.is_empty());
 }

@@ -2,15 +2,19 @@
 
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
-use super::{Core, Output};
+use super::{Core, Output, own::chunk};
 use crate::{
     announcements::{Action, Truth, Vote},
-    fact::{Edge, Generation, Record},
+    codec::record_size,
+    fact::{Edge, Generation, Key, Record},
     frame::{Body, Stream},
     peer::{Peer, Stage},
     subject::Subject,
     view::View,
 };
+
+/// Edges that are compared in one step at most.
+const PACE: usize = 1000;
 
 impl Core {
     /// A record may say that an edge's webhook is on its way or done.
@@ -22,8 +26,16 @@ impl Core {
 
     pub(super) fn set_webhooks(&mut self, apps: BTreeSet<Arc<str>>) {
         self.webhooks = apps;
-        let edges: Vec<Edge> = self.view.edges().collect();
-        edges.iter().for_each(|edge| self.compare(edge));
+        self.comparing = Some(None);
+        self.compare_some();
+    }
+
+    /// Compares the next edges, after other apps want webhooks than before.
+    pub(super) fn compare_some(&mut self) {
+        let Some(after) = self.comparing.take() else { return };
+        let keys: Vec<Key> = self.view.keys_after(after.as_ref()).take(PACE).cloned().collect();
+        keys.iter().cloned().filter_map(Edge::of).for_each(|edge| self.compare(&edge));
+        self.comparing = keys.into_iter().last().map(Some);
     }
 
     /// Notes whether an edge's last webhook tells the truth.
@@ -47,15 +59,9 @@ impl Core {
             self.announcements.begun(self.outgoing.state());
         }
         let view = &self.view;
-        let actions = self.announcements.act(node, |edge| truth(view, edge), self.seen_by_enough(), self.now.up);
-        actions.into_iter().for_each(|action| self.perform(action));
-    }
-
-    pub(super) fn retire_edges(&mut self) {
-        if self.may_speak() {
-            let retirements = self.announcements.retirements(self.settings.node, self.now.up);
-            retirements.into_iter().for_each(|action| self.perform(action));
-        }
+        let mut actions = self.announcements.act(node, |edge| truth(view, edge), self.seen_by_enough(), self.now.up);
+        actions.extend(self.announcements.retirements(node, self.now.up));
+        self.perform(actions);
     }
 
     pub(super) fn finish_post(&mut self, generation: &Generation) {
@@ -64,15 +70,27 @@ impl Core {
         }
     }
 
-    fn perform(&mut self, action: Action) {
-        match action {
-            Action::Announce(generation) => {
-                self.record(Record::Generation(generation.clone()));
-                self.announcements.announced(&generation, self.outgoing.state());
+    /// What is to be said is said together: a frame for each would cost every node much more.
+    fn perform(&mut self, actions: Vec<Action>) {
+        let (mut said, mut announced) = (Vec::new(), Vec::new());
+        for action in actions {
+            match action {
+                Action::Announce(generation) => {
+                    announced.push(generation.clone());
+                    said.push(Record::Generation(generation));
+                }
+                Action::Post(generation) => self.outputs.push(Output::Post(generation)),
+                Action::Retire(generation) => said.push(Record::Generation(generation)),
             }
-            Action::Post(generation) => self.outputs.push(Output::Post(generation)),
-            Action::Retire(generation) => self.record(Record::Generation(generation)),
         }
+        said.iter().for_each(|record| self.merge_edge(record));
+        let mut said = said.into_iter().peekable();
+        while said.peek().is_some() {
+            let records = chunk(&mut said, record_size, self.settings.page);
+            self.say_numbered(Stream::STATE, Subject::State, Body::Records(records, None));
+        }
+        let number = self.outgoing.state();
+        announced.iter().for_each(|generation| self.announcements.announced(generation, number));
     }
 
     fn record(&mut self, record: Record) {

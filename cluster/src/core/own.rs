@@ -54,7 +54,7 @@ impl Core {
     pub(super) fn flush(&mut self) {
         let mut facts = self.untold.take().peekable();
         while facts.peek().is_some() {
-            let facts = chunk(&mut facts, self.settings.page);
+            let facts = chunk(&mut facts, fact_size, self.settings.page);
             self.say_numbered(Stream::STATE, Subject::State, Body::Facts(facts));
         }
     }
@@ -124,14 +124,14 @@ fn is_held(fact: &Fact) -> bool {
     }
 }
 
-/// Takes the first facts, of about `most` bytes.
-fn chunk(facts: &mut impl Iterator<Item = Fact>, most: usize) -> Vec<Fact> {
+/// Takes the first items, of about `most` bytes.
+pub(super) fn chunk<T>(items: &mut impl Iterator<Item = T>, size: impl Fn(&T) -> usize, most: usize) -> Vec<T> {
     let (mut chunk, mut bytes) = (Vec::new(), 0);
     while bytes < most
-        && let Some(fact) = facts.next()
+        && let Some(item) = items.next()
     {
-        bytes += fact_size(&fact);
-        chunk.push(fact);
+        bytes += size(&item);
+        chunk.push(item);
     }
     chunk
 }

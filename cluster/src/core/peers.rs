@@ -35,9 +35,6 @@ const WAIT: Duration = Duration::from_secs(30);
 const REMEMBER: Duration = Duration::from_secs(120);
 const REMEMBER_LONGER: Duration = Duration::from_secs(10);
 
-/// The distance of looks at what webhooks need.
-const ACT: Duration = Duration::from_millis(200);
-
 /// The distance of looks at what has become too old.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -86,10 +83,9 @@ impl Core {
         } else {
             self.pass_barriers();
         }
-        if self.now.up >= self.next_act {
-            self.next_act = self.now.up + ACT;
-            self.act_on_edges();
-        }
+        self.compare_some();
+        self.announcements.give_up_visits(self.now.up);
+        self.act_on_edges();
     }
 
     pub(super) fn beat(&mut self) {
@@ -241,6 +237,5 @@ impl Core {
         let dead = self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead && is_forgotten(peer.pulse.heard()));
         let dead: Vec<NodeId> = dead.map(|(node, _)| *node).collect();
         dead.into_iter().for_each(|node| self.forget(node));
-        self.retire_edges();
     }
 }

@@ -5,6 +5,7 @@ mod cache;
 mod meeting;
 mod pair;
 mod upgrade;
+mod visits;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

@@ -1,9 +1,6 @@
 //! What clients, back ends and fate do, at random.
 
-use gaung_cluster::{
-    fact::{Fact, Key, Member},
-    frame::Readiness,
-};
+use gaung_cluster::fact::{Edge, Fact, Key, Member};
 
 use crate::{
     drain::lobby,
@@ -14,7 +11,7 @@ use crate::{
 impl World {
     /// Something happens to one node's clients.
     pub fn act(&mut self, slot: usize) {
-        match self.random.below(15) {
+        match self.random.below(16) {
             0..=3 => self.move_member(slot),
             4 => {
                 let fact = Fact::Count { room: room("room", self.random.below(6)), sockets: self.sockets() };
@@ -38,10 +35,23 @@ impl World {
                 self.cache_event(slot, room);
             }
             12 | 13 => self.serve_or_leave(slot),
+            14 => self.visit(slot),
             _ => {
                 let room = room("presence", self.random.below(3));
                 self.with(slot, |process| process.rooms.get_mut(&room).into_iter().for_each(Replica::admit));
             }
+        }
+    }
+
+    /// Somebody comes to a room of their own and goes again before anybody looks.
+    fn visit(&mut self, slot: usize) {
+        let is_fair = self.scenario.trouble == Trouble::Leaving && self.all_are_here();
+        let room = room("visit", self.random.bits());
+        for sockets in [1, 0] {
+            self.set_fact(slot, Fact::Count { room: room.clone(), sockets });
+        }
+        if is_fair {
+            self.judge.visited(Edge { room, user: None });
         }
     }
 
@@ -123,15 +133,20 @@ impl World {
         }
     }
 
+    /// Whether no node is about to leave, and all know one another.
+    fn all_are_here(&self) -> bool {
+        let count = self.slots.len();
+        let knows_all =
+            |slot: &Slot| slot.process.as_ref().is_some_and(|process| process.core.sharers().len() == count);
+        self.slots.iter().all(|slot| slot.drain.is_none() && knows_all(slot))
+    }
+
     /// Once in some seconds, while all are there, one leaves.
     pub fn let_one_leave(&mut self) {
         if self.now == 10_000 {
             self.seat_movers();
         }
-        let is_ready =
-            |slot: &Slot| slot.process.as_ref().is_some_and(|process| process.core.readiness() == Readiness::Ready);
-        let all_are_here = self.slots.iter().all(|slot| slot.drain.is_none() && is_ready(slot));
-        if self.now > 12_000 && all_are_here && self.random.chance(10) {
+        if self.now > 12_000 && self.all_are_here() && self.random.chance(10) {
             let slot = self.random.below(self.slots.len() as u64) as usize;
             self.drain(slot);
         }

@@ -65,6 +65,7 @@ impl World {
         let hold = std::time::Duration::from_millis(lasts + 10_000);
         self.step(slot, Input::Bye { hold });
         self.judge.tally.drains += 1;
+        self.judge.disturbed();
     }
 
     /// What is due of a node's leaving.

@@ -17,6 +17,8 @@ pub struct Judge {
     /// How many events of a stream were told to be lost.
     lost: BTreeMap<(NodeId, NodeId, Stream), u64>,
     posted: BTreeMap<Edge, u64>,
+    /// Edges that somebody held for a moment, with how often something was posted of them.
+    visits: BTreeMap<Edge, u64>,
     /// Edges whose last announcement nobody who could be heard still held.
     forgotten: BTreeSet<Edge>,
 }
@@ -35,6 +37,7 @@ pub struct Tally {
     pub snapshots: u64,
     pub mismatches: u64,
     pub posts: u64,
+    pub visits: u64,
     pub repeats: u64,
     pub forgotten: u64,
     pub bereft: u64,
@@ -104,7 +107,27 @@ impl Judge {
             self.faults
                 .push(format!("generation {} of {:?} was posted after {last}", generation.number, generation.edge));
         }
-        self.posted.insert(generation.edge.clone(), generation.number);
+        let before = self.posted.insert(generation.edge.clone(), generation.number);
+        if let Some(posts) = self.visits.get_mut(&generation.edge).filter(|_| before != Some(generation.number)) {
+            *posts += 1;
+        }
+    }
+
+    /// Somebody held an edge for a moment, while nothing went wrong that may hide it.
+    pub fn visited(&mut self, edge: Edge) {
+        self.tally.visits += 1;
+        self.visits.insert(edge, 0);
+    }
+
+    /// A node is about to leave, and with it perhaps all that it knows of visits that nobody has announced.
+    pub fn disturbed(&mut self) {
+        self.visits.retain(|_, posts| *posts > 0);
+    }
+
+    /// Of every visit both the coming and the going were told, once.
+    pub fn compare_visits(&mut self) {
+        let wrong = self.visits.iter().filter(|(edge, posts)| **posts != 2 && !self.forgotten.contains(edge));
+        self.faults.extend(wrong.map(|(edge, posts)| format!("of a visit to {edge:?} {posts} webhooks told")));
     }
 
     /// The last generation that was posted of each edge.
@@ -169,6 +192,7 @@ impl Tally {
         self.snapshots += other.snapshots;
         self.mismatches += other.mismatches;
         self.posts += other.posts;
+        self.visits += other.visits;
         self.repeats += other.repeats;
         self.forgotten += other.forgotten;
         self.bereft += other.bereft;

@@ -33,6 +33,7 @@ impl World {
         if faults.is_empty() && self.judge.faults.is_empty() {
             let held = truth.keys().filter_map(edge).collect();
             self.judge.compare_edges(&held);
+            self.judge.compare_visits();
             let living = self.processes().map(|process| process.id).collect();
             self.judge.compare_events(&living);
         }
