@@ -7,6 +7,7 @@
 //! | [`node`] | a running node: everything wired together |
 //! | [`protocol`] | the Pusher protocol as values |
 //! | [`tenant`] | the plain `/ws` dialect as values |
+//! | [`connection`] | a connection until it is a socket: its place, its time limits, what makes no sense |
 //! | [`session`] | one actor per WebSocket connection, its outbox, the upgrade |
 //! | [`room`] | one actor per channel: who is subscribed, and the fan-out to them |
 //! | [`cluster`] | what this node's rooms tell the other nodes, and what comes from them |
@@ -34,6 +35,7 @@ pub mod bench;
 pub mod capacity;
 pub mod cluster;
 pub mod config;
+pub mod connection;
 pub mod descriptors;
 pub mod fatal;
 pub mod files;

@@ -1,8 +1,8 @@
 //! One node: wires everything, runs it, and takes it down in order. Used by `gaung serve` and by the tests.
 
+mod h2;
 mod join;
 mod listen;
-mod wrong_port;
 
 use std::{
     fmt, io,

@@ -157,6 +157,7 @@ impl Signals {
 fn start_log(config: &LogConfig, log: Log) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.filter);
     let filter = filter.map_err(|error| Failure::usage(format!("GAUNG_LOG is {:?}: {error}", config.filter)))?;
+    let filter = without_actix_http(filter, &config.filter);
     // What cannot be logged is counted; to tell it on stderr, as the library does, would wait for its reader.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log).log_internal_errors(false);
     match config.format {
@@ -165,4 +166,13 @@ fn start_log(config: &LogConfig, log: Log) -> Result<(), Failure> {
         LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
     }
     Ok(())
+}
+
+/// Of a request that it cannot read actix-http writes a line each time, which anybody can cause as often as they like, and
+/// which does not say whose it was. The listener does, once a minute.
+fn without_actix_http(filter: EnvFilter, text: &str) -> EnvFilter {
+    if text.contains("actix_http") {
+        return filter;
+    }
+    filter.add_directive("actix_http=off".parse().expect("a target and a level are a directive"))
 }

@@ -7,7 +7,6 @@ pub(super) fn together(config: &Config, apps: &AppsSource, problems: &mut Proble
     check_development(config, apps, problems);
     check_ports(config, problems);
     check_tls(config, problems);
-    check_bodies(config, problems);
     check_tenant(config, apps, problems);
 }
 
@@ -37,13 +36,6 @@ fn check_tls(config: &Config, problems: &mut Problems) {
         (Some(_), Some(_)) | (None, None) => return,
     };
     problems.add(format!("{missing} is not set; TLS needs both GAUNG_TLS_CERT and GAUNG_TLS_KEY"));
-}
-
-fn check_bodies(config: &Config, problems: &mut Problems) {
-    let (one, all) = (config.limits.max_body_bytes, config.http.max_held_body_bytes);
-    if all < one {
-        problems.add(format!("GAUNG_MAX_HELD_BODY_BYTES is {all}; it must be at least GAUNG_MAX_BODY_BYTES, {one}"));
-    }
 }
 
 fn check_tenant(config: &Config, apps: &AppsSource, problems: &mut Problems) {
@@ -109,10 +101,6 @@ mod tests {
         refused(
             &[("GAUNG_PORT", "7"), ("GAUNG_ADMIN_PORT", "7")],
             &["GAUNG_PORT and GAUNG_ADMIN_PORT are both 7; they must be different"],
-        );
-        refused(
-            &[("GAUNG_MAX_BODY_BYTES", "2000001"), ("GAUNG_MAX_HELD_BODY_BYTES", "2000000")],
-            &["GAUNG_MAX_HELD_BODY_BYTES is 2000000; it must be at least GAUNG_MAX_BODY_BYTES, 2000001"],
         );
         refused(
             &[("GAUNG_TLS_CERT", "/c")],

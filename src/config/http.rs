@@ -1,4 +1,4 @@
-//! What the public listener grants to requests and their connections.
+//! What the public listener grants to requests and to connections that are no sockets (yet).
 
 use std::{fmt::Display, time::Duration};
 
@@ -12,35 +12,58 @@ const MIB: u64 = 1_048_576;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct HttpConfig {
-    /// `GAUNG_MAX_HELD_BODY_BYTES` (67,108,864): request bodies that the node holds at one time.
+    /// `GAUNG_MAX_HELD_BODY_BYTES` (67,108,864): request bodies that the node holds at one time; one may always come.
     pub max_held_body_bytes: usize,
+    /// `GAUNG_MAX_HTTP_CONNECTIONS` (16,384): connections that are no sockets: of HTTP, and before their upgrade.
+    pub max_http_connections: usize,
     /// `GAUNG_KEEP_ALIVE_SECONDS` (630): how long an HTTP connection may be idle. Google's balancers reuse theirs for 600 s
     /// and want the server's to outlast 620.
     #[serde(rename = "keep_alive_seconds", deserialize_with = "fields::seconds")]
     pub keep_alive: Duration,
+    /// `GAUNG_ANSWER_SECONDS` (10): how long a client may take nothing of its answer.
+    #[serde(rename = "answer_seconds", deserialize_with = "fields::seconds")]
+    pub answer_timeout: Duration,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { max_held_body_bytes: 67_108_864, keep_alive: Duration::from_secs(630) }
+        Self {
+            max_held_body_bytes: 67_108_864,
+            max_http_connections: 16_384,
+            keep_alive: Duration::from_secs(630),
+            answer_timeout: Duration::from_secs(10),
+        }
     }
 }
 
 impl HttpConfig {
     pub(super) fn variables() -> Vec<Variable> {
         let default = Self::default();
-        let rows: [(_, &dyn Display, _, _); 2] = [
+        let rows: [(_, &dyn Display, _, _); 4] = [
             (
                 "GAUNG_MAX_HELD_BODY_BYTES",
                 &default.max_held_body_bytes,
                 Number(MIB..=MIB * 65_536),
-                "request bodies that the node holds at one time; over it the API answers 503",
+                "request bodies that the node holds at one time, never less than one may have; over it the API answers 503",
+            ),
+            (
+                "GAUNG_MAX_HTTP_CONNECTIONS",
+                &default.max_http_connections,
+                Number(16..=u64::from(u32::MAX)),
+                "connections that are no sockets: of HTTP, and before their upgrade; over it they are refused, over half \
+                 of it none stays after its answer",
             ),
             (
                 "GAUNG_KEEP_ALIVE_SECONDS",
                 &default.keep_alive.as_secs(),
                 Number(1..=86_400),
                 "how long an HTTP connection may be idle; longer than balancers reuse theirs",
+            ),
+            (
+                "GAUNG_ANSWER_SECONDS",
+                &default.answer_timeout.as_secs(),
+                Number(1..=300),
+                "how long an HTTP client may take nothing of its answer until its connection is closed",
             ),
         ];
         rows.map(Variable::from).into()

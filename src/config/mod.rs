@@ -203,7 +203,9 @@ mod tests {
             ("GAUNG_PONG_SECONDS", "13"),
             ("GAUNG_SIGNATURE_SECONDS", "14"),
             ("GAUNG_MAX_HELD_BODY_BYTES", "2000008"),
+            ("GAUNG_MAX_HTTP_CONNECTIONS", "2009"),
             ("GAUNG_KEEP_ALIVE_SECONDS", "20"),
+            ("GAUNG_ANSWER_SECONDS", "21"),
             ("GAUNG_TENANT_ACCESS", "callback"),
             ("GAUNG_TENANT_APP", "gaung"),
             ("GAUNG_TENANT_CALLBACK_URL", "http://app/may"),
@@ -249,7 +251,12 @@ mod tests {
                 pong_timeout: Duration::from_secs(13),
                 signature_window: Duration::from_secs(14),
             },
-            http: HttpConfig { max_held_body_bytes: 2_000_008, keep_alive: Duration::from_secs(20) },
+            http: HttpConfig {
+                max_held_body_bytes: 2_000_008,
+                max_http_connections: 2_009,
+                keep_alive: Duration::from_secs(20),
+                answer_timeout: Duration::from_secs(21),
+            },
             tenant: TenantConfig {
                 access: TenantAccess::Callback,
                 app: Some("gaung".to_owned()),

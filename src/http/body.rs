@@ -3,6 +3,7 @@
 
 use std::{
     ops::Deref,
+    rc::Rc,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -17,6 +18,7 @@ use actix_web::{
 use futures_util::StreamExt;
 
 use super::error::ApiError;
+use crate::connection::Connection;
 
 /// A back end that needs longer than this for one request has lost its connection.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,7 +59,14 @@ pub fn check_coding(request: &HttpRequest) -> Result<(), ApiError> {
 }
 
 /// The whole body, of an announced length or in chunks.
-pub async fn read<'a>(payload: Payload, limit: usize, held: &'a HeldBodies) -> Result<Body<'a>, ApiError> {
+pub async fn read<'a>(
+    request: &HttpRequest,
+    payload: Payload,
+    limit: usize,
+    held: &'a HeldBodies,
+) -> Result<Body<'a>, ApiError> {
+    // Until it is asked for, a body waits in its client's TCP window.
+    let _reading = request.conn_data::<Rc<Connection>>().map(|connection| connection.read_body());
     let mut held = Held { all: held, bytes: 0 };
     let bytes = timeout(PATIENCE, collect(payload, limit, &mut held)).await;
     Ok(Body { bytes: bytes.map_err(|_| ApiError::BodyTooSlow(PATIENCE))??, _held: held })

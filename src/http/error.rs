@@ -45,6 +45,8 @@ pub enum ApiError {
     CutOff,
     /// A thread of this node does not answer.
     Silent,
+    /// The client's address has all the connections that it may have.
+    AddressFull,
     /// No app has this id. How many characters it has: it may be a secret in the wrong place.
     AppUnknown(usize),
     /// The body is longer than `GAUNG_MAX_BODY_BYTES`.
@@ -110,6 +112,7 @@ impl ApiError {
             Self::Full => (StatusCode::INTERNAL_SERVER_ERROR, "full"),
             Self::CutOff => (StatusCode::INTERNAL_SERVER_ERROR, "cut_off"),
             Self::Silent => (StatusCode::INTERNAL_SERVER_ERROR, "silent"),
+            Self::AddressFull => (StatusCode::TOO_MANY_REQUESTS, "over_address_limit"),
             Self::AppUnknown(_) => (StatusCode::NOT_FOUND, "app_unknown"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyCompressed(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_compressed"),
@@ -144,6 +147,7 @@ impl ApiError {
             | Self::Full
             | Self::CutOff
             | Self::Silent
+            | Self::AddressFull
             | Self::AppUnknown(_)
             | Self::BodyTooLarge { .. }
             | Self::BodyBroken
@@ -195,6 +199,9 @@ impl fmt::Display for ApiError {
             ),
             Self::CutOff => f.write_str("this node is cut off from its peers; choose another one"),
             Self::Silent => f.write_str("a thread of this node does not answer; choose another one"),
+            Self::AddressFull => f.write_str(
+                "too many connections from this address, its sockets included (GAUNG_MAX_CONNECTIONS_PER_IP)",
+            ),
             Self::AppUnknown(characters) => write!(f, "no app has this id of {characters} characters"),
             Self::BodyTooLarge { bytes, limit } => {
                 write!(f, "the request body has {bytes} bytes or more, the limit is {limit} (GAUNG_MAX_BODY_BYTES)")

@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Instant};
 
 use actix_web::{HttpResponse, ResponseError};
 
-pub use routes::configure;
+pub use routes::app;
 
 use crate::{
     app::{App, Registry},

@@ -1,19 +1,45 @@
 //! All routes of the public port but the sockets' upgrades, in one table.
 
 use actix_web::{
-    Resource, Route,
-    dev::{HttpServiceFactory, Service},
+    App, Error, Resource, Route,
+    body::BoxBody,
+    dev::{HttpServiceFactory, Service, ServiceFactory, ServiceRequest, ServiceResponse},
     guard,
     http::ConnectionType,
     web::{self, Data, ServiceConfig},
 };
-use std::sync::Arc;
+use futures_util::future::Either;
+use std::{future::ready, rc::Rc, sync::Arc};
 
 use super::{Api, channels, connections, error::ApiError, probes, trigger};
-use crate::readiness::Stage;
+use crate::{connection::Connection, readiness::Stage};
+
+/// All that the public port answers to plain requests.
+pub fn app(
+    api: Arc<Api>,
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
+> {
+    App::new().configure(configure(api.clone())).wrap_fn(move |request, next| {
+        let connection = request.conn_data::<Rc<Connection>>().cloned();
+        let exchange = connection.as_ref().map(Connection::begin);
+        let answered = match connection.as_ref().map_or(Ok(()), |connection| connection.settle()) {
+            Ok(()) => Either::Left(next.call(request)),
+            Err(_) => Either::Right(ready(Ok(request.into_response(api.refuse(ApiError::AddressFull))))),
+        };
+        async move {
+            let mut answer = answered.await;
+            drop(exchange);
+            if let (Ok(answer), Some(true)) = (&mut answer, connection.map(|connection| connection.is_in_the_way())) {
+                answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            answer
+        }
+    })
+}
 
 /// Serves the API under the node's path prefix, and without it as well, because some SDKs drop it (protocol.md §2.4).
-pub fn configure(api: Arc<Api>) -> impl FnOnce(&mut ServiceConfig) {
+fn configure(api: Arc<Api>) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         let prefix = api.path_prefix.clone();
         config.app_data(Data::from(api));

@@ -84,7 +84,7 @@ async fn admit<T: Ask>(
     body::check_head(request, limit)?;
     let signed = authenticate(api, &app.settings(), request, arrival)?;
     body::check_coding(request)?;
-    let body = body::read(payload, limit, &api.bodies).await?;
+    let body = body::read(request, payload, limit, &api.bodies).await?;
     signed.verify(&body).map_err(ApiError::Unauthenticated)?;
     let settings = app.settings();
     let ask = T::parse(&Verified { api, app: &app, request, arrival, settings: &settings, body: &body })?;

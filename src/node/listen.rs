@@ -9,27 +9,40 @@ use std::{
 };
 
 use actix_http::{
-    HttpServiceBuilder, KeepAlive, Protocol, Request, Response, TlsAcceptorConfig, body::BoxBody, error::DispatchError,
+    Extensions, HttpServiceBuilder, KeepAlive, Protocol, Request, Response, body::BoxBody, error::DispatchError,
 };
 use actix_server::{Server, ServerBuilder, ServerHandle};
-use actix_service::{Service, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
-use actix_tls::accept::TlsError;
+use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
 use actix_web::{App, HttpServer, dev::AppConfig};
-use futures_util::future::ready;
-use rustls::ServerConfig;
-use socket2::{Domain, Socket, Type};
-use tokio::net::TcpStream;
-
-use super::{
-    Failures, Rosters,
-    wrong_port::{Mistake, Mistakes, Sniffed},
+use futures_util::{
+    FutureExt,
+    future::{Either, ready},
 };
+use rustls::ServerConfig;
+use socket2::{Domain, SockRef, Socket, Type};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::OnceCell,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{Failures, Rosters, h2};
 use crate::{
     admin::{self, Admin},
+    config::HttpConfig,
+    connection::{
+        Connection, Patience,
+        guard::Guarded,
+        malformed::{self, Log, Malformed},
+        places::{NoPlace, Places},
+    },
     descriptors::Shares,
     http::{self, Api, body::HeldBodies},
     metrics::lag::{self, ActorThread},
     session::{
+        self,
         services::{Services, Shared},
         upgrade::{share, upgrade},
     },
@@ -41,6 +54,13 @@ const BACKLOG: i32 = 4_096;
 /// How long what a client goes on sending after its answer is read away: a connection that is closed before resets, and the
 /// answer may be lost.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// What a connection is told that finds no place.
+const NO_PLACE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// A connection that has ended, and was told so as far as it could be.
+struct Refused;
 
 /// How long requests under way may take when the node stops, in seconds.
 const LAST_REQUESTS: u64 = 3;
@@ -63,7 +83,7 @@ pub fn api(shared: &Shared) -> Arc<Api> {
         metrics: shared.metrics.clone(),
         limits: shared.limits.clone(),
         http: shared.http.clone(),
-        bodies: HeldBodies::new(shared.http.max_held_body_bytes),
+        bodies: HeldBodies::new(shared.http.max_held_body_bytes.max(shared.limits.max_body_bytes)),
         path_prefix: shared.path_prefix.clone(),
         readiness: shared.readiness.clone(),
         started: shared.started,
@@ -101,7 +121,10 @@ pub fn public(
         .max_concurrent_connections(workers.max_requests)
         .shutdown_timeout(LAST_REQUESTS)
         .disable_signals();
-    let door = Door { api: api(&shared), shared, rosters };
+    // Refused before the threads accept no more, which nobody could tell from a node that is gone.
+    let connections = shared.http.max_http_connections.min(workers.threads.saturating_mul(workers.max_requests));
+    let places = Places::new(connections, &shared.limits, shared.addresses.clone());
+    let door = Door { api: api(&shared), shared, rosters, places, log: Log::new() };
     let server = match tls {
         None => door.open(server, listener),
         Some(config) => door.open_with_tls(server, listener, config),
@@ -109,29 +132,25 @@ pub fn public(
     run("public", server.expect("the listener is bound").run(), failures)
 }
 
+/// A connection that is served now.
+type Accepted<T> = (Guarded<T>, Protocol, Option<SocketAddr>);
+
 /// What all threads of the public listener have in common.
 #[derive(Clone)]
 struct Door {
     shared: Shared,
     api: Arc<Api>,
     rosters: Rosters,
+    places: Arc<Places>,
+    log: Arc<Log>,
 }
 
 impl Door {
     fn open(self, server: ServerBuilder, listener: TcpListener) -> io::Result<ServerBuilder> {
-        let mistakes = Mistakes::of(Mistake::Tls);
         server.listen("public", listener, move || {
-            let (services, mistakes) = (self.services(), mistakes.clone());
-            let upgrade = fn_service(move |(request, framed)| {
-                upgrade(services.clone(), request, framed, |sniffed: Sniffed| share(sniffed.socket))
-            });
-            let app = map_config(App::new().configure(http::configure(self.api.clone())), |()| AppConfig::default());
-            let service = self.http();
-            let sniff = fn_service(move |socket: TcpStream| {
-                let peer = socket.peer_addr().ok();
-                ready(Ok::<_, DispatchError>((Sniffed::new(socket, mistakes.clone()), Protocol::Http1, peer)))
-            });
-            sniff.and_then(service.upgrade(upgrade).finish(app))
+            let door = self.clone();
+            let accept = fn_service(move |socket| ready(door.accept(socket)));
+            accept.and_then(self.serve(|guarded: Guarded<TcpStream>| share(guarded.into_inner())))
         })
     }
 
@@ -141,23 +160,89 @@ impl Door {
         listener: TcpListener,
         config: Arc<ServerConfig>,
     ) -> io::Result<ServerBuilder> {
-        let mistakes = Mistakes::of(Mistake::Plain);
+        let mut config = (*config).clone();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
         server.listen("public", listener, move || {
-            let (services, mistakes) = (self.services(), mistakes.clone());
-            let upgrade = fn_service(move |(request, framed)| {
-                upgrade(services.clone(), request, framed, |stream| (stream, None))
-            });
-            let app = map_config(App::new().configure(http::configure(self.api.clone())), |()| AppConfig::default());
-            let service = self.http();
-            let acceptor = TlsAcceptorConfig::default().handshake_timeout(self.patience());
-            let service = service.upgrade(upgrade).finish(app).rustls_0_23_with_config((*config).clone(), acceptor);
-            service.map_err(move |error| {
-                if let TlsError::Tls(error) = &error {
-                    mistakes.look_at(error);
-                }
-                error
-            })
+            let (door, acceptor) = (self.clone(), acceptor.clone());
+            let accept = fn_service(move |socket| door.clone().accept_tls(socket, acceptor.clone()));
+            accept.and_then(self.serve(|guarded: Guarded<TlsStream<TcpStream>>| (guarded.into_inner(), None)))
         })
+    }
+
+    fn accept(&self, socket: TcpStream) -> Result<Accepted<TcpStream>, Refused> {
+        let peer = socket.peer_addr().ok();
+        let place = self.places.take(peer).map_err(|NoPlace| {
+            // As far as the socket takes it at once: a connection that finds no place is not waited for.
+            let _ = SockRef::from(&socket).send(NO_PLACE);
+            Refused
+        })?;
+        Ok((Guarded::new(socket, Connection::new(peer, place, self.patience())), Protocol::Http1, peer))
+    }
+
+    async fn accept_tls(
+        self,
+        socket: TcpStream,
+        acceptor: TlsAcceptor,
+    ) -> Result<Accepted<TlsStream<TcpStream>>, Refused> {
+        let peer = socket.peer_addr().ok();
+        let place = self.places.take(peer).map_err(|NoPlace| Refused)?;
+        let accepted = timeout(self.shared.limits.handshake_timeout, self.begin_tls(socket, peer, acceptor));
+        let stream = accepted.await.unwrap_or(Err(Refused))?;
+        let protocol = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        Ok((Guarded::new(stream, Connection::new(peer, place, self.patience())), protocol, peer))
+    }
+
+    /// What is no TLS is looked at before it is read, so that the log can say what it is.
+    async fn begin_tls(
+        &self,
+        socket: TcpStream,
+        peer: Option<SocketAddr>,
+        acceptor: TlsAcceptor,
+    ) -> Result<TlsStream<TcpStream>, Refused> {
+        let mut opening = [0; malformed::OPENING_BYTES];
+        let count = socket.peek(&mut opening).await.map_err(|_| Refused)?;
+        if let Some(malformed) = Malformed::instead_of_tls(&opening[..count]) {
+            self.log.count(malformed, peer);
+            return Err(Refused);
+        }
+        acceptor.accept(socket).await.map_err(|error| {
+            if is_nonsense(&error) {
+                self.log.count(Malformed::Other, peer);
+            }
+            Refused
+        })
+    }
+
+    /// Serves HTTP/1.1 and, where a client has chosen it, HTTP/2.
+    fn serve<T, S, W>(
+        &self,
+        split: W,
+    ) -> impl ServiceFactory<Accepted<T>, Config = (), Response = (), Error = Refused, InitError = ()> + use<T, S, W>
+    where
+        W: FnOnce(Guarded<T>) -> (S, Option<Arc<TcpStream>>) + Copy + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + 'static,
+        S: session::wire::Socket + 'static,
+    {
+        let (services, log) = (self.services(), self.log.clone());
+        let upgrade = fn_service(move |(request, framed)| upgrade(services.clone(), request, framed, split));
+        let app = || map_config(http::app(self.api.clone()), |()| AppConfig::default());
+        let http1 = self.http().on_connect_ext(|guarded: &Guarded<T>, data: &mut Extensions| {
+            data.insert(guarded.connection().clone());
+        });
+        let http2 = Rc::new(Http2::new(app(), &self.shared));
+        let served = apply_fn_factory(http1.upgrade(upgrade).finish(app()), move |(guarded, protocol, peer), http1| {
+            let log = log.clone();
+            let served = match protocol {
+                Protocol::Http2 => Either::Left(http2.clone().serve(guarded, peer).boxed_local()),
+                _ => Either::Right(http1.call((guarded, protocol, peer))),
+            };
+            async move { served.await.inspect_err(|error| log.look_at(error, peer)) }
+        });
+        served.map_err(|_| Refused)
     }
 
     /// How long clients may take.
@@ -169,7 +254,7 @@ impl Door {
         <S::Service as Service<Request>>::Future: 'static,
     {
         HttpServiceBuilder::default()
-            .client_request_timeout(self.patience())
+            .client_request_timeout(self.shared.limits.handshake_timeout)
             .client_disconnect_timeout(LINGER)
             .keep_alive(KeepAlive::Timeout(self.shared.http.keep_alive))
     }
@@ -182,10 +267,55 @@ impl Door {
         services
     }
 
-    /// How long a client may take to say what it wants.
-    fn patience(&self) -> Duration {
-        self.shared.limits.handshake_timeout
+    fn patience(&self) -> Patience {
+        Patience { head: self.shared.limits.handshake_timeout, answer: self.shared.http.answer_timeout }
     }
+}
+
+/// HTTP/2 of one thread. Its application is made when the first client comes that speaks it.
+struct Http2<F: ServiceFactory<Request>> {
+    app: F,
+    made: OnceCell<F::Service>,
+    handshake_timeout: Duration,
+    http: HttpConfig,
+}
+
+impl<F> Http2<F>
+where
+    F: ServiceFactory<Request, Config = (), InitError = ()>,
+    F::Response: Into<Response<BoxBody>>,
+    F::Error: Into<Response<BoxBody>>,
+{
+    fn new(app: F, shared: &Shared) -> Self {
+        Self {
+            app,
+            made: OnceCell::new(),
+            handshake_timeout: shared.limits.handshake_timeout,
+            http: shared.http.clone(),
+        }
+    }
+
+    async fn serve<T>(self: Rc<Self>, guarded: Guarded<T>, peer: Option<SocketAddr>) -> Result<(), DispatchError>
+    where
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let connection = guarded.connection().clone();
+        connection.frames();
+        let made = self.made.get_or_try_init(|| self.app.new_service(())).await;
+        if let (Ok(app), Ok(())) = (made, connection.settle()) {
+            let idle = || if connection.is_in_the_way() { LINGER } else { self.http.keep_alive };
+            let (handshake, answer) = (self.handshake_timeout, self.http.answer_timeout);
+            h2::serve(guarded, app, peer, h2::Patience { handshake, idle, answer }).await;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that begin like TLS and are none. What else goes wrong in a handshake, such as a certificate that the client does
+/// not trust, is no nonsense.
+fn is_nonsense(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::InvalidMessage(_)))
 }
 
 /// Serves the admin port on one thread.

@@ -37,6 +37,7 @@ use crate::{
     },
     capacity::NoPlace,
     config::TenantAccess,
+    connection::Connection,
     happenings::{self, Asked, Happening, What},
     protocol::Close,
     readiness::Stage,
@@ -143,6 +144,7 @@ fn pace(admission: &Admission, services: &Services) -> Pace {
 
 /// Who wants in, and where.
 struct Visit<'a> {
+    connection: Option<&'a Rc<Connection>>,
     peer: Option<SocketAddr>,
     headers: &'a HeaderMap,
     query: &'a str,
@@ -174,7 +176,7 @@ impl<'a> Visit<'a> {
             let protocols: Vec<&str> = values(headers, header::SEC_WEBSOCKET_PROTOCOL).collect();
             TenantRequest::parse(query, text(headers, header::AUTHORIZATION), Some(&protocols.join(",")))
         });
-        Self { peer: request.peer_addr(), headers, query, place }
+        Self { connection: request.conn_data(), peer: request.peer_addr(), headers, query, place }
     }
 
     async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
@@ -267,6 +269,8 @@ impl<'a> Visit<'a> {
             return Err(Close::OverCapacity);
         }
         let place = shared.readiness.capacity().take().map_err(|NoPlace| Close::OverCapacity)?;
+        // From here on it counts as a socket, and not as a connection of HTTP as well.
+        self.connection.iter().for_each(|connection| connection.leave());
         let forwarded = forwarded(self.headers);
         let client = self.peer.map(|peer| client_address(peer, &forwarded, &shared.limits.trusted_proxies));
         let address = match client {

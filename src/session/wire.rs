@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use actix_tls::accept::rustls_0_23::TlsStream;
 use futures_util::{FutureExt, Stream};
 use socket2::SockRef;
 use tokio::{
@@ -18,6 +17,7 @@ use tokio::{
     net::TcpStream,
     time::{Sleep, sleep},
 };
+use tokio_rustls::server::TlsStream;
 
 use super::{
     outbox::{Flushed, Outbox},

@@ -1,8 +1,8 @@
 //! A node with a certificate of its own.
 
-use std::{fs, path::PathBuf, process::Command, sync::Arc};
+use std::{fs, future::poll_fn, path::PathBuf, process::Command, sync::Arc};
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use gaung::{config::Config, protocol::signature::sign_request};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -10,6 +10,8 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     common::process::{run, serve},
@@ -52,14 +54,28 @@ impl Folder {
 
     /// An HTTP client that trusts the certificate that is there now, and no other.
     fn trusting(&self) -> awc::Client {
+        awc::Client::builder().connector(awc::Connector::new().rustls_0_23(Arc::new(self.client_config()))).finish()
+    }
+
+    fn client_config(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.cert()).expect("a certificate")).expect("it can be trusted");
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider knows them")
             .with_root_certificates(roots)
-            .with_no_client_auth();
-        awc::Client::builder().connector(awc::Connector::new().rustls_0_23(Arc::new(config))).finish()
+            .with_no_client_auth()
+    }
+
+    /// A connection on which both sides have agreed on HTTP/2.
+    async fn speak_http_2(&self, node: &TestNode) -> TlsStream<TcpStream> {
+        let mut config = self.client_config();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let socket = TcpStream::connect(node.node.public).await.expect("the node accepts");
+        let name = "localhost".try_into().expect("a name");
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("TLS");
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        stream
     }
 
     async fn start(&self) -> TestNode {
@@ -80,6 +96,13 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+const EVENT: &str = r#"{"name":"e","channel":"c","data":"{}"}"#;
+
+/// The query that signs [`EVENT`].
+fn signed() -> String {
+    sign_request(&key(), "POST", "/apps/app-id/events", &[], EVENT.as_bytes(), now())
 }
 
 fn url(node: &TestNode, path: &str) -> String {
@@ -172,6 +195,36 @@ async fn a_reader_over_tls_that_stops_is_closed_with_4100() {
     }
     drop(socket);
     eventually("it is given up", || async { slow.get() == 1 }).await;
+}
+
+#[actix::test]
+async fn http_2_has_a_hundred_streams_of_a_connection_and_serves_the_next_when_one_ends() {
+    let folder = Folder::new("streams");
+    let node = folder.start().await;
+    let mut builder = h2::client::Builder::new();
+    // More than the node will announce, so that its word counts and not the library's.
+    builder.initial_max_send_streams(1_000);
+    let opened = builder.handshake::<_, bytes::Bytes>(folder.speak_http_2(&node).await).await;
+    let (mut client, connection) = opened.expect("HTTP/2");
+    actix::spawn(connection);
+    let up = http::Request::get("https://localhost/up").body(()).expect("a request");
+    let mut answer = client.send_request(up, true).expect("a stream").0.await.expect("an answer");
+    assert_eq!(answer.body_mut().data().await.expect("a body").expect("whole"), r#"{"health":"OK"}"#);
+    let post = format!("https://localhost/apps/app-id/events?{}", signed());
+    let mut bodies = Vec::new();
+    for _ in 0..101 {
+        client = client.ready().await.expect("the connection stays");
+        let request = http::Request::post(&post).body(()).expect("a request");
+        bodies.push(client.send_request(request, false).expect("a stream"));
+        // The client's connection opens it.
+        tokio::task::yield_now().await;
+    }
+    // The last one waits in the client until there is room.
+    assert!(poll_fn(|ctx| client.poll_ready(ctx)).now_or_never().is_none());
+    let (answer, mut body) = bodies.swap_remove(0);
+    body.send_data(EVENT.into(), true).expect("the body goes out");
+    assert_eq!(answer.await.expect("an answer").status(), 200);
+    client.ready().await.expect("there is room again");
 }
 
 #[actix::test]

@@ -1,4 +1,5 @@
-//! TLS that is spoken to a plain port, and plain HTTP to one with TLS: it ends, and the log says once what it was.
+//! What is spoken to the public port and is no request: TLS to a plain port, plain HTTP to one with TLS, other protocols,
+//! broken heads. It ends, and the log says once what it was.
 
 use std::{
     io::{Read, Write},
@@ -54,6 +55,55 @@ fn plain_http_on_the_tls_port_is_ended_and_logged_once_for_many() {
     }
     server.wait_for("line", || server.stderr().contains("plain HTTP was spoken to the public port, which wants TLS"));
     assert_eq!(lines_with(server, "plain HTTP was spoken"), 1);
+}
+
+#[test]
+fn each_kind_of_nonsense_has_one_line_with_its_peer_and_no_other_line_is_written() {
+    let server = serve(&[("GAUNG_LOG", "debug")]);
+    let quiet = server.stderr().lines().count();
+    for _ in 0..3 {
+        for bytes in [
+            &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+            b"SSH-2.0-OpenSSH_9.6\r\n",
+            b"PROXY TCP4 203.0.113.9 10.0.0.1 5000 443\r\nGET / HTTP/1.1\r\nHost: gaung\r\n\r\n",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: gaung\r\nnonsense\r\n\r\n",
+            &[&b"GET /"[..], &[b'x'; 140_000]].concat(),
+        ] {
+            speak(&server, bytes);
+        }
+    }
+    let told = [
+        "HTTP/2 was spoken to the public port without TLS",
+        "SSH was spoken to the public port",
+        "the PROXY protocol was spoken to the public port",
+        "a request without the header Host",
+        "a request with too large a head",
+        "what was spoken to the public port is no request",
+    ];
+    for text in told {
+        server.wait_for(text, || server.stderr().contains(text));
+    }
+    let log = server.stderr();
+    for text in told {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(text)).collect();
+        assert!(lines.len() == 1 && lines[0].contains("127.0.0.1"), "{lines:?}");
+    }
+    let errors = log.lines().skip(quiet).filter(|line| line.contains("ERROR") || line.contains("actix_http"));
+    assert_eq!(errors.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn the_proxy_protocol_before_tls_is_called_that() {
+    let folder = Folder::new("proxy-protocol");
+    let (cert, key) = (folder.cert().display().to_string(), folder.key().display().to_string());
+    let server = serve(&[("GAUNG_TLS_CERT", &cert), ("GAUNG_TLS_KEY", &key)]);
+    for _ in 0..3 {
+        speak(&server, b"PROXY TCP4 203.0.113.9 10.0.0.1 5000 443\r\n");
+    }
+    server.wait_for("line", || server.stderr().contains("the PROXY protocol was spoken to the public port"));
+    assert_eq!(lines_with(server, "PROXY protocol"), 1);
 }
 
 #[test]

@@ -1,0 +1,156 @@
+//! One connection of the public listener until it is a socket: its place among the others, how long it may take over what,
+//! and what the log is told where it makes no sense. Everything here is of one thread.
+
+pub mod guard;
+pub mod malformed;
+pub mod places;
+mod progress;
+
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use tokio::time::{Sleep, sleep_until};
+
+pub use progress::Patience;
+
+use crate::session::address::OverLimit;
+use places::Place;
+use progress::{Allowance, Overdue, Progress};
+
+/// What is known of a connection. The dispatcher's IO and the application share it.
+pub struct Connection {
+    peer: Option<SocketAddr>,
+    patience: Patience,
+    progress: RefCell<Progress>,
+    place: RefCell<Option<Place>>,
+    /// Whoever was told to read later.
+    reader: Cell<Option<Waker>>,
+    timer: RefCell<Option<Pin<Box<Sleep>>>>,
+}
+
+/// A request that the application has; answered when dropped.
+pub struct Exchange(Rc<Connection>);
+
+/// A body that the application reads; read, or given up, when dropped.
+pub struct Reading<'a>(&'a Connection);
+
+impl Connection {
+    /// A connection that was accepted.
+    pub fn new(peer: Option<SocketAddr>, place: Place, patience: Patience) -> Self {
+        Self {
+            peer,
+            patience,
+            progress: RefCell::default(),
+            place: RefCell::new(Some(place)),
+            reader: Cell::default(),
+            timer: RefCell::default(),
+        }
+    }
+
+    /// Where it comes from.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// From now on it speaks HTTP/2.
+    pub fn frames(&self) {
+        self.progress.borrow_mut().frames();
+    }
+
+    /// It has asked for something over HTTP, and counts as one of its client's.
+    pub fn settle(&self) -> Result<(), OverLimit> {
+        self.place.borrow_mut().as_mut().map_or(Ok(()), Place::settle)
+    }
+
+    /// Whether it may not stay for a next request.
+    pub fn is_in_the_way(&self) -> bool {
+        self.place.borrow().as_ref().is_some_and(|place| place.places().are_scarce())
+    }
+
+    /// It is no HTTP connection any more.
+    pub fn leave(&self) {
+        drop(self.place.take());
+    }
+
+    /// The application has a request.
+    pub fn begin(self: &Rc<Self>) -> Exchange {
+        self.progress.borrow_mut().begin();
+        Exchange(self.clone())
+    }
+
+    /// The application reads the body of its request.
+    pub fn read_body(&self) -> Reading<'_> {
+        self.progress.borrow_mut().body_begins();
+        self.wake_reader();
+        Reading(self)
+    }
+
+    fn poll_allowance(&self, ctx: &mut Context<'_>) -> Poll<usize> {
+        match self.progress.borrow_mut().allowance() {
+            Allowance::Bytes(bytes) => return Poll::Ready(bytes),
+            Allowance::NextTurn => ctx.waker().wake_by_ref(),
+            Allowance::Later => self.reader.set(Some(ctx.waker().clone())),
+        }
+        Poll::Pending
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        malformed::remember(bytes);
+        self.progress.borrow_mut().read(bytes, Instant::now);
+    }
+
+    fn drained(&self) {
+        self.progress.borrow_mut().drained();
+    }
+
+    fn refused(&self) {
+        self.progress.borrow_mut().refused(Instant::now);
+    }
+
+    fn taken(&self) {
+        let was_blocked = self.progress.borrow_mut().taken();
+        if was_blocked {
+            self.wake_reader();
+        }
+    }
+
+    fn wake_reader(&self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// What is overdue; else the task is woken when something will be. The timer is made where it is needed, and one that
+    /// wakes too early is set again: most requests are over long before.
+    fn poll_overdue(&self, ctx: &mut Context<'_>) -> Poll<Overdue> {
+        let Some((deadline, overdue)) = self.progress.borrow().deadline(self.patience) else { return Poll::Pending };
+        let mut slot = self.timer.borrow_mut();
+        let timer = slot.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+        while timer.as_mut().poll(ctx).is_ready() || timer.deadline() > deadline.into() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(overdue);
+            }
+            timer.as_mut().reset(deadline.into());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.progress.borrow_mut().end(Instant::now);
+        self.0.wake_reader();
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.progress.borrow_mut().body_ends();
+    }
+}

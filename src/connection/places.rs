@@ -1,0 +1,169 @@
+//! How many connections there are that are no sockets: on the node, and of one client address.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use ipnet::IpNet;
+
+use crate::{
+    config::LimitsConfig,
+    seldom::Seldom,
+    session::address::{AddressSeat, Addresses, OverLimit},
+};
+
+/// The connections of one node that are no sockets: of HTTP, and before their upgrade.
+#[derive(Debug)]
+pub struct Places {
+    limit: usize,
+    open: AtomicUsize,
+    full: Seldom,
+    /// Those of a client that have not asked for anything yet.
+    fresh: Arc<Addresses>,
+    /// All that a client has, its sockets among them.
+    addresses: Arc<Addresses>,
+    trusted_proxies: Vec<IpNet>,
+}
+
+/// One connection's place on the node; given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    places: Arc<Places>,
+    /// Where the connection comes from, unless that is a proxy for many clients.
+    client: Option<IpAddr>,
+    /// Its place among those of its client. An upgrade takes another one: the socket's.
+    address: Option<AddressSeat>,
+    is_fresh: bool,
+}
+
+/// The node, or the client's address, has all the connections that it may have.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoPlace;
+
+impl Places {
+    /// So many, of a node whose sockets are counted in `addresses`.
+    pub fn new(limit: usize, limits: &LimitsConfig, addresses: Arc<Addresses>) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            open: AtomicUsize::new(0),
+            full: Seldom::new(),
+            fresh: Addresses::new(limits.max_connections_per_ip, limits.ipv6_client_prefix),
+            addresses,
+            trusted_proxies: limits.trusted_proxies.clone(),
+        })
+    }
+
+    /// A place for a connection that was just accepted. The log tells who finds none, once a minute.
+    pub fn take(self: &Arc<Self>, peer: Option<SocketAddr>) -> Result<Place, NoPlace> {
+        let client = peer.map(|peer| peer.ip().to_canonical()).filter(|client| !self.is_trusted(client));
+        // Counted at once, so that it is given back whatever is refused below.
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        let mut place = Place { places: self.clone(), client, address: None, is_fresh: true };
+        if before >= self.limit {
+            self.log_full();
+            return Err(NoPlace);
+        }
+        if let Some(client) = client {
+            place.address = self.fresh.take(client).map_err(|OverLimit| NoPlace)?;
+        }
+        Ok(place)
+    }
+
+    /// More than half of the places are taken: nobody may keep one only to be quicker next time.
+    pub fn are_scarce(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > self.limit / 2
+    }
+
+    /// A trusted proxy's connections are many clients'.
+    fn is_trusted(&self, client: &IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(client))
+    }
+
+    fn log_full(&self) {
+        let Some(refused) = self.full.count() else { return };
+        tracing::warn!(
+            limit = self.limit,
+            refused,
+            "the node has all the HTTP connections that it may have (GAUNG_MAX_HTTP_CONNECTIONS)"
+        );
+    }
+}
+
+impl Place {
+    /// The connection has asked for something over HTTP: from now on it is one of its client's.
+    pub fn settle(&mut self) -> Result<(), OverLimit> {
+        if let (true, Some(client)) = (self.is_fresh, self.client) {
+            self.address = self.places.addresses.take(client)?;
+        }
+        self.is_fresh = false;
+        Ok(())
+    }
+
+    /// The places that this one is of.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.places.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(connections: usize, per_address: usize) -> (Arc<Places>, Arc<Addresses>) {
+        let limits = LimitsConfig {
+            max_connections_per_ip: per_address,
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            ..LimitsConfig::default()
+        };
+        let addresses = Addresses::new(per_address, 64);
+        (Places::new(connections, &limits, addresses.clone()), addresses)
+    }
+
+    fn peer(address: &str) -> Option<SocketAddr> {
+        Some(SocketAddr::new(address.parse().unwrap(), 4_000))
+    }
+
+    #[test]
+    fn a_node_has_so_many_and_one_that_ends_makes_room() {
+        let (places, _) = places(2, 0);
+        let one = places.take(peer("203.0.113.1")).unwrap();
+        assert!(!places.are_scarce());
+        let _other = places.take(peer("203.0.113.1")).unwrap();
+        assert!(places.are_scarce());
+        assert_eq!(places.take(peer("203.0.113.2")).err(), Some(NoPlace));
+        drop(one);
+        assert!(places.take(peer("203.0.113.2")).is_ok());
+    }
+
+    #[test]
+    fn an_address_has_so_many_that_ask_for_nothing_and_so_many_with_its_sockets() {
+        let (places, addresses) = places(100, 2);
+        let _socket = addresses.take("203.0.113.1".parse().unwrap()).unwrap();
+        let mut one = places.take(peer("203.0.113.1")).unwrap();
+        let mut other = places.take(peer("203.0.113.1")).unwrap();
+        assert_eq!(places.take(peer("203.0.113.1")).err(), Some(NoPlace));
+        assert_eq!(one.settle(), Ok(()));
+        assert_eq!(one.settle(), Ok(()));
+        assert_eq!(other.settle(), Err(OverLimit));
+        drop(one);
+        assert_eq!(other.settle(), Ok(()));
+    }
+
+    #[test]
+    fn the_connections_of_a_trusted_proxy_are_many_clients() {
+        let (places, _) = places(100, 1);
+        let all: Vec<_> =
+            (0..3).map(|_| places.take(peer("::ffff:10.0.0.1")).map(|mut place| place.settle())).collect();
+        assert_eq!(all, [Ok(Ok(())), Ok(Ok(())), Ok(Ok(()))]);
+    }
+}

@@ -1,0 +1,190 @@
+//! Connections that are no sockets: how long each of their requests may take, what they may leave unread, and how many there
+//! may be.
+
+use std::time::Duration;
+
+use gaung::config::Config;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
+
+use crate::{
+    harness::{PATIENCE, TestNode, eventually, start_configured},
+    raw::{Bystander, Raw},
+};
+
+const UP: &str = "GET /up HTTP/1.1\r\nHost: gaung\r\n\r\n";
+
+async fn start(change: impl FnOnce(&mut Config)) -> TestNode {
+    start_configured(change, |_| {}).await
+}
+
+/// The head and the body of the answer to `GET /up`.
+async fn answer(socket: &mut TcpStream) -> String {
+    let mut read = Vec::new();
+    while !read.ends_with(b"}") {
+        read.push(
+            timeout(PATIENCE, socket.read_u8()).await.expect("an answer in time").expect("the connection is open"),
+        );
+    }
+    String::from_utf8(read).expect("the answer is text")
+}
+
+async fn connect(node: &TestNode) -> TcpStream {
+    TcpStream::connect(node.node.public).await.expect("the node accepts")
+}
+
+/// A connection that has asked for something and stays.
+async fn used(node: &TestNode) -> TcpStream {
+    let mut socket = connect(node).await;
+    socket.write_all(UP.as_bytes()).await.expect("the node reads");
+    assert!(answer(&mut socket).await.starts_with("HTTP/1.1 200 "));
+    socket
+}
+
+/// Everything until the node ends the connection, which must happen.
+async fn rest(socket: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let _ = timeout(PATIENCE, socket.read_to_end(&mut bytes)).await.expect("the node ends the connection");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[actix::test]
+async fn half_a_head_after_an_answer_is_cut_off_like_half_a_first_one() {
+    let node = start(|config| config.limits.handshake_timeout = Duration::from_secs(1)).await;
+    let bystander = Bystander::watch(&node).await;
+    let mut idle = used(&node).await;
+    for half in ["G", "GET /up HTTP/1.1\r\nHost:", "GET /up HTTP/1.1\r\nHost: gaung\r\n"] {
+        let mut later = used(&node).await;
+        later.write_all(half.as_bytes()).await.expect("the node reads");
+        assert!(rest(&mut later).await.starts_with("HTTP/1.1 408 "), "{half}");
+        let mut at_once = connect(&node).await;
+        at_once.write_all(format!("{UP}{half}").as_bytes()).await.expect("the node reads");
+        assert!(answer(&mut at_once).await.starts_with("HTTP/1.1 200 "));
+        assert!(rest(&mut at_once).await.starts_with("HTTP/1.1 408 "), "{half}");
+    }
+    idle.write_all(UP.as_bytes()).await.expect("a connection without a head may be idle");
+    assert!(answer(&mut idle).await.starts_with("HTTP/1.1 200 "));
+    bystander.noticed_nothing(&node).await;
+}
+
+#[actix::test]
+async fn requests_that_come_together_are_answered_one_after_the_other() {
+    const COUNT: usize = 500;
+    let node = start(|_| {}).await;
+    let (mut reader, mut writer) = connect(&node).await.into_split();
+    let sent = actix::spawn(async move { writer.write_all(UP.repeat(COUNT).as_bytes()).await.map(|()| writer) });
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; 65_536]);
+    let count = |bytes: &[u8]| String::from_utf8_lossy(bytes).matches(r#"{"health":"OK"}"#).count();
+    while count(&bytes) < COUNT {
+        let read = timeout(PATIENCE, reader.read(&mut buffer)).await.expect("answers in time").expect("it is open");
+        assert_ne!(read, 0, "closed after {} answers", count(&bytes));
+        bytes.extend_from_slice(&buffer[..read]);
+    }
+    sent.await.expect("the task ends").expect("the node reads");
+}
+
+#[actix::test]
+async fn a_head_of_many_kilobytes_is_read_to_its_end() {
+    let node = start(|_| {}).await;
+    let mut socket = connect(&node).await;
+    let cookie = "x".repeat(60_000);
+    let request = format!("GET /up HTTP/1.1\r\nHost: gaung\r\nCookie: {cookie}\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.expect("the node reads");
+    assert!(answer(&mut socket).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[actix::test]
+async fn who_reads_no_answers_is_read_no_further_and_closed() {
+    let node = start(|config| config.http.answer_timeout = Duration::from_secs(1)).await;
+    let bystander = Bystander::watch(&node).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    // So that the kernel keeps little of what the client does not read.
+    socket.set_recv_buffer_size(4_096).expect("a size");
+    let mut socket = socket.connect(node.node.public).await.expect("the node accepts");
+    let requests = UP.repeat(10_000);
+    let ended = async {
+        loop {
+            if socket.write_all(requests.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("the node ends the connection");
+    bystander.noticed_nothing(&node).await;
+}
+
+#[actix::test]
+async fn a_node_has_so_many_http_connections_and_its_sockets_are_none() {
+    let node = start(|config| config.http.max_http_connections = 2).await;
+    for _ in 0..3 {
+        Raw::greeted(&node).await.still_works().await;
+    }
+    let sockets = [Raw::greeted(&node).await, Raw::greeted(&node).await, Raw::greeted(&node).await];
+    let (one, _other) = (connect(&node).await, connect(&node).await);
+    eventually("a connection too many is refused", || async {
+        rest(&mut connect(&node).await).await.starts_with("HTTP/1.1 503 ")
+    })
+    .await;
+    for mut socket in sockets {
+        socket.still_works().await;
+    }
+    drop(one);
+    eventually("a connection that ended makes room", || async {
+        let mut socket = connect(&node).await;
+        socket.write_all(UP.as_bytes()).await.is_ok() && rest(&mut socket).await.starts_with("HTTP/1.1 200 ")
+    })
+    .await;
+}
+
+#[actix::test]
+async fn where_connections_are_scarce_none_stays_after_its_answer() {
+    let node = start(|config| config.http.max_http_connections = 3).await;
+    let mut first = used(&node).await;
+    let mut second = connect(&node).await;
+    second.write_all(UP.as_bytes()).await.expect("the node reads");
+    let closed = rest(&mut second).await;
+    assert!(closed.starts_with("HTTP/1.1 200 ") && closed.contains("connection: close\r\n"), "{closed}");
+    first.write_all(UP.as_bytes()).await.expect("the node reads");
+    assert!(!answer(&mut first).await.contains("connection: close"));
+}
+
+#[actix::test]
+async fn an_address_has_so_many_connections_sockets_and_others_together() {
+    let node = start(|config| config.limits.max_connections_per_ip = 2).await;
+    let _socket = Raw::greeted(&node).await;
+    let http = used(&node).await;
+    let mut over = connect(&node).await;
+    over.write_all(UP.as_bytes()).await.expect("the node reads");
+    let refusal = answer(&mut over).await;
+    assert!(refusal.starts_with("HTTP/1.1 429 "), "{refusal}");
+    assert!(refusal.contains("(GAUNG_MAX_CONNECTIONS_PER_IP)"), "{refusal}");
+    drop(over);
+    let mut socket = Raw::connect(&node).await;
+    socket.send(crate::raw::UPGRADE.as_bytes()).await;
+    socket.expect_upgrade().await;
+    assert_eq!(socket.close_code().await, Some(4100));
+    drop(http);
+    eventually("a connection that ended makes room", || async {
+        let mut socket = Raw::connect(&node).await;
+        socket.send(crate::raw::UPGRADE.as_bytes()).await;
+        socket.expect_upgrade().await;
+        socket.message().await["event"] == "pusher:connection_established"
+    })
+    .await;
+}
+
+#[actix::test]
+async fn a_connection_that_becomes_a_socket_counts_once() {
+    let node = start(|config| config.limits.max_connections_per_ip = 1).await;
+    let mut socket = used(&node).await;
+    socket.write_all(crate::raw::UPGRADE.as_bytes()).await.expect("the node reads");
+    let mut read = String::new();
+    while !read.contains("pusher:connection_established") {
+        let byte = timeout(PATIENCE, socket.read_u8()).await.expect("a greeting in time").expect("the socket is open");
+        read.push(byte.into());
+    }
+    assert!(read.starts_with("HTTP/1.1 101 "), "{read}");
+}
