@@ -1,5 +1,5 @@
 //! Thousands of minutes in which everything goes wrong: 3 to 5 nodes, kills, restarts, stops, a bus that loses, doubles and
-//! reorders, goes away for one node or for all, and splits; then seventy seconds to heal, and a judgement.
+//! reorders, goes away for one node or for all, and splits; then eighty seconds to heal, and a judgement.
 //!
 //! `SEEDS=3000` runs more of them, `SEED=17` repeats one.
 

@@ -1,4 +1,4 @@
-//! One run: nodes, their clients, and everything that goes wrong for a minute; then seventy seconds to heal.
+//! One run: nodes, their clients, and everything that goes wrong for a minute; then eighty seconds to heal.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -22,8 +22,9 @@ use crate::{
 };
 
 pub const TROUBLE: u64 = 60_000;
-/// What follows a hole of one who died at the end of the trouble is held back for as long as its ring would have reached.
-const END: u64 = 130_000;
+/// What follows a hole of one who died or left at the end of the trouble is held back for a minute, for as long as its ring
+/// would have reached; then all have to learn of it.
+const END: u64 = 140_000;
 /// After so many milliseconds nodes take a silent one for dead.
 const SILENCE: u64 = 5_000;
 pub const EPOCH: u64 = 1_700_000_000_000;
