@@ -4,6 +4,11 @@ mod cli;
 
 use std::process::ExitCode;
 
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
 fn main() -> ExitCode {
     match cli::Cli::of_process().run() {
         Ok(()) => ExitCode::SUCCESS,
