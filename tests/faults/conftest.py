@@ -7,7 +7,10 @@ import pytest
 # The server, its processes, raw sockets and the waiting are those of the client tests.
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients" / "python"))
 
+from process import Process  # noqa: E402
 from server import Gaung  # noqa: E402
+
+NATS_PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -20,3 +23,30 @@ def serve():
             return server
 
         yield start
+
+
+class Nats:
+    """A nats-server that keeps its port when it is started again."""
+
+    def __init__(self):
+        self._start("-1")
+
+    def restart(self, meanwhile):
+        self.kill()
+        meanwhile()
+        self._start(self.address.rsplit(":", 1)[1])
+
+    def kill(self):
+        self._process.kill()
+
+    def _start(self, port):
+        self._process = Process(["nats-server", "-a", "127.0.0.1", "-p", port])
+        ready = self._process.printed(r"client connections on (127.0.0.1:[0-9]+).*Server is ready", NATS_PATIENCE)
+        self.address = ready[1]
+
+
+@pytest.fixture
+def nats():
+    server = Nats()
+    yield server
+    server.kill()

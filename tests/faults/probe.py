@@ -1,10 +1,10 @@
 """What an operator sees of a server: the admin port and the API."""
 
-import http.client
 import re
 import urllib.error
 import urllib.request
 
+from deadline import until
 from raw import exchange, signed_post, status
 
 PATIENCE = 5.0
@@ -25,11 +25,14 @@ def is_alive(server):
 
 
 def readiness(server):
-    """Whether the node is ready, as both ports say it, which must agree; and its own words."""
-    code, text = ask(f"{server.admin}/readyz")
-    public, _ = ask(f"http://{server.host}:{server.port}/ready")
-    assert (code == 200) == (public == 200), (code, public, text)
-    return code == 200, text
+    """Whether the node is ready, as both ports say it, which must agree but for a moment; and its own words."""
+
+    def verdict():
+        code, text = ask(f"{server.admin}/readyz")
+        public, _ = ask(f"http://{server.host}:{server.port}/ready")
+        return (code == 200) == (public == 200) and (code == 200, text)
+
+    return until(verdict, "both ports say the same")
 
 
 def metric(server, name):
@@ -44,8 +47,3 @@ def takes_events(server):
     """Whether the API takes an event."""
     body = b'{"name":"probe","channel":"probe","data":"{}"}'
     return status(exchange(server, signed_post(body))) == 200
-
-
-def head(server):
-    """A connection to the public port over which nothing was asked yet."""
-    return http.client.HTTPConnection(server.host, server.port, timeout=PATIENCE)

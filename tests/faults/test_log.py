@@ -83,3 +83,29 @@ def drains(server):
     assert socket.close_code() == 4200
     socket.drop()
     assert server.has_ended() == 0
+
+
+def test_nodes_whose_logs_are_on_a_full_device_find_one_another_again_after_an_outage_of_nats(serve, nats):
+    with open("/dev/full", "w") as full:
+        nodes = [serve({"stderr": full}, GAUNG_NATS_URL=f"nats://{nats.address}") for _ in range(2)]
+    one, other = nodes
+    until_all(nodes, lambda node: probe.readiness(node)[0], "the nodes are in step")
+    nats.restart(lambda: until_all(nodes, is_cut_off, "the nodes notice"))
+    until_all(nodes, lambda node: not is_cut_off(node), "the nodes are connected again")
+    socket = RawSocket(other).greeted()
+    socket.send_event("pusher:subscribe", {"channel": "probe"})
+    assert socket.message()["event"] == "pusher_internal:subscription_succeeded"
+    assert probe.takes_events(one)
+    assert socket.message()["event"] == "probe"
+    socket.drop()
+    drains(one)
+    drains(other)
+
+
+def until_all(nodes, condition, what):
+    for node in nodes:
+        until(lambda: condition(node), what, 30)
+
+
+def is_cut_off(node):
+    return probe.metric(node, "gaung_cluster_connected") == 0
