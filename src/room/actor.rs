@@ -51,6 +51,8 @@ pub struct Room {
     count_is_ours: bool,
     /// Whether a serving turn is scheduled.
     pub(super) serving: bool,
+    /// Until then the room waits for nobody who has fallen behind.
+    pub(super) impatient_until: Option<Instant>,
     /// Whether a turn is scheduled that announces what is due of the members.
     pub(super) telling: bool,
     /// Whether the room looks again when a notice is due.
@@ -95,6 +97,7 @@ impl Room {
             notice: CountNotice::default(),
             count_is_ours: false,
             serving: false,
+            impatient_until: None,
             telling: false,
             pausing: false,
             turn: Turn::default(),
@@ -320,7 +323,7 @@ impl Handler<Forwarded> for Room {
         self.settle(ctx);
         if self.turn.is_over(bytes) {
             // Who was answered is a member for all who come from now on.
-            self.tell_members(Instant::now());
+            self.tell_members();
             ctx.wait(yield_now().into_actor(self));
         }
     }

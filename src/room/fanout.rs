@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    mem,
     sync::Arc,
 };
 
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     protocol::{ChannelName, SocketId},
-    session::Outbox,
+    session::{Outbox, outbox::Lag},
 };
 
 /// How many subscribers are served before the thread's other rooms have their turn.
@@ -57,6 +58,8 @@ struct Slot {
     subscriber: Subscriber,
     /// The first batch that it hears.
     since: u64,
+    /// Whether the others have waited for it since it kept up last.
+    was_waited_for: bool,
 }
 
 #[derive(Debug)]
@@ -95,8 +98,8 @@ pub struct Served {
     pub more: bool,
     /// Sockets that must be offered what waits for them before the next batch.
     pub crowded: Vec<Arc<Outbox>>,
-    /// Whether a large batch is now complete: another one may be too much for those who read slowly.
-    pub is_large: bool,
+    /// Those who have fallen behind just now: they have the time to read before the next batch.
+    pub late: Vec<Arc<Outbox>>,
     /// Places in the backlog, to be given back when the writes that were handed over are done.
     pub permits: Vec<Permit>,
 }
@@ -130,7 +133,7 @@ impl Fanout {
             return false;
         }
         let id = subscriber.id;
-        let slot = Some(Slot { subscriber, since: self.begun });
+        let slot = Some(Slot { subscriber, since: self.begun, was_waited_for: false });
         let position = match self.free.pop() {
             Some(position) => {
                 self.slots[position] = slot;
@@ -169,11 +172,6 @@ impl Fanout {
         !self.batches.is_empty()
     }
 
-    /// Whether a subscriber's outbox is filled to more than a half, so that two more batches might be too much for it.
-    pub fn is_anyone_behind(&self) -> bool {
-        self.slots.iter().flatten().any(|slot| slot.subscriber.outbox.is_half_full())
-    }
-
     /// Queues an announcement for all who are subscribed now, but for `except`. What is announced until somebody joins,
     /// the batch is full or it is served shares one write.
     pub fn announce(&mut self, announcement: Announcement, except: Option<SocketId>, permit: Option<Permit>) {
@@ -205,10 +203,11 @@ impl Fanout {
         let mut served = Served::default();
         let Some(batch) = self.batches.front_mut() else { return served };
         let end = self.slots.len().min(batch.position + SLICE);
-        for slot in self.slots[batch.position..end].iter().flatten() {
+        for slot in self.slots[batch.position..end].iter_mut().flatten() {
             if let Some(frames) = batch.frames_for(slot, channel, &mut served) {
+                let lag = slot.subscriber.outbox.write(&frames);
+                served.late.extend(slot.falls_behind(lag));
                 let outbox = &slot.subscriber.outbox;
-                outbox.send(&frames);
                 if outbox.is_crowded() {
                     served.crowded.push(outbox.clone());
                 }
@@ -219,11 +218,16 @@ impl Fanout {
             && let Some(batch) = self.batches.pop_front()
         {
             // Everything is written, so that the places in the backlog are free at once.
-            served.is_large = batch.bytes > self.batch_bytes / 2;
             (served.completed, _) = batch.conclude();
         }
         served.more = self.is_waiting();
         served
+    }
+
+    /// Those who have fallen behind by writes that were handed over.
+    pub fn take_late(&mut self) -> Vec<Arc<Outbox>> {
+        let late = |slot: &mut Slot| slot.falls_behind(slot.subscriber.outbox.lag());
+        self.slots.iter_mut().flatten().filter_map(late).collect()
     }
 
     /// Takes the oldest batch as writes for others to do. The next batch must wait until they are done.
@@ -235,10 +239,24 @@ impl Fanout {
             let frames = batch.frames_for(slot, channel, &mut served);
             writes.extend(frames.map(|frames| Write { outbox: slot.subscriber.outbox.clone(), frames }));
         }
-        served.is_large = batch.bytes > self.batch_bytes / 2;
         (served.completed, served.permits) = batch.conclude();
         served.more = self.is_waiting();
         (writes, served)
+    }
+}
+
+impl Slot {
+    /// The outbox, if its client has fallen behind and nobody has waited for it since it kept up.
+    fn falls_behind(&mut self, lag: Lag) -> Option<Arc<Outbox>> {
+        let is_late = match lag {
+            Lag::Little => {
+                self.was_waited_for = false;
+                false
+            }
+            Lag::Some => false,
+            Lag::Much => !mem::replace(&mut self.was_waited_for, true),
+        };
+        is_late.then(|| self.subscriber.outbox.clone())
     }
 }
 
@@ -250,7 +268,7 @@ impl Batch {
 
     /// What the subscriber is sent, if anything, and the count of it.
     fn frames_for(&mut self, slot: &Slot, channel: &ChannelName, served: &mut Served) -> Option<Bytes> {
-        let Slot { subscriber, since } = slot;
+        let Slot { subscriber, since, .. } = slot;
         if *since > self.number {
             return None;
         }
@@ -306,82 +324,4 @@ impl Batch {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::room::{Event, event::now};
-
-    fn channel() -> ChannelName {
-        ChannelName::parse("a", 200).unwrap()
-    }
-
-    fn subscriber(id: u64) -> Subscriber {
-        let (id, outbox) = (SocketId::from_bits(id), Outbox::new(None, usize::MAX));
-        Subscriber { id, outbox, dialect: Dialect::Pusher }
-    }
-
-    /// A batch of an event for all three subscribers, one that spares the first, and one more for all.
-    fn fanout() -> Fanout {
-        let mut fanout = Fanout::new(1_000_000);
-        (1..=3).for_each(|id| assert!(fanout.insert(subscriber(id))));
-        for except in [None, Some(SocketId::from_bits(1)), None] {
-            let event = Event::from_back_end(channel(), "e".to_owned(), String::new(), except, now()).encode();
-            fanout.announce(Announcement::Event(event), except, None);
-        }
-        fanout
-    }
-
-    fn check(served: &Served) {
-        assert_eq!(served.completed.iter().map(|event| event.sockets).collect::<Vec<_>>(), [3, 2, 3]);
-        assert_eq!(served.deliveries, 8);
-    }
-
-    #[test]
-    fn each_event_of_a_batch_knows_how_many_sockets_it_was_sent_to() {
-        check(&fanout().serve(&channel()));
-        check(&fanout().hand_over(&channel()).1);
-    }
-
-    fn sizes(batch_bytes: usize, events: &[usize]) -> Vec<usize> {
-        let mut fanout = Fanout::new(batch_bytes);
-        fanout.insert(subscriber(1));
-        for data in events {
-            let data = "x".repeat(*data);
-            let event = Event::from_back_end(channel(), "e".to_owned(), data, None, now()).encode();
-            fanout.announce(Announcement::Event(event), None, None);
-        }
-        let mut sizes = Vec::new();
-        while fanout.is_waiting() {
-            sizes.push(fanout.serve(&channel()).completed.len());
-        }
-        sizes
-    }
-
-    #[test]
-    fn a_batch_is_cut_where_it_would_be_too_long_and_one_long_event_is_a_batch() {
-        assert_eq!(sizes(1_000, &[100; 12]), [7, 5]);
-        assert_eq!(sizes(1_000, &[100, 5_000, 100, 100]), [1, 1, 2]);
-        assert_eq!(sizes(1_000, &[5_000, 5_000]), [1, 1]);
-    }
-
-    #[test]
-    fn a_subscriber_whose_own_events_are_left_out_hears_the_others_in_order() {
-        let mut fanout = Fanout::new(1_000_000);
-        fanout.insert(subscriber(1));
-        for (number, except) in [None, Some(1), None, Some(1), Some(2)].into_iter().enumerate() {
-            let except = except.map(SocketId::from_bits);
-            let event = Event::from_back_end(channel(), number.to_string(), String::new(), except, now()).encode();
-            fanout.announce(Announcement::Event(event), except, None);
-        }
-        let (writes, _) = fanout.hand_over(&channel());
-        let text = String::from_utf8_lossy(&writes[0].frames).into_owned();
-        let names: Vec<_> = text.split(r#""event":""#).skip(1).map(|rest| &rest[..1]).collect();
-        assert_eq!(names, ["0", "2", "4"]);
-    }
-
-    #[test]
-    fn a_subscriber_who_came_later_is_not_counted() {
-        let mut fanout = fanout();
-        fanout.insert(subscriber(4));
-        check(&fanout.serve(&channel()));
-    }
-}
+mod tests;

@@ -80,7 +80,7 @@ impl Room {
                 }
             }
         }
-        self.tell_members(Instant::now());
+        self.tell_members();
         let others = yield_now().into_actor(self);
         ctx.spawn(others.map(|(), room, ctx| {
             room.catch_up(ctx);
@@ -121,7 +121,7 @@ impl Room {
             return self.tell_published(event, 0);
         }
         // An event may be about a member that came a moment ago.
-        self.tell_members(Instant::now());
+        self.tell_members();
         self.announce(Announcement::Event(event), except, permit);
     }
 

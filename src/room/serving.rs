@@ -20,12 +20,18 @@ use super::{
     member_notices::Notice,
     messages::Retire,
 };
-use crate::{protocol::SocketId, session::Outbox};
+use crate::{
+    protocol::SocketId,
+    session::{Outbox, outbox::Lag},
+};
 
-/// How often a room looks whether those who read slowly have caught up with a burst, and how often at most: one who has
-/// not read half of its outbox in a quarter of a second must not hold up the others.
+/// How often a room looks whether those who have fallen behind have caught up, and how often at most: half a second.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-const LOOKS: u32 = 50;
+const LOOKS: u32 = 100;
+
+/// After it has waited in vain a room waits for nobody for so long, so that those who do not read hold up the others for a
+/// small part of the time, however many they are.
+const IMPATIENT: Duration = Duration::from_secs(5);
 
 impl Room {
     /// After every change: schedules what waits, tells the shard what the room holds, and retires when that is nothing.
@@ -54,7 +60,7 @@ impl Room {
         if pause.is_zero() && !mem::replace(&mut self.telling, true) {
             ctx.spawn(async {}.into_actor(self).map(|(), room, ctx| {
                 room.telling = false;
-                room.tell_members(Instant::now());
+                room.tell_members();
                 room.settle(ctx);
             }));
         } else if !pause.is_zero() && !mem::replace(&mut self.pausing, true) {
@@ -75,7 +81,7 @@ impl Room {
     /// Serves one slice of subscribers; the thread's other rooms have their turn before the next. A very large room is
     /// served whole, by all threads.
     fn serve(&mut self, ctx: &mut Context<Self>) {
-        self.tell_members(Instant::now());
+        self.tell_members();
         if self.fanout.len() >= LARGE && self.services.carriers.len() > 1 {
             return self.serve_by_all(ctx);
         }
@@ -88,7 +94,10 @@ impl Room {
         let carriers = self.services.carriers.iter();
         let shares = writes.chunks(writes.len().div_ceil(carriers.len()).max(1));
         let carried = join_all(carriers.zip(shares).map(|(carrier, share)| carrier.send(Carry(share.to_vec()))));
-        ctx.spawn(carried.into_actor(self).map(|_, room, ctx| room.finish_turn(served, ctx)));
+        ctx.spawn(carried.into_actor(self).map(move |_, room, ctx| {
+            let late = room.fanout.take_late();
+            room.finish_turn(Served { late, ..served }, ctx);
+        }));
     }
 
     fn finish_turn(&mut self, served: Served, ctx: &mut Context<Self>) {
@@ -99,21 +108,24 @@ impl Room {
             self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());
             self.tell_published(event, sockets);
         }
-        if served.more || !served.crowded.is_empty() {
+        if served.more || !served.crowded.is_empty() || !served.late.is_empty() {
             self.serving = true;
-            let looks = if served.is_large { LOOKS } else { 0 };
-            let others = others_turn(served.crowded).into_actor(self);
-            ctx.spawn(others.map(move |(), room, ctx| room.go_on(looks, ctx)));
+            let (late, others) = (served.late, others_turn(served.crowded).into_actor(self));
+            ctx.spawn(others.map(|(), room, ctx| room.go_on(late, LOOKS, ctx)));
         }
         self.settle(ctx);
     }
 
-    /// Goes on when everybody has read most of what a burst has brought so far, or has had the time to.
-    fn go_on(&mut self, looks: u32, ctx: &mut Context<Self>) {
-        if looks > 0 && self.fanout.is_waiting() && self.fanout.is_anyone_behind() {
-            ctx.run_later(LOOK_EVERY, move |room, ctx| room.go_on(looks - 1, ctx));
-        } else {
+    /// Goes on when those who had fallen behind have read most of what waited for them, or have had the time to.
+    fn go_on(&mut self, mut late: Vec<Arc<Outbox>>, looks: u32, ctx: &mut Context<Self>) {
+        late.retain(|outbox| outbox.lag() != Lag::Little);
+        if late.is_empty() || self.impatient_until.is_some_and(|until| Instant::now() < until) {
             self.serve(ctx);
+        } else if looks == 0 {
+            self.impatient_until = Some(Instant::now() + IMPATIENT);
+            self.serve(ctx);
+        } else {
+            ctx.run_later(LOOK_EVERY, move |room, ctx| room.go_on(late, looks - 1, ctx));
         }
     }
 
@@ -128,9 +140,11 @@ impl Room {
     }
 
     /// Announces the members whose change is due.
-    pub(super) fn tell_members(&mut self, now: Instant) {
-        let due = self.notices.take_due(now);
-        self.announce_members(due);
+    pub(super) fn tell_members(&mut self) {
+        if self.notices.next().is_some() {
+            let due = self.notices.take_due(Instant::now());
+            self.announce_members(due);
+        }
     }
 
     /// Announces what was not told of one user yet.

@@ -59,6 +59,17 @@ enum State {
     Dead,
 }
 
+/// How far a client is behind, by what waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// At most a quarter of what may wait, or nothing is sent to it any more.
+    Little,
+    /// Up to a half.
+    Some,
+    /// More.
+    Much,
+}
+
 /// What a flush left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flushed {
@@ -81,10 +92,19 @@ impl Outbox {
     /// Sends whole frames. Once the socket has refused some and the limit is reached, the client is a slow consumer: what
     /// waits is dropped and the session closes.
     pub fn send(&self, frames: &Bytes) {
+        self.write(frames);
+    }
+
+    /// Sends whole frames, and returns how far the client is behind then.
+    pub fn write(&self, frames: &Bytes) -> Lag {
         let mut queue = self.lock();
-        if queue.state != State::Open {
-            return;
+        if queue.state == State::Open {
+            self.write_to(&mut queue, frames);
         }
+        queue.lag(self.limit)
+    }
+
+    fn write_to(&self, queue: &mut Queue, frames: &Bytes) {
         let written = match &self.direct {
             Some(socket) if queue.chunks.is_empty() => match socket.try_write(frames) {
                 Ok(written) => written,
@@ -145,9 +165,9 @@ impl Outbox {
         }
     }
 
-    /// Whether more than half of what it may hold waits.
-    pub fn is_half_full(&self) -> bool {
-        self.lock().bytes > self.limit / 2
+    /// How far the client is behind.
+    pub fn lag(&self) -> Lag {
+        self.lock().lag(self.limit)
     }
 
     /// A room did not take the socket. Its session learns of it before it hears its client again.
@@ -218,6 +238,15 @@ impl Queue {
         if self.chunks.is_empty() {
             // An idle session keeps no queue.
             self.chunks = VecDeque::new();
+        }
+    }
+
+    fn lag(&self, limit: usize) -> Lag {
+        match self.bytes {
+            _ if self.state != State::Open => Lag::Little,
+            bytes if bytes <= limit / 4 => Lag::Little,
+            bytes if bytes <= limit / 2 => Lag::Some,
+            _ => Lag::Much,
         }
     }
 

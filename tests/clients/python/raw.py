@@ -140,9 +140,9 @@ def exchange(gaung, request):
         return answer
 
 
-def signed_post(body):
-    """The bytes of a signed `POST /events` with this body."""
-    path = f"/apps/{APP['id']}/events"
+def signed_post(body, what="events"):
+    """The bytes of a signed `POST /events`, or another path, with this body."""
+    path = f"/apps/{APP['id']}/{what}"
     query = (
         f"auth_key={APP['key']}&auth_timestamp={int(time.time())}&auth_version=1.0"
         f"&body_md5={hashlib.md5(body).hexdigest()}"
