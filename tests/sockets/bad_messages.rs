@@ -105,7 +105,7 @@ async fn a_close_frame_is_answered_with_its_code() {
 
 #[actix::test]
 async fn ten_thousand_subscriptions_of_one_socket_stop_at_its_limit_and_are_given_back() {
-    let node = start(|_| {}).await;
+    let node = start(|app| app.messages_per_second = None).await;
     let mut bystander = Bystander::watch(&node).await;
     let mut raw = Raw::greeted(&node).await;
     let (mut accepted, mut refused) = (0, 0);
@@ -142,7 +142,7 @@ async fn ten_thousand_subscriptions_of_one_socket_stop_at_its_limit_and_are_give
 
 #[actix::test]
 async fn a_flood_of_subscribing_and_unsubscribing_ends_unsubscribed() {
-    let node = start(|_| {}).await;
+    let node = start(|app| app.messages_per_second = None).await;
     let mut raw = Raw::greeted(&node).await;
     let come = frame(TEXT, br#"{"event":"pusher:subscribe","data":{"channel":"flooded"}}"#);
     let go = frame(TEXT, br#"{"event":"pusher:unsubscribe","data":{"channel":"flooded"}}"#);

@@ -11,7 +11,7 @@ from raw import TEXT, RawSocket, frame
 
 pytestmark = pytest.mark.usefixtures("bystander")
 
-SETTINGS = {"GAUNG_APP_CLIENT_EVENTS": "true"}
+SETTINGS = {"GAUNG_APP_CLIENT_EVENTS": "true", "GAUNG_APP_MESSAGES_PER_SECOND": "0"}
 
 
 @pytest.mark.parametrize(
