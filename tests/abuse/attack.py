@@ -29,6 +29,10 @@ def idle_work(end):
         sum(range(1_000))
 
 
+def goes_on(end):
+    return time.monotonic() < end
+
+
 def flood(socket, end, messages):
     """Sends as much as the server takes, never reading."""
     socket.settimeout(0.2)
