@@ -45,6 +45,12 @@ impl Bucket {
         self.full_at = taken(self.full_at, now.as_nanos() as u64, cost, room)?;
         Ok(())
     }
+
+    /// Which part of its tokens such a bucket holds, from 0 to 1.
+    pub fn spare(&self, size: u32, per_second: u32, now: Duration) -> f64 {
+        let missing = self.full_at.saturating_sub(now.as_nanos() as u64);
+        (1.0 - missing as f64 / time_of(size, per_second).max(1) as f64).max(0.0)
+    }
 }
 
 /// Counts in windows of a fixed length, the first of which begins with the first count.
@@ -105,6 +111,19 @@ mod tests {
         assert_eq!(taken(start + Duration::from_millis(1_020)), 50);
         assert_eq!(taken(start + Duration::from_secs(1_000)), 1_100);
         assert_eq!(bucket.take(1_100, 50, start + Duration::from_secs(1_000)), Err(Duration::from_millis(20)));
+    }
+
+    #[test]
+    fn a_bucket_says_which_part_it_has_left() {
+        let mut bucket = Bucket::default();
+        let spare = |bucket: &Bucket, seconds| bucket.spare(100, 10, Duration::from_secs(seconds));
+        assert_eq!(spare(&bucket, 1), 1.0);
+        for _ in 0..100 {
+            bucket.take(100, 10, Duration::from_secs(1)).unwrap();
+        }
+        assert_eq!([1, 6, 11, 50].map(|seconds| spare(&bucket, seconds)), [0.0, 0.5, 1.0, 1.0]);
+        // A size that has shrunk meanwhile.
+        assert_eq!(bucket.spare(10, 10, Duration::from_secs(1)), 0.0);
     }
 
     fn taken(limit: &RateLimit, attempts: u32, now: Duration) -> usize {

@@ -1,10 +1,11 @@
 //! What sockets have sent and their rooms have not handled yet, and whether that, or what it causes between nodes, is so
 //! much that no more is to be read.
 //!
-//! Invariant: at most [`LIMIT`] messages wait for rooms, and [`Link`](gaung_cluster::bus::Link) keeps about as many
-//! orders, beyond what sessions give back when they end, which is no more than they were let in with. Nobody is refused:
-//! a session asks before it takes the next message from its socket, and what it does not take waits in the client's TCP
-//! window.
+//! Invariant: at most one and a half times [`LIMIT`] messages wait for rooms, and
+//! [`Link`](gaung_cluster::bus::Link) keeps about as many orders, beyond what sessions give back when they end, which is
+//! no more than they were let in with. Nobody is refused: a session asks before it takes the next message from its socket,
+//! and what it does not take waits in the client's TCP window. Who has sent much lately waits from half of the limit on,
+//! who has sent little from one and a half: so a flood of some sockets stands in nobody else's way.
 
 use std::{
     future::Future,
@@ -15,10 +16,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use futures_util::FutureExt;
+use tokio::{sync::Notify, time::timeout};
 
 use crate::cluster::Cluster;
 
@@ -26,11 +25,8 @@ use crate::cluster::Cluster;
 /// runs dry while sockets are read again, and its queue always does before its rooms starve.
 pub const LIMIT: usize = 4_096;
 
-/// The bus does not say that it has caught up; it is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// A session that waits says so once in this time, so that nobody takes its client for silent.
-const REPORT: Duration = Duration::from_secs(1);
+/// The bus does not say that it has caught up, and a thread that stands still says nothing at all.
+const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
 /// Counts messages on their way. Shared by all threads.
 #[derive(Debug)]
@@ -62,39 +58,24 @@ impl Inflow {
         self.waiting.load(SeqCst)
     }
 
-    /// Whether nothing more is to be read from sockets.
-    pub fn is_behind(&self) -> bool {
-        self.are_rooms_behind() || self.is_bus_behind()
+    /// Whether nothing more is to be read from a socket that has `spare` left of what it may send at once, from 0 for
+    /// nothing to 1 for all.
+    pub fn is_behind(&self, spare: f64) -> bool {
+        let facts = self.cluster.as_ref().map_or(0, |cluster| cluster.link().facts_waiting());
+        self.waiting().max(facts) >= self.limit / 2 + (self.limit as f64 * spare) as usize
     }
 
-    /// Ends when it is worth asking again, after a second at the latest.
-    pub fn pause(self: Arc<Self>) -> impl Future<Output = ()> + use<> {
-        let drained = self.drained.clone().notified_owned();
-        async move {
-            // Asked again after the bell is in place, so that its ringing cannot be missed.
-            if self.are_rooms_behind() {
-                // Nobody rings where a room's thread stands still.
-                let _ = timeout(REPORT, drained).await;
-            } else if self.is_bus_behind() {
-                sleep(LOOK_AGAIN).await;
-            }
-        }
-    }
-
-    fn are_rooms_behind(&self) -> bool {
-        self.waiting() >= self.limit
-    }
-
-    fn is_bus_behind(&self) -> bool {
-        self.cluster.as_ref().is_some_and(|cluster| cluster.link().facts_waiting() >= self.limit)
+    /// Ends when it is worth asking again: when rooms have little left to do, or after a moment.
+    pub fn pause(&self) -> impl Future<Output = ()> + use<> {
+        timeout(LOOK_AGAIN, self.drained.clone().notified_owned()).map(drop)
     }
 }
 
 impl Drop for Underway {
     fn drop(&mut self) {
         let Inflow { waiting, limit, drained, .. } = &*self.0;
-        // At half, so that sockets do not stop and go at every message.
-        if waiting.fetch_sub(1, SeqCst) == limit / 2 + 1 {
+        // Far below where reading stops, so that sockets do not stop and go at every message.
+        if waiting.fetch_sub(1, SeqCst) == limit / 4 + 1 {
             drained.notify_waiters();
         }
     }
@@ -102,40 +83,48 @@ impl Drop for Underway {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use super::*;
 
+    #[test]
+    fn who_has_sent_much_waits_earlier_than_who_has_sent_little() {
+        let inflow = Inflow::new(4, None);
+        let behind = |spares: [f64; 3]| spares.map(|spare| inflow.is_behind(spare));
+        let spares = [0.0, 0.5, 1.0];
+        let mut underway = vec![inflow.begin()];
+        assert_eq!(behind(spares), [false, false, false]);
+        underway.push(inflow.begin());
+        assert_eq!(behind(spares), [true, false, false]);
+        underway.extend((0..2).map(|_| inflow.begin()));
+        assert_eq!(behind(spares), [true, true, false]);
+        underway.extend((0..2).map(|_| inflow.begin()));
+        assert_eq!(behind(spares), [true, true, true]);
+        drop(underway);
+        assert_eq!(behind(spares), [false, false, false]);
+    }
+
     #[actix::test]
-    async fn reading_stops_at_the_limit_and_goes_on_when_half_is_done() {
+    async fn a_pause_ends_when_little_is_left_to_do() {
         let inflow = Inflow::new(4, None);
         let mut underway: Vec<_> = (0..3).map(|_| inflow.begin()).collect();
-        assert!(!inflow.is_behind());
-        underway.push(inflow.begin());
-        assert!(inflow.is_behind());
-        let mut pause = std::pin::pin!(inflow.clone().pause());
+        let mut pause = std::pin::pin!(inflow.pause());
         assert!(pause.as_mut().now_or_never().is_none());
-        underway.pop();
-        assert!(pause.as_mut().now_or_never().is_none());
-        underway.pop();
+        underway.truncate(1);
         assert!(pause.as_mut().now_or_never().is_some());
     }
 
     #[actix::test]
-    async fn whoever_would_wait_when_all_is_done_already_does_not_wait() {
-        let inflow = Inflow::new(1, None);
-        let underway = inflow.begin();
-        assert!(inflow.is_behind());
-        drop(underway);
-        assert!(inflow.pause().now_or_never().is_some());
+    async fn a_pause_ends_by_itself_where_nobody_says_that_it_may() {
+        let inflow = Inflow::new(4, None);
+        let _underway = inflow.begin();
+        inflow.pause().await;
     }
 
     #[test]
     fn what_is_given_back_at_an_end_counts_beyond_the_limit() {
         let inflow = Inflow::new(2, None);
-        let underway: Vec<_> = (0..5).map(|_| inflow.begin()).collect();
-        assert!(inflow.is_behind());
+        let underway: Vec<_> = (0..50).map(|_| inflow.begin()).collect();
+        assert!(inflow.is_behind(1.0));
         drop(underway);
-        assert!(!inflow.is_behind());
+        assert!(!inflow.is_behind(0.0));
     }
 }

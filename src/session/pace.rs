@@ -6,13 +6,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::time::sleep;
 
 use crate::{
-    app::{App, AppSettings, rate::Bucket},
+    app::{App, rate::Bucket},
     room::Inflow,
 };
 
@@ -63,23 +63,20 @@ impl Pace {
             ready!(pause.as_mut().poll(ctx));
             self.pause = None;
         }
-        if self.inflow.is_behind() {
-            self.pause = Some(Box::pin(self.inflow.clone().pause()));
+        let rate = self.rate();
+        let now = self.started.elapsed();
+        if self.inflow.is_behind(rate.map_or(1.0, |rate| self.bucket.spare(rate.at_once, rate.per_second, now))) {
+            self.pause = Some(Box::pin(self.inflow.pause()));
             return Poll::Ready(Err(Held::ByTheNode));
         }
-        if self.has_token {
-            return Poll::Ready(Ok(()));
+        if let (false, Some(rate)) = (self.has_token, rate)
+            && let Err(rest) = self.bucket.take(rate.at_once, rate.per_second, now)
+        {
+            self.pause = Some(Box::pin(sleep(rest)));
+            return Poll::Ready(Err(Held::ByItsRate));
         }
-        match self.take_token() {
-            Ok(()) => {
-                self.has_token = true;
-                Poll::Ready(Ok(()))
-            }
-            Err(rest) => {
-                self.pause = Some(Box::pin(sleep(rest)));
-                Poll::Ready(Err(Held::ByItsRate))
-            }
-        }
+        self.has_token = true;
+        Poll::Ready(Ok(()))
     }
 
     /// A message was taken.
@@ -87,16 +84,21 @@ impl Pace {
         self.has_token = false;
     }
 
-    fn take_token(&mut self) -> Result<(), Duration> {
+    /// As the app has it now; `None` where it has none.
+    fn rate(&self) -> Option<Rate> {
         let settings = self.app.settings();
-        let Some(per_second) = settings.messages_per_second else { return Ok(()) };
-        self.bucket.take(at_once(&settings), per_second, self.started.elapsed())
+        let at_once = settings.max_subscriptions.saturating_add(BESIDE_SUBSCRIPTIONS);
+        let per_second = settings.messages_per_second?;
+        Some(Rate { per_second, at_once: u32::try_from(at_once).unwrap_or(u32::MAX) })
     }
 }
 
-/// A page that comes back sends all its subscriptions together.
-fn at_once(settings: &AppSettings) -> u32 {
-    u32::try_from(settings.max_subscriptions + BESIDE_SUBSCRIPTIONS).unwrap_or(u32::MAX)
+/// What a socket may send.
+#[derive(Clone, Copy)]
+struct Rate {
+    per_second: u32,
+    /// A page that comes back sends all its subscriptions together.
+    at_once: u32,
 }
 
 #[cfg(test)]
@@ -104,6 +106,7 @@ mod tests {
     use futures_util::{FutureExt, future::poll_fn};
 
     use super::*;
+    use crate::app::AppSettings;
 
     fn pace(per_second: Option<u32>, inflow: &Arc<Inflow>) -> Pace {
         let settings =
@@ -122,7 +125,7 @@ mod tests {
 
     #[actix::test]
     async fn a_socket_may_send_its_subscriptions_and_a_hundred_at_once_and_then_its_rate() {
-        let mut pace = pace(Some(1), &Inflow::new(1, None));
+        let mut pace = pace(Some(1), &Inflow::new(4, None));
         assert!((0..101).all(|_| take(&mut pace) == Some(Ok(()))));
         assert_eq!(take(&mut pace), Some(Err(Held::ByItsRate)));
         assert_eq!(take(&mut pace), None);
@@ -130,7 +133,7 @@ mod tests {
 
     #[actix::test]
     async fn whoever_only_asks_pays_nothing() {
-        let mut pace = pace(Some(1), &Inflow::new(1, None));
+        let mut pace = pace(Some(1), &Inflow::new(4, None));
         for _ in 0..1_000 {
             assert_eq!(poll_fn(|ctx| pace.poll_take(ctx)).now_or_never(), Some(Ok(())));
         }
@@ -138,15 +141,15 @@ mod tests {
 
     #[actix::test]
     async fn an_app_without_a_rate_holds_nobody() {
-        let mut pace = pace(None, &Inflow::new(1, None));
+        let mut pace = pace(None, &Inflow::new(4, None));
         assert!((0..10_000).all(|_| take(&mut pace) == Some(Ok(()))));
     }
 
     #[actix::test]
     async fn nothing_is_taken_while_the_node_is_behind_and_all_hear_when_it_no_longer_is() {
-        let inflow = Inflow::new(1, None);
+        let inflow = Inflow::new(4, None);
         let mut paces = [pace(Some(1), &inflow), pace(None, &inflow)];
-        let underway = inflow.begin();
+        let underway: Vec<_> = (0..6).map(|_| inflow.begin()).collect();
         for pace in &mut paces {
             assert_eq!(take(pace), Some(Err(Held::ByTheNode)));
             assert_eq!(take(pace), None);
@@ -158,9 +161,19 @@ mod tests {
     }
 
     #[actix::test]
+    async fn a_socket_that_has_sent_much_waits_where_one_that_has_sent_little_does_not() {
+        let inflow = Inflow::new(4, None);
+        let [mut much, mut little] = [pace(Some(1), &inflow), pace(Some(1), &inflow)];
+        assert!((0..100).all(|_| take(&mut much) == Some(Ok(()))));
+        let _underway: Vec<_> = (0..3).map(|_| inflow.begin()).collect();
+        assert_eq!(take(&mut much), Some(Err(Held::ByTheNode)));
+        assert_eq!(take(&mut little), Some(Ok(())));
+    }
+
+    #[actix::test]
     async fn a_socket_that_is_held_for_long_says_so_again() {
-        let inflow = Inflow::new(1, None);
-        let _underway = inflow.begin();
+        let inflow = Inflow::new(4, None);
+        let _underway: Vec<_> = (0..6).map(|_| inflow.begin()).collect();
         let mut pace = pace(None, &inflow);
         for _ in 0..2 {
             assert_eq!(poll_fn(|ctx| pace.poll_take(ctx)).await, Err(Held::ByTheNode));

@@ -31,9 +31,8 @@ const LINGER: Duration = Duration::from_secs(3);
 /// What one read may bring, and so what a socket that is held may leave here. One buffer serves all sessions of a thread.
 const SCRATCH_BYTES: usize = 16_384;
 
-/// What one socket may bring before the thread's others have their turn; actix sees to it that these are no more than 16
-/// messages.
-const TURN_BYTES: usize = 65_536;
+/// What one socket may bring, in frames and in bytes, before the thread's others have their turn.
+const TURN: Turn = Turn { frames: 4, bytes: 65_536 };
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
@@ -56,8 +55,14 @@ pub struct Wire<S> {
     pace: Option<Pace>,
     linger: Option<Pin<Box<Sleep>>>,
     half_closed: bool,
-    /// Bytes read in this turn.
-    read: usize,
+    turn: Turn,
+}
+
+/// What came in this turn.
+#[derive(Debug, Default)]
+struct Turn {
+    frames: usize,
+    bytes: usize,
 }
 
 impl<S: Socket> Wire<S> {
@@ -65,7 +70,7 @@ impl<S: Socket> Wire<S> {
     pub fn new(socket: S, outbox: Arc<Outbox>, max_message_bytes: usize, early: &[u8]) -> Self {
         let mut reader = FrameReader::new(max_message_bytes);
         reader.push(early);
-        Self { socket, outbox, reader, pace: None, linger: None, half_closed: false, read: 0 }
+        Self { socket, outbox, reader, pace: None, linger: None, half_closed: false, turn: Turn::default() }
     }
 
     /// Reads no faster than this from now on.
@@ -96,6 +101,10 @@ impl<S: Socket> Wire<S> {
     /// The next message that may be taken; `None` at the end of the socket.
     fn poll_message(&mut self, ctx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         loop {
+            if self.turn.is_over() {
+                ctx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if self.linger.is_none() {
                 if let Err(held) = ready!(self.poll_pace(ctx)) {
                     // Nobody waits for what it sent beyond its rate.
@@ -103,17 +112,14 @@ impl<S: Socket> Wire<S> {
                     return Poll::Ready((!is_over).then_some(Incoming::Held(held)));
                 }
                 if let Some(incoming) = self.reader.next() {
+                    self.turn.frames += 1;
                     self.pace.iter_mut().for_each(Pace::count);
                     return Poll::Ready(Some(incoming));
                 }
             }
-            if self.read >= TURN_BYTES {
-                ctx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
             match ready!(self.poll_read(ctx)) {
                 Ok(0) | Err(_) => return Poll::Ready(None),
-                Ok(count) => self.read += count,
+                Ok(count) => self.turn.bytes += count,
             }
         }
     }
@@ -134,6 +140,12 @@ impl<S: Socket> Wire<S> {
     }
 }
 
+impl Turn {
+    fn is_over(&self) -> bool {
+        self.frames >= TURN.frames || self.bytes >= TURN.bytes
+    }
+}
+
 impl<S: Socket> Stream for Wire<S> {
     type Item = Incoming;
 
@@ -144,7 +156,7 @@ impl<S: Socket> Stream for Wire<S> {
         }
         let next = this.poll_message(ctx);
         if next.is_pending() {
-            this.read = 0;
+            this.turn = Turn::default();
         }
         next
     }
