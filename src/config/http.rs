@@ -4,7 +4,10 @@ use std::{fmt::Display, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Rule::Number, Variable, fields};
+use super::{
+    Rule::{Number, Origins},
+    Variable, fields,
+};
 
 const MIB: u64 = 1_048_576;
 
@@ -23,6 +26,9 @@ pub struct HttpConfig {
     /// `GAUNG_ANSWER_SECONDS` (10): how long a client may take nothing of its answer.
     #[serde(rename = "answer_seconds", deserialize_with = "fields::seconds")]
     pub answer_timeout: Duration,
+    /// `GAUNG_CORS_ORIGINS` (none): hosts whose pages may read the API's answers, comma-separated, with `*`.
+    #[serde(deserialize_with = "fields::list")]
+    pub cors_origins: Vec<String>,
 }
 
 impl Default for HttpConfig {
@@ -32,6 +38,7 @@ impl Default for HttpConfig {
             max_http_connections: 16_384,
             keep_alive: Duration::from_secs(630),
             answer_timeout: Duration::from_secs(10),
+            cors_origins: Vec::new(),
         }
     }
 }
@@ -39,7 +46,7 @@ impl Default for HttpConfig {
 impl HttpConfig {
     pub(super) fn variables() -> Vec<Variable> {
         let default = Self::default();
-        let rows: [(_, &dyn Display, _, _); 4] = [
+        let rows: [(_, &dyn Display, _, _); 5] = [
             (
                 "GAUNG_MAX_HELD_BODY_BYTES",
                 &default.max_held_body_bytes,
@@ -64,6 +71,12 @@ impl HttpConfig {
                 &default.answer_timeout.as_secs(),
                 Number(1..=300),
                 "how long an HTTP client may take nothing of its answer until its connection is closed",
+            ),
+            (
+                "GAUNG_CORS_ORIGINS",
+                &"",
+                Origins,
+                "hosts whose pages may read the API's answers; unset: no page of another origin",
             ),
         ];
         rows.map(Variable::from).into()

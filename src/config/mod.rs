@@ -206,6 +206,7 @@ mod tests {
             ("GAUNG_MAX_HTTP_CONNECTIONS", "2009"),
             ("GAUNG_KEEP_ALIVE_SECONDS", "20"),
             ("GAUNG_ANSWER_SECONDS", "21"),
+            ("GAUNG_CORS_ORIGINS", "*.example.com, localhost"),
             ("GAUNG_TENANT_ACCESS", "callback"),
             ("GAUNG_TENANT_APP", "gaung"),
             ("GAUNG_TENANT_CALLBACK_URL", "http://app/may"),
@@ -256,6 +257,7 @@ mod tests {
                 max_http_connections: 2_009,
                 keep_alive: Duration::from_secs(20),
                 answer_timeout: Duration::from_secs(21),
+                cors_origins: vec!["*.example.com".to_owned(), "localhost".to_owned()],
             },
             tenant: TenantConfig {
                 access: TenantAccess::Callback,

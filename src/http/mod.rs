@@ -8,6 +8,7 @@ pub mod attributes;
 pub mod body;
 pub mod channels;
 pub mod connections;
+pub mod cors;
 pub mod error;
 pub mod invalid_event;
 pub mod probes;

@@ -11,8 +11,8 @@ use actix_web::{
 use futures_util::future::Either;
 use std::{future::ready, rc::Rc, sync::Arc};
 
-use super::{Api, channels, connections, error::ApiError, probes, trigger};
-use crate::{connection::Connection, readiness::Stage};
+use super::{Api, channels, connections, cors::Grant, error::ApiError, probes, trigger};
+use crate::{connection::Connection, readiness::Stage, session::address::OverLimit};
 
 /// All that the public port answers to plain requests.
 pub fn app(
@@ -23,15 +23,22 @@ pub fn app(
     App::new().configure(configure(api.clone())).wrap_fn(move |request, next| {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         let exchange = connection.as_ref().map(Connection::begin);
-        let answered = match connection.as_ref().map_or(Ok(()), |connection| connection.settle()) {
-            Ok(()) => Either::Left(next.call(request)),
-            Err(_) => Either::Right(ready(Ok(request.into_response(api.refuse(ApiError::AddressFull))))),
+        let grant = Grant::of(request.headers(), &api.http.cors_origins);
+        let refusal = connection.as_ref().and_then(|connection| connection.settle().err());
+        let refusal = refusal.map(|OverLimit| api.refuse(ApiError::AddressFull));
+        let at_once = refusal.or_else(|| grant.as_ref()?.preflight(&request));
+        let answered = match at_once {
+            None => Either::Left(next.call(request)),
+            Some(answer) => Either::Right(ready(Ok(request.into_response(answer)))),
         };
         async move {
             let mut answer = answered.await;
             drop(exchange);
             if let (Ok(answer), Some(true)) = (&mut answer, connection.map(|connection| connection.is_in_the_way())) {
                 answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            }
+            if let (Ok(answer), Some(grant)) = (&mut answer, grant) {
+                grant.sign(answer.headers_mut());
             }
             answer
         }

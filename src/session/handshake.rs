@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use actix_codec::Framed;
 use actix_http::{
-    HttpMessage, Request, Response, StatusCode, Version,
+    HttpMessage, Method, Request, Response, StatusCode, Version,
     body::BodySize,
     h1,
     header::{self, HeaderMap, HeaderValue},
@@ -17,48 +17,64 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Whether the request is a handshake. HTTP/1.0 knows no upgrade, whatever such a request says (RFC 9110 §7.8).
 pub fn is_sound(request: &Request) -> bool {
-    request.version() >= Version::HTTP_11 && ws::verify_handshake(request.head()).is_ok()
-}
-
-/// A header of a handshake that a request has not, or not as it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault {
-    name: &'static str,
-    /// What it should say; the key says something else each time.
-    value: &'static str,
-    /// Whether it says something else.
-    is_there: bool,
+    request.version() >= Version::HTTP_11 && request.method() == Method::GET && faults(request.headers()).is_empty()
 }
 
 /// What keeps a request from being a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A header is not there, and what it should say; the key says something else each time.
+    Missing(&'static str, &'static str),
+    /// A header says something else.
+    Wrong(&'static str, &'static str),
+    /// One line of `Upgrade` names websocket beside other protocols. actix-http hands a socket over only where a line
+    /// names it alone.
+    Beside,
+    /// The request has a body, by this header: what follows the head would be no frames.
+    Body(&'static str),
+}
+
+/// What keeps a request from being a handshake. Lists are read as lists, in however many lines they come.
 pub fn faults(headers: &HeaderMap) -> Vec<Fault> {
-    let names = |header: &str, value: &str| {
-        let values = headers.get_all(header);
-        let mut options = values.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-        options.any(|option| option.trim().eq_ignore_ascii_case(value))
-    };
     let wanted = [
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
         ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", ""),
     ];
-    let faults = wanted.map(|(name, value)| Fault { name, value, is_there: headers.contains_key(name) });
+    let told = wanted.into_iter().filter_map(|(name, value)| match headers.contains_key(name) {
+        false => Some(Fault::Missing(name, value)),
+        true if value.is_empty() || lists(headers, name, value) => None,
+        true => Some(Fault::Wrong(name, value)),
+    });
+    let mut faults: Vec<_> = told.collect();
+    let is_alone = lines(headers, "Upgrade").any(|line| line.trim().eq_ignore_ascii_case("websocket"));
+    if lists(headers, "Upgrade", "websocket") && !is_alone {
+        faults.push(Fault::Beside);
+    }
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        faults.push(Fault::Body("Transfer-Encoding"));
+    }
+    if lines(headers, "Content-Length").any(|length| length.trim() != "0") {
+        faults.push(Fault::Body("Content-Length"));
+    }
     faults
-        .into_iter()
-        .filter(|fault| !fault.is_there || !(fault.value.is_empty() || names(fault.name, fault.value)))
-        .collect()
+}
+
+fn lines<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    headers.get_all(name).filter_map(|line| line.to_str().ok())
+}
+
+fn lists(headers: &HeaderMap, name: &str, value: &str) -> bool {
+    lines(headers, name).flat_map(|line| line.split(',')).any(|option| option.trim().eq_ignore_ascii_case(value))
 }
 
 /// What is told of them.
 pub fn faults_text(faults: &[Fault]) -> String {
-    let listed = |is_there: bool| {
-        let of_one_kind = faults.iter().filter(|fault| fault.is_there == is_there);
-        of_one_kind.map(Fault::to_string).collect::<Vec<_>>().join(", ")
-    };
-    let (missing, wrong) = (listed(false), listed(true));
-    let missing = if missing.is_empty() { missing } else { format!("the request lacks {missing}") };
-    let told: Vec<_> = [missing, wrong].into_iter().filter(|text| !text.is_empty()).collect();
+    let (missing, others): (Vec<_>, Vec<_>) = faults.iter().partition(|fault| matches!(fault, Fault::Missing(..)));
+    let listed = |faults: &[&Fault]| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let missing = if missing.is_empty() { String::new() } else { format!("the request lacks {}", listed(&missing)) };
+    let told: Vec<_> = [missing, listed(&others)].into_iter().filter(|text| !text.is_empty()).collect();
     format!(
         "this path serves WebSockets only; {}. If a WebSocket client has sent this request, a proxy on the way has dropped \
          or changed the headers of its upgrade: it must speak HTTP/1.1 to this server and hand on Upgrade and Connection",
@@ -68,11 +84,14 @@ pub fn faults_text(faults: &[Fault]) -> String {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, value, is_there } = self;
-        match (is_there, value.is_empty()) {
-            (true, _) => write!(f, "the request's {name} is not {value}"),
-            (false, true) => f.write_str(name),
-            (false, false) => write!(f, "{name}: {value}"),
+        match self {
+            Self::Missing(name, "") => f.write_str(name),
+            Self::Missing(name, value) => write!(f, "{name}: {value}"),
+            Self::Wrong(name, value) => write!(f, "the request's {name} is not {value}"),
+            Self::Beside => f.write_str(
+                "the request's Upgrade names other protocols in the line of websocket, which must stand alone",
+            ),
+            Self::Body(name) => write!(f, "the request has a body ({name}), which a handshake has not"),
         }
     }
 }
@@ -132,7 +151,6 @@ pub fn objection(request: &Request) -> (StatusCode, String) {
         _ if request.version() < Version::HTTP_11 => {
             (StatusCode::BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1".to_owned())
         }
-        faults if faults.is_empty() => (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is no key".to_owned()),
         faults => (StatusCode::UPGRADE_REQUIRED, faults_text(&faults)),
     }
 }
@@ -142,10 +160,11 @@ mod tests {
     use super::*;
 
     fn check(headers: &[(&'static str, &'static str)], expected: &[&str]) {
-        let pairs = headers
-            .iter()
-            .map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value)));
-        let told: Vec<_> = faults(&pairs.collect()).iter().map(Fault::to_string).collect();
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(header::HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let told: Vec<_> = faults(&map).iter().map(Fault::to_string).collect();
         assert_eq!(told, expected, "{headers:?}");
     }
 
@@ -178,6 +197,32 @@ mod tests {
             ],
             &[],
         );
+    }
+
+    #[test]
+    fn lists_are_read_as_lists_in_one_line_or_in_several() {
+        let sound = [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-key", "a")];
+        check(&[&sound[..], &[("upgrade", "h2c"), ("sec-websocket-version", "13, 8")]].concat(), &[]);
+        check(&[&sound[..], &[("sec-websocket-version", "8"), ("sec-websocket-version", "13")]].concat(), &[]);
+        check(&[&sound[..], &[("sec-websocket-version", "13"), ("content-length", "0")]].concat(), &[]);
+        let beside = [("upgrade", "h2c, websocket"), ("sec-websocket-version", "13")];
+        check(
+            &[&sound[1..], &beside].concat(),
+            &["the request's Upgrade names other protocols in the line of websocket, which must stand alone"],
+        );
+    }
+
+    #[test]
+    fn a_handshake_has_no_body() {
+        for (name, value) in [("transfer-encoding", "chunked"), ("content-length", "2")] {
+            let sound = [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-key", "a")];
+            let body = [("sec-websocket-version", "13"), (name, value)];
+            let named = if name == "content-length" { "Content-Length" } else { "Transfer-Encoding" };
+            check(
+                &[&sound[..], &body].concat(),
+                &[&format!("the request has a body ({named}), which a handshake has not")],
+            );
+        }
     }
 
     #[test]

@@ -10,7 +10,6 @@ use actix_http::{
     header::{self, HeaderMap, HeaderName},
 };
 use futures_util::StreamExt;
-use percent_encoding::percent_decode_str;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -25,6 +24,7 @@ use super::{
     handshake, origin,
     outbox::Outbox,
     pace::Pace,
+    place::{Place, unknown_key, unknown_path},
     pusher_speech::PusherSpeech,
     services::Services,
     tenant_speech::TenantSpeech,
@@ -146,19 +146,10 @@ fn pace(admission: &Admission, services: &Services) -> Pace {
 struct Visit<'a> {
     connection: Option<&'a Rc<Connection>>,
     peer: Option<SocketAddr>,
+    path: &'a str,
     headers: &'a HeaderMap,
     query: &'a str,
     place: Place<'a>,
-}
-
-/// What stands at the request's path.
-enum Place<'a> {
-    /// `/app/{key}`
-    App(&'a str),
-    /// `/ws`, and who asks there.
-    Tenant(Result<TenantRequest, InvalidRequest>),
-    /// Nothing.
-    Nowhere,
 }
 
 /// Why a visitor may not stay, and in whose words.
@@ -176,7 +167,7 @@ impl<'a> Visit<'a> {
             let protocols: Vec<&str> = values(headers, header::SEC_WEBSOCKET_PROTOCOL).collect();
             TenantRequest::parse(query, text(headers, header::AUTHORIZATION), Some(&protocols.join(",")))
         });
-        Self { connection: request.conn_data(), peer: request.peer_addr(), headers, query, place }
+        Self { connection: request.conn_data(), peer: request.peer_addr(), path: uri.path(), headers, query, place }
     }
 
     async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
@@ -191,7 +182,10 @@ impl<'a> Visit<'a> {
                 self.seat(&app, speech, services).map_err(pusher)
             }
             Place::Tenant(request) => self.admit_tenant(request, services).await,
-            Place::Nowhere => Err(pusher(Close::PathUnknown)),
+            Place::Nowhere => {
+                let prefix = &services.shared.path_prefix;
+                Err(Refusal { text: unknown_path(self.path, prefix), ..pusher(Close::PathUnknown) })
+            }
         }
     }
 
@@ -307,17 +301,6 @@ impl<'a> Visit<'a> {
     }
 }
 
-impl<'a> Place<'a> {
-    fn of(path: &'a str, prefix: &str, tenant: impl FnOnce() -> Result<TenantRequest, InvalidRequest>) -> Self {
-        let Some(path) = path.strip_prefix(prefix) else { return Self::Nowhere };
-        match path.strip_prefix("/app/") {
-            Some(key) if !key.is_empty() && !key.contains('/') => Self::App(key),
-            _ if path == "/ws" => Self::Tenant(tenant()),
-            _ => Self::Nowhere,
-        }
-    }
-}
-
 /// Aloud once per app: who runs the server must hear of it, but anybody can send any origin.
 fn tell_refused_origin(app: &App, origin: &str) {
     let app_id = app.id();
@@ -331,12 +314,6 @@ fn tell_refused_origin(app: &App, origin: &str) {
     } else {
         tracing::debug!(app = %app_id, origin, "an origin was refused");
     }
-}
-
-/// The key itself is not told: it may be a secret in the wrong place.
-fn unknown_key(key: &str) -> String {
-    let characters = percent_decode_str(key).decode_utf8_lossy().chars().count();
-    format!("{}; its key has {characters} characters", Close::AppUnknown.text())
 }
 
 /// Counts a socket that is refused, and tells consoles whose it was and what its client is told.

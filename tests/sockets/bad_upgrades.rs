@@ -54,6 +54,61 @@ async fn a_handshake_that_lacks_something_is_refused_with_a_status() {
 }
 
 #[actix::test]
+async fn a_handshake_of_several_choices_is_taken_or_told_why_not() {
+    let version = "Sec-WebSocket-Version: 13";
+    check(&[
+        ("two lines", broken("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: websocket"), 101, ""),
+        ("two lines, the other way round", broken("Upgrade: websocket", "Upgrade: websocket\r\nUpgrade: h2c"), 101, ""),
+        ("two versions", broken(version, "Sec-WebSocket-Version: 13, 8"), 101, ""),
+        ("two lines of versions", broken(version, "Sec-WebSocket-Version: 8\r\nSec-WebSocket-Version: 13"), 101, ""),
+        ("an old version", broken(version, "Sec-WebSocket-Version: 8"), 426, "version is not 13"),
+        (
+            "two protocols in a line",
+            broken("Upgrade: websocket", "Upgrade: h2c, websocket"),
+            426,
+            "upgrade names other protocols in the line of websocket",
+        ),
+        (
+            "a body in chunks",
+            broken(version, "Sec-WebSocket-Version: 13\r\nTransfer-Encoding: chunked")
+                .replace("\r\n\r\n", "\r\n\r\n0\r\n\r\n"),
+            426,
+            "has a body (transfer-encoding)",
+        ),
+        (
+            "a body",
+            broken(version, "Sec-WebSocket-Version: 13\r\nContent-Length: 2").replace("\r\n\r\n", "\r\n\r\n{}"),
+            426,
+            "has a body (content-length)",
+        ),
+    ])
+    .await;
+}
+
+#[actix::test]
+async fn a_path_that_serves_nothing_is_told_with_the_prefix_and_without_the_key() {
+    let node = start_configured(|config| config.server.path_prefix = "/realtime".to_owned(), |_| {}).await;
+    for (path, told) in [
+        ("/app/app-key", "Path not found: it is /app/{key}, and sockets are served at /realtime/app/{key} and"),
+        ("/ws/app/app-key/more", "it is /ws/app/{key}/more, and"),
+        (
+            "/realtime/nothing",
+            "it is /realtime/nothing, and sockets are served at /realtime/app/{key} and /realtime/ws ",
+        ),
+        ("/realtime/nothing", "(GAUNG_PATH_PREFIX is /realtime)"),
+    ] {
+        let mut raw = Raw::connect(&node).await;
+        raw.send(broken("/app/app-key?protocol=7", path).as_bytes()).await;
+        raw.expect_upgrade().await;
+        let error = raw.message().await;
+        assert_eq!(error["data"]["code"], 4005);
+        let message = error["data"]["message"].as_str().expect("a text");
+        assert!(message.contains(told), "{message}");
+        assert_eq!(raw.close_code().await, Some(4005));
+    }
+}
+
+#[actix::test]
 async fn other_methods_and_versions_of_http_open_no_socket() {
     check(&[
         ("POST", broken("GET ", "POST "), 405, ""),

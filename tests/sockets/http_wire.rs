@@ -170,6 +170,43 @@ async fn a_compressed_body_is_refused_by_that_name() {
 }
 
 #[actix_web::test]
+async fn pages_of_the_origins_that_are_set_may_ask_and_read_and_no_others() {
+    let ask = |origin: &str| {
+        format!(
+            "OPTIONS {EVENTS} HTTP/1.1\r\nHost: gaung\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\n\
+             Access-Control-Request-Headers: content-type\r\n\r\n"
+        )
+    };
+    let back_end = back_end(|config| config.http.cors_origins = vec!["*.example.com".to_owned()], |_| {}).await;
+    let mut wire = Wire::open(&back_end).await;
+    wire.write(&ask("https://shop.example.com")).await;
+    let answer = wire.read_to("\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    for header in [
+        "access-control-allow-origin: https://shop.example.com\r\n",
+        "access-control-allow-methods: GET, POST\r\n",
+        "access-control-allow-headers: content-type\r\n",
+        "vary: Origin\r\n",
+    ] {
+        assert!(answer.contains(header), "{answer}");
+    }
+    let body = event("e", "a");
+    let headers = format!("Content-Length: {}\r\nOrigin: https://shop.example.com", body.len());
+    wire.write(&head(&back_end, &body, &headers)).await;
+    wire.write(&body).await;
+    let answer = wire.read_to("{}").await;
+    assert!(answer.contains("access-control-allow-origin: https://shop.example.com\r\n"), "{answer}");
+    wire.write(&ask("https://example.net")).await;
+    let answer = wire.read_to("}").await;
+    assert!(answer.starts_with("HTTP/1.1 405") && !answer.contains("access-control"), "{answer}");
+    let closed = default_back_end().await;
+    let mut wire = Wire::open(&closed).await;
+    wire.write(&ask("https://shop.example.com")).await;
+    let answer = wire.read_to("}").await;
+    assert!(answer.starts_with("HTTP/1.1 405") && !answer.contains("access-control"), "{answer}");
+}
+
+#[actix_web::test]
 async fn a_client_that_hangs_up_in_the_middle_of_a_body_publishes_nothing_and_harms_nobody() {
     let back_end = default_back_end().await;
     let body = event("e", "a");

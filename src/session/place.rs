@@ -1,0 +1,83 @@
+//! What stands at the path of a handshake, and what is told where that is nothing. Pure.
+
+use percent_encoding::percent_decode_str;
+
+use super::origin;
+use crate::{
+    protocol::Close,
+    tenant::{InvalidRequest, TenantRequest},
+};
+
+/// What stands at the request's path.
+pub enum Place<'a> {
+    /// `/app/{key}`
+    App(&'a str),
+    /// `/ws`, and who asks there.
+    Tenant(Result<TenantRequest, InvalidRequest>),
+    /// Nothing.
+    Nowhere,
+}
+
+impl<'a> Place<'a> {
+    /// `tenant` reads who asks, where tenants are served.
+    pub fn of(path: &'a str, prefix: &str, tenant: impl FnOnce() -> Result<TenantRequest, InvalidRequest>) -> Self {
+        let Some(path) = path.strip_prefix(prefix) else { return Self::Nowhere };
+        match path.strip_prefix("/app/") {
+            Some(key) if !key.is_empty() && !key.contains('/') => Self::App(key),
+            _ if path == "/ws" => Self::Tenant(tenant()),
+            _ => Self::Nowhere,
+        }
+    }
+}
+
+/// The key itself is not told: it may be a secret in the wrong place.
+pub fn unknown_key(key: &str) -> String {
+    let characters = percent_decode_str(key).decode_utf8_lossy().chars().count();
+    format!("{}; its key has {characters} characters", Close::AppUnknown.text())
+}
+
+/// What came and what is served. What stands where a key stands is not told, for the same reason.
+pub fn unknown_path(path: &str, prefix: &str) -> String {
+    let without_key = match path.split_once("/app/") {
+        Some((before, key)) if !key.is_empty() => {
+            let after = key.find('/').map_or("", |end| &key[end..]);
+            format!("{before}/app/{{key}}{after}")
+        }
+        _ => path.to_owned(),
+    };
+    let set = if prefix.is_empty() { "not set".to_owned() } else { prefix.to_owned() };
+    format!(
+        "Path not found: it is {}, and sockets are served at {prefix}/app/{{key}} and {prefix}/ws (GAUNG_PATH_PREFIX is {set})",
+        origin::for_log(Some(&without_key))
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(path: &str, prefix: &str, told: &str) {
+        assert_eq!(unknown_path(path, prefix), told);
+    }
+
+    #[test]
+    fn a_path_is_told_without_what_stands_for_a_key() {
+        check(
+            "/app/s3cret",
+            "/rt",
+            "Path not found: it is /app/{key}, and sockets are served at /rt/app/{key} and /rt/ws (GAUNG_PATH_PREFIX is /rt)",
+        );
+        check(
+            "/x/app/s3cret/more",
+            "",
+            "Path not found: it is /x/app/{key}/more, and sockets are served at /app/{key} and /ws (GAUNG_PATH_PREFIX is not \
+             set)",
+        );
+        check(
+            "/app/",
+            "",
+            "Path not found: it is /app/, and sockets are served at /app/{key} and /ws (GAUNG_PATH_PREFIX is not set)",
+        );
+        assert!(unknown_path(&"/x".repeat(1_000), "").chars().count() < 250);
+    }
+}
