@@ -14,10 +14,7 @@ use actix_http::{
 use actix_server::{Server, ServerBuilder, ServerHandle};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
 use actix_web::{App, HttpServer, dev::AppConfig};
-use futures_util::{
-    FutureExt,
-    future::{Either, ready},
-};
+use futures_util::{FutureExt, future::Either};
 use rustls::ServerConfig;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::{
@@ -149,7 +146,7 @@ impl Door {
     fn open(self, server: ServerBuilder, listener: TcpListener) -> io::Result<ServerBuilder> {
         server.listen("public", listener, move || {
             let door = self.clone();
-            let accept = fn_service(move |socket| ready(door.accept(socket)));
+            let accept = fn_service(move |socket| door.clone().accept(socket));
             accept.and_then(self.serve(|guarded: Guarded<TcpStream>| share(guarded.into_inner())))
         })
     }
@@ -170,13 +167,16 @@ impl Door {
         })
     }
 
-    fn accept(&self, socket: TcpStream) -> Result<Accepted<TcpStream>, Refused> {
+    async fn accept(self, socket: TcpStream) -> Result<Accepted<TcpStream>, Refused> {
         let peer = socket.peer_addr().ok();
         let place = self.places.take(peer).map_err(|NoPlace| {
             // As far as the socket takes it at once: a connection that finds no place is not waited for.
             let _ = SockRef::from(&socket).send(NO_PLACE);
             Refused
         })?;
+        // The library has 16 KiB for everybody whom it serves: nobody is served who has not said anything yet.
+        let begun = timeout(self.shared.limits.handshake_timeout, socket.readable()).await;
+        begun.map_err(|_| Refused)?.map_err(|_| Refused)?;
         Ok((Guarded::new(socket, Connection::new(peer, place, self.patience())), Protocol::Http1, peer))
     }
 
