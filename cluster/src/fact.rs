@@ -144,13 +144,6 @@ pub enum Phase {
     Retired,
 }
 
-impl Key {
-    /// A key that sorts before all rooms of an app and after those of the apps before it.
-    pub(crate) fn first_room_of(app: &str) -> Self {
-        Self::Count(Room::first_of(app))
-    }
-}
-
 impl Edge {
     /// The edge that facts with this key are about, if they are about one.
     pub fn of(key: Key) -> Option<Self> {

@@ -183,14 +183,12 @@ impl View {
         self.populations.get(room).copied().unwrap_or_default()
     }
 
-    /// An app's occupied rooms and their subscriptions, ordered by channel.
-    pub fn rooms(&self, app: &str) -> impl Iterator<Item = (&Room, u64)> {
-        // An app without a channel sorts before all its channels and after every other app.
-        let rooms = self.union.range(Key::first_room_of(app)..).map_while(|(key, facts)| match key {
+    /// All occupied rooms from one on, and their subscriptions, ordered.
+    pub fn rooms_from(&self, from: Bound<Room>) -> impl Iterator<Item = (&Room, u64)> {
+        self.union.range((from.map(Key::Count), Bound::Unbounded)).map_while(|(key, facts)| match key {
             Key::Count(room) => Some((room, sum(facts.values()))),
             Key::Connections(_) | Key::Member(..) | Key::User(..) => None,
-        });
-        rooms.take_while(move |(room, _)| **room.app() == *app)
+        })
     }
 
     /// Whether an edge is odd: the room has subscribers, or the user is in it.

@@ -40,6 +40,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The name of the thread that talks to NATS, as the system shows it.
 pub const BUS_THREAD: &str = "gaung-bus";
 
+/// Rooms that the bus thread looks at for one page: about a millisecond's work.
+const PAGE: usize = 1024;
+
 /// How often a node that starts looks whether it is in step with the others.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -145,41 +148,42 @@ impl Cluster {
         self.link.max_payload().saturating_sub(payload::HEADER)
     }
 
-    /// Counts of the given channels over all nodes, in their order.
-    pub async fn counts(&self, app: &App, channels: &[ChannelName]) -> Vec<Counts> {
+    /// Counts of the given channels over all nodes, in their order; `None`, here and below, if the bus has ended.
+    pub async fn counts(&self, app: &App, channels: &[ChannelName]) -> Option<Vec<Counts>> {
         let rooms: Vec<_> = channels.iter().map(|channel| Room::new(app.id(), channel.as_str()).ok()).collect();
-        let count =
-            |core: &Core, room: &Option<Room>| room.as_ref().map_or_else(Counts::default, |room| of(core, room));
-        let answer = self.link.ask(move |core| rooms.iter().map(|room| count(core, room)).collect()).await;
-        answer.unwrap_or_else(|| vec![Counts::default(); channels.len()])
+        let counts = |core: &Core, room: &Option<Room>| {
+            room.as_ref().map_or_else(Counts::default, |room| of(core, room, core.subscriptions(room)))
+        };
+        self.link.ask(move |core| rooms.iter().map(|room| counts(core, room)).collect()).await
     }
 
-    /// All channels with subscribers on any node whose name starts with `prefix`.
-    pub async fn occupied(&self, app: &App, prefix: &str) -> Vec<(ChannelName, Counts)> {
+    /// A page of the channels with subscribers on any node whose name starts with `prefix` and comes after `after`. The
+    /// bus thread has more to do than to list a million rooms.
+    pub async fn occupied(&self, app: &App, prefix: &str, after: Option<Arc<str>>) -> Option<room::Page> {
         let (app_id, prefix) = (app.id().clone(), prefix.to_owned());
         let list = move |core: &Core| -> Vec<(Arc<str>, Counts)> {
-            let rooms = core.rooms(&app_id).filter(|(room, _)| room.channel().starts_with(&prefix));
-            rooms.map(|(room, _)| (room.channel().clone(), of(core, room))).collect()
+            let rooms = core.rooms_after(&app_id, &prefix, after.as_deref()).take(PAGE);
+            rooms.map(|(room, sockets)| (room.channel().clone(), of(core, room, sockets))).collect()
         };
+        let rooms = self.link.ask(list).await?;
+        let next = if rooms.len() == PAGE { rooms.last().map(|(name, _)| name.clone()) } else { None };
         let limit = app.settings().max_channel_name_length;
         let named = |(name, counts): (Arc<str>, Counts)| Some((ChannelName::parse(&name, limit).ok()?, counts));
-        self.link.ask(list).await.unwrap_or_default().into_iter().filter_map(named).collect()
+        Some(room::Page { channels: rooms.into_iter().filter_map(named).collect(), next })
     }
 
-    /// The last event of a cache channel.
-    pub async fn cached(&self, app: &App, channel: &ChannelName) -> Option<room::CachedEvent> {
-        let room = Room::new(app.id(), channel.as_str()).ok()?;
-        let record = self.link.ask(move |core| core.cached(&room).cloned()).await??;
-        let cached = news::cached(channel.clone(), record, room::event::now())?;
-        let ttl = cached.expires.saturating_duration_since(cached.event.accepted);
-        Some(room::CachedEvent { data: cached.event.words()?.data.clone(), ttl })
+    /// The last event of a cache channel, if it has one.
+    pub async fn cached(&self, app: &App, channel: &ChannelName) -> Option<Option<room::CachedEvent>> {
+        let Ok(room) = Room::new(app.id(), channel.as_str()) else { return Some(None) };
+        let record = self.link.ask(move |core| core.cached(&room).cloned()).await?;
+        Some(record.and_then(|record| shown(channel, record)))
     }
 
     /// The members of a presence channel on all nodes.
-    pub async fn members(&self, app: &App, channel: &ChannelName) -> Vec<room::Member> {
-        let Ok(room) = Room::new(app.id(), channel.as_str()) else { return Vec::new() };
+    pub async fn members(&self, app: &App, channel: &ChannelName) -> Option<Vec<room::Member>> {
+        let Ok(room) = Room::new(app.id(), channel.as_str()) else { return Some(Vec::new()) };
         let member = |member: &Member| room::Member { id: member.user.to_string(), info: member.info.to_string() };
-        self.link.ask(move |core| core.members(&room).map(member).collect()).await.unwrap_or_default()
+        self.link.ask(move |core| core.members(&room).map(member).collect()).await
     }
 
     fn send(&self, app: &App, channel: &str, (payload, trace): (Bytes, Option<TraceContext>), place: Place) {
@@ -196,9 +200,14 @@ impl Cluster {
     }
 }
 
-fn of(core: &Core, room: &Room) -> Counts {
-    let subscriptions = usize::try_from(core.subscriptions(room)).unwrap_or(usize::MAX);
-    Counts { subscriptions, users: core.population(room) }
+fn of(core: &Core, room: &Room, sockets: u64) -> Counts {
+    Counts { subscriptions: usize::try_from(sockets).unwrap_or(usize::MAX), users: core.population(room) }
+}
+
+fn shown(channel: &ChannelName, record: CachedEvent) -> Option<room::CachedEvent> {
+    let cached = news::cached(channel.clone(), record, room::event::now())?;
+    let ttl = cached.expires.saturating_duration_since(cached.event.accepted);
+    Some(room::CachedEvent { data: cached.event.words()?.data.clone(), ttl })
 }
 
 fn clamp(sockets: usize) -> u32 {

@@ -1,7 +1,5 @@
 //! `GET /apps/{id}/channels`, `…/channels/{channel}` and `…/channels/{channel}/users` (protocol.md §3.5 to §3.7).
 
-use std::collections::BTreeMap;
-
 use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -88,9 +86,10 @@ impl Ask for Users {
     }
 }
 
-#[derive(Serialize)]
-struct OccupiedAnswer<'a> {
-    channels: BTreeMap<&'a str, CountsAnswer>,
+/// The answer with all occupied channels, as it is written page by page.
+#[derive(Default)]
+struct OccupiedList {
+    entries: String,
 }
 
 #[derive(Serialize)]
@@ -122,28 +121,47 @@ struct UserAnswer<'a> {
     user_info: Option<&'a RawValue>,
 }
 
-/// Lists the occupied channels.
-pub async fn list(signed: Signed<Occupied>) -> HttpResponse {
+/// Lists the occupied channels: page by page, so that nobody is held up by how many there are.
+pub async fn list(signed: Signed<Occupied>) -> Result<HttpResponse, ApiError> {
     let Signed { api, app, ask: Occupied { prefix, attributes }, .. } = signed;
-    let occupied = api.rooms.occupied(&app, &prefix).await;
-    let channels = occupied.iter().map(|(name, counts)| (name.as_str(), attributes.of(name.kind(), *counts))).collect();
-    answer::json(&OccupiedAnswer { channels })
+    let (mut list, mut after) = (OccupiedList::default(), None);
+    loop {
+        let page = api.rooms.occupied(&app, &prefix, after).await?;
+        page.channels.iter().for_each(|(name, counts)| list.add(name, attributes.of(name.kind(), *counts)));
+        after = page.next;
+        if after.is_none() {
+            return Ok(answer::text(list.finish()));
+        }
+    }
 }
 
 /// Tells of one channel; one that nobody uses is not occupied, and has zeros.
-pub async fn show(signed: Signed<Channel>) -> HttpResponse {
+pub async fn show(signed: Signed<Channel>) -> Result<HttpResponse, ApiError> {
     let Signed { api, app, ask: Channel { name, attributes }, .. } = signed;
-    let counts = api.rooms.counts(&app, std::slice::from_ref(&name)).await.first().copied().unwrap_or_default();
-    let cache = if attributes.cache { Some(api.rooms.cached(&app, &name).await.map(CacheAnswer::from)) } else { None };
+    let counts = api.rooms.counts(&app, std::slice::from_ref(&name)).await?.first().copied().unwrap_or_default();
+    let cache = if attributes.cache { Some(api.rooms.cached(&app, &name).await?.map(CacheAnswer::from)) } else { None };
     let occupied = counts.subscriptions > 0;
-    answer::json(&ChannelAnswer { occupied, counts: attributes.of(name.kind(), counts), cache })
+    Ok(answer::json(&ChannelAnswer { occupied, counts: attributes.of(name.kind(), counts), cache }))
 }
 
 /// Lists the members of a presence channel; nobody's channel has none.
-pub async fn users(signed: Signed<Users>) -> HttpResponse {
+pub async fn users(signed: Signed<Users>) -> Result<HttpResponse, ApiError> {
     let Signed { api, app, ask: Users { channel, fields }, .. } = signed;
-    let members = api.rooms.members(&app, &channel).await;
-    answer::json(&UsersAnswer { users: members.iter().map(|member| user(member, fields)).collect() })
+    let members = api.rooms.members(&app, &channel).await?;
+    Ok(answer::json(&UsersAnswer { users: members.iter().map(|member| user(member, fields)).collect() }))
+}
+
+impl OccupiedList {
+    fn add(&mut self, name: &ChannelName, counts: CountsAnswer) {
+        // A name has no character that JSON escapes.
+        let separator = if self.entries.is_empty() { "" } else { "," };
+        let counts = serde_json::to_string(&counts).expect("counts are numbers under fixed keys");
+        self.entries.extend([separator, "\"", name.as_str(), "\":", &counts]);
+    }
+
+    fn finish(self) -> String {
+        format!(r#"{{"channels":{{{}}}}}"#, self.entries)
+    }
 }
 
 fn user(member: &Member, fields: UserFields) -> UserAnswer<'_> {
@@ -202,8 +220,19 @@ mod tests {
     }
 
     #[test]
+    fn channels_are_listed_with_what_was_asked_for() {
+        let mut list = OccupiedList::default();
+        let counts = Counts { users: 1, subscriptions: 2 };
+        list.add(&ChannelName::parse("news", 200).unwrap(), Attributes::parse("").of(ChannelKind::Public, counts));
+        let name = ChannelName::parse("presence-a@b;c=d", 200).unwrap();
+        list.add(&name, Attributes::parse("user_count,subscription_count").of(name.kind(), counts));
+        let expected = r#"{"channels":{"news":{},"presence-a@b;c=d":{"user_count":1,"subscription_count":2}}}"#;
+        assert_eq!(list.finish(), expected);
+    }
+
+    #[test]
     fn no_channel_is_an_empty_object_and_nobody_an_empty_list() {
-        check(OccupiedAnswer { channels: BTreeMap::new() }, r#"{"channels":{}}"#);
+        assert_eq!(OccupiedList::default().finish(), r#"{"channels":{}}"#);
         check(UsersAnswer { users: Vec::new() }, r#"{"users":[]}"#);
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{answer, invalid_event::InvalidEvent};
 use crate::{
     protocol::{InvalidChannelName, signature::RequestAuthError},
-    room::Unpublished,
+    room::{Unanswered, Unpublished},
     session::handshake,
     trail::Sender,
 };
@@ -91,6 +91,8 @@ pub enum ApiError {
     Query(String),
     /// The events could not be published.
     Unpublished(Unpublished),
+    /// Nobody here knows the answer.
+    Unanswered(Unanswered),
 }
 
 #[derive(Serialize)]
@@ -129,6 +131,7 @@ impl ApiError {
             Self::NotPresence(_) => (StatusCode::BAD_REQUEST, "not_presence"),
             Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, "user_count_needs_presence"),
             Self::Query(_) => (StatusCode::BAD_REQUEST, "query_invalid"),
+            Self::Unanswered(_) => (StatusCode::SERVICE_UNAVAILABLE, "unanswered"),
             Self::Unpublished(Unpublished::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "event_too_large"),
             Self::Unpublished(
                 Unpublished::RoomsFull { .. } | Unpublished::RoomsFullOfBytes { .. } | Unpublished::BusFull { .. },
@@ -162,7 +165,8 @@ impl ApiError {
             | Self::NotPresence(_)
             | Self::UserCountNeedsPresence(_)
             | Self::Query(_)
-            | Self::Unpublished(_) => Sender::App,
+            | Self::Unpublished(_)
+            | Self::Unanswered(_) => Sender::App,
         }
     }
 
@@ -177,6 +181,12 @@ impl ApiError {
             Self::Event(InvalidEvent::Json(_)) => "the body is not the JSON that this path takes".to_owned(),
             error => error.to_string(),
         }
+    }
+}
+
+impl From<Unanswered> for ApiError {
+    fn from(unanswered: Unanswered) -> Self {
+        Self::Unanswered(unanswered)
     }
 }
 
@@ -240,6 +250,7 @@ impl fmt::Display for ApiError {
             ),
             Self::Query(why) => write!(f, "the query string cannot be read: {why}"),
             Self::Unpublished(why) => fmt::Display::fmt(why, f),
+            Self::Unanswered(why) => fmt::Display::fmt(why, f),
         }
     }
 }

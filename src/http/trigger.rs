@@ -96,13 +96,11 @@ pub async fn trigger(signed: Signed<Trigger>) -> Result<HttpResponse, ApiError> 
     if attributes.wants_counts() {
         channels.extend(events.iter().map(|event| event.channel.clone()));
     }
+    // Who cannot be told the counts is told so before anything is published: a second try publishes nothing twice.
+    let counts = if channels.is_empty() { Vec::new() } else { api.rooms.counts(&app, &channels).await? };
     publish(&api, &app, events)?;
-    let answer = if channels.is_empty() {
-        answer::empty()
-    } else {
-        let counts = api.rooms.counts(&app, &channels).await;
-        answer::json(&triggered(&channels, counts, attributes))
-    };
+    let answer =
+        if channels.is_empty() { answer::empty() } else { answer::json(&triggered(&channels, counts, attributes)) };
     api.metrics.trigger_seconds.observe(arrival.0.elapsed().as_secs_f64());
     Ok(answer)
 }
@@ -110,14 +108,13 @@ pub async fn trigger(signed: Signed<Trigger>) -> Result<HttpResponse, ApiError> 
 /// Publishes all events of a batch.
 pub async fn batch(signed: Signed<Batch>) -> Result<HttpResponse, ApiError> {
     let Signed { api, app, arrival, ask: Batch { events, asked } } = signed;
-    publish(&api, &app, events)?;
-    let answer = if asked.iter().any(|(_, attributes)| attributes.wants_counts()) {
+    let mut counts = None;
+    if asked.iter().any(|(_, attributes)| attributes.wants_counts()) {
         let channels: Vec<_> = asked.iter().map(|(channel, _)| channel.clone()).collect();
-        let counts = api.rooms.counts(&app, &channels).await;
-        answer::json(&batched(&asked, counts))
-    } else {
-        answer::empty()
-    };
+        counts = Some(api.rooms.counts(&app, &channels).await?);
+    }
+    publish(&api, &app, events)?;
+    let answer = counts.map_or_else(answer::empty, |counts| answer::json(&batched(&asked, counts)));
     api.metrics.trigger_seconds.observe(arrival.0.elapsed().as_secs_f64());
     Ok(answer)
 }

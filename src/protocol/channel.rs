@@ -1,6 +1,6 @@
 //! Channel names and the kinds that their prefixes give them (protocol.md §1.8). Pure.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, sync::Arc};
 
 /// What a channel's prefix says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -133,6 +133,13 @@ impl ChannelName {
 
 fn is_allowed(character: char) -> bool {
     character.is_ascii_alphanumeric() || "_-=@,.;".contains(character)
+}
+
+/// Names sort and hash as their text does.
+impl Borrow<str> for ChannelName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for ChannelName {

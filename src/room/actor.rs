@@ -19,7 +19,8 @@ use super::{
     member_notices::MemberNotices,
     membership::{self, JoinRefusal, Joined, Membership},
     messages::{Forwarded, ListMembers, ReadCache, RoomMessage},
-    shard::{Services, Shard, Tally},
+    registered::Tally,
+    shard::{Services, Shard},
 };
 use crate::{
     app::App,

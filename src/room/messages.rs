@@ -8,7 +8,7 @@ use gaung_cluster::fact::Member;
 
 use super::{
     AppTotals, CachedEvent, Counts, Rooms, actor::Room, backlog::Permit, cached::Cached, event::EncodedEvent,
-    fanout::Subscriber, inflow::Underway,
+    fanout::Subscriber, inflow::Underway, questions::Page,
 };
 use crate::{
     app::App,
@@ -202,14 +202,16 @@ pub struct Count {
     pub channels: Vec<ChannelName>,
 }
 
-/// Which channels have subscribers?
+/// Which channels have subscribers? A page of them.
 #[derive(Message)]
-#[rtype(result = "Vec<(ChannelName, Counts)>")]
+#[rtype(result = "Page")]
 pub struct ListOccupied {
     /// Whose channels.
     pub app: Arc<App>,
     /// Only names that start so.
     pub prefix: String,
+    /// Only names that come after this one.
+    pub after: Option<Arc<str>>,
 }
 
 /// Which actor serves the channel, if one does?

@@ -17,17 +17,18 @@ mod member_notices;
 mod membership;
 mod messages;
 mod probe;
+mod questions;
 mod refusals;
+mod registered;
 mod serving;
 mod shard;
 mod totals;
 mod unpublished;
 mod users;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter};
-use futures_util::future::join_all;
 use gaung_cluster::bus::Places;
 
 use crate::{
@@ -47,9 +48,7 @@ use backlog::{Backlog, Limits, Permit};
 use carrier::Carrier;
 use inflow::Underway;
 use interest::{Interest, Place};
-use messages::{
-    Count, Find, ListMembers, ListOccupied, NewsForRoom, ReadCache, RoomMessage, Sum, ToRoom, ToUsers, UserMessage,
-};
+use messages::{NewsForRoom, RoomMessage, ToRoom, ToUsers, UserMessage};
 use shard::{Services, Shard};
 
 pub use cached::Cached;
@@ -58,6 +57,7 @@ pub use event::{EncodedEvent, Event, Origin};
 pub use fanout::Subscriber;
 pub use inflow::Inflow;
 pub use messages::{FromPeers, Join, Opening, SignIn, Watchlist, Whisper};
+pub use questions::{Page, Unanswered};
 pub use totals::{AppTotals, Counts};
 pub use unpublished::Unpublished;
 
@@ -274,66 +274,9 @@ impl Rooms {
         self.backlog.admit(bytes).ok()
     }
 
-    /// Counts of the given channels over all nodes, in their order; unknown ones are zero.
-    pub async fn counts(&self, app: &Arc<App>, channels: &[ChannelName]) -> Vec<Counts> {
-        if let Some(cluster) = &self.cluster {
-            return cluster.counts(app, channels).await;
-        }
-        let count = |channel: &ChannelName| {
-            let request = Count { app: app.clone(), channels: vec![channel.clone()] };
-            self.shard(app.id(), channel.as_str()).send(request)
-        };
-        let answers = join_all(channels.iter().map(count)).await;
-        answers.into_iter().flat_map(Result::unwrap_or_default).collect()
-    }
-
-    /// All channels with subscribers, on any node, whose name starts with `prefix`, without `#` channels.
-    pub async fn occupied(&self, app: &Arc<App>, prefix: &str) -> Vec<(ChannelName, Counts)> {
-        if let Some(cluster) = &self.cluster {
-            return cluster.occupied(app, prefix).await;
-        }
-        let list = |shard: &Addr<Shard>| shard.send(ListOccupied { app: app.clone(), prefix: prefix.to_owned() });
-        let answers = join_all(self.shards.iter().map(list)).await;
-        answers.into_iter().flat_map(Result::unwrap_or_default).collect()
-    }
-
-    /// The cached event of a channel.
-    pub async fn cached(&self, app: &Arc<App>, channel: &ChannelName) -> Option<CachedEvent> {
-        if let Some(cluster) = &self.cluster {
-            return cluster.cached(app, channel).await;
-        }
-        self.find(app, channel).await?.send(ReadCache).await.ok()?
-    }
-
-    /// The members of a presence channel on all nodes.
-    pub async fn members(&self, app: &Arc<App>, channel: &ChannelName) -> Vec<Member> {
-        if let Some(cluster) = &self.cluster {
-            return cluster.members(app, channel).await;
-        }
-        let Some(room) = self.find(app, channel).await else { return Vec::new() };
-        room.send(ListMembers).await.unwrap_or_default()
-    }
-
-    /// What this node's rooms of each app add up to, by app id; apps without rooms are left out. `None` if a shard is gone.
-    pub async fn totals(&self) -> Option<HashMap<Arc<str>, AppTotals>> {
-        let mut totals = HashMap::<_, AppTotals>::new();
-        for answer in join_all(self.shards.iter().map(|shard| shard.send(Sum))).await {
-            for (app_id, more) in answer.ok()? {
-                let sum = totals.entry(app_id).or_default();
-                *sum = sum.plus(more);
-            }
-        }
-        Some(totals)
-    }
-
     /// Whether an event for the channel may find a subscriber, or is to be kept for one.
     fn wants(&self, app: &App, channel: &ChannelName) -> bool {
         channel.kind().is_cached() || self.interest.is_possible(Place::of(app.id(), channel.as_str()))
-    }
-
-    async fn find(&self, app: &Arc<App>, channel: &ChannelName) -> Option<Addr<actor::Room>> {
-        let request = Find { app: app.clone(), channel: channel.clone() };
-        self.shard(app.id(), channel.as_str()).send(request).await.ok()?
     }
 
     fn tell(&self, app: &Arc<App>, channel: ChannelName, message: RoomMessage, underway: Option<Underway>) {

@@ -43,7 +43,7 @@ impl Room {
         }
         self.schedule(ctx);
         self.tell_subscriptions();
-        self.tally.counts.set(Counts { subscriptions: self.fanout.len(), users: self.membership.count_here() });
+        self.tally.set_counts(Counts { subscriptions: self.fanout.len(), users: self.membership.count_here() });
         let is_idle = self.fanout.len() == 0 && !self.fanout.is_waiting() && self.keeps_nothing();
         self.tally.idle.set(is_idle);
         if is_idle {

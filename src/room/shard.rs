@@ -4,7 +4,6 @@
 //! nothing is under way to it. So no join can fall into a dying room.
 
 use std::{
-    cell::Cell,
     collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -14,17 +13,18 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, WrapFutu
 use tokio::task::yield_now;
 
 use super::{
-    AppTotals, Counts, Origin,
+    Counts, Origin,
     actor::Room,
     carrier::Carrier,
     event::EncodedEvent,
-    inflow::Underway,
     interest::{Interest, Place},
     messages::{
         Answer, Count, Find, Forwarded, ListOccupied, NewsForRoom, Retire, RoomMessage, Sum, ToRoom, ToUsers,
         UserMessage,
     },
+    questions::PAGE,
     refusals::refuse_whisper,
+    registered::{Registered, Tally},
     users::Users,
 };
 use crate::{
@@ -34,7 +34,7 @@ use crate::{
 
 /// Rooms by app and channel.
 pub struct Shard {
-    rooms: HashMap<Arc<str>, HashMap<ChannelName, Entry>>,
+    rooms: HashMap<Arc<str>, Registered<Addr<Room>>>,
     users: Users,
     services: Rc<Services>,
     interest: Interest,
@@ -55,22 +55,6 @@ pub struct Services {
     pub batch_bytes: usize,
 }
 
-struct Entry {
-    room: Addr<Room>,
-    tally: Rc<Tally>,
-}
-
-/// What a room holds, written by the room and read by its shard on the same thread.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Subscriptions and users.
-    pub counts: Cell<Counts>,
-    /// Whether the room has nothing left to keep.
-    pub idle: Cell<bool>,
-    /// Messages that the shard has forwarded and the room has not handled; the shard's only field.
-    pub in_flight: Cell<usize>,
-}
-
 impl Shard {
     /// A shard without rooms.
     pub fn new(services: Services, interest: Interest) -> Self {
@@ -86,22 +70,27 @@ impl Shard {
         }
     }
 
-    fn entry(&self, app_id: &str, channel: &ChannelName) -> Option<&Entry> {
+    fn entry(&self, app_id: &str, channel: &ChannelName) -> Option<(&Addr<Room>, &Rc<Tally>)> {
         self.rooms.get(app_id)?.get(channel)
     }
 
-    fn open(&mut self, app: &Arc<App>, channel: &ChannelName, ctx: &mut Context<Self>) -> &Entry {
+    fn open(&mut self, app: &Arc<App>, channel: &ChannelName, ctx: &mut Context<Self>) {
+        self.interest.begin(Place::of(app.id(), channel.as_str()));
+        let services = self.services.clone();
+        if let Some(cluster) = &services.cluster {
+            cluster.serve(app.id(), channel.as_str());
+        }
         let rooms = self.rooms.entry(app.id().clone()).or_default();
-        rooms.entry(channel.clone()).or_insert_with(|| {
-            self.interest.begin(Place::of(app.id(), channel.as_str()));
-            let tally = Rc::new(Tally::default());
-            let services = self.services.clone();
-            if let Some(cluster) = &services.cluster {
-                cluster.serve(app.id(), channel.as_str());
-            }
-            let room = Room::new(app.clone(), channel.clone(), tally.clone(), ctx.address(), services).start();
-            Entry { room, tally }
-        })
+        let tally = rooms.tally();
+        let room = Room::new(app.clone(), channel.clone(), tally.clone(), ctx.address(), services).start();
+        rooms.add(channel.clone(), room, tally);
+    }
+
+    fn forward(&self, app_id: &str, channel: &ChannelName, forwarded: Forwarded) {
+        if let Some((room, tally)) = self.entry(app_id, channel) {
+            tally.in_flight.set(tally.in_flight.get() + 1);
+            room.do_send(forwarded);
+        }
     }
 
     fn deliver_to_user(&mut self, app: &App, event: &EncodedEvent) {
@@ -128,19 +117,19 @@ impl Handler<ToRoom> for Shard {
 
     fn handle(&mut self, ToRoom { app, channel, message, underway }: ToRoom, ctx: &mut Context<Self>) {
         self.rest(ctx);
-        let entry = match (&message, self.entry(app.id(), &channel)) {
+        match (&message, self.entry(app.id(), &channel)) {
             (RoomMessage::Publish(event, _), _) if channel.kind().is_server_to_user() => {
                 return self.deliver_to_user(&app, event);
             }
-            (_, Some(entry)) => entry,
+            (_, Some(_)) => {}
             (message, None) if opens_room(message, &channel) => self.open(&app, &channel, ctx),
             (RoomMessage::Whisper(whisper, _), None) => {
                 return refuse_whisper(&whisper.sender, &channel, app.id(), &self.services);
             }
             (RoomMessage::Publish(event, _), None) => return self.tell_published(&app, event, 0),
             (RoomMessage::Join(..) | RoomMessage::Leave(_) | RoomMessage::FromPeers(_), None) => return,
-        };
-        entry.tell(message, underway);
+        }
+        self.forward(app.id(), &channel, Forwarded { message, underway });
     }
 }
 
@@ -150,16 +139,8 @@ impl Handler<NewsForRoom> for Shard {
     /// Where no room is, nobody wants to know.
     fn handle(&mut self, NewsForRoom { app_id, channel, news }: NewsForRoom, ctx: &mut Context<Self>) {
         self.rest(ctx);
-        if let Some(entry) = self.entry(&app_id, &channel) {
-            entry.tell(RoomMessage::FromPeers(news), None);
-        }
-    }
-}
-
-impl Entry {
-    fn tell(&self, message: RoomMessage, underway: Option<Underway>) {
-        self.tally.in_flight.set(self.tally.in_flight.get() + 1);
-        self.room.do_send(Forwarded { message, underway });
+        let message = RoomMessage::FromPeers(news);
+        self.forward(&app_id, &channel, Forwarded { message, underway: None });
     }
 }
 
@@ -177,7 +158,7 @@ impl Handler<Retire> for Shard {
 
     fn handle(&mut self, Retire { app_id, channel }: Retire, _: &mut Context<Self>) {
         let Some(rooms) = self.rooms.get_mut(&app_id) else { return };
-        if rooms.get(&channel).is_some_and(|entry| entry.tally.idle.get() && entry.tally.in_flight.get() == 0) {
+        if rooms.get(&channel).is_some_and(|(_, tally)| tally.idle.get() && tally.in_flight.get() == 0) {
             rooms.remove(&channel);
             if let Some(cluster) = &self.services.cluster {
                 cluster.leave(&app_id, channel.as_str());
@@ -216,21 +197,17 @@ impl Handler<Count> for Shard {
     type Result = Vec<Counts>;
 
     fn handle(&mut self, Count { app, channels }: Count, _: &mut Context<Self>) -> Vec<Counts> {
-        let counts = |channel| self.entry(app.id(), channel).map(|entry| entry.tally.counts.get());
+        let counts = |channel| self.entry(app.id(), channel).map(|(_, tally)| tally.counts());
         channels.iter().map(|channel| counts(channel).unwrap_or_default()).collect()
     }
 }
 
 impl Handler<ListOccupied> for Shard {
-    type Result = Vec<(ChannelName, Counts)>;
+    type Result = MessageResult<ListOccupied>;
 
-    fn handle(&mut self, ListOccupied { app, prefix }: ListOccupied, _: &mut Context<Self>) -> Self::Result {
-        let rooms = self.rooms.get(app.id()).into_iter().flatten();
-        rooms
-            .map(|(channel, entry)| (channel, entry.tally.counts.get()))
-            .filter(|(channel, counts)| counts.subscriptions > 0 && channel.as_str().starts_with(&prefix))
-            .map(|(channel, counts)| (channel.clone(), counts))
-            .collect()
+    fn handle(&mut self, ListOccupied { app, prefix, after }: ListOccupied, _: &mut Context<Self>) -> Self::Result {
+        let rooms = self.rooms.get(app.id());
+        MessageResult(rooms.map(|rooms| rooms.occupied(&prefix, after.as_deref(), PAGE)).unwrap_or_default())
     }
 }
 
@@ -238,7 +215,7 @@ impl Handler<Find> for Shard {
     type Result = Option<Addr<Room>>;
 
     fn handle(&mut self, Find { app, channel }: Find, _: &mut Context<Self>) -> Self::Result {
-        self.entry(app.id(), &channel).map(|entry| entry.room.clone())
+        self.entry(app.id(), &channel).map(|(room, _)| room.clone())
     }
 }
 
@@ -252,9 +229,6 @@ impl Handler<Sum> for Shard {
     type Result = MessageResult<Sum>;
 
     fn handle(&mut self, _: Sum, _: &mut Context<Self>) -> MessageResult<Sum> {
-        let sum = |rooms: &HashMap<ChannelName, Entry>| {
-            rooms.values().fold(AppTotals::default(), |totals, entry| totals.with_room(entry.tally.counts.get()))
-        };
-        MessageResult(self.rooms.iter().map(|(app_id, rooms)| (app_id.clone(), sum(rooms))).collect())
+        MessageResult(self.rooms.iter().map(|(app_id, rooms)| (app_id.clone(), rooms.totals())).collect())
     }
 }

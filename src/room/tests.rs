@@ -74,7 +74,7 @@ impl Stage {
     /// Waits until so many are subscribed: an event is promised only to those who have been answered.
     async fn answered(&self, subscriptions: u64) {
         let channels = std::slice::from_ref(&self.channel);
-        while self.rooms.counts(&self.app, channels).await[0].subscriptions as u64 != subscriptions {
+        while self.rooms.counts(&self.app, channels).await.unwrap()[0].subscriptions as u64 != subscriptions {
             tokio::task::yield_now().await;
         }
     }

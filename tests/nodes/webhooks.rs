@@ -102,3 +102,23 @@ async fn what_only_one_node_can_know_is_posted_by_it_alone() {
     eventually("the channel is vacated", || async { log.of("channel_vacated", "private-chat").len() == 1 }).await;
     assert_eq!(log.of("client_event", "private-chat").len(), 1);
 }
+
+#[actix::test]
+async fn who_comes_and_goes_at_once_is_posted_as_if_they_had_stayed() {
+    let (cluster, log) = start(&[]).await;
+    // So many rooms that each node owns some.
+    let rooms: Vec<String> = (0..12).map(|number| format!("presence-visit-{number}")).collect();
+    let mut client = cluster[0].connect().await;
+    for room in &rooms {
+        client.join(room, r#"{"user_id":"ada"}"#).await;
+        client.unsubscribe(room).await;
+    }
+    eventually("comings and goings are posted", || async {
+        let is_posted = |room: &String| {
+            let kinds = ["channel_occupied", "member_added", "member_removed", "channel_vacated"];
+            kinds.iter().all(|kind| log.of(kind, room).len() == 1)
+        };
+        rooms.iter().all(is_posted)
+    })
+    .await;
+}

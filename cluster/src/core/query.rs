@@ -1,6 +1,6 @@
 //! What a node can be asked: everything about the whole cluster, answered from memory.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::Bound, sync::Arc, time::Duration};
 
 use super::{Core, PeerStatus};
 use crate::{
@@ -33,7 +33,20 @@ impl Core {
 
     /// An app's occupied rooms and their subscriptions, ordered by channel.
     pub fn rooms(&self, app: &str) -> impl Iterator<Item = (&Room, u64)> {
-        self.view.rooms(app)
+        self.rooms_after(app, "", None)
+    }
+
+    /// Of an app's occupied rooms those whose channel starts so and, if one is given, comes after another. Those before
+    /// them cost nothing.
+    pub fn rooms_after(&self, app: &str, prefix: &str, after: Option<&str>) -> impl Iterator<Item = (&Room, u64)> {
+        let from = match after {
+            Some(channel) => Room::new(app, channel).map(Bound::Excluded),
+            None if prefix.is_empty() => Ok(Bound::Included(Room::first_of(app))),
+            None => Room::new(app, prefix).map(Bound::Included),
+        };
+        // Where the prefix is no name, no name starts with it.
+        let rooms = from.into_iter().flat_map(|from| self.view.rooms_from(from));
+        rooms.take_while(move |(room, _)| **room.app() == *app && room.channel().starts_with(prefix))
     }
 
     /// An app's connections.

@@ -175,13 +175,16 @@ fn a_slice_that_is_not_shown_is_kept_silently() {
 }
 
 #[test]
-fn rooms_are_listed_by_app() {
+fn rooms_are_listed_in_order_from_one_on() {
     let mut view = view();
     for (app, channel) in [("a", "x"), ("shop", "orders"), ("shop", "#server-to-user-7"), ("shop2", "x")] {
         view.set(A, Fact::Count { room: Room::new(app, channel).unwrap(), sockets: 1 });
     }
-    let names: Vec<&str> = view.rooms("shop").map(|(room, _)| &**room.channel()).collect();
-    assert_eq!(names, ["#server-to-user-7", "orders"]);
+    let names = |from| view.rooms_from(from).map(|(room, _)| room.channel().to_string()).collect::<Vec<_>>();
+    let orders = Room::new("shop", "orders").unwrap();
+    assert_eq!(names(Bound::Included(Room::first_of("shop"))), ["#server-to-user-7", "orders", "x"]);
+    assert_eq!(names(Bound::Included(orders.clone())), ["orders", "x"]);
+    assert_eq!(names(Bound::Excluded(orders)), ["x"]);
 }
 
 #[test]

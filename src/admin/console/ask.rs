@@ -84,19 +84,51 @@ impl Search {
             let message = ApiError::AppUnknown(self.app.chars().count()).to_string();
             return Answer::Failed { query: Some(self.query), message };
         };
-        let occupied = admin.rooms.occupied(&app, "").await;
-        self.choose(occupied)
+        let (mut found, mut after) = (Found::new(self.search, self.limit), None);
+        loop {
+            let page = match admin.rooms.occupied(&app, "", after).await {
+                Ok(page) => page,
+                Err(error) => return Answer::Failed { query: Some(self.query), message: error.to_string() },
+            };
+            found.look_through(page.channels);
+            after = page.next;
+            if after.is_none() {
+                return found.answer(self.query);
+            }
+        }
+    }
+}
+
+/// What a search has found so far: how many, and of the largest not many more than are shown.
+struct Found {
+    search: String,
+    limit: usize,
+    total: usize,
+    largest: Vec<(ChannelName, Counts)>,
+}
+
+impl Found {
+    fn new(search: String, limit: usize) -> Self {
+        Self { search, limit: limit.min(MAX_ROOMS), total: 0, largest: Vec::new() }
+    }
+
+    fn look_through(&mut self, mut rooms: Vec<(ChannelName, Counts)>) {
+        rooms.retain(|(channel, _)| channel.as_str().contains(&self.search));
+        self.total += rooms.len();
+        self.largest.append(&mut rooms);
+        self.choose();
     }
 
     /// The largest first, equals by name.
-    fn choose(self, mut rooms: Vec<(ChannelName, Counts)>) -> Answer {
-        rooms.retain(|(channel, _)| channel.as_str().contains(&self.search));
-        rooms.sort_unstable_by(|(one, its), (other, others)| {
+    fn choose(&mut self) {
+        self.largest.sort_unstable_by(|(one, its), (other, others)| {
             others.subscriptions.cmp(&its.subscriptions).then_with(|| one.cmp(other))
         });
-        let total = rooms.len();
-        let rooms = rooms.into_iter().take(self.limit.min(MAX_ROOMS)).map(Room::from).collect();
-        Answer::Rooms { query: self.query, total, rooms }
+        self.largest.truncate(self.limit);
+    }
+
+    fn answer(self, query: u64) -> Answer {
+        Answer::Rooms { query, total: self.total, rooms: self.largest.into_iter().map(Room::from).collect() }
     }
 }
 
@@ -126,9 +158,11 @@ mod tests {
     fn search(search: &str, limit: usize) -> (usize, Vec<String>) {
         let room =
             |name: &str, subscriptions| (ChannelName::parse(name, 200).unwrap(), Counts { subscriptions, users: 1 });
-        let rooms = vec![room("orders.1", 2), room("presence-orders.2", 7), room("news", 9), room("orders.0", 2)];
-        let asked = Search { query: 1, app: "1".to_owned(), search: search.to_owned(), limit };
-        let Answer::Rooms { total, rooms, .. } = asked.choose(rooms) else { panic!("rooms are found") };
+        let pages =
+            [vec![room("orders.1", 2), room("presence-orders.2", 7)], vec![room("news", 9), room("orders.0", 2)]];
+        let mut found = Found::new(search.to_owned(), limit);
+        pages.into_iter().for_each(|page| found.look_through(page));
+        let Answer::Rooms { total, rooms, .. } = found.answer(1) else { panic!("rooms are found") };
         (total, rooms.iter().map(|room| format!("{} {} {:?}", room.channel, room.subscribers, room.members)).collect())
     }
 
@@ -144,10 +178,9 @@ mod tests {
     #[test]
     fn no_answer_has_more_rooms_than_the_limit() {
         let room = |number| (ChannelName::parse(&format!("a{number}"), 200).unwrap(), Counts::default());
-        let asked = Search { query: 1, app: String::new(), search: String::new(), limit: usize::MAX };
-        let Answer::Rooms { total, rooms, .. } = asked.choose((0..MAX_ROOMS + 1).map(room).collect()) else {
-            panic!("rooms are found")
-        };
+        let mut found = Found::new(String::new(), usize::MAX);
+        found.look_through((0..MAX_ROOMS + 1).map(room).collect());
+        let Answer::Rooms { total, rooms, .. } = found.answer(1) else { panic!("rooms are found") };
         assert_eq!((total, rooms.len()), (MAX_ROOMS + 1, MAX_ROOMS));
     }
 

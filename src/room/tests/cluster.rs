@@ -8,6 +8,7 @@ use crate::{
     cluster::{News, payload},
     config,
     protocol::presence::MemberClaim,
+    room::messages::ReadCache,
 };
 
 fn stage(channel: &str) -> Stage {
@@ -43,7 +44,7 @@ impl Stage {
 
     /// Waits until the room has taken all that it was told.
     async fn taken(&self) {
-        let room = self.rooms.find(&self.app, &self.channel).await.expect("the room is there");
+        let room = self.rooms.find(&self.app, &self.channel).await.unwrap().expect("the room is there");
         room.send(ReadCache).await.unwrap();
     }
 }
@@ -281,4 +282,15 @@ async fn a_member_who_comes_and_goes_while_the_room_opens_is_told_once() {
     stage.open(0, Vec::new());
     let heard = read_until(&ada, &[SUCCESS, "member_added"]).await;
     assert_eq!(heard.matches("member_").count(), 1, "{heard}");
+}
+
+#[actix::test]
+async fn who_cannot_know_says_so_and_does_not_answer_that_there_is_nothing() {
+    let stage = stage("presence-a");
+    stage.join_as(1, "7");
+    let (rooms, app, channel) = (&stage.rooms, &stage.app, &stage.channel);
+    assert_eq!(rooms.counts(app, std::slice::from_ref(channel)).await, Err(Unanswered));
+    assert_eq!(rooms.members(app, channel).await, Err(Unanswered));
+    assert_eq!(rooms.cached(app, channel).await, Err(Unanswered));
+    assert_eq!(rooms.occupied(app, "", None).await.map(|page| page.channels), Err(Unanswered));
 }

@@ -1,0 +1,141 @@
+//! What can be asked about the rooms: answered from this node's shards, or, in a cluster, from what its core knows of all
+//! nodes. Who does not know says so; an empty answer means that there is nothing.
+//!
+//! Long lists come in pages, so that no thread is held up by how many rooms there are.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use actix::{Addr, MailboxError};
+use futures_util::{FutureExt, future::join_all};
+use tokio::time::timeout;
+
+use super::{
+    AppTotals, CachedEvent, Counts, Member, Rooms,
+    actor::Room,
+    messages::{Count, Find, ListMembers, ListOccupied, ReadCache, Sum},
+};
+use crate::{app::App, protocol::ChannelName};
+
+/// Rooms that are looked at for one page, on each thread.
+pub const PAGE: usize = 512;
+
+/// How long an answer may take, which usually takes less than a millisecond.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The rooms of this node, or its way to the other nodes, do not answer: nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unanswered;
+
+/// Some occupied channels, ordered by name.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The channels.
+    pub channels: Vec<(ChannelName, Counts)>,
+    /// After which name the next page begins; `None` if this is the last one.
+    pub next: Option<Arc<str>>,
+}
+
+impl Rooms {
+    /// Counts of the given channels over all nodes, in their order; unknown ones are zero.
+    pub async fn counts(&self, app: &Arc<App>, channels: &[ChannelName]) -> Result<Vec<Counts>, Unanswered> {
+        if let Some(cluster) = &self.cluster {
+            return known(cluster.counts(app, channels)).await;
+        }
+        let count = |channel: &ChannelName| {
+            let request = Count { app: app.clone(), channels: vec![channel.clone()] };
+            self.shard(app.id(), channel.as_str()).send(request)
+        };
+        let first = |answer: Result<Vec<Counts>, MailboxError>| answer.ok()?.first().copied();
+        let answers = join_all(channels.iter().map(count));
+        known(answers.map(|answers| answers.into_iter().map(first).collect())).await
+    }
+
+    /// The channels with subscribers, on any node, whose name starts with `prefix` and comes after `after`, without `#`
+    /// channels: a page of them.
+    pub async fn occupied(&self, app: &Arc<App>, prefix: &str, after: Option<Arc<str>>) -> Result<Page, Unanswered> {
+        if let Some(cluster) = &self.cluster {
+            return known(cluster.occupied(app, prefix, after)).await;
+        }
+        let request = || ListOccupied { app: app.clone(), prefix: prefix.to_owned(), after: after.clone() };
+        let answers = join_all(self.shards.iter().map(|shard| shard.send(request())));
+        let pages = known(answers.map(|answers| answers.into_iter().map(Result::ok).collect::<Option<_>>())).await?;
+        Ok(Page::merge(pages))
+    }
+
+    /// The cached event of a channel.
+    pub async fn cached(&self, app: &Arc<App>, channel: &ChannelName) -> Result<Option<CachedEvent>, Unanswered> {
+        if let Some(cluster) = &self.cluster {
+            return known(cluster.cached(app, channel)).await;
+        }
+        let Some(room) = self.find(app, channel).await? else { return Ok(None) };
+        // A room that has gone meanwhile had nothing left.
+        Ok(room.send(ReadCache).await.unwrap_or_default())
+    }
+
+    /// The members of a presence channel on all nodes.
+    pub async fn members(&self, app: &Arc<App>, channel: &ChannelName) -> Result<Vec<Member>, Unanswered> {
+        if let Some(cluster) = &self.cluster {
+            return known(cluster.members(app, channel)).await;
+        }
+        let Some(room) = self.find(app, channel).await? else { return Ok(Vec::new()) };
+        Ok(room.send(ListMembers).await.unwrap_or_default())
+    }
+
+    /// What this node's rooms of each app add up to, by app id; apps without rooms are left out. `None` if a shard is gone.
+    pub async fn totals(&self) -> Option<HashMap<Arc<str>, AppTotals>> {
+        let mut totals = HashMap::<_, AppTotals>::new();
+        for answer in join_all(self.shards.iter().map(|shard| shard.send(Sum))).await {
+            for (app_id, more) in answer.ok()? {
+                let sum = totals.entry(app_id).or_default();
+                *sum = sum.plus(more);
+            }
+        }
+        Some(totals)
+    }
+
+    pub(super) async fn find(&self, app: &Arc<App>, channel: &ChannelName) -> Result<Option<Addr<Room>>, Unanswered> {
+        let request = Find { app: app.clone(), channel: channel.clone() };
+        known(self.shard(app.id(), channel.as_str()).send(request).map(Result::ok)).await
+    }
+}
+
+/// What somebody answers, unless they are gone or silent for long.
+async fn known<T>(answer: impl Future<Output = Option<T>>) -> Result<T, Unanswered> {
+    timeout(PATIENCE, answer).await.ok().flatten().ok_or(Unanswered)
+}
+
+impl Page {
+    /// One page of those of several threads: it ends where the first of them does that has more.
+    fn merge(pages: Vec<Self>) -> Self {
+        let next = pages.iter().filter_map(|page| page.next.clone()).min();
+        let mut channels: Vec<_> = pages.into_iter().flat_map(|page| page.channels).collect();
+        channels.retain(|(channel, _)| next.as_deref().is_none_or(|next| channel.as_str() <= next));
+        channels.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Self { channels, next }
+    }
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this node cannot tell: its rooms or its way to the other nodes do not answer; choose another one")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(names: &[&str], next: Option<&str>) -> Page {
+        let named = |name: &&str| (ChannelName::parse(name, 200).unwrap(), Counts { subscriptions: 1, users: 0 });
+        Page { channels: names.iter().map(named).collect(), next: next.map(Arc::from) }
+    }
+
+    #[test]
+    fn pages_of_several_threads_are_one_that_ends_with_the_first_that_has_more() {
+        let merged = Page::merge(vec![page(&["b", "d"], Some("d")), page(&["a", "e"], Some("e")), page(&["c"], None)]);
+        let names: Vec<&str> = merged.channels.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!((names, merged.next.as_deref()), (vec!["a", "b", "c", "d"], Some("d")));
+        let last = Page::merge(vec![page(&["b"], None), page(&[], None)]);
+        assert_eq!((last.channels.len(), last.next), (1, None));
+    }
+}

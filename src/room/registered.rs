@@ -1,0 +1,155 @@
+//! The rooms of one app on one thread: found by name, listed in order, and added up as they change, so that nobody has to
+//! walk over all of them.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeSet, HashMap},
+    ops::Bound,
+    rc::Rc,
+};
+
+use super::{AppTotals, Counts, questions::Page};
+use crate::protocol::ChannelName;
+
+/// The rooms, each with what its registry keeps of it.
+pub struct Registered<T> {
+    rooms: HashMap<ChannelName, (T, Rc<Tally>)>,
+    names: BTreeSet<ChannelName>,
+    totals: Rc<Cell<AppTotals>>,
+}
+
+/// What a room holds, written by the room and read by its shard on the same thread.
+#[derive(Debug, Default)]
+pub struct Tally {
+    counts: Cell<Counts>,
+    totals: Rc<Cell<AppTotals>>,
+    /// Whether the room has nothing left to keep.
+    pub idle: Cell<bool>,
+    /// Messages that the shard has forwarded and the room has not handled; the shard's only field.
+    pub in_flight: Cell<usize>,
+}
+
+impl<T> Default for Registered<T> {
+    fn default() -> Self {
+        Self { rooms: HashMap::new(), names: BTreeSet::new(), totals: Rc::default() }
+    }
+}
+
+impl<T> Registered<T> {
+    /// A tally for a room that is about to be added.
+    pub fn tally(&self) -> Rc<Tally> {
+        Rc::new(Tally { totals: self.totals.clone(), ..Tally::default() })
+    }
+
+    /// One room.
+    pub fn get(&self, channel: &ChannelName) -> Option<(&T, &Rc<Tally>)> {
+        self.rooms.get(channel).map(|(room, tally)| (room, tally))
+    }
+
+    /// Adds a room.
+    pub fn add(&mut self, channel: ChannelName, room: T, tally: Rc<Tally>) {
+        self.totals.set(self.totals.get().with_room(tally.counts.get()));
+        self.names.insert(channel.clone());
+        self.rooms.insert(channel, (room, tally));
+    }
+
+    /// Removes a room.
+    pub fn remove(&mut self, channel: &ChannelName) {
+        let Some((_, tally)) = self.rooms.remove(channel) else { return };
+        tally.set_counts(Counts::default());
+        self.names.remove(channel);
+        let totals = self.totals.get();
+        self.totals.set(AppTotals { rooms: totals.rooms - 1, ..totals });
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
+    /// What the rooms add up to.
+    pub fn totals(&self) -> AppTotals {
+        self.totals.get()
+    }
+
+    /// Of the `most` next rooms whose name starts so, and comes after another if one is given, those with subscribers.
+    pub fn occupied(&self, prefix: &str, after: Option<&str>, most: usize) -> Page {
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let names = self.names.range::<str, _>((from, Bound::Unbounded));
+        let (mut page, mut looked) = (Page::default(), 0);
+        for name in names.take_while(|name| name.as_str().starts_with(prefix)).take(most) {
+            looked += 1;
+            page.next = (looked == most).then(|| name.as_str().into());
+            let counts = self.rooms.get(name).map(|(_, tally)| tally.counts.get()).unwrap_or_default();
+            if counts.subscriptions > 0 {
+                page.channels.push((name.clone(), counts));
+            }
+        }
+        page
+    }
+}
+
+impl Tally {
+    /// Subscriptions and users.
+    pub fn counts(&self) -> Counts {
+        self.counts.get()
+    }
+
+    /// They are others now.
+    pub fn set_counts(&self, counts: Counts) {
+        let before = self.counts.replace(counts);
+        let totals = self.totals.get();
+        self.totals.set(AppTotals {
+            subscriptions: totals.subscriptions + counts.subscriptions - before.subscriptions,
+            members: totals.members + counts.users - before.users,
+            ..totals
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> ChannelName {
+        ChannelName::parse(text, 200).unwrap()
+    }
+
+    fn registered(names: &[(&str, usize)]) -> Registered<()> {
+        let mut registered = Registered::default();
+        for (text, subscriptions) in names {
+            let tally = registered.tally();
+            registered.add(name(text), (), tally.clone());
+            tally.set_counts(Counts { subscriptions: *subscriptions, users: 0 });
+        }
+        registered
+    }
+
+    fn check(prefix: &str, after: Option<&str>, most: usize, expected: &[&str], next: Option<&str>) {
+        let rooms = [("orders.2", 1), ("orders.1", 1), ("orders.3", 0), ("orders.4", 2), ("news", 1), ("pages", 1)];
+        let page = registered(&rooms).occupied(prefix, after, most);
+        let names: Vec<&str> = page.channels.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!((names.as_slice(), page.next.as_deref()), (expected, next), "{prefix} {after:?} {most}");
+    }
+
+    #[test]
+    fn rooms_are_listed_in_order_by_prefix_and_page_without_those_that_nobody_is_in() {
+        check("orders.", None, 9, &["orders.1", "orders.2", "orders.4"], None);
+        check("orders.", None, 2, &["orders.1", "orders.2"], Some("orders.2"));
+        check("orders.", Some("orders.2"), 2, &["orders.4"], Some("orders.4"));
+        check("orders.", Some("orders.4"), 2, &[], None);
+        check("", Some("orders.4"), 2, &["pages"], None);
+        check("zebra", None, 2, &[], None);
+        check("ö", None, 2, &[], None);
+    }
+
+    #[test]
+    fn totals_follow_every_change() {
+        let mut registered = registered(&[("a", 2), ("b", 3)]);
+        let (_, tally) = registered.get(&name("a")).unwrap();
+        tally.set_counts(Counts { subscriptions: 1, users: 4 });
+        assert_eq!(registered.totals(), AppTotals { rooms: 2, subscriptions: 4, members: 4 });
+        registered.remove(&name("a"));
+        assert_eq!(registered.totals(), AppTotals { rooms: 1, subscriptions: 3, members: 0 });
+    }
+}
