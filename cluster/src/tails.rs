@@ -23,8 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 /// Tails in one frame at most. An answer whose frame is full goes on in the next.
 pub const PAGE: usize = 4096;
 
-/// Tails in one answer at most.
-const MAX_ANSWER: usize = 57_000;
+/// Tails in one answer at most: all that are known for sure. A tail that is not told is an event that is lost in silence.
+const MAX_ANSWER: usize = MAX_TAILS;
 
 /// Streams that are forgotten with each that is used: more than can come.
 const PACE: usize = 2;
