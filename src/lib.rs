@@ -21,6 +21,7 @@
 //! | [`log`] | where log lines go, without anybody waiting for it |
 //! | [`fatal`] | what ends the process at once |
 //! | [`turn`] | how much an actor does before others on its thread have their turn |
+//! | [`outgoing`] | how webhooks and access callbacks are sent, and whose certificates are believed |
 //! | [`process`] | what the operating system knows of this process |
 //! | [`capacity`] | how full the node is |
 //! | [`descriptors`] | what sockets and requests may have of the file descriptors |
@@ -44,6 +45,7 @@ pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod node;
+pub mod outgoing;
 pub mod process;
 pub mod protocol;
 pub mod readiness;

@@ -34,6 +34,7 @@ use crate::{
     files::Follower,
     metrics::Metrics,
     process,
+    outgoing::Trust,
     protocol::Close,
     readiness::Readiness,
     room::Rooms,
@@ -103,6 +104,8 @@ pub enum StartError {
     },
     /// The certificate cannot be served.
     Tls(tls::TlsError),
+    /// `GAUNG_CA` cannot be used.
+    Trust(String),
     /// `GAUNG_NATS_URL` names no server.
     Cluster(InvalidServer),
     /// There are not enough descriptors to serve anybody.
@@ -120,7 +123,8 @@ impl Node {
         let metrics = Metrics::new();
         let registry = Registry::new(apps.apps().to_vec());
         let way = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
-        let webhooks = join::webhooks(&config, way.as_ref(), &registry, &metrics);
+        let trust = Trust::new(config.outgoing.ca.as_deref()).map_err(StartError::Trust)?;
+        let webhooks = join::webhooks(&config, &trust, way.as_ref(), &registry, &metrics);
         let cluster = way.as_ref().map(|way| way.cluster.clone());
         let threads = config.server.room_threads;
         let rooms = Rooms::start(threads, &config.limits, &webhooks, &metrics, cluster.clone());
@@ -133,6 +137,7 @@ impl Node {
             limits: config.limits,
             http: config.http,
             tenant: config.tenant,
+            trust,
             path_prefix: config.server.path_prefix,
             refuses_upgrades: config.drain.refuses_upgrades,
             readiness,
@@ -366,6 +371,7 @@ impl fmt::Display for StartError {
             Self::Listen { address, settings, error } => write!(f, "cannot listen on {address} ({settings}): {error}"),
             Self::Tls(error) => error.fmt(f),
             Self::Descriptors(error) => error.fmt(f),
+            Self::Trust(error) => f.write_str(error),
             Self::Cluster(error) => write!(f, "cannot join the cluster (GAUNG_NATS_URL): {error}"),
         }
     }

@@ -31,6 +31,8 @@ pub struct AppSettings {
     pub max_connections: Option<usize>,
     /// Whether clients may send `client-` events.
     pub client_events: bool,
+    /// Whether they may send them in public channels too.
+    pub public_client_events: bool,
     /// Whether sockets may sign in as a user.
     pub sign_in: bool,
     /// Whether signed-in users hear of their watchlist.
@@ -99,6 +101,7 @@ impl AppSettings {
             enabled: true,
             max_connections: None,
             client_events: false,
+            public_client_events: false,
             sign_in: true,
             watchlists: true,
             subscription_counts: false,

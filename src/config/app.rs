@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{AppsSource, Environment, Problems, Rule, Variable, file};
+use super::{AppsSource, Environment, LimitsConfig, Problems, Rule, Variable, file};
 use crate::{
     app::{AppKey, AppSettings, Secret},
     files,
@@ -70,8 +70,13 @@ fn adopt_reverb_settings(environment: &mut Environment, problems: &mut Problems)
     environment.adopt("GAUNG_APP_MAX_CONNECTIONS", "REVERB_APP_MAX_CONNECTIONS");
     environment.adopt("GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS", "REVERB_APP_ACTIVITY_TIMEOUT");
     environment.adopt("GAUNG_MAX_FRAME_BYTES", "REVERB_APP_MAX_MESSAGE_SIZE");
+    adopt_request_size(environment);
     match environment.foreign(SENDERS) {
-        Some("members" | "all") => environment.assume("GAUNG_APP_CLIENT_EVENTS", "true", SENDERS),
+        Some("members") => environment.assume("GAUNG_APP_CLIENT_EVENTS", "true", SENDERS),
+        Some("all") => {
+            environment.assume("GAUNG_APP_CLIENT_EVENTS", "true", SENDERS);
+            environment.assume("GAUNG_APP_PUBLIC_CLIENT_EVENTS", "true", SENDERS);
+        }
         Some("none") => environment.assume("GAUNG_APP_CLIENT_EVENTS", "false", SENDERS),
         Some(value) => problems.add(format!("{SENDERS} is {value:?}; it must be members or all or none")),
         None => environment.assume("GAUNG_APP_CLIENT_EVENTS", "true", "as Reverb does"),
@@ -103,6 +108,16 @@ fn is_on(environment: &Environment, name: &str, problems: &mut Problems) -> bool
             problems.add(format!("{name} is {value:?}; it must be true or false"));
             false
         }
+    }
+}
+
+/// Reverb limits the request alone: whoever raised its size wants larger events. A request may be that large too.
+fn adopt_request_size(environment: &mut Environment) {
+    const SIZE: &str = "REVERB_MAX_REQUEST_SIZE";
+    environment.adopt("GAUNG_APP_MAX_EVENT_BYTES", SIZE);
+    let bytes = environment.foreign(SIZE).and_then(|bytes| bytes.parse::<usize>().ok());
+    if bytes.is_some_and(|bytes| bytes > LimitsConfig::default().max_body_bytes) {
+        environment.adopt("GAUNG_MAX_BODY_BYTES", SIZE);
     }
 }
 
@@ -207,15 +222,28 @@ mod tests {
     }
 
     #[test]
-    fn reverbs_app_takes_client_events_unless_from_nobody() {
-        let check = |senders: &str, expected: bool| {
-            let senders = [("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", senders)];
-            assert_eq!(app(&[&credentials(REVERB, "r")[..], &senders].concat()).1.client_events, expected);
+    fn the_size_of_reverbs_requests_is_that_of_events_and_of_bodies_where_they_would_be_smaller() {
+        let check = |size: &str, event: usize, body: usize| {
+            let loaded = good(&[&credentials(REVERB, "r")[..], &[("REVERB_MAX_REQUEST_SIZE", size)]].concat());
+            let (_, app) = &loaded.apps.apps()[0];
+            assert_eq!((app.max_event_bytes, loaded.config.limits.max_body_bytes), (event, body), "{size}");
         };
-        check("", true);
-        check("members", true);
-        check("all", true);
-        check("none", false);
+        check("", 10_240, 1_048_576);
+        check("150000", 150_000, 1_048_576);
+        check("2000000", 2_000_000, 2_000_000);
+    }
+
+    #[test]
+    fn reverbs_app_takes_client_events_unless_from_nobody_and_from_all_on_public_channels_too() {
+        let check = |senders: &str, expected: (bool, bool)| {
+            let senders = [("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", senders)];
+            let (_, app) = app(&[&credentials(REVERB, "r")[..], &senders].concat());
+            assert_eq!((app.client_events, app.public_client_events), expected);
+        };
+        check("", (true, false));
+        check("members", (true, false));
+        check("all", (true, true));
+        check("none", (false, false));
         refused(
             &[&credentials(REVERB, "r")[..], &[("REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM", "some")]].concat(),
             &["REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM is \"some\"; it must be members or all or none"],

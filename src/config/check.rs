@@ -1,12 +1,18 @@
 //! What no variable can tell by itself.
 
-use super::{AppsSource, Config, Problems, TenantAccess, cluster};
+use super::{
+    AppsSource, Config, Problems, Rule, TenantAccess, cluster,
+    environment::{Environment, is_quoted},
+    variables,
+};
+use crate::outgoing::Trust;
 
 /// Finds contradictions between variables.
 pub(super) fn together(config: &Config, apps: &AppsSource, problems: &mut Problems) {
     check_development(config, apps, problems);
     check_ports(config, problems);
     check_tls(config, problems);
+    check_trust(config, problems);
     check_tenant(config, apps, problems);
 }
 
@@ -38,6 +44,13 @@ fn check_tls(config: &Config, problems: &mut Problems) {
     problems.add(format!("{missing} is not set; TLS needs both GAUNG_TLS_CERT and GAUNG_TLS_KEY"));
 }
 
+/// A file that cannot be used now would be told of much later, by a webhook that fails.
+fn check_trust(config: &Config, problems: &mut Problems) {
+    if let Err(problem) = Trust::new(config.outgoing.ca.as_deref()) {
+        problems.add(problem);
+    }
+}
+
 fn check_tenant(config: &Config, apps: &AppsSource, problems: &mut Problems) {
     let tenant = &config.tenant;
     if tenant.access == TenantAccess::Callback && tenant.callback_url.is_none() {
@@ -52,8 +65,8 @@ fn check_tenant(config: &Config, apps: &AppsSource, problems: &mut Problems) {
 }
 
 /// What is allowed but may not be meant.
-pub(super) fn warnings(config: &Config) -> Vec<String> {
-    let mut warnings = Vec::new();
+pub(super) fn warnings(config: &Config, apps: &AppsSource, environment: &Environment) -> Vec<String> {
+    let mut warnings = quoted(apps, environment);
     if config.tenant.access == TenantAccess::Open && !config.server.host.is_loopback() {
         warnings.push(format!(
             "GAUNG_TENANT_ACCESS is open and GAUNG_HOST is {}: whoever reaches it may hear every public channel of \
@@ -63,6 +76,25 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     }
     warnings.extend(config.cluster.as_ref().and_then(cluster::warning));
     warnings
+}
+
+/// Secrets that stand in quotes, which only `docker --env-file` and its like leave there. It may be meant.
+fn quoted(apps: &AppsSource, environment: &Environment) -> Vec<String> {
+    let variables = variables();
+    let secrets = variables.iter().filter(|variable| matches!(variable.rule, Rule::Secret));
+    let given = secrets.filter_map(|variable| environment.get(variable.name)).filter(|given| given.is_quoted());
+    let mut places: Vec<_> = given.map(|given| given.source.clone()).collect();
+    if let AppsSource::File { apps, .. } = apps {
+        let keys = apps.iter().flat_map(|(id, settings)| settings.keys.iter().map(move |pair| (id, pair)));
+        let quoted = keys.filter(|(_, pair)| is_quoted(pair.secret.expose()));
+        places.extend(quoted.map(|(id, pair)| format!("the secret of key {} of app {id}", pair.key)));
+    }
+    let told = |place| {
+        format!(
+            "{place} begins and ends with a quotation mark, which is then a part of it; docker --env-file leaves quotes as they stand"
+        )
+    };
+    places.into_iter().map(told).collect()
 }
 
 #[cfg(test)]
@@ -88,6 +120,34 @@ mod tests {
                 "GAUNG_TENANT_ACCESS is open and GAUNG_HOST is 0.0.0.0: whoever reaches it may hear every public channel \
               of every tenant"
             ]
+        );
+    }
+
+    #[test]
+    fn quotes_around_a_secret_are_told_by_the_name_that_it_was_set_under_and_not_shown() {
+        const REST: &str = "begins and ends with a quotation mark, which is then a part of it; docker --env-file leaves \
+                            quotes as they stand";
+        let reverb = [("REVERB_APP_ID", "1"), ("REVERB_APP_KEY", "k"), ("REVERB_APP_SECRET", "\"s3cret\"")];
+        let admin = [("GAUNG_ADMIN_TOKEN", "'t0ken'")];
+        let warnings = good(&[&reverb[..], &admin].concat()).warnings;
+        assert_eq!(warnings, [format!("REVERB_APP_SECRET {REST}"), format!("GAUNG_ADMIN_TOKEN {REST}")]);
+        assert_eq!(good(&[&APP[..], &[("GAUNG_ADMIN_TOKEN", "'t0ken\"")]].concat()).warnings, [""; 0]);
+        refused(
+            &[("GAUNG_APP_ID", "1"), ("GAUNG_APP_KEY", "'k'"), ("GAUNG_APP_SECRET", "s")],
+            &["GAUNG_APP_KEY is \"'k'\"; it must be 1 to 200 letters, digits and - . _ ~ (it stands in quotes, which \
+               docker --env-file leaves there)"],
+        );
+    }
+
+    #[test]
+    fn a_file_of_authorities_that_cannot_be_used_is_refused_at_the_start() {
+        refused(
+            &[("GAUNG_CA", "/none.pem")],
+            &["GAUNG_CA is \"/none.pem\"; it cannot be used: I/O error: No such file or directory (os error 2)"],
+        );
+        refused(
+            &[("GAUNG_CA", "/dev/null")],
+            &["GAUNG_CA is \"/dev/null\"; it cannot be used: the file holds no certificate"],
         );
     }
 

@@ -87,9 +87,19 @@ impl Environment {
 
 impl Given {
     fn check(&self, rule: &Rule) -> Result<(), String> {
-        let told = |complaint| format!("{} is {:?}; {complaint}", self.source, rule.shown(&self.value));
+        let hint = if self.is_quoted() { " (it stands in quotes, which docker --env-file leaves there)" } else { "" };
+        let told = |complaint| format!("{} is {:?}; {complaint}{hint}", self.source, rule.shown(&self.value));
         rule.check(&self.value).map_err(told)
     }
+
+    pub(super) fn is_quoted(&self) -> bool {
+        is_quoted(&self.value)
+    }
+}
+
+/// Whether the text stands in quotation marks, as a shell or Laravel would take off.
+pub(super) fn is_quoted(text: &str) -> bool {
+    ['"', '\''].iter().any(|mark| text.len() > 1 && text.starts_with(*mark) && text.ends_with(*mark))
 }
 
 /// Shows no value: there are secrets among them.

@@ -28,7 +28,7 @@ pub use http::HttpConfig;
 pub use limits::LimitsConfig;
 pub use problems::Problems;
 pub use rule::Rule;
-pub use server::{AdminConfig, DrainConfig, LogConfig, LogFormat, ServerConfig, TlsConfig};
+pub use server::{AdminConfig, DrainConfig, LogConfig, LogFormat, OutgoingConfig, ServerConfig, TlsConfig};
 pub use tenant::{TenantAccess, TenantConfig};
 pub use variable::{Variable, variables};
 
@@ -50,6 +50,8 @@ pub struct Config {
     pub tenant: TenantConfig,
     /// Certificate files of the public listener.
     pub tls: TlsConfig,
+    /// Whose certificates applications may have.
+    pub outgoing: OutgoingConfig,
     /// The cluster that the node belongs to; `None` if it is alone.
     pub cluster: Option<ClusterConfig>,
     /// How the node goes away.
@@ -114,7 +116,7 @@ pub fn load(vars: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, 
     let config = Config::read(&environment, &mut problems);
     let apps = app::read(place, &environment, &mut problems);
     check::together(&config, &apps, &mut problems);
-    problems.or(Loaded { warnings: check::warnings(&config), config, apps, environment })
+    problems.or(Loaded { warnings: check::warnings(&config, &apps, &environment), config, apps, environment })
 }
 
 impl Config {
@@ -126,6 +128,7 @@ impl Config {
             http: environment.read("GAUNG_", problems).unwrap_or_default(),
             tenant: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
             tls: environment.read("GAUNG_", problems).unwrap_or_default(),
+            outgoing: environment.read("GAUNG_", problems).unwrap_or_default(),
             cluster: ClusterConfig::read(environment, problems),
             drain: environment.read("GAUNG_", problems).unwrap_or_default(),
             log: environment.read("GAUNG_", problems).unwrap_or_default(),
@@ -160,6 +163,14 @@ mod tests {
         assert_eq!(load_pairs(pairs).unwrap_err().lines(), expected, "{pairs:?}");
     }
 
+    /// A certificate of nobody's in a file of its own.
+    fn authority_file() -> PathBuf {
+        const CERTIFICATE: &str = include_str!("../../tests/common/authority.pem");
+        let path = std::env::temp_dir().join(format!("gaung-authority-{}.pem", std::process::id()));
+        std::fs::write(&path, CERTIFICATE).unwrap();
+        path
+    }
+
     #[test]
     fn without_variables_the_defaults_hold_for_the_development_app_and_open_tenant_sockets() {
         let loaded = good(&[]);
@@ -173,6 +184,7 @@ mod tests {
 
     #[test]
     fn every_variable_reaches_its_field() {
+        let ca = authority_file();
         let loaded = good(&[
             ("GAUNG_HOST", "::1"),
             ("GAUNG_PORT", "0"),
@@ -187,6 +199,7 @@ mod tests {
             ("GAUNG_CONSOLE_PAYLOADS", "true"),
             ("GAUNG_TLS_CERT", "/cert.pem"),
             ("GAUNG_TLS_KEY", "/key.pem"),
+            ("GAUNG_CA", ca.to_str().unwrap()),
             ("GAUNG_MAX_FRAME_BYTES", "2001"),
             ("GAUNG_MAX_OUTBOX_BYTES", "70002"),
             ("GAUNG_MAX_BODY_BYTES", "2003"),
@@ -268,6 +281,7 @@ mod tests {
                 messages_per_second: 17,
             },
             tls: TlsConfig { cert: Some("/cert.pem".into()), key: Some("/key.pem".into()) },
+            outgoing: OutgoingConfig { ca: Some(ca) },
             cluster: None,
             drain: DrainConfig {
                 lag: Duration::from_secs(19),

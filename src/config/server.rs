@@ -62,6 +62,14 @@ pub struct TlsConfig {
     pub key: Option<PathBuf>,
 }
 
+/// What this node asks of others: webhooks and access callbacks.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct OutgoingConfig {
+    /// `GAUNG_CA`: PEM file with certificates that are believed besides those of public authorities; read at the start.
+    pub ca: Option<PathBuf>,
+}
+
 /// How the node goes away after SIGTERM.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
@@ -222,6 +230,17 @@ impl TlsConfig {
             ),
             Variable::new("GAUNG_TLS_KEY", "", Rule::Path, "PEM file with its private key"),
         ]
+    }
+}
+
+impl OutgoingConfig {
+    pub(super) fn variables() -> Vec<Variable> {
+        vec![Variable::new(
+            "GAUNG_CA",
+            "",
+            Rule::Path,
+            "PEM file with certificates that webhooks and access callbacks believe besides those of public authorities",
+        )]
     }
 }
 

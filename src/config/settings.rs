@@ -18,7 +18,7 @@ pub(super) fn variables(settings: &AppSettings) -> Vec<Variable> {
 }
 
 fn switch_variables(app: &AppSettings) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 5] = [
+    let rows: [(_, &dyn Display, _, _); 6] = [
         (
             "GAUNG_APP_ENABLED",
             &app.enabled,
@@ -26,6 +26,12 @@ fn switch_variables(app: &AppSettings) -> Vec<Variable> {
             "false refuses the app's sockets with 4003 and its requests with 403",
         ),
         ("GAUNG_APP_CLIENT_EVENTS", &app.client_events, Switch, "whether clients may send client- events"),
+        (
+            "GAUNG_APP_PUBLIC_CLIENT_EVENTS",
+            &app.public_client_events,
+            Switch,
+            "whether they may send them in public channels too, where nobody checks who they are",
+        ),
         ("GAUNG_APP_SIGN_IN", &app.sign_in, Switch, "whether sockets may sign in as a user"),
         ("GAUNG_APP_WATCHLISTS", &app.watchlists, Switch, "whether signed-in users hear of their watchlist"),
         (
@@ -169,6 +175,7 @@ mod tests {
         let settings = [
             ("GAUNG_APP_ENABLED", "false"),
             ("GAUNG_APP_CLIENT_EVENTS", "true"),
+            ("GAUNG_APP_PUBLIC_CLIENT_EVENTS", "true"),
             ("GAUNG_APP_SIGN_IN", "false"),
             ("GAUNG_APP_WATCHLISTS", "false"),
             ("GAUNG_APP_SUBSCRIPTION_COUNTS", "true"),
@@ -199,6 +206,7 @@ mod tests {
             enabled: false,
             max_connections: Some(1),
             client_events: true,
+            public_client_events: true,
             sign_in: false,
             watchlists: false,
             subscription_counts: true,

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use super::{
-    AdminConfig, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, Rule, ServerConfig, TenantConfig,
-    TlsConfig, app, settings,
+    AdminConfig, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, OutgoingConfig, Rule, ServerConfig,
+    TenantConfig, TlsConfig, app, settings,
 };
 use crate::app::AppSettings;
 
@@ -40,6 +40,7 @@ pub fn variables() -> Vec<Variable> {
         ServerConfig::variables(),
         AdminConfig::variables(),
         TlsConfig::variables(),
+        OutgoingConfig::variables(),
         app::variables(),
         settings::variables(&AppSettings::without_keys()),
         TenantConfig::variables(),

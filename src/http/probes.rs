@@ -53,13 +53,13 @@ mod tests {
         metrics::Metrics,
         readiness::Readiness,
         room::Rooms,
-        webhook::{Timing, Webhooks},
+        webhook::{Means, Timing, Webhooks},
     };
 
     fn api(readiness: Readiness) -> Api {
         crate::tls::install_crypto_provider();
         let metrics = Metrics::new();
-        let webhooks = Webhooks::start(metrics.clone(), Timing::default(), 1 << 20);
+        let webhooks = Webhooks::start(metrics.clone(), Timing::default(), Means::of_bytes(1 << 20));
         Api {
             registry: Registry::default(),
             rooms: Rooms::start(1, &LimitsConfig::default(), &webhooks, &metrics, None),

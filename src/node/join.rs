@@ -15,9 +15,10 @@ use crate::{
     cluster::{BUS_THREAD, Census, Cluster, News, VERSION},
     config::{ClusterConfig, Config},
     metrics::Metrics,
+    outgoing::Trust,
     readiness::Readiness,
     session::services::Shared,
-    webhook::{Timing, Webhooks},
+    webhook::{Means, Timing, Webhooks},
 };
 
 /// The way to the other nodes, before anything goes over it.
@@ -34,12 +35,13 @@ pub fn open(config: &ClusterConfig) -> Result<Way, InvalidServer> {
 }
 
 /// The webhooks of a node, which a stream keeps if the cluster has one.
-pub fn webhooks(config: &Config, way: Option<&Way>, registry: &Registry, metrics: &Metrics) -> Webhooks {
+pub fn webhooks(config: &Config, trust: &Trust, way: Option<&Way>, registry: &Registry, metrics: &Metrics) -> Webhooks {
     let stream = config.cluster.as_ref().zip(way).and_then(|(config, way)| stream(config, way.cluster.link().node()));
-    let (metrics, timing, max_bytes) = (metrics.clone(), Timing::default(), config.limits.max_webhook_bytes);
+    let means = Means { max_bytes: config.limits.max_webhook_bytes, trust: trust.clone() };
+    let (metrics, timing) = (metrics.clone(), Timing::default());
     match stream {
-        Some(stream) => Webhooks::start_with_stream(metrics, timing, max_bytes, stream, registry.clone()),
-        None => Webhooks::start(metrics, timing, max_bytes),
+        Some(stream) => Webhooks::start_with_stream(metrics, timing, means, stream, registry.clone()),
+        None => Webhooks::start(metrics, timing, means),
     }
 }
 

@@ -53,11 +53,6 @@ impl ChannelKind {
         matches!(self, Self::Cache | Self::PrivateCache | Self::EncryptedCache | Self::PresenceCache)
     }
 
-    /// Whether subscribers may publish client events.
-    pub fn accepts_client_events(self) -> bool {
-        self.needs_auth()
-    }
-
     /// Whether it is the private line of one signed-in user.
     pub fn is_server_to_user(self) -> bool {
         matches!(self, Self::ServerToUser)

@@ -17,7 +17,7 @@ use super::*;
 use crate::{
     app::AppSettings,
     session::outbox::Flushed,
-    webhook::{Timing, Webhooks},
+    webhook::{Means, Timing, Webhooks},
 };
 
 /// Enough for a room to be served by all threads.
@@ -41,7 +41,7 @@ fn stage_with(threads: usize, cluster: Option<Cluster>) -> Stage {
 fn stage_of(threads: usize, limits: &LimitsConfig, cluster: Option<Cluster>) -> Stage {
     crate::tls::install_crypto_provider();
     let metrics = Metrics::new();
-    let webhooks = Webhooks::start(metrics.clone(), Timing::default(), 1 << 20);
+    let webhooks = Webhooks::start(metrics.clone(), Timing::default(), Means::of_bytes(1 << 20));
     Stage {
         rooms: Rooms::start(threads, limits, &webhooks, &metrics, cluster),
         metrics,

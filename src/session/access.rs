@@ -11,10 +11,18 @@ use actix_web::http::{StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use crate::tenant::TenantId;
+use crate::{outgoing::Trust, tenant::TenantId};
 
 /// The most answers that one thread remembers: about 1 MiB.
 const MAX_ANSWERS: usize = 10_000;
+
+/// The most questions of one thread that may wait for their answers.
+const MAX_CONNECTIONS: usize = 100;
+
+/// A client for questions, each of which may take so long.
+pub fn client(trust: &Trust, timeout: Duration) -> awc::Client {
+    trust.client(timeout, MAX_CONNECTIONS)
+}
 
 /// The most bytes of an answer's body that are read, so that its connection can be used again.
 const MAX_BODY_BYTES: usize = 16_384;
@@ -53,10 +61,8 @@ pub struct Callback {
 }
 
 impl Callback {
-    /// `timeout` bounds one question from connect to the answer's end; answers hold for `remember`, zero asks each time.
-    pub fn new(url: &str, timeout: Duration, remember: Duration) -> Self {
-        // A redirect leads to a login page that answers 200 to everybody.
-        let client = awc::Client::builder().timeout(timeout).disable_redirects().finish();
+    /// Asks over `client`; answers hold for `remember`, zero asks each time.
+    pub fn new(url: &str, client: awc::Client, remember: Duration) -> Self {
         Self { client, url: url.to_owned(), answers: RefCell::new(Answers::new(remember)) }
     }
 
@@ -213,10 +219,14 @@ mod tests {
         CallbackRequest { tenant, user: None, cookie: None, authorization: None, origin: None }
     }
 
+    fn patient(timeout: Duration) -> awc::Client {
+        client(&Trust::default(), timeout)
+    }
+
     #[actix_web::test]
     async fn the_application_sees_the_ids_and_the_credentials() {
         let (url, questions) = application();
-        let callback = Callback::new(&url, MINUTE, Duration::ZERO);
+        let callback = Callback::new(&url, patient(MINUTE), Duration::ZERO);
         let full = CallbackRequest {
             user: Some("Ada & Bob".to_owned()),
             cookie: Some("laravel_session=abc".to_owned()),
@@ -241,7 +251,7 @@ mod tests {
     #[actix_web::test]
     async fn only_success_admits_and_only_401_and_403_refuse() {
         let (url, _questions) = application();
-        let callback = Callback::new(&url, MINUTE, Duration::ZERO);
+        let callback = Callback::new(&url, patient(MINUTE), Duration::ZERO);
         for (status, verdict) in [
             ("200", Verdict::Admitted),
             ("204", Verdict::Admitted),
@@ -260,7 +270,7 @@ mod tests {
     async fn silence_and_absence_are_unknown() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap());
-        let callback = Callback::new(&url, Duration::from_millis(50), MINUTE);
+        let callback = Callback::new(&url, patient(Duration::from_millis(50)), MINUTE);
         assert_eq!(callback.check(&request("7")).await, Verdict::Unknown);
         drop(silent);
         assert_eq!(callback.check(&request("7")).await, Verdict::Unknown);
@@ -269,7 +279,7 @@ mod tests {
     #[actix_web::test]
     async fn an_answer_holds_for_the_same_question_only() {
         let (url, questions) = application();
-        let callback = Callback::new(&url, MINUTE, MINUTE);
+        let callback = Callback::new(&url, patient(MINUTE), MINUTE);
         for _ in 0..3 {
             assert_eq!(callback.check(&request("403")).await, Verdict::Refused);
         }
@@ -284,7 +294,7 @@ mod tests {
     #[actix_web::test]
     async fn a_missing_answer_is_asked_for_again() {
         let (url, questions) = application();
-        let callback = Callback::new(&url, MINUTE, MINUTE);
+        let callback = Callback::new(&url, patient(MINUTE), MINUTE);
         callback.check(&request("500")).await;
         callback.check(&request("500")).await;
         assert_eq!(questions.try_iter().count(), 2);

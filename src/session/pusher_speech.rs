@@ -229,8 +229,11 @@ impl PusherSpeech {
         }
         let channel =
             ChannelName::parse(channel, settings.max_channel_name_length).map_err(|invalid| invalid.to_string())?;
-        if !channel.kind().accepts_client_events() {
-            return Err("client events are allowed on private and presence channels only".to_owned());
+        let kind = channel.kind();
+        if kind.is_server_to_user() || !(kind.needs_auth() || settings.public_client_events) {
+            return Err("client events are allowed on private and presence channels only (app setting \
+                        public_client_events)"
+                .to_owned());
         }
         let (length, limit) = (name.chars().count(), settings.max_event_name_length);
         if length > limit {

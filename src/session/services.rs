@@ -4,11 +4,16 @@ use std::{sync::Arc, time::Instant};
 
 use actix::{Actor, Addr};
 
-use super::{access::Callback, address::Addresses, roster::Roster};
+use super::{
+    access::{self, Callback},
+    address::Addresses,
+    roster::Roster,
+};
 use crate::{
     app::{App, Registry},
     config::{HttpConfig, LimitsConfig, TenantAccess, TenantConfig},
     metrics::Metrics,
+    outgoing::Trust,
     readiness::{Readiness, Stage},
     room::Rooms,
 };
@@ -28,6 +33,8 @@ pub struct Shared {
     pub http: HttpConfig,
     /// Who may open tenant sockets.
     pub tenant: TenantConfig,
+    /// Whose certificates the application may have that is asked about them.
+    pub trust: Trust,
     /// What stands before `/app` and `/ws`; empty or `/…`.
     pub path_prefix: String,
     /// Whether a node that goes answers upgrades with 503 (`GAUNG_DRAIN_REFUSES_UPGRADES`).
@@ -62,11 +69,10 @@ impl Services {
     /// Starts the roster of the current thread.
     pub fn start(shared: Shared) -> Self {
         let tenant = &shared.tenant;
-        let callback = tenant
-            .callback_url
-            .as_deref()
-            .filter(|_| tenant.access == TenantAccess::Callback)
-            .map(|url| Callback::new(url, tenant.callback_timeout, tenant.callback_cache));
+        let callback = tenant.callback_url.as_deref().filter(|_| tenant.access == TenantAccess::Callback).map(|url| {
+            let client = access::client(&shared.trust, tenant.callback_timeout);
+            Callback::new(url, client, tenant.callback_cache)
+        });
         Self { callback, roster: Roster::new(shared.registry.clone()).start(), shared }
     }
 

@@ -3,6 +3,7 @@
 
 mod error;
 mod pem;
+pub mod trust;
 
 use std::{
     fmt,

@@ -17,7 +17,7 @@ use gaung_cluster::stream::Told;
 use tracing::warn;
 
 use super::{
-    Timing,
+    Means, Timing,
     backlog::Item,
     endpoint::{self, Deliver, Endpoint, Hurry, IsIdle},
     keeper::Keeper,
@@ -93,14 +93,14 @@ impl Intake {
 
 impl Dispatch {
     /// To be called on the dispatcher's own thread.
-    pub fn new(metrics: Metrics, timing: Timing, max_bytes: usize, refused: Arc<AtomicU64>) -> Self {
+    pub fn new(metrics: Metrics, timing: Timing, means: &Means, refused: Arc<AtomicU64>) -> Self {
         Self {
             metrics,
             timing,
-            client: post::client(timing.request_timeout),
+            client: post::client(&means.trust, timing.request_timeout),
             refused,
             // Half of all bytes, so that what settles never keeps out what is to be posted.
-            settle: Settle::new(timing.settle, timing.cache_miss_pause, max_bytes / 2),
+            settle: Settle::new(timing.settle, timing.cache_miss_pause, means.max_bytes / 2),
             keeper: None,
             phase: Phase::Serving,
             endpoints: HashMap::new(),
@@ -333,7 +333,7 @@ mod tests {
         let its_metrics = metrics.clone();
         let dispatch = Dispatch::create(|ctx| {
             ctx.add_stream(stream::iter([Intake::Edge(told)]).chain(stream::pending()));
-            Dispatch::new(its_metrics, timing, MAX_BYTES, Arc::default())
+            Dispatch::new(its_metrics, timing, &Means::of_bytes(MAX_BYTES), Arc::default())
         });
         waiting.emptied().await;
         assert_eq!(metrics.webhook_drops.get(), 1, "the endpoint was there");

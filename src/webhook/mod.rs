@@ -50,6 +50,7 @@ use crate::{
         Metrics,
         lag::{self, ActorThread},
     },
+    outgoing::Trust,
 };
 
 pub use edge::{Change, Edge};
@@ -83,6 +84,22 @@ pub struct Timing {
     pub sweep: Duration,
 }
 
+/// What the webhooks of a node have to do with.
+#[derive(Debug, Clone)]
+pub struct Means {
+    /// How much memory what waits may take.
+    pub max_bytes: usize,
+    /// Whose certificates endpoints may have.
+    pub trust: Trust,
+}
+
+impl Means {
+    /// So much memory, and endpoints with certificates of public authorities.
+    pub fn of_bytes(max_bytes: usize) -> Self {
+        Self { max_bytes, trust: Trust::default() }
+    }
+}
+
 /// The handle that rooms hold. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
@@ -96,14 +113,13 @@ pub struct Webhooks {
 }
 
 impl Webhooks {
-    /// Starts the webhooks' thread. To be called inside an actix system. Events wait in memory, and take `max_bytes` of it
-    /// at most.
+    /// Starts the webhooks' thread. To be called inside an actix system. Events wait in memory.
     ///
     /// # Panics
     ///
     /// Where the process has not installed its rustls crypto provider: the HTTP client cannot be made without one.
-    pub fn start(metrics: Metrics, timing: Timing, max_bytes: usize) -> Self {
-        Self::start_on(&Arbiter::new().handle(), metrics, (timing, max_bytes), None)
+    pub fn start(metrics: Metrics, timing: Timing, means: Means) -> Self {
+        Self::start_on(&Arbiter::new().handle(), metrics, (timing, means), None)
     }
 
     /// The same, but a stream keeps every event until some node of the cluster has posted it. Which of them this node
@@ -115,13 +131,13 @@ impl Webhooks {
     pub fn start_with_stream(
         metrics: Metrics,
         timing: Timing,
-        max_bytes: usize,
+        means: Means,
         settings: StreamSettings,
         registry: Registry,
     ) -> Self {
         let (queue, pump) = stream::open(settings);
         let thread = Arbiter::new().handle();
-        let webhooks = Self::start_on(&thread, metrics, (timing, max_bytes), Some((queue, registry)));
+        let webhooks = Self::start_on(&thread, metrics, (timing, means), Some((queue, registry)));
         thread.spawn(run(pump, webhooks.dispatch.clone()));
         webhooks
     }
@@ -129,20 +145,20 @@ impl Webhooks {
     fn start_on(
         thread: &ArbiterHandle,
         metrics: Metrics,
-        (timing, max_bytes): (Timing, usize),
+        (timing, means): (Timing, Means),
         stream: Option<(Queue, Registry)>,
     ) -> Self {
         // Asked here, because the client is made on the other thread, where a panic would only silence the webhooks.
         CryptoProvider::get_default().expect("the process installs its crypto provider before it starts any part");
         let (intake, mut arrivals) = mpsc::channel(MAX_INTAKE);
-        let (refused, waiting) = (Arc::new(AtomicU64::new(0)), Waiting::new(max_bytes));
+        let (refused, waiting) = (Arc::new(AtomicU64::new(0)), Waiting::new(means.max_bytes));
         let queue = stream.as_ref().map(|(queue, _)| queue.clone());
         let keeper = stream.map(|(queue, registry)| Keeper::new(queue, registry, waiting.clone(), metrics.clone()));
         thread.spawn(lag::watch(metrics.clone(), ActorThread::Webhooks));
         let (its_metrics, its_refused) = (metrics.clone(), refused.clone());
         let dispatch = Dispatch::start_in_arbiter(thread, move |ctx| {
             ctx.add_stream(poll_fn(move |task| arrivals.poll_recv(task)));
-            Dispatch::new(its_metrics, timing, max_bytes, its_refused).with_keeper(keeper)
+            Dispatch::new(its_metrics, timing, &means, its_refused).with_keeper(keeper)
         });
         Self { intake, dispatch, waiting, refused, ids: Ids::new(rand::random()), queue, metrics }
     }

@@ -3,14 +3,15 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use actix_web::http::{
-    StatusCode, Version,
+    StatusCode,
     header::{ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, TRANSFER_ENCODING, UPGRADE, USER_AGENT},
 };
 use actix_web::web::Bytes;
-use awc::{Client, ClientRequest, Connector, SendClientRequest, error::SendRequestError};
+use awc::{Client, ClientRequest, SendClientRequest, error::SendRequestError};
 
 use crate::{
     app::{AppSettings, WebhookEndpoint},
+    outgoing::Trust,
     protocol::signature,
 };
 
@@ -29,15 +30,9 @@ pub enum Failure {
     Network(SendRequestError),
 }
 
-/// The client for all endpoints. HTTP/1 only, because header names have no case in HTTP/2; without a limit of
-/// connections, because one would let slow endpoints hold up the others.
-pub fn client(timeout: Duration) -> Client {
-    Client::builder()
-        .connector(Connector::new().limit(0))
-        .max_http_version(Version::HTTP_11)
-        .disable_redirects()
-        .timeout(timeout)
-        .finish()
+/// The client for all endpoints. Without a limit of connections, because one would let slow endpoints hold up the others.
+pub fn client(trust: &Trust, timeout: Duration) -> Client {
+    trust.client(timeout, 0)
 }
 
 /// Starts a post, signed with the app's settings of now: a rotated key or a changed header holds for old posts too.

@@ -3,7 +3,11 @@
 use std::{fs, future::poll_fn, path::PathBuf, process::Command, sync::Arc};
 
 use futures_util::{FutureExt, future::join_all};
-use gaung::{config::Config, protocol::signature::sign_request};
+use gaung::{
+    config::{Config, TenantAccess},
+    outgoing::Trust,
+    protocol::signature::sign_request,
+};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
@@ -15,7 +19,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     common::process::{run, serve},
-    harness::{Client, TestNode, eventually, key, now, start_configured, upgrade},
+    harness::{Client, PATIENCE, TestNode, eventually, key, now, start_configured, upgrade},
+    webhook_receiver::Receiver,
 };
 
 /// A directory of its own with a certificate file and a key file; removed at the end of the test.
@@ -285,4 +290,28 @@ fn the_command_line_goes_over_tls_if_it_believes_the_certificate() {
     let (code, _, stderr) = run(&["roundtrip", "--url", &url, "--ca", &key], &[]);
     assert_eq!(code, Some(2));
     assert_eq!(stderr, format!("gaung: --ca {key}: the file holds no certificate\n"));
+}
+
+#[actix::test]
+async fn webhooks_and_access_callbacks_believe_the_authorities_of_a_file_and_others_do_not() {
+    let folder = Folder::new("outgoing");
+    let (config, _) = gaung::tls::server_config(&folder.cert(), &folder.key()).expect("the pair is good");
+    let mut application = Receiver::start_with_tls(config).await;
+    let (url, endpoint) = (application.url.clone(), application.endpoint());
+    let configure = |config: &mut Config| {
+        config.outgoing.ca = Some(folder.cert());
+        config.tenant.access = TenantAccess::Callback;
+        config.tenant.callback_url = Some(url.clone());
+    };
+    let node = start_configured(configure, |app| app.webhooks = vec![Arc::new(endpoint)]).await;
+    node.connect().await.subscribe("orders").await;
+    assert!(application.next_events().await.contains("channel_occupied"));
+    let admitted = actix::spawn({
+        let request = awc::Client::default().ws(node.url("/ws?tenant_id=7"));
+        async move { upgrade(request).await.next().await }
+    });
+    application.next().await.answer("200 OK", "");
+    assert_eq!(admitted.await.expect("the client is not cancelled")["type"], "connected");
+    let stranger = Trust::default().client(PATIENCE, 1);
+    assert!(stranger.get(url).send().await.is_err());
 }

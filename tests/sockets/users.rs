@@ -213,6 +213,23 @@ async fn watchers_hear_when_the_users_of_their_list_come_and_go() {
 }
 
 #[actix::test]
+async fn whispers_in_public_channels_are_between_subscribers_and_only_where_the_app_wants_them() {
+    let node = start(|app| (app.client_events, app.public_client_events) = (true, true)).await;
+    let (mut ada, mut bob, mut stranger) = (node.connect().await, node.connect().await, node.connect().await);
+    ada.subscribe("lobby").await;
+    bob.subscribe("lobby").await;
+    let typing = json!({"event": "client-typing", "channel": "lobby", "data": "{}"});
+    ada.send(typing.clone()).await;
+    bob.expect_exactly(typing.clone()).await;
+    stranger.send(typing).await;
+    stranger.expect("pusher:error").await;
+    bob.expect_silence().await;
+    let to_a_user = json!({"event": "client-typing", "channel": "#server-to-user-7", "data": "{}"});
+    ada.send(to_a_user).await;
+    assert_eq!(ada.expect("pusher:error").await["data"]["code"], 4301);
+}
+
+#[actix::test]
 async fn terminating_a_user_closes_each_of_its_sockets_with_4009() {
     let node = start(|_| {}).await;
     let (mut one, mut two, mut other) = (node.connect().await, node.connect().await, node.connect().await);

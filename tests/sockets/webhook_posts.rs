@@ -12,7 +12,7 @@ use gaung::{
     app::{App, AppSettings, WebhookEndpoint, WebhookEvent},
     metrics::Metrics,
     protocol::ChannelName,
-    webhook::{Change, Edge, Receipt, Timing, Webhooks, ids},
+    webhook::{Change, Edge, Means, Receipt, Timing, Webhooks, ids},
 };
 
 use crate::webhook_receiver::{PATIENCE, Receiver, within};
@@ -38,7 +38,7 @@ fn start(timing: Timing) -> (Webhooks, Metrics) {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = Metrics::new();
-    (Webhooks::start(metrics.clone(), timing, 64 << 20), metrics)
+    (Webhooks::start(metrics.clone(), timing, Means::of_bytes(64 << 20)), metrics)
 }
 
 fn app(endpoints: impl Into<Vec<WebhookEndpoint>>) -> Arc<App> {

@@ -14,7 +14,7 @@ use gaung::{
     app::{AppSettings, Registry, WebhookEndpoint},
     metrics::Metrics,
     protocol::ChannelName,
-    webhook::{Change, Edge, Receipt, Timing, Webhooks, ids},
+    webhook::{Change, Edge, Means, Receipt, Timing, Webhooks, ids},
 };
 use gaung_cluster::{
     NodeId, Subjects,
@@ -49,8 +49,13 @@ impl Node {
         let registry = Registry::new(vec![("1".to_owned(), settings)]);
         let (id, metrics) = (NodeId::from_bits(rand::random()), Metrics::new());
         let timing = Timing { settle: Duration::from_millis(100), first_retry: NEVER, ..Timing::default() };
-        let webhooks =
-            Webhooks::start_with_stream(metrics.clone(), timing, 64 << 20, stream(server, id), registry.clone());
+        let webhooks = Webhooks::start_with_stream(
+            metrics.clone(),
+            timing,
+            Means::of_bytes(64 << 20),
+            stream(server, id),
+            registry.clone(),
+        );
         Self { id, webhooks, registry, metrics, stored: Arc::default() }
     }
 

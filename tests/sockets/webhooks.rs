@@ -6,7 +6,7 @@ use gaung::{
     app::{App, AppKey, AppSettings, Secret, WebhookEndpoint},
     metrics::Metrics,
     protocol::ChannelName,
-    webhook::{Change, Edge, Timing, Webhooks},
+    webhook::{Change, Edge, Means, Timing, Webhooks},
 };
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -34,7 +34,7 @@ fn start_with_room_for(max_bytes: usize, timing: Timing) -> (Webhooks, Metrics) 
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = Metrics::new();
-    (Webhooks::start(metrics.clone(), timing, max_bytes), metrics)
+    (Webhooks::start(metrics.clone(), timing, Means::of_bytes(max_bytes)), metrics)
 }
 
 fn quick() -> Timing {

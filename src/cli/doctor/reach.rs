@@ -152,7 +152,7 @@ async fn speaks_tls(host: &str, address: SocketAddr) -> bool {
 
 async fn first_byte(host: &str, address: SocketAddr) -> io::Result<u8> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let config = trust::nobody().map_err(|failure| io::Error::other(failure.to_string()))?;
+    let config = trust::nobody();
     let mut greeting = Vec::new();
     ClientConnection::new(config, name).map_err(io::Error::other)?.write_tls(&mut greeting)?;
     let mut socket = TcpStream::connect(address).await?;
