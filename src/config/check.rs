@@ -91,7 +91,8 @@ fn quoted(apps: &AppsSource, environment: &Environment) -> Vec<String> {
     }
     let told = |place| {
         format!(
-            "{place} begins and ends with a quotation mark, which is then a part of it; docker --env-file leaves quotes as they stand"
+            "{place} begins and ends with a quotation mark, which is then a part of it; docker --env-file leaves quotes as \
+             they stand"
         )
     };
     places.into_iter().map(told).collect()
@@ -130,7 +131,7 @@ mod tests {
         let reverb = [("REVERB_APP_ID", "1"), ("REVERB_APP_KEY", "k"), ("REVERB_APP_SECRET", "\"s3cret\"")];
         let admin = [("GAUNG_ADMIN_TOKEN", "'t0ken'")];
         let warnings = good(&[&reverb[..], &admin].concat()).warnings;
-        assert_eq!(warnings, [format!("REVERB_APP_SECRET {REST}"), format!("GAUNG_ADMIN_TOKEN {REST}")]);
+        assert_eq!(warnings, [format!("GAUNG_ADMIN_TOKEN {REST}"), format!("REVERB_APP_SECRET {REST}")]);
         assert_eq!(good(&[&APP[..], &[("GAUNG_ADMIN_TOKEN", "'t0ken\"")]].concat()).warnings, [""; 0]);
         refused(
             &[("GAUNG_APP_ID", "1"), ("GAUNG_APP_KEY", "'k'"), ("GAUNG_APP_SECRET", "s")],

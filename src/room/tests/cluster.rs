@@ -181,7 +181,7 @@ fn with_news(channel: &str) -> (Stage, Registry, News) {
     let news = News {
         rooms: stage.rooms.clone(),
         registry: registry.clone(),
-        webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), 1 << 20),
+        webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), Means::of_bytes(1 << 20)),
         link: stage.rooms.cluster.as_ref().unwrap().link().clone(),
         metrics: stage.metrics.clone(),
     };
