@@ -23,6 +23,7 @@ const PURE: &[&str] = &[
     "src/room/joined.rs",
     "src/room/member_notices.rs",
     "src/room/membership.rs",
+    "src/room/present.rs",
     "src/session/liveness.rs",
     "src/session/origin.rs",
     "src/session/subscriptions.rs",

@@ -33,6 +33,8 @@ pub struct AppSettings {
     pub client_events: bool,
     /// Whether they may send them in public channels too.
     pub public_client_events: bool,
+    /// Whether `terminate_connections` also closes sockets that are in a presence channel as the user.
+    pub terminate_members: bool,
     /// Whether sockets may sign in as a user.
     pub sign_in: bool,
     /// Whether signed-in users hear of their watchlist.
@@ -102,6 +104,7 @@ impl AppSettings {
             max_connections: None,
             client_events: false,
             public_client_events: false,
+            terminate_members: true,
             sign_in: true,
             watchlists: true,
             subscription_counts: false,

@@ -43,6 +43,10 @@ pub const BUS_THREAD: &str = "gaung-bus";
 /// Rooms that the bus thread looks at for one page: about a millisecond's work.
 const PAGE: usize = 1024;
 
+/// The line of no user: what concerns users whom a node has in presence channels, signed in or not, is said there, and
+/// every node hears it that has served a presence channel of the app.
+pub const MEMBERS_LINE: &str = "#server-to-user-";
+
 /// How often a node that starts looks whether it is in step with the others.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -141,6 +145,11 @@ impl Cluster {
     /// Ends a user's connections on all other nodes.
     pub fn terminate(&self, app: &App, line: &str, place: Place) {
         self.send(app, line, (payload::terminate(), None), place);
+    }
+
+    /// Ends, on all other nodes, the connections that are in a presence channel as a user.
+    pub fn terminate_member(&self, app: &App, user: &str, place: Place) {
+        self.send(app, MEMBERS_LINE, (payload::terminate_member(user), None), place);
     }
 
     /// Bytes that an event's frame may have, so that the bus carries it.

@@ -12,7 +12,10 @@ use gaung_cluster::{
     frame::RoomEvent,
 };
 
-use super::payload::{self, Message};
+use super::{
+    MEMBERS_LINE,
+    payload::{self, Message},
+};
 use crate::{
     app::Registry,
     metrics::Metrics,
@@ -78,7 +81,17 @@ impl News {
                 self.rooms.hear(room.app(), channel, FromPeers::Event(event, permit));
             }
             Some(Message::Terminate) if is_line => self.rooms.terminate_here(room.app(), channel.without_prefix()),
-            Some(Message::Terminate) | None => self.refuse("payload"),
+            Some(Message::TerminateMember(user)) if room.channel().as_ref() == MEMBERS_LINE => {
+                self.terminate_member(room.app(), &user);
+            }
+            Some(Message::Terminate | Message::TerminateMember(_)) | None => self.refuse("payload"),
+        }
+    }
+
+    /// Of an app that is gone nobody is a member.
+    fn terminate_member(&self, app_id: &str, user_id: &str) {
+        if let Some(app) = self.registry.by_id(app_id) {
+            self.rooms.terminate_member_here(&app, user_id);
         }
     }
 

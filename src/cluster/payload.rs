@@ -1,7 +1,8 @@
 //! What one event is between nodes: `gaung-cluster` carries it without reading it. Pure.
 //!
 //! Kind (1 byte), when it was accepted (8, microseconds of the Unix epoch), the excluded socket (8, 0 for none), then the
-//! WebSocket frame as every Pusher socket gets it. The end of a user's connections is its kind (1 byte) alone.
+//! WebSocket frame as every Pusher socket gets it. The end of a user's connections is its kind (1 byte) alone; that of a
+//! member's is its kind and the user's id.
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::{
 const BACK_END: u8 = 1;
 const CLIENT: u8 = 2;
 const TERMINATE: u8 = 3;
+const TERMINATE_MEMBER: u8 = 4;
 
 /// Bytes before the frame.
 pub const HEADER: usize = 17;
@@ -39,6 +41,8 @@ pub enum Message {
     Event(Payload),
     /// A back end ends all connections of the user.
     Terminate,
+    /// A back end ends the connections that are in a presence channel as this user.
+    TerminateMember(String),
 }
 
 /// The bytes of an event.
@@ -59,12 +63,18 @@ pub fn terminate() -> Bytes {
     Bytes::from_static(&[TERMINATE])
 }
 
+/// The bytes that end the connections of the members who are this user.
+pub fn terminate_member(user: &str) -> Bytes {
+    [&[TERMINATE_MEMBER], user.as_bytes()].concat().into()
+}
+
 /// Reads what another node wrote, as hostile input: only a frame that sockets can bear passes.
 pub fn read(mut bytes: Bytes) -> Option<Message> {
     let origin = match bytes.try_get_u8().ok()? {
         BACK_END => Origin::BackEnd,
         CLIENT => Origin::Client,
         TERMINATE => return bytes.is_empty().then_some(Message::Terminate),
+        TERMINATE_MEMBER => return String::from_utf8(bytes.into()).ok().map(Message::TerminateMember),
         _ => return None,
     };
     let accepted_at = Duration::from_micros(bytes.try_get_u64().ok()?);
@@ -101,6 +111,8 @@ mod tests {
     #[test]
     fn the_end_of_connections_is_read_as_it_was_written() {
         assert_eq!(read(terminate()), Some(Message::Terminate));
+        assert_eq!(read(terminate_member("Ada É")), Some(Message::TerminateMember("Ada É".to_owned())));
+        assert_eq!(read(Bytes::from_static(&[TERMINATE_MEMBER, 0xFF])), None);
     }
 
     #[test]

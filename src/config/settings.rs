@@ -18,7 +18,7 @@ pub(super) fn variables(settings: &AppSettings) -> Vec<Variable> {
 }
 
 fn switch_variables(app: &AppSettings) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 6] = [
+    let rows: [(_, &dyn Display, _, _); 7] = [
         (
             "GAUNG_APP_ENABLED",
             &app.enabled,
@@ -31,6 +31,12 @@ fn switch_variables(app: &AppSettings) -> Vec<Variable> {
             &app.public_client_events,
             Switch,
             "whether they may send them in public channels too, where nobody checks who they are",
+        ),
+        (
+            "GAUNG_APP_TERMINATE_MEMBERS",
+            &app.terminate_members,
+            Switch,
+            "whether terminate_connections also closes sockets that are in a presence channel as the user",
         ),
         ("GAUNG_APP_SIGN_IN", &app.sign_in, Switch, "whether sockets may sign in as a user"),
         ("GAUNG_APP_WATCHLISTS", &app.watchlists, Switch, "whether signed-in users hear of their watchlist"),
@@ -176,6 +182,7 @@ mod tests {
             ("GAUNG_APP_ENABLED", "false"),
             ("GAUNG_APP_CLIENT_EVENTS", "true"),
             ("GAUNG_APP_PUBLIC_CLIENT_EVENTS", "true"),
+            ("GAUNG_APP_TERMINATE_MEMBERS", "false"),
             ("GAUNG_APP_SIGN_IN", "false"),
             ("GAUNG_APP_WATCHLISTS", "false"),
             ("GAUNG_APP_SUBSCRIPTION_COUNTS", "true"),
@@ -207,6 +214,7 @@ mod tests {
             max_connections: Some(1),
             client_events: true,
             public_client_events: true,
+            terminate_members: false,
             sign_in: false,
             watchlists: false,
             subscription_counts: true,

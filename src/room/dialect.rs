@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{event::EncodedEvent, membership::JoinRefusal};
 use crate::{
     protocol::{ChannelName, close::UNAUTHORIZED, outbound},
+    session::farewell::Words,
     tenant::{Problem, TenantId, outbound as tenant},
 };
 
@@ -58,6 +59,14 @@ impl Announcement {
 }
 
 impl Dialect {
+    /// In whose words its speaker is told why its session ends.
+    pub fn words(&self) -> Words {
+        match self {
+            Self::Pusher | Self::Traced => Words::Pusher,
+            Self::Tenant(_) => Words::Tenant,
+        }
+    }
+
     /// The frame of an announcement; `None` where the dialect has no word for it.
     pub fn announcement(&self, channel: &ChannelName, announcement: &Announcement) -> Option<Bytes> {
         match (announcement, self) {

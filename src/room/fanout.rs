@@ -162,6 +162,11 @@ impl Fanout {
         self.index.contains_key(&id)
     }
 
+    /// Those who are subscribed.
+    pub fn subscribers(&self) -> impl Iterator<Item = &Subscriber> {
+        self.slots.iter().flatten().map(|slot| &slot.subscriber)
+    }
+
     /// How many are subscribed.
     pub fn len(&self) -> usize {
         self.index.len()

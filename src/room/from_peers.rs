@@ -20,7 +20,7 @@ use super::{
     membership::Change,
     messages::{FromPeers, Opening, RoomMessage},
 };
-use crate::{trail, turn};
+use crate::{protocol::Close, trail, turn};
 
 /// Whether a room knows how things stand on other nodes.
 pub enum Phase {
@@ -42,6 +42,7 @@ impl Room {
                 self.count_changed(Cause::Elsewhere, ctx);
             }
             FromPeers::Member(user, member) => self.hear_member(&user, member),
+            FromPeers::Terminated(user) => self.close_member(&user),
             FromPeers::Event(event, permit) => self.announce_event(event, Some(permit)),
             FromPeers::Cached(cached, permit) => self.hear_cached(cached, permit, ctx),
             FromPeers::CacheRepaired(cached) => self.keep(cached, ctx),
@@ -125,10 +126,24 @@ impl Room {
         self.announce(Announcement::Event(event), except, permit);
     }
 
-    /// Tells the other nodes how a user is in this channel here.
+    /// Tells the shard and the other nodes how a user is in this channel here.
     pub(super) fn tell_member(&self, user: &Arc<str>) {
+        let member = self.membership.here(user);
+        let mut present = self.services.present.borrow_mut();
+        match member.sockets {
+            0 => present.leave(self.app.id(), user, &self.channel),
+            _ => present.enter(self.app.id(), user, &self.channel),
+        }
         if let Some(cluster) = &self.services.cluster {
-            cluster.member(&self.app, &self.channel, self.membership.here(user));
+            cluster.member(&self.app, &self.channel, member);
+        }
+    }
+
+    /// Closes the sockets that are in the channel as a user. They leave it when they are gone.
+    fn close_member(&self, user: &str) {
+        let is_user = |id| self.membership.user_of(id).is_some_and(|known| **known == *user);
+        for subscriber in self.fanout.subscribers().filter(|subscriber| is_user(subscriber.id)) {
+            subscriber.dialect.words().close(&subscriber.outbox, Close::Terminated);
         }
     }
 

@@ -77,6 +77,8 @@ pub enum FromPeers {
     Subscriptions(usize),
     /// A user is in the channel there like this, or not at all.
     Member(Arc<str>, Option<Member>),
+    /// A back end, there or here, ends the connections that are in the channel as this user.
+    Terminated(Arc<str>),
     /// They published an event.
     Event(EncodedEvent, Permit),
     /// They published an event of a cache channel.
@@ -143,6 +145,8 @@ pub enum UserMessage {
     Unwatch(Vec<String>, SocketId),
     /// A back end ends this user's connections.
     Terminate(String),
+    /// A back end ends the connections that are in a presence channel as this user.
+    TerminateMember(Arc<str>),
     /// Nothing that other nodes publish for this user is missed any more.
     Opened(String),
     /// So many sockets are signed in as this user on all other nodes.

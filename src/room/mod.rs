@@ -16,6 +16,7 @@ mod joined;
 mod member_notices;
 mod membership;
 mod messages;
+mod present;
 mod probe;
 mod questions;
 mod refusals;
@@ -26,7 +27,7 @@ mod totals;
 mod unpublished;
 mod users;
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter};
 use gaung_cluster::bus::Places;
@@ -115,7 +116,14 @@ impl Rooms {
         let shard = |thread| {
             let (webhooks, metrics, carriers) = (webhooks.clone(), metrics.clone(), carriers.clone());
             let batch_bytes = limits.max_outbox_bytes / BATCHES_IN_OUTBOX;
-            let services = Services { webhooks, metrics, carriers, cluster: cluster.clone(), batch_bytes };
+            let services = Services {
+                webhooks,
+                metrics,
+                carriers,
+                cluster: cluster.clone(),
+                present: RefCell::default(),
+                batch_bytes,
+            };
             let interest = interest.clone();
             Shard::start_in_arbiter(thread, |_| Shard::new(services, interest))
         };
@@ -233,13 +241,28 @@ impl Rooms {
         }
     }
 
-    /// Closes every session signed in as the user, on any node, with 4009.
+    /// Closes every session signed in as the user, on any node, with 4009, and those that are in a presence channel as
+    /// the user where the app wants it.
     pub fn terminate(&self, app: &Arc<App>, user_id: &str) -> Result<(), Unpublished> {
         if let Some(cluster) = &self.cluster {
-            cluster.reserve(1)?.for_each(|place| cluster.terminate(app, &line_of(user_id), place));
+            let mut places = cluster.reserve(2)?;
+            places.next().into_iter().for_each(|place| cluster.terminate(app, &line_of(user_id), place));
+            places.next().into_iter().for_each(|place| cluster.terminate_member(app, user_id, place));
         }
         self.terminate_here(app.id(), user_id);
+        self.terminate_member_here(app, user_id);
         Ok(())
+    }
+
+    /// Closes every session of this node that is in a presence channel as the user, where the app wants it.
+    pub fn terminate_member_here(&self, app: &Arc<App>, user_id: &str) {
+        if !app.settings().terminate_members {
+            return;
+        }
+        for shard in self.shards.iter() {
+            let message = UserMessage::TerminateMember(user_id.into());
+            shard.do_send(ToUsers { app_id: app.id().clone(), message, underway: None });
+        }
     }
 
     /// Closes every session signed in as the user on this node with 4009.

@@ -4,7 +4,8 @@
 //! nothing is under way to it. So no join can fall into a dying room.
 
 use std::{
-    collections::HashMap,
+    cell::RefCell,
+    collections::{HashMap, HashSet},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
@@ -19,16 +20,23 @@ use super::{
     event::EncodedEvent,
     interest::{Interest, Place},
     messages::{
-        Answer, Count, Find, Forwarded, ListOccupied, NewsForRoom, Retire, RoomMessage, Sum, ToRoom, ToUsers,
-        UserMessage,
+        Answer, Count, Find, Forwarded, FromPeers, ListOccupied, NewsForRoom, Retire, RoomMessage, Sum, ToRoom,
+        ToUsers, UserMessage,
     },
+    present::Present,
     questions::PAGE,
     refusals::refuse_whisper,
     registered::{Registered, Tally},
     users::Users,
 };
 use crate::{
-    app::App, cluster::Cluster, happenings::Happening, metrics::Metrics, protocol::ChannelName, trail, turn::Turn,
+    app::App,
+    cluster::{Cluster, MEMBERS_LINE},
+    happenings::Happening,
+    metrics::Metrics,
+    protocol::ChannelName,
+    trail,
+    turn::Turn,
     webhook::Webhooks,
 };
 
@@ -39,6 +47,8 @@ pub struct Shard {
     services: Rc<Services>,
     interest: Interest,
     turn: Turn,
+    /// Apps whose members' connections may be ended from other nodes.
+    hearing: HashSet<Arc<str>>,
 }
 
 /// What rooms use besides their subscribers.
@@ -51,6 +61,8 @@ pub struct Services {
     pub carriers: Arc<[Addr<Carrier>]>,
     /// The other nodes, if this one is not alone.
     pub cluster: Option<Cluster>,
+    /// Who is in the presence channels of this thread.
+    pub present: RefCell<Present>,
     /// How many bytes a room writes to a subscriber at once.
     pub batch_bytes: usize,
 }
@@ -59,7 +71,14 @@ impl Shard {
     /// A shard without rooms.
     pub fn new(services: Services, interest: Interest) -> Self {
         let users = Users::new(interest.clone(), services.cluster.clone());
-        Self { rooms: HashMap::new(), users, services: Rc::new(services), interest, turn: Turn::default() }
+        Self {
+            rooms: HashMap::new(),
+            users,
+            services: Rc::new(services),
+            interest,
+            turn: Turn::default(),
+            hearing: HashSet::new(),
+        }
     }
 
     /// After every message from a session, a back end or another node: the rooms have their turn, however much there is
@@ -75,6 +94,9 @@ impl Shard {
     }
 
     fn open(&mut self, app: &Arc<App>, channel: &ChannelName, ctx: &mut Context<Self>) {
+        if channel.kind().is_presence() {
+            self.hear_of_members(app.id());
+        }
         self.interest.begin(Place::of(app.id(), channel.as_str()));
         let services = self.services.clone();
         if let Some(cluster) = &services.cluster {
@@ -90,6 +112,23 @@ impl Shard {
         if let Some((room, tally)) = self.entry(app_id, channel) {
             tally.in_flight.set(tally.in_flight.get() + 1);
             room.do_send(forwarded);
+        }
+    }
+
+    fn terminate_member(&self, app_id: &Arc<str>, user_id: &Arc<str>) {
+        let channels = self.services.present.borrow().channels(app_id, user_id);
+        for entry in channels.iter().filter_map(|channel| self.entry(app_id, channel)) {
+            entry.tell(RoomMessage::FromPeers(FromPeers::Terminated(user_id.clone())), None);
+        }
+    }
+
+    /// Before the first presence channel of an app is served here, so that the end of its members' connections is heard
+    /// as soon as it has any. What is heard for them costs next to nothing, and is never given up.
+    fn hear_of_members(&mut self, app_id: &Arc<str>) {
+        if let Some(cluster) = &self.services.cluster
+            && self.hearing.insert(app_id.clone())
+        {
+            cluster.serve(app_id, MEMBERS_LINE);
         }
     }
 
@@ -185,6 +224,7 @@ impl Handler<ToUsers> for Shard {
             UserMessage::Watch(user_ids, socket, outbox) => self.users.watch(&app_id, &user_ids, socket, &outbox),
             UserMessage::Unwatch(user_ids, socket) => self.users.unwatch(&app_id, &user_ids, socket),
             UserMessage::Terminate(user_id) => self.users.terminate(&app_id, &user_id),
+            UserMessage::TerminateMember(user_id) => self.terminate_member(&app_id, &user_id),
             UserMessage::Opened(user_id) => self.users.open(&app_id, &user_id),
             UserMessage::Elsewhere(user_id, sockets) => self.users.set_elsewhere(&app_id, &user_id, sockets),
             // The place in the backlog is given back when the event is written.

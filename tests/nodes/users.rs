@@ -98,3 +98,21 @@ async fn watchers_hear_that_a_user_is_offline_when_its_node_has_died() {
     cluster[1].kill();
     hear("offline").await;
 }
+
+#[actix::test]
+async fn terminating_a_user_closes_the_sockets_that_are_members_under_that_id_on_all_nodes() {
+    let cluster = Cluster::start(2, &[]).await;
+    let mut clients = Vec::new();
+    for (node, user) in [(0, "7"), (1, "7"), (1, "8")] {
+        let mut client = cluster[node].connect().await;
+        client.join("presence-room", &json!({ "user_id": user }).to_string()).await;
+        clients.push(client);
+    }
+    assert_eq!(cluster[0].post("/users/7/terminate_connections", &json!({})).await, (200, json!({})));
+    let mut other = clients.pop().expect("there are three");
+    for client in &mut clients {
+        assert_eq!(client.expect_close().await.0, 4009);
+    }
+    other.expect("pusher_internal:member_removed").await;
+    other.expect_silence().await;
+}

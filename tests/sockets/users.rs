@@ -258,3 +258,31 @@ async fn an_event_that_is_published_after_the_sign_in_was_answered_is_never_miss
         client.expect("e").await;
     }
 }
+
+#[actix::test]
+async fn terminating_a_user_closes_the_sockets_that_are_members_under_that_id_too() {
+    let node = start(|_| {}).await;
+    let (mut ada, mut bob, mut gone) = (node.connect().await, node.connect().await, node.connect().await);
+    for (client, data) in
+        [(&mut ada, r#"{"user_id":"7"}"#), (&mut bob, r#"{"user_id":"8"}"#), (&mut gone, r#"{"user_id":"7"}"#)]
+    {
+        client.join("presence-room", data).await;
+    }
+    gone.send(json!({"event": "pusher:unsubscribe", "data": {"channel": "presence-room"}})).await;
+    gone.expect_silence().await;
+    assert_eq!(node.post("/users/7/terminate_connections", &json!({})).await, (200, json!({})));
+    assert_eq!(ada.expect("pusher:error").await["data"]["code"], 4009);
+    assert_eq!(ada.expect_close().await.0, 4009);
+    bob.expect("pusher_internal:member_removed").await;
+    bob.expect_silence().await;
+    gone.expect_silence().await;
+}
+
+#[actix::test]
+async fn an_app_may_keep_members_from_being_terminated() {
+    let node = start(|app| app.terminate_members = false).await;
+    let mut ada = node.connect().await;
+    ada.join("presence-room", r#"{"user_id":"7"}"#).await;
+    assert_eq!(node.post("/users/7/terminate_connections", &json!({})).await, (200, json!({})));
+    ada.expect_silence().await;
+}
