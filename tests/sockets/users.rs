@@ -271,6 +271,7 @@ async fn terminating_a_user_closes_the_sockets_that_are_members_under_that_id_to
     gone.send(json!({"event": "pusher:unsubscribe", "data": {"channel": "presence-room"}})).await;
     gone.expect_silence().await;
     assert_eq!(node.post("/users/7/terminate_connections", &json!({})).await, (200, json!({})));
+    ada.expect("pusher_internal:member_added").await;
     assert_eq!(ada.expect("pusher:error").await["data"]["code"], 4009);
     assert_eq!(ada.expect_close().await.0, 4009);
     bob.expect("pusher_internal:member_removed").await;
