@@ -117,8 +117,9 @@ impl Shard {
 
     fn terminate_member(&self, app_id: &Arc<str>, user_id: &Arc<str>) {
         let channels = self.services.present.borrow().channels(app_id, user_id);
-        for entry in channels.iter().filter_map(|channel| self.entry(app_id, channel)) {
-            entry.tell(RoomMessage::FromPeers(FromPeers::Terminated(user_id.clone())), None);
+        for channel in channels {
+            let message = RoomMessage::FromPeers(FromPeers::Terminated(user_id.clone()));
+            self.forward(app_id, &channel, Forwarded { message, underway: None });
         }
     }
 
