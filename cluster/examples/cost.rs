@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     env,
     error::Error,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -72,7 +73,50 @@ fn main() -> Result<(), Box<dyn Error>> {
     pair.report("ticks, and the death of the other node");
     pair.pass(3_000);
     pair.report("ticks, and its return");
+    list(&mut pair, count);
+    pair.report("list a page of rooms");
+    pair.one_step(MEASURED, Input::Disconnected);
+    pair.way.clear();
+    pair.step(MEASURED, Input::Connected);
+    pair.pass(10_000);
+    pair.report("the bus goes and comes back");
+    pair.step(MEASURED, Input::Webhooks(BTreeSet::from(["shop".into(), "other".into()])));
+    pair.pass(10_000);
+    pair.report("other apps want webhooks");
+    for room in &rooms {
+        let member = Member { user: "7".into(), info: "{}".into(), since: 1, sockets: 0 };
+        pair.step(OTHER, Input::Fact(Fact::Count { room: room.clone(), sockets: 0 }));
+        pair.step(OTHER, Input::Fact(Fact::Member { room: room.clone(), member }));
+    }
+    pair.report("hear that everybody leaves");
+    pair.pass(200_000);
+    pair.report("ticks and what is heard, with all edges vacated");
+    pair.pass(600_000);
+    pair.report("ticks and what is heard, with all edges retired");
+    rooms.iter().for_each(|room| pair.step(MEASURED, Input::Leave(room.clone())));
+    pair.report("leave a room");
+    pair.pass_alone(400_000);
+    pair.report("ticks, the death of the other node, and its end");
     Ok(())
+}
+
+/// Lists all rooms page by page, as `GET /channels` does.
+fn list(pair: &mut Pair, count: usize) {
+    let (mut after, mut listed) = (None, 0);
+    loop {
+        let begin = Instant::now();
+        let core = &pair.nodes[MEASURED];
+        let rooms = core.rooms_after("shop", "room-", after.as_deref()).take(1024);
+        let page: Vec<(Arc<str>, u64, usize)> =
+            rooms.map(|(room, sockets)| (room.channel().clone(), sockets, core.population(room))).collect();
+        pair.times.push(begin.elapsed());
+        listed += page.len();
+        after = page.last().map(|(channel, ..)| channel.clone());
+        if page.len() < 1024 {
+            assert_eq!(listed, count, "every room is listed once");
+            return;
+        }
+    }
 }
 
 impl Pair {

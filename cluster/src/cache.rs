@@ -16,6 +16,9 @@ use crate::{
 /// little still agree while events end.
 const BUCKET: u64 = 10_000_000;
 
+/// Events that are forgotten in one step at most.
+const PACE: usize = 4096;
+
 /// The events, found by room and by end.
 #[derive(Debug, Default)]
 pub struct Cache {
@@ -43,12 +46,10 @@ impl Cache {
         self.events.get(room).filter(|event| event.ends() > wall)
     }
 
-    /// Forgets what is over.
+    /// Forgets some of what is over. What is left counts for nobody: neither [`Cache::get`] nor a hash has it.
     pub fn expire(&mut self, wall: u64) {
-        while let Some((ends, room)) = self.ends.first().cloned() {
-            if ends > wall {
-                return;
-            }
+        for _ in 0..PACE {
+            let Some((_, room)) = self.ends.first().filter(|(ends, _)| *ends <= wall).cloned() else { return };
             self.remove(&room);
         }
     }

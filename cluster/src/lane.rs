@@ -89,6 +89,15 @@ pub enum Heard {
     Unwanted,
 }
 
+/// How far a lane is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dismantled {
+    /// Streams are left.
+    Part,
+    /// Nothing is left.
+    Whole,
+}
+
 /// What a declared hole set free.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Declared {
@@ -144,6 +153,16 @@ impl Lane {
         let Some(course) = self.courses.remove(&stream) else { return };
         course.held.iter().for_each(|(number, held)| self.free(stream, *number, held.size));
         self.open.remove(&stream);
+    }
+
+    /// Drops some streams of a lane that nobody needs any longer.
+    pub fn dismantle(&mut self, most: usize) -> Dismantled {
+        for _ in 0..most {
+            if self.courses.pop_first().is_none() {
+                return Dismantled::Whole;
+            }
+        }
+        Dismantled::Part
     }
 
     /// Takes a numbered frame of `size` bytes.

@@ -25,6 +25,8 @@ pub struct View {
     slices: BTreeMap<NodeId, Slice>,
     union: BTreeMap<Key, BTreeMap<NodeId, Fact>>,
     populations: BTreeMap<Room, usize>,
+    /// Facts of nodes that are forgotten, which are dropped a few at a time.
+    debris: Vec<BTreeMap<Key, Fact>>,
 }
 
 /// One node's part.
@@ -52,7 +54,15 @@ impl View {
     /// Nothing but this node, whose own facts count. Of other nodes not more than `pace` facts are shown or hidden at once.
     pub fn new(own: NodeId, pace: usize) -> Self {
         let slices = BTreeMap::from([(own, Slice { shown: true, ..Slice::default() })]);
-        Self { own, pace, turning: BTreeSet::new(), slices, union: BTreeMap::new(), populations: BTreeMap::new() }
+        Self {
+            own,
+            pace,
+            turning: BTreeSet::new(),
+            slices,
+            union: BTreeMap::new(),
+            populations: BTreeMap::new(),
+            debris: Vec::new(),
+        }
     }
 
     /// Takes a node's fact.
@@ -122,8 +132,18 @@ impl View {
     pub fn forget(&mut self, node: NodeId) -> Vec<Difference> {
         let mut differences = self.hide(node);
         differences.extend(self.turn_some(node, usize::MAX));
-        self.slices.remove(&node);
+        self.debris.extend(self.slices.remove(&node).map(|slice| slice.facts));
         differences
+    }
+
+    /// Drops the next facts of nodes that are forgotten: dropping a million at once would hold up everything else.
+    pub fn clear_away(&mut self) {
+        for _ in 0..self.pace {
+            let Some(facts) = self.debris.last_mut() else { return };
+            if facts.pop_first().is_none() {
+                self.debris.pop();
+            }
+        }
     }
 
     /// The hash of a node's facts.

@@ -8,13 +8,16 @@ use std::collections::{BTreeMap, VecDeque};
 use super::Core;
 use crate::{
     frame::Frame,
-    lane::Lane,
+    lane::{Dismantled, Lane},
     peer::{Peer, Stage},
     room::NodeId,
 };
 
 /// Peers known at once at most.
 const MAX_PEERS: usize = 1024;
+
+/// Streams of a forgotten peer that are dropped in one step at most.
+const PACE: usize = 1024;
 
 /// Forgotten peers of whom a number is kept at most.
 const MAX_FORGOTTEN: usize = 4096;
@@ -48,10 +51,22 @@ impl Core {
 
     /// Forgets what a peer told; of one that had told its facts it is kept up to where it was heard.
     pub(super) fn forget(&mut self, node: NodeId) {
-        if let Some(peer) = self.peers.remove(&node).filter(|peer| peer.is_proven) {
-            self.forgotten.add(node, peer.lane.last());
+        if let Some(peer) = self.peers.remove(&node) {
+            if peer.is_proven {
+                self.forgotten.add(node, peer.lane.last());
+            }
+            self.debris.push(peer.lane);
         }
         self.view.forget(node);
+    }
+
+    /// Drops a part of what is left of peers that are forgotten.
+    pub(super) fn clear_away_lanes(&mut self) {
+        if let Some(lane) = self.debris.last_mut()
+            && lane.dismantle(PACE) == Dismantled::Whole
+        {
+            self.debris.pop();
+        }
     }
 
     /// Forgets the peer that matters least, if one does not matter: one that never told its facts, or else one that is

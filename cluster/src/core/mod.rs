@@ -28,6 +28,7 @@ use crate::{
     detector::Detector,
     fact::Key,
     frame::{Body, MAX_VERSION, Readiness, Stream},
+    lane::Lane,
     outgoing::{Outgoing, Post},
     peer::{Peer, Stage},
     room::{NodeId, Room},
@@ -56,6 +57,8 @@ pub struct Core {
     detector: Detector,
     peers: BTreeMap<NodeId, Peer>,
     forgotten: Forgotten,
+    /// What was heard from those, which is dropped a few streams at a time.
+    debris: Vec<Lane>,
     rooms: BTreeMap<Room, Service>,
     /// The streams of these rooms.
     streams: BTreeSet<Stream>,
@@ -105,6 +108,7 @@ impl Core {
             detector: Detector::default(),
             peers: BTreeMap::new(),
             forgotten: Forgotten::default(),
+            debris: Vec::new(),
             rooms: BTreeMap::new(),
             streams: BTreeSet::new(),
             closings: BTreeSet::new(),

@@ -83,6 +83,8 @@ impl Core {
         } else {
             self.pass_barriers();
         }
+        self.view.clear_away();
+        self.clear_away_lanes();
         self.compare_some();
         self.announcements.give_up_visits(self.now.up);
         self.act_on_edges();
