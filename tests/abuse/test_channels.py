@@ -1,15 +1,19 @@
 """One socket with the public key that subscribes to ever-new channels."""
 
+import contextlib
 import itertools
 import json
+import time
 
 import pytest
 
 import attack
+import cluster
 import memory
 from raw import TEXT, RawSocket, frame
 
 SECONDS = 6
+SOCKETS = 20
 
 
 def _pairs():
@@ -38,3 +42,24 @@ def test_ever_new_channels_cost_nobody_else_anything(place, request, bystanders)
     print(f"calm: {calm}; attacked: {attacked}; the node's peak: {memory.peak_mib(node):.0f} MiB")
     assert memory.peak_mib(node) < 100
     assert attacked.hardly_longer_than(calm)
+
+
+def ever_new_channels_on_many_sockets(end, node):
+    sockets = [RawSocket(node).greeted().socket() for _ in range(SOCKETS)]
+    for open_socket in sockets:
+        open_socket.setblocking(False)
+    pairs, rests = _pairs(), dict.fromkeys(sockets, b"")
+    while time.monotonic() < end:
+        for open_socket in sockets:
+            rests[open_socket] = rests[open_socket] or next(pairs)
+            with contextlib.suppress(BlockingIOError):
+                rests[open_socket] = rests[open_socket][open_socket.send(rests[open_socket]):]
+
+
+def test_ever_new_channels_of_many_sockets_fill_neither_node_nor_nats_server(pair):
+    with attack.by(1, ever_new_channels_on_many_sockets, SECONDS, pair.one):
+        pass
+    peaks = {name: memory.peak_mib(process) for name, process in vars(pair).items()}
+    print(f"peaks in MiB: {peaks}")
+    assert max(peaks.values()) < 100
+    assert cluster.is_ready(pair.one) and cluster.is_ready(pair.other)

@@ -143,7 +143,20 @@ impl<T: FnMut(Output)> Task<T> {
             }
             self.gauges.waiting.fetch_sub(1, Relaxed);
         }
+        self.clear_away();
         count
+    }
+
+    /// Lets go of subscriptions that have ended, where orders come so fast that they would pile up.
+    fn clear_away(&mut self) {
+        for _ in 0..BATCH {
+            if !self.wire.is_littered() {
+                return;
+            }
+            if let Some((subject, bytes)) = self.wire.next_waiting() {
+                self.step(Input::Heard { subject, bytes });
+            }
+        }
     }
 
     /// Gives messages to the core; returns how many.

@@ -29,6 +29,9 @@ use crate::{
 /// How long the last words may take to leave.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// Subscriptions that may have ended and are still held.
+const MAX_ENDED: usize = 256;
+
 /// A client and what we listen to.
 pub(super) struct Wire {
     client: Client,
@@ -130,6 +133,11 @@ impl Wire {
             return None;
         }
         at_once(self.streams.next()).flatten()
+    }
+
+    /// Whether many subscriptions have ended that are still held: a few KiB each, until the streams are polled.
+    pub fn is_littered(&self) -> bool {
+        self.streams.len() > self.rooms.len() + MAX_ENDED
     }
 
     /// Makes the connection anew.
