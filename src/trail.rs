@@ -24,9 +24,9 @@ impl Taken {
         enabled!(tracing::Level::DEBUG).then(|| {
             let noted = |events: &[Event]| {
                 let channels: Vec<_> = events.iter().map(|event| event.channel.as_str()).collect();
-                (events[0].name.clone(), channels.join(" "))
+                (events[0].words.name.clone(), channels.join(" "))
             };
-            Self { trace, events: events.chunk_by(|one, next| one.name == next.name).map(noted).collect() }
+            Self { trace, events: events.chunk_by(|one, next| one.words.name == next.words.name).map(noted).collect() }
         })
     }
 

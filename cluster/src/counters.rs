@@ -21,6 +21,8 @@ pub struct Counters {
     pub crowded: u64,
     /// Events and facts that are too large for the bus.
     pub oversized: u64,
+    /// Cached events that had to go for newer ones.
+    pub cache_evicted: u64,
     /// Frames heard twice.
     pub doubles: u64,
     /// Holes in what peers published, each counted once.

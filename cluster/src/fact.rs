@@ -207,6 +207,11 @@ impl Record {
 }
 
 impl CachedEvent {
+    /// The same event, which no longer keeps the message that it came in: that may be much larger.
+    pub fn in_memory_of_its_own(self) -> Self {
+        Self { payload: Bytes::copy_from_slice(&self.payload), ..self }
+    }
+
     /// When it ends, in microseconds of the Unix epoch.
     pub fn ends(&self) -> u64 {
         self.at.saturating_add(self.ttl)

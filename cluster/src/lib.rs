@@ -37,6 +37,8 @@ pub mod frame;
 pub mod hash;
 /// What is heard from one peer, in order and once.
 pub mod lane;
+/// Which cached events are kept.
+pub mod newest;
 /// What this node publishes, numbered and remembered.
 pub mod outgoing;
 /// One peer, as this node knows it.

@@ -21,6 +21,16 @@ pub const GAP: Duration = Duration::from_millis(2500);
 /// Differences that are remembered in order to know one again.
 const DIFFERENCES: usize = 8;
 
+/// The pause after an inquiry about a difference. It doubles with each that follows soon and finds the difference again:
+/// nodes whose bounds differ will not agree, and are not to send one another everything at each beat.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(64);
+
+/// What follows later than this after a pause has another reason.
+const SOON: Duration = Duration::from_secs(10);
+
 /// What is known of a peer beside its facts.
 #[derive(Debug)]
 pub struct Peer {
@@ -54,6 +64,9 @@ pub struct Peer {
     /// Up to where its snapshot covered its state stream.
     covered: u64,
     differences: VecDeque<[u64; 2]>,
+    /// Before this no difference is inquired into again.
+    quiet_until: Duration,
+    pause: Duration,
 }
 
 /// How well a peer is known.
@@ -100,6 +113,8 @@ impl Peer {
             beats: 0,
             covered: 0,
             differences: VecDeque::new(),
+            quiet_until: Duration::ZERO,
+            pause: FIRST_PAUSE,
         }
     }
 
@@ -128,6 +143,14 @@ impl Peer {
             self.differences.pop_front();
         }
         persists
+    }
+
+    /// Whether a difference that persists may be inquired into now, which is noted.
+    pub fn may_inquire(&mut self, now: Duration) -> bool {
+        let Some(rest) = now.checked_sub(self.quiet_until) else { return false };
+        self.pause = if rest > SOON { FIRST_PAUSE } else { (2 * self.pause).min(LONGEST_PAUSE) };
+        self.quiet_until = now + self.pause;
+        true
     }
 
     /// Asks for all facts anew, as they are at number `least` of its state stream or later.
@@ -232,6 +255,16 @@ mod tests {
             Body::AskRecords { after } => Some(after),
             _ => None,
         }
+    }
+
+    #[test]
+    fn a_difference_that_stays_is_inquired_into_ever_more_rarely() {
+        let mut peer = Peer::new(Lane::new(0, 0), Duration::ZERO);
+        let mut inquiries = |seconds: std::ops::Range<u64>| -> Vec<u64> {
+            seconds.filter(|second| peer.may_inquire(Duration::from_secs(*second))).collect()
+        };
+        assert_eq!(inquiries(20..200), [20, 22, 26, 34, 50, 82, 146]);
+        assert_eq!(inquiries(300..310), [300, 302, 306], "another difference");
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(super) struct Look {
     pub(super) round_trip: Option<Duration>,
     /// For how long the node keeps what NATS has not taken.
     pub(super) ring: Duration,
+    /// The bytes of all cached events.
+    pub(super) cached_bytes: usize,
     pub(super) counters: Counters,
     pub(super) status: Status,
 }
@@ -82,6 +84,7 @@ impl Look {
             own_beat_age: core.canary_age(),
             round_trip: core.round_trip(),
             ring: core.ring_lasts(),
+            cached_bytes: core.cached_bytes(),
             counters: core.counters().clone(),
             status,
         }
@@ -170,7 +173,16 @@ pub(super) mod tests {
             own_beat_age: Some(Duration::from_millis(500)),
             round_trip: Some(Duration::from_millis(2)),
             ring: Duration::from_secs(90),
-            counters: Counters { bytes_in: 1, bytes_out: 2, doubles: 3, deaths: 4, lost: 9, ..Counters::default() },
+            cached_bytes: 10,
+            counters: Counters {
+                bytes_in: 1,
+                cache_evicted: 11,
+                bytes_out: 2,
+                doubles: 3,
+                deaths: 4,
+                lost: 9,
+                ..Counters::default()
+            },
             status: Status {
                 connected: true,
                 reconnects: 5,

@@ -3,7 +3,7 @@
 use gaung_cluster::{codec::Refusal, peer::Stage};
 
 use super::{cluster::Look, peers::stage_name, scrape::Exposition};
-use crate::metrics::catalogue;
+use crate::{metrics::catalogue, room::CacheUse};
 
 const STAGES: [Stage; 4] = [Stage::Meeting, Stage::Live, Stage::Dead, Stage::Returning];
 
@@ -23,6 +23,7 @@ impl Exposition {
         self.bus(look)?;
         self.peers(look)?;
         self.lanes(look)?;
+        self.cache(CacheUse { bytes: look.cached_bytes, evicted: look.counters.cache_evicted })?;
         self.frames(look)
     }
 
@@ -111,6 +112,8 @@ mod tests {
                 r#"gaung_cluster_dropped_publishes_total{reason="client"} 7"#,
                 r#"gaung_cluster_dropped_publishes_total{reason="too_large"} 0"#,
                 "gaung_cluster_queued_events 8",
+                "gaung_cache_bytes 10",
+                "gaung_cache_evictions_total 11",
                 "gaung_cluster_ring_seconds 90",
                 "gaung_cluster_events_lost_total 9",
             ],

@@ -7,6 +7,7 @@ use crate::{
     log,
     metrics::catalogue,
     process::{self, Process},
+    room::CacheUse,
 };
 
 /// What the node knows of itself without asking anybody.
@@ -18,6 +19,8 @@ pub(super) struct NodeFigures {
     drain_limit: Duration,
     queued_webhooks: usize,
     oldest_webhook: Duration,
+    /// Of a node that is alone; a cluster's core knows better.
+    cache: Option<CacheUse>,
 }
 
 impl NodeFigures {
@@ -32,6 +35,7 @@ impl NodeFigures {
             drain_limit: admin.drain_limit,
             queued_webhooks: admin.webhooks.queued(),
             oldest_webhook: admin.webhooks.oldest_age().unwrap_or_default(),
+            cache: admin.rooms.cache_use(),
         }
     }
 }
@@ -46,7 +50,14 @@ impl Exposition {
         self.gauge(&catalogue::DRAIN_LIMIT, [([], node.drain_limit.as_secs_f64())])?;
         self.gauge(&catalogue::WEBHOOK_QUEUE, [([], node.queued_webhooks as f64)])?;
         self.gauge(&catalogue::WEBHOOK_OLDEST_AGE, [([], node.oldest_webhook.as_secs_f64())])?;
+        node.cache.map_or(Ok(()), |cache| self.cache(cache))?;
         self.gauge(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
+    }
+
+    /// What cached events take, wherever they are kept.
+    pub(super) fn cache(&self, cache: CacheUse) -> prometheus::Result<()> {
+        self.gauge(&catalogue::CACHE_BYTES, [([], cache.bytes as f64)])?;
+        self.counter(&catalogue::CACHE_EVICTIONS, [([], cache.evicted as f64)])
     }
 
     pub(super) fn process(&self) -> prometheus::Result<()> {
@@ -75,6 +86,7 @@ pub(super) mod tests {
             drain_limit: Duration::from_secs(40),
             queued_webhooks: 5,
             oldest_webhook: Duration::from_millis(2_500),
+            cache: None,
         }
     }
 
@@ -98,6 +110,12 @@ pub(super) mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line:?} is not in:\n{text}");
         }
+    }
+
+    #[test]
+    fn a_node_that_is_alone_shows_what_its_rooms_cache() {
+        let text = show(&NodeFigures { cache: Some(CacheUse { bytes: 7, evicted: 8 }), ..node() });
+        assert!(text.contains("gaung_cache_bytes 7\n") && text.contains("gaung_cache_evictions_total 8\n"), "{text}");
     }
 
     #[test]

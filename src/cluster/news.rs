@@ -47,6 +47,7 @@ impl News {
             Output::Deliver(_, event) => self.deliver(event),
             Output::Cached(_, room, record, trace) => self.deliver_cached(&room, record, trace),
             Output::CacheRepaired(room, record) => self.repair_cache(&room, record),
+            Output::CacheEvicted(room, at) => self.rooms.evict(&room, at),
             Output::Elsewhere(elsewhere) => self.pass_on(elsewhere),
             Output::Post(generation) => self.post(generation),
             // Counted by the core.
@@ -161,7 +162,7 @@ fn channel(room: &Room) -> Option<ChannelName> {
 pub fn cached(channel: ChannelName, record: CachedEvent, (now, wall): (Instant, Duration)) -> Option<Cached> {
     let Message::Event(payload) = payload::read(record.payload.clone())? else { return None };
     let expires = now + Duration::from_micros(record.ends()).checked_sub(wall)?;
-    Some(Cached { event: EncodedEvent::from_peer(channel, payload, None, now), record, expires })
+    Some(Cached { event: EncodedEvent::from_peer(channel, payload, None, now), record, expires, place: None })
 }
 
 fn id(Generation { edge, number, .. }: &Generation) -> String {

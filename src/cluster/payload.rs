@@ -88,14 +88,17 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::{protocol::ChannelName, room::Event};
+    use crate::{
+        protocol::ChannelName,
+        room::{Event, event::Words},
+    };
 
     const ACCEPTED: Duration = Duration::from_micros(1_700_000_000_000_001);
 
     fn encoded(except: Option<SocketId>) -> EncodedEvent {
         let channel = ChannelName::parse("orders", 200).unwrap();
         let moment = (Instant::now(), ACCEPTED);
-        Event::from_back_end(channel, "created".to_owned(), "{}".to_owned(), except, moment).encode()
+        Event::from_back_end(channel, Words::new("created", "{}"), except, moment).encode()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
+use gaung_cluster::newest::CacheBounds;
 use ipnet::IpNet;
 use serde::Deserialize;
 
@@ -28,6 +29,10 @@ pub struct LimitsConfig {
     pub max_queued_event_bytes: usize,
     /// `GAUNG_MAX_WEBHOOK_BYTES` (67,108,864): webhook events that wait, for all endpoints of all apps.
     pub max_webhook_bytes: usize,
+    /// `GAUNG_MAX_CACHE_BYTES` (134,217,728): the last events of all cache channels.
+    pub max_cache_bytes: usize,
+    /// `GAUNG_MAX_APP_CACHE_BYTES` (33,554,432): those of one app.
+    pub max_app_cache_bytes: usize,
     /// `GAUNG_MAX_CONNECTIONS` (unlimited): sockets of the node.
     #[serde(deserialize_with = "fields::quota")]
     pub max_connections: Option<usize>,
@@ -64,6 +69,8 @@ impl Default for LimitsConfig {
             max_queued_events: 16_384,
             max_queued_event_bytes: 67_108_864,
             max_webhook_bytes: 67_108_864,
+            max_cache_bytes: CacheBounds::default().node,
+            max_app_cache_bytes: CacheBounds::default().app,
             max_connections: None,
             max_memory_mb: None,
             max_connections_per_ip: 0,
@@ -78,9 +85,14 @@ impl Default for LimitsConfig {
 }
 
 impl LimitsConfig {
+    /// How many bytes of cached events are kept.
+    pub fn cache_bounds(&self) -> CacheBounds {
+        CacheBounds { app: self.max_app_cache_bytes, node: self.max_cache_bytes }
+    }
+
     pub(super) fn variables() -> Vec<Variable> {
         let default = Self::default();
-        let rows: [(_, &dyn Display, _, _); 15] = [
+        let rows: [(_, &dyn Display, _, _); 17] = [
             ("GAUNG_MAX_FRAME_BYTES", &default.max_frame_bytes, Number(1_024..=MIB * 16), "one message from a client"),
             (
                 "GAUNG_MAX_OUTBOX_BYTES",
@@ -106,6 +118,18 @@ impl LimitsConfig {
                 &default.max_webhook_bytes,
                 Number(MIB..=MIB * 16_384),
                 "webhook events that wait, for all endpoints of all apps; over it the newest are dropped",
+            ),
+            (
+                "GAUNG_MAX_CACHE_BYTES",
+                &default.max_cache_bytes,
+                Number(MIB * 2..=MIB * 16_384),
+                "last events of cache channels, of all apps; over it the oldest are forgotten",
+            ),
+            (
+                "GAUNG_MAX_APP_CACHE_BYTES",
+                &default.max_app_cache_bytes,
+                Number(MIB * 2..=MIB * 16_384),
+                "the same of one app",
             ),
             (
                 "GAUNG_MAX_CONNECTIONS",

@@ -121,15 +121,17 @@ pub fn load(vars: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, 
 
 impl Config {
     fn read(environment: &Environment, problems: &mut Problems) -> Self {
+        let limits: LimitsConfig = environment.read("GAUNG_", problems).unwrap_or_default();
+        let cache = limits.cache_bounds();
         Self {
             server: environment.read("GAUNG_", problems).unwrap_or_default(),
             admin: environment.read("GAUNG_", problems).unwrap_or_default(),
-            limits: environment.read("GAUNG_", problems).unwrap_or_default(),
+            limits,
             http: environment.read("GAUNG_", problems).unwrap_or_default(),
             tenant: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
             tls: environment.read("GAUNG_", problems).unwrap_or_default(),
             outgoing: environment.read("GAUNG_", problems).unwrap_or_default(),
-            cluster: ClusterConfig::read(environment, problems),
+            cluster: ClusterConfig::read(environment, cache, problems),
             drain: environment.read("GAUNG_", problems).unwrap_or_default(),
             log: environment.read("GAUNG_", problems).unwrap_or_default(),
         }
@@ -206,6 +208,8 @@ mod tests {
             ("GAUNG_MAX_QUEUED_EVENTS", "2004"),
             ("GAUNG_MAX_QUEUED_EVENT_BYTES", "20000004"),
             ("GAUNG_MAX_WEBHOOK_BYTES", "2000008"),
+            ("GAUNG_MAX_CACHE_BYTES", "3000009"),
+            ("GAUNG_MAX_APP_CACHE_BYTES", "3000010"),
             ("GAUNG_MAX_CONNECTIONS", "2006"),
             ("GAUNG_MAX_MEMORY_MB", "2007"),
             ("GAUNG_MAX_CONNECTIONS_PER_IP", "2005"),
@@ -255,6 +259,8 @@ mod tests {
                 max_queued_events: 2_004,
                 max_queued_event_bytes: 20_000_004,
                 max_webhook_bytes: 2_000_008,
+                max_cache_bytes: 3_000_009,
+                max_app_cache_bytes: 3_000_010,
                 max_connections: Some(2_006),
                 max_memory_mb: Some(2_007),
                 max_connections_per_ip: 2_005,

@@ -12,7 +12,10 @@ use super::{attributes::Attributes, invalid_event::InvalidEvent};
 use crate::{
     app::AppSettings,
     protocol::{ChannelName, SocketId},
-    room::{Event, event::Moment},
+    room::{
+        Event,
+        event::{Moment, Words},
+    },
 };
 
 /// Text that is borrowed from the body unless JSON escapes made a copy necessary.
@@ -94,10 +97,9 @@ impl SizedEvent<'_> {
 
     /// One event per channel, each channel once.
     pub fn events(&self, limits: &AppSettings, accepted: Moment) -> Result<Vec<Event>, InvalidEvent> {
-        let name = self.name(limits)?;
+        let words = Words::new(self.name(limits)?, &*self.data);
         let except = self.except();
-        let event =
-            |channel| Event::from_back_end(channel, name.to_owned(), self.data.clone().into_owned(), except, accepted);
+        let event = |channel| Event::from_back_end(channel, words.clone(), except, accepted);
         Ok(self.channels(limits)?.into_iter().map(event).collect())
     }
 
@@ -181,7 +183,7 @@ mod tests {
 
     fn shown(event: &Event) -> String {
         let except = event.except.map(|socket| format!(" !{socket}")).unwrap_or_default();
-        format!("{} {} {}{except}", event.channel, event.name, event.data)
+        format!("{} {} {}{except}", event.channel, event.words.name, event.words.data)
     }
 
     fn check(body: &str, expected: &[&str]) {
@@ -309,7 +311,7 @@ mod tests {
         let limits = AppSettings { max_event_bytes: 1_000_000, ..limits() };
         let body = format!(r#"{{"name":"e","data":{}{},"channel":"a"}}"#, "[".repeat(100_000), "]".repeat(100_000));
         let posted = PostedEvent::read(body.as_bytes()).unwrap().sized(&limits).unwrap();
-        assert_eq!(posted.events(&limits, (Instant::now(), ACCEPTED)).unwrap()[0].data.len(), 200_000);
+        assert_eq!(posted.events(&limits, (Instant::now(), ACCEPTED)).unwrap()[0].words.data.len(), 200_000);
     }
 
     fn batch(body: &str) -> Result<usize, InvalidEvent> {

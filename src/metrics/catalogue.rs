@@ -64,6 +64,8 @@ catalogue! {
     WEBHOOK_QUEUE: Gauge "gaung_webhook_queue" [], "Webhook events that wait to be posted or posted again";
     WEBHOOK_ATTEMPTS: Counter "gaung_webhook_attempts_total" ["outcome"], "Webhook posts tried";
     WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" [], "Webhook events given up";
+    CACHE_BYTES: Gauge "gaung_cache_bytes" [], "Bytes of the last events of cache channels";
+    CACHE_EVICTIONS: Counter "gaung_cache_evictions_total" [], "Last events of cache channels forgotten before their time, for newer ones";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
     LOG_LINES_DROPPED: Counter "gaung_log_lines_dropped_total" [], "Log lines dropped: what reads the log did not keep up or refused them";
     CLUSTER_EVENTS_REFUSED: Counter "gaung_cluster_events_refused_total" ["reason"], "Events of other nodes not taken: the rooms' queue was full, or they were none";

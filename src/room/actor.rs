@@ -246,13 +246,14 @@ impl Room {
     }
 
     /// Forgets the cached event when its time has come, which a later event may have put off.
-    pub(super) fn watch_expiry(&self, ctx: &mut Context<Self>) {
-        let Some(rest) = self.cache.rest(Instant::now()) else { return };
+    pub(super) fn watch_expiry(&mut self, ctx: &mut Context<Self>) {
+        let Some(rest) = self.cache.rest(Instant::now()) else { return self.cache.unwatch() };
         ctx.run_later(rest, |room, ctx| {
             if room.cache.fresh(Instant::now()).is_some() {
                 return room.watch_expiry(ctx);
             }
             room.cache.clear();
+            room.cache.unwatch();
             room.settle(ctx);
         });
     }

@@ -4,10 +4,14 @@ use std::time::{Duration, Instant};
 
 use gaung_cluster::fact::CachedEvent;
 
-use super::event::EncodedEvent;
+use super::{event::EncodedEvent, shelf::ShelfPlace};
+use crate::protocol::ChannelName;
+
+/// What an event takes beside its texts where only its room keeps it: most of it is the room.
+const OVERHEAD: usize = 2_048;
 
 /// An event that later subscribers are shown.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Cached {
     /// The event, ready for sockets.
     pub event: EncodedEvent,
@@ -15,60 +19,92 @@ pub struct Cached {
     pub record: CachedEvent,
     /// When it is over, on this node's clock.
     pub expires: Instant,
+    /// Its place among all events that this node keeps, if the node is alone.
+    pub place: Option<ShelfPlace>,
 }
 
 /// What a room keeps.
 #[derive(Debug, Default)]
-pub struct Cache(Option<Cached>);
+pub struct Cache {
+    kept: Option<Cached>,
+    /// Whether somebody waits for its end: one timer is enough, however often events come and go.
+    is_watched: bool,
+}
+
+impl Cached {
+    /// The bytes that it takes on a node that is alone.
+    pub fn bytes(&self, channel: &ChannelName) -> usize {
+        OVERHEAD + self.event.bytes() + channel.as_str().len()
+    }
+}
 
 impl Cache {
     /// When an event that is published here now is to be dated, in microseconds of the Unix epoch: it is newer than what
     /// is known here, whatever the clocks of others say.
     pub fn date(&self, now: Duration) -> u64 {
         let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-        self.0.as_ref().map_or(now, |kept| now.max(kept.record.at.saturating_add(1)))
+        self.kept.as_ref().map_or(now, |kept| now.max(kept.record.at.saturating_add(1)))
+    }
+
+    /// Whether an event is newer than what is kept.
+    pub fn is_behind(&self, record: &CachedEvent) -> bool {
+        self.kept.as_ref().is_none_or(|kept| kept.record < *record)
     }
 
     /// Keeps an event unless a newer one is kept. Returns whether the end of what is kept must be watched from now on:
-    /// nothing was kept before.
+    /// nobody does.
     pub fn keep(&mut self, cached: Cached) -> bool {
-        if self.0.as_ref().is_some_and(|kept| kept.record >= cached.record) {
+        if !self.is_behind(&cached.record) {
             return false;
         }
-        self.0.replace(cached).is_none()
+        self.kept = Some(cached);
+        !std::mem::replace(&mut self.is_watched, true)
+    }
+
+    /// Nobody watches any longer.
+    pub fn unwatch(&mut self) {
+        self.is_watched = false;
+    }
+
+    /// Forgets the event if it is the one that was published `at`.
+    pub fn evict(&mut self, at: u64) {
+        self.kept.take_if(|kept| kept.record.at == at);
     }
 
     /// The event, if its time is not over.
     pub fn fresh(&self, now: Instant) -> Option<&Cached> {
-        self.0.as_ref().filter(|kept| kept.expires > now)
+        self.kept.as_ref().filter(|kept| kept.expires > now)
     }
 
     /// What is left of its time; `None` if nothing is kept.
     pub fn rest(&self, now: Instant) -> Option<Duration> {
-        self.0.as_ref().map(|kept| kept.expires.saturating_duration_since(now))
+        self.kept.as_ref().map(|kept| kept.expires.saturating_duration_since(now))
     }
 
     /// Forgets the event.
     pub fn clear(&mut self) {
-        self.0 = None;
+        self.kept = None;
     }
 
     /// Whether nothing is kept.
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.kept.is_none()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{protocol::ChannelName, room::Event};
+    use crate::{
+        protocol::ChannelName,
+        room::{Event, event::Words},
+    };
 
     fn cached(at: u64, expires: Instant) -> Cached {
         let channel = ChannelName::parse("cache-a", 200).unwrap();
         let moment = (expires, Duration::ZERO);
-        let event = Event::from_back_end(channel, "e".to_owned(), String::new(), None, moment).encode();
-        Cached { event, record: CachedEvent { at, ttl: 1, payload: Default::default() }, expires }
+        let event = Event::from_back_end(channel, Words::new("e", ""), None, moment).encode();
+        Cached { event, record: CachedEvent { at, ttl: 1, payload: Default::default() }, expires, place: None }
     }
 
     #[test]
@@ -80,6 +116,19 @@ mod tests {
         assert_eq!(cache.fresh(now).map(|kept| kept.record.at), Some(5));
         assert!(!cache.keep(cached(6, later)));
         assert_eq!(cache.fresh(now).map(|kept| kept.record.at), Some(6));
+    }
+
+    #[test]
+    fn one_timer_watches_however_often_events_are_evicted_and_come() {
+        let (mut cache, later) = (Cache::default(), Instant::now() + Duration::from_secs(1));
+        assert!(cache.keep(cached(5, later)));
+        cache.evict(4);
+        assert!(!cache.is_empty());
+        cache.evict(5);
+        assert!(cache.is_empty());
+        assert!(!cache.keep(cached(6, later)));
+        cache.unwatch();
+        assert!(cache.keep(cached(7, later)));
     }
 
     #[test]

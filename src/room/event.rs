@@ -28,16 +28,12 @@ pub enum Origin {
 pub struct Event {
     /// Where it goes.
     pub channel: ChannelName,
-    /// `product.updated`, `App\Events\Shipped`, `client-typing`.
-    pub name: String,
-    /// The payload as the publisher sent it, byte for byte.
-    pub data: String,
+    /// What it says, shared by all channels of one request.
+    pub words: Arc<Words>,
     /// The socket that does not receive it.
     pub except: Option<SocketId>,
     /// Who published it.
     pub origin: Origin,
-    /// The sender's user, on client events in presence channels.
-    pub user_id: Option<String>,
     /// When the server took it, for latency figures.
     pub accepted: Instant,
     /// The same moment on the wall clock, as time since the Unix epoch.
@@ -58,12 +54,11 @@ impl Event {
     /// An event from the trigger API.
     pub fn from_back_end(
         channel: ChannelName,
-        name: String,
-        data: String,
+        words: Arc<Words>,
         except: Option<SocketId>,
         (accepted, accepted_at): Moment,
     ) -> Self {
-        Self { channel, name, data, except, origin: Origin::BackEnd, user_id: None, accepted, accepted_at, trace: None }
+        Self { channel, words, except, origin: Origin::BackEnd, accepted, accepted_at, trace: None }
     }
 
     /// An event that `sender` published; its own socket does not receive it.
@@ -74,25 +69,15 @@ impl Event {
         (sender, user_id): (SocketId, Option<String>),
         (accepted, accepted_at): Moment,
     ) -> Self {
-        Self {
-            channel,
-            name,
-            data,
-            except: Some(sender),
-            origin: Origin::Client,
-            user_id,
-            accepted,
-            accepted_at,
-            trace: None,
-        }
+        let words = Arc::new(Words { name, data, user_id });
+        Self { channel, words, except: Some(sender), origin: Origin::Client, accepted, accepted_at, trace: None }
     }
 
     /// Encodes the event for Pusher sockets.
     pub fn encode(self) -> EncodedEvent {
-        let Self { channel, name, data, except, origin, user_id, accepted, accepted_at, trace } = self;
-        let frame = outbound::event(&name, &channel, &data, user_id.as_deref());
-        let words = Some(Arc::new(Words { name, data, user_id }));
-        EncodedEvent { channel, except, origin, accepted, accepted_at, trace, frame, words }
+        let Self { channel, words, except, origin, accepted, accepted_at, trace } = self;
+        let frame = outbound::event(&words.name, &channel, &words.data, words.user_id.as_deref());
+        EncodedEvent { channel, except, origin, accepted, accepted_at, trace, frame, words: Some(words) }
     }
 }
 
@@ -128,7 +113,20 @@ pub struct Words {
     pub user_id: Option<String>,
 }
 
+impl Words {
+    /// What a back end's event says.
+    pub fn new(name: impl Into<String>, data: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), data: data.into(), user_id: None })
+    }
+}
+
 impl EncodedEvent {
+    /// The bytes of its frame and of what it says.
+    pub fn bytes(&self) -> usize {
+        let words = self.words.as_ref().map_or(0, |words| words.name.len() + words.data.len());
+        self.frame.len() + words
+    }
+
     /// An event that came from another node, ready as it is.
     pub fn from_peer(channel: ChannelName, payload: Payload, trace: Option<TraceContext>, accepted: Instant) -> Self {
         let Payload { origin, accepted_at, except, frame } = payload;

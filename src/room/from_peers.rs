@@ -6,7 +6,8 @@
 use std::{sync::Arc, time::Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
-use gaung_cluster::fact::Member;
+use bytes::Bytes;
+use gaung_cluster::fact::{CachedEvent, Member};
 use tokio::task::yield_now;
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     membership::Change,
     messages::{FromPeers, Opening, RoomMessage},
 };
-use crate::{protocol::Close, trail, turn};
+use crate::{cluster::payload, protocol::Close, trail, turn};
 
 /// Whether a room knows how things stand on other nodes.
 pub enum Phase {
@@ -46,6 +47,7 @@ impl Room {
             FromPeers::Event(event, permit) => self.announce_event(event, Some(permit)),
             FromPeers::Cached(cached, permit) => self.hear_cached(cached, permit, ctx),
             FromPeers::CacheRepaired(cached) => self.keep(cached, ctx),
+            FromPeers::CacheEvicted(at) => self.cache.evict(at),
         }
     }
 
@@ -105,7 +107,14 @@ impl Room {
     }
 
     /// Keeps an event for later subscribers unless a newer one is kept.
-    pub(super) fn keep(&mut self, cached: Cached, ctx: &mut Context<Self>) {
+    pub(super) fn keep(&mut self, mut cached: Cached, ctx: &mut Context<Self>) {
+        if !self.cache.is_behind(&cached.record) {
+            return;
+        }
+        if self.services.cluster.is_none() {
+            let bytes = cached.bytes(&self.channel);
+            cached.place = self.services.shelf.put(self.app.id(), &self.channel, cached.record.at, bytes);
+        }
         if self.cache.keep(cached) {
             self.watch_expiry(ctx);
         }
@@ -169,15 +178,16 @@ impl Room {
         Ok(())
     }
 
-    /// The event as a record that all nodes keep.
+    /// The event as a record that all nodes keep. The record and the room share its bytes.
     pub(super) fn cached_at(&self, event: &EncodedEvent, at: u64) -> Cached {
+        let (mut event, mut bytes) = (event.clone(), Bytes::new());
+        if self.services.cluster.is_some() {
+            bytes = payload::event(&event);
+            event.frame = bytes.slice(payload::HEADER..);
+        }
         let ttl = self.app.settings().cache_ttl;
-        let payload = self.services.cluster.as_ref().map(|_| crate::cluster::payload::event(event));
-        let record = gaung_cluster::fact::CachedEvent {
-            at,
-            ttl: u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX),
-            payload: payload.unwrap_or_default(),
-        };
-        Cached { event: event.clone(), record, expires: Instant::now() + ttl }
+        let ttl_micros = u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX);
+        let record = CachedEvent { at, ttl: ttl_micros, payload: bytes };
+        Cached { event, record, expires: Instant::now() + ttl, place: None }
     }
 }

@@ -85,6 +85,8 @@ pub enum FromPeers {
     Cached(Cached, Permit),
     /// A newer cached event than the one that was known, published while this node did not hear them.
     CacheRepaired(Cached),
+    /// The cached event that was published at this time had to go for newer ones of other channels.
+    CacheEvicted(u64),
 }
 
 /// How things stand on the other nodes when a room opens.

@@ -23,6 +23,7 @@ mod refusals;
 mod registered;
 mod serving;
 mod shard;
+mod shelf;
 mod totals;
 mod unpublished;
 mod users;
@@ -30,7 +31,7 @@ mod users;
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter};
-use gaung_cluster::bus::Places;
+use gaung_cluster::{Room, bus::Places};
 
 use crate::{
     app::App,
@@ -51,6 +52,7 @@ use inflow::Underway;
 use interest::{Interest, Place};
 use messages::{NewsForRoom, RoomMessage, ToRoom, ToUsers, UserMessage};
 use shard::{Services, Shard};
+use shelf::Shelf;
 
 pub use cached::Cached;
 pub use dialect::Dialect;
@@ -59,6 +61,7 @@ pub use fanout::Subscriber;
 pub use inflow::Inflow;
 pub use messages::{FromPeers, Join, Opening, SignIn, Watchlist, Whisper};
 pub use questions::{Page, Unanswered};
+pub use shelf::CacheUse;
 pub use totals::{AppTotals, Counts};
 pub use unpublished::Unpublished;
 
@@ -94,6 +97,7 @@ pub struct Rooms {
     inflow: Arc<Inflow>,
     interest: Interest,
     cluster: Option<Cluster>,
+    shelf: Shelf,
     happenings: Happenings,
 }
 
@@ -112,26 +116,22 @@ impl Rooms {
         for thread in &threads {
             thread.spawn(lag::watch(metrics.clone(), ActorThread::Rooms));
         }
+        let shelf = Shelf::new(limits.cache_bounds());
         let carriers: Arc<[_]> = threads.iter().map(|thread| Carrier::start_in_arbiter(thread, |_| Carrier)).collect();
         let shard = |thread| {
             let (webhooks, metrics, carriers) = (webhooks.clone(), metrics.clone(), carriers.clone());
             let batch_bytes = limits.max_outbox_bytes / BATCHES_IN_OUTBOX;
-            let services = Services {
-                webhooks,
-                metrics,
-                carriers,
-                cluster: cluster.clone(),
-                present: RefCell::default(),
-                batch_bytes,
-            };
+            let (cluster, shelf, present) = (cluster.clone(), shelf.clone(), RefCell::default());
+            let services = Services { webhooks, metrics, carriers, cluster, shelf, present, batch_bytes };
             let interest = interest.clone();
             Shard::start_in_arbiter(thread, |_| Shard::new(services, interest))
         };
         let shards = threads.iter().map(shard).collect();
+        shelf.serve(&shards);
         let waiting = Limits { events: limits.max_queued_events, bytes: limits.max_queued_event_bytes };
         let (backlog, happenings) = (Backlog::new(waiting), metrics.happenings.clone());
         let inflow = Inflow::new(inflow::LIMIT, cluster.clone());
-        Self { shards, backlog, inflow, interest, cluster, happenings }
+        Self { shards, backlog, inflow, interest, cluster, shelf, happenings }
     }
 
     /// Whether sockets are to be read on.
@@ -289,6 +289,16 @@ impl Rooms {
     /// So many sockets are signed in as the user on all other nodes.
     pub fn set_user_elsewhere(&self, app_id: &Arc<str>, user_id: &Arc<str>, sockets: u64) {
         self.tell_user(app_id, user_id, UserMessage::Elsewhere(user_id.clone(), sockets), None);
+    }
+
+    /// The cached event of a channel that was published `at` had to go for newer ones.
+    pub fn evict(&self, room: &Room, at: u64) {
+        self.shelf.evict(room, at);
+    }
+
+    /// What cached events take on a node that is alone; `None` where the cluster keeps them.
+    pub fn cache_use(&self) -> Option<CacheUse> {
+        self.cluster.is_none().then(|| self.shelf.usage())
     }
 
     /// A place in the backlog for an event that another node has accepted already. Such events may fill it beyond its

@@ -27,6 +27,7 @@ use super::{
     questions::PAGE,
     refusals::refuse_whisper,
     registered::{Registered, Tally},
+    shelf::Shelf,
     users::Users,
 };
 use crate::{
@@ -63,6 +64,8 @@ pub struct Services {
     pub cluster: Option<Cluster>,
     /// Who is in the presence channels of this thread.
     pub present: RefCell<Present>,
+    /// Bounds the cached events, if the node is alone.
+    pub shelf: Shelf,
     /// How many bytes a room writes to a subscriber at once.
     pub batch_bytes: usize,
 }

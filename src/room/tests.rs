@@ -1,5 +1,6 @@
 //! Rooms as everybody else sees them, with outboxes that no socket empties.
 
+mod cached;
 mod cluster;
 mod refusals;
 mod turns;
@@ -13,7 +14,7 @@ use std::{
 use futures_util::future::poll_fn;
 use tokio::io::AsyncWrite;
 
-use super::*;
+use super::{event::Words, *};
 use crate::{
     app::AppSettings,
     session::outbox::Flushed,
@@ -60,7 +61,7 @@ impl Stage {
 
     fn publish(&self, name: &str, except: Option<u64>) {
         let except = except.map(SocketId::from_bits);
-        let event = Event::from_back_end(self.channel.clone(), name.to_owned(), "{}".to_owned(), except, event::now());
+        let event = Event::from_back_end(self.channel.clone(), Words::new(name, "{}"), except, event::now());
         self.rooms.publish(&self.app, vec![event]).unwrap();
     }
 
@@ -200,7 +201,7 @@ async fn a_full_backlog_takes_nothing_of_a_request() {
     let rooms = Rooms { backlog: Backlog::new(Limits { events: 1, bytes: usize::MAX }), ..stage.rooms.clone() };
     let outbox = stage.join(1);
     stage.answered(1).await;
-    let event = || Event::from_back_end(stage.channel.clone(), "e".to_owned(), "{}".to_owned(), None, event::now());
+    let event = || Event::from_back_end(stage.channel.clone(), Words::new("e", "{}"), None, event::now());
     assert_eq!(rooms.publish(&stage.app, vec![event(), event()]), Err(Unpublished::RoomsFull { limit: 1 }));
     assert_eq!(rooms.publish(&stage.app, vec![event()]), Ok(()));
     while rooms.backlog.waiting() > 0 {

@@ -197,6 +197,7 @@ impl<T: FnMut(Output)> Task<T> {
                 | Output::Deliver(..)
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)
+                | Output::CacheEvicted(..)
                 | Output::Post(_)
                 | Output::Lost { .. } => {
                     (self.tell)(output);

@@ -169,10 +169,12 @@ impl Core {
     fn hear_record(&mut self, origin: NodeId, record: Record, trace: Option<TraceContext>) {
         self.merge_edge(&record);
         let Record::Cached { room, event } = record else { return };
-        self.cache.merge(&room, event.clone(), self.wall());
+        let event = event.in_memory_of_its_own();
+        let merged = self.cache.merge(&room, event.clone(), self.wall());
         if self.rooms.contains_key(&room) {
             self.outputs.push(Output::Cached(origin, room, event, trace));
         }
+        self.evict(merged.evicted);
     }
 
     /// Records that a peer knows, whoever said them and whenever that was.
@@ -180,9 +182,12 @@ impl Core {
         for record in records {
             self.merge_edge(&record);
             let Record::Cached { room, event } = record else { continue };
-            if self.cache.merge(&room, event.clone(), self.wall()) && self.rooms.contains_key(&room) {
+            let event = event.in_memory_of_its_own();
+            let merged = self.cache.merge(&room, event.clone(), self.wall());
+            if merged.is_kept && self.rooms.contains_key(&room) {
                 self.outputs.push(Output::CacheRepaired(room, event));
             }
+            self.evict(merged.evicted);
         }
     }
 
@@ -202,7 +207,8 @@ impl Core {
         if peer.stage == Stage::Dead {
             peer.stage = Stage::Returning;
         }
-        if peer.disagrees([beat.cached ^ ours[0], beat.generations.wrapping_sub(ours[1])]) && peer.records.is_none() {
+        let difference = [beat.cached ^ ours[0], beat.generations.wrapping_sub(ours[1])];
+        if peer.disagrees(difference) && peer.records.is_none() && peer.may_inquire(now) {
             peer.want_records(now);
         }
         peer.lane.learn_tail(Stream::STATE, beat.state, now);

@@ -8,6 +8,7 @@ use crate::{
     detector::Inbound,
     fact::{CachedEvent, Fact, Generation},
     frame::RoomEvent,
+    newest::CacheBounds,
     ring::Reach,
     room::{NodeId, Room},
     subject::Subject,
@@ -29,23 +30,25 @@ pub struct Settings {
     pub reach: Reach,
     /// Bytes of facts or records in one frame, exceeded by one of them at most; usually [`PAGE`].
     pub page: usize,
-    /// What one peer may make this node hold and send.
+    /// What this node holds and sends at most.
     pub bounds: Bounds,
 }
 
-/// What one peer may make a node hold and send.
+/// What a node holds and sends at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Bytes that wait behind what is missing of one peer's frames. Beyond it those that came last are dropped, and asked
     /// for again.
     pub held: usize,
+    /// Bytes of the cached events that are kept; the same on all nodes.
+    pub cache: CacheBounds,
     /// Bytes of one answer to a request for a resend, exceeded by one frame at most.
     pub answer: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { held: 8 << 20, answer: 1 << 20 }
+        Self { held: 8 << 20, cache: CacheBounds::default(), answer: 1 << 20 }
     }
 }
 

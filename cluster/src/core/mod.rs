@@ -98,12 +98,13 @@ impl Core {
         let outgoing = Outgoing::new(settings.node, settings.reach);
         let view = View::new(settings.node, (settings.page / FACT).max(1));
         let version: String = settings.version.chars().filter(char::is_ascii_graphic).take(MAX_VERSION).collect();
+        let cache = Cache::new(settings.bounds.cache);
         Self {
             settings: Settings { version: version.into(), ..settings },
             now: Moment::default(),
             outgoing,
             view,
-            cache: Cache::default(),
+            cache,
             announcements: Announcements::default(),
             detector: Detector::default(),
             peers: BTreeMap::new(),
@@ -187,6 +188,16 @@ impl Core {
                         self.outputs.push(Output::Elsewhere(elsewhere));
                     }
                 }
+            }
+        }
+    }
+
+    /// Cached events had to go for newer ones.
+    fn evict(&mut self, evicted: Vec<(Room, u64)>) {
+        self.counters.cache_evicted += evicted.len() as u64;
+        for (room, at) in evicted {
+            if self.rooms.contains_key(&room) {
+                self.outputs.push(Output::CacheEvicted(room, at));
             }
         }
     }

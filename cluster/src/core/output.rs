@@ -36,6 +36,9 @@ pub enum Output {
     /// The last event of a cache channel that is served here is this one, which nobody told when it was new: to be kept
     /// by the same rule, and not for sockets.
     CacheRepaired(Room, CachedEvent),
+    /// The event of a cache channel that is served here, published at this time, had to go for newer ones of other
+    /// channels: to be kept no longer.
+    CacheEvicted(Room, u64),
     /// Post a webhook, under an id made of its edge and number; answer with [`Input::Posted`](super::Input::Posted).
     Post(Generation),
     /// A part of what a peer published is lost to us.

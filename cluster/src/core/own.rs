@@ -75,7 +75,8 @@ impl Core {
             self.counters.oversized += 1;
             return;
         }
-        self.cache.merge(&room, event, self.wall());
+        let merged = self.cache.merge(&room, event, self.wall());
+        self.evict(merged.evicted);
         self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], trace));
     }
 

@@ -69,6 +69,11 @@ impl Core {
         self.cache.get(room, self.wall())
     }
 
+    /// The bytes of all cached events.
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
     /// Everything that belongs to no node: cached events, and how far webhooks have come.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         self.records_after(None)

@@ -3,7 +3,7 @@
 use gaung_cluster::{
     Subject,
     codec::encode,
-    core::{Input, Output},
+    core::{Bounds, Input, Output},
     elsewhere::Opening,
     fact::{CachedEvent, Record},
     frame::{Body, Frame, LedgerPage, Rest},
@@ -56,4 +56,26 @@ fn a_cached_event_of_which_nobody_told_is_repaired_silently() {
     let ledger = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::Ledger(page) };
     pair.step(B, Input::Heard { subject: Subject::Node(id(B)), bytes: encode(&ledger) });
     assert_eq!(pair.outputs, [(B, Output::CacheRepaired(room("cache-news"), cached(4_000, "missed")))]);
+}
+
+#[test]
+fn events_that_are_too_many_go_oldest_first_on_every_node_and_rooms_are_told() {
+    const MEGABYTE: &[u8] = &[b'x'; 1_000_000];
+    let fit = Bounds::default().cache.app / MEGABYTE.len();
+    let channel = |number: usize| room(&format!("cache-{number}"));
+    let mut pair = Pair::acquainted();
+    for node in [A, B] {
+        pair.step(node, Input::Serve(channel(0)));
+    }
+    pair.outputs.clear();
+    for number in 0..=fit {
+        let event = CachedEvent { at: 4_000_000 + number as u64, ttl: 60_000_000, payload: MEGABYTE.into() };
+        pair.step(A, Input::Cache { room: channel(number), event, trace: None });
+    }
+    for node in [A, B] {
+        assert!(pair.wanted(node, &Output::CacheEvicted(channel(0), 4_000_000)));
+        let kept = (0..=fit).filter(|number| pair.nodes[node].cached(&channel(*number)).is_some());
+        assert_eq!(kept.collect::<Vec<_>>(), (1..=fit).collect::<Vec<_>>());
+        assert_eq!(pair.nodes[node].counters().cache_evicted, 1);
+    }
 }

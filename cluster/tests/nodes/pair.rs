@@ -131,6 +131,7 @@ impl Pair {
                 | Output::Deliver(..)
                 | Output::Elsewhere(_)
                 | Output::Cached(..)
+                | Output::CacheEvicted(..)
                 | Output::CacheRepaired(..)
                 | Output::Post(_)
                 | Output::Lost { .. } => self.outputs.push((slot, output)),

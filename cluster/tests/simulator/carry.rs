@@ -54,6 +54,7 @@ impl World {
                 }
             }
             Output::CacheRepaired(room, event) => process.keep(&room, &event, wall),
+            Output::CacheEvicted(room, at) => process.evict(&room, at),
             Output::Post(generation) => {
                 process.posting.push((now + self.random.between(20, 200), generation.clone()));
                 self.judge.posted(&generation);

@@ -31,7 +31,11 @@ const MINUTE: Reach = Reach { age: Duration::from_secs(60), bytes: 16 << 20, fra
 /// Runs the seeds and fails with those that failed.
 fn check(seeds: u64, reach: Reach, trouble: Trouble) -> Tally {
     // Where events are large, what may be held back and what fits into an answer is a handful of them.
-    let bounds = if trouble == Trouble::Outages { Bounds { held: 5_000, answer: 2_000 } } else { Bounds::default() };
+    let bounds = if trouble == Trouble::Outages {
+        Bounds { held: 5_000, answer: 2_000, ..Bounds::default() }
+    } else {
+        Bounds::default()
+    };
     let seeds = number("SEED").map_or(0..seeds, |seed| seed..seed + 1);
     let (mut tally, mut failed) = (Tally::default(), Vec::new());
     for seed in seeds {

@@ -103,6 +103,12 @@ impl Process {
         }
     }
 
+    pub fn evict(&mut self, room: &Room, at: u64) {
+        if let Some(replica) = self.rooms.get_mut(room) {
+            replica.evict(at);
+        }
+    }
+
     /// Where a room, or what it was told of users, is not what the core says.
     pub fn contradictions(&self, app: &Arc<str>, wall: u64) -> Vec<String> {
         let mut faults = Vec::new();

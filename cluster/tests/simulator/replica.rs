@@ -98,6 +98,11 @@ impl Replica {
         }
     }
 
+    /// Forgets its event if that is the one published `at`.
+    pub fn evict(&mut self, at: u64) {
+        self.cached.take_if(|event| event.at == at);
+    }
+
     pub fn cached(&self, wall: u64) -> Option<&CachedEvent> {
         self.cached.as_ref().filter(|event| event.ends() > wall)
     }

@@ -9,6 +9,7 @@ use gaung_cluster::{
     detector::Inbound,
     fact::{CachedEvent, Edge, Fact, Generation, Record},
     frame::{Readiness, RoomEvent},
+    newest::CacheBounds,
     peer::Stage,
     ring::Reach,
 };
@@ -162,7 +163,7 @@ impl World {
             expected_nodes: self.slots.len(),
             reach: self.scenario.reach,
             page: 200,
-            bounds: self.scenario.bounds,
+            bounds: Bounds { cache: self.cache_bounds(), ..self.scenario.bounds },
         };
         self.slots[slot].process = Some(Process::new(settings));
         self.step(slot, Input::Webhooks(BTreeSet::from([Arc::from(APP)])));
@@ -170,6 +171,12 @@ impl World {
         if self.slots[slot].away_until <= self.now {
             self.step(slot, Input::Connected);
         }
+    }
+
+    /// Every second world has room for two of the last events of its three cache channels.
+    fn cache_bounds(&self) -> CacheBounds {
+        let two = CacheBounds { app: 1_200, node: 1_200 };
+        if self.scenario.seed % 2 == 1 { two } else { CacheBounds::default() }
     }
 
     fn finish_posts(&mut self, slot: usize) {

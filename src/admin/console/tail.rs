@@ -153,7 +153,10 @@ mod tests {
     use crate::{
         cluster::payload::Payload,
         protocol::{ChannelName, SocketId},
-        room::{Event, event::now},
+        room::{
+            Event,
+            event::{Words, now},
+        },
     };
 
     fn shown(what: What, shows_payloads: bool) -> Value {
@@ -166,7 +169,7 @@ mod tests {
 
     fn event() -> EncodedEvent {
         let channel = ChannelName::parse("a", 200).unwrap();
-        Event::from_back_end(channel, "e".to_owned(), "secret".to_owned(), None, now()).encode()
+        Event::from_back_end(channel, Words::new("e", "secret"), None, now()).encode()
     }
 
     #[test]

@@ -13,6 +13,7 @@ use gaung_cluster::{
     NodeId, Subjects,
     bus::{Auth, BusSettings, BusTls},
     core,
+    newest::CacheBounds,
     ring::Reach,
 };
 use serde::Deserialize;
@@ -42,6 +43,8 @@ pub struct ClusterConfig {
     pub expected_nodes: usize,
     /// `GAUNG_CLUSTER_RING_SECONDS` (300) and `GAUNG_CLUSTER_RING_MB` (64): how far back peers may ask.
     pub reach: Reach,
+    /// `GAUNG_MAX_CACHE_BYTES` and `GAUNG_MAX_APP_CACHE_BYTES`: how many bytes of cached events all nodes keep.
+    pub cache: CacheBounds,
     /// `GAUNG_MAX_QUEUED_BUS_EVENTS` (65,536): events between the trigger API and NATS.
     pub max_queued_events: usize,
     /// `GAUNG_WEBHOOK_STREAM`: the JetStream stream that keeps webhooks until they are posted.
@@ -102,7 +105,7 @@ impl Default for Form {
 
 impl ClusterConfig {
     /// Reads the variables and tells what is wrong with them; `None` without `GAUNG_NATS_URL`.
-    pub(super) fn read(environment: &Environment, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(environment: &Environment, cache: CacheBounds, problems: &mut Problems) -> Option<Self> {
         let form: Form = environment.read("GAUNG_", problems)?;
         if environment.foreign("GAUNG_NATS_URL").is_none() {
             check::alone(environment, problems);
@@ -111,7 +114,7 @@ impl ClusterConfig {
         check::files(&form, problems);
         check::tls(&form, problems);
         let auth = auth::choose(&form, problems);
-        (!form.nats_url.addresses.is_empty()).then(|| form.with(auth))
+        (!form.nats_url.addresses.is_empty()).then(|| form.with(auth, cache))
     }
 
     /// What the bus of a node of this name and release is opened with.
@@ -127,7 +130,7 @@ impl ClusterConfig {
                 expected_nodes: self.expected_nodes,
                 reach: self.reach,
                 page: core::PAGE,
-                bounds: core::Bounds::default(),
+                bounds: core::Bounds { cache: self.cache, ..core::Bounds::default() },
             },
             version,
             max_queued_events: self.max_queued_events,
@@ -136,7 +139,7 @@ impl ClusterConfig {
 }
 
 impl Form {
-    fn with(self, auth: Auth) -> ClusterConfig {
+    fn with(self, auth: Auth, cache: CacheBounds) -> ClusterConfig {
         let subjects = Subjects::new(&self.nats_subject_prefix, &self.cluster_name);
         ClusterConfig {
             subjects: subjects.expect("each of the two obeys its rule"),
@@ -146,6 +149,7 @@ impl Form {
             tls: BusTls { required: self.nats_tls, ca: self.nats_ca, cert: self.nats_cert, key: self.nats_key },
             expected_nodes: self.cluster_nodes,
             reach: Reach { age: self.cluster_ring_seconds, bytes: self.cluster_ring_mb * MIB, ..Reach::default() },
+            cache,
             max_queued_events: self.max_queued_bus_events,
             webhook_stream: self.webhook_stream,
             webhook_stream_replicas: self.webhook_stream_replicas,

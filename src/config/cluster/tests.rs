@@ -48,6 +48,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         ("GAUNG_NATS_KEY", FILE),
         ("GAUNG_CLUSTER_RING_SECONDS", "7"),
         ("GAUNG_CLUSTER_RING_MB", "8"),
+        ("GAUNG_MAX_APP_CACHE_BYTES", "2097162"),
         ("GAUNG_MAX_QUEUED_BUS_EVENTS", "9"),
         ("GAUNG_WEBHOOK_STREAM", "HOOKS"),
         ("GAUNG_WEBHOOK_STREAM_REPLICAS", "3"),
@@ -61,6 +62,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         subjects: Subjects::new("acme.live", "eu-1").unwrap(),
         expected_nodes: 3,
         reach: Reach { age: Duration::from_secs(7), bytes: 8 << 20, ..Reach::default() },
+        cache: CacheBounds { app: 2_097_162, node: 128 << 20 },
         max_queued_events: 9,
         webhook_stream: Some("HOOKS".to_owned()),
         webhook_stream_replicas: 3,
@@ -76,6 +78,7 @@ fn the_bus_is_opened_with_what_was_configured() {
     assert_eq!((settings.servers, settings.auth), (cluster.servers, Auth::Token("s3cret".to_owned())));
     assert_eq!((settings.subjects, settings.max_queued_events), (cluster.subjects, 65_536));
     assert!(settings.tls.required);
+    assert_eq!(settings.core.bounds.cache, CacheBounds::default());
     assert_eq!((settings.core.node, settings.core.expected_nodes), (NodeId::from_bits(7), 3));
     assert_eq!((settings.version, &*settings.core.version), ("1.2.3", "1.2.3"));
 }

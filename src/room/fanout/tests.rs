@@ -1,7 +1,10 @@
 //! What subscribers are written, batch by batch.
 
 use super::*;
-use crate::room::{Event, event::now};
+use crate::room::{
+    Event,
+    event::{Words, now},
+};
 
 fn channel() -> ChannelName {
     ChannelName::parse("a", 200).unwrap()
@@ -17,7 +20,7 @@ fn fanout() -> Fanout {
     let mut fanout = Fanout::new(1_000_000);
     (1..=3).for_each(|id| assert!(fanout.insert(subscriber(id))));
     for except in [None, Some(SocketId::from_bits(1)), None] {
-        let event = Event::from_back_end(channel(), "e".to_owned(), String::new(), except, now()).encode();
+        let event = Event::from_back_end(channel(), Words::new("e", ""), except, now()).encode();
         fanout.announce(Announcement::Event(event), except, None);
     }
     fanout
@@ -39,7 +42,7 @@ fn sizes(batch_bytes: usize, events: &[usize]) -> Vec<usize> {
     fanout.insert(subscriber(1));
     for data in events {
         let data = "x".repeat(*data);
-        let event = Event::from_back_end(channel(), "e".to_owned(), data, None, now()).encode();
+        let event = Event::from_back_end(channel(), Words::new("e", data), None, now()).encode();
         fanout.announce(Announcement::Event(event), None, None);
     }
     let mut sizes = Vec::new();
@@ -62,7 +65,7 @@ fn a_subscriber_whose_own_events_are_left_out_hears_the_others_in_order() {
     fanout.insert(subscriber(1));
     for (number, except) in [None, Some(1), None, Some(1), Some(2)].into_iter().enumerate() {
         let except = except.map(SocketId::from_bits);
-        let event = Event::from_back_end(channel(), number.to_string(), String::new(), except, now()).encode();
+        let event = Event::from_back_end(channel(), Words::new(number.to_string(), ""), except, now()).encode();
         fanout.announce(Announcement::Event(event), except, None);
     }
     let (writes, _) = fanout.hand_over(&channel());
@@ -84,7 +87,7 @@ fn one_who_falls_behind_is_waited_for_once_until_it_has_caught_up() {
     let outbox = Outbox::new(None, 1_000);
     fanout.insert(Subscriber { id: SocketId::from_bits(1), outbox: outbox.clone(), dialect: Dialect::Pusher });
     let mut late = || {
-        let event = Event::from_back_end(channel(), "e".to_owned(), "x".repeat(200), None, now()).encode();
+        let event = Event::from_back_end(channel(), Words::new("e", "x".repeat(200)), None, now()).encode();
         fanout.announce(Announcement::Event(event), None, None);
         fanout.serve(&channel()).late.len()
     };

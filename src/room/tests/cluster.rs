@@ -2,7 +2,7 @@
 
 use gaung_cluster::{core::Output, elsewhere, fact, frame::RoomEvent};
 
-use super::*;
+use super::{event::Words, *};
 use crate::{
     app::Registry,
     cluster::{News, payload},
@@ -70,9 +70,9 @@ fn member(user: &str) -> fact::Member {
 }
 
 fn cached(channel: &ChannelName, name: &str, at: u64) -> Cached {
-    let event = Event::from_back_end(channel.clone(), name.to_owned(), "{}".to_owned(), None, event::now()).encode();
+    let event = Event::from_back_end(channel.clone(), Words::new(name, "{}"), None, event::now()).encode();
     let record = fact::CachedEvent { at, ttl: 60_000_000, payload: payload::event(&event) };
-    Cached { event, record, expires: std::time::Instant::now() + Duration::from_secs(60) }
+    Cached { event, record, expires: std::time::Instant::now() + Duration::from_secs(60), place: None }
 }
 
 #[actix::test]
@@ -239,7 +239,7 @@ async fn an_event_of_another_node_for_a_user_needs_a_place_in_the_backlog() {
     let (stage, _registry, news) = with_news("#server-to-user-7");
     let news =
         News { rooms: Rooms { backlog: Backlog::new(Limits { events: 0, bytes: 0 }), ..stage.rooms.clone() }, ..news };
-    let event = Event::from_back_end(stage.channel.clone(), "e".to_owned(), "{}".to_owned(), None, event::now());
+    let event = Event::from_back_end(stage.channel.clone(), Words::new("e", "{}"), None, event::now());
     let payload = payload::event(&event.encode());
     let room = room("#server-to-user-7");
     news.tell(Output::Deliver(gaung_cluster::NodeId::from_bits(2), RoomEvent { room, payload, trace: None }));

@@ -1,6 +1,6 @@
 //! What a room refuses is counted, and the session learns of a join that failed.
 
-use super::*;
+use super::{event::Words, *};
 use crate::{protocol::presence::MemberClaim, session::subscriptions::RefusedJoin};
 
 struct Door {
@@ -94,6 +94,6 @@ async fn events_of_too_many_bytes_wait_no_more() {
     let _outbox = stage.join(1);
     stage.answered(1).await;
     let _waiting = rooms.backlog.reserve_one(990).unwrap();
-    let event = Event::from_back_end(stage.channel.clone(), "e".to_owned(), "{}".to_owned(), None, event::now());
+    let event = Event::from_back_end(stage.channel.clone(), Words::new("e", "{}"), None, event::now());
     assert_eq!(rooms.publish(&stage.app, vec![event]), Err(Unpublished::RoomsFullOfBytes { limit: 1_000 }));
 }

@@ -1,0 +1,188 @@
+//! Which cached events are kept: the newest, within bounds of bytes for each app and for all of them. Knows how old and
+//! how large they are, not what they say.
+//!
+//! Invariant: what is kept is what the newest events of all rooms leave after the oldest were taken away until the bounds
+//! hold. It does not matter in which order they came, so nodes with the same bounds that know the same events keep the
+//! same ones.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::room::Room;
+
+/// How many bytes of cached events are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheBounds {
+    /// Of one app.
+    pub app: usize,
+    /// Of all apps.
+    pub node: usize,
+}
+
+impl Default for CacheBounds {
+    fn default() -> Self {
+        Self { app: 32 << 20, node: 128 << 20 }
+    }
+}
+
+/// The rooms whose events are kept.
+#[derive(Debug)]
+pub struct Newest {
+    bounds: CacheBounds,
+    bytes: usize,
+    apps: BTreeMap<Arc<str>, AppShare>,
+    ages: BTreeSet<(u64, Room)>,
+    evicted: u64,
+}
+
+#[derive(Debug, Default)]
+struct AppShare {
+    bytes: usize,
+    ages: BTreeSet<(u64, Room)>,
+    events: BTreeMap<Room, (u64, usize)>,
+}
+
+impl Newest {
+    /// Nothing is kept yet.
+    pub fn new(bounds: CacheBounds) -> Self {
+        Self { bounds, bytes: 0, apps: BTreeMap::new(), ages: BTreeSet::new(), evicted: 0 }
+    }
+
+    /// Keeps an event of so many bytes that was published `at`, in place of the one of its room. Returns the rooms whose
+    /// events had to go for it, with their times, the oldest first; that of the event itself may be among them.
+    pub fn put(&mut self, room: &Room, at: u64, bytes: usize) -> Vec<(Room, u64)> {
+        self.remove(room);
+        let share = self.apps.entry(room.app().clone()).or_default();
+        share.bytes += bytes;
+        share.ages.insert((at, room.clone()));
+        share.events.insert(room.clone(), (at, bytes));
+        self.bytes += bytes;
+        self.ages.insert((at, room.clone()));
+        let mut evicted = Vec::new();
+        while let Some((at, oldest)) = self.excess(room.app()) {
+            self.remove(&oldest);
+            evicted.push((oldest, at));
+        }
+        self.evicted += evicted.len() as u64;
+        evicted
+    }
+
+    /// The event of a room is not kept any longer.
+    pub fn remove(&mut self, room: &Room) {
+        let Some(share) = self.apps.get_mut(room.app()) else { return };
+        let Some((at, bytes)) = share.events.remove(room) else { return };
+        let age = (at, room.clone());
+        share.bytes -= bytes;
+        share.ages.remove(&age);
+        if share.events.is_empty() {
+            self.apps.remove(room.app());
+        }
+        self.bytes -= bytes;
+        self.ages.remove(&age);
+    }
+
+    /// The same, if the event is the one that was published `at`.
+    pub fn remove_if(&mut self, room: &Room, at: u64) {
+        let kept = self.apps.get(room.app()).and_then(|share| share.events.get(room));
+        if kept.is_some_and(|(kept, _)| *kept == at) {
+            self.remove(room);
+        }
+    }
+
+    /// The bytes of all events that are kept.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many events had to go for others so far.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// The event that is the next to go: the oldest of those who are too many.
+    fn excess(&self, app: &str) -> Option<(u64, Room)> {
+        let share = self.apps.get(app).filter(|share| share.bytes > self.bounds.app);
+        let ages = share.map(|share| &share.ages).or((self.bytes > self.bounds.node).then_some(&self.ages));
+        ages?.first().cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: CacheBounds = CacheBounds { app: 100, node: 150 };
+
+    fn room(name: &str) -> Room {
+        let (app, channel) = name.split_once('/').unwrap();
+        Room::new(app, channel).unwrap()
+    }
+
+    /// Puts the events, each as room, time and bytes, and returns what is kept and what was evicted in the end.
+    fn play(events: &[(&str, u64, usize)]) -> (Vec<String>, Vec<String>) {
+        let name = |room: &Room| format!("{}/{}", room.app(), room.channel());
+        let mut newest = Newest::new(BOUNDS);
+        let mut evicted = Vec::new();
+        for (text, at, bytes) in events {
+            evicted
+                .extend(newest.put(&room(text), *at, *bytes).iter().map(|(room, at)| format!("{}@{at}", name(room))));
+        }
+        let kept: Vec<_> = newest.ages.iter().map(|(at, room)| format!("{}@{at}", name(room))).collect();
+        let bytes: usize = newest.apps.values().map(|share| share.bytes).sum();
+        assert_eq!((bytes, newest.evicted()), (newest.bytes(), evicted.len() as u64));
+        (kept, evicted)
+    }
+
+    fn check(events: &[(&str, u64, usize)], kept: &[&str], evicted: &[&str]) {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        assert_eq!(play(events), (texts(kept), texts(evicted)), "{events:?}");
+    }
+
+    #[test]
+    fn the_oldest_of_an_app_goes_first_and_no_other_apps() {
+        check(&[("1/a", 1, 60), ("2/a", 0, 40), ("1/b", 2, 41)], &["2/a@0", "1/b@2"], &["1/a@1"]);
+        check(&[("1/a", 1, 50), ("1/b", 2, 50)], &["1/a@1", "1/b@2"], &[]);
+    }
+
+    #[test]
+    fn the_bound_of_the_node_takes_the_oldest_of_all() {
+        check(&[("1/a", 1, 80), ("2/a", 2, 50), ("3/a", 3, 30)], &["2/a@2", "3/a@3"], &["1/a@1"]);
+    }
+
+    #[test]
+    fn an_event_that_is_older_than_all_that_fit_is_not_kept() {
+        check(&[("1/a", 5, 90), ("1/b", 4, 20)], &["1/a@5"], &["1/b@4"]);
+        check(&[("1/a", 5, 101)], &[], &["1/a@5"]);
+    }
+
+    #[test]
+    fn the_next_event_of_a_room_takes_the_place_of_the_last() {
+        check(&[("1/a", 1, 90), ("1/a", 2, 95), ("1/b", 3, 5)], &["1/a@2", "1/b@3"], &[]);
+    }
+
+    #[test]
+    fn what_is_kept_does_not_depend_on_the_order_in_which_events_come() {
+        let events = [("1/a", 1, 40), ("1/b", 2, 40), ("2/a", 3, 60), ("1/c", 4, 30), ("2/b", 5, 30)];
+        let kept = play(&events).0;
+        for first in 0..events.len() {
+            let mut turned = events;
+            turned.rotate_left(first);
+            assert_eq!(play(&turned).0, kept);
+            turned.reverse();
+            assert_eq!(play(&turned).0, kept);
+        }
+    }
+
+    #[test]
+    fn what_ends_makes_room_only_if_it_is_still_that_event() {
+        let mut newest = Newest::new(BOUNDS);
+        newest.put(&room("1/a"), 1, 60);
+        newest.put(&room("1/a"), 2, 70);
+        newest.remove_if(&room("1/a"), 1);
+        assert_eq!(newest.bytes(), 70);
+        newest.remove_if(&room("1/a"), 2);
+        assert_eq!((newest.bytes(), newest.apps.len(), newest.ages.len()), (0, 0, 0));
+    }
+}
