@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{cluster::Servers, rule, webhooks};
-use crate::app::WebhookEndpoint;
+use crate::{app::WebhookEndpoint, tenant::TenantChannels};
 
 /// An address.
 pub(crate) fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
@@ -53,6 +53,12 @@ pub(crate) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
     rule::pieces(&text)
         .map(|piece| rule::network(piece).ok_or_else(|| D::Error::custom(format!("{piece:?} is not a network"))))
         .collect()
+}
+
+/// Comma-separated patterns of tenants' channels.
+pub(super) fn tenant_channels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TenantChannels, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    TenantChannels::parse(&text).ok_or_else(|| D::Error::custom("not patterns of tenants' channels"))
 }
 
 /// Comma-separated URLs of NATS servers.

@@ -142,7 +142,7 @@ impl Config {
 mod tests {
     use std::{net::IpAddr, time::Duration};
 
-    use crate::app::Secret;
+    use crate::{app::Secret, tenant::TenantChannels};
 
     use super::*;
 
@@ -226,6 +226,7 @@ mod tests {
             ("GAUNG_CORS_ORIGINS", "*.example.com, localhost"),
             ("GAUNG_TENANT_ACCESS", "callback"),
             ("GAUNG_TENANT_APP", "gaung"),
+            ("GAUNG_TENANT_CHANNELS", "{tenant}.*"),
             ("GAUNG_TENANT_CALLBACK_URL", "http://app/may"),
             ("GAUNG_TENANT_CALLBACK_SECONDS", "15"),
             ("GAUNG_TENANT_CALLBACK_CACHE_SECONDS", "16"),
@@ -281,6 +282,7 @@ mod tests {
             tenant: TenantConfig {
                 access: TenantAccess::Callback,
                 app: Some("gaung".to_owned()),
+                channels: TenantChannels::parse("{tenant}.*").unwrap(),
                 callback_url: Some("http://app/may".to_owned()),
                 callback_timeout: Duration::from_secs(15),
                 callback_cache: Duration::from_secs(16),

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
 use super::{cluster::Servers, webhooks};
+use crate::tenant::TenantChannels;
 
 /// What a value must be.
 #[derive(Debug, Clone)]
@@ -44,6 +45,8 @@ pub enum Rule {
     Path,
     /// A `tracing` filter.
     LogFilter,
+    /// Patterns of tenants' channels, comma-separated.
+    TenantChannels,
     /// Webhook endpoints as JSON.
     Webhooks,
     /// NATS servers, comma-separated.
@@ -71,6 +74,7 @@ impl Rule {
             Self::Url => is_url(value),
             Self::Networks => pieces(value).all(|piece| network(piece).is_some()),
             Self::Origins => pieces(value).all(|piece| !piece.contains(['/', ' '])),
+            Self::TenantChannels => TenantChannels::parse(value).is_some(),
             Self::Name => (1..=200).contains(&value.len()) && value.chars().all(is_unreserved),
             Self::Text | Self::Secret | Self::Path => !value.is_empty(),
             Self::LogFilter => value.parse::<EnvFilter>().is_ok(),
@@ -108,6 +112,9 @@ impl fmt::Display for Rule {
             Self::Url => f.write_str("an http:// or https:// URL without user and password"),
             Self::Networks => f.write_str("comma-separated networks in CIDR notation, for example 10.0.0.0/8"),
             Self::Origins => f.write_str("comma-separated hosts without scheme and path, for example *.example.com"),
+            Self::TenantChannels => f.write_str(
+                "comma-separated channel patterns with {tenant} once, * within a segment and .** for further ones",
+            ),
             Self::Name => f.write_str("1 to 200 letters, digits and - . _ ~"),
             Self::Text | Self::Secret => f.write_str("a text that is not empty"),
             Self::Path => f.write_str("the path of a file"),

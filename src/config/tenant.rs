@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{Rule, Variable, fields};
+use crate::tenant::{TenantChannels, channels};
 
 /// How a tenant socket is admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -26,6 +27,9 @@ pub struct TenantConfig {
     pub access: TenantAccess,
     /// `GAUNG_TENANT_APP`: the id of the app whose channels they hear (the only app).
     pub app: Option<String>,
+    /// `GAUNG_TENANT_CHANNELS` (`*.{tenant}.**`): which channels are whose.
+    #[serde(deserialize_with = "fields::tenant_channels")]
+    pub channels: TenantChannels,
     /// `GAUNG_TENANT_CALLBACK_URL`: where `callback` asks.
     pub callback_url: Option<String>,
     /// `GAUNG_TENANT_CALLBACK_SECONDS` (5): how long an answer may take.
@@ -43,6 +47,7 @@ impl Default for TenantConfig {
         Self {
             access: TenantAccess::Token,
             app: None,
+            channels: TenantChannels::default(),
             callback_url: None,
             callback_timeout: Duration::from_secs(5),
             callback_cache: Duration::ZERO,
@@ -66,6 +71,12 @@ impl TenantConfig {
                 "",
                 Rule::Name,
                 "id of the app whose channels they hear; the only app unless set",
+            ),
+            Variable::new(
+                "GAUNG_TENANT_CHANNELS",
+                channels::DEFAULT,
+                Rule::TenantChannels,
+                "which channels are whose, without the prefix of their kind; the first pattern that fits decides",
             ),
             Variable::new("GAUNG_TENANT_CALLBACK_URL", "", Rule::Url, "where access callback asks"),
             Variable::new(

@@ -42,7 +42,7 @@ use crate::{
     protocol::Close,
     readiness::Stage,
     room::{Dialect, event},
-    tenant::{AccessToken, Grant, InvalidRequest, TenantRequest},
+    tenant::{AccessToken, Grant, InvalidRequest, TenantChannels, TenantRequest},
 };
 
 /// The sub-protocol that Swift clients offer (protocol.md §1.1).
@@ -198,8 +198,8 @@ impl<'a> Visit<'a> {
         let app = services.tenant_app().ok_or_else(|| Refusal::plain(Close::TenantNotServed))?;
         check_enabled(&app).map_err(Refusal::plain)?;
         let grant = match services.shared.tenant.access {
-            TenantAccess::Open => Grant::public(request.tenant.clone()),
-            TenantAccess::Token => check_token(request, &app).inspect_err(|_| {
+            TenantAccess::Open => Grant::public(request.tenant.clone(), &services.shared.tenant.channels),
+            TenantAccess::Token => check_token(request, &app, &services.shared.tenant.channels).inspect_err(|_| {
                 services.shared.metrics.auth_failures.with_label_values(&["tenant"]).inc();
             })?,
             TenantAccess::Callback => self.ask_application(request, services).await?,
@@ -222,7 +222,7 @@ impl<'a> Visit<'a> {
             None => Verdict::Unknown,
         };
         match verdict {
-            Verdict::Admitted => Ok(Grant::public(request.tenant.clone())),
+            Verdict::Admitted => Ok(Grant::public(request.tenant.clone(), &services.shared.tenant.channels)),
             Verdict::Refused => Err(Refusal::plain(Close::TenantRefused)),
             Verdict::Unknown => Err(Refusal::plain(Close::TenantCheckFailed)),
         }
@@ -333,7 +333,7 @@ fn check_enabled(app: &App) -> Result<(), Close> {
     if app.settings().enabled { Ok(()) } else { Err(Close::AppDisabled) }
 }
 
-fn check_token(request: &TenantRequest, app: &App) -> Result<Grant, Refusal> {
+fn check_token(request: &TenantRequest, app: &App, channels: &TenantChannels) -> Result<Grant, Refusal> {
     let missing = || Refusal::tenant(Close::TenantRefused, "the socket has no access token");
     let token = request.token.as_ref().ok_or_else(missing)?;
     let (_, now) = event::now();
@@ -342,7 +342,7 @@ fn check_token(request: &TenantRequest, app: &App) -> Result<Grant, Refusal> {
     if !token.matches_query(&request.tenant, request.user.as_deref()) {
         return Err(Refusal::tenant(Close::TenantRefused, "the token is for another tenant or user"));
     }
-    Ok(Grant::by_token(token))
+    Ok(Grant::by_token(token, channels))
 }
 
 impl Refusal {

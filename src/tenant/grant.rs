@@ -1,6 +1,6 @@
 //! What an admitted tenant socket may subscribe to. Pure.
 
-use super::{AccessToken, ChannelPattern, Problem, TenantId};
+use super::{AccessToken, ChannelPattern, Problem, TenantChannels, TenantId};
 use crate::protocol::ChannelName;
 
 /// The outcome of an admission, kept by the session.
@@ -10,25 +10,26 @@ pub struct Grant {
     pub tenant: TenantId,
     /// The user that a token vouches for: the member in presence channels.
     pub user_id: Option<String>,
+    owned: TenantChannels,
     channels: Vec<ChannelPattern>,
 }
 
 impl Grant {
     /// For a socket without a token (access `open` or `callback`): the tenant's public channels.
-    pub fn public(tenant: TenantId) -> Self {
-        Self { tenant, user_id: None, channels: Vec::new() }
+    pub fn public(tenant: TenantId, owned: &TenantChannels) -> Self {
+        Self { tenant, user_id: None, owned: owned.clone(), channels: Vec::new() }
     }
 
     /// For a socket with a verified token: also the private and presence channels that it names.
-    pub fn by_token(token: AccessToken) -> Self {
-        Self { tenant: token.tenant_id, user_id: token.user_id, channels: token.channels }
+    pub fn by_token(token: AccessToken, owned: &TenantChannels) -> Self {
+        Self { tenant: token.tenant_id, user_id: token.user_id, owned: owned.clone(), channels: token.channels }
     }
 
     /// Whether the channel may be subscribed to, or why not.
     pub fn check(&self, channel: &ChannelName) -> Result<(), Problem> {
         let kind = channel.kind();
-        if !self.tenant.owns(channel) {
-            return Err(Problem::NotOfTenant(self.tenant.clone()));
+        if !self.owned.belong(channel, &self.tenant) {
+            return Err(Problem::NotOfTenant(self.tenant.clone(), self.owned.clone()));
         }
         if kind.needs_auth() && !self.channels.iter().any(|pattern| pattern.matches(channel)) {
             return Err(Problem::NotGranted);
@@ -49,11 +50,12 @@ mod tests {
     }
 
     fn granted(user_id: Option<&str>, patterns: &[&str]) -> Grant {
-        Grant::by_token(AccessToken {
+        let token = AccessToken {
             tenant_id: tenant(),
             user_id: user_id.map(str::to_owned),
             channels: patterns.iter().map(|pattern| ChannelPattern::parse(pattern).unwrap()).collect(),
-        })
+        };
+        Grant::by_token(token, &TenantChannels::default())
     }
 
     fn check(grant: &Grant, channel: &str, expected: Result<(), Problem>) {
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn public_channels_of_the_tenant_are_open_to_everybody_admitted() {
-        for grant in [Grant::public(tenant()), granted(None, &[])] {
+        for grant in [Grant::public(tenant(), &TenantChannels::default()), granted(None, &[])] {
             check(&grant, "products.7", Ok(()));
             check(&grant, "cache-products.7", Ok(()));
         }
@@ -71,15 +73,15 @@ mod tests {
     #[test]
     fn channels_of_others_are_refused_whatever_the_token_names() {
         let grant = granted(Some("1"), &["*", "*.*"]);
-        for channel in ["products.8", "private-products.8", "presence-products", "#server-to-user-7"] {
-            check(&grant, channel, Err(Problem::NotOfTenant(tenant())));
+        for channel in ["products.8", "private-products.8.7", "presence-products", "#server-to-user-7"] {
+            check(&grant, channel, Err(Problem::NotOfTenant(tenant(), TenantChannels::default())));
         }
     }
 
     #[test]
     fn a_channel_with_authorisation_must_be_named_by_the_token() {
         for channel in ["private-a.7", "private-cache-a.7", "private-encrypted-a.7", "presence-a.7"] {
-            check(&Grant::public(tenant()), channel, Err(Problem::NotGranted));
+            check(&Grant::public(tenant(), &TenantChannels::default()), channel, Err(Problem::NotGranted));
             check(&granted(Some("1"), &["private-b.7", "a.7"]), channel, Err(Problem::NotGranted));
             check(&granted(Some("1"), &["private-b.7", "p*-a.7"]), channel, Ok(()));
         }

@@ -1,8 +1,6 @@
-//! Names a tenant, and says which channels are the tenant's. Pure.
+//! Names a tenant. Pure.
 
 use std::{fmt, sync::Arc};
-
-use crate::protocol::{ChannelKind, ChannelName};
 
 /// The most characters that a tenant id may have.
 const MAX_LENGTH: usize = 128;
@@ -43,13 +41,6 @@ impl TenantId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// Whether the channel is this tenant's: one of its dot-separated segments, after the prefix of its kind, is the id.
-    /// The private line of a signed-in user is no tenant's, whatever the user is called.
-    pub fn owns(&self, channel: &ChannelName) -> bool {
-        channel.kind() != ChannelKind::ServerToUser
-            && channel.without_prefix().split('.').any(|segment| segment == self.as_str())
-    }
 }
 
 impl fmt::Debug for TenantId {
@@ -79,43 +70,6 @@ impl fmt::Display for InvalidTenantId {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(tenant: &str, channel: &str, owns: bool) {
-        let tenant = TenantId::parse(tenant).expect(tenant);
-        let channel = ChannelName::parse(channel, 200).expect(channel);
-        assert_eq!(tenant.owns(&channel), owns, "{tenant} and {channel}");
-    }
-
-    #[test]
-    fn a_channel_belongs_to_the_tenant_that_one_of_its_segments_names() {
-        check("7", "products.7", true);
-        check("7", "7", true);
-        check("7", "7.products", true);
-        check("7", "shop.7.products", true);
-        check("acme-eu", "orders.acme-eu", true);
-    }
-
-    #[test]
-    fn a_part_of_a_segment_does_not_count() {
-        check("7", "products.77", false);
-        check("7", "products-7", false);
-        check("7", "products.x7", false);
-        check("Acme", "products.acme", false);
-    }
-
-    #[test]
-    fn the_prefix_of_the_kind_is_no_part_of_the_first_segment() {
-        check("7", "private-7", true);
-        check("7", "presence-cache-7.room", true);
-        check("private-7", "private-7", false);
-        check("private", "private-7.private", true);
-    }
-
-    #[test]
-    fn the_private_line_of_a_user_belongs_to_no_tenant() {
-        check("7", "#server-to-user-7", false);
-        check("7", "#server-to-user-a.7", false);
-    }
 
     #[test]
     fn an_id_that_cannot_be_a_segment_is_refused() {

@@ -1,6 +1,7 @@
 //! The plain `/ws` dialect for clients without a Pusher library, as values: who asks, what a token grants, frames in,
 //! frames out. Pure: no actor, no clock, no log.
 
+pub mod channels;
 pub mod grant;
 pub mod id;
 pub mod inbound;
@@ -10,6 +11,7 @@ pub mod problem;
 pub mod request;
 pub mod token;
 
+pub use channels::TenantChannels;
 pub use grant::Grant;
 pub use id::{InvalidTenantId, TenantId};
 pub use inbound::{Malformed, TenantMessage};

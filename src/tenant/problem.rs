@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Malformed, TenantId};
+use super::{Malformed, TenantChannels, TenantId};
 use crate::protocol::InvalidChannelName;
 
 /// Why a message was refused.
@@ -14,8 +14,8 @@ pub enum Problem {
     Malformed(Malformed),
     /// It names no possible channel.
     InvalidChannel(InvalidChannelName),
-    /// The channel is not this tenant's.
-    NotOfTenant(TenantId),
+    /// The channel is not this tenant's; which channels tenants have.
+    NotOfTenant(TenantId, TenantChannels),
     /// The channel needs a token that names it.
     NotGranted,
     /// A presence channel needs a token that names its user.
@@ -44,7 +44,7 @@ impl Problem {
     pub fn code(&self) -> u16 {
         match self {
             Self::Malformed(_) | Self::InvalidChannel(_) => 400,
-            Self::NotOfTenant(_) | Self::NotGranted | Self::NoUser | Self::OtherUser => 403,
+            Self::NotOfTenant(..) | Self::NotGranted | Self::NoUser | Self::OtherUser => 403,
             Self::RoomFull { .. } => 409,
             Self::TooManySubscriptions { .. } | Self::TooManyMessages { .. } => 429,
         }
@@ -56,8 +56,8 @@ impl fmt::Display for Problem {
         match self {
             Self::Malformed(malformed) => malformed.fmt(f),
             Self::InvalidChannel(invalid) => invalid.fmt(f),
-            Self::NotOfTenant(tenant) => {
-                write!(f, "the channel is not tenant {tenant}'s: none of its segments between dots is {tenant}")
+            Self::NotOfTenant(tenant, channels) => {
+                write!(f, "the channel is not tenant {tenant}'s: those are {channels} (GAUNG_TENANT_CHANNELS)")
             }
             Self::NotGranted => {
                 f.write_str("a private or presence channel needs a token whose claim channels names it")
@@ -90,9 +90,9 @@ mod tests {
         check(Problem::Malformed(Malformed::NotAnObject), 400, "the message is not a JSON object");
         check(Problem::InvalidChannel(InvalidChannelName::Empty), 400, "the channel name is empty");
         check(
-            Problem::NotOfTenant(TenantId::parse("7").unwrap()),
+            Problem::NotOfTenant(TenantId::parse("7").unwrap(), TenantChannels::default()),
             403,
-            "the channel is not tenant 7's: none of its segments between dots is 7",
+            "the channel is not tenant 7's: those are *.{tenant}.** (GAUNG_TENANT_CHANNELS)",
         );
         check(
             Problem::RoomFull { limit: 100 },
