@@ -9,6 +9,7 @@
 //! | [`tenant`] | the plain `/ws` dialect as values |
 //! | [`connection`] | a connection until it is a socket: its place, its time limits, what makes no sense |
 //! | [`session`] | one actor per WebSocket connection, its outbox, the upgrade |
+//! | [`repeats`] | what was published under an idempotency key |
 //! | [`room`] | one actor per channel: who is subscribed, and the fan-out to them |
 //! | [`cluster`] | what this node's rooms tell the other nodes, and what comes from them |
 //! | [`http`] | the trigger API and the health probes |
@@ -49,6 +50,7 @@ pub mod outgoing;
 pub mod process;
 pub mod protocol;
 pub mod readiness;
+pub mod repeats;
 pub mod room;
 pub mod seldom;
 pub mod session;

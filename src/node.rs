@@ -37,6 +37,7 @@ use crate::{
     process,
     protocol::Close,
     readiness::Readiness,
+    repeats::Repeats,
     room::Rooms,
     session::{
         address::Addresses,
@@ -132,6 +133,7 @@ impl Node {
         let shared = Shared {
             registry: registry.clone(),
             rooms,
+            repeats: Repeats::new(config.limits.max_idempotency_bytes, cluster.clone(), metrics.clone()),
             metrics: metrics.clone(),
             addresses: Addresses::new(config.limits.max_connections_per_ip, config.limits.ipv6_client_prefix),
             limits: config.limits,
@@ -171,6 +173,7 @@ impl Node {
         let (failures, failed) = mpsc::unbounded_channel();
         let failures = Failures(failures);
         let (followers, mut watches) = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
+        watches.push(actix::spawn(shared.repeats.clone().sweep()));
         watches.extend(way.into_iter().flat_map(|way| way.run(&shared, &webhooks, &failures)));
         let readiness = shared.readiness.clone();
         let tls = certificate.map(|(config, _)| config);

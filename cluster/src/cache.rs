@@ -26,7 +26,7 @@ const OVERHEAD: usize = 512;
 /// The events, found by room and by end.
 #[derive(Debug)]
 pub struct Cache {
-    newest: Newest,
+    newest: Newest<Room>,
     events: BTreeMap<Room, CachedEvent>,
     ends: BTreeSet<(u64, Room)>,
     buckets: BTreeMap<u64, u64>,

@@ -11,6 +11,9 @@ use crate::{
     trace::TraceContext,
 };
 
+/// Characters of a publication's key at most.
+pub const MAX_KEY: usize = 128;
+
 /// Characters of a release's version at most.
 pub const MAX_VERSION: usize = 32;
 
@@ -37,6 +40,8 @@ pub enum Body {
     Records(Vec<Record>, Option<TraceContext>),
     /// An event. Numbered, in its room's stream.
     Event(RoomEvent),
+    /// Events were published under a key. Numbered, in the state stream.
+    Published(Publication),
     /// I live, and this is what you should know by now.
     Beat(Beat),
     /// I am going; keep my facts for so long after you last heard me.
@@ -96,6 +101,19 @@ pub struct RoomEvent {
     pub payload: Bytes,
     /// What it comes of.
     pub trace: Option<TraceContext>,
+}
+
+/// Events that were published under a key, so that a repeat of them is known on every node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The app's id.
+    pub app: Arc<str>,
+    /// The key; [`MAX_KEY`] characters at most.
+    pub key: Arc<str>,
+    /// A hash of what was posted.
+    pub body: u128,
+    /// How that was answered; not empty.
+    pub answer: Bytes,
 }
 
 /// A heartbeat, once a second.
@@ -214,7 +232,7 @@ impl Body {
     /// The stream in which the frame is numbered; `None` for those that are not.
     pub fn stream(&self) -> Option<Stream> {
         match self {
-            Self::Facts(_) | Self::Records(..) => Some(Stream::STATE),
+            Self::Facts(_) | Self::Records(..) | Self::Published(_) => Some(Stream::STATE),
             Self::Event(event) => Some(Stream::of(&event.room)),
             Self::Unknown { stream, .. } => *stream,
             Self::Beat(_)
@@ -236,6 +254,11 @@ impl Body {
     pub fn trace(&self) -> Option<TraceContext> {
         if let Self::Event(RoomEvent { trace, .. }) | Self::Records(_, trace) = self { *trace } else { None }
     }
+}
+
+/// Whether a text may be a publication's key.
+pub fn is_key(text: &str) -> bool {
+    (1..=MAX_KEY).contains(&text.chars().count())
 }
 
 /// Whether a text may be a release's version.

@@ -37,7 +37,7 @@ pub mod frame;
 pub mod hash;
 /// What is heard from one peer, in order and once.
 pub mod lane;
-/// Which cached events are kept.
+/// What is kept of things that come without end.
 pub mod newest;
 /// What this node publishes, numbered and remembered.
 pub mod outgoing;

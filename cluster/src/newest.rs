@@ -1,8 +1,8 @@
-//! Which cached events are kept: the newest, within bounds of bytes for each app and for all of them. Knows how old and
-//! how large they are, not what they say.
+//! What is kept of things that come without end, cached events among them: the newest, within bounds of bytes for each
+//! app and for all of them. Knows how old and how large they are, not what they are.
 //!
-//! Invariant: what is kept is what the newest events of all rooms leave after the oldest were taken away until the bounds
-//! hold. It does not matter in which order they came, so nodes with the same bounds that know the same events keep the
+//! Invariant: what is kept is what the newest things of all names leave after the oldest were taken away until the bounds
+//! hold. It does not matter in which order they came, so nodes with the same bounds that know the same things keep the
 //! same ones.
 
 use std::{
@@ -12,7 +12,13 @@ use std::{
 
 use crate::room::Room;
 
-/// How many bytes of cached events are kept.
+/// A name that belongs to an app.
+pub trait OfApp: Clone + Ord {
+    /// The app's id.
+    fn app(&self) -> &Arc<str>;
+}
+
+/// How many bytes are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheBounds {
     /// Of one app.
@@ -27,41 +33,47 @@ impl Default for CacheBounds {
     }
 }
 
-/// The rooms whose events are kept.
+/// The names of what is kept: rooms for their last events, keys for what was published under them.
 #[derive(Debug)]
-pub struct Newest {
+pub struct Newest<K> {
     bounds: CacheBounds,
     bytes: usize,
-    apps: BTreeMap<Arc<str>, AppShare>,
-    ages: BTreeSet<(u64, Room)>,
+    apps: BTreeMap<Arc<str>, AppShare<K>>,
+    ages: BTreeSet<(u64, K)>,
     evicted: u64,
 }
 
-#[derive(Debug, Default)]
-struct AppShare {
+#[derive(Debug)]
+struct AppShare<K> {
     bytes: usize,
-    ages: BTreeSet<(u64, Room)>,
-    events: BTreeMap<Room, (u64, usize)>,
+    ages: BTreeSet<(u64, K)>,
+    kept: BTreeMap<K, (u64, usize)>,
 }
 
-impl Newest {
+impl OfApp for Room {
+    fn app(&self) -> &Arc<str> {
+        Room::app(self)
+    }
+}
+
+impl<K: OfApp> Newest<K> {
     /// Nothing is kept yet.
     pub fn new(bounds: CacheBounds) -> Self {
         Self { bounds, bytes: 0, apps: BTreeMap::new(), ages: BTreeSet::new(), evicted: 0 }
     }
 
-    /// Keeps an event of so many bytes that was published `at`, in place of the one of its room. Returns the rooms whose
-    /// events had to go for it, with their times, the oldest first; that of the event itself may be among them.
-    pub fn put(&mut self, room: &Room, at: u64, bytes: usize) -> Vec<(Room, u64)> {
-        self.remove(room);
-        let share = self.apps.entry(room.app().clone()).or_default();
+    /// Keeps something of so many bytes that came `at`, in place of what had its name. Returns the names of what had to go
+    /// for it, with their times, the oldest first; its own may be among them.
+    pub fn put(&mut self, name: &K, at: u64, bytes: usize) -> Vec<(K, u64)> {
+        self.remove(name);
+        let share = self.apps.entry(name.app().clone()).or_insert_with(AppShare::new);
         share.bytes += bytes;
-        share.ages.insert((at, room.clone()));
-        share.events.insert(room.clone(), (at, bytes));
+        share.ages.insert((at, name.clone()));
+        share.kept.insert(name.clone(), (at, bytes));
         self.bytes += bytes;
-        self.ages.insert((at, room.clone()));
+        self.ages.insert((at, name.clone()));
         let mut evicted = Vec::new();
-        while let Some((at, oldest)) = self.excess(room.app()) {
+        while let Some((at, oldest)) = self.excess(name.app()) {
             self.remove(&oldest);
             evicted.push((oldest, at));
         }
@@ -69,43 +81,54 @@ impl Newest {
         evicted
     }
 
-    /// The event of a room is not kept any longer.
-    pub fn remove(&mut self, room: &Room) {
-        let Some(share) = self.apps.get_mut(room.app()) else { return };
-        let Some((at, bytes)) = share.events.remove(room) else { return };
-        let age = (at, room.clone());
+    /// What has this name is not kept any longer.
+    pub fn remove(&mut self, name: &K) {
+        let Some(share) = self.apps.get_mut(name.app()) else { return };
+        let Some((at, bytes)) = share.kept.remove(name) else { return };
+        let age = (at, name.clone());
         share.bytes -= bytes;
         share.ages.remove(&age);
-        if share.events.is_empty() {
-            self.apps.remove(room.app());
+        if share.kept.is_empty() {
+            self.apps.remove(name.app());
         }
         self.bytes -= bytes;
         self.ages.remove(&age);
     }
 
-    /// The same, if the event is the one that was published `at`.
-    pub fn remove_if(&mut self, room: &Room, at: u64) {
-        let kept = self.apps.get(room.app()).and_then(|share| share.events.get(room));
+    /// The same, if it is what came `at`.
+    pub fn remove_if(&mut self, name: &K, at: u64) {
+        let kept = self.apps.get(name.app()).and_then(|share| share.kept.get(name));
         if kept.is_some_and(|(kept, _)| *kept == at) {
-            self.remove(room);
+            self.remove(name);
         }
     }
 
-    /// The bytes of all events that are kept.
+    /// The oldest of all, with its time.
+    pub fn oldest(&self) -> Option<&(u64, K)> {
+        self.ages.first()
+    }
+
+    /// The bytes of all that is kept.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many events had to go for others so far.
+    /// How many had to go for others so far.
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
 
-    /// The event that is the next to go: the oldest of those who are too many.
-    fn excess(&self, app: &str) -> Option<(u64, Room)> {
+    /// What is the next to go: the oldest of those that are too many.
+    fn excess(&self, app: &str) -> Option<(u64, K)> {
         let share = self.apps.get(app).filter(|share| share.bytes > self.bounds.app);
         let ages = share.map(|share| &share.ages).or((self.bytes > self.bounds.node).then_some(&self.ages));
         ages?.first().cloned()
+    }
+}
+
+impl<K> AppShare<K> {
+    fn new() -> Self {
+        Self { bytes: 0, ages: BTreeSet::new(), kept: BTreeMap::new() }
     }
 }
 

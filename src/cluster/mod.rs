@@ -132,6 +132,11 @@ impl Cluster {
         self.about(app, channel.as_str(), |room| Input::Cache { room, event, trace });
     }
 
+    /// Events were published here under a key; the other nodes are to know.
+    pub fn published(&self, publication: frame::Publication) {
+        self.link.tell(Input::Published(publication));
+    }
+
     /// Takes places for some events, or none where the way to the other nodes is full.
     pub fn reserve(&self, events: usize) -> Result<Places, Full> {
         self.link.reserve(events)

@@ -20,6 +20,7 @@ use crate::{
     app::Registry,
     metrics::Metrics,
     protocol::ChannelName,
+    repeats::Repeats,
     room::{self, Cached, EncodedEvent, FromPeers, Rooms, backlog::Permit, event},
     webhook::{Change, Edge, Receipt, Webhooks, ids},
 };
@@ -31,6 +32,8 @@ pub struct News {
     pub rooms: Rooms,
     /// The apps of this node, for what only an app that is there can have.
     pub registry: Registry,
+    /// What was published under which key.
+    pub repeats: Repeats,
     /// Posts the edges that this node is to tell.
     pub webhooks: Webhooks,
     /// Hears what became of a webhook.
@@ -48,6 +51,7 @@ impl News {
             Output::Cached(_, room, record, trace) => self.deliver_cached(&room, record, trace),
             Output::CacheRepaired(room, record) => self.repair_cache(&room, record),
             Output::CacheEvicted(room, at) => self.rooms.evict(&room, at),
+            Output::Published(publication) => self.repeats.hear(publication),
             Output::Elsewhere(elsewhere) => self.pass_on(elsewhere),
             Output::Post(generation) => self.post(generation),
             // Counted by the core.

@@ -33,6 +33,8 @@ pub struct LimitsConfig {
     pub max_cache_bytes: usize,
     /// `GAUNG_MAX_APP_CACHE_BYTES` (33,554,432): those of one app.
     pub max_app_cache_bytes: usize,
+    /// `GAUNG_MAX_IDEMPOTENCY_BYTES` (33,554,432): keys of idempotent posts, half of it for one app.
+    pub max_idempotency_bytes: usize,
     /// `GAUNG_MAX_CONNECTIONS` (unlimited): sockets of the node.
     #[serde(deserialize_with = "fields::quota")]
     pub max_connections: Option<usize>,
@@ -71,6 +73,7 @@ impl Default for LimitsConfig {
             max_webhook_bytes: 67_108_864,
             max_cache_bytes: CacheBounds::default().node,
             max_app_cache_bytes: CacheBounds::default().app,
+            max_idempotency_bytes: 33_554_432,
             max_connections: None,
             max_memory_mb: None,
             max_connections_per_ip: 0,
@@ -92,7 +95,7 @@ impl LimitsConfig {
 
     pub(super) fn variables() -> Vec<Variable> {
         let default = Self::default();
-        let rows: [(_, &dyn Display, _, _); 17] = [
+        let rows: [(_, &dyn Display, _, _); 18] = [
             ("GAUNG_MAX_FRAME_BYTES", &default.max_frame_bytes, Number(1_024..=MIB * 16), "one message from a client"),
             (
                 "GAUNG_MAX_OUTBOX_BYTES",
@@ -130,6 +133,12 @@ impl LimitsConfig {
                 &default.max_app_cache_bytes,
                 Number(MIB * 2..=MIB * 16_384),
                 "the same of one app",
+            ),
+            (
+                "GAUNG_MAX_IDEMPOTENCY_BYTES",
+                &default.max_idempotency_bytes,
+                Number(MIB..=MIB * 16_384),
+                "keys of idempotent posts, half of it for one app; over it the oldest are forgotten",
             ),
             (
                 "GAUNG_MAX_CONNECTIONS",

@@ -2,7 +2,9 @@
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
+    body::MessageBody,
     http::header::{CONTENT_TYPE, HeaderValue},
+    web::Bytes,
 };
 use serde::Serialize;
 
@@ -17,8 +19,13 @@ pub fn json(value: &impl Serialize) -> HttpResponse {
 }
 
 /// 200 with JSON that is written already.
-pub fn text(json: String) -> HttpResponse {
+pub fn text(json: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::Ok().insert_header(json_type()).body(json)
+}
+
+/// `value` as the text of an answer.
+pub fn text_of(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).expect("answers are maps with string keys, lists and numbers").into()
 }
 
 /// `value` with the status and headers that `response` has already.

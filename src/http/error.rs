@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{answer, invalid_event::InvalidEvent};
 use crate::{
     protocol::{InvalidChannelName, signature::RequestAuthError},
+    repeats::{Differs, KNOWN_FOR},
     room::{Unanswered, Unpublished},
     session::handshake,
     trail::Sender,
@@ -81,6 +82,8 @@ pub enum ApiError {
     },
     /// An event, or a batch of them, breaks a rule.
     Event(InvalidEvent),
+    /// The idempotency key belongs to another post.
+    KeyReused,
     /// The channel in the path has no valid name.
     Channel(InvalidChannelName),
     /// Users were asked of a channel without members.
@@ -127,6 +130,7 @@ impl ApiError {
             Self::TooMany { rate: Rate::Reads, .. } => (StatusCode::TOO_MANY_REQUESTS, "read_rate"),
             Self::Event(invalid) if invalid.is_too_large() => (StatusCode::PAYLOAD_TOO_LARGE, "event_too_large"),
             Self::Event(_) => (StatusCode::BAD_REQUEST, "event_invalid"),
+            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key_reused"),
             Self::Channel(_) => (StatusCode::BAD_REQUEST, "channel_invalid"),
             Self::NotPresence(_) => (StatusCode::BAD_REQUEST, "not_presence"),
             Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, "user_count_needs_presence"),
@@ -161,6 +165,7 @@ impl ApiError {
             | Self::BodiesFull(_)
             | Self::TooMany { .. }
             | Self::Event(_)
+            | Self::KeyReused
             | Self::Channel(_)
             | Self::NotPresence(_)
             | Self::UserCountNeedsPresence(_)
@@ -181,6 +186,12 @@ impl ApiError {
             Self::Event(InvalidEvent::Json(_)) => "the body is not the JSON that this path takes".to_owned(),
             error => error.to_string(),
         }
+    }
+}
+
+impl From<Differs> for ApiError {
+    fn from(_: Differs) -> Self {
+        Self::KeyReused
     }
 }
 
@@ -240,6 +251,11 @@ impl fmt::Display for ApiError {
                 "too many read requests: the app's limit is {per_second} a second (app setting reads_per_second)"
             ),
             Self::Event(why) => fmt::Display::fmt(why, f),
+            Self::KeyReused => write!(
+                f,
+                "this idempotency_key was posted with another body, or to another path, within the last {} seconds",
+                KNOWN_FOR.as_secs()
+            ),
             Self::Channel(why) => fmt::Display::fmt(why, f),
             Self::NotPresence(channel) => {
                 write!(f, "{channel} has no users: its name does not start with presence-")

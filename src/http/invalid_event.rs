@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use gaung_cluster::frame::MAX_KEY;
+
 use crate::protocol::InvalidChannelName;
 
 /// Why an event, or the body that should contain it, is refused.
@@ -49,6 +51,13 @@ pub enum InvalidEvent {
     },
     /// The answer to a batch has one place for each event.
     InfoOfManyChannels,
+    /// The idempotency key has no characters, or too many.
+    Key {
+        /// Its characters.
+        length: usize,
+    },
+    /// A batch is published as one, so its events have no keys of their own.
+    KeyInBatch,
 }
 
 impl InvalidEvent {
@@ -85,6 +94,12 @@ impl fmt::Display for InvalidEvent {
             Self::BatchTooLarge { count, limit } => {
                 write!(f, "Batch too large: it has {count} events, the limit is {limit} (app setting max_batch_events)")
             }
+            Self::Key { length } => {
+                write!(f, "the idempotency_key has {length} characters, allowed are 1 to {MAX_KEY}")
+            }
+            Self::KeyInBatch => f.write_str(
+                "an event of a batch has an idempotency_key; it belongs beside batch, for all events together",
+            ),
             Self::InfoOfManyChannels => {
                 f.write_str("an event of a batch that asks for info must name exactly one channel")
             }

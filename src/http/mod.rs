@@ -30,6 +30,7 @@ use crate::{
     happenings::{Asked, Happening, Refusal, What},
     metrics::Metrics,
     readiness::Readiness,
+    repeats::Repeats,
     room::Rooms,
 };
 use body::HeldBodies;
@@ -41,6 +42,8 @@ pub struct Api {
     pub registry: Registry,
     /// Where events go and counts come from.
     pub rooms: Rooms,
+    /// What was published under which key.
+    pub repeats: Repeats,
     /// Counts refusals and times triggers.
     pub metrics: Metrics,
     /// The node's limits.

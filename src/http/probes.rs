@@ -52,6 +52,7 @@ mod tests {
         http::body::HeldBodies,
         metrics::Metrics,
         readiness::Readiness,
+        repeats::Repeats,
         room::Rooms,
         webhook::{Means, Timing, Webhooks},
     };
@@ -63,6 +64,7 @@ mod tests {
         Api {
             registry: Registry::default(),
             rooms: Rooms::start(1, &LimitsConfig::default(), &webhooks, &metrics, None),
+            repeats: Repeats::new(1 << 20, None, metrics.clone()),
             metrics,
             limits: LimitsConfig::default(),
             http: HttpConfig::default(),

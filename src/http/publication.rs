@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
+use gaung_cluster::frame::is_key;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -39,6 +40,8 @@ pub struct PostedEvent<'a> {
     socket_id: Option<&'a RawValue>,
     #[serde(borrow)]
     info: Option<Text<'a>>,
+    #[serde(borrow)]
+    idempotency_key: Option<Text<'a>>,
 }
 
 /// A batch as it was posted.
@@ -46,6 +49,8 @@ pub struct PostedEvent<'a> {
 pub struct PostedBatch<'a> {
     #[serde(borrow)]
     batch: Vec<PostedEvent<'a>>,
+    #[serde(borrow)]
+    idempotency_key: Option<Text<'a>>,
 }
 
 /// An event whose `data` is a string within the app's limit.
@@ -61,6 +66,11 @@ impl<'a> PostedEvent<'a> {
         serde_json::from_slice(body).map_err(not_json)
     }
 
+    /// What makes the post one that is published once.
+    pub fn idempotency_key(&self) -> Result<Option<&str>, InvalidEvent> {
+        checked(self.idempotency_key.as_ref())
+    }
+
     /// Makes `data` a string and measures it.
     pub fn sized(self, limits: &AppSettings) -> Result<SizedEvent<'a>, InvalidEvent> {
         let data = stringify(self.data.ok_or(InvalidEvent::Missing("data"))?)?;
@@ -73,14 +83,26 @@ impl<'a> PostedEvent<'a> {
 }
 
 impl<'a> PostedBatch<'a> {
-    /// Reads the body of `POST /batch_events` and measures each event.
-    pub fn read(body: &'a [u8], limits: &AppSettings) -> Result<Vec<SizedEvent<'a>>, InvalidEvent> {
-        let posted: Self = serde_json::from_slice(body).map_err(not_json)?;
-        let (count, limit) = (posted.batch.len(), limits.max_batch_events);
+    /// Reads the body of `POST /batch_events`.
+    pub fn read(body: &'a [u8]) -> Result<Self, InvalidEvent> {
+        serde_json::from_slice(body).map_err(not_json)
+    }
+
+    /// What makes the batch one that is published once.
+    pub fn idempotency_key(&self) -> Result<Option<&str>, InvalidEvent> {
+        if self.batch.iter().any(|event| event.idempotency_key.is_some()) {
+            return Err(InvalidEvent::KeyInBatch);
+        }
+        checked(self.idempotency_key.as_ref())
+    }
+
+    /// Makes `data` of each event a string and measures it.
+    pub fn sized(self, limits: &AppSettings) -> Result<Vec<SizedEvent<'a>>, InvalidEvent> {
+        let (count, limit) = (self.batch.len(), limits.max_batch_events);
         if count > limit {
             return Err(InvalidEvent::BatchTooLarge { count, limit });
         }
-        posted.batch.into_iter().map(|event| event.sized(limits)).collect()
+        self.batch.into_iter().map(|event| event.sized(limits)).collect()
     }
 }
 
@@ -141,6 +163,11 @@ impl SizedEvent<'_> {
         let text: Text<'_> = serde_json::from_str(self.posted.socket_id?.get()).ok()?;
         text.0.parse().ok()
     }
+}
+
+fn checked<'a>(key: Option<&'a Text<'_>>) -> Result<Option<&'a str>, InvalidEvent> {
+    let Some(Text(key)) = key else { return Ok(None) };
+    if is_key(key) { Ok(Some(key)) } else { Err(InvalidEvent::Key { length: key.chars().count() }) }
 }
 
 /// A string as it is, anything else as the JSON text that was received.
@@ -315,7 +342,7 @@ mod tests {
     }
 
     fn batch(body: &str) -> Result<usize, InvalidEvent> {
-        PostedBatch::read(body.as_bytes(), &limits()).map(|events| events.len())
+        PostedBatch::read(body.as_bytes())?.sized(&limits()).map(|events| events.len())
     }
 
     #[test]
@@ -333,6 +360,26 @@ mod tests {
             Err(InvalidEvent::TooLarge { bytes: 21, limit: 20 })
         );
         assert!(matches!(batch(event), Err(InvalidEvent::Json(_))));
+    }
+
+    #[test]
+    fn an_idempotency_key_is_a_text_of_1_to_128_characters_and_a_batch_has_one_for_all() {
+        let event = |key: &str| {
+            let body = format!(r#"{{"name":"e","data":"d","channel":"a","idempotency_key":{key}}}"#);
+            PostedEvent::read(body.as_bytes())?.idempotency_key().map(|key| key.map(str::to_owned))
+        };
+        assert_eq!(event("null"), Ok(None));
+        assert_eq!(event(r#""order-7""#), Ok(Some("order-7".to_owned())));
+        assert_eq!(event(&format!("\"{}\"", "é".repeat(128))), Ok(Some("é".repeat(128))));
+        assert_eq!(event(&format!("\"{}\"", "é".repeat(129))), Err(InvalidEvent::Key { length: 129 }));
+        assert_eq!(event(r#""""#), Err(InvalidEvent::Key { length: 0 }));
+        assert!(matches!(event("7"), Err(InvalidEvent::Json(_))));
+        let batch = |body: &str| {
+            PostedBatch::read(body.as_bytes())
+                .and_then(|batch| batch.idempotency_key().map(|key| key.map(str::to_owned)))
+        };
+        assert_eq!(batch(r#"{"batch":[],"idempotency_key":"b"}"#), Ok(Some("b".to_owned())));
+        assert_eq!(batch(r#"{"batch":[{"name":"e","idempotency_key":"b"}]}"#), Err(InvalidEvent::KeyInBatch));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use gaung_cluster::TraceContext;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 
 use super::{
     Api, body,
@@ -20,6 +21,7 @@ use crate::{
         ChannelName,
         signature::{RequestAuthError, SignedBody, SignedRequest, verify_request},
     },
+    repeats::{Key, Post},
     room::event::{Moment, now},
     trail,
 };
@@ -170,6 +172,22 @@ impl Verified<'_> {
     /// The trace that the request belongs to.
     pub fn trace(&self) -> Option<TraceContext> {
         traceparent::of(self.request.headers())
+    }
+
+    /// The post that a key makes of the request.
+    pub fn post(&self, key: Option<&str>) -> Option<Post> {
+        let hash = || {
+            let digest =
+                Sha256::new().chain_update(self.request.match_pattern().unwrap_or_default()).chain_update(self.body);
+            digest.finalize().first_chunk().map_or(0, |bytes| u128::from_be_bytes(*bytes))
+        };
+        key.map(|key| Post { key: Key::new(self.app.id(), key), body: hash() })
+    }
+
+    /// What was published under the post's key. A repeat that is known to be one counts in no rate.
+    pub fn published(&self, post: Option<&Post>) -> Result<Option<web::Bytes>, ApiError> {
+        let Some(post) = post else { return Ok(None) };
+        Ok(self.api.repeats.published(post)?)
     }
 
     /// Counts events in the app's `events_per_second`.

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, web::Bytes};
 use serde::Serialize;
 
 use super::{
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     app::App,
     protocol::ChannelName,
+    repeats::{self, Claim, Post},
     room::{
         Counts, Event,
         event::{Moment, now},
@@ -27,34 +28,62 @@ use crate::{
     trail::{self, Taken},
 };
 
-/// One event for one or more channels.
+/// One event for one or more channels, as it is to be published and answered.
 #[derive(Debug)]
-pub struct Trigger {
-    events: Vec<Event>,
-    attributes: Attributes,
-}
+pub struct Trigger(Publication);
 
 /// Several events, published together or not at all.
 #[derive(Debug)]
-pub struct Batch {
+pub struct Batch(Publication);
+
+#[derive(Debug)]
+struct Publication {
     events: Vec<Event>,
-    /// One place for each event that was posted.
-    asked: Vec<(ChannelName, Attributes)>,
+    question: Question,
+    once: Once,
+}
+
+/// Whether it is published whenever it is posted.
+#[derive(Debug)]
+enum Once {
+    Always,
+    /// Unless it is a repeat of what was published under its key.
+    Keyed(Post),
+    /// It is a repeat.
+    Repeat(Bytes),
+}
+
+/// What the publisher wants to know.
+#[derive(Debug)]
+enum Question {
+    Nothing,
+    /// About each channel.
+    Channels(Vec<ChannelName>, Attributes),
+    /// One place for each event of the batch.
+    Events(Vec<(ChannelName, Attributes)>),
 }
 
 impl Ask for Trigger {
     fn parse(verified: &Verified<'_>) -> Result<Self, ApiError> {
-        let posted = PostedEvent::read(verified.body)?.sized(verified.settings)?;
-        verified.take_events(posted.tokens())?;
+        let posted = PostedEvent::read(verified.body)?;
+        let post = verified.post(posted.idempotency_key()?);
+        let posted = posted.sized(verified.settings)?;
+        let once = once(verified, post, posted.tokens())?;
         let events = traced(posted.events(verified.settings, verified.arrival)?, verified);
-        Ok(Self { events, attributes: posted.attributes() })
+        let attributes = posted.attributes();
+        let channels = || events.iter().map(|event| event.channel.clone()).collect();
+        let question =
+            if attributes.wants_counts() { Question::Channels(channels(), attributes) } else { Question::Nothing };
+        Ok(Self(Publication { events, question, once }))
     }
 }
 
 impl Ask for Batch {
     fn parse(verified: &Verified<'_>) -> Result<Self, ApiError> {
-        let batch = PostedBatch::read(verified.body, verified.settings)?;
-        verified.take_events(batch.iter().map(|posted| posted.tokens()).sum())?;
+        let batch = PostedBatch::read(verified.body)?;
+        let post = verified.post(batch.idempotency_key()?);
+        let batch = batch.sized(verified.settings)?;
+        let once = once(verified, post, batch.iter().map(|posted| posted.tokens()).sum())?;
         let mut events = Vec::with_capacity(batch.len());
         let mut asked = Vec::with_capacity(batch.len());
         for posted in batch {
@@ -67,8 +96,19 @@ impl Ask for Batch {
             asked.push((published[0].channel.clone(), attributes));
             events.append(&mut published);
         }
-        Ok(Self { events: traced(events, verified), asked })
+        let wants_counts = asked.iter().any(|(_, attributes)| attributes.wants_counts());
+        let question = if wants_counts { Question::Events(asked) } else { Question::Nothing };
+        Ok(Self(Publication { events: traced(events, verified), question, once }))
     }
+}
+
+/// Whether the request is a repeat; what is not known to be one counts in the app's rate.
+fn once(verified: &Verified<'_>, post: Option<Post>, tokens: usize) -> Result<Once, ApiError> {
+    if let Some(answer) = verified.published(post.as_ref())? {
+        return Ok(Once::Repeat(answer));
+    }
+    verified.take_events(tokens)?;
+    Ok(post.map_or(Once::Always, Once::Keyed))
 }
 
 /// The events with the trace of their request.
@@ -91,32 +131,76 @@ struct Batched {
 
 /// Publishes one event.
 pub async fn trigger(signed: Signed<Trigger>) -> Result<HttpResponse, ApiError> {
-    let Signed { api, app, arrival, ask: Trigger { events, attributes } } = signed;
-    let mut channels = Vec::new();
-    if attributes.wants_counts() {
-        channels.extend(events.iter().map(|event| event.channel.clone()));
-    }
-    // Who cannot be told the counts is told so before anything is published: a second try publishes nothing twice.
-    let counts = if channels.is_empty() { Vec::new() } else { api.rooms.counts(&app, &channels).await? };
-    publish(&api, &app, events)?;
-    let answer =
-        if channels.is_empty() { answer::empty() } else { answer::json(&triggered(&channels, counts, attributes)) };
-    api.metrics.trigger_seconds.observe(arrival.0.elapsed().as_secs_f64());
-    Ok(answer)
+    let Signed { api, app, arrival, ask: Trigger(publication) } = signed;
+    respond(&api, &app, arrival, publication).await
 }
 
 /// Publishes all events of a batch.
 pub async fn batch(signed: Signed<Batch>) -> Result<HttpResponse, ApiError> {
-    let Signed { api, app, arrival, ask: Batch { events, asked } } = signed;
-    let mut counts = None;
-    if asked.iter().any(|(_, attributes)| attributes.wants_counts()) {
-        let channels: Vec<_> = asked.iter().map(|(channel, _)| channel.clone()).collect();
-        counts = Some(api.rooms.counts(&app, &channels).await?);
-    }
-    publish(&api, &app, events)?;
-    let answer = counts.map_or_else(answer::empty, |counts| answer::json(&batched(&asked, counts)));
+    let Signed { api, app, arrival, ask: Batch(publication) } = signed;
+    respond(&api, &app, arrival, publication).await
+}
+
+async fn respond(
+    api: &Api,
+    app: &Arc<App>,
+    arrival: Moment,
+    publication: Publication,
+) -> Result<HttpResponse, ApiError> {
+    let Publication { events, question, once } = publication;
+    let answer = match turn(api, app, once).await? {
+        Turn::Repeat(answer) => answer,
+        Turn::First(claim) => {
+            // Who cannot be told the counts is told so before anything is published.
+            let answer = question.answer(api, app).await?;
+            publish(api, app, events)?;
+            if let Some(claim) = claim {
+                claim.published(answer.clone());
+            }
+            answer
+        }
+    };
     api.metrics.trigger_seconds.observe(arrival.0.elapsed().as_secs_f64());
-    Ok(answer)
+    Ok(answer::text(answer))
+}
+
+/// Whose turn a post is among those of its key.
+enum Turn {
+    First(Option<Claim>),
+    Repeat(Bytes),
+}
+
+async fn turn(api: &Api, app: &Arc<App>, once: Once) -> Result<Turn, ApiError> {
+    let repeat = match once {
+        Once::Always => return Ok(Turn::First(None)),
+        Once::Repeat(answer) => answer,
+        Once::Keyed(post) => {
+            let turn = api.repeats.claim(post).await.map_err(ApiError::from);
+            match turn.inspect_err(|error| api.count(error, || Some(app.clone())))? {
+                repeats::Turn::First(claim) => return Ok(Turn::First(Some(claim))),
+                repeats::Turn::Repeat(answer) => answer,
+            }
+        }
+    };
+    api.metrics.repeats.inc();
+    Ok(Turn::Repeat(repeat))
+}
+
+impl Question {
+    async fn answer(&self, api: &Api, app: &Arc<App>) -> Result<Bytes, ApiError> {
+        Ok(match self {
+            Self::Nothing => Bytes::from_static(b"{}"),
+            Self::Channels(channels, attributes) => {
+                let counts = api.rooms.counts(app, channels).await?;
+                answer::text_of(&triggered(channels, counts, *attributes))
+            }
+            Self::Events(asked) => {
+                let channels: Vec<_> = asked.iter().map(|(channel, _)| channel.clone()).collect();
+                let counts = api.rooms.counts(app, &channels).await?;
+                answer::text_of(&batched(asked, counts))
+            }
+        })
+    }
 }
 
 /// Publishes an event that an operator wrote, as [`trigger`] would if the app's back end had posted the body.

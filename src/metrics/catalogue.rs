@@ -64,6 +64,8 @@ catalogue! {
     WEBHOOK_QUEUE: Gauge "gaung_webhook_queue" [], "Webhook events that wait to be posted or posted again";
     WEBHOOK_ATTEMPTS: Counter "gaung_webhook_attempts_total" ["outcome"], "Webhook posts tried";
     WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" [], "Webhook events given up";
+    REPEATS: Counter "gaung_idempotent_repeats_total" [], "Posts answered as an earlier one with their idempotency key";
+    REPEAT_KEYS_EVICTED: Counter "gaung_idempotency_keys_evicted_total" [], "Idempotency keys forgotten before their time, for newer ones";
     CACHE_BYTES: Gauge "gaung_cache_bytes" [], "Bytes of the last events of cache channels";
     CACHE_EVICTIONS: Counter "gaung_cache_evictions_total" [], "Last events of cache channels forgotten before their time, for newer ones";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";

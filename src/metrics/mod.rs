@@ -36,7 +36,7 @@ const SOCKET_REFUSALS: [Close; 15] = [
 
 /// Why a request of the trigger API is refused: the labels of `http`'s errors, but for failed signatures, which are
 /// counted as such. One that is missing here begins to show when it is first counted.
-const REQUEST_REFUSALS: [&str; 19] = [
+const REQUEST_REFUSALS: [&str; 20] = [
     "path_unknown",
     "method",
     "upgrade_missing",
@@ -51,6 +51,7 @@ const REQUEST_REFUSALS: [&str; 19] = [
     "read_rate",
     "event_too_large",
     "event_invalid",
+    "key_reused",
     "channel_invalid",
     "not_presence",
     "user_count_needs_presence",
@@ -92,6 +93,10 @@ pub struct Metrics {
     pub webhook_attempts: IntCounterVec,
     /// Webhook events that were given up.
     pub webhook_drops: IntCounter,
+    /// Posts that were answered as an earlier one with their key.
+    pub repeats: IntCounter,
+    /// Keys that were forgotten early.
+    pub repeat_keys_evicted: IntCounter,
     /// Events of other nodes that this one did not take, by `reason`: `rooms_full`, `payload`.
     pub cluster_events_refused: IntCounterVec,
     /// Reloads of the apps file and of certificates, by `outcome`: `applied`, `refused`.
@@ -121,6 +126,8 @@ impl Metrics {
             thread_lag: lags(&catalogue::THREAD_LAG),
             webhook_attempts: counters(&catalogue::WEBHOOK_ATTEMPTS, &["delivered", "retried", "dropped"]),
             webhook_drops: counter(&catalogue::WEBHOOK_DROPS),
+            repeats: counter(&catalogue::REPEATS),
+            repeat_keys_evicted: counter(&catalogue::REPEAT_KEYS_EVICTED),
             cluster_events_refused: counters(&catalogue::CLUSTER_EVENTS_REFUSED, &["rooms_full", "payload"]),
             reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
             happenings: Happenings::default(),
@@ -140,6 +147,8 @@ impl Metrics {
         registry.register(Box::new(self.thread_lag.clone()))?;
         registry.register(Box::new(self.webhook_attempts.clone()))?;
         registry.register(Box::new(self.webhook_drops.clone()))?;
+        registry.register(Box::new(self.repeats.clone()))?;
+        registry.register(Box::new(self.repeat_keys_evicted.clone()))?;
         registry.register(Box::new(self.reloads.clone()))
     }
 

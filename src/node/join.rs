@@ -56,6 +56,7 @@ impl Way {
         let Self { cluster, bus } = self;
         let news = News {
             rooms: shared.rooms.clone(),
+            repeats: shared.repeats.clone(),
             registry: shared.registry.clone(),
             webhooks: webhooks.clone(),
             link: cluster.link().clone(),

@@ -77,6 +77,7 @@ pub fn api(shared: &Shared) -> Arc<Api> {
     Arc::new(Api {
         registry: shared.registry.clone(),
         rooms: shared.rooms.clone(),
+        repeats: shared.repeats.clone(),
         metrics: shared.metrics.clone(),
         limits: shared.limits.clone(),
         http: shared.http.clone(),

@@ -31,7 +31,7 @@ mod users;
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Arbiter};
-use gaung_cluster::{Room, bus::Places};
+use gaung_cluster::bus::Places;
 
 use crate::{
     app::App,
@@ -289,16 +289,6 @@ impl Rooms {
     /// So many sockets are signed in as the user on all other nodes.
     pub fn set_user_elsewhere(&self, app_id: &Arc<str>, user_id: &Arc<str>, sockets: u64) {
         self.tell_user(app_id, user_id, UserMessage::Elsewhere(user_id.clone(), sockets), None);
-    }
-
-    /// The cached event of a channel that was published `at` had to go for newer ones.
-    pub fn evict(&self, room: &Room, at: u64) {
-        self.shelf.evict(room, at);
-    }
-
-    /// What cached events take on a node that is alone; `None` where the cluster keeps them.
-    pub fn cache_use(&self) -> Option<CacheUse> {
-        self.cluster.is_none().then(|| self.shelf.usage())
     }
 
     /// A place in the backlog for an event that another node has accepted already. Such events may fill it beyond its

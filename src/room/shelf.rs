@@ -11,7 +11,7 @@ use gaung_cluster::{
     newest::{CacheBounds, Newest},
 };
 
-use super::{FromPeers, interest::Place, messages::NewsForRoom, shard::Shard};
+use super::{FromPeers, Rooms, interest::Place, messages::NewsForRoom, shard::Shard};
 use crate::protocol::ChannelName;
 
 /// Which events are kept. Cheap to clone.
@@ -20,7 +20,7 @@ pub struct Shelf(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    newest: Mutex<Newest>,
+    newest: Mutex<Newest<Room>>,
     /// Where the rooms are that are told to forget theirs.
     shards: OnceLock<Arc<[Addr<Shard>]>>,
 }
@@ -78,8 +78,21 @@ impl Shelf {
         shard.do_send(NewsForRoom { app_id: room.app().clone(), channel, news: FromPeers::CacheEvicted(at) });
     }
 
-    fn newest(&self) -> MutexGuard<'_, Newest> {
+    fn newest(&self) -> MutexGuard<'_, Newest<Room>> {
         self.0.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What concerns the cached events of all rooms.
+impl Rooms {
+    /// The cached event of a channel that was published `at` had to go for newer ones.
+    pub fn evict(&self, room: &Room, at: u64) {
+        self.shelf.evict(room, at);
+    }
+
+    /// What cached events take on a node that is alone; `None` where the cluster keeps them.
+    pub fn cache_use(&self) -> Option<CacheUse> {
+        self.cluster.is_none().then(|| self.shelf.usage())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     metrics::Metrics,
     outgoing::Trust,
     readiness::{Readiness, Stage},
+    repeats::Repeats,
     room::Rooms,
 };
 
@@ -25,6 +26,8 @@ pub struct Shared {
     pub registry: Registry,
     /// The rooms.
     pub rooms: Rooms,
+    /// What was published under which key.
+    pub repeats: Repeats,
     /// Counters.
     pub metrics: Metrics,
     /// The node's limits.

@@ -188,8 +188,22 @@ mod tests {
     #[test]
     fn a_pattern_that_could_give_a_channel_to_two_tenants_or_to_none_is_refused() {
         for pattern in [
-            "", "*", "**", "products.*", "{tenant}.{tenant}", "{tenant}{tenant}", "*{tenant}", "{tenant}*", "a.**.{tenant}",
-            "{tenant}**", "private-orders.{tenant}", "cache-{tenant}", "a b.{tenant}", "{Tenant}.a", "#x.{tenant}", "a.{tenant},",
+            "",
+            "*",
+            "**",
+            "products.*",
+            "{tenant}.{tenant}",
+            "{tenant}{tenant}",
+            "*{tenant}",
+            "{tenant}*",
+            "a.**.{tenant}",
+            "{tenant}**",
+            "private-orders.{tenant}",
+            "cache-{tenant}",
+            "a b.{tenant}",
+            "{Tenant}.a",
+            "#x.{tenant}",
+            "a.{tenant},",
         ] {
             assert_eq!(TenantChannels::parse(pattern), None, "{pattern:?}");
         }

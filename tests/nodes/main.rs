@@ -17,6 +17,7 @@ mod payload;
 mod presence;
 mod probes;
 mod queries;
+mod repeats;
 mod rolling;
 mod roundtrip;
 mod trail;

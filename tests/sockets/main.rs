@@ -33,6 +33,7 @@ mod pace;
 mod process;
 mod process_logs;
 mod raw;
+mod repeats;
 mod roundtrip;
 mod slow;
 mod tenant;

@@ -157,7 +157,9 @@ async fn a_channel_of_another_tenant_is_refused_and_the_socket_stays() {
     let node = open_node(|_| {}).await;
     let mut tenant = tenant_socket(&node, "").await;
     let refusal = "the channel is not tenant 7's: those are *.{tenant}.** (GAUNG_TENANT_CHANNELS)";
-    for channel in ["products.8", "products.77", "products", "7.orders", "orders.43.7", "private-products.8", "#server-to-user-7"] {
+    for channel in
+        ["products.8", "products.77", "products", "7.orders", "orders.43.7", "private-products.8", "#server-to-user-7"]
+    {
         tenant.send(json!({"type": "subscribe", "channel": channel})).await;
         expect_error(&mut tenant, 403, Some(channel), refusal).await;
     }

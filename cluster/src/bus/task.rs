@@ -198,6 +198,7 @@ impl<T: FnMut(Output)> Task<T> {
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)
                 | Output::CacheEvicted(..)
+                | Output::Published(_)
                 | Output::Post(_)
                 | Output::Lost { .. } => {
                     (self.tell)(output);

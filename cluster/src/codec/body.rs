@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::{Refusal, read::Reader, state, write::Writer};
 use crate::{
-    frame::{Beat, Body, Hole, LedgerPage, Readiness, Rest, RoomEvent, SnapshotPage, Stream, Tail},
+    frame::{
+        Beat, Body, Hole, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage, Stream, Tail, is_key,
+    },
     room::NodeId,
     trace::TraceContext,
 };
@@ -19,6 +21,7 @@ pub fn kind(body: &Body) -> u8 {
         Body::Facts(_) => NUMBERED | 1,
         Body::Records(..) => NUMBERED | 2,
         Body::Event(_) => NUMBERED | 3,
+        Body::Published(_) => NUMBERED | 4,
         Body::Beat(_) => 1,
         Body::Bye { .. } => 2,
         Body::Tails(_) => 3,
@@ -38,7 +41,7 @@ pub fn kind(body: &Body) -> u8 {
 /// The first minor version in which a body has all its fields.
 pub fn minor(body: &Body) -> u8 {
     match body {
-        Body::Unsent(_) | Body::Gone { events: Some(_), .. } => 2,
+        Body::Unsent(_) | Body::Published(_) | Body::Gone { events: Some(_), .. } => 2,
         _ if body.trace().is_some() => 1,
         _ => 0,
     }
@@ -49,6 +52,7 @@ pub fn write_body(writer: &mut Writer, body: &Body) {
         Body::Facts(facts) => writer.list(facts, state::write_fact),
         Body::Records(records, _) => writer.list(records, state::write_record),
         Body::Event(event) => write_event(writer, event),
+        Body::Published(publication) => write_publication(writer, publication),
         Body::Beat(beat) => write_beat(writer, beat),
         Body::Bye { hold } => writer.u64(u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
         Body::Tails(tails) => writer.list(tails, |writer, tail| {
@@ -89,6 +93,7 @@ pub fn read_body(
         0x81 => Body::Facts(reader.list(state::read_fact)?),
         0x82 => Body::Records(reader.list(state::read_record)?, trace),
         0x83 => Body::Event(RoomEvent { room: reader.room()?, payload: reader.chunk()?, trace }),
+        0x84 => Body::Published(read_publication(reader)?),
         1 => Body::Beat(read_beat(reader)?),
         2 => Body::Bye { hold: Duration::from_millis(reader.u64()?) },
         3 => Body::Tails(reader.list(read_tail)?),
@@ -103,6 +108,26 @@ pub fn read_body(
         12 => Body::Unsent(reader.list(read_hole)?),
         _ => return Ok(None),
     }))
+}
+
+/// Bytes of a publication.
+pub fn publication_size(publication: &Publication) -> usize {
+    let mut writer = Writer::default();
+    write_publication(&mut writer, publication);
+    writer.bytes().len()
+}
+
+fn write_publication(writer: &mut Writer, publication: &Publication) {
+    writer.text(&publication.app);
+    writer.text(&publication.key);
+    writer.u128(publication.body);
+    writer.chunk(&publication.answer);
+}
+
+fn read_publication(reader: &mut Reader) -> Result<Publication, Refusal> {
+    let (app, key) = (reader.app()?, reader.text()?);
+    let publication = Publication { app, key, body: reader.u128()?, answer: reader.chunk()? };
+    if is_key(&publication.key) && !publication.answer.is_empty() { Ok(publication) } else { Err(Refusal::Value) }
 }
 
 /// Bytes of an event.

@@ -35,6 +35,7 @@ use body::NUMBERED;
 use read::Reader;
 use write::Writer;
 
+pub use body::publication_size;
 pub use state::{fact_hash, fact_size, record_hash, record_size};
 
 /// The version of the frames.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     fact::{CachedEvent, Edge, Fact, Generation, Key, Mark, Member, Phase, Record},
-    frame::{Beat, Hole, LedgerPage, Readiness, Rest, RoomEvent, SnapshotPage, Tail},
+    frame::{Beat, Hole, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage, Tail},
     hash::spread,
     room::Room,
 };
@@ -38,6 +38,19 @@ fn records() -> Vec<Record> {
     ]
 }
 
+fn publication(key: &str, answer: &'static str) -> Publication {
+    Publication { app: "shop".into(), key: key.into(), body: u128::MAX - 1, answer: answer.into() }
+}
+
+#[test]
+fn a_publication_whose_key_no_app_could_have_chosen_is_refused() {
+    for key in ["", &"x".repeat(129)] {
+        let body = Body::Published(publication(key, "{}"));
+        let frame = Frame { origin: NodeId::from_bits(1), number: 2, predecessor: 1, body };
+        assert_eq!(decode(encode(&frame)), Err(Refusal::Value));
+    }
+}
+
 fn bodies() -> Vec<Body> {
     let hole = Hole { stream: Stream::of(&room()), after: 3, through: 9 };
     let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello"), trace: None };
@@ -67,6 +80,8 @@ fn bodies() -> Vec<Body> {
         Body::AskResend(vec![hole, hole]),
         Body::Gone { hole, events: Some(2) },
         Body::Unsent(vec![hole]),
+        Body::Published(publication("order-7", "{}")),
+        Body::Published(publication(&"é".repeat(128), "{}")),
         Body::Snapshot(SnapshotPage { state: 3, after: None, rest: Rest::More, facts: facts() }),
         Body::Snapshot(SnapshotPage { state: 3, after: keys().pop(), rest: Rest::Nothing, facts: Vec::new() }),
         Body::Ledger(LedgerPage { after: None, rest: Rest::More, records: records() }),

@@ -52,6 +52,7 @@ impl Core {
             Body::Facts(_)
             | Body::Records(..)
             | Body::Event(_)
+            | Body::Published(_)
             | Body::Bye { .. }
             | Body::Tails(_)
             | Body::AskTails
@@ -106,7 +107,7 @@ impl Core {
             Body::Ledger(page) => self.hear_ledger(origin, page),
             Body::Unknown { .. } => self.counters.unknown += 1,
             // Numbered frames have been taken above; nobody else raises our barriers.
-            Body::Facts(_) | Body::Records(..) | Body::Event(_) | Body::Barrier { .. } => {}
+            Body::Facts(_) | Body::Records(..) | Body::Event(_) | Body::Published(_) | Body::Barrier { .. } => {}
         }
     }
 
@@ -130,6 +131,7 @@ impl Core {
                     records.into_iter().for_each(|record| self.hear_record(origin, record, trace));
                 }
                 Body::Event(event) => self.deliver(origin, event),
+                Body::Published(publication) => self.outputs.push(Output::Published(publication)),
                 Body::Unknown { .. } => self.counters.unknown += 1,
                 Body::Beat(_)
                 | Body::Bye { .. }

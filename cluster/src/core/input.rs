@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     detector::Inbound,
     fact::{CachedEvent, Fact, Generation},
-    frame::RoomEvent,
+    frame::{Publication, RoomEvent},
     newest::CacheBounds,
     ring::Reach,
     room::{NodeId, Room},
@@ -81,6 +81,8 @@ pub enum Input {
         /// What it comes of.
         trace: Option<TraceContext>,
     },
+    /// Events were published here under a key; all nodes are to know.
+    Published(Publication),
     /// Events of this room are wanted here.
     Serve(Room),
     /// Events of this room are not wanted any longer.

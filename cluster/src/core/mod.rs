@@ -138,6 +138,7 @@ impl Core {
             Input::Fact(fact) => self.take_own_fact(fact),
             Input::Publish(event) => self.publish_event(event),
             Input::Cache { room, event, trace } => self.publish_cached(room, event, trace),
+            Input::Published(publication) => self.tell_published(publication),
             Input::Serve(room) => self.serve(room),
             Input::Leave(room) => self.leave(&room),
             Input::Heard { subject, bytes } => self.hear(&subject, bytes),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     elsewhere::{Elsewhere, Opening},
     fact::{CachedEvent, Generation},
-    frame::{Hole, Readiness, RoomEvent},
+    frame::{Hole, Publication, Readiness, RoomEvent},
     peer::Stage,
     room::{NodeId, Room},
     subject::Subject,
@@ -39,6 +39,8 @@ pub enum Output {
     /// The event of a cache channel that is served here, published at this time, had to go for newer ones of other
     /// channels: to be kept no longer.
     CacheEvicted(Room, u64),
+    /// Events were published under a key on another node.
+    Published(Publication),
     /// Post a webhook, under an id made of its edge and number; answer with [`Input::Posted`](super::Input::Posted).
     Post(Generation),
     /// A part of what a peer published is lost to us.

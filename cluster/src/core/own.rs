@@ -4,9 +4,9 @@ use std::{ops::Bound, time::Duration};
 
 use super::Core;
 use crate::{
-    codec::{ENVELOPE, MAX_FRAME, fact_size, record_size},
+    codec::{ENVELOPE, MAX_FRAME, fact_size, publication_size, record_size},
     fact::{CachedEvent, Fact, Key, Mark, Record},
-    frame::{Body, LedgerPage, Readiness, Rest, RoomEvent, SnapshotPage, Stream},
+    frame::{Body, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage, Stream},
     room::Room,
     subject::Subject,
     trace::TraceContext,
@@ -66,6 +66,16 @@ impl Core {
         }
         let subject = Subject::Room(event.room.clone());
         self.say_numbered(Stream::of(&event.room), subject, Body::Event(event));
+    }
+
+    /// Told to all, because a repeat may come to any of them, and kept by none here: how long it is known is for those who
+    /// answer repeats to say.
+    pub(super) fn tell_published(&mut self, publication: Publication) {
+        if publication_size(&publication) > MAX_ITEM {
+            self.counters.oversized += 1;
+            return;
+        }
+        self.say_numbered(Stream::STATE, Subject::State, Body::Published(publication));
     }
 
     /// An event of a cache channel is also a live one: it goes out whether or not it is the newest.

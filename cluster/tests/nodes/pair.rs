@@ -132,6 +132,7 @@ impl Pair {
                 | Output::Elsewhere(_)
                 | Output::Cached(..)
                 | Output::CacheEvicted(..)
+                | Output::Published(_)
                 | Output::CacheRepaired(..)
                 | Output::Post(_)
                 | Output::Lost { .. } => self.outputs.push((slot, output)),

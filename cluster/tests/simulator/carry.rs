@@ -54,6 +54,8 @@ impl World {
                 }
             }
             Output::CacheRepaired(room, event) => process.keep(&room, &event, wall),
+            // What is known of a key is lost with the part of a stream that told of it: nothing to judge.
+            Output::Published(_) => {}
             Output::CacheEvicted(room, at) => process.evict(&room, at),
             Output::Post(generation) => {
                 process.posting.push((now + self.random.between(20, 200), generation.clone()));

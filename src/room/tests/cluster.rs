@@ -179,6 +179,7 @@ fn with_news(channel: &str) -> (Stage, Registry, News) {
     let registry = Registry::new(vec![("app".to_owned(), AppSettings::new("key", "secret"))]);
     let stage = Stage { app: registry.by_id("app").unwrap(), ..stage(channel) };
     let news = News {
+        repeats: crate::repeats::Repeats::new(1 << 20, None, Metrics::new()),
         rooms: stage.rooms.clone(),
         registry: registry.clone(),
         webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), Means::of_bytes(1 << 20)),

@@ -185,7 +185,8 @@ async fn a_flood_of_joins_leaves_the_other_rooms_of_its_thread_their_turns() {
 fn burst(stage: &Stage) {
     for number in 0..100 {
         let data = "x".repeat(10_000);
-        let event = Event::from_back_end(stage.channel.clone(), Words::new(format!("e-{number}"), data), None, event::now());
+        let event =
+            Event::from_back_end(stage.channel.clone(), Words::new(format!("e-{number}"), data), None, event::now());
         stage.rooms.publish(&stage.app, vec![event]).unwrap();
     }
 }
