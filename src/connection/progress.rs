@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// that this bounds how many wait in it: some eighty, each with its own allocations.
 const HEAD_BYTES: usize = 2_048;
 
+/// What the turns after a full one may read of heads: who sends many requests at once does not keep the others waiting.
+const NEXT_HEAD_BYTES: usize = 512;
+
 /// What one turn may read of a body that is wanted.
 const BODY_BYTES: usize = 65_536;
 
@@ -58,6 +61,8 @@ pub struct Progress {
     stage: Stage,
     /// What this turn has read.
     turn: usize,
+    /// Whether the turn before this one has read all that it might.
+    was_full: bool,
     /// The last bytes that were read.
     tail: [u8; 3],
     /// Whether the end of what was read can be told from the end of a head.
@@ -73,6 +78,7 @@ impl Default for Progress {
         Self {
             stage: Stage::Head,
             turn: 0,
+            was_full: false,
             tail: [0; 3],
             ends_in_body: false,
             is_used: false,
@@ -93,13 +99,14 @@ impl Progress {
         let most = match self.stage {
             _ if self.blocked_since.is_some() => return Allowance::Later,
             Stage::Answer => return Allowance::Later,
+            Stage::Head if self.was_full => NEXT_HEAD_BYTES,
             Stage::Head => HEAD_BYTES,
             Stage::Body => BODY_BYTES,
             Stage::Frames => return Allowance::Bytes(BODY_BYTES),
         };
         match most.saturating_sub(self.turn) {
             0 => {
-                self.turn = 0;
+                (self.turn, self.was_full) = (0, true);
                 Allowance::NextTurn
             }
             rest => Allowance::Bytes(rest),
@@ -108,7 +115,7 @@ impl Progress {
 
     /// There is nothing more to read now.
     pub fn drained(&mut self) {
-        self.turn = 0;
+        (self.turn, self.was_full) = (0, false);
     }
 
     /// These bytes were read; `now` is asked only where it matters.
@@ -243,6 +250,8 @@ mod tests {
         assert_eq!(progress.allowance(), Allowance::Bytes(48));
         progress.read(&[b'x'; 48], || now);
         assert_eq!(progress.allowance(), Allowance::NextTurn);
+        assert_eq!(progress.allowance(), Allowance::Bytes(512));
+        progress.drained();
         assert_eq!(progress.allowance(), Allowance::Bytes(2_048));
         progress.begin();
         progress.body_begins();

@@ -146,7 +146,7 @@ struct Door {
 impl Door {
     fn open(self, server: ServerBuilder, listener: TcpListener) -> io::Result<ServerBuilder> {
         server.listen("public", listener, move || {
-            let door = self.clone();
+            let door = Rc::new(self.clone());
             let accept = fn_service(move |socket| door.clone().accept(socket));
             accept.and_then(self.serve(|guarded: Guarded<TcpStream>| share(guarded.into_inner())))
         })
@@ -162,13 +162,13 @@ impl Door {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
         server.listen("public", listener, move || {
-            let (door, acceptor) = (self.clone(), acceptor.clone());
+            let (door, acceptor) = (Rc::new(self.clone()), acceptor.clone());
             let accept = fn_service(move |socket| door.clone().accept_tls(socket, acceptor.clone()));
             accept.and_then(self.serve(|guarded: Guarded<TlsStream<TcpStream>>| (guarded.into_inner(), None)))
         })
     }
 
-    async fn accept(self, socket: TcpStream) -> Result<Accepted<TcpStream>, Refused> {
+    async fn accept(self: Rc<Self>, socket: TcpStream) -> Result<Accepted<TcpStream>, Refused> {
         let peer = socket.peer_addr().ok();
         let place = self.places.take(peer).map_err(|NoPlace| {
             // As far as the socket takes it at once: a connection that finds no place is not waited for.
@@ -182,7 +182,7 @@ impl Door {
     }
 
     async fn accept_tls(
-        self,
+        self: Rc<Self>,
         socket: TcpStream,
         acceptor: TlsAcceptor,
     ) -> Result<Accepted<TlsStream<TcpStream>>, Refused> {
