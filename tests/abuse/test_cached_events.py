@@ -1,0 +1,50 @@
+"""One and a half megabytes of signed requests, each of which leaves its event with a hundred cache channels."""
+
+import json
+import urllib.request
+
+import pytest
+
+import attack
+import memory
+from raw import exchange, signed_post, status
+
+SECONDS = 6
+REQUESTS = 150
+CHANNELS = 100
+DATA = "x" * 9_500
+
+
+def _bodies():
+    for number in range(REQUESTS):
+        channels = [f"cache-{number}-{channel}" for channel in range(CHANNELS)]
+        yield json.dumps({"name": "e", "data": DATA, "channels": channels}).encode()
+
+
+def cached_events(end, node):
+    for body in _bodies():
+        assert status(exchange(node, signed_post(body))) == 200
+
+
+def _metric(node, name):
+    with urllib.request.urlopen(f"{node.admin}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
+@pytest.mark.parametrize("place", ["node", "pair"])
+def test_cached_events_are_held_within_their_bound_on_every_node(place, request, bystanders):
+    stage = request.getfixturevalue(place)
+    nodes = [stage] if place == "node" else [stage.one, stage.other]
+    # In a cluster it is the node that was not posted to which shows what the cache costs, and that nothing else does.
+    honest = bystanders(nodes[-1])
+    calm = honest.calm(SECONDS / 2)
+    with attack.by(1, cached_events, SECONDS, nodes[0]):
+        attacked = honest.during(SECONDS)
+    peaks = [memory.peak_mib(node) for node in nodes]
+    print(f"calm: {calm}; attacked: {attacked}; peaks: {[round(peak) for peak in peaks]} MiB")
+    for node in nodes:
+        assert _metric(node, "gaung_cache_bytes") <= 32 * 1024 * 1024
+        assert _metric(node, "gaung_cache_evictions_total") > REQUESTS * CHANNELS / 4
+    assert peaks[-1] < 110
+    assert attacked.hardly_longer_than(calm)
