@@ -140,8 +140,9 @@ def exchange(gaung, request):
         return answer
 
 
-def signed_post(body, what="events"):
-    """The bytes of a signed `POST /events`, or another path, with this body."""
+def signed_post(body, what="events", headers=""):
+    """The bytes of a signed `POST /events`, or another path, with this body; each of the `headers` is a line with its
+    end."""
     path = f"/apps/{APP['id']}/{what}"
     query = (
         f"auth_key={APP['key']}&auth_timestamp={int(time.time())}&auth_version=1.0"
@@ -149,7 +150,7 @@ def signed_post(body, what="events"):
     )
     signature = hmac.new(APP["secret"].encode(), f"POST\n{path}\n{query}".encode(), "sha256").hexdigest()
     head = f"POST {path}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    return f"{head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def status(answer):
