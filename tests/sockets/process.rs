@@ -31,7 +31,7 @@ fn all_problems_of_the_configuration_are_told_at_once_with_exit_code_2() {
     assert_eq!((code, stdout.as_str()), (Some(2), ""));
     assert_eq!(
         stderr,
-        "gaung: GAUNG_HTTP_THREADS is \"0\"; it must be a whole number from 1 to 1024\n\
+        "gaung: GAUNG_HTTP_THREADS is \"0\"; it must be a whole number from 1 to 512\n\
          gaung: GAUNG_PROT is unknown; did you mean GAUNG_PORT?\n"
     );
 }
