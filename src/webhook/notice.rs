@@ -157,7 +157,10 @@ impl Ticket {
     /// The event arrived, or it was given up for good; either way it need not be done again. A ticket that is dropped
     /// instead voids its receipt.
     pub fn redeem(mut self) {
-        if let Some(receipt) = self.receipt.take() {
+        let receipt = self.receipt.take();
+        // Counted no longer before anybody is told: who hears of it may look at the count.
+        drop(self);
+        if let Some(receipt) = receipt {
             receipt.redeem();
         }
     }
