@@ -73,6 +73,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     pair.report("ticks, and the death of the other node");
     pair.pass(3_000);
     pair.report("ticks, and its return");
+    pair.pass(100_000);
+    pair.report("ticks and what is heard, until all of it is shown");
     list(&mut pair, count);
     pair.report("list a page of rooms");
     pair.one_step(MEASURED, Input::Disconnected);
