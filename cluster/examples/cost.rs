@@ -170,6 +170,8 @@ impl Pair {
                 | Output::Deliver(..)
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)
+                | Output::CacheEvicted(..)
+                | Output::Published(_)
                 | Output::Lost { .. } => {}
             }
         }
