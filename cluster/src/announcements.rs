@@ -207,6 +207,8 @@ impl Announcements {
             return None;
         }
         self.mine.remove(edge);
+        // What became due meanwhile was passed over, and another node may have said already that this is done.
+        self.unsettled.look_at(edge, Duration::ZERO);
         Some(Generation { edge: edge.clone(), number, phase: Phase::Done })
     }
 

@@ -249,3 +249,16 @@ fn a_visit_that_nobody_tells_is_given_up_also_by_a_node_that_is_silent() {
     announcements.give_up_visits(at(99_000));
     assert!(!announcements.unsettled.is_empty());
 }
+
+#[test]
+fn what_became_due_while_a_webhook_was_posted_is_announced_although_another_node_called_it_done() {
+    let mut announcements = alone(1);
+    merge(&mut announcements, 2, Phase::Announced);
+    announcements.announced(&generation(2, Phase::Announced), 17);
+    assert_eq!(act(&mut announcements, Truth::Held, None, 9000), [Action::Post(generation(2, Phase::Announced))]);
+    merge(&mut announcements, 2, Phase::Done);
+    assert_eq!(act(&mut announcements, Truth::Held, None, 9050), []);
+    announcements.posted(&edge(), 2);
+    let announced = Action::Announce(generation(3, Phase::Announced));
+    assert_eq!(announcements.act(A, |_| Truth::Held, None, at(9100)), [announced]);
+}
