@@ -55,8 +55,8 @@ enum State {
     Open,
     /// A close frame is the last chunk; nothing is accepted any more.
     Closing(Close),
-    /// The socket failed or is done.
-    Dead,
+    /// The socket failed or is done, after this close if it was decided before.
+    Dead(Option<Close>),
 }
 
 /// How far a client is behind, by what waits for it.
@@ -157,12 +157,9 @@ impl Outbox {
         self.lock().abandon();
     }
 
-    /// Why the session is closing, once it is.
+    /// Why the session is closing, once it is, also where its client did not wait for the end of it.
     pub fn closing(&self) -> Option<Close> {
-        match self.lock().state {
-            State::Closing(close) => Some(close),
-            State::Open | State::Dead => None,
-        }
+        self.lock().closing()
     }
 
     /// How far the client is behind.
@@ -192,14 +189,19 @@ impl Outbox {
         if let Poll::Ready(Err(_)) = written {
             queue.die();
         }
-        // A task that has had its share of the thread is stopped in the same way, whatever its socket would take.
-        queue.is_refused = written.is_pending() && (queue.is_refused || coop::has_budget_remaining());
+        // A task that has had its share of the thread is stopped in the same way, whatever its socket would take: it asks
+        // again in its next turn, or rooms would wait for an answer that nobody gives.
+        let is_stopped = written.is_pending() && !coop::has_budget_remaining();
+        if is_stopped {
+            ctx.waker().wake_by_ref();
+        }
+        queue.is_refused = written.is_pending() && (queue.is_refused || !is_stopped);
         queue.wake_senders();
         match (queue.state, written.is_ready()) {
             (State::Open, _) => Flushed::Open,
             (State::Closing(_), false) => Flushed::Closing,
             (State::Closing(_), true) => Flushed::Closed,
-            (State::Dead, _) => Flushed::Dead,
+            (State::Dead(_), _) => Flushed::Dead,
         }
     }
 
@@ -269,9 +271,17 @@ impl Queue {
     }
 
     fn die(&mut self) {
-        self.state = State::Dead;
+        self.state = State::Dead(self.closing());
         self.abandon();
         self.wake();
+    }
+
+    fn closing(&self) -> Option<Close> {
+        match self.state {
+            State::Closing(close) => Some(close),
+            State::Dead(closing) => closing,
+            State::Open => None,
+        }
     }
 
     /// Forgets what waits, and remembers why it closed.
@@ -279,7 +289,7 @@ impl Queue {
         self.chunks = VecDeque::new();
         self.bytes = 0;
         if self.state == State::Open {
-            self.state = State::Dead;
+            self.state = State::Dead(None);
         }
         self.wake_senders();
     }

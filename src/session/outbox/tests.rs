@@ -135,3 +135,35 @@ async fn one_frame_larger_than_the_limit_passes_while_nothing_waits() {
     assert_eq!(flush(&outbox, &mut socket).await, Flushed::Open);
     assert_eq!(socket.taken, frame::text("longer than ten bytes"));
 }
+
+#[actix::test]
+async fn whoever_was_given_up_stays_so_although_its_socket_breaks_then() {
+    let outbox = Outbox::new(None, 20);
+    let mut socket = Narrow::default();
+    outbox.send(&frame::text("begun"));
+    assert_eq!(flush(&outbox, &mut socket).await, Flushed::Open);
+    outbox.send(&frame::text("this is too much, and more"));
+    let (mut broken, other_end) = tokio::io::duplex(1);
+    drop(other_end);
+    assert_eq!(poll_fn(|ctx| Poll::Ready(outbox.flush(&mut broken, ctx))).await, Flushed::Dead);
+    assert_eq!(outbox.closing(), Some(Close::SlowConsumer));
+}
+
+#[actix::test]
+async fn a_task_without_a_share_of_the_thread_left_refuses_nothing_and_asks_again() {
+    let outbox = Outbox::new(None, 20);
+    outbox.send(&frame::text("more than half of it"));
+    let mut turns = 0;
+    poll_fn(|ctx| {
+        turns += 1;
+        if turns == 1 {
+            while coop::has_budget_remaining() {
+                std::task::ready!(coop::poll_proceed(ctx)).made_progress();
+            }
+        }
+        outbox.flush(&mut Narrow::default(), ctx);
+        assert_eq!(outbox.is_crowded(), turns == 1);
+        if turns == 1 { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+}
