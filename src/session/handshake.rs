@@ -17,7 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Whether the request is a handshake. HTTP/1.0 knows no upgrade, whatever such a request says (RFC 9110 §7.8).
 pub fn is_sound(request: &Request) -> bool {
-    request.version() >= Version::HTTP_11 && request.method() == Method::GET && faults(request.headers()).is_empty()
+    let headers = request.headers();
+    let is_request = request.version() >= Version::HTTP_11 && request.method() == Method::GET;
+    is_request && faults(headers).is_empty() && lines(headers, "Sec-WebSocket-Key").all(is_key)
 }
 
 /// What keeps a request from being a handshake.
@@ -67,6 +69,14 @@ fn lines<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str
 
 fn lists(headers: &HeaderMap, name: &str, value: &str) -> bool {
     lines(headers, name).flat_map(|line| line.split(',')).any(|option| option.trim().eq_ignore_ascii_case(value))
+}
+
+/// A key is 16 bytes in base64 (RFC 6455 §4.1): 22 characters and the padding.
+fn is_key(key: &str) -> bool {
+    let digits = key.trim().strip_suffix("==");
+    digits.is_some_and(|digits| {
+        digits.len() == 22 && digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
+    })
 }
 
 /// What is told of them.
@@ -151,6 +161,7 @@ pub fn objection(request: &Request) -> (StatusCode, String) {
         _ if request.version() < Version::HTTP_11 => {
             (StatusCode::BAD_REQUEST, "a WebSocket handshake needs HTTP/1.1".to_owned())
         }
+        faults if faults.is_empty() => (StatusCode::BAD_REQUEST, "the header Sec-WebSocket-Key is no key".to_owned()),
         faults => (StatusCode::UPGRADE_REQUIRED, faults_text(&faults)),
     }
 }
@@ -236,5 +247,21 @@ mod tests {
         let text = faults_text(&faults(&headers.into_iter().collect()));
         let both = "the request lacks Sec-WebSocket-Version: 13, and the request's Connection is not Upgrade. If a";
         assert!(text.contains(both), "{text}");
+    }
+
+    #[test]
+    fn a_key_is_sixteen_bytes_in_base64() {
+        for (key, is_one) in [
+            ("dGhlIHNhbXBsZSBub25jZQ==", true),
+            (" +/hlIHNhbXBsZSBub25jZQ== ", true),
+            ("short", false),
+            ("", false),
+            ("==", false),
+            ("dGhlIHNhbXBsZSBub25jZQ", false),
+            ("dGhlIHNhbXBsZSBub25jZ-==", false),
+            ("dGhlIHNhbXBsZSBub25jZQQQ==", false),
+        ] {
+            assert_eq!(is_key(key), is_one, "{key}");
+        }
     }
 }
