@@ -1,4 +1,4 @@
-//! Where log lines go. Nobody who logs waits for whoever reads the log: lines wait in a bounded queue for one thread that
+//! Where log lines go. A thread that logs never waits for the log's reader: lines wait in a bounded queue for one thread that
 //! writes them, and a line that finds no room, or cannot be written, is counted.
 
 use std::{

@@ -71,7 +71,7 @@ struct Inner {
     started: Instant,
 }
 
-/// The right to publish under a key. Whoever waits for its end goes on when it is dropped: where nothing was published,
+/// The right to publish under a key. Those who wait for its end go on when it is dropped: where nothing was published,
 /// as the first.
 #[derive(Debug)]
 pub struct Claim {

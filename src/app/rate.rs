@@ -32,7 +32,7 @@ impl RateLimit {
     }
 }
 
-/// The same with one owner and a size of its own, for whoever can wait.
+/// The same with one owner and a size of its own, for callers that can wait.
 #[derive(Debug, Default)]
 pub struct Bucket {
     full_at: u64,

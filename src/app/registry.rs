@@ -79,7 +79,7 @@ impl Registry {
 
     /// Makes these the apps, and tells what that changed. An app whose id stays keeps its object, so that its sockets
     /// and counters stay; only its settings are replaced. So does an app that comes back while anybody still holds the
-    /// one that was removed: whoever has an app of an id sees the settings that hold now, and its sockets are all counted.
+    /// one that was removed: every holder of an app of an id sees the settings that hold now, and its sockets are all counted.
     pub fn apply(&self, apps: Vec<(String, AppSettings)>) -> Vec<AppChange> {
         let mut removed = self.0.removed.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.0.index.load_full();

@@ -85,7 +85,7 @@ async fn serve(loaded: Loaded, log: &Log) -> Result<(), Failure> {
     }
 }
 
-/// Units that start after this one, and whoever restarts one node after the other, wait until it wants sockets.
+/// Units that start after this one, and a rollout of one node after the other, wait until it wants sockets.
 async fn tell_systemd(readiness: Readiness) {
     let ready = async {
         while readiness.objection(Answers::ALL).is_some() {

@@ -111,7 +111,7 @@ fn is_on(environment: &Environment, name: &str, problems: &mut Problems) -> bool
     }
 }
 
-/// Reverb limits the request alone: whoever raised its size wants larger events. A request may be that large too.
+/// Reverb limits the request alone: an operator who raised its size wants larger events. A request may be that large too.
 fn adopt_request_size(environment: &mut Environment) {
     const SIZE: &str = "REVERB_MAX_REQUEST_SIZE";
     environment.adopt("GAUNG_APP_MAX_EVENT_BYTES", SIZE);

@@ -29,7 +29,7 @@ pub struct Connection {
     patience: Patience,
     progress: RefCell<Progress>,
     place: RefCell<Option<Place>>,
-    /// Whoever was told to read later.
+    /// The task that was told to read later.
     reader: Cell<Option<Waker>>,
     timer: RefCell<Option<Pin<Box<Sleep>>>>,
 }

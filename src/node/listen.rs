@@ -175,7 +175,7 @@ impl Door {
             let _ = SockRef::from(&socket).send(NO_PLACE);
             Refused
         })?;
-        // The library has 16 KiB for everybody whom it serves: nobody is served who has not said anything yet.
+        // The library takes 16 KiB for each connection that it serves: one that has said nothing yet is not served.
         let begun = timeout(self.shared.limits.handshake_timeout, socket.readable()).await;
         begun.map_err(|_| Refused)?.map_err(|_| Refused)?;
         Ok((Guarded::new(socket, Connection::new(peer, place, self.patience())), Protocol::Http1, peer))

@@ -47,7 +47,7 @@ impl Inflow {
         Arc::new(Self { waiting: AtomicUsize::new(0), limit, drained: Arc::default(), cluster })
     }
 
-    /// Counts a message. It is never refused: whoever can wait has asked before.
+    /// Counts a message. It is never refused: a caller that can wait has asked before.
     pub fn begin(self: &Arc<Self>) -> Underway {
         self.waiting.fetch_add(1, SeqCst);
         Underway(self.clone())

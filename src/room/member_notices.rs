@@ -59,7 +59,7 @@ impl MemberNotices {
         self.drop_if_nothing_changed(user);
     }
 
-    /// A user went, of whom this `user_info` was shown.
+    /// A user went, after this `user_info` was shown.
     pub fn removed(&mut self, user: &Arc<str>, info: Arc<str>, now: Instant) {
         let waiting = self.waiting(user, Some(info), now);
         (waiting.now, waiting.except) = (None, None);

@@ -134,7 +134,7 @@ impl Room {
         self.notices.added(user, info, except, Instant::now());
     }
 
-    /// A user went, of whom this `user_info` was shown.
+    /// A user went, after this `user_info` was shown.
     pub(super) fn note_removed(&mut self, user: &Arc<str>, info: Arc<str>) {
         self.notices.removed(user, info, Instant::now());
     }

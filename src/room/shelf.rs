@@ -50,7 +50,7 @@ impl Shelf {
 
     /// The rooms are on these shards.
     pub fn serve(&self, shards: &Arc<[Addr<Shard>]>) {
-        // Said once, by whoever starts the shards.
+        // Said once, where the shards are started.
         let _ = self.0.shards.set(shards.clone());
     }
 

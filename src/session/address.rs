@@ -83,7 +83,7 @@ impl Addresses {
     }
 }
 
-/// Whom the address belongs to, as its first address.
+/// The network that the address belongs to, as its first address.
 fn client_of(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

@@ -109,7 +109,7 @@ impl FrameReader {
     }
 }
 
-/// What each complete frame brings. Frames are looked at one by one, so that whoever asks decides how many count.
+/// What each complete frame brings. Frames are looked at one by one, so that the caller decides how many count.
 impl Iterator for FrameReader {
     type Item = Incoming;
 

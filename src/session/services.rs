@@ -62,7 +62,7 @@ pub struct Services {
 
 impl Shared {
     /// Whether a proxy is to try another node for new sockets. Only a node that goes says so: one that is not in step yet
-    /// serves whoever comes, and where all nodes said it the client would have nobody.
+    /// serves every client that comes, and where all nodes said it the client would have nobody.
     pub fn sends_upgrades_on(&self) -> bool {
         self.refuses_upgrades && matches!(self.readiness.stage(), Stage::Leaving | Stage::Draining)
     }

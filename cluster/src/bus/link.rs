@@ -3,7 +3,7 @@
 //! Orders wait in one queue without a bound. Facts need none: each answers a change of this node's own sockets, whose
 //! number is bounded elsewhere; the bus thread takes them without ever waiting for the network; and a lost one would make
 //! every node's view wrong. Events come from back ends, which can be told to wait: each takes a [`Place`] first. What
-//! clients cause is slowed down where it comes from: whoever reads their sockets looks at [`Link::waiting`].
+//! clients cause is slowed down where it comes from: what reads their sockets looks at [`Link::waiting`].
 
 use std::{
     fmt,

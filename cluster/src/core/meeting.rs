@@ -19,7 +19,7 @@ const MAX_PEERS: usize = 1024;
 /// Streams of a forgotten peer that are dropped in one step at most.
 const PACE: usize = 1024;
 
-/// Forgotten peers of whom a number is kept at most.
+/// Forgotten peers whose number is kept, at most.
 const MAX_FORGOTTEN: usize = 4096;
 
 /// Up to where those were heard who were forgotten. One that comes back is asked for what it published since.

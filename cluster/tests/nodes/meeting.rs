@@ -1,4 +1,4 @@
-//! Who is known, whoever else claims to be there.
+//! Which peers are known, whatever else claims to be there.
 
 use gaung_cluster::{
     NodeId, Subject,
@@ -13,7 +13,7 @@ use crate::{
     pair::{A, B, Pair, id, room},
 };
 
-/// The first frame of somebody whom nobody knows.
+/// The first frame of an unknown node.
 fn forge(pair: &mut Pair, number: u64) {
     let origin = NodeId::from_bits(1_000 + number);
     let frame = Frame { origin, number: 1, predecessor: 0, body: Body::Event(event("forged")) };
