@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subject,
     codec::{decode, encode},
-    core::{Core, Input, Moment, PAGE, Settings},
+    core::{Bounds, Core, Input, Moment, PAGE, Settings},
     detector::Inbound,
     frame::{Body, Frame},
     ring::Reach,
@@ -20,8 +20,14 @@ const NODE: NodeId = NodeId::from_bits(1);
 fuzz_target!(|bytes: &[u8]| {
     let room = Room::new("app", "room").expect("the names are valid");
     let subjects = [Subject::State, Subject::Node(NODE), Subject::Room(room.clone())];
-    let settings =
-        Settings { node: NODE, version: "fuzz".into(), expected_nodes: 2, reach: Reach::default(), page: PAGE };
+    let settings = Settings {
+        node: NODE,
+        version: "fuzz".into(),
+        expected_nodes: 2,
+        reach: Reach::default(),
+        page: PAGE,
+        bounds: Bounds::default(),
+    };
     let (mut core, mut now) = (Core::new(settings), Moment::default());
     core.step(Input::Connected, now);
     core.step(Input::Serve(room), now);

@@ -12,7 +12,7 @@ fuzz_target!(|body: &[u8]| {
     let limits = AppSettings::new("key", "secret");
     let single = PostedEvent::read(body).and_then(|posted| posted.sized(&limits));
     let single = single.and_then(|posted| posted.events(&limits, now()));
-    let batch = PostedBatch::read(body, &limits).unwrap_or_default();
+    let batch = PostedBatch::read(body).and_then(|posted| posted.sized(&limits)).unwrap_or_default();
     let batch = batch.iter().filter_map(|posted| posted.events(&limits, now()).ok());
     for event in single.into_iter().chain(batch).flatten() {
         assert!(event.channel.as_str().len() <= limits.max_channel_name_length);
