@@ -1,7 +1,7 @@
 //! The last number of each stream in which this node published: what makes the next frame's predecessor, and what is
 //! told again after silence, so that a lost last frame is noticed although nothing follows.
 //!
-//! Bounds: [`MAX_TAILS`] streams are known beside those of which the ring still has a frame; of those that go, the stream
+//! Bounds: `MAX_TAILS` streams are known beside those of which the ring still has a frame; of those that go, the stream
 //! starts anew with its next frame. No call looks at more than it returns.
 
 use std::{

@@ -2,7 +2,7 @@
 //! few; where they are many they are gathered, so that whatever clients do costs one frame now and then and not one
 //! each. Other counts are always gathered for a while.
 //!
-//! Bounds: [`MAX_UNTOLD`] things at most wait, because then all are told.
+//! Bounds: `MAX_UNTOLD` things at most wait, because then all are told.
 
 use std::{collections::BTreeMap, time::Duration};
 

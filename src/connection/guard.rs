@@ -1,5 +1,5 @@
 //! The bytes of a connection on their way to the HTTP dispatcher and back. actix-http keeps no time but the first head's, makes
-//! requests of all that it can read, and spins while answers are not taken; so it is given only what [`Progress`] allows, and
+//! requests of all that it can read, and spins while answers are not taken; so it is given only what `Progress` allows, and
 //! the connection ends where something is overdue.
 
 use std::{
