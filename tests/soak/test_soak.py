@@ -24,6 +24,8 @@ SEED = os.environ.get("SEED", str(random.randrange(1_000_000)))
 SETTLED = 0.2
 WINDOW = 0.1
 GROWTH = 1.05
+# What an allocator keeps for itself, which is more than a twentieth of a node that holds next to nothing.
+NOISE_MIB = 1
 EVENTS_PER_SECOND = 20
 
 GAUGES = [
@@ -53,7 +55,7 @@ def test_a_cluster_holds_no_more_after_a_long_life_than_after_a_short_one():
             life = processes.submit(swarm.run, addresses, SOCKETS, SECONDS, SEED)
             early, late = _watch(nodes, life)
             print(f"{life.result()} sockets lived; MiB after a fifth of the time {early}, at the end {late}")
-        assert all(after <= before * GROWTH for before, after in zip(early, late))
+        assert all(after <= before * GROWTH + NOISE_MIB for before, after in zip(early, late))
         for node, before in zip(nodes, descriptors):
             until(lambda: not _left(node), f"nothing is left on the node: {_left(node)}", AT_REST)
             until(lambda: _gauges(node)["process_open_fds"] <= before + 2, "the descriptors are given back", AT_REST)
