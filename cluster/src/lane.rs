@@ -108,7 +108,7 @@ pub struct Declared {
 }
 
 impl Lane {
-    /// A lane to a peer of whom nothing up to `baseline` was promised to us. Its state stream is followed. `max_held` bytes
+    /// A lane to a peer that promised us nothing up to `baseline`. Its state stream is followed. `max_held` bytes
     /// wait behind holes at most.
     pub fn new(baseline: u64, max_held: usize) -> Self {
         let mut lane = Self {

@@ -43,7 +43,7 @@ pub const BUS_THREAD: &str = "gaung-bus";
 /// Rooms that the bus thread looks at for one page: about a millisecond's work.
 const PAGE: usize = 1024;
 
-/// The line of no user: what concerns users whom a node has in presence channels, signed in or not, is said there, and
+/// The line of no user: what concerns users that a node has in presence channels, signed in or not, is said there, and
 /// every node hears it that has served a presence channel of the app.
 pub const MEMBERS_LINE: &str = "#server-to-user-";
 

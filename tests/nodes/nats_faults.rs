@@ -19,44 +19,38 @@ const PER_SECOND: u32 = 500;
 
 #[actix::test]
 async fn nothing_is_lost_doubled_or_disordered_when_nats_is_killed_and_back_after_three_seconds() {
-    survive(async |nats| {
-        nats.kill();
-        sleep(Duration::from_secs(3)).await;
-        nats.start_again().await;
-    })
-    .await;
+    survive(async |nats| kill(nats, Duration::from_secs(3)).await).await;
 }
 
 #[actix::test]
 async fn nothing_is_lost_doubled_or_disordered_when_nats_stands_still_for_ten_seconds() {
-    survive(async |nats| {
-        nats.pause();
-        sleep(Duration::from_secs(10)).await;
-        nats.resume();
-    })
-    .await;
+    survive(async |nats| pause(nats, Duration::from_secs(10)).await).await;
 }
 
 const LARGE: usize = 10_000;
 
 #[actix::test]
 async fn nothing_is_lost_doubled_or_disordered_of_large_events_when_nats_is_killed_and_back_after_four_seconds() {
-    survive_with_large_events(async |nats| {
-        nats.kill();
-        sleep(Duration::from_secs(4)).await;
-        nats.start_again().await;
-    })
-    .await;
+    survive_with_large_events(async |nats| kill(nats, Duration::from_secs(4)).await).await;
 }
 
 #[actix::test]
 async fn nothing_is_lost_doubled_or_disordered_of_large_events_when_nats_stands_still_for_ten_seconds() {
-    survive_with_large_events(async |nats| {
-        nats.pause();
-        sleep(Duration::from_secs(10)).await;
-        nats.resume();
-    })
-    .await;
+    survive_with_large_events(async |nats| pause(nats, Duration::from_secs(10)).await).await;
+}
+
+/// It dies, and is back after a while.
+async fn kill(nats: &mut NatsServer, away: Duration) {
+    nats.kill();
+    sleep(away).await;
+    nats.start_again().await;
+}
+
+/// It stands still for a while.
+async fn pause(nats: &mut NatsServer, still: Duration) {
+    nats.pause();
+    sleep(still).await;
+    nats.resume();
 }
 
 /// A thousand events of 10 KB a second, whose ring holds all of them.

@@ -45,7 +45,7 @@ impl Core {
         if self.is_connected() {
             self.raise_barrier(&room);
         } else {
-            // Nothing can come from elsewhere, so nothing can be missed.
+            // No other node publishes anything, so nothing can be missed.
             self.open(room);
         }
     }
@@ -111,7 +111,7 @@ impl Core {
         }
     }
 
-    /// While the bus is away nothing can come from elsewhere, so nothing more can be missed.
+    /// While the bus is away nothing can come from other nodes, so nothing more can be missed.
     pub(super) fn pass_barriers(&mut self) {
         let tokens: Vec<u64> = self.barriers.keys().copied().take(PACE).collect();
         tokens.into_iter().for_each(|token| self.pass_barrier(token));

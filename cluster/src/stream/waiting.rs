@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{Letter, slot::Slot};
 
-/// What a letter takes beside its body: its id, its receipt and what that holds, the places that queues keep free.
+/// What a stored event takes beside its body: its id, its receipt and what that holds, the places that queues keep free.
 const OVERHEAD: usize = 384;
 
 /// Letters that the stream has not taken yet. Beyond its bound the oldest are dropped.

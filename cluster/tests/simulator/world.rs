@@ -239,7 +239,7 @@ impl World {
         self.step(slot, Input::Cache { room, event, trace: None });
     }
 
-    /// The payload of the next event of a room begins with its number. Notes to whom it is promised.
+    /// The payload of the next event of a room begins with its number. Notes which nodes it is promised to.
     fn next_event(&mut self, slot: usize, room: &Room) -> Option<Bytes> {
         let process = self.slots[slot].process.as_mut()?;
         let (origin, is_ready) = (process.id, process.core.readiness() == Readiness::Ready);
