@@ -33,13 +33,16 @@ pub struct Lane {
     baseline: u64,
     last: u64,
     held: usize,
-    max_held: usize,
+    bounds: LaneBounds,
     /// Everything that is held back, the last to be missed last.
     places: BTreeMap<Place, Stream>,
     answered: Option<Duration>,
     noticed: u64,
     courses: BTreeMap<Stream, Course>,
+    /// The streams with holes.
     open: BTreeSet<Stream>,
+    /// The streams of which more is in order than was given out in one step.
+    ready: BTreeSet<Stream>,
 }
 
 /// One stream.
@@ -76,6 +79,15 @@ struct Waiting {
     ask_at: Duration,
 }
 
+/// What a lane holds back and gives out at most.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneBounds {
+    /// Bytes that wait behind holes.
+    pub held: usize,
+    /// Bytes of what waited that are given out in one step, exceeded by one frame at most.
+    pub step: usize,
+}
+
 /// What became of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -108,19 +120,19 @@ pub struct Declared {
 }
 
 impl Lane {
-    /// A lane to a peer that promised us nothing up to `baseline`. Its state stream is followed. `max_held` bytes
-    /// wait behind holes at most.
-    pub fn new(baseline: u64, max_held: usize) -> Self {
+    /// A lane to a peer that promised us nothing up to `baseline`. Its state stream is followed.
+    pub fn new(baseline: u64, bounds: LaneBounds) -> Self {
         let mut lane = Self {
             baseline,
             last: baseline,
             held: 0,
-            max_held,
+            bounds,
             places: BTreeMap::new(),
             answered: None,
             noticed: 0,
             courses: BTreeMap::new(),
             open: BTreeSet::new(),
+            ready: BTreeSet::new(),
         };
         lane.follow(Stream::STATE);
         lane
@@ -153,6 +165,7 @@ impl Lane {
         let Some(course) = self.courses.remove(&stream) else { return };
         course.held.iter().for_each(|(number, held)| self.free(stream, *number, held.size));
         self.open.remove(&stream);
+        self.ready.remove(&stream);
     }
 
     /// Drops some streams of a lane that nobody needs any longer.
@@ -194,9 +207,19 @@ impl Lane {
         self.note(number);
         let Some(course) = self.courses.get_mut(&stream) else { return };
         course.tail = course.tail.max(number);
-        let before = course.position;
-        let freed = self.advance(stream, before, now);
-        debug_assert!(freed.is_empty(), "a tail fills no hole");
+        course.wait(false, now);
+        self.note_course(stream);
+    }
+
+    /// What is in order now and was too much for the steps before.
+    pub fn next_freed(&mut self, now: Duration) -> Vec<Body> {
+        let Some(stream) = self.ready.first().copied() else { return Vec::new() };
+        self.advance(stream, self.position(stream), now)
+    }
+
+    /// Whether [`Lane::next_freed`] has more to give.
+    pub fn is_behind(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// The peer cannot give what was asked. `None` if it was had in the meantime.
@@ -271,8 +294,8 @@ impl Lane {
 
     /// The peer can be asked again: patience starts anew.
     pub fn resume(&mut self, now: Duration) {
-        for course in self.courses.values_mut() {
-            if let Some(waiting) = &mut course.waiting {
+        for stream in &self.open {
+            if let Some(waiting) = self.courses.get_mut(stream).and_then(|course| course.waiting.as_mut()) {
                 *waiting = Waiting { since: None, ask_at: now };
             }
         }
@@ -288,23 +311,30 @@ impl Lane {
         self.courses.get(&stream).map_or(0, |course| course.given)
     }
 
-    /// Whether something of a stream is known to be missing.
-    pub fn has_hole(&self, stream: Stream) -> bool {
-        self.open.contains(&stream)
+    /// Whether something of a stream is known to be missing, or waits for its turn.
+    pub fn lacks(&self, stream: Stream) -> bool {
+        self.open.contains(&stream) || self.ready.contains(&stream)
     }
 
     /// Gives out what is in order now; `before` is up to where the stream had come.
     fn advance(&mut self, stream: Stream, before: u64, now: Duration) -> Vec<Body> {
         let Some(course) = self.courses.get_mut(&stream) else { return Vec::new() };
-        let (freed, left) = course.advance();
+        let (freed, left) = course.advance(self.bounds.step);
         course.wait(course.position > before, now);
-        if course.waiting.is_some() {
-            self.open.insert(stream);
-        } else {
-            self.open.remove(&stream);
-        }
+        self.note_course(stream);
         left.into_iter().for_each(|(number, size)| self.free(stream, number, size));
         freed
+    }
+
+    fn note_course(&mut self, stream: Stream) {
+        let Some(course) = self.courses.get(&stream) else { return };
+        for (is_in, streams) in [(course.waiting.is_some(), &mut self.open), (course.is_ready(), &mut self.ready)] {
+            if is_in {
+                streams.insert(stream);
+            } else {
+                streams.remove(&stream);
+            }
+        }
     }
 
     fn free(&mut self, stream: Stream, number: u64, size: usize) {
@@ -314,7 +344,7 @@ impl Lane {
 
     /// Drops what is held back beyond the bound. Its streams still know that it exists, and ask for it.
     fn make_room(&mut self) {
-        while self.held > self.max_held
+        while self.held > self.bounds.held
             && let Some((place, stream)) = self.places.pop_last()
         {
             let held = self.courses.get_mut(&stream).and_then(|course| course.held.remove(&place.number));
@@ -329,14 +359,20 @@ impl Course {
         self.tail = self.tail.max(number);
     }
 
-    /// Gives out what is in order; returns it, and what is no longer held, with its bytes.
-    fn advance(&mut self) -> (Vec<Body>, Vec<(u64, usize)>) {
-        let (mut freed, mut left) = (Vec::new(), Vec::new());
-        while let Some(first) = self.held.first_entry() {
-            if *first.key() > self.position && first.get().predecessor > self.position {
-                break;
-            }
-            let (number, held) = first.remove_entry();
+    /// Whether what is held first is in order.
+    fn is_ready(&self) -> bool {
+        let is_in_order = |(number, held): (&u64, &Held)| *number <= self.position || held.predecessor <= self.position;
+        self.held.first_key_value().is_some_and(is_in_order)
+    }
+
+    /// Gives out the next of what is in order; returns it, and what is no longer held, with its bytes.
+    fn advance(&mut self, most: usize) -> (Vec<Body>, Vec<(u64, usize)>) {
+        let (mut freed, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while bytes < most
+            && self.is_ready()
+            && let Some((number, held)) = self.held.pop_first()
+        {
+            bytes += held.size;
             left.push((number, held.size));
             if number > self.position {
                 self.give_out(number);

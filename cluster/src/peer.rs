@@ -8,11 +8,11 @@ use std::{
 
 use crate::{
     detector::Pulse,
-    fact::{Fact, Mark, Record},
+    fact::{Mark, Record},
     frame::{Beat, Body, LedgerPage, Readiness, Rest, Stream},
     lane::Lane,
     room::NodeId,
-    snapshot::{ASK_AGAIN, Assembly},
+    snapshot::{ASK_AGAIN, Assembly, Progress},
 };
 
 /// A silence after which a peer is asked for what it said meanwhile: two beats were lost.
@@ -184,20 +184,32 @@ impl Peer {
         self.frames > 1 && self.stage != Stage::Dead && (self.stage == Stage::Meeting || !self.told_records)
     }
 
-    /// The facts of the snapshot, once all of it is here and what it is made of has been heard.
-    pub fn take_snapshot(&mut self, now: Duration) -> Option<Vec<Fact>> {
-        let latest = self.snapshot.as_ref()?.latest()?;
-        if self.lane.position(Stream::STATE) < latest {
-            self.lane.learn_tail(Stream::STATE, latest, now);
+    /// The snapshot whose next page is here and can be put in place: what it is made of was heard.
+    pub fn placeable(&mut self, now: Duration) -> Option<&Assembly> {
+        let assembly = self.snapshot.as_ref()?;
+        let state = assembly.page()?.state;
+        if self.lane.position(Stream::STATE) < state {
+            self.lane.learn_tail(Stream::STATE, state, now);
             return None;
         }
-        self.covered = self.covered.max(latest);
-        self.snapshot.take().map(Assembly::finish)
+        Some(assembly)
+    }
+
+    /// The next page is in its place.
+    pub fn finish_page(&mut self, now: Duration) -> Progress {
+        let Some(assembly) = &mut self.snapshot else { return Progress::Part };
+        let progress = assembly.finish_page(self.lane.given(Stream::STATE), now);
+        if let Progress::Whole(latest) = progress {
+            self.covered = self.covered.max(latest);
+            self.is_proven = true;
+            self.snapshot = None;
+        }
+        progress
     }
 
     /// Whether nothing is known to be missing of what it said about state.
     pub fn is_caught_up(&self) -> bool {
-        self.snapshot.is_none() && self.records.is_none() && !self.lane.has_hole(Stream::STATE)
+        self.snapshot.is_none() && self.records.is_none() && !self.lane.lacks(Stream::STATE)
     }
 
     /// The number of its state stream at which its facts are known; `None` while they are not.
@@ -242,12 +254,17 @@ mod tests {
     use super::*;
     use crate::{
         fact::{Edge, Generation, Phase},
+        lane::LaneBounds,
         room::Room,
     };
 
     fn record(channel: &str) -> Record {
         let edge = Edge { room: Room::new("shop", channel).expect("the name is short"), user: None };
         Record::Generation(Generation { edge, number: 1, phase: Phase::Announced })
+    }
+
+    fn peer() -> Peer {
+        Peer::new(Lane::new(0, LaneBounds { held: 0, step: 0 }), Duration::ZERO)
     }
 
     fn asked(peer: &mut Peer, second: u64) -> Option<Option<Mark>> {
@@ -259,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_difference_that_stays_is_inquired_into_ever_more_rarely() {
-        let mut peer = Peer::new(Lane::new(0, 0), Duration::ZERO);
+        let mut peer = peer();
         let mut inquiries = |seconds: std::ops::Range<u64>| -> Vec<u64> {
             seconds.filter(|second| peer.may_inquire(Duration::from_secs(*second))).collect()
         };
@@ -269,7 +286,7 @@ mod tests {
 
     #[test]
     fn records_that_are_wanted_again_meanwhile_are_first_had_to_their_end() {
-        let mut peer = Peer::new(Lane::new(0, 0), Duration::ZERO);
+        let mut peer = peer();
         assert_eq!(asked(&mut peer, 0), Some(None));
         let first = LedgerPage { after: None, rest: Rest::More, records: vec![record("a")] };
         peer.take_records(&first, Duration::ZERO);

@@ -1,11 +1,12 @@
-//! All facts of one peer, fetched page by page while it goes on telling news. Pages may be of different moments: what
-//! was heard meanwhile is laid over them, and since facts are absolute and news is complete and in order, the result is
-//! the peer's state at the last number heard.
+//! All facts of one peer, fetched page by page while it goes on telling news. Each page is put in place as it comes.
+//!
+//! Pages are of different moments. Once the peer's state stream was heard up to the moment of a page, what it told since
+//! the page was asked for is the newest about its keys, and the page about all others: facts are absolute, and news is
+//! complete and in order.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    codec::fact_size,
     fact::{Fact, Key},
     frame::{Body, Rest, SnapshotPage},
 };
@@ -13,42 +14,41 @@ use crate::{
 /// How long an answer is waited for before it is asked for again.
 pub const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Bytes of one peer's facts at most, and of its news until all pages are here.
-const MAX_BYTES: usize = 256 << 20;
+/// Keys of which a peer may tell news while one page is on its way.
+const MAX_NEWER: usize = 1 << 20;
 
 /// A snapshot that is being asked for.
 #[derive(Debug)]
 pub struct Assembly {
     ask_at: Duration,
-    /// Pages of earlier moments lack something that we missed.
+    /// Pages of earlier moments lack something that we missed, or that we heard before they were asked for.
     least: u64,
     /// The latest moment of a page.
     latest: u64,
     after: Option<Key>,
-    rest: Rest,
-    facts: Vec<Fact>,
-    news: Vec<Fact>,
-    bytes: usize,
+    /// What has come and is not in place yet.
+    page: Option<SnapshotPage>,
+    newer: BTreeSet<Key>,
+}
+
+/// How far a snapshot has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more to ask for.
+    Part,
+    /// All of it is in place, as it is at this number of the peer's state stream.
+    Whole(u64),
 }
 
 impl Assembly {
     /// A snapshot that covers the peer's state stream at least up to `least`; to be asked for at once.
     pub fn new(least: u64, now: Duration) -> Self {
-        Self {
-            ask_at: now,
-            least,
-            latest: 0,
-            after: None,
-            rest: Rest::More,
-            facts: Vec::new(),
-            news: Vec::new(),
-            bytes: 0,
-        }
+        Self { ask_at: now, least, latest: 0, after: None, page: None, newer: BTreeSet::new() }
     }
 
     /// The question for the next page, if it is time for it.
     pub fn ask(&mut self, now: Duration) -> Option<Body> {
-        if self.ask_at > now || self.rest == Rest::Nothing {
+        if self.ask_at > now || self.page.is_some() {
             return None;
         }
         self.ask_at = now + ASK_AGAIN;
@@ -60,51 +60,114 @@ impl Assembly {
         *self = Self::new(least.max(self.least), now);
     }
 
-    /// Takes a page if it is the one that was asked for; the next is to be asked for at once.
-    pub fn take(&mut self, page: SnapshotPage, now: Duration) {
-        let is_next = self.rest == Rest::More && page.after == self.after && page.state >= self.least;
-        if !is_next {
-            return;
+    /// Takes a page if it is the one that was asked for.
+    pub fn take(&mut self, page: SnapshotPage) {
+        let is_next = self.page.is_none() && page.after == self.after && page.state >= self.least;
+        if is_next && is_sound(&page) {
+            self.latest = self.latest.max(page.state);
+            self.page = Some(page);
         }
-        self.latest = self.latest.max(page.state);
-        self.rest = page.rest;
-        self.after = page.facts.last().map(Fact::key).or(page.after);
-        self.ask_at = now;
-        self.bytes += size(&page.facts);
-        self.facts.extend(page.facts);
-        self.stay_within(self.latest, now);
     }
 
-    /// Keeps what the peer told meanwhile, as far as number `through`.
-    pub fn note(&mut self, facts: Vec<Fact>, through: u64, now: Duration) {
-        self.bytes += size(&facts);
-        self.news.extend(facts);
-        self.stay_within(through, now);
-    }
-
-    /// The last number up to which the stream must have been heard before the pages make sense; `None` before all of
-    /// them are here.
-    pub fn latest(&self) -> Option<u64> {
-        (self.rest == Rest::Nothing).then_some(self.latest)
-    }
-
-    /// The pages with the news over them.
-    pub fn finish(self) -> Vec<Fact> {
-        let mut facts = BTreeMap::new();
-        for fact in self.facts.into_iter().chain(self.news) {
-            facts.insert(fact.key(), fact);
-        }
-        facts.into_values().filter(|fact| fact.sockets() > 0).collect()
-    }
-
-    /// Begins anew where a peer would fill our memory.
-    fn stay_within(&mut self, through: u64, now: Duration) {
-        if self.bytes > MAX_BYTES {
+    /// Notes what the peer told meanwhile, at number `through`.
+    pub fn note(&mut self, facts: &[Fact], through: u64, now: Duration) {
+        self.newer.extend(facts.iter().map(Fact::key));
+        if self.newer.len() > MAX_NEWER {
             self.restart(through, now + ASK_AGAIN);
         }
     }
+
+    /// The page that has come.
+    pub fn page(&self) -> Option<&SnapshotPage> {
+        self.page.as_ref()
+    }
+
+    /// What the peer told since the page was asked for.
+    pub fn newer(&self) -> &BTreeSet<Key> {
+        &self.newer
+    }
+
+    /// The page is in place, where the peer's state stream was heard up to number `through`. The next is to be asked for at
+    /// once.
+    pub fn finish_page(&mut self, through: u64, now: Duration) -> Progress {
+        self.newer.clear();
+        self.least = self.least.max(through);
+        self.ask_at = now;
+        let Some(page) = self.page.take() else { return Progress::Part };
+        self.after = page.facts.last().map(Fact::key).or(page.after);
+        if page.rest == Rest::Nothing { Progress::Whole(self.latest) } else { Progress::Part }
+    }
 }
 
-fn size(facts: &[Fact]) -> usize {
-    facts.iter().map(fact_size).sum()
+/// A page that is not the last tells where it ends, and goes on from where the one before it ended.
+fn is_sound(page: &SnapshotPage) -> bool {
+    let keys: Vec<Key> = page.facts.iter().map(Fact::key).collect();
+    let Some(first) = keys.first() else { return page.rest == Rest::Nothing };
+    keys.is_sorted_by(|one, other| one < other) && page.after.as_ref().is_none_or(|after| after < first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::Room;
+
+    const NOW: Duration = Duration::ZERO;
+
+    fn fact(channel: &str) -> Fact {
+        Fact::Count { room: Room::new("shop", channel).expect("the name is short"), sockets: 1 }
+    }
+
+    fn page(state: u64, after: Option<&str>, rest: Rest, channels: &[&str]) -> SnapshotPage {
+        let after = after.map(|channel| fact(channel).key());
+        SnapshotPage { state, after, rest, facts: channels.iter().map(|channel| fact(channel)).collect() }
+    }
+
+    fn takes(assembly: &mut Assembly, page: SnapshotPage) -> bool {
+        assembly.take(page.clone());
+        assembly.page() == Some(&page)
+    }
+
+    fn asks(assembly: &mut Assembly) -> Option<Option<Key>> {
+        match assembly.ask(NOW)? {
+            Body::AskSnapshot { after } => Some(after),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn page_after_page_is_asked_for_and_put_in_place() {
+        let mut assembly = Assembly::new(0, NOW);
+        assert_eq!((asks(&mut assembly), asks(&mut assembly)), (Some(None), None));
+        assert!(takes(&mut assembly, page(5, None, Rest::More, &["a", "b"])));
+        assert!(!takes(&mut assembly, page(5, None, Rest::More, &["a", "c"])), "one that is in its way");
+        assert_eq!((assembly.ask(ASK_AGAIN), assembly.finish_page(5, NOW)), (None, Progress::Part));
+        assert_eq!(asks(&mut assembly), Some(Some(fact("b").key())));
+        assert!(!takes(&mut assembly, page(6, None, Rest::More, &["a", "b"])), "one that came before");
+        assert!(takes(&mut assembly, page(4 + 2, Some("b"), Rest::Nothing, &[])));
+        assert_eq!(assembly.finish_page(7, NOW), Progress::Whole(6));
+    }
+
+    #[test]
+    fn a_page_older_than_what_was_heard_before_it_was_asked_for_is_not_taken() {
+        let mut assembly = Assembly::new(3, NOW);
+        assert!(!takes(&mut assembly, page(2, None, Rest::More, &["a"])));
+        assert!(takes(&mut assembly, page(3, None, Rest::More, &["a"])));
+        assembly.note(&[fact("b")], 8, NOW);
+        assert_eq!(assembly.newer().len(), 1);
+        assembly.finish_page(8, NOW);
+        assert!(assembly.newer().is_empty());
+        assert!(!takes(&mut assembly, page(7, Some("a"), Rest::Nothing, &["b"])));
+        assert!(takes(&mut assembly, page(8, Some("a"), Rest::Nothing, &["b"])));
+    }
+
+    #[test]
+    fn a_page_out_of_order_or_without_an_end_is_not_taken() {
+        let mut assembly = Assembly::new(0, NOW);
+        for facts in [&["b", "a"][..], &["a", "a"], &[]] {
+            assert!(!takes(&mut assembly, page(1, None, Rest::More, facts)), "{facts:?}");
+        }
+        assert!(takes(&mut assembly, page(1, None, Rest::More, &["b"])));
+        assembly.finish_page(1, NOW);
+        assert!(!takes(&mut assembly, page(1, Some("b"), Rest::Nothing, &["a"])), "it goes back");
+    }
 }

@@ -13,6 +13,7 @@ use crate::{
     codec::fact_hash,
     elsewhere::Elsewhere,
     fact::{Edge, Fact, Key, Member},
+    frame::{Rest, SnapshotPage},
     room::{NodeId, Room},
 };
 
@@ -34,9 +35,19 @@ pub struct View {
 struct Slice {
     facts: BTreeMap<Key, Fact>,
     hash: u64,
+    /// Whether all of it is to be shown, or nothing.
     shown: bool,
-    /// While a slice turns: facts up to this key are shown or not as `shown` says, those behind it as it said before.
-    turned: Option<Option<Key>>,
+    shows: Shows,
+}
+
+/// Which facts of a slice count: showing goes on from there, hiding goes back.
+#[derive(Debug, Default)]
+enum Shows {
+    #[default]
+    Nothing,
+    /// Those up to this key.
+    Through(Key),
+    All,
 }
 
 /// What a change of facts changed for those who look at all nodes.
@@ -50,10 +61,19 @@ pub enum Difference {
     Elsewhere(Elsewhere),
 }
 
+/// How far a page is in its place, and what that changed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// Facts that it does not have went, and more of them are left.
+    Part(Vec<Difference>),
+    /// It is in its place.
+    Whole(Vec<Difference>),
+}
+
 impl View {
     /// Nothing but this node, whose own facts count. Of other nodes not more than `pace` facts are shown or hidden at once.
     pub fn new(own: NodeId, pace: usize) -> Self {
-        let slices = BTreeMap::from([(own, Slice { shown: true, ..Slice::default() })]);
+        let slices = BTreeMap::from([(own, Slice { shown: true, shows: Shows::All, ..Slice::default() })]);
         Self {
             own,
             pace,
@@ -72,12 +92,23 @@ impl View {
         if slice.shows(&fact.key()) { self.unite(node, &fact) } else { Vec::new() }
     }
 
-    /// Puts these facts in the place of all that a node said before.
-    pub fn replace(&mut self, node: NodeId, facts: Vec<Fact>) -> Vec<Difference> {
-        let keys: BTreeSet<Key> = facts.iter().map(Fact::key).collect();
-        let old = self.slices.get(&node).into_iter().flat_map(|slice| slice.facts.values());
-        let gone: Vec<Fact> = old.filter(|fact| !keys.contains(&fact.key())).map(Fact::withdrawn).collect();
-        facts.into_iter().chain(gone).flat_map(|fact| self.set(node, fact)).collect()
+    /// Puts a page in the place of what a node said about the same keys, except about those of which it told `newer` facts.
+    /// Where many are to go, only some of them go at once, and nothing else is done.
+    pub fn replace(&mut self, node: NodeId, page: &SnapshotPage, newer: &BTreeSet<Key>) -> Replaced {
+        let keys: Vec<Key> = page.facts.iter().map(Fact::key).collect();
+        let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let through = keys.last().filter(|_| page.rest == Rest::More).map_or(Bound::Unbounded, Bound::Included);
+        let old = self.slices.get(&node).into_iter().flat_map(|slice| slice.facts.range::<Key, _>((from, through)));
+        let gone = old.filter(|(key, _)| keys.binary_search(key).is_err() && !newer.contains(key));
+        let gone: Vec<Fact> = gone.take(self.pace).map(|(_, fact)| fact.withdrawn()).collect();
+        let is_part = gone.len() == self.pace;
+        let mut differences: Vec<Difference> = gone.into_iter().flat_map(|fact| self.set(node, fact)).collect();
+        if is_part {
+            return Replaced::Part(differences);
+        }
+        let told = page.facts.iter().zip(&keys).filter(|(_, key)| !newer.contains(key));
+        differences.extend(told.flat_map(|(fact, _)| self.set(node, fact.clone())));
+        Replaced::Whole(differences)
     }
 
     /// A node's facts count from now on; where they are many, [`View::go_on`] does the rest.
@@ -95,37 +126,33 @@ impl View {
         self.turning.first().copied().map_or_else(Vec::new, |node| self.turn_some(node, self.pace))
     }
 
+    /// Whether there is more to do in steps.
+    pub fn is_behind(&self) -> bool {
+        self.is_turning() || !self.debris.is_empty()
+    }
+
     /// Whether the facts of a node count in part.
     pub fn is_turning(&self) -> bool {
         !self.turning.is_empty()
     }
 
     fn turn_slice(&mut self, node: NodeId, shown: bool) -> Vec<Difference> {
-        if self.slices.entry(node).or_default().shown == shown {
+        let slice = self.slices.entry(node).or_default();
+        if slice.shown == shown {
             return Vec::new();
         }
-        // One that had not turned whole does so first.
-        let mut differences = self.turn_some(node, usize::MAX);
-        let slice = self.slices.entry(node).or_default();
         slice.shown = shown;
-        slice.turned = Some(None);
         self.turning.insert(node);
-        differences.extend(self.turn_some(node, self.pace));
-        differences
+        self.turn_some(node, self.pace)
     }
 
     fn turn_some(&mut self, node: NodeId, most: usize) -> Vec<Difference> {
         let Some(slice) = self.slices.get_mut(&node) else { return Vec::new() };
-        let Some(turned) = slice.turned.take() else { return Vec::new() };
-        let from = turned.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let behind = slice.facts.range::<Key, _>((from, Bound::Unbounded)).map(|(_, fact)| fact).take(most);
-        let facts: Vec<Fact> = behind.map(|fact| if slice.shown { fact.clone() } else { fact.withdrawn() }).collect();
-        if facts.len() < most {
+        let turned = if slice.shown { slice.show(most) } else { slice.hide(most) };
+        if slice.is_turned() {
             self.turning.remove(&node);
-        } else {
-            slice.turned = Some(facts.last().map(Fact::key));
         }
-        facts.iter().flat_map(|fact| self.unite(node, fact)).collect()
+        turned.iter().flat_map(|fact| self.unite(node, fact)).collect()
     }
 
     /// A node's facts are not kept any longer.
@@ -275,10 +302,44 @@ impl View {
 
 impl Slice {
     fn shows(&self, key: &Key) -> bool {
-        match &self.turned {
-            Some(turned) if turned.as_ref().is_none_or(|turned| key > turned) => !self.shown,
-            Some(_) | None => self.shown,
+        match &self.shows {
+            Shows::Nothing => false,
+            Shows::Through(last) => key <= last,
+            Shows::All => true,
         }
+    }
+
+    /// Shows the next facts; returns them.
+    fn show(&mut self, most: usize) -> Vec<Fact> {
+        let from = match &self.shows {
+            Shows::Nothing => Bound::Unbounded,
+            Shows::Through(last) => Bound::Excluded(last),
+            Shows::All => return Vec::new(),
+        };
+        let next = self.facts.range::<Key, _>((from, Bound::Unbounded)).take(most);
+        let facts: Vec<Fact> = next.map(|(_, fact)| fact.clone()).collect();
+        self.shows = match facts.last() {
+            Some(last) if facts.len() == most => Shows::Through(last.key()),
+            Some(_) | None => Shows::All,
+        };
+        facts
+    }
+
+    /// Hides the last facts that are shown; returns them, taken back.
+    fn hide(&mut self, most: usize) -> Vec<Fact> {
+        let through = match &self.shows {
+            Shows::Nothing => return Vec::new(),
+            Shows::Through(last) => Bound::Included(last),
+            Shows::All => Bound::Unbounded,
+        };
+        let mut last = self.facts.range::<Key, _>((Bound::Unbounded, through)).rev();
+        let facts = last.by_ref().take(most).map(|(_, fact)| fact.withdrawn()).collect();
+        self.shows = last.next().map_or(Shows::Nothing, |(key, _)| Shows::Through(key.clone()));
+        facts
+    }
+
+    fn is_turned(&self) -> bool {
+        matches!((self.shown, &self.shows), (true, Shows::All) | (false, Shows::Nothing))
     }
 
     fn set(&mut self, fact: Fact) {

@@ -2,13 +2,12 @@
 //! them to the core and carries out what the core wants. No step of it waits for anything.
 
 use std::{
-    future::poll_fn,
+    future::{poll_fn, ready},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use async_nats::Client;
-use bytes::Bytes;
 use tokio::{
     sync::{mpsc, oneshot},
     task::yield_now,
@@ -22,7 +21,7 @@ use super::{
     load::{self, Load},
     report::Report,
     status::Gauges,
-    wire::Wire,
+    wire::{BATCH, Batch, Wire},
 };
 use crate::{
     codec::MAX_FRAME,
@@ -33,9 +32,6 @@ use crate::{
 
 /// The distance of ticks, as the core wants it.
 const TICK: Duration = Duration::from_millis(50);
-
-/// Orders or messages taken at once at most, before the client's own tasks have their turn.
-const BATCH: usize = 256;
 
 /// The loop's state.
 pub(super) struct Task<T> {
@@ -102,7 +98,7 @@ impl<T: FnMut(Output)> Task<T> {
     pub async fn work(mut self) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut orders, mut heard) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let (mut orders, mut heard) = (Vec::with_capacity(BATCH), Batch::default());
         let mut load = Load::new(Instant::now());
         while !self.is_over() {
             let mut obeyed = 0;
@@ -113,7 +109,8 @@ impl<T: FnMut(Output)> Task<T> {
                     obeyed = self.obey(&mut orders, count);
                     obeyed
                 }
-                () = poll_fn(|ctx| self.wire.poll_heard(ctx, &mut heard, BATCH)) => self.hear(&mut heard),
+                () = poll_fn(|ctx| self.wire.poll_heard(ctx, &mut heard)) => self.hear(&mut heard),
+                () = ready(()), if self.core.is_behind() => self.go_on(),
             };
             if taken == BATCH {
                 yield_now().await;
@@ -159,31 +156,33 @@ impl<T: FnMut(Output)> Task<T> {
         }
     }
 
-    /// Gives messages to the core; returns how many.
-    fn hear(&mut self, heard: &mut Vec<(Subject, Bytes)>) -> usize {
-        let count = heard.len();
-        for (subject, bytes) in heard.drain(..) {
+    /// Gives messages to the core; returns how many, or [`BATCH`] where more may wait.
+    fn hear(&mut self, heard: &mut Batch) -> usize {
+        let (is_full, mut count) = (heard.is_full(), 0);
+        for (subject, bytes) in heard.drain() {
             self.step(Input::Heard { subject, bytes });
+            count += 1;
         }
-        count
+        if is_full { BATCH } else { count }
     }
 
     /// Hears what waits before it tells of the time: a beat that waits must not be missed. Returns how many messages.
     fn tick(&mut self) -> usize {
-        let mut count = 0;
-        while count < BATCH
-            && let Some((subject, bytes)) = self.wire.next_waiting()
-        {
-            self.step(Input::Heard { subject, bytes });
-            count += 1;
-        }
-        let inbound = if count < BATCH { Inbound::Drained } else { Inbound::Waiting };
+        let mut heard = self.wire.heard();
+        let inbound = if heard.is_full() { Inbound::Waiting } else { Inbound::Drained };
+        let count = self.hear(&mut heard);
         self.wire.subscribe_waiting();
         self.observe();
         self.learn_limit();
         self.listen_to_canary(inbound);
         self.step(Input::Tick(inbound));
         count
+    }
+
+    /// Does a part of what was too much for one step, before everybody else has a turn.
+    fn go_on(&mut self) -> usize {
+        self.step(Input::GoOn);
+        BATCH
     }
 
     fn step(&mut self, input: Input) {

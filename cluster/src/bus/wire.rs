@@ -29,6 +29,13 @@ use crate::{
 /// How long the last words may take to leave.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// Orders or messages taken at once at most, before the client's own tasks have their turn.
+pub(super) const BATCH: usize = 256;
+
+/// Bytes of messages taken at once, exceeded by one message at most: of facts these are some 2,000, which take several
+/// milliseconds on a node that knows a million.
+const BATCH_BYTES: usize = 64 << 10;
+
 /// Subscriptions that may have ended and are still held.
 const MAX_ENDED: usize = 256;
 
@@ -42,6 +49,13 @@ pub(super) struct Wire {
     /// Subscriptions for which the client had no room yet, in their order.
     waiting: BTreeMap<u64, Subject>,
     asked: u64,
+}
+
+/// Messages that are taken at once.
+#[derive(Default)]
+pub(super) struct Batch {
+    messages: Vec<(Subject, Bytes)>,
+    bytes: usize,
 }
 
 /// How a room is listened to.
@@ -117,14 +131,25 @@ impl Wire {
         }
     }
 
-    /// Moves up to `most` messages to `heard`; ready once there is one.
-    pub fn poll_heard(&mut self, ctx: &mut Context<'_>, heard: &mut Vec<(Subject, Bytes)>, most: usize) -> Poll<()> {
-        while heard.len() < most {
+    /// Adds messages to a batch; ready once there is one.
+    pub fn poll_heard(&mut self, ctx: &mut Context<'_>, heard: &mut Batch) -> Poll<()> {
+        while !heard.is_full() {
             // Without subscriptions the streams are at their end, but more are to come.
             let Poll::Ready(Some(message)) = self.streams.poll_next_unpin(ctx) else { break };
             heard.push(message);
         }
-        if heard.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        if heard.messages.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// The messages that wait, as many as one batch has.
+    pub fn heard(&mut self) -> Batch {
+        let mut heard = Batch::default();
+        while !heard.is_full()
+            && let Some(message) = self.next_waiting()
+        {
+            heard.push(message);
+        }
+        heard
     }
 
     /// The next message, if one waits.
@@ -159,6 +184,24 @@ impl Wire {
             Subject::Room(room) => drop(self.rooms.insert(room, Listening::Subscribed(handle))),
             Subject::State | Subject::Node(_) => {}
         }
+    }
+}
+
+impl Batch {
+    fn push(&mut self, message: (Subject, Bytes)) {
+        self.bytes += message.1.len();
+        self.messages.push(message);
+    }
+
+    /// Whether there is no room for more.
+    pub fn is_full(&self) -> bool {
+        self.messages.len() >= BATCH || self.bytes >= BATCH_BYTES
+    }
+
+    /// Takes all of them out.
+    pub fn drain(&mut self) -> impl Iterator<Item = (Subject, Bytes)> {
+        self.bytes = 0;
+        self.messages.drain(..)
     }
 }
 

@@ -14,9 +14,11 @@ use crate::{
     peer::{GAP, Stage},
     ring::Gone,
     room::NodeId,
+    snapshot::Progress,
     subject::Subject,
     tails::PAGE,
     trace::TraceContext,
+    view::Replaced,
 };
 
 impl Core {
@@ -114,16 +116,23 @@ impl Core {
     fn take_heard(&mut self, origin: NodeId, heard: Heard) {
         match heard {
             Heard::InOrder(bodies) => {
-                self.take(origin, bodies);
-                self.finish_snapshot(origin);
+                self.take_freed(origin, bodies);
             }
             Heard::Double => self.counters.doubles += 1,
             Heard::Held | Heard::Unwanted => {}
         }
     }
 
-    /// Takes what a lane gave out.
-    pub(super) fn take(&mut self, origin: NodeId, bodies: Vec<Body>) {
+    /// Takes what a lane gave out, and the page that waited for it. What was too much for one step goes on in another.
+    pub(super) fn take_freed(&mut self, origin: NodeId, bodies: Vec<Body>) {
+        self.take(origin, bodies);
+        self.place_page(origin);
+        if self.peers.get(&origin).is_some_and(|peer| peer.lane.is_behind()) {
+            self.behind.insert(origin);
+        }
+    }
+
+    fn take(&mut self, origin: NodeId, bodies: Vec<Body>) {
         for body in bodies {
             match body {
                 Body::Facts(facts) => self.take_facts(origin, facts),
@@ -152,7 +161,7 @@ impl Core {
     fn take_facts(&mut self, origin: NodeId, facts: Vec<Fact>) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         if let Some(assembly) = &mut peer.snapshot {
-            return assembly.note(facts, peer.lane.given(Stream::STATE), self.now.up);
+            assembly.note(&facts, peer.lane.given(Stream::STATE), self.now.up);
         }
         for fact in facts {
             let differences = self.view.set(origin, fact);
@@ -296,28 +305,38 @@ impl Core {
         self.counters.declared += 1;
         self.counters.lost += events;
         self.outputs.push(Output::Lost { origin, hole: declared.hole, events });
-        self.take(origin, declared.freed);
-        self.finish_snapshot(origin);
+        self.take_freed(origin, declared.freed);
     }
 
     fn hear_snapshot(&mut self, origin: NodeId, page: SnapshotPage) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         let Some(assembly) = &mut peer.snapshot else { return };
-        assembly.take(page, self.now.up);
-        self.finish_snapshot(origin);
-        self.ask_one(origin);
+        assembly.take(page);
+        self.place_page(origin);
     }
 
-    fn finish_snapshot(&mut self, origin: NodeId) {
+    fn place_page(&mut self, origin: NodeId) {
+        let now = self.now.up;
         let Some(peer) = self.peers.get_mut(&origin) else { return };
-        let Some(facts) = peer.take_snapshot(self.now.up) else { return };
+        let Some(assembly) = peer.placeable(now) else { return };
+        let Some(page) = assembly.page() else { return };
+        let (differences, progress) = match self.view.replace(origin, page, assembly.newer()) {
+            Replaced::Part(differences) => {
+                self.behind.insert(origin);
+                (differences, Progress::Part)
+            }
+            Replaced::Whole(differences) => (differences, peer.finish_page(now)),
+        };
         let stage = peer.stage;
-        peer.is_proven = true;
-        self.counters.snapshots += 1;
-        let differences = self.view.replace(origin, facts);
         self.tell(differences);
-        if stage != Stage::Dead {
-            self.show(origin);
+        match progress {
+            Progress::Part => self.ask_one(origin),
+            Progress::Whole(_) => {
+                self.counters.snapshots += 1;
+                if stage != Stage::Dead {
+                    self.show(origin);
+                }
+            }
         }
     }
 

@@ -28,7 +28,8 @@ pub struct Settings {
     pub expected_nodes: usize,
     /// How far back peers may ask.
     pub reach: Reach,
-    /// Bytes of facts or records in one frame, exceeded by one of them at most; usually [`PAGE`].
+    /// Bytes of facts or records in one frame, and of frames that are taken in one step after they had to wait, exceeded by
+    /// one of them at most; usually [`PAGE`].
     pub page: usize,
     /// What this node holds and sends at most.
     pub bounds: Bounds,
@@ -53,7 +54,7 @@ impl Default for Bounds {
 }
 
 /// Bytes of facts or records in one frame.
-pub const PAGE: usize = 64 << 10;
+pub const PAGE: usize = 16 << 10;
 
 /// The time, on both clocks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -110,6 +111,9 @@ pub enum Input {
     /// What was told so far goes out at once, and a beat behind it, whose echo confirms it; [`super::Core::confirmed`]
     /// says how far.
     Confirm,
+    /// There is time for a part of what was too much for one step; worth telling while [`super::Core::is_behind`]. Ticks do
+    /// so as well.
+    GoOn,
     /// Time passed; to be told about every 50 ms.
     Tick(Inbound),
 }

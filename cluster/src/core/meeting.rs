@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::Core;
 use crate::{
     frame::Frame,
-    lane::{Dismantled, Lane},
+    lane::{Dismantled, Lane, LaneBounds},
     peer::{Peer, Stage},
     room::NodeId,
 };
@@ -42,7 +42,8 @@ impl Core {
         // What was said before we met was not said to us; this frame is.
         let first = frame.number - u64::from(frame.body.stream().is_some());
         let known = self.forgotten.take(frame.origin);
-        let mut peer = Peer::new(Lane::new(known.unwrap_or(first), self.settings.bounds.held), now);
+        let bounds = LaneBounds { held: self.settings.bounds.held, step: self.settings.page };
+        let mut peer = Peer::new(Lane::new(known.unwrap_or(first), bounds), now);
         peer.ask_tails = known.map(|_| now);
         self.peers.insert(frame.origin, peer);
         self.ask_one(frame.origin);

@@ -59,6 +59,8 @@ pub struct Core {
     forgotten: Forgotten,
     /// What was heard from those, which is dropped a few streams at a time.
     debris: Vec<Lane>,
+    /// The peers of which more was heard than is taken in one step.
+    behind: BTreeSet<NodeId>,
     rooms: BTreeMap<Room, Service>,
     /// The streams of these rooms.
     streams: BTreeSet<Stream>,
@@ -110,6 +112,7 @@ impl Core {
             peers: BTreeMap::new(),
             forgotten: Forgotten::default(),
             debris: Vec::new(),
+            behind: BTreeSet::new(),
             rooms: BTreeMap::new(),
             streams: BTreeSet::new(),
             closings: BTreeSet::new(),
@@ -148,6 +151,7 @@ impl Core {
             Input::Posted(generation) => self.finish_post(&generation),
             Input::Bye { hold } => self.say_bye(hold),
             Input::Confirm => self.beat(),
+            Input::GoOn => self.go_on(),
             Input::Tick(inbound) => self.tick(inbound),
         }
         std::mem::take(&mut self.outputs)

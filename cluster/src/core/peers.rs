@@ -62,10 +62,7 @@ impl Core {
             self.sweep();
             self.give_up();
         }
-        if self.view.is_turning() {
-            let differences = self.view.go_on();
-            self.tell(differences);
-        }
+        self.go_on();
         if self.untold.tick(self.now.up) == Due::Now {
             self.flush();
         }
@@ -83,11 +80,30 @@ impl Core {
         } else {
             self.pass_barriers();
         }
+        self.announcements.give_up_visits(self.now.up);
+        self.act_on_edges();
+    }
+
+    /// Does a part of what is too much for one step.
+    pub(super) fn go_on(&mut self) {
+        if self.view.is_turning() {
+            let differences = self.view.go_on();
+            self.tell(differences);
+        }
+        if let Some(node) = self.behind.pop_first()
+            && let Some(peer) = self.peers.get_mut(&node)
+        {
+            let bodies = peer.lane.next_freed(self.now.up);
+            self.take_freed(node, bodies);
+        }
         self.view.clear_away();
         self.clear_away_lanes();
         self.compare_some();
-        self.announcements.give_up_visits(self.now.up);
-        self.act_on_edges();
+    }
+
+    /// Whether something was too much for one step.
+    pub fn is_behind(&self) -> bool {
+        self.view.is_behind() || !self.behind.is_empty() || !self.debris.is_empty() || self.comparing.is_some()
     }
 
     pub(super) fn beat(&mut self) {

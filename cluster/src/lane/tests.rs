@@ -10,7 +10,13 @@ fn at(millis: u64) -> Duration {
 }
 
 fn lane() -> Lane {
-    let mut lane = Lane::new(10, 9 * (1 + OVERHEAD));
+    lane_of(usize::MAX)
+}
+
+/// A lane that gives out so many frames in one step.
+fn lane_of(step: usize) -> Lane {
+    let frame = 1 + OVERHEAD;
+    let mut lane = Lane::new(10, LaneBounds { held: 9 * frame, step: step.saturating_mul(frame) });
     lane.follow(ROOM);
     lane
 }
@@ -199,4 +205,32 @@ fn a_stream_that_was_wanted_before_the_peer_was_met_begins_where_it_was_met() {
     lane.follow_from_start(other);
     lane.learn_tail(other, 20, at(0));
     assert_eq!(lane.asks(at(200)), [Hole { stream: other, after: 10, through: 20 }]);
+}
+
+#[test]
+fn what_waited_for_a_hole_is_given_out_in_steps_and_nothing_passes_it() {
+    let mut lane = lane_of(2);
+    for number in 12..=16 {
+        assert_eq!(hear(&mut lane, number, number - 1, 0), Heard::Held);
+    }
+    assert_eq!(hear(&mut lane, 11, 0, 0), in_order(&[11, 12]));
+    assert_eq!((lane.is_behind(), lane.lacks(ROOM), lane.position(ROOM)), (true, true, 12));
+    assert_eq!(lane.asks(at(9000)), [], "nothing is missing");
+    assert_eq!(lane.next_freed(at(0)), [body(13), body(14)]);
+    assert_eq!(hear(&mut lane, 16, 15, 0), Heard::Double);
+    assert_eq!(hear(&mut lane, 17, 16, 0), in_order(&[15, 16]));
+    lane.learn_tail(ROOM, 18, at(0));
+    assert_eq!(lane.next_freed(at(0)), [body(17)]);
+    assert_eq!((lane.is_behind(), lane.position(ROOM)), (false, 17));
+    assert_eq!(lane.asks(at(9000)), [hole(17, 18)]);
+}
+
+#[test]
+fn what_is_left_by_everybody_is_given_out_no_more() {
+    let mut lane = lane_of(1);
+    hear(&mut lane, 12, 11, 0);
+    hear(&mut lane, 13, 12, 0);
+    hear(&mut lane, 11, 0, 0);
+    lane.leave(ROOM);
+    assert_eq!((lane.is_behind(), lane.next_freed(at(0)), lane.held), (false, vec![], 0));
 }

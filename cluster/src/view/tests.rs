@@ -135,10 +135,26 @@ fn hiding_a_node_takes_away_only_what_nobody_else_holds() {
     view.set(A, member("7", "a", 5, 1));
     view.set(A, member("8", "a", 5, 1));
     view.set(OWN, member("8", "b", 6, 1));
-    assert_eq!(view.hide(A), [removed("7"), there("7", None), there("8", None)]);
+    assert_eq!(view.hide(A), [there("8", None), removed("7"), there("7", None)]);
     assert_eq!(view.hide(A), []);
     let (seven, eight) = (person("7", "a", 5, 1), person("8", "a", 5, 1));
     assert_eq!(view.show(A), [added("7"), there("7", Some(seven)), there("8", Some(eight))]);
+}
+
+/// A page of facts after those of a user; the last, or one that others follow.
+fn page(after: Option<&str>, rest: Rest, users: &[(&str, u32)]) -> SnapshotPage {
+    let after = after.map(|user| Key::Member(room(), user.into()));
+    let facts = users.iter().map(|(user, sockets)| member(user, "a", 5, *sockets)).collect();
+    SnapshotPage { state: 1, after, rest, facts }
+}
+
+fn replace(view: &mut View, page: &SnapshotPage, newer: &[&str]) -> Replaced {
+    let newer = newer.iter().map(|user| Key::Member(room(), (*user).into())).collect();
+    view.replace(A, page, &newer)
+}
+
+fn names(view: &View) -> String {
+    view.members(&room()).map(|member| &*member.user).collect()
 }
 
 #[test]
@@ -147,9 +163,37 @@ fn a_snapshot_tells_only_what_differs() {
     view.set(A, member("7", "a", 5, 1));
     view.set(A, member("8", "a", 5, 1));
     view.set(A, member("9", "a", 5, 1));
-    let facts = vec![member("8", "a", 5, 2), member("9", "a", 5, 1)];
-    let eight = person("8", "a", 5, 2);
-    assert_eq!(view.replace(A, facts), [there("8", Some(eight)), removed("7"), there("7", None)]);
+    let page = page(None, Rest::Nothing, &[("8", 2), ("9", 1)]);
+    let differences = vec![removed("7"), there("7", None), there("8", Some(person("8", "a", 5, 2)))];
+    assert_eq!(replace(&mut view, &page, &[]), Replaced::Whole(differences));
+}
+
+#[test]
+fn a_page_says_nothing_of_what_stands_before_and_behind_it_and_of_what_was_told_meanwhile() {
+    let mut view = view();
+    for user in ["1", "3", "5", "7", "9"] {
+        view.set(A, member(user, "a", 5, 1));
+    }
+    let gone = vec![removed("3"), there("3", None), added("4"), there("4", Some(person("4", "a", 5, 1)))];
+    assert_eq!(replace(&mut view, &page(Some("1"), Rest::More, &[("4", 1), ("7", 1)]), &["5"]), Replaced::Whole(gone));
+    assert_eq!(names(&view), "14579");
+    replace(&mut view, &page(Some("7"), Rest::Nothing, &[("8", 1)]), &["8"]);
+    assert_eq!(names(&view), "1457");
+}
+
+#[test]
+fn where_many_facts_are_gone_a_page_takes_several_steps() {
+    let mut view = View::new(OWN, 2);
+    view.show(A);
+    for user in ["1", "2", "3", "4", "5"] {
+        view.set(A, member(user, "a", 5, 1));
+    }
+    let last = page(None, Rest::Nothing, &[("6", 1)]);
+    let mut steps = Vec::new();
+    while let Replaced::Part(_) = replace(&mut view, &last, &[]) {
+        steps.push(names(&view));
+    }
+    assert_eq!((steps, names(&view)), (vec!["345".to_owned(), "5".to_owned()], "6".to_owned()));
 }
 
 #[test]
@@ -160,7 +204,7 @@ fn the_hash_depends_on_what_is_held_and_not_on_how_it_came_to_be() {
     view.set(A, member("7", "a", 5, 0));
     view.set(B, member("8", "a", 5, 4));
     assert_ne!(view.hash(A), view.hash(B));
-    view.replace(B, vec![member("8", "a", 5, 1)]);
+    view.replace(B, &page(None, Rest::Nothing, &[("8", 1)]), &BTreeSet::new());
     assert_eq!(view.hash(A), view.hash(B));
     view.set(A, member("8", "a", 5, 0));
     assert_eq!(view.hash(A), 0);
@@ -201,9 +245,25 @@ fn a_node_with_many_facts_is_shown_and_hidden_in_steps() {
     assert_eq!((view.go_on().len(), view.is_turning()), (0, false));
     assert_eq!((view.hide(A).len(), view.population(&room())), (4, 1));
     // Those that are still shown come and go as before.
-    assert_eq!(view.set(A, member("5", "a", 5, 0)), [removed("5"), there("5", None)]);
-    assert_eq!(view.set(A, member("1", "a", 5, 2)), []);
+    assert_eq!(view.set(A, member("1", "a", 5, 0)), [removed("1"), there("1", None)]);
+    assert_eq!(view.set(A, member("5", "a", 5, 2)), []);
     assert_eq!((view.go_on().len(), view.is_turning(), view.population(&room())), (0, false, 0));
+}
+
+#[test]
+fn a_node_that_goes_while_it_is_being_shown_is_hidden_in_steps_as_well() {
+    let mut view = View::new(OWN, 2);
+    for user in ["1", "2", "3", "4", "5"] {
+        view.set(A, member(user, "a", 5, 1));
+    }
+    let mut seen = Vec::new();
+    for turn in [View::show, View::hide, View::show] {
+        seen.push((turn(&mut view, A).len(), names(&view)));
+    }
+    view.go_on();
+    seen.push((view.hide(A).len(), names(&view)));
+    let steps = [(4, "12"), (4, ""), (4, "12"), (4, "12")].map(|(told, names)| (told, names.to_owned()));
+    assert_eq!(seen, steps);
 }
 
 #[test]

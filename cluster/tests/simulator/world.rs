@@ -146,8 +146,17 @@ impl World {
         if (self.now + 11 * slot as u64).is_multiple_of(50) {
             self.step(slot, Input::Tick(Inbound::Drained));
         }
+        self.go_on(slot);
         if self.now < TROUBLE && self.slots[slot].drain.is_none() && self.random.chance(self.bustle()) {
             self.act(slot);
+        }
+    }
+
+    /// Sooner or later a node has time for what was too much for one step.
+    fn go_on(&mut self, slot: usize) {
+        let is_behind = self.slots[slot].process.as_ref().is_some_and(|process| process.core.is_behind());
+        if is_behind && self.random.chance(1_000) {
+            self.step(slot, Input::GoOn);
         }
     }
 
