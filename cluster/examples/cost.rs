@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|number| Room::new("shop", &format!("room-{number}")))
         .collect::<Result<_, _>>()
         .map_err(|error| error.to_string())?;
-    println!("{count} rooms, each with one member on the other node; microseconds per step: median, 99 %, longest");
+    println!("{count} rooms, each with one member on the other node; microseconds a step: median, 99 %, longest");
     pair.pass(4_000);
     pair.step(MEASURED, Input::Webhooks(BTreeSet::from(["shop".into()])));
     pair.report("ticks and what is heard, knowing nothing");
@@ -84,6 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     pair.report("ticks and what is heard, until all of it is shown");
     list(&mut pair, count);
     pair.report("list a page of rooms");
+    fill(&mut pair)?;
+    pair.report("serve a room with 100,000 members on the other node");
     pair.one_step(MEASURED, Input::Disconnected);
     pair.way.clear();
     pair.step(MEASURED, Input::Connected);
@@ -107,6 +109,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     pair.pass_alone(400_000);
     pair.report("ticks, the death of the other node, and its end");
     if pair.longest > LIMIT { Err(format!("a step took {:?}", pair.longest).into()) } else { Ok(()) }
+}
+
+/// Fills one room on the other node with as many members as a setting allows, and then serves it.
+fn fill(pair: &mut Pair) -> Result<(), String> {
+    let room = Room::new("shop", "presence-full").map_err(|error| error.to_string())?;
+    for user in 0..100_000 {
+        let member = Member { user: user.to_string().into(), info: "{}".into(), since: 1, sockets: 1 };
+        pair.step(OTHER, Input::Fact(Fact::Member { room: room.clone(), member }));
+    }
+    pair.pass(1_000);
+    pair.times.clear();
+    pair.step(MEASURED, Input::Serve(room));
+    Ok(())
 }
 
 /// Lists all rooms page by page, as `GET /channels` does.
