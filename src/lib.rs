@@ -29,11 +29,9 @@
 //! | [`readiness`] | whether the node wants new sockets |
 //! | [`seldom`] | what is logged at once and then once a minute |
 //! | [`tls`] | certificates of the public listener |
-//! | [`bench`](mod@bench) | `gaung bench`: load and figures |
 
 pub mod admin;
 pub mod app;
-pub mod bench;
 pub mod capacity;
 pub mod cluster;
 pub mod config;

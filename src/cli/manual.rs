@@ -11,7 +11,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Run a server", &["serve", "check"]),
     ("Look at a running server", &["health", "peers", "channels", "users"]),
     ("Use it as a back end or a browser does", &["trigger", "subscribe", "sign"]),
-    ("Test a deployment", &["doctor", "roundtrip", "bench"]),
+    ("Test a deployment", &["doctor", "roundtrip"]),
     ("The command line itself", &["completions"]),
 ];
 
@@ -22,7 +22,7 @@ Exit codes:
   2  the arguments or the configuration are wrong: stderr says how, one line each";
 
 /// Each command's examples; the first is indented where all are put together.
-const EXAMPLES: [(&str, &str); 13] = [
+const EXAMPLES: [(&str, &str); 12] = [
     (
         "serve",
         "\
@@ -98,13 +98,6 @@ the process at once, with exit code 130.",
         "\
         gaung peers
   gaung peers --admin http://127.0.0.1:9603 --json",
-    ),
-    (
-        "bench",
-        "\
-        gaung bench --quick
-  gaung bench --only a,c --json
-  gaung bench --only a --server-env GAUNG_HTTP_THREADS=2",
     ),
     (
         "completions",

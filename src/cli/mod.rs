@@ -69,8 +69,6 @@ enum Command {
     Health(health::Health),
     /// List the nodes of a running server's cluster
     Peers(peers::Peers),
-    /// Measure this machine: fan-out, triggers, connects, memory
-    Bench(gaung::bench::Options),
     /// Print what a shell needs to complete commands and flags
     Completions(completions::Completions),
 }
@@ -96,7 +94,6 @@ impl Cli {
             Command::Doctor(doctor) => wait_for(doctor.run(&load()?)),
             Command::Health(health) => wait_for(health.run()),
             Command::Peers(peers) => wait_for(peers.run()),
-            Command::Bench(options) => gaung::bench::run(options).map_err(Failure::new),
             Command::Completions(completions) => completions.run(),
         }
     }

@@ -91,7 +91,7 @@ def test_only_what_is_compiled_is_sent_to_the_build(tmp_path):
         podman("image", "unmount", name)
     finally:
         podman("rmi", "--force", name)
-    assert sent - {"dev", "proc", "sys"} == {".cargo", "Cargo.lock", "Cargo.toml", "LICENSE", "cluster", "image", "src"}
+    assert sent - {"dev", "proc", "sys"} == {".cargo", "Cargo.lock", "Cargo.toml", "LICENSE", "cluster", "image", "src", "tests"}
 
 
 def test_of_the_same_binary_comes_the_same_image(image, root):

@@ -48,7 +48,6 @@ fn wrong_arguments_and_addresses_end_every_command_with_exit_code_2() {
         &["health", "--url", "127.0.0.1:9601"],
         &["subscribe"],
         &["sign"],
-        &["bench", "--only", "z"],
     ] {
         let (code, stdout, stderr) = run(arguments, &[]);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?} {stderr}");

@@ -73,7 +73,7 @@ fn client_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::frame;
+    use gaung::protocol::frame;
 
     fn texts(bytes: &[u8]) -> (Vec<usize>, usize) {
         let mut lengths = Vec::new();

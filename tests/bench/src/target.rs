@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::app::AppKey;
+use gaung::app::AppKey;
 
 use super::{
     event, floor, handshake,

@@ -20,7 +20,7 @@ use super::{
     swarm::Swarm,
     target::Target,
 };
-use crate::cluster::BUS_THREAD;
+use gaung::cluster::BUS_THREAD;
 
 /// Microseconds of CPU that the bus may cost a node for an event that crosses it.
 const BUS_LIMIT: f64 = 10.0;

@@ -200,9 +200,9 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
+    use crate::{floor, handshake, plan::EVENT_BYTES, seat::Seat};
+    use gaung::{
         app::{AppKey, Secret},
-        bench::{floor, handshake, plan::EVENT_BYTES, seat::Seat},
         protocol::frame,
     };
 

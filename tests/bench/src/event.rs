@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::protocol::frame;
+use gaung::protocol::frame;
 
 /// The mark: `#` and the sequence number in eight hexadecimal digits, at the start of the event's data. No name
 /// contains `#`, so that the first one in a frame is the mark.
@@ -58,7 +58,7 @@ fn position(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::frames;
+    use crate::frames;
 
     fn read(frame: &[u8]) -> Option<u32> {
         let mut sequence = None;

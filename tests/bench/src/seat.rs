@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use gaung::{
     app::AppKey,
     protocol::{SocketId, signature},
 };
@@ -45,7 +45,7 @@ fn socket_id(greeting: &str) -> Option<SocketId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{app::Secret, protocol::frame};
+    use gaung::{app::Secret, protocol::frame};
 
     const GREETING: &str = r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"12.34\"}"}"#;
 

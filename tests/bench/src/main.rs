@@ -1,4 +1,4 @@
-//! `gaung bench`: what one node does a second and what that costs, beside the least that it could cost (the floor).
+//! What one node does a second and what that costs, beside the least that it could cost (the floor).
 //!
 //! The server under test and the floor are processes of their own, so that their CPU time and memory are theirs alone;
 //! this process opens the sockets, triggers and reads. Rounds of the two alternate, because machines are noisy.
@@ -33,16 +33,19 @@ mod swarm;
 mod tally;
 mod target;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
-pub use error::BenchError;
-pub use plan::Case;
+use clap::Parser;
 
-use plan::Plan;
+use error::BenchError;
+use plan::{Case, Plan};
 use report::Report;
 
-/// What to measure, and on what.
-#[derive(Debug, Clone, clap::Args)]
+/// Measures fan-out, triggers, connects and memory of a server on this machine.
+///
+/// Rounds of the server alternate with rounds of the floor: one thread that writes a ready frame to each socket.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "gaung-bench", version, after_help = EXAMPLES)]
 pub struct Options {
     /// Only these cases, separated by commas: a to e, g to k (f, the floor, runs beside a and b)
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -53,6 +56,9 @@ pub struct Options {
     /// Print the figures as JSON instead of a table
     #[arg(long)]
     pub json: bool,
+    /// The server to start: `gaung` beside this program where nothing is said
+    #[arg(long, value_name = "PATH")]
+    pub server: Option<PathBuf>,
     /// The nats-server that the cases of a cluster (h to j) start; they are left out if there is none
     #[arg(long, value_name = "PATH", default_value = "nats-server")]
     pub nats_server: PathBuf,
@@ -82,8 +88,24 @@ pub struct Options {
     pub floor: bool,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  gaung-bench --quick
+  gaung-bench --only a,c --json
+  gaung-bench --only a --server-env GAUNG_HTTP_THREADS=2";
+
+fn main() -> ExitCode {
+    match run(Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gaung-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Measures and prints. Progress goes to stderr, the result to stdout.
-pub fn run(options: Options) -> Result<(), BenchError> {
+fn run(options: Options) -> Result<(), BenchError> {
     rlimit::increase_nofile_limit(u64::MAX).map_err(|error| BenchError::io("raising the descriptor limit", error))?;
     if options.floor {
         return floor::serve();

@@ -11,7 +11,7 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::protocol::frame;
+use gaung::protocol::frame;
 
 use super::{BenchError, event, plan::EVENT_BYTES};
 

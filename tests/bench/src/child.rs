@@ -1,15 +1,15 @@
-//! Starts this program again, as the server under test or as the floor, and ends it with the measurement.
+//! Starts the server under test, or this program again as the floor, and ends it with the measurement.
 
 use std::{
     env,
     ffi::OsStr,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{ChildStdout, Command, Stdio},
 };
 
-use crate::app::{AppKey, Secret};
+use gaung::app::{AppKey, Secret};
 
 use super::{
     BenchError, Options, parse_address,
@@ -58,7 +58,7 @@ impl Child {
         options: &Options,
         variables: impl IntoIterator<Item = (&'v str, V)>,
     ) -> Result<Self, BenchError> {
-        let mut command = this_program()?;
+        let mut command = server_program(options)?;
         for (name, _) in env::vars_os() {
             let name_text = name.to_string_lossy();
             if ["GAUNG_", "REVERB_", "PUSHER_"].iter().any(|prefix| name_text.starts_with(prefix)) {
@@ -78,8 +78,8 @@ impl Child {
 
     /// The floor.
     pub fn floor() -> Result<Self, BenchError> {
-        let mut command = this_program()?;
-        command.args(["bench", "--floor"]);
+        let mut command = Command::new(this_program()?);
+        command.arg("--floor");
         Self::start(command, Dialect::Ready)
     }
 
@@ -113,8 +113,22 @@ pub fn dialect(options: &Options) -> Dialect {
     Dialect::Pusher { app_id: options.app_id.clone(), key }
 }
 
-fn this_program() -> Result<Command, BenchError> {
-    env::current_exe().map(Command::new).map_err(|error| BenchError::io("finding this program's file", error))
+fn this_program() -> Result<PathBuf, BenchError> {
+    env::current_exe().map_err(|error| BenchError::io("finding this program's file", error))
+}
+
+fn server_program(options: &Options) -> Result<Command, BenchError> {
+    let server = match &options.server {
+        Some(server) => server.clone(),
+        None => this_program()?.with_file_name("gaung"),
+    };
+    if server.is_file() {
+        return Ok(Command::new(server));
+    }
+    let server = server.display();
+    Err(BenchError::Start(format!(
+        "there is no server at {server}: `cargo build --release` makes it, --server names another"
+    )))
 }
 
 /// Reads the lines `public  http://…` and `admin   http://…`, in any order, among others.
@@ -137,7 +151,16 @@ fn read_addresses(output: &mut impl BufRead) -> Result<(SocketAddr, SocketAddr),
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[test]
+    fn a_server_that_is_not_there_is_named() {
+        let options = Options::parse_from(["gaung-bench", "--server", "/nowhere/gaung"]);
+        let error = server_program(&options).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/gaung") && error.contains("--server"), "{error}");
+    }
 
     #[test]
     fn the_addresses_are_found_among_other_lines() {
