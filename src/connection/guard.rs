@@ -33,9 +33,8 @@ impl<T> Guarded<T> {
         &self.connection
     }
 
-    /// The connection for itself: it is a socket from now on, and counts as one.
+    /// The connection for itself. Whether it still counts as one of HTTP is up to whoever knows its [`Connection`].
     pub fn into_inner(self) -> T {
-        self.connection.leave();
         self.io
     }
 }

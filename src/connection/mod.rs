@@ -19,7 +19,7 @@ use tokio::time::{Sleep, sleep_until};
 
 pub use progress::Patience;
 
-use crate::session::address::OverLimit;
+use crate::session::address::{AddressSeat, OverLimit};
 use places::Place;
 use progress::{Allowance, Overdue, Progress};
 
@@ -73,9 +73,14 @@ impl Connection {
         self.place.borrow().as_ref().is_some_and(|place| place.places().are_scarce())
     }
 
-    /// It is no HTTP connection any more.
-    pub fn leave(&self) {
-        drop(self.place.take());
+    /// Whether it counts among the sockets and used connections of its client already.
+    pub fn is_seated(&self) -> bool {
+        self.place.borrow().as_ref().is_some_and(Place::is_seated)
+    }
+
+    /// It is a socket from now on, and no connection of HTTP any more. Its seat among those of its client, where it has one.
+    pub fn leave(&self) -> Option<AddressSeat> {
+        self.place.take()?.into_seat()
     }
 
     /// The application has a request.

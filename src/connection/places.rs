@@ -35,7 +35,7 @@ pub struct Place {
     places: Arc<Places>,
     /// Where the connection comes from, unless that is a proxy for many clients.
     client: Option<IpAddr>,
-    /// Its place among those of its client. An upgrade takes another one: the socket's.
+    /// Its place among those of its client. A socket takes it over, unless it is a fresh connection's.
     address: Option<AddressSeat>,
     is_fresh: bool,
 }
@@ -101,6 +101,16 @@ impl Place {
         }
         self.is_fresh = false;
         Ok(())
+    }
+
+    /// Whether it counts among the sockets and used connections of its client.
+    pub fn is_seated(&self) -> bool {
+        !self.is_fresh && self.address.is_some()
+    }
+
+    /// What a socket takes over of it.
+    pub fn into_seat(mut self) -> Option<AddressSeat> {
+        self.is_seated().then(|| self.address.take()).flatten()
     }
 
     /// The places that this one is of.

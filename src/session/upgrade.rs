@@ -113,8 +113,9 @@ where
             count_refusal(&services, refusal.close.name(), || (visit.app(&services), refusal.text.clone()));
             tracing::debug!(reason = refusal.close.name(), peer = ?visit.peer, "socket refused");
             refusal.send(&outbox);
-            // Until it has gone it counts as a request: nothing else counts it.
+            // Until it has gone it counts as a connection of HTTP, whose place `request` keeps: nothing else counts it.
             wire.for_each(|_| async {}).await;
+            drop(request);
         }
     }
     Ok(())
@@ -263,11 +264,11 @@ impl<'a> Visit<'a> {
             return Err(Close::OverCapacity);
         }
         let place = shared.readiness.capacity().take().map_err(|NoPlace| Close::OverCapacity)?;
-        // From here on it counts as a socket, and not as a connection of HTTP as well.
-        self.connection.iter().for_each(|connection| connection.leave());
         let forwarded = forwarded(self.headers);
         let client = self.peer.map(|peer| client_address(peer, &forwarded, &shared.limits.trusted_proxies));
-        let address = match client {
+        // A connection that has asked for something before has its client's seat already.
+        let needs_seat = !self.connection.is_some_and(|connection| connection.is_seated());
+        let address = match client.filter(|_| needs_seat) {
             Some(client) => shared.addresses.take(client).map_err(|OverLimit| Close::OverAddressLimit)?,
             None => None,
         };
@@ -275,6 +276,8 @@ impl<'a> Visit<'a> {
             QuotaTaken::Here => Close::OverQuota,
             QuotaTaken::OnAllNodes => Close::OverClusterQuota,
         })?;
+        // From here on it counts as a socket. One that is refused stays a connection of HTTP until it has gone.
+        let address = address.or(self.connection.and_then(|connection| connection.leave()));
         Ok(Admission { seat, address, place, client, speech })
     }
 

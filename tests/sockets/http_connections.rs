@@ -139,6 +139,43 @@ async fn a_node_has_so_many_http_connections_and_its_sockets_are_none() {
     .await;
 }
 
+/// A socket that was refused and that its client keeps open: the node lets it linger for some seconds.
+async fn lingering(node: &TestNode, upgrade: &str, code: u16) -> Raw {
+    let mut socket = Raw::connect(node).await;
+    socket.send(upgrade.as_bytes()).await;
+    socket.expect_upgrade().await;
+    assert_eq!(socket.close_code().await, Some(code));
+    socket
+}
+
+#[actix::test]
+async fn sockets_that_were_refused_count_until_they_have_gone() {
+    let bogus_key = crate::raw::UPGRADE.replace("app-key", "bogus");
+    let wrong_path = crate::raw::UPGRADE.replace("/app/app-key", "/socket");
+    let of_address = start(|config| config.limits.max_connections_per_ip = 2).await;
+    let of_node = start(|config| config.http.max_http_connections = 2).await;
+    for node in [of_address, of_node] {
+        let kept = [lingering(&node, &bogus_key, 4001).await, lingering(&node, &wrong_path, 4005).await];
+        let refusal = rest(&mut connect(&node).await).await;
+        assert!(!refusal.is_empty(), "the next connection is refused at once");
+        drop(kept);
+        eventually("a socket that has gone makes room", || async {
+            let mut socket = connect(&node).await;
+            let request = "GET /up HTTP/1.1\r\nHost: gaung\r\nConnection: close\r\n\r\n";
+            socket.write_all(request.as_bytes()).await.is_ok() && rest(&mut socket).await.contains(" 200 ")
+        })
+        .await;
+    }
+}
+
+#[actix::test]
+async fn a_socket_over_its_addresss_limit_counts_until_it_has_gone() {
+    let node = start(|config| config.limits.max_connections_per_ip = 1).await;
+    let _socket = Raw::greeted(&node).await;
+    let _over = lingering(&node, crate::raw::UPGRADE, 4100).await;
+    assert!(!rest(&mut connect(&node).await).await.is_empty(), "the next connection is refused at once");
+}
+
 #[actix::test]
 async fn where_connections_are_scarce_none_stays_after_its_answer() {
     let node = start(|config| config.http.max_http_connections = 3).await;
