@@ -30,6 +30,7 @@ use crate::{
     capacity::Capacity,
     cluster::Cluster,
     config::{AppsSource, Config, DrainConfig},
+    connection::places::Places,
     descriptors::{Shares, TooFew},
     files::Follower,
     metrics::Metrics,
@@ -127,15 +128,17 @@ impl Node {
         let trust = Trust::new(config.outgoing.ca.as_deref()).map_err(StartError::Trust)?;
         let webhooks = join::webhooks(&config, &trust, way.as_ref(), &registry, &metrics);
         let cluster = way.as_ref().map(|way| way.cluster.clone());
-        let threads = config.server.room_threads;
-        let rooms = Rooms::start(threads, &config.limits, &webhooks, &metrics, cluster.clone());
+        let rooms = Rooms::start(config.server.room_threads, &config.limits, &webhooks, &metrics, cluster.clone());
         let readiness = readiness(&config, shares, cluster.as_ref());
+        let addresses = Addresses::new(config.limits.max_connections_per_ip, config.limits.ipv6_client_prefix);
+        let workers = Workers::new(config.server.http_threads, shares);
         let shared = Shared {
             registry: registry.clone(),
             rooms,
             repeats: Repeats::new(config.limits.max_idempotency_bytes, cluster.clone(), metrics.clone()),
             metrics: metrics.clone(),
-            addresses: Addresses::new(config.limits.max_connections_per_ip, config.limits.ipv6_client_prefix),
+            places: Places::new(workers.connections(&config.http), &config.limits, addresses.clone()),
+            addresses,
             limits: config.limits,
             http: config.http,
             tenant: config.tenant,
@@ -153,6 +156,7 @@ impl Node {
             webhooks: webhooks.clone(),
             metrics: metrics.clone(),
             link: cluster.as_ref().map(|cluster| cluster.link().clone()),
+            places: shared.places.clone(),
             readiness: shared.readiness.clone(),
             started: shared.started,
             drain_limit: config.drain.limit(),
@@ -178,13 +182,7 @@ impl Node {
         let readiness = shared.readiness.clone();
         let tls = certificate.map(|(config, _)| config);
         let servers = [
-            listen::public(
-                public,
-                shared,
-                Workers::new(config.server.http_threads, shares),
-                tls,
-                (rosters.clone(), failures.clone()),
-            ),
+            listen::public(public, shared, workers, tls, (rosters.clone(), failures.clone())),
             listen::admin(admin, admin_page, failures),
         ];
         Ok(Self {

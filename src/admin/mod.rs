@@ -29,6 +29,7 @@ pub use scrape_soketi::SoketiNames;
 
 use crate::{
     app::Registry,
+    connection::places::Places,
     metrics::Metrics,
     readiness::Readiness,
     room::{AppTotals, Rooms},
@@ -66,6 +67,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// The way to the other nodes; `None` if the node is alone.
     pub link: Option<Link>,
+    /// Connections that are no sockets.
+    pub places: Arc<Places>,
     /// Whether the node wants new sockets.
     pub readiness: Readiness,
     /// When the node started.

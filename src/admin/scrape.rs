@@ -263,6 +263,7 @@ mod tests {
         }
         check(&text, r#"gaung_closes_total{reason="lost"} 0"#);
         check(&text, r#"gaung_refusals_total{reason="over_quota"} 0"#);
+        check(&text, r#"gaung_refusals_total{reason="over_http_limit"} 0"#);
         check(&text, r#"gaung_refusals_total{reason="overloaded"} 0"#);
         check(&text, r#"gaung_refusals_total{reason="subscription"} 0"#);
         check(&text, r#"gaung_auth_failures_total{kind="channel"} 0"#);

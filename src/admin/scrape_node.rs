@@ -14,6 +14,7 @@ use crate::{
 pub(super) struct NodeFigures {
     version: &'static str,
     max_connections: Option<u64>,
+    http_connections: usize,
     max_memory: Option<u64>,
     drain_age: Duration,
     drain_limit: Duration,
@@ -30,6 +31,7 @@ impl NodeFigures {
         Self {
             version: admin.version,
             max_connections: capacity.sockets().map(|fill| fill.limit),
+            http_connections: admin.places.taken(),
             max_memory: capacity.memory().map(|fill| fill.limit),
             drain_age: admin.readiness.leaving_for(Instant::now()),
             drain_limit: admin.drain_limit,
@@ -46,6 +48,7 @@ impl Exposition {
         self.counter(&catalogue::LOG_LINES_DROPPED, [([], log::dropped_lines() as f64)])?;
         self.gauge(&catalogue::MAX_CONNECTIONS, node.max_connections.map(|limit| ([], limit as f64)))?;
         self.gauge(&catalogue::MAX_MEMORY, node.max_memory.map(|limit| ([], limit as f64)))?;
+        self.gauge(&catalogue::HTTP_CONNECTIONS, [([], node.http_connections as f64)])?;
         self.gauge(&catalogue::DRAIN_AGE, [([], node.drain_age.as_secs_f64())])?;
         self.gauge(&catalogue::DRAIN_LIMIT, [([], node.drain_limit.as_secs_f64())])?;
         self.gauge(&catalogue::WEBHOOK_QUEUE, [([], node.queued_webhooks as f64)])?;
@@ -81,6 +84,7 @@ pub(super) mod tests {
         NodeFigures {
             version: "1.2.3",
             max_connections: Some(5_000),
+            http_connections: 7,
             max_memory: Some(1_048_576),
             drain_age: Duration::from_millis(1_500),
             drain_limit: Duration::from_secs(40),
@@ -102,6 +106,7 @@ pub(super) mod tests {
         for line in [
             r#"gaung_build{version="1.2.3"} 1"#,
             "gaung_max_connections 5000",
+            "gaung_http_connections 7",
             "gaung_max_memory_bytes 1048576",
             "gaung_drain_age_seconds 1.5",
             "gaung_drain_limit_seconds 40",

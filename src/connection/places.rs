@@ -40,9 +40,14 @@ pub struct Place {
     is_fresh: bool,
 }
 
-/// The node, or the client's address, has all the connections that it may have.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NoPlace;
+/// Who has all the connections that there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPlace {
+    /// The node.
+    OnNode,
+    /// The client's address.
+    OfAddress,
+}
 
 impl Places {
     /// So many, of a node whose sockets are counted in `addresses`.
@@ -65,17 +70,22 @@ impl Places {
         let mut place = Place { places: self.clone(), client, address: None, is_fresh: true };
         if before >= self.limit {
             self.log_full();
-            return Err(NoPlace);
+            return Err(NoPlace::OnNode);
         }
         if let Some(client) = client {
-            place.address = self.fresh.take(client).map_err(|OverLimit| NoPlace)?;
+            place.address = self.fresh.take(client).map_err(|OverLimit| NoPlace::OfAddress)?;
         }
         Ok(place)
     }
 
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// More than half of the places are taken: nobody may keep one only to be quicker next time.
     pub fn are_scarce(&self) -> bool {
-        self.open.load(Ordering::Relaxed) > self.limit / 2
+        self.taken() > self.limit / 2
     }
 
     /// A trusted proxy's connections are many clients'.
@@ -150,7 +160,8 @@ mod tests {
         assert!(!places.are_scarce());
         let _other = places.take(peer("203.0.113.1")).unwrap();
         assert!(places.are_scarce());
-        assert_eq!(places.take(peer("203.0.113.2")).err(), Some(NoPlace));
+        assert_eq!(places.take(peer("203.0.113.2")).err(), Some(NoPlace::OnNode));
+        assert_eq!(places.taken(), 2);
         drop(one);
         assert!(places.take(peer("203.0.113.2")).is_ok());
     }
@@ -161,7 +172,7 @@ mod tests {
         let _socket = addresses.take("203.0.113.1".parse().unwrap()).unwrap();
         let mut one = places.take(peer("203.0.113.1")).unwrap();
         let mut other = places.take(peer("203.0.113.1")).unwrap();
-        assert_eq!(places.take(peer("203.0.113.1")).err(), Some(NoPlace));
+        assert_eq!(places.take(peer("203.0.113.1")).err(), Some(NoPlace::OfAddress));
         assert_eq!(one.settle(), Ok(()));
         assert_eq!(one.settle(), Ok(()));
         assert_eq!(other.settle(), Err(OverLimit));

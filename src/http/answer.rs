@@ -34,6 +34,19 @@ pub fn json_with(mut response: HttpResponseBuilder, value: &impl Serialize) -> H
     response.insert_header(json_type()).body(text)
 }
 
+/// The bytes of an answer for a connection that ends with it.
+pub fn last_words(answer: HttpResponse) -> Vec<u8> {
+    let (head, body) = answer.into_parts();
+    let body = body.try_into_bytes().unwrap_or_default();
+    let mut bytes = format!("HTTP/1.1 {}\r\n", head.status()).into_bytes();
+    for (name, value) in head.headers() {
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    bytes.extend(format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len()).into_bytes());
+    bytes.extend(body);
+    bytes
+}
+
 fn json_type() -> (actix_web::http::header::HeaderName, HeaderValue) {
     (CONTENT_TYPE, HeaderValue::from_static("application/json"))
 }

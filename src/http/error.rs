@@ -48,6 +48,8 @@ pub enum ApiError {
     Silent,
     /// The client's address has all the connections that it may have.
     AddressFull,
+    /// The node has all the connections that it may have which are no sockets.
+    ConnectionsFull,
     /// No app has this id. How many characters it has: it may be a secret in the wrong place.
     AppUnknown(usize),
     /// The body is longer than `GAUNG_MAX_BODY_BYTES`.
@@ -118,6 +120,7 @@ impl ApiError {
             Self::CutOff => (StatusCode::INTERNAL_SERVER_ERROR, "cut_off"),
             Self::Silent => (StatusCode::INTERNAL_SERVER_ERROR, "silent"),
             Self::AddressFull => (StatusCode::TOO_MANY_REQUESTS, "over_address_limit"),
+            Self::ConnectionsFull => (StatusCode::SERVICE_UNAVAILABLE, "over_http_limit"),
             Self::AppUnknown(_) => (StatusCode::NOT_FOUND, "app_unknown"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::BodyCompressed(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_compressed"),
@@ -155,6 +158,7 @@ impl ApiError {
             | Self::CutOff
             | Self::Silent
             | Self::AddressFull
+            | Self::ConnectionsFull
             | Self::AppUnknown(_)
             | Self::BodyTooLarge { .. }
             | Self::BodyBroken
@@ -223,6 +227,9 @@ impl fmt::Display for ApiError {
             Self::AddressFull => f.write_str(
                 "too many connections from this address, its sockets included (GAUNG_MAX_CONNECTIONS_PER_IP)",
             ),
+            Self::ConnectionsFull => f.write_str(
+                "this node has all the HTTP connections that it may have (GAUNG_MAX_HTTP_CONNECTIONS); try again",
+            ),
             Self::AppUnknown(characters) => write!(f, "no app has this id of {characters} characters"),
             Self::BodyTooLarge { bytes, limit } => {
                 write!(f, "the request body has {bytes} bytes or more, the limit is {limit} (GAUNG_MAX_BODY_BYTES)")
@@ -285,7 +292,7 @@ impl ResponseError for ApiError {
         if let Self::UpgradeMissing(_) = self {
             response.insert_header((header::UPGRADE, "websocket"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE || *self == Self::AddressFull {
             response.insert_header((header::RETRY_AFTER, 1));
         }
         if let Self::TooMany { tokens, per_second, wait, .. } = self {

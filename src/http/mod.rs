@@ -87,7 +87,8 @@ impl Api {
         bucket.take(tokens, per_second, now).map_err(|wait| ApiError::TooMany { rate, tokens, per_second, wait })
     }
 
-    fn refuse(&self, error: ApiError) -> HttpResponse {
+    /// The answer of a refusal, which counts.
+    pub fn refuse(&self, error: ApiError) -> HttpResponse {
         self.count(&error, || None);
         error.error_response()
     }

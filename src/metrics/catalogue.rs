@@ -72,6 +72,7 @@ catalogue! {
     LOG_LINES_DROPPED: Counter "gaung_log_lines_dropped_total" [], "Log lines dropped: what reads the log did not keep up or refused them";
     CLUSTER_EVENTS_REFUSED: Counter "gaung_cluster_events_refused_total" ["reason"], "Events of other nodes not taken: the rooms' queue was full, or they were none";
     MAX_CONNECTIONS: Gauge "gaung_max_connections" [], "Sockets that the node may have: GAUNG_MAX_CONNECTIONS, or fewer where file descriptors reach for fewer";
+    HTTP_CONNECTIONS: Gauge "gaung_http_connections" [], "Open connections that are no sockets: of HTTP, before their upgrade, and of sockets that were refused until they have gone";
     MAX_MEMORY: Gauge "gaung_max_memory_bytes" [], "Resident memory above which the node is not ready; absent without GAUNG_MAX_MEMORY_MB";
     DRAIN_AGE: Gauge "gaung_drain_age_seconds" [], "Time since the node was asked to go; 0 while nobody has";
     DRAIN_LIMIT: Gauge "gaung_drain_limit_seconds" [], "Time that going may take: GAUNG_DRAIN_LAG_SECONDS, GAUNG_DRAIN_SECONDS and 15 s";

@@ -36,7 +36,8 @@ const SOCKET_REFUSALS: [Close; 15] = [
 
 /// Why a request of the trigger API is refused: the labels of `http`'s errors, but for failed signatures, which are
 /// counted as such. One that is missing here begins to show when it is first counted.
-const REQUEST_REFUSALS: [&str; 20] = [
+const REQUEST_REFUSALS: [&str; 21] = [
+    "over_http_limit",
     "path_unknown",
     "method",
     "upgrade_missing",

@@ -13,7 +13,7 @@ use actix_http::{
 };
 use actix_server::{Server, ServerBuilder, ServerHandle};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
-use actix_web::{App, HttpServer, dev::AppConfig};
+use actix_web::{App, HttpResponse, HttpServer, dev::AppConfig};
 use futures_util::{FutureExt, future::Either};
 use rustls::ServerConfig;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -33,10 +33,10 @@ use crate::{
         Connection, Patience,
         guard::Guarded,
         malformed::{self, Log, Malformed},
-        places::{NoPlace, Places},
+        places::{NoPlace, Place},
     },
     descriptors::Shares,
-    http::{self, Api, body::HeldBodies},
+    http::{self, Api, answer, body::HeldBodies, error::ApiError},
     metrics::lag::{self, ActorThread},
     session::{
         self,
@@ -51,10 +51,6 @@ const BACKLOG: i32 = 4_096;
 /// How long what a client goes on sending after its answer is read away: a connection that is closed before resets, and the
 /// answer may be lost.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// What a connection is told that finds no place.
-const NO_PLACE: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// A connection that has ended, and was told so as far as it could be.
 struct Refused;
@@ -104,6 +100,12 @@ impl Workers {
         let share = |shares: Shares| usize::try_from(shares.requests).map_or(unbounded, |all| (all / threads).max(1));
         Self { threads, max_requests: descriptors.map_or(unbounded, share).min(unbounded) }
     }
+
+    /// Connections that are no sockets which the node takes. More are refused before the threads accept no more, which
+    /// nobody could tell from a node that is gone.
+    pub fn connections(self, http: &HttpConfig) -> usize {
+        http.max_http_connections.min(self.threads.saturating_mul(self.max_requests))
+    }
 }
 
 /// Serves sockets and the trigger API, each thread with a roster of its own.
@@ -119,10 +121,7 @@ pub fn public(
         .max_concurrent_connections(workers.max_requests)
         .shutdown_timeout(LAST_REQUESTS)
         .disable_signals();
-    // Refused before the threads accept no more, which nobody could tell from a node that is gone.
-    let connections = shared.http.max_http_connections.min(workers.threads.saturating_mul(workers.max_requests));
-    let places = Places::new(connections, &shared.limits, shared.addresses.clone());
-    let door = Door { api: api(&shared), shared, rosters, places, log: Log::new() };
+    let door = Door { api: api(&shared), shared, rosters, log: Log::new() };
     let server = match tls {
         None => door.open(server, listener),
         Some(config) => door.open_with_tls(server, listener, config),
@@ -139,7 +138,6 @@ struct Door {
     shared: Shared,
     api: Arc<Api>,
     rosters: Rosters,
-    places: Arc<Places>,
     log: Arc<Log>,
 }
 
@@ -170,9 +168,9 @@ impl Door {
 
     async fn accept(self: Rc<Self>, socket: TcpStream) -> Result<Accepted<TcpStream>, Refused> {
         let peer = socket.peer_addr().ok();
-        let place = self.places.take(peer).map_err(|NoPlace| {
+        let place = self.place(peer).map_err(|answer| {
             // As far as the socket takes it at once: a connection that finds no place is not waited for.
-            let _ = SockRef::from(&socket).send(NO_PLACE);
+            let _ = SockRef::from(&socket).send(&answer::last_words(answer));
             Refused
         })?;
         // The library takes 16 KiB for each connection that it serves: one that has said nothing yet is not served.
@@ -187,7 +185,8 @@ impl Door {
         acceptor: TlsAcceptor,
     ) -> Result<Accepted<TlsStream<TcpStream>>, Refused> {
         let peer = socket.peer_addr().ok();
-        let place = self.places.take(peer).map_err(|NoPlace| Refused)?;
+        // A handshake with each connection that finds no place would cost more than to serve it.
+        let place = self.place(peer).map_err(|_| Refused)?;
         let accepted = timeout(self.shared.limits.handshake_timeout, self.begin_tls(socket, peer, acceptor));
         let stream = accepted.await.unwrap_or(Err(Refused))?;
         let protocol = match stream.get_ref().1.alpn_protocol() {
@@ -195,6 +194,16 @@ impl Door {
             _ => Protocol::Http1,
         };
         Ok((Guarded::new(stream, Connection::new(peer, place, self.patience())), protocol, peer))
+    }
+
+    /// A place for a connection that was accepted, or what it is told.
+    fn place(&self, peer: Option<SocketAddr>) -> Result<Place, HttpResponse> {
+        self.shared.places.take(peer).map_err(|none| {
+            self.api.refuse(match none {
+                NoPlace::OnNode => ApiError::ConnectionsFull,
+                NoPlace::OfAddress => ApiError::AddressFull,
+            })
+        })
     }
 
     /// What is no TLS is looked at before it is read, so that the log can say what it is.

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     app::{App, Registry},
     config::{HttpConfig, LimitsConfig, TenantAccess, TenantConfig},
+    connection::places::Places,
     metrics::Metrics,
     outgoing::Trust,
     readiness::{Readiness, Stage},
@@ -46,6 +47,8 @@ pub struct Shared {
     pub readiness: Readiness,
     /// Sockets by client address.
     pub addresses: Arc<Addresses>,
+    /// Connections that are no sockets.
+    pub places: Arc<Places>,
     /// Zero of the rate limits' clock.
     pub started: Instant,
 }

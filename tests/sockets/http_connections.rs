@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    harness::{PATIENCE, TestNode, eventually, start_configured},
+    harness::{PATIENCE, TestNode, eventually, metrics, start_configured},
     raw::{Bystander, Raw},
 };
 
@@ -139,6 +139,29 @@ async fn a_node_has_so_many_http_connections_and_its_sockets_are_none() {
     .await;
 }
 
+#[actix::test]
+async fn who_finds_no_place_is_told_of_which_limit_and_counted() {
+    let of_node = start(|config| config.http.max_http_connections = 1).await;
+    let of_address = start(|config| config.limits.max_connections_per_ip = 1).await;
+    for (node, status, reason, setting) in [
+        (of_node, "503 Service Unavailable", "over_http_limit", "GAUNG_MAX_HTTP_CONNECTIONS"),
+        (of_address, "429 Too Many Requests", "over_address_limit", "GAUNG_MAX_CONNECTIONS_PER_IP"),
+    ] {
+        let _open = connect(&node).await;
+        let mut over = connect(&node).await;
+        let refusal = rest(&mut over).await;
+        let (head, body) = refusal.split_once("\r\n\r\n").expect("an answer");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{refusal}");
+        assert!(head.contains("\r\nretry-after: 1\r\n") && head.contains("\r\nconnection: close"), "{refusal}");
+        assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{refusal}");
+        let body: serde_json::Value = serde_json::from_str(body).expect("the body is JSON");
+        assert!(body["error"].as_str().expect("a text").contains(setting), "{body}");
+        let text = metrics(node.node.admin).await;
+        assert!(text.contains(&format!("gaung_refusals_total{{reason=\"{reason}\"}} 1\n")), "{text}");
+        assert!(text.contains("gaung_http_connections 1\n"), "{text}");
+    }
+}
+
 /// A socket that was refused and that its client keeps open: the node lets it linger for some seconds.
 async fn lingering(node: &TestNode, upgrade: &str, code: u16) -> Raw {
     let mut socket = Raw::connect(node).await;
@@ -154,10 +177,13 @@ async fn sockets_that_were_refused_count_until_they_have_gone() {
     let wrong_path = crate::raw::UPGRADE.replace("/app/app-key", "/socket");
     let of_address = start(|config| config.limits.max_connections_per_ip = 2).await;
     let of_node = start(|config| config.http.max_http_connections = 2).await;
-    for node in [of_address, of_node] {
+    for (node, status, reason) in
+        [(of_address, " 429 ", "over_address_limit"), (of_node, " 503 ", "over_http_limit")]
+    {
         let kept = [lingering(&node, &bogus_key, 4001).await, lingering(&node, &wrong_path, 4005).await];
         let refusal = rest(&mut connect(&node).await).await;
-        assert!(!refusal.is_empty(), "the next connection is refused at once");
+        assert!(refusal.contains(status), "the next connection is refused at once: {refusal}");
+        assert_eq!(node.node.metrics.refusals.with_label_values(&[reason]).get(), 1);
         drop(kept);
         eventually("a socket that has gone makes room", || async {
             let mut socket = connect(&node).await;
@@ -173,7 +199,8 @@ async fn a_socket_over_its_addresss_limit_counts_until_it_has_gone() {
     let node = start(|config| config.limits.max_connections_per_ip = 1).await;
     let _socket = Raw::greeted(&node).await;
     let _over = lingering(&node, crate::raw::UPGRADE, 4100).await;
-    assert!(!rest(&mut connect(&node).await).await.is_empty(), "the next connection is refused at once");
+    let refusal = rest(&mut connect(&node).await).await;
+    assert!(refusal.starts_with("HTTP/1.1 429 "), "the next connection is refused at once: {refusal}");
 }
 
 #[actix::test]
