@@ -1,7 +1,10 @@
 //! The two listeners. The public one hands upgrades over whole, socket included, and everything else to actix-web.
 
 use std::{
-    fmt, io,
+    convert::Infallible,
+    fmt,
+    future::ready,
+    io,
     net::{SocketAddr, TcpListener},
     rc::Rc,
     sync::Arc,
@@ -9,7 +12,8 @@ use std::{
 };
 
 use actix_http::{
-    Extensions, HttpServiceBuilder, KeepAlive, Protocol, Request, Response, body::BoxBody, error::DispatchError,
+    ConnectionType, Extensions, HttpServiceBuilder, KeepAlive, Protocol, Request, Response, body::BoxBody,
+    error::DispatchError,
 };
 use actix_server::{Server, ServerBuilder, ServerHandle};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
@@ -40,6 +44,7 @@ use crate::{
     metrics::lag::{self, ActorThread},
     session::{
         self,
+        address::OverLimit,
         services::{Services, Shared},
         upgrade::{share, upgrade},
     },
@@ -243,7 +248,7 @@ impl Door {
         let http1 = self.http().on_connect_ext(|guarded: &Guarded<T>, data: &mut Extensions| {
             data.insert(guarded.connection().clone());
         });
-        let http2 = Rc::new(Http2::new(app(), &self.shared));
+        let http2 = Rc::new(Http2::new(app(), self.api.clone()));
         let served = apply_fn_factory(http1.upgrade(upgrade).finish(app()), move |(guarded, protocol, peer), http1| {
             let log = log.clone();
             let served = match protocol {
@@ -286,8 +291,7 @@ impl Door {
 struct Http2<F: ServiceFactory<Request>> {
     app: F,
     made: OnceCell<F::Service>,
-    handshake_timeout: Duration,
-    http: HttpConfig,
+    api: Arc<Api>,
 }
 
 impl<F> Http2<F>
@@ -296,13 +300,8 @@ where
     F::Response: Into<Response<BoxBody>>,
     F::Error: Into<Response<BoxBody>>,
 {
-    fn new(app: F, shared: &Shared) -> Self {
-        Self {
-            app,
-            made: OnceCell::new(),
-            handshake_timeout: shared.limits.handshake_timeout,
-            http: shared.http.clone(),
-        }
+    fn new(app: F, api: Arc<Api>) -> Self {
+        Self { app, made: OnceCell::new(), api }
     }
 
     async fn serve<T>(self: Rc<Self>, guarded: Guarded<T>, peer: Option<SocketAddr>) -> Result<(), DispatchError>
@@ -311,13 +310,28 @@ where
     {
         let connection = guarded.connection().clone();
         connection.frames();
+        let http = &self.api.http;
+        let (handshake, answer) = (self.api.limits.handshake_timeout, http.answer_timeout);
         let made = self.made.get_or_try_init(|| self.app.new_service(())).await;
-        if let (Ok(app), Ok(())) = (made, connection.settle()) {
-            let idle = || if connection.is_in_the_way() { LINGER } else { self.http.keep_alive };
-            let (handshake, answer) = (self.handshake_timeout, self.http.answer_timeout);
-            h2::serve(guarded, app, peer, h2::Patience { handshake, idle, answer }).await;
+        match (made, connection.settle()) {
+            (Ok(app), Ok(())) => {
+                let idle = || if connection.is_in_the_way() { LINGER } else { http.keep_alive };
+                h2::serve(guarded, app, peer, h2::Patience { handshake, idle, answer }).await;
+            }
+            (Ok(_), Err(OverLimit)) => {
+                let refuse = fn_service(|_| ready(Ok::<_, Infallible>(self.refusal())));
+                h2::serve(guarded, &refuse, peer, h2::Patience { handshake, idle: || LINGER, answer }).await;
+            }
+            (Err(_), _) => {}
         }
         Ok(())
+    }
+
+    /// What is answered on a connection that its client may not have, whose end it is.
+    fn refusal(&self) -> Response<BoxBody> {
+        let mut answer = self.api.refuse(ApiError::AddressFull);
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+        answer.into()
     }
 }
 

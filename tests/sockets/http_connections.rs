@@ -177,9 +177,7 @@ async fn sockets_that_were_refused_count_until_they_have_gone() {
     let wrong_path = crate::raw::UPGRADE.replace("/app/app-key", "/socket");
     let of_address = start(|config| config.limits.max_connections_per_ip = 2).await;
     let of_node = start(|config| config.http.max_http_connections = 2).await;
-    for (node, status, reason) in
-        [(of_address, " 429 ", "over_address_limit"), (of_node, " 503 ", "over_http_limit")]
-    {
+    for (node, status, reason) in [(of_address, " 429 ", "over_address_limit"), (of_node, " 503 ", "over_http_limit")] {
         let kept = [lingering(&node, &bogus_key, 4001).await, lingering(&node, &wrong_path, 4005).await];
         let refusal = rest(&mut connect(&node).await).await;
         assert!(refusal.contains(status), "the next connection is refused at once: {refusal}");

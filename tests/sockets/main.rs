@@ -21,6 +21,7 @@ mod drain;
 mod fake;
 mod harness;
 mod http;
+mod http_2;
 mod http_connections;
 mod http_live;
 mod http_wire;

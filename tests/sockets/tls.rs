@@ -1,6 +1,6 @@
 //! A node with a certificate of its own.
 
-use std::{fs, future::poll_fn, path::PathBuf, process::Command, sync::Arc};
+use std::{fs, future::poll_fn, net::SocketAddr, path::PathBuf, process::Command, sync::Arc};
 
 use futures_util::{FutureExt, future::join_all};
 use gaung::{
@@ -73,21 +73,21 @@ impl Folder {
     }
 
     /// A connection on which both sides have agreed on HTTP/2.
-    async fn speak_http_2(&self, node: &TestNode) -> TlsStream<TcpStream> {
+    pub async fn speak_http_2(&self, public: SocketAddr) -> TlsStream<TcpStream> {
         let mut config = self.client_config();
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let socket = TcpStream::connect(node.node.public).await.expect("the node accepts");
+        let socket = TcpStream::connect(public).await.expect("the node accepts");
         let name = "localhost".try_into().expect("a name");
         let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("TLS");
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         stream
     }
 
-    async fn start(&self) -> TestNode {
+    pub async fn start(&self) -> TestNode {
         self.start_configured(|_| {}).await
     }
 
-    async fn start_configured(&self, change: impl FnOnce(&mut Config)) -> TestNode {
+    pub async fn start_configured(&self, change: impl FnOnce(&mut Config)) -> TestNode {
         let configure = |config: &mut Config| {
             config.tls.cert = Some(self.cert());
             config.tls.key = Some(self.key());
@@ -209,7 +209,7 @@ async fn http_2_has_a_hundred_streams_of_a_connection_and_serves_the_next_when_o
     let mut builder = h2::client::Builder::new();
     // More than the node will announce, so that its word counts and not the library's.
     builder.initial_max_send_streams(1_000);
-    let opened = builder.handshake::<_, bytes::Bytes>(folder.speak_http_2(&node).await).await;
+    let opened = builder.handshake::<_, bytes::Bytes>(folder.speak_http_2(node.node.public).await).await;
     let (mut client, connection) = opened.expect("HTTP/2");
     actix::spawn(connection);
     let up = http::Request::get("https://localhost/up").body(()).expect("a request");
