@@ -142,6 +142,7 @@ impl Node {
             limits: config.limits,
             http: config.http,
             tenant: config.tenant,
+            callback_log: Arc::default(),
             trust,
             path_prefix: config.server.path_prefix,
             refuses_upgrades: config.drain.refuses_upgrades,

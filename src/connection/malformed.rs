@@ -5,7 +5,7 @@ use std::{cell::RefCell, net::SocketAddr, sync::Arc};
 
 use actix_http::error::{DispatchError, ParseError};
 
-use crate::seldom::Seldom;
+use crate::{seldom::Seldom, session::address::shown};
 
 /// The first byte of a TLS connection: a record of the handshake (RFC 8446 §5.1). No method of HTTP begins with it.
 const TLS_HANDSHAKE: u8 = 22;
@@ -97,7 +97,7 @@ impl Malformed {
     }
 
     fn tell(self, peer: Option<SocketAddr>, connections: u64) {
-        let peer = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.ip().to_canonical().to_string());
+        let peer = shown(peer);
         let what = match self {
             Self::Tls => {
                 "TLS was spoken to the public port, which is plain: let clients use http:// and ws://, or set \

@@ -1,17 +1,21 @@
 //! Admission of tenant sockets by the application: a GET to `GAUNG_TENANT_CALLBACK_URL` with what the client presented.
-//! Each HTTP thread owns one [`Callback`]; nothing is shared, so nothing is locked.
+//! Each HTTP thread owns one [`Callback`]; they share only what the log is told.
 
 use std::{
     cell::RefCell,
     collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix_web::http::{StatusCode, header};
+use awc::error::SendRequestError;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use crate::{outgoing::Trust, tenant::TenantId};
+use super::address::shown;
+use crate::{outgoing::Trust, seldom::Seldom, tenant::TenantId};
 
 /// The most answers that one thread remembers: about 1 MiB.
 const MAX_ANSWERS: usize = 10_000;
@@ -58,28 +62,36 @@ pub struct Callback {
     client: awc::Client,
     url: String,
     answers: RefCell<Answers>,
+    log: Arc<Log>,
+}
+
+/// How often the application gave no usable answer to the threads of a node: any client can make them ask.
+#[derive(Debug, Default)]
+pub struct Log {
+    silent: Seldom,
+    odd: Seldom,
 }
 
 impl Callback {
     /// Asks over `client`; answers hold for `remember`, zero asks each time.
-    pub fn new(url: &str, client: awc::Client, remember: Duration) -> Self {
-        Self { client, url: url.to_owned(), answers: RefCell::new(Answers::new(remember)) }
+    pub fn new(url: &str, client: awc::Client, remember: Duration, log: Arc<Log>) -> Self {
+        Self { client, url: url.to_owned(), answers: RefCell::new(Answers::new(remember)), log }
     }
 
-    /// Whether the application admits the client. Only answers are remembered, not their absence.
-    pub async fn check(&self, request: &CallbackRequest) -> Verdict {
+    /// Whether the application admits the client, who comes from `peer`. Only answers are remembered, not their absence.
+    pub async fn check(&self, request: &CallbackRequest, peer: Option<SocketAddr>) -> Verdict {
         let key = request.digest();
         if let Some(verdict) = self.answers.borrow().get(&key, Instant::now()) {
             return verdict;
         }
-        let verdict = self.ask(request).await;
+        let verdict = self.ask(request, peer).await;
         if verdict != Verdict::Unknown {
             self.answers.borrow_mut().put(key, verdict, Instant::now());
         }
         verdict
     }
 
-    async fn ask(&self, request: &CallbackRequest) -> Verdict {
+    async fn ask(&self, request: &CallbackRequest, peer: Option<SocketAddr>) -> Verdict {
         let mut question =
             self.client.get(request.address(&self.url)).insert_header((header::ACCEPT, "application/json"));
         for (name, value) in request.headers() {
@@ -88,12 +100,15 @@ impl Callback {
         match question.send().await {
             Ok(mut answer) => {
                 let verdict = verdict_of(answer.status());
+                if verdict == Verdict::Unknown {
+                    self.log.count_odd(answer.status(), peer);
+                }
                 // Only the status counts; a body that cannot be read costs the connection, not the answer.
                 let _ = answer.body().limit(MAX_BODY_BYTES).await;
                 verdict
             }
             Err(error) => {
-                tracing::warn!(%error, "GAUNG_TENANT_CALLBACK_URL gave no answer");
+                self.log.count_silent(&error, peer);
                 Verdict::Unknown
             }
         }
@@ -104,11 +119,21 @@ fn verdict_of(status: StatusCode) -> Verdict {
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Verdict::Refused,
         status if status.is_success() => Verdict::Admitted,
-        status => {
-            let status = status.as_u16();
-            tracing::warn!(status, "GAUNG_TENANT_CALLBACK_URL answered neither 2xx nor 401 nor 403");
-            Verdict::Unknown
+        _ => Verdict::Unknown,
+    }
+}
+
+impl Log {
+    fn count_silent(&self, error: &SendRequestError, peer: Option<SocketAddr>) {
+        if let Some(sockets) = self.silent.count() {
+            tracing::warn!(peer = shown(peer), sockets, %error, "GAUNG_TENANT_CALLBACK_URL gave no answer");
         }
+    }
+
+    fn count_odd(&self, status: StatusCode, peer: Option<SocketAddr>) {
+        let Some(sockets) = self.odd.count() else { return };
+        let (peer, status) = (shown(peer), status.as_u16());
+        tracing::warn!(peer, sockets, status, "GAUNG_TENANT_CALLBACK_URL answered neither 2xx nor 401 nor 403");
     }
 }
 
@@ -226,7 +251,7 @@ mod tests {
     #[actix_web::test]
     async fn the_application_sees_the_ids_and_the_credentials() {
         let (url, questions) = application();
-        let callback = Callback::new(&url, patient(MINUTE), Duration::ZERO);
+        let callback = Callback::new(&url, patient(MINUTE), Duration::ZERO, Arc::default());
         let full = CallbackRequest {
             user: Some("Ada & Bob".to_owned()),
             cookie: Some("laravel_session=abc".to_owned()),
@@ -234,12 +259,12 @@ mod tests {
             origin: Some("https://shop.example".to_owned()),
             ..request("a-b")
         };
-        assert_eq!(callback.check(&full).await, Verdict::Admitted);
+        assert_eq!(callback.check(&full, None).await, Verdict::Admitted);
         assert_eq!(
             questions.recv_timeout(MINUTE).unwrap(),
             "tenant_id=a%2Db&user_id=Ada%20%26%20Bob laravel_session=abc Bearer t https://shop.example"
         );
-        callback.check(&request("7")).await;
+        callback.check(&request("7"), None).await;
         assert_eq!(questions.recv_timeout(MINUTE).unwrap(), "tenant_id=7 - - -");
     }
 
@@ -251,7 +276,7 @@ mod tests {
     #[actix_web::test]
     async fn only_success_admits_and_only_401_and_403_refuse() {
         let (url, _questions) = application();
-        let callback = Callback::new(&url, patient(MINUTE), Duration::ZERO);
+        let callback = Callback::new(&url, patient(MINUTE), Duration::ZERO, Arc::default());
         for (status, verdict) in [
             ("200", Verdict::Admitted),
             ("204", Verdict::Admitted),
@@ -262,7 +287,7 @@ mod tests {
             ("419", Verdict::Unknown),
             ("500", Verdict::Unknown),
         ] {
-            assert_eq!(callback.check(&request(status)).await, verdict, "{status}");
+            assert_eq!(callback.check(&request(status), None).await, verdict, "{status}");
         }
     }
 
@@ -270,33 +295,33 @@ mod tests {
     async fn silence_and_absence_are_unknown() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap());
-        let callback = Callback::new(&url, patient(Duration::from_millis(50)), MINUTE);
-        assert_eq!(callback.check(&request("7")).await, Verdict::Unknown);
+        let callback = Callback::new(&url, patient(Duration::from_millis(50)), MINUTE, Arc::default());
+        assert_eq!(callback.check(&request("7"), None).await, Verdict::Unknown);
         drop(silent);
-        assert_eq!(callback.check(&request("7")).await, Verdict::Unknown);
+        assert_eq!(callback.check(&request("7"), None).await, Verdict::Unknown);
     }
 
     #[actix_web::test]
     async fn an_answer_holds_for_the_same_question_only() {
         let (url, questions) = application();
-        let callback = Callback::new(&url, patient(MINUTE), MINUTE);
+        let callback = Callback::new(&url, patient(MINUTE), MINUTE, Arc::default());
         for _ in 0..3 {
-            assert_eq!(callback.check(&request("403")).await, Verdict::Refused);
+            assert_eq!(callback.check(&request("403"), None).await, Verdict::Refused);
         }
         assert_eq!(questions.try_iter().count(), 1);
         let other = CallbackRequest { cookie: Some("a".to_owned()), ..request("403") };
-        callback.check(&other).await;
+        callback.check(&other, None).await;
         let swapped = CallbackRequest { origin: Some("a".to_owned()), ..request("403") };
-        callback.check(&swapped).await;
+        callback.check(&swapped, None).await;
         assert_eq!(questions.try_iter().count(), 2);
     }
 
     #[actix_web::test]
     async fn a_missing_answer_is_asked_for_again() {
         let (url, questions) = application();
-        let callback = Callback::new(&url, patient(MINUTE), MINUTE);
-        callback.check(&request("500")).await;
-        callback.check(&request("500")).await;
+        let callback = Callback::new(&url, patient(MINUTE), MINUTE, Arc::default());
+        callback.check(&request("500"), None).await;
+        callback.check(&request("500"), None).await;
         assert_eq!(questions.try_iter().count(), 2);
     }
 

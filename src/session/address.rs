@@ -31,6 +31,11 @@ fn entry_address(entry: &str) -> Option<IpAddr> {
     entry.parse().ok().or_else(with_port).or_else(in_brackets)
 }
 
+/// An address for the log.
+pub fn shown(peer: Option<SocketAddr>) -> String {
+    peer.map_or_else(|| "unknown".to_owned(), |peer| peer.ip().to_canonical().to_string())
+}
+
 /// Counts open sockets by client; one for the node.
 #[derive(Debug)]
 pub struct Addresses {

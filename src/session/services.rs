@@ -37,6 +37,8 @@ pub struct Shared {
     pub http: HttpConfig,
     /// Who may open tenant sockets.
     pub tenant: TenantConfig,
+    /// How often the application did not say who may.
+    pub callback_log: Arc<access::Log>,
     /// Whose certificates the application may have that is asked about them.
     pub trust: Trust,
     /// What stands before `/app` and `/ws`; empty or `/…`.
@@ -77,7 +79,7 @@ impl Services {
         let tenant = &shared.tenant;
         let callback = tenant.callback_url.as_deref().filter(|_| tenant.access == TenantAccess::Callback).map(|url| {
             let client = access::client(&shared.trust, tenant.callback_timeout);
-            Callback::new(url, client, tenant.callback_cache)
+            Callback::new(url, client, tenant.callback_cache, shared.callback_log.clone())
         });
         Self { callback, roster: Roster::new(shared.registry.clone()).start(), shared }
     }

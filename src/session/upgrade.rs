@@ -219,7 +219,7 @@ impl<'a> Visit<'a> {
             origin: header(header::ORIGIN),
         };
         let verdict = match &services.callback {
-            Some(callback) => callback.check(&question).await,
+            Some(callback) => callback.check(&question, self.peer).await,
             None => Verdict::Unknown,
         };
         match verdict {

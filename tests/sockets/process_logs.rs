@@ -1,5 +1,7 @@
 //! What a server writes to its log, and what it must never write there, however much it is asked to tell.
 
+use std::io::{Read, Write};
+
 use gaung::{
     app::{AppKey, Secret},
     protocol::signature::{sign_channel, sign_request, sign_user},
@@ -129,4 +131,40 @@ async fn an_endpoint_that_fails_is_told_of_once_and_so_is_the_end_of_it() {
     let failures: Vec<_> = log.lines().filter(|line| line.contains("webhook failed")).collect();
     let [line] = failures[..] else { panic!("one line: {log}") };
     assert!(line.contains(" WARN ") && line.contains("app=shop") && line.contains("500"), "{line}");
+}
+
+#[actix::test]
+async fn an_application_that_says_nothing_usable_about_tenants_is_told_of_once_with_who_came() {
+    // Whoever listens there closes at once.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    let answers = std::thread::spawn(move || {
+        for (number, socket) in listener.incoming().take(10).enumerate() {
+            let mut socket = socket.expect("a question");
+            let _ = socket.read(&mut [0; 4_096]);
+            if number >= 5 {
+                let _ = socket.write_all(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            }
+        }
+    });
+    let server = serve(&[
+        ("GAUNG_APP_ID", "shop"),
+        ("GAUNG_APP_KEY", "the-key"),
+        ("GAUNG_APP_SECRET", SECRET),
+        ("GAUNG_TENANT_ACCESS", "callback"),
+        ("GAUNG_TENANT_CALLBACK_URL", &url),
+        ("GAUNG_LOG", "info"),
+    ]);
+    for _ in 0..10 {
+        assert_eq!(server.connect("/ws?tenant_id=7").await.expect_close().await.0, 4101);
+    }
+    answers.join().expect("ten questions were asked");
+    server.signal("-TERM");
+    server.wait_for("end", || server.stderr().contains("draining"));
+    let log = server.stderr();
+    for text in ["gave no answer", "answered neither 2xx"] {
+        let told: Vec<_> = log.lines().filter(|line| line.contains(text)).collect();
+        let [line] = told[..] else { panic!("one line: {log}") };
+        assert!(line.contains(" WARN ") && line.contains("127.0.0.1") && line.contains("sockets=1"), "{line}");
+    }
 }
