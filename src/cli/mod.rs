@@ -83,7 +83,7 @@ impl Cli {
     /// Runs the command to its end.
     pub fn run(self) -> Result<(), Failure> {
         match self.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::run(load()?),
+            Command::Serve => serve::run(load),
             Command::Check(check) => check.run(config::load_environment()),
             Command::Sign(sign) => sign.run(&load()?),
             Command::Trigger(trigger) => wait_for(trigger.run(&load()?)),

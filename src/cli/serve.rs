@@ -34,12 +34,17 @@ const START: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether the node is in step.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// How long the last log lines may take to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Serves until SIGTERM or SIGINT, then drains; SIGINT comes from somebody at a terminal, who waits for no load balancer.
-/// A second signal ends the process at once. SIGHUP reads apps file and certificate again.
-pub fn run(loaded: Loaded) -> Result<(), Failure> {
+/// A second signal ends the process at once. SIGHUP reads apps file and certificate again, and ends nothing, not even while
+/// the configuration is still being read: whoever writes the apps file may send it at any time.
+pub fn run(load: impl FnOnce() -> Result<Loaded, Failure>) -> Result<(), Failure> {
+    let system = System::new();
+    let hang_up = system.block_on(async { signal(SignalKind::hangup()) }).map_err(deaf)?;
+    let loaded = load()?;
     let log = Log::on_stderr().map_err(|error| Failure::new(format!("starting the log: {error}")))?;
     start_log(&loaded.config.log, log.clone())?;
     fatal::end_with_panics(log.clone());
@@ -51,14 +56,14 @@ pub fn run(loaded: Loaded) -> Result<(), Failure> {
     let descriptors = rlimit::increase_nofile_limit(u64::MAX);
     let descriptors = descriptors.map_err(|error| Failure::new(format!("raising the descriptor limit: {error}")))?;
     tracing::info!(descriptors, "file-descriptor limit");
-    let served = System::new().block_on(serve(loaded, &log));
+    let served = system.block_on(serve(loaded, hang_up, &log));
     log.flush(LAST_LINES);
     served
 }
 
-async fn serve(loaded: Loaded, log: &Log) -> Result<(), Failure> {
+async fn serve(loaded: Loaded, hang_up: Signal, log: &Log) -> Result<(), Failure> {
     // Before anything is printed: who reads the addresses may send a signal at once.
-    let mut signals = Signals::listen().map_err(|error| Failure::new(format!("listening for signals: {error}")))?;
+    let mut signals = Signals::listen(hang_up).map_err(deaf)?;
     let welcome = Welcome::new(&loaded);
     let mut node = Node::start(loaded.config, loaded.apps).await.map_err(Failure::new)?;
     let threads = ThreadWatch::start(log.clone());
@@ -134,10 +139,9 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> io::Result<Self> {
-        let [terminate, interrupt, hang_up] =
-            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-        Ok(Self { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up? })
+    fn listen(hang_up: Signal) -> io::Result<Self> {
+        let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, hang_up })
     }
 
     async fn next(&mut self) -> Caught {
@@ -152,6 +156,10 @@ impl Signals {
     async fn next_end(&mut self) {
         while let Caught::Reload = self.next().await {}
     }
+}
+
+fn deaf(error: io::Error) -> Failure {
+    Failure::new(format!("listening for signals: {error}"))
 }
 
 fn start_log(config: &LogConfig, log: Log) -> Result<(), Failure> {

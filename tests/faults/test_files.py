@@ -5,13 +5,15 @@ import fcntl
 import json
 import os
 import signal
+import ssl
 import subprocess
 
 import pytest
 
 import probe
 from deadline import until
-from server import APP, binary
+from process import Process
+from server import ADDRESSES, APP, binary
 
 OTHER = {"id": "2", "key": "other-key", "secret": "other-secret"}
 
@@ -42,6 +44,30 @@ def hanging(path):
         yield
         fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     signal.signal(signal.SIGIO, before)
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """The files of a certificate and its key."""
+    return issue(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+
+@pytest.fixture
+def secure(serve, pair):
+    cert, key = pair
+    return serve(GAUNG_TLS_CERT=str(cert), GAUNG_TLS_KEY=str(key))
+
+
+def issue(cert, key):
+    """A new certificate of its own with a new key."""
+    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost".split()
+    subprocess.run(["openssl", *made, "-out", cert, "-keyout", key], check=True, capture_output=True, timeout=30)
+    return cert, key
+
+
+def shown(server):
+    """The certificate that the server shows to whoever connects."""
+    return ssl.get_server_certificate((server.host, server.port), timeout=probe.PATIENCE).strip()
 
 
 def knows(server, app):
@@ -95,6 +121,73 @@ def test_sighup_reads_the_apps_file_and_ends_nothing(server, file):
         until(lambda: server.log.count("nothing has changed") > before, "the file was read again")
     assert probe.readiness(server)[0] and knows(server, APP)
     server.stop()
+
+
+def test_sighup_while_a_server_still_reads_its_apps_file_ends_nothing(file):
+    settings = {"GAUNG_APPS_FILE": str(file), "GAUNG_PORT": "0", "GAUNG_ADMIN_PORT": "0"}
+    with hanging(file):
+        server = Process([binary()], {"PATH": os.environ["PATH"], **settings})
+        until(lambda: "read-file" in threads(server.pid), "the server reads the file")
+        server.signal(signal.SIGHUP)
+    try:
+        server.printed(ADDRESSES, HANGS)
+        until(lambda: "SIGHUP" in server.log, "what was asked for meanwhile is done")
+        server.terminate()
+        assert server.has_ended() == 0
+    finally:
+        server.kill()
+
+
+def threads(pid):
+    """The names of a process's threads."""
+    names = set()
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/comm") as name:
+            names.add(name.read().strip())
+    return names
+
+
+def test_sighup_reads_the_certificate_changed_or_not_and_ends_nothing(secure, pair):
+    cert, key = pair
+    for _ in range(2):
+        before = secure.log.count("certificate read and in force")
+        secure.signal(signal.SIGHUP)
+        until(lambda: secure.log.count("certificate read and in force") > before, "the certificate was read again")
+        assert shown(secure) == cert.read_text().strip()
+    new = issue(cert.with_name("new-cert.pem"), key.with_name("new-key.pem"))
+    os.replace(new[1], key)
+    os.replace(new[0], cert)
+    secure.signal(signal.SIGHUP)
+    until(lambda: shown(secure) == cert.read_text().strip(), "the new certificate is shown")
+    assert probe.is_alive(secure)
+    secure.stop()
+
+
+def test_a_pipe_in_the_place_of_the_certificate_stops_nothing_and_is_told(secure, pair):
+    cert, _ = pair
+    text = cert.read_text()
+    before = shown(secure)
+    cert.unlink()
+    os.mkfifo(cert)
+    secure.signal(signal.SIGHUP)
+    until(lambda: "no regular file" in secure.log, "the log says what is wrong")
+    assert probe.is_alive(secure) and shown(secure) == before
+    cert.unlink()
+    cert.write_text(text)
+    until(lambda: "certificate read and in force" in secure.log, "the file is read again")
+    assert shown(secure) == before
+    secure.stop()
+
+
+def test_a_certificate_that_hangs_stops_nothing_and_is_told(secure, pair):
+    cert, _ = pair
+    before = shown(secure)
+    with hanging(cert):
+        secure.signal(signal.SIGHUP)
+        until(lambda: "does not end" in secure.log, "the log says what is wrong", HANGS * 2)
+        assert probe.is_alive(secure) and shown(secure) == before
+        assert probe.metric(secure, "gaung_reloads_total") == 1
+        secure.stop()
 
 
 def test_a_server_does_not_start_with_a_pipe_or_a_hanging_file(file):

@@ -11,7 +11,7 @@ APP = {"id": "424242", "key": "app-key", "secret": "app-secret"}
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 START_PATIENCE = 10.0
-ADDRESSES = r"^public\s+(?P<public>http://\S+)$.*^admin\s+(?P<admin>http://\S+)$"
+ADDRESSES = r"^public\s+(?P<public>https?://\S+)$.*^admin\s+(?P<admin>http://\S+)$"
 
 
 def binary():
