@@ -49,7 +49,7 @@ def minutes(duration):
 def unit_test(alert, case):
     """The case in promtool's form."""
     return {
-        "interval": "1m",
+        "interval": case.get("every", "1m"),
         "name": case.get("why", "fires"),
         "input_series": [{"series": full_name(name), "values": values} for name, values in case["series"].items()],
         "alert_rule_test": expected(alert, case),
@@ -69,11 +69,44 @@ def test_every_alert_has_a_firing_and_a_silent_case():
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_fires_when_it_should_and_only_then(alert, tmp_path):
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": chart.rules()}))
-    tests = [unit_test(alert, case) for case in CASES[alert]["fires"] + CASES[alert]["silent"]]
-    test = {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}
-    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
-    promtool("test", "rules", str(tmp_path / "test.yaml"))
+    check([unit_test(alert, case) for case in CASES[alert]["fires"] + CASES[alert]["silent"]], tmp_path)
+
+
+def check(tests, folder, evaluated="1m"):
+    (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": chart.rules()}))
+    test = {"rule_files": ["rules.yaml"], "evaluation_interval": evaluated, "tests": tests}
+    (folder / "test.yaml").write_text(yaml.safe_dump(test))
+    promtool("test", "rules", str(folder / "test.yaml"))
+
+
+RAMP = "GaungConnectionsGrowFast"
+
+SOCKETS = 16_988
+"""What 20,000 file descriptors leave for sockets."""
+
+SOCKETS_PER_SECOND = 500
+
+
+@pytest.mark.parametrize("monitor", ["podMonitor", "serviceMonitor"])
+def test_a_ramp_of_500_sockets_a_second_is_told_before_the_node_leaves_the_load_balancer(monitor, tmp_path):
+    scraped = seconds(chart.default_values()["metrics"][monitor]["interval"])
+    evaluated = seconds(next(group for group in chart.rules() if group["rules"][0]["alert"] == RAMP)["interval"])
+    # The rules may be evaluated as late as a whole interval after a scrape.
+    latest = 0.9 * SOCKETS / SOCKETS_PER_SECOND - evaluated
+    case = {**CASES[RAMP]["fires"][0], "every": f"{scraped}s"}
+    tests = []
+    for begun in range(scraped):
+        # So many seconds before a scrape the first of them came.
+        scrapes = int((latest - begun) // scraped)
+        came = f"{begun * SOCKETS_PER_SECOND}+{scraped * SOCKETS_PER_SECOND}x{scrapes}"
+        series = {'gaung_connections{pod="a", app="x"}': f"0x19 {came}", 'gaung_max_connections{pod="a"}': f"{SOCKETS}x30"}
+        tests.append(unit_test(RAMP, {**case, "series": series, "after": f"{(20 + scrapes) * scraped}s"}))
+    check(tests, tmp_path, evaluated=f"{evaluated}s")
+
+
+def seconds(duration):
+    assert duration[-1] == "s"
+    return int(duration[:-1])
 
 
 @pytest.mark.parametrize("alert", ALERTS)

@@ -34,6 +34,12 @@ def test_an_alert_can_be_left_out():
     assert set(chart.default_alerts()) - names == {"GaungDown", "GaungNatsSlow"}
 
 
+def test_a_group_whose_alerts_are_all_left_out_is_left_out():
+    assert {group["name"] for group in chart.rules()} - {
+        group["name"] for group in chart.rules(disabled=["GaungConnectionsGrowFast"])
+    } == {"gaung-ramp"}
+
+
 def test_an_alert_that_does_not_exist_cannot_be_left_out():
     with pytest.raises(AssertionError, match="names GaungDwn, which is no alert"):
         chart.rules(disabled=["GaungDwn"])
