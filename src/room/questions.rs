@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-use actix::{Addr, MailboxError};
+use actix::{Addr, Handler, MailboxError, Message};
 use futures_util::{FutureExt, future::join_all};
 use tokio::time::timeout;
 
@@ -67,9 +67,7 @@ impl Rooms {
         if let Some(cluster) = &self.cluster {
             return known(cluster.cached(app, channel)).await;
         }
-        let Some(room) = self.find(app, channel).await? else { return Ok(None) };
-        // A room that has gone meanwhile had nothing left.
-        Ok(room.send(ReadCache).await.unwrap_or_default())
+        Ok(self.ask(app, channel, ReadCache).await?.flatten())
     }
 
     /// The members of a presence channel on all nodes.
@@ -77,8 +75,7 @@ impl Rooms {
         if let Some(cluster) = &self.cluster {
             return known(cluster.members(app, channel)).await;
         }
-        let Some(room) = self.find(app, channel).await? else { return Ok(Vec::new()) };
-        Ok(room.send(ListMembers).await.unwrap_or_default())
+        Ok(self.ask(app, channel, ListMembers).await?.unwrap_or_default())
     }
 
     /// What this node's rooms of each app add up to, by app id; apps without rooms are left out. `None` if a shard is gone.
@@ -91,6 +88,21 @@ impl Rooms {
             }
         }
         Some(totals)
+    }
+
+    /// What a room of this node answers; `None` where there is none. One that has gone meanwhile had nothing left, but that
+    /// is for its shard to say.
+    async fn ask<M>(&self, app: &Arc<App>, channel: &ChannelName, question: M) -> Result<Option<M::Result>, Unanswered>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        Room: Handler<M>,
+    {
+        let Some(room) = self.find(app, channel).await? else { return Ok(None) };
+        match known(room.send(question).map(Result::ok)).await {
+            Err(Unanswered) if self.find(app, channel).await?.is_none() => Ok(None),
+            answer => answer.map(Some),
+        }
     }
 
     pub(super) async fn find(&self, app: &Arc<App>, channel: &ChannelName) -> Result<Option<Addr<Room>>, Unanswered> {
@@ -137,5 +149,12 @@ mod tests {
         assert_eq!((names, merged.next.as_deref()), (vec!["a", "b", "c", "d"], Some("d")));
         let last = Page::merge(vec![page(&["b"], None), page(&[], None)]);
         assert_eq!((last.channels.len(), last.next), (1, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_gone_or_stays_silent_has_not_said_that_there_is_nothing() {
+        let gone = async { Err::<Option<CachedEvent>, _>(MailboxError::Closed) };
+        assert_eq!(known(gone.map(Result::ok)).await, Err(Unanswered));
+        assert_eq!(known(std::future::pending::<Option<Vec<Member>>>()).await, Err(Unanswered));
     }
 }

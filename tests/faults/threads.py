@@ -1,5 +1,6 @@
-"""Kills single threads of a process, or breaks the ground under them: the debugger's interface of Linux on x86-64."""
+"""Stops or kills single threads of a process, or breaks the ground under them: the debugger's interface of Linux on x86-64."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -34,6 +35,17 @@ def named(process, name):
     """The ids of the process's threads whose names begin so, in the order in which they were started."""
     tasks = pathlib.Path(f"/proc/{process.pid}/task").iterdir()
     return sorted(int(task.name) for task in tasks if (task / "comm").read_text().startswith(name))
+
+
+@contextlib.contextmanager
+def held(thread):
+    """The thread stands still meanwhile, whatever it does."""
+    _ptrace(ATTACH, thread)
+    try:
+        os.waitpid(thread, WAIT_FOR_THREADS)
+        yield
+    finally:
+        _ptrace(DETACH, thread)
 
 
 def kill(thread):
