@@ -217,12 +217,18 @@ impl View {
 
     /// The members of a room with the oldest `user_info` of each, ordered by id.
     pub fn members(&self, room: &Room) -> impl Iterator<Item = &Member> {
-        self.people(room).filter_map(|facts| eldest(facts.values()))
+        self.members_after(room, None)
+    }
+
+    /// Of these members those whose id comes after another. Those before them cost nothing.
+    pub fn members_after(&self, room: &Room, after: Option<&Arc<str>>) -> impl Iterator<Item = &Member> {
+        let from = after.map_or(Bound::Included("".into()), |user| Bound::Excluded(user.clone()));
+        self.people(room, from).filter_map(|facts| eldest(facts.values()))
     }
 
     /// The members that a room has on other nodes, with the oldest `user_info` of each there, ordered by id.
     pub fn members_elsewhere(&self, room: &Room) -> impl Iterator<Item = &Member> {
-        self.people(room).filter_map(|facts| eldest(others(facts, self.own)))
+        self.people(room, Bound::Included("".into())).filter_map(|facts| eldest(others(facts, self.own)))
     }
 
     /// How many distinct users are in a room.
@@ -254,8 +260,9 @@ impl View {
     }
 
     /// What is known of each user of a room.
-    fn people(&self, room: &Room) -> impl Iterator<Item = &BTreeMap<NodeId, Fact>> {
-        let users = self.union.range(Key::Member(room.clone(), "".into())..);
+    fn people(&self, room: &Room, from: Bound<Arc<str>>) -> impl Iterator<Item = &BTreeMap<NodeId, Fact>> {
+        let from = from.map(|user| Key::Member(room.clone(), user));
+        let users = self.union.range((from, Bound::Unbounded));
         let is_here = move |key: &Key| matches!(key, Key::Member(place, _) if place == room);
         users.take_while(move |(key, _)| is_here(key)).map(|(_, facts)| facts)
     }

@@ -40,7 +40,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The name of the thread that talks to NATS, as the system shows it.
 pub const BUS_THREAD: &str = "gaung-bus";
 
-/// Rooms that the bus thread looks at for one page: about a millisecond's work.
+/// Rooms, or members of one, that the bus thread looks at for one page: about a millisecond's work.
 const PAGE: usize = 1024;
 
 /// The line of no user: what concerns users that a node has in presence channels, signed in or not, is said there, and
@@ -193,11 +193,19 @@ impl Cluster {
         Some(record.and_then(|record| shown(channel, record)))
     }
 
-    /// The members of a presence channel on all nodes.
+    /// The members of a presence channel on all nodes: page by page, because the bus thread has more to do than to list a
+    /// hundred thousand. Who comes or goes meanwhile may be among them or not.
     pub async fn members(&self, app: &App, channel: &ChannelName) -> Option<Vec<room::Member>> {
         let Ok(room) = Room::new(app.id(), channel.as_str()) else { return Some(Vec::new()) };
-        let member = |member: &Member| room::Member { id: member.user.to_string(), info: member.info.to_string() };
-        self.link.ask(move |core| core.members(&room).map(member).collect()).await
+        let mut members = Vec::new();
+        while let Some(page) = self.link.ask(members_page(room.clone(), members.last())).await {
+            let is_last = page.len() < PAGE;
+            members.extend(page);
+            if is_last {
+                return Some(members);
+            }
+        }
+        None
     }
 
     fn send(&self, app: &App, channel: &str, (payload, trace): (Bytes, Option<TraceContext>), place: Place) {
@@ -212,6 +220,13 @@ impl Cluster {
             self.link.tell(input(room));
         }
     }
+}
+
+/// The members that come after this one, as many as make a page.
+fn members_page(room: Room, after: Option<&room::Member>) -> impl FnOnce(&Core) -> Vec<room::Member> + use<> {
+    let after = after.map(|member| Arc::from(member.id.as_str()));
+    let shown = |member: &Member| room::Member { id: member.user.to_string(), info: member.info.to_string() };
+    move |core| core.members_after(&room, after.as_ref()).take(PAGE).map(shown).collect()
 }
 
 fn of(core: &Core, room: &Room, sockets: u64) -> Counts {

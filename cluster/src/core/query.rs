@@ -21,6 +21,11 @@ impl Core {
         self.view.members(room)
     }
 
+    /// Of these members those whose id comes after another. Those before them cost nothing.
+    pub fn members_after(&self, room: &Room, after: Option<&Arc<str>>) -> impl Iterator<Item = &Member> {
+        self.view.members_after(room, after)
+    }
+
     /// How many distinct users are in a presence channel.
     pub fn population(&self, room: &Room) -> usize {
         self.view.population(room)

@@ -283,3 +283,22 @@ fn a_node_that_returns_while_it_is_being_hidden_is_shown_whole() {
     }
     assert_eq!((view.population(&room()), view.members(&room()).count()), (5, 5));
 }
+
+#[test]
+fn members_are_listed_in_order_after_one_and_end_with_their_room() {
+    let mut view = view();
+    for user in ["a", "b", "c"] {
+        view.set(A, member(user, "", 1, 1));
+        view.set(B, member(user, "", 2, 1));
+    }
+    let next_room = Room::new("shop", "presence-b").unwrap();
+    view.set(A, Fact::Member { room: next_room, member: person("d", "", 1, 1) });
+    let after = |user: Option<&str>| {
+        let user = user.map(Arc::from);
+        view.members_after(&room(), user.as_ref()).map(|member| member.user.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(after(None), ["a", "b", "c"]);
+    assert_eq!(after(Some("a")), ["b", "c"]);
+    assert_eq!(after(Some("bb")), ["c"], "one that has gone is passed by");
+    assert!(after(Some("c")).is_empty());
+}
