@@ -19,7 +19,7 @@ use super::{
     event::EncodedEvent,
     held::Held,
     membership::Change,
-    messages::{FromPeers, Opening, RoomMessage},
+    messages::{FromPeers, Join, Opening, RoomMessage},
 };
 use crate::{cluster::payload, protocol::Close, trail, turn};
 
@@ -72,7 +72,10 @@ impl Room {
             let has_waited = *waited > 0;
             *waited = waited.saturating_sub(1);
             match held.pop() {
-                None => self.phase = Phase::Open,
+                None => {
+                    self.phase = Phase::Open;
+                    self.services.present.borrow_mut().has_opened(self.app.id(), &self.channel);
+                }
                 // It was published before what the room has just learnt was known here, and may be older.
                 Some(RoomMessage::Publish(event, permit)) if has_waited => {
                     let at = Cache::default().date(event.accepted_at);
@@ -148,10 +151,17 @@ impl Room {
         }
     }
 
-    /// Closes the sockets that are in the channel as a user. They leave it when they are gone.
+    /// Closes the sockets that are in the channel as a user, or wait to join as one. They leave it when they are gone.
     fn close_member(&self, user: &str) {
         let is_user = |id| self.membership.user_of(id).is_some_and(|known| **known == *user);
-        for subscriber in self.fanout.subscribers().filter(|subscriber| is_user(subscriber.id)) {
+        let is_claimed = |join: &&Join| join.claim.as_ref().is_some_and(|claim| *claim.id == *user);
+        let held = match &self.phase {
+            Phase::Opening(held) | Phase::CatchingUp(held, _) => Some(held),
+            Phase::Open => None,
+        };
+        let waiting = held.into_iter().flat_map(Held::joins).filter(is_claimed).map(|join| &join.subscriber);
+        let members = self.fanout.subscribers().filter(|subscriber| is_user(subscriber.id));
+        for subscriber in members.chain(waiting) {
             subscriber.dialect.words().close(&subscriber.outbox, Close::Terminated);
         }
     }

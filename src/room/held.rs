@@ -8,7 +8,7 @@ use std::{
     mem,
 };
 
-use super::messages::RoomMessage;
+use super::messages::{Join, RoomMessage};
 
 /// Below so many messages nothing is dropped.
 const FEW: usize = 1_024;
@@ -40,6 +40,14 @@ impl Held {
     /// The oldest message.
     pub fn pop(&mut self) -> Option<RoomMessage> {
         self.messages.pop_front()
+    }
+
+    /// The sockets that wait to join.
+    pub fn joins(&self) -> impl Iterator<Item = &Join> {
+        self.messages.iter().filter_map(|message| match message {
+            RoomMessage::Join(join) => Some(join),
+            _ => None,
+        })
     }
 
     /// How many wait.

@@ -1,30 +1,48 @@
-//! In which presence channels the users of one shard's rooms are with sockets of this node. Pure.
+//! In which presence channels the users of one shard's rooms are with sockets of this node, or may be about to. Pure.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::protocol::ChannelName;
 
-/// App, user and channel, in an order in which the channels of one user stand together.
+/// Who is where.
 #[derive(Debug, Default)]
-pub struct Present(BTreeSet<(Arc<str>, Arc<str>, Arc<str>)>);
+pub struct Present {
+    /// App, user and channel, in an order in which the channels of one user stand together.
+    members: BTreeSet<(Arc<str>, Arc<str>, Arc<str>)>,
+    /// App and channel of rooms that do not know yet how things stand on other nodes. Anybody may wait there.
+    opening: BTreeSet<(Arc<str>, Arc<str>)>,
+}
 
 impl Present {
+    /// The channel's room lets wait whoever comes.
+    pub fn opens(&mut self, app_id: &Arc<str>, channel: &ChannelName) {
+        self.opening.insert((app_id.clone(), channel.as_str().into()));
+    }
+
+    /// Nobody waits there any more.
+    pub fn has_opened(&mut self, app_id: &Arc<str>, channel: &ChannelName) {
+        self.opening.remove(&(app_id.clone(), channel.as_str().into()));
+    }
+
     /// The user has a socket in the channel.
     pub fn enter(&mut self, app_id: &Arc<str>, user: &Arc<str>, channel: &ChannelName) {
-        self.0.insert((app_id.clone(), user.clone(), channel.as_str().into()));
+        self.members.insert((app_id.clone(), user.clone(), channel.as_str().into()));
     }
 
     /// The user has none there any more.
     pub fn leave(&mut self, app_id: &Arc<str>, user: &Arc<str>, channel: &ChannelName) {
-        self.0.remove(&(app_id.clone(), user.clone(), channel.as_str().into()));
+        self.members.remove(&(app_id.clone(), user.clone(), channel.as_str().into()));
     }
 
-    /// Where the user is.
+    /// Where the user is, or may wait.
     pub fn channels(&self, app_id: &Arc<str>, user: &str) -> Vec<ChannelName> {
         let first = (app_id.clone(), Arc::from(user), Arc::from(""));
-        let of_user = self.0.range(first..).take_while(|(app, known, _)| app == app_id && **known == *user);
+        let of_user = self.members.range(first..).take_while(|(app, known, _)| app == app_id && **known == *user);
+        let of_app = self.opening.range((app_id.clone(), Arc::from(""))..).take_while(|(app, _)| app == app_id);
+        let channels: BTreeSet<_> =
+            of_user.map(|(_, _, channel)| channel).chain(of_app.map(|(_, channel)| channel)).collect();
         // Every name was one when it was entered.
-        of_user.filter_map(|(_, _, channel)| ChannelName::parse(channel, usize::MAX).ok()).collect()
+        channels.into_iter().filter_map(|channel| ChannelName::parse(channel, usize::MAX).ok()).collect()
     }
 }
 
@@ -46,5 +64,22 @@ mod tests {
         assert_eq!(present.channels(&shop, "ada"), [b]);
         assert_eq!(present.channels(&blog, "ada"), [a]);
         assert_eq!(present.channels(&shop, "ad"), []);
+    }
+
+    #[test]
+    fn a_user_may_wait_in_every_room_of_its_app_that_opens() {
+        let [shop, blog, ada] = ["shop", "blog", "ada"].map(Arc::<str>::from);
+        let [a, b] = ["presence-a", "presence-b"].map(|name| ChannelName::parse(name, 200).unwrap());
+        let mut present = Present::default();
+        present.opens(&shop, &b);
+        present.opens(&blog, &a);
+        present.enter(&shop, &ada, &b);
+        assert_eq!(present.channels(&shop, "ada"), [b.clone()]);
+        present.enter(&shop, &ada, &a);
+        assert_eq!(present.channels(&shop, "bob"), [b.clone()]);
+        assert_eq!(present.channels(&shop, "ada"), [a.clone(), b.clone()]);
+        present.has_opened(&shop, &b);
+        assert_eq!(present.channels(&shop, "bob"), []);
+        assert_eq!(present.channels(&shop, "ada"), [a, b]);
     }
 }

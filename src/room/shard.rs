@@ -104,6 +104,9 @@ impl Shard {
         let services = self.services.clone();
         if let Some(cluster) = &services.cluster {
             cluster.serve(app.id(), channel.as_str());
+            if channel.kind().is_presence() {
+                services.present.borrow_mut().opens(app.id(), channel);
+            }
         }
         let rooms = self.rooms.entry(app.id().clone()).or_default();
         let tally = rooms.tally();
@@ -205,6 +208,7 @@ impl Handler<Retire> for Shard {
             rooms.remove(&channel);
             if let Some(cluster) = &self.services.cluster {
                 cluster.leave(&app_id, channel.as_str());
+                self.services.present.borrow_mut().has_opened(&app_id, &channel);
             }
             self.interest.end(Place::of(&app_id, channel.as_str()));
         }

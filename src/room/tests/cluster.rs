@@ -130,6 +130,20 @@ async fn a_user_whose_other_node_has_him_still_does_not_leave() {
 }
 
 #[actix::test]
+async fn who_waits_to_join_is_a_member_for_a_back_end_that_ends_the_members_connections() {
+    let stage = stage("presence-a");
+    let (ended, stays) = (stage.join_as(1, "7"), stage.join_as(2, "8"));
+    stage.rooms.terminate_member_here(&stage.app, "7");
+    stage.taken().await;
+    let mut sink = Sink(Vec::new());
+    assert_ne!(poll_fn(|ctx| Poll::Ready(ended.flush(&mut sink, ctx))).await, Flushed::Open);
+    assert!(String::from_utf8_lossy(&sink.0).contains("4009"), "{}", String::from_utf8_lossy(&sink.0));
+    stage.open(0, Vec::new());
+    read_until(&stays, &[SUCCESS]).await;
+    assert!(names(&stays).await.iter().all(|name| name != "pusher:error"));
+}
+
+#[actix::test]
 async fn an_event_of_another_node_reaches_the_sockets_here() {
     let stage = stage("products.1");
     let outbox = stage.join(1);
