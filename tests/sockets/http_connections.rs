@@ -140,6 +140,18 @@ async fn a_node_has_so_many_http_connections_and_its_sockets_are_none() {
 }
 
 #[actix::test]
+async fn a_connection_may_be_idle_for_the_keep_alive_and_no_longer() {
+    let brief = start(|config| config.http.keep_alive = Duration::from_secs(1)).await;
+    let long = start(|config| config.http.keep_alive = Duration::from_secs(60)).await;
+    let (mut ends, mut stays) = (used(&brief).await, used(&long).await);
+    let began = std::time::Instant::now();
+    assert_eq!(rest(&mut ends).await, "");
+    assert!(began.elapsed() > Duration::from_millis(500), "{:?}", began.elapsed());
+    stays.write_all(UP.as_bytes()).await.expect("the connection is open");
+    assert!(answer(&mut stays).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[actix::test]
 async fn who_finds_no_place_is_told_of_which_limit_and_counted() {
     let of_node = start(|config| config.http.max_http_connections = 1).await;
     let of_address = start(|config| config.limits.max_connections_per_ip = 1).await;

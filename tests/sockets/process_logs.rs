@@ -110,6 +110,16 @@ async fn the_first_refused_origin_of_an_app_is_logged_with_what_to_set_and_the_o
     }
 }
 
+#[test]
+fn quotes_around_a_secret_are_told_of_at_the_start() {
+    let quoted = format!("\"{SECRET}\"");
+    let server = serve(&[("GAUNG_APP_ID", "shop"), ("GAUNG_APP_KEY", "the-key"), ("GAUNG_APP_SECRET", &quoted)]);
+    let log = server.stderr();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("quotation mark")).collect();
+    let [line] = told[..] else { panic!("one line: {log}") };
+    assert!(line.contains(" WARN ") && line.contains("GAUNG_APP_SECRET") && !line.contains(SECRET), "{line}");
+}
+
 #[actix::test]
 async fn an_endpoint_that_fails_is_told_of_once_and_so_is_the_end_of_it() {
     let mut receiver = Receiver::start().await;

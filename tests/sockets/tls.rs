@@ -164,7 +164,7 @@ async fn readers_over_tls_are_not_closed_by_more_than_their_outboxes_hold() {
     let node = folder.start().await;
     let client = folder.trusting();
     let mut sockets = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..60 {
         let mut socket = connect(&node, &client).await;
         socket.subscribe("c").await;
         sockets.push(socket);
