@@ -17,7 +17,7 @@ use actix_http::{
 };
 use actix_server::{Server, ServerBuilder, ServerHandle};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
-use actix_web::{App, HttpResponse, HttpServer, dev::AppConfig};
+use actix_web::{App, HttpServer, dev::AppConfig};
 use futures_util::{FutureExt, future::Either};
 use rustls::ServerConfig;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -175,7 +175,7 @@ impl Door {
         let peer = socket.peer_addr().ok();
         let place = self.place(peer).map_err(|answer| {
             // As far as the socket takes it at once: a connection that finds no place is not waited for.
-            let _ = SockRef::from(&socket).send(&answer::last_words(answer));
+            let _ = SockRef::from(&socket).send(&answer);
             Refused
         })?;
         // The library takes 16 KiB for each connection that it serves: one that has said nothing yet is not served.
@@ -201,13 +201,13 @@ impl Door {
         Ok((Guarded::new(stream, Connection::new(peer, place, self.patience())), protocol, peer))
     }
 
-    /// A place for a connection that was accepted, or what it is told.
-    fn place(&self, peer: Option<SocketAddr>) -> Result<Place, HttpResponse> {
+    /// A place for a connection that was accepted, or the bytes of what it is told.
+    fn place(&self, peer: Option<SocketAddr>) -> Result<Place, Vec<u8>> {
         self.shared.places.take(peer).map_err(|none| {
-            self.api.refuse(match none {
+            answer::last_words(self.api.refuse(match none {
                 NoPlace::OnNode => ApiError::ConnectionsFull,
                 NoPlace::OfAddress => ApiError::AddressFull,
-            })
+            }))
         })
     }
 

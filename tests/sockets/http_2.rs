@@ -44,6 +44,11 @@ impl Client {
         let answer = self.ask().expect("a stream");
         timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer")
     }
+
+    /// The node ends the connection, which the client may notice when it writes.
+    async fn ends(self) {
+        let _ = timeout(PATIENCE, self.connection).await.expect("the connection ends").expect("the task ends");
+    }
 }
 
 async fn text(answer: Response<h2::RecvStream>) -> String {
@@ -71,8 +76,7 @@ async fn connections_of_one_address_have_a_limit_and_the_next_is_told_so_and_end
             (StatusCode::TOO_MANY_REQUESTS, &b"1"[..])
         );
         assert!(text(answer).await.contains("(GAUNG_MAX_CONNECTIONS_PER_IP)"));
-        let ended = timeout(PATIENCE, over.connection).await.expect("the connection ends");
-        ended.expect("the task ends").expect("it was told so");
+        over.ends().await;
         let refusals = node.node.metrics.refusals.with_label_values(&["over_address_limit"]);
         assert_eq!(refusals.get(), number);
     }
@@ -102,8 +106,7 @@ async fn a_connection_may_be_idle_for_the_keep_alive_and_no_longer() {
     let mut ends = Client::connect(&folder, brief.node.public).await;
     let mut stays = Client::connect(&folder, long.node.public).await;
     assert_eq!((ends.answer().await.status(), stays.answer().await.status()), (StatusCode::OK, StatusCode::OK));
-    let ended = timeout(PATIENCE, ends.connection).await.expect("the connection ends");
-    ended.expect("the task ends").expect("it was told so");
+    ends.ends().await;
     assert_eq!(stays.answer().await.status(), 200);
 }
 
