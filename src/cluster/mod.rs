@@ -242,3 +242,35 @@ fn shown(channel: &ChannelName, record: CachedEvent) -> Option<room::CachedEvent
 fn clamp(sockets: usize) -> u32 {
     u32::try_from(sockets).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use gaung_cluster::{
+        core::{Bounds, Moment, Settings},
+        ring::Reach,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_members_of_a_large_channel_come_in_full_pages_each_once_and_in_order() {
+        const COUNT: usize = PAGE * 2 + 7;
+        let (node, version) = (NodeId::from_bits(1), VERSION.into());
+        let (reach, page, bounds) = (Reach::default(), gaung_cluster::core::PAGE, Bounds::default());
+        let mut core = Core::new(Settings { node, version, expected_nodes: 1, reach, page, bounds });
+        let room = Room::new("app", "presence-a").unwrap();
+        for number in 0..COUNT {
+            let member = Member { user: format!("{number:05}").into(), info: "{}".into(), since: 1, sockets: 1 };
+            let fact = Fact::Member { room: room.clone(), member };
+            core.step(Input::Fact(fact), Moment { up: Duration::ZERO, wall: Duration::ZERO });
+        }
+        let (mut listed, mut sizes) = (Vec::<room::Member>::new(), Vec::new());
+        while sizes.last().is_none_or(|size| *size == PAGE) {
+            let page = members_page(room.clone(), listed.last())(&core);
+            sizes.push(page.len());
+            listed.extend(page);
+        }
+        assert_eq!(sizes, [PAGE, PAGE, 7]);
+        assert!(listed.iter().map(|member| &*member.id).eq((0..COUNT).map(|number| format!("{number:05}"))));
+    }
+}
