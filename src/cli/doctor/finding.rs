@@ -17,6 +17,10 @@ const LET_UPGRADES_PASS: &str = "Let the proxy speak HTTP/1.1 to the server and 
                                  Connection (nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
                                  proxy_set_header Connection \"upgrade\";).";
 
+/// What to do where one address has too many connections.
+const RAISE_ADDRESS_LIMIT: &str = "Raise GAUNG_MAX_CONNECTIONS_PER_IP; behind a proxy set GAUNG_TRUSTED_PROXIES, so that \
+                                   clients do not share its address.";
+
 /// Where to look when the server itself answers oddly.
 const LOOK_AT_THE_LOG: &str = "Look at the server's log and at /readyz of its admin port.";
 
@@ -278,8 +282,7 @@ pub fn of_greeting(greeting: &Message, key: &str, origin: Option<&str>) -> Resul
         _ if problem.contains(Close::OverAddressLimit.text()) => Finding::new(
             "over_address_limit",
             "This address has all the sockets that it may have.",
-            "Raise GAUNG_MAX_CONNECTIONS_PER_IP; behind a proxy set GAUNG_TRUSTED_PROXIES, so that clients do not share its \
-             address.",
+            RAISE_ADDRESS_LIMIT,
         ),
         _ if is(Close::OverCapacity) => Finding::new(
             "over_capacity",
@@ -313,6 +316,10 @@ pub fn of_api(status: u16, body: &str, app_id: &str) -> Result<String, Finding> 
             return Err(Finding::new("app_unknown", refused, advice));
         }
         404 => ("path_unknown", "Let the proxy forward /apps as well as /app, with the same path prefix."),
+        429 if why.contains("GAUNG_MAX_CONNECTIONS_PER_IP") => ("over_address_limit", RAISE_ADDRESS_LIMIT),
+        503 if why.contains("GAUNG_MAX_HTTP_CONNECTIONS") => {
+            ("over_http_limit", "Raise GAUNG_MAX_HTTP_CONNECTIONS, or start more nodes.")
+        }
         429 => ("over_rate", "Raise events_per_second of the app, or wait."),
         502..=504 => ("gateway", "Start the server, or correct the address in the proxy's configuration."),
         _ => ("api_refused", LOOK_AT_THE_LOG),

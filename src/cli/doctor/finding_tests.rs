@@ -108,6 +108,8 @@ fn refusals_of_the_api_are_told_with_what_to_compare() {
     check(&of(404, "no app has this id"), "app_unknown", &["here shop"]);
     check(&of(404, "nothing here"), "path_unknown", &["/apps"]);
     check(&of(429, "too many"), "over_rate", &["events_per_second"]);
+    check(&of(429, "of this address (GAUNG_MAX_CONNECTIONS_PER_IP)"), "over_address_limit", &["GAUNG_TRUSTED_PROXIES"]);
+    check(&of(503, "all (GAUNG_MAX_HTTP_CONNECTIONS)"), "over_http_limit", &["more nodes"]);
     check(&of(502, ""), "gateway", &["proxy"]);
     check(&of(418, "teapot"), "api_refused", &["teapot"]);
     assert!(of_api(200, "{}", "shop").is_ok());
