@@ -16,8 +16,10 @@
 //! | [`webhook`] | edges of channels and members, posted to back ends |
 //! | [`admin`] | the admin port: health, metrics, console |
 //! | [`metrics`] | counters and histograms, and the table of all metrics |
-//! | [`happenings`] | what happens, told to consoles that watch |
-//! | [`trail`] | what the log tells of an event whose request belongs to a trace |
+//! | [`activity`] | what happens, told to consoles that watch |
+//! | [`event`] | events and what rooms answer, as rooms, sessions and nodes hand them on |
+//! | [`trace_log`] | what the log tells of an event whose request belongs to a trace |
+//! | [`outbox`] | the write half of a socket |
 //! | [`files`] | files that are read again while the server runs |
 //! | [`log`] | where log lines go, without anybody waiting for it |
 //! | [`fatal`] | what ends the process at once |
@@ -30,6 +32,7 @@
 //! | [`seldom`] | what is logged at once and then once a minute |
 //! | [`tls`] | certificates of the public listener |
 
+pub mod activity;
 pub mod admin;
 pub mod app;
 pub mod capacity;
@@ -37,13 +40,14 @@ pub mod cluster;
 pub mod config;
 pub mod connection;
 pub mod descriptors;
+pub mod event;
 pub mod fatal;
 pub mod files;
-pub mod happenings;
 pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod node;
+pub mod outbox;
 pub mod outgoing;
 pub mod process;
 pub mod protocol;
@@ -54,6 +58,6 @@ pub mod seldom;
 pub mod session;
 pub mod tenant;
 pub mod tls;
-pub mod trail;
+pub mod trace_log;
 pub mod turn;
 pub mod webhook;

@@ -1,6 +1,9 @@
 //! One node: wires everything, runs it, and takes it down in order. Used by `gaung serve` and by the tests.
 
+mod app_sync;
+mod apps_file;
 mod h2;
+pub(crate) mod inbound;
 mod join;
 mod listen;
 
@@ -26,11 +29,11 @@ use listen::Workers;
 
 use crate::{
     admin::{Admin, ConsoleSettings, PublicPort, SoketiNames},
-    app::{AppChange, Registry, watch},
+    app::{AppChange, Registry},
     capacity::Capacity,
     cluster::Cluster,
     config::{AppsSource, Config, DrainConfig},
-    connection::places::Places,
+    connection::{address::Addresses, places::Places},
     descriptors::{Shares, TooFew},
     files::Follower,
     metrics::Metrics,
@@ -41,7 +44,6 @@ use crate::{
     repeats::Repeats,
     room::Rooms,
     session::{
-        address::Addresses,
         roster::{CloseApp, Drain, Roster},
         services::Shared,
     },
@@ -335,7 +337,7 @@ fn watches(
 }
 
 fn follow_apps(path: PathBuf, registry: Registry, metrics: Metrics, rosters: Rosters) -> (Follower, JoinHandle<()>) {
-    let (follower, work) = watch::watch(path, registry, metrics, move |change| {
+    let (follower, work) = apps_file::watch(path, registry, metrics, move |change| {
         let (app, close) = match change {
             AppChange::Added(_) | AppChange::Changed(_) | AppChange::Enabled(_) => return,
             AppChange::Disabled(app) => (app, Close::AppDisabled),

@@ -10,7 +10,7 @@ use std::{
 
 use gaung_cluster::bus::Link;
 
-use crate::{capacity::Capacity, room::Rooms};
+use crate::capacity::Capacity;
 
 /// How long a thread may take to answer before the node counts as not ready.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -143,14 +143,14 @@ impl Readiness {
     }
 
     /// What the threads answered, asked at most once a second however many probes there are.
-    pub async fn answers(&self, rooms: &Rooms) -> Answers {
+    pub async fn answers<F: Future<Output = Answers>>(&self, ask: impl FnOnce(Duration) -> F) -> Answers {
         let last = *self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, answers)) = last
             && at.elapsed() < FRESH
         {
             return answers;
         }
-        let answers = rooms.answers(PATIENCE).await;
+        let answers = ask(PATIENCE).await;
         *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), answers));
         answers
     }

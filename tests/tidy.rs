@@ -15,7 +15,10 @@ const PURE: &[&str] = &[
     "src/tenant",
     "src/app/rate.rs",
     "src/descriptors.rs",
-    "src/happenings/filter.rs",
+    "src/activity/filter.rs",
+    "src/event/answers.rs",
+    "src/event/cached.rs",
+    "src/event/wire.rs",
     "src/http/publication.rs",
     "src/room/count_notice.rs",
     "src/room/dialect.rs",
@@ -35,6 +38,39 @@ const PURE: &[&str] = &[
     "src/webhook/settle.rs",
 ];
 
+/// The modules of the server from the ground up: each uses only those before it.
+const FLOORS: &[&str] = &[
+    "descriptors",
+    "log",
+    "process",
+    "protocol",
+    "seldom",
+    "turn",
+    "event",
+    "fatal",
+    "tenant",
+    "activity",
+    "outbox",
+    "metrics",
+    "files",
+    "tls",
+    "outgoing",
+    "config",
+    "app",
+    "capacity",
+    "connection",
+    "cluster",
+    "readiness",
+    "trace_log",
+    "webhook",
+    "repeats",
+    "room",
+    "session",
+    "http",
+    "admin",
+    "node",
+];
+
 /// What acts inside a pure folder.
 const ACTING: &[&str] = &["cluster/src/bus", "cluster/src/stream"];
 
@@ -49,6 +85,23 @@ fn pure_code_knows_no_actor_no_clock_and_no_log() {
         found.extend(IMPURE.iter().filter(|word| uses(&code, word)).map(|word| (file.clone(), *word)));
     }
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_module_uses_only_those_below_it() {
+    let floor = |module: &str| FLOORS.iter().position(|name| *name == module);
+    let mut wrong = Vec::new();
+    for file in files("src", "rs").into_iter().filter(|file| !file.iter().any(|part| part == "tests" || part == "cli"))
+    {
+        let module = module_of(&file);
+        if ["lib", "main"].contains(&&*module) {
+            continue;
+        }
+        let own = floor(&module).unwrap_or_else(|| panic!("{module} has no floor"));
+        let used = modules_used(&code_of(&file)).into_iter().filter(|used| floor(used).is_none_or(|used| used > own));
+        wrong.extend(used.map(|used| format!("{} uses {used}", file.display())));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -78,6 +131,40 @@ fn every_source_file_begins_by_saying_what_it_is() {
 
 fn acts(file: &Path) -> bool {
     ACTING.iter().any(|place| file.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join(place)))
+}
+
+/// The module of a file, of those that stand in `lib.rs`.
+fn module_of(file: &Path) -> String {
+    let file = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("it is in src");
+    let first = Path::new(file.iter().next().expect("a file has a name"));
+    first.file_stem().expect("a file has a name").to_string_lossy().into_owned()
+}
+
+/// The modules of the crate that code names: `crate::app::App` and `crate::{app::{App, Registry}, room}`.
+fn modules_used(code: &str) -> Vec<String> {
+    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+    code.split("crate::").skip(1).flat_map(first_names).collect()
+}
+
+/// The names with which the paths of a group begin, or the one of a path.
+fn first_names(path: &str) -> Vec<String> {
+    let name = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let Some(group) = path.strip_prefix('{') else { return vec![name(path)] };
+    let (mut depth, mut names, mut is_next) = (0, Vec::new(), true);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => is_next = true,
+            c if is_next && !c.is_whitespace() => {
+                names.push(name(&group[at..]));
+                is_next = false;
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 /// Whether the word stands in the code, and not as the beginning of a longer one.

@@ -4,6 +4,8 @@
 //! Invariant: a frame is given out only after its predecessor, or after the hole before it was declared. A hole is never
 //! declared for want of room: what waits behind it is dropped instead, and asked for again in its turn.
 
+mod course;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -11,11 +13,7 @@ use std::{
 
 use crate::frame::{Body, Frame, Hole, Stream};
 
-/// How often a hole is asked for.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
-
-/// How long a missing tail is waited for before it is asked for: what tells of it may have overtaken it.
-const TAIL_GRACE: Duration = Duration::from_millis(200);
+use course::{ASK_AGAIN, Course, Held, Waiting};
 
 /// How long what follows a hole is held back, counted while the peer can be asked and answers nothing at all. A peer that
 /// answers says itself what it no longer has; this is for one whose answers never arrive.
@@ -45,38 +43,11 @@ pub struct Lane {
     ready: BTreeSet<Stream>,
 }
 
-/// One stream.
-#[derive(Debug, Default)]
-struct Course {
-    /// Up to where the stream was given out, or was not for us.
-    position: u64,
-    /// The last number that was given out; 0 if none was.
-    given: u64,
-    /// The highest number that is known to exist.
-    tail: u64,
-    held: BTreeMap<u64, Held>,
-    waiting: Option<Waiting>,
-}
-
 /// In which order frames that are held back are missed least: events before state, of either the newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     is_event: bool,
     number: u64,
-}
-
-#[derive(Debug)]
-struct Held {
-    predecessor: u64,
-    size: usize,
-    body: Body,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Waiting {
-    /// Since when it is asked for and nothing has come; `None` before the first time.
-    since: Option<Duration>,
-    ask_at: Duration,
 }
 
 /// What a lane holds back and gives out at most.
@@ -350,56 +321,6 @@ impl Lane {
             let held = self.courses.get_mut(&stream).and_then(|course| course.held.remove(&place.number));
             self.held -= held.map_or(0, |held| held.size);
         }
-    }
-}
-
-impl Course {
-    fn give_out(&mut self, number: u64) {
-        (self.position, self.given) = (number, number);
-        self.tail = self.tail.max(number);
-    }
-
-    /// Whether what is held first is in order.
-    fn is_ready(&self) -> bool {
-        let is_in_order = |(number, held): (&u64, &Held)| *number <= self.position || held.predecessor <= self.position;
-        self.held.first_key_value().is_some_and(is_in_order)
-    }
-
-    /// Gives out the next of what is in order; returns it, and what is no longer held, with its bytes.
-    fn advance(&mut self, most: usize) -> (Vec<Body>, Vec<(u64, usize)>) {
-        let (mut freed, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
-        while bytes < most
-            && self.is_ready()
-            && let Some((number, held)) = self.held.pop_first()
-        {
-            bytes += held.size;
-            left.push((number, held.size));
-            if number > self.position {
-                self.give_out(number);
-                freed.push(held.body);
-            }
-        }
-        (freed, left)
-    }
-
-    fn wait(&mut self, has_moved: bool, now: Duration) {
-        if self.hole(Stream::STATE).is_none() {
-            self.waiting = None;
-            return;
-        }
-        let grace = if self.held.is_empty() { TAIL_GRACE } else { Duration::ZERO };
-        let waiting = self.waiting.get_or_insert(Waiting { since: None, ask_at: now + grace });
-        waiting.ask_at = waiting.ask_at.min(now + ASK_AGAIN);
-        if has_moved && waiting.since.is_some() {
-            waiting.since = Some(now);
-        }
-    }
-
-    /// What is missing next.
-    fn hole(&self, stream: Stream) -> Option<Hole> {
-        let after = self.position;
-        let through = self.held.values().next().map_or(self.tail, |held| held.predecessor);
-        (after < through).then_some(Hole { stream, after, through })
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) use live::live;
 pub(super) use login::{access, session};
 pub(super) use page::{file, is_wanted, moved, open};
 
-use crate::{app::Secret, http::Api};
+use crate::{http::Api, protocol::Secret};
 
 /// What the console is told when the node starts.
 #[derive(Clone)]

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     capacity::{Bound, Fill},
-    readiness::{Answers, Grounds, Objection, Stage},
+    readiness::Answers,
+    readiness::{Grounds, Objection, Stage},
 };
 
 const MIB: f64 = 1_048_576.0;

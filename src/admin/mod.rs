@@ -28,11 +28,7 @@ pub use console::{ConsoleSettings, PublicPort};
 pub use scrape_soketi::SoketiNames;
 
 use crate::{
-    app::Registry,
-    connection::places::Places,
-    metrics::Metrics,
-    readiness::Readiness,
-    room::{AppTotals, Rooms},
+    app::Registry, connection::places::Places, event::AppTotals, metrics::Metrics, readiness::Readiness, room::Rooms,
     webhook::Webhooks,
 };
 

@@ -12,12 +12,13 @@ use prometheus::{CounterVec, GaugeVec, Registry, TEXT_FORMAT, TextEncoder};
 use super::{Admin, RoomTotals, cluster::Cluster, refusal, scrape_node::NodeFigures, scrape_soketi::SoketiNames};
 use crate::{
     app::{App, AppCounters},
+    event::AppTotals,
     metrics::{
         Metrics,
         catalogue::{self, Description},
     },
-    readiness::{Answers, Readiness},
-    room::AppTotals,
+    readiness::Answers,
+    readiness::Readiness,
 };
 
 /// What one scrape shows.
@@ -139,7 +140,8 @@ mod tests {
     use super::*;
     use crate::{
         admin::{cluster::tests::look, scrape_node::tests::node},
-        app::{AppSettings, counters::Seat},
+        app::counters::Seat,
+        config::AppSettings,
         metrics::catalogue::Kind,
         protocol::Close,
     };

@@ -100,7 +100,7 @@ impl AppCounters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::AppSettings;
+    use crate::config::AppSettings;
 
     #[test]
     fn the_quota_counts_open_sockets_and_a_closed_one_makes_room() {

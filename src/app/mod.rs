@@ -4,18 +4,15 @@
 pub mod counters;
 pub mod rate;
 pub mod registry;
-pub mod secret;
-pub mod settings;
-pub mod watch;
 
 use std::{fmt, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
 
+use crate::config::AppSettings;
+
 pub use counters::AppCounters;
 pub use registry::{AppChange, Registry};
-pub use secret::Secret;
-pub use settings::{AppKey, AppSettings, WebhookEndpoint, WebhookEvent};
 
 /// One app. Its identity and its counters live as long as anybody uses them; its settings may change.
 pub struct App {

@@ -9,7 +9,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{App, AppSettings};
+use super::App;
+use crate::config::AppSettings;
 
 /// All apps of the node. Cheap to clone; clones see the same apps.
 #[derive(Clone, Default)]
@@ -169,7 +170,7 @@ impl AppChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::AppKey;
+    use crate::protocol::AppKey;
 
     fn app(id: &str) -> (String, AppSettings) {
         (id.to_owned(), AppSettings::new(format!("{id}-key"), "secret"))
@@ -189,7 +190,7 @@ mod tests {
 
     #[test]
     fn an_app_is_found_by_its_id_and_by_each_of_its_keys() {
-        let second = AppKey { key: "new".to_owned(), secret: crate::app::Secret::new("s") };
+        let second = AppKey { key: "new".to_owned(), secret: crate::protocol::Secret::new("s") };
         let registry = Registry::new(vec![with("a", |settings| settings.keys.push(second.clone())), app("b")]);
         assert_eq!(&**registry.by_id("a").unwrap().id(), "a");
         assert_eq!(&**registry.by_key("a-key").unwrap().id(), "a");

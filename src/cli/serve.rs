@@ -12,7 +12,8 @@ use gaung::{
     fatal::{self, ThreadWatch},
     log::Log,
     node::Node,
-    readiness::{Answers, Readiness},
+    readiness::Answers,
+    readiness::Readiness,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},

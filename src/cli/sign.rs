@@ -3,9 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use gaung::{
-    app::AppKey,
     config::Loaded,
-    protocol::{SocketId, signature},
+    protocol::{AppKey, SocketId, signature},
     tenant::{ChannelPattern, TenantId},
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -113,7 +112,7 @@ fn decoded(pair: &str) -> (String, String) {
 mod tests {
     use super::*;
     use clap::Parser;
-    use gaung::{app::AppSettings, tenant::AccessToken};
+    use gaung::{config::AppSettings, tenant::AccessToken};
 
     const NOW: Duration = Duration::from_secs(1_700_000_000);
 

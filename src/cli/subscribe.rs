@@ -3,9 +3,8 @@
 use std::time::SystemTime;
 
 use gaung::{
-    app::AppKey,
     config::Loaded,
-    protocol::{SocketId, signature},
+    protocol::{AppKey, SocketId, signature},
 };
 use serde_json::{Value, json};
 
@@ -105,7 +104,7 @@ fn show(message: &Message, as_json: bool) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gaung::app::AppSettings;
+    use gaung::config::AppSettings;
 
     fn check(channel: &str, expected: &[(&str, Value)]) {
         let key = AppSettings::new("app-key", "app-secret").keys.remove(0);

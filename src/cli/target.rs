@@ -11,8 +11,8 @@ use awc::{
     http::{Uri, Version},
 };
 use gaung::{
-    app::{AppKey, AppSettings},
-    config::{Config, Loaded},
+    config::{AppSettings, Config, Loaded},
+    protocol::AppKey,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use gaung::{
-    app::AppKey,
     config::{AppsSource, Loaded, TenantAccess},
+    protocol::AppKey,
 };
 
 use super::target::{host_of, scheme};
@@ -115,7 +115,7 @@ impl Welcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gaung::app::AppSettings;
+    use gaung::config::AppSettings;
 
     fn welcome(access: TenantAccess, secret: &str) -> Welcome {
         let key = AppSettings::new("gaung-key", "gaung-secret").keys.remove(0);

@@ -1,10 +1,6 @@
 //! This node's place in its cluster: what rooms tell the other nodes and ask about them, in the words of this crate.
 //! How it travels is `gaung-cluster`'s; what comes in goes through `news` to the rooms.
 
-mod census;
-mod news;
-pub mod payload;
-
 use std::{
     sync::{
         Arc,
@@ -21,17 +17,13 @@ use gaung_cluster::{
     fact::{CachedEvent, Fact, Member},
     frame::{self, RoomEvent},
 };
-use tokio::time::sleep;
-
-pub use census::Census;
-pub use news::News;
 
 use crate::{
     app::App,
     config::ClusterConfig,
+    event::{self, wire},
+    event::{Counts, EncodedEvent},
     protocol::ChannelName,
-    readiness::Readiness,
-    room::{self, Counts, EncodedEvent},
 };
 
 /// The release, as peers and the NATS servers see it.
@@ -47,9 +39,6 @@ const PAGE: usize = 1024;
 /// every node hears it that has served a presence channel of the app.
 pub const MEMBERS_LINE: &str = "#server-to-user-";
 
-/// How often a node that starts looks whether it is in step with the others.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-
 /// The handle that rooms hold. Cheap to clone; nothing here waits for another node.
 #[derive(Debug, Clone)]
 pub struct Cluster {
@@ -63,16 +52,6 @@ impl Cluster {
     pub fn open(config: &ClusterConfig, name: u64) -> Result<(Self, Bus), InvalidServer> {
         let (link, bus) = bus::open(config.bus_settings(NodeId::from_bits(name), VERSION))?;
         Ok((Self { link, is_leaving: Arc::default() }, bus))
-    }
-
-    /// Waits until the node knows how things stand on all others, and says so to those who ask whether it is ready.
-    pub async fn get_in_step(self, readiness: Readiness) {
-        while let Some(stage) = self.link.ask(Core::readiness).await {
-            if stage == frame::Readiness::Ready {
-                return readiness.in_step();
-            }
-            sleep(LOOK_EVERY).await;
-        }
     }
 
     /// The way to the other nodes, for those who look at it as a whole.
@@ -144,22 +123,22 @@ impl Cluster {
 
     /// Publishes an event that this node's own sockets have already.
     pub fn publish(&self, app: &App, event: &EncodedEvent, place: Place) {
-        self.send(app, event.channel.as_str(), (payload::event(event), event.trace), place);
+        self.send(app, event.channel.as_str(), (wire::event(event), event.trace), place);
     }
 
     /// Ends a user's connections on all other nodes.
     pub fn terminate(&self, app: &App, line: &str, place: Place) {
-        self.send(app, line, (payload::terminate(), None), place);
+        self.send(app, line, (wire::terminate(), None), place);
     }
 
     /// Ends, on all other nodes, the connections that are in a presence channel as a user.
     pub fn terminate_member(&self, app: &App, user: &str, place: Place) {
-        self.send(app, MEMBERS_LINE, (payload::terminate_member(user), None), place);
+        self.send(app, MEMBERS_LINE, (wire::terminate_member(user), None), place);
     }
 
     /// Bytes that an event's frame may have, so that the bus carries it.
     pub fn max_frame(&self) -> usize {
-        self.link.max_payload().saturating_sub(payload::HEADER)
+        self.link.max_payload().saturating_sub(wire::HEADER)
     }
 
     /// Counts of the given channels over all nodes, in their order; `None`, here and below, if the bus has ended.
@@ -173,7 +152,7 @@ impl Cluster {
 
     /// A page of the channels with subscribers on any node whose name starts with `prefix` and comes after `after`. The
     /// bus thread has more to do than to list a million rooms.
-    pub async fn occupied(&self, app: &App, prefix: &str, after: Option<Arc<str>>) -> Option<room::Page> {
+    pub async fn occupied(&self, app: &App, prefix: &str, after: Option<Arc<str>>) -> Option<event::Page> {
         let (app_id, prefix) = (app.id().clone(), prefix.to_owned());
         let list = move |core: &Core| -> Vec<(Arc<str>, Counts)> {
             let rooms = core.rooms_after(&app_id, &prefix, after.as_deref()).take(PAGE);
@@ -183,11 +162,11 @@ impl Cluster {
         let next = if rooms.len() == PAGE { rooms.last().map(|(name, _)| name.clone()) } else { None };
         let limit = app.settings().max_channel_name_length;
         let named = |(name, counts): (Arc<str>, Counts)| Some((ChannelName::parse(&name, limit).ok()?, counts));
-        Some(room::Page { channels: rooms.into_iter().filter_map(named).collect(), next })
+        Some(event::Page { channels: rooms.into_iter().filter_map(named).collect(), next })
     }
 
     /// The last event of a cache channel, if it has one.
-    pub async fn cached(&self, app: &App, channel: &ChannelName) -> Option<Option<room::CachedEvent>> {
+    pub async fn cached(&self, app: &App, channel: &ChannelName) -> Option<Option<event::CachedEvent>> {
         let Ok(room) = Room::new(app.id(), channel.as_str()) else { return Some(None) };
         let record = self.link.ask(move |core| core.cached(&room).cloned()).await?;
         Some(record.and_then(|record| shown(channel, record)))
@@ -195,7 +174,7 @@ impl Cluster {
 
     /// The members of a presence channel on all nodes: page by page, because the bus thread has more to do than to list a
     /// hundred thousand. Who comes or goes meanwhile may be among them or not.
-    pub async fn members(&self, app: &App, channel: &ChannelName) -> Option<Vec<room::Member>> {
+    pub async fn members(&self, app: &App, channel: &ChannelName) -> Option<Vec<event::Member>> {
         let Ok(room) = Room::new(app.id(), channel.as_str()) else { return Some(Vec::new()) };
         let mut members = Vec::new();
         while let Some(page) = self.link.ask(members_page(room.clone(), members.last())).await {
@@ -223,9 +202,9 @@ impl Cluster {
 }
 
 /// The members that come after this one, as many as make a page.
-fn members_page(room: Room, after: Option<&room::Member>) -> impl FnOnce(&Core) -> Vec<room::Member> + use<> {
+fn members_page(room: Room, after: Option<&event::Member>) -> impl FnOnce(&Core) -> Vec<event::Member> + use<> {
     let after = after.map(|member| Arc::from(member.id.as_str()));
-    let shown = |member: &Member| room::Member { id: member.user.to_string(), info: member.info.to_string() };
+    let shown = |member: &Member| event::Member { id: member.user.to_string(), info: member.info.to_string() };
     move |core| core.members_after(&room, after.as_ref()).take(PAGE).map(shown).collect()
 }
 
@@ -233,10 +212,10 @@ fn of(core: &Core, room: &Room, sockets: u64) -> Counts {
     Counts { subscriptions: usize::try_from(sockets).unwrap_or(usize::MAX), users: core.population(room) }
 }
 
-fn shown(channel: &ChannelName, record: CachedEvent) -> Option<room::CachedEvent> {
-    let cached = news::cached(channel.clone(), record, room::event::now())?;
+fn shown(channel: &ChannelName, record: CachedEvent) -> Option<event::CachedEvent> {
+    let cached = event::cached(channel.clone(), record, event::now())?;
     let ttl = cached.expires.saturating_duration_since(cached.event.accepted);
-    Some(room::CachedEvent { data: cached.event.words()?.data.clone(), ttl })
+    Some(event::CachedEvent { data: cached.event.words()?.data.clone(), ttl })
 }
 
 fn clamp(sockets: usize) -> u32 {
@@ -264,7 +243,7 @@ mod tests {
             let fact = Fact::Member { room: room.clone(), member };
             core.step(Input::Fact(fact), Moment { up: Duration::ZERO, wall: Duration::ZERO });
         }
-        let (mut listed, mut sizes) = (Vec::<room::Member>::new(), Vec::new());
+        let (mut listed, mut sizes) = (Vec::<event::Member>::new(), Vec::new());
         while sizes.last().is_none_or(|size| *size == PAGE) {
             let page = members_page(room.clone(), listed.last())(&core);
             sizes.push(page.len());

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{AppsSource, Environment, LimitsConfig, Problems, Rule, Variable, file};
 use crate::{
-    app::{AppKey, AppSettings, Secret},
+    config::AppSettings,
     files,
+    protocol::{AppKey, Secret},
 };
 
 /// Where the apps stand.

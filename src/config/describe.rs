@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde::Serialize;
 
 use super::{AppsSource, Loaded, file::setting_name, settings, variables};
-use crate::app::AppSettings;
+use crate::config::AppSettings;
 
 /// A variable in force.
 #[derive(Debug, Serialize)]

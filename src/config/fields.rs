@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{cluster::Servers, rule, webhooks};
-use crate::{app::WebhookEndpoint, tenant::TenantChannels};
+use crate::{config::WebhookEndpoint, tenant::TenantChannels};
 
 /// An address.
 pub(crate) fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {

@@ -12,7 +12,10 @@ use super::{
     Problems, Rule, Variable, problems, settings,
     soketi::{self, Unit},
 };
-use crate::app::{AppKey, AppSettings, Secret};
+use crate::{
+    config::AppSettings,
+    protocol::{AppKey, Secret},
+};
 
 /// Reads the text of an apps file: `{"apps": […]}` or the list alone. All problems are told at once, each with the
 /// app that has it; none shows a secret.

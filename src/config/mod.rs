@@ -2,6 +2,7 @@
 //! Every problem is found before any is told. Pure but for reading files.
 
 mod app;
+mod app_settings;
 mod check;
 mod cluster;
 mod describe;
@@ -21,6 +22,7 @@ mod webhooks;
 
 use std::path::PathBuf;
 
+pub use app_settings::{AppSettings, WebhookEndpoint, WebhookEvent};
 pub use cluster::ClusterConfig;
 pub use describe::{apps_of_file, describe, settings_in_force};
 pub use file::parse_apps;
@@ -32,7 +34,6 @@ pub use server::{AdminConfig, DrainConfig, LogConfig, LogFormat, OutgoingConfig,
 pub use tenant::{TenantAccess, TenantConfig};
 pub use variable::{Variable, variables};
 
-use crate::app::AppSettings;
 use environment::Environment;
 
 /// Everything but the apps.
@@ -142,7 +143,7 @@ impl Config {
 mod tests {
     use std::{net::IpAddr, time::Duration};
 
-    use crate::{app::Secret, tenant::TenantChannels};
+    use crate::{protocol::Secret, tenant::TenantChannels};
 
     use super::*;
 

@@ -9,7 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use super::{Rule, Variable, fields};
-use crate::app::Secret;
+use crate::protocol::Secret;
 
 /// The public listener.
 #[derive(Debug, Clone, Deserialize)]

@@ -6,7 +6,7 @@ use super::{
     Rule::{self, Number, Origins, Quota, Switch},
     Variable,
 };
-use crate::app::AppSettings;
+use crate::config::AppSettings;
 
 /// More than any node can have of anything.
 const COUNT: u64 = u32::MAX as u64;

@@ -47,10 +47,7 @@ impl Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        app::AppSettings,
-        config::{file::setting_name, settings},
-    };
+    use crate::config::{AppSettings, file::setting_name, settings};
 
     #[test]
     fn each_name_stands_for_a_setting_of_ours() {

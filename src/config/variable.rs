@@ -6,7 +6,7 @@ use super::{
     AdminConfig, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, OutgoingConfig, Rule, ServerConfig,
     TenantConfig, TlsConfig, app, settings,
 };
-use crate::app::AppSettings;
+use crate::config::AppSettings;
 
 /// One variable that the server reads.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{problems, rule};
-use crate::app::{WebhookEndpoint, WebhookEvent};
+use crate::config::{WebhookEndpoint, WebhookEvent};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]

@@ -1,6 +1,7 @@
 //! One connection of the public listener until it is a socket: its place among the others, how long it may take over what,
 //! and what the log is told where it makes no sense. Everything here is of one thread.
 
+pub mod address;
 pub mod guard;
 pub mod malformed;
 pub mod places;
@@ -19,7 +20,7 @@ use tokio::time::{Sleep, sleep_until};
 
 pub use progress::Patience;
 
-use crate::session::address::{AddressSeat, OverLimit};
+use address::{AddressSeat, OverLimit};
 use places::Place;
 use progress::{Allowance, Overdue, Progress};
 

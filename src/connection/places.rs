@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 use crate::{
     config::LimitsConfig,
+    connection::address::{AddressSeat, Addresses, OverLimit},
     seldom::Seldom,
-    session::address::{AddressSeat, Addresses, OverLimit},
 };
 
 /// The connections of one node that are no sockets: of HTTP, and before their upgrade.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{protocol::ChannelKind, room::Counts};
+use crate::{event::Counts, protocol::ChannelKind};
 
 /// The attributes that a request asks for. Unknown ones are ignored, as the hosted service does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

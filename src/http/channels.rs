@@ -11,8 +11,8 @@ use super::{
     signed::{Ask, Signed, Verified},
 };
 use crate::{
+    event::{CachedEvent, Member},
     protocol::ChannelName,
-    room::{CachedEvent, Member},
 };
 
 /// The occupied channels whose name starts so.
@@ -183,7 +183,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{protocol::ChannelKind, room::Counts};
+    use crate::{event::Counts, protocol::ChannelKind};
 
     fn check(answer: impl Serialize, expected: &str) {
         assert_eq!(serde_json::to_string(&answer).unwrap(), expected);

@@ -15,7 +15,7 @@ use crate::{
     repeats::{Differs, KNOWN_FOR},
     room::{Unanswered, Unpublished},
     session::handshake,
-    trail::Sender,
+    trace_log::Sender,
 };
 
 /// A rate that an app may not exceed.

@@ -25,9 +25,9 @@ use actix_web::{HttpResponse, ResponseError};
 pub use routes::app;
 
 use crate::{
+    activity::{Asked, Happening, Refusal, What},
     app::{App, Registry},
     config::{HttpConfig, LimitsConfig},
-    happenings::{Asked, Happening, Refusal, What},
     metrics::Metrics,
     readiness::Readiness,
     repeats::Repeats,

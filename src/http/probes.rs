@@ -17,7 +17,7 @@ pub async fn root() -> &'static str {
 
 /// `/ready`, as Soketi's users probe it; the same decision as `/readyz` of the admin port.
 pub async fn ready(api: web::Data<Api>) -> HttpResponse {
-    let answers = api.readiness.answers(&api.rooms).await;
+    let answers = api.readiness.answers(|patience| api.rooms.answers(patience)).await;
     match api.readiness.objection(answers) {
         None => HttpResponse::Ok().body("OK"),
         Some(Objection::Joining) => ApiError::Joining.error_response(),

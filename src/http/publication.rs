@@ -11,12 +11,9 @@ use serde_json::value::RawValue;
 
 use super::{attributes::Attributes, invalid_event::InvalidEvent};
 use crate::{
-    app::AppSettings,
+    config::AppSettings,
+    event::{Event, Moment, Words},
     protocol::{ChannelName, SocketId},
-    room::{
-        Event,
-        event::{Moment, Words},
-    },
 };
 
 /// Text that is borrowed from the body unless JSON escapes made a copy necessary.

@@ -12,7 +12,10 @@ use futures_util::future::Either;
 use std::{future::ready, rc::Rc, sync::Arc};
 
 use super::{Api, channels, connections, cors::Grant, error::ApiError, probes, trigger};
-use crate::{connection::Connection, readiness::Stage, session::address::OverLimit};
+use crate::{
+    connection::{Connection, address::OverLimit},
+    readiness::Stage,
+};
 
 /// All that the public port answers to plain requests.
 pub fn app(

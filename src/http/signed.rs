@@ -16,14 +16,15 @@ use super::{
     traceparent,
 };
 use crate::{
-    app::{App, AppSettings},
+    app::App,
+    config::AppSettings,
+    event::{Moment, now},
     protocol::{
         ChannelName,
         signature::{RequestAuthError, SignedBody, SignedRequest, verify_request},
     },
     repeats::{Key, Post},
-    room::event::{Moment, now},
-    trail,
+    trace_log,
 };
 
 /// A verified request of an app, asking for `T`.
@@ -98,7 +99,7 @@ fn tell_refusal(api: &Api, request: &HttpRequest, error: &ApiError) {
     let app = || find_app(api, request).ok();
     api.count(error, app);
     if let Some(trace) = traceparent::of(request.headers()) {
-        trail::refused(trace, app().as_deref(), error.sender(), error.reason());
+        trace_log::refused(trace, app().as_deref(), error.sender(), error.reason());
     }
 }
 

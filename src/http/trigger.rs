@@ -19,13 +19,10 @@ use super::{
 };
 use crate::{
     app::App,
+    event::{Counts, Event, Moment, now},
     protocol::ChannelName,
     repeats::{self, Claim, Post},
-    room::{
-        Counts, Event,
-        event::{Moment, now},
-    },
-    trail::{self, Taken},
+    trace_log::{self, Taken},
 };
 
 /// One event for one or more channels, as it is to be published and answered.
@@ -228,7 +225,7 @@ fn publish(api: &Api, app: &Arc<App>, events: Vec<Event>) -> Result<(), ApiError
     if let Err(why) = api.rooms.publish(app, events) {
         let error = ApiError::Unpublished(why);
         api.count(&error, || Some(app.clone()));
-        trace.inspect(|trace| trail::refused(*trace, Some(app), error.sender(), error.reason()));
+        trace.inspect(|trace| trace_log::refused(*trace, Some(app), error.sender(), error.reason()));
         return Err(error);
     }
     app.counters.events_in.fetch_add(count, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 
 use self::{catalogue::Description, lag::ActorThread};
 use crate::{
-    happenings::{Happening, Happenings, Refusal, What},
+    activity::{Happening, Happenings, Refusal, What},
     protocol::Close,
 };
 

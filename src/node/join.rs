@@ -1,25 +1,31 @@
 //! How a node becomes one of many: opens the way to the others, and has what comes over it told to rooms and webhooks.
 
-use std::thread;
+use std::{thread, time::Duration};
 
 use gaung_cluster::{
     NodeId,
     bus::{Bus, InvalidServer},
+    core::Core,
+    frame,
     stream::StreamSettings,
 };
-use tokio::{runtime, task::JoinHandle};
+use tokio::{runtime, task::JoinHandle, time::sleep};
 
 use super::Failures;
 use crate::{
     app::Registry,
-    cluster::{BUS_THREAD, Census, Cluster, News, VERSION},
+    cluster::{BUS_THREAD, Cluster, VERSION},
     config::{ClusterConfig, Config},
     metrics::Metrics,
+    node::{app_sync::Census, inbound::News},
     outgoing::Trust,
     readiness::Readiness,
     session::services::Shared,
     webhook::{Means, Timing, Webhooks},
 };
+
+/// How often a node that starts looks whether it is in step with the others.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The way to the other nodes, before anything goes over it.
 pub struct Way {
@@ -66,8 +72,18 @@ impl Way {
         let census = Census::new(cluster.clone(), shared.registry.clone(), webhooks.clone());
         vec![
             actix::spawn(take(census, shared.readiness.clone(), failures.clone())),
-            actix::spawn(cluster.get_in_step(shared.readiness.clone())),
+            actix::spawn(get_in_step(cluster, shared.readiness.clone())),
         ]
+    }
+}
+
+/// Waits until the node knows how things stand on all others, and says so to those who ask whether it is ready.
+async fn get_in_step(cluster: Cluster, readiness: Readiness) {
+    while let Some(stage) = cluster.link().ask(Core::readiness).await {
+        if stage == frame::Readiness::Ready {
+            return readiness.in_step();
+        }
+        sleep(LOOK_EVERY).await;
     }
 }
 

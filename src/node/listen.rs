@@ -35,6 +35,7 @@ use crate::{
     config::HttpConfig,
     connection::{
         Connection, Patience,
+        address::OverLimit,
         guard::Guarded,
         malformed::{self, Log, Malformed},
         places::{NoPlace, Place},
@@ -44,7 +45,6 @@ use crate::{
     metrics::lag::{self, ActorThread},
     session::{
         self,
-        address::OverLimit,
         services::{Services, Shared},
         upgrade::{share, upgrade},
     },

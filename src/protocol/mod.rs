@@ -4,12 +4,16 @@ pub mod channel;
 pub mod close;
 pub mod frame;
 pub mod inbound;
+mod key;
 mod object;
 pub mod outbound;
 pub mod presence;
+mod secret;
 pub mod signature;
 pub mod socket_id;
 
 pub use channel::{ChannelKind, ChannelName, InvalidChannelName};
 pub use close::Close;
+pub use key::AppKey;
+pub use secret::Secret;
 pub use socket_id::SocketId;

@@ -7,12 +7,11 @@ use bytes::Bytes;
 use tokio::task::yield_now;
 
 use super::{
-    CachedEvent, Join, Member, Origin,
+    Join,
     backlog::Permit,
     cached::Cache,
     count_notice::{CountNotice, Notice},
     dialect::Announcement,
-    event::{self, EncodedEvent},
     fanout::{Fanout, Subscriber},
     from_peers::Phase,
     held::Held,
@@ -23,9 +22,10 @@ use super::{
     shard::{Services, Shard},
 };
 use crate::{
+    activity::{Happening, What},
     app::App,
     cluster::Cluster,
-    happenings::{Happening, What},
+    event::{self, CachedEvent, EncodedEvent, Member, Origin},
     protocol::{ChannelKind, ChannelName, SocketId},
     turn::Turn,
     webhook::{Change, Edge},

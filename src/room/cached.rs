@@ -4,38 +4,22 @@ use std::time::{Duration, Instant};
 
 use gaung_cluster::fact::CachedEvent;
 
-use super::{event::EncodedEvent, shelf::ShelfPlace};
-use crate::protocol::ChannelName;
-
-/// What an event takes beside its texts where only its room keeps it: most of it is the room.
-const OVERHEAD: usize = 2_048;
-
-/// An event that later subscribers are shown.
-#[derive(Debug)]
-pub struct Cached {
-    /// The event, ready for sockets.
-    pub event: EncodedEvent,
-    /// The same event as nodes compare it: the newest is kept, on every node the same one.
-    pub record: CachedEvent,
-    /// When it is over, on this node's clock.
-    pub expires: Instant,
-    /// Its place among all events that this node keeps, if the node is alone.
-    pub place: Option<ShelfPlace>,
-}
+use super::shelf::ShelfPlace;
+use crate::event::Cached;
 
 /// What a room keeps.
 #[derive(Debug, Default)]
 pub struct Cache {
-    kept: Option<Cached>,
+    kept: Option<Kept>,
     /// Whether somebody waits for its end: one timer is enough, however often events come and go.
     is_watched: bool,
 }
 
-impl Cached {
-    /// The bytes that it takes on a node that is alone.
-    pub fn bytes(&self, channel: &ChannelName) -> usize {
-        OVERHEAD + self.event.bytes() + channel.as_str().len()
-    }
+#[derive(Debug)]
+struct Kept {
+    cached: Cached,
+    /// Given back when the event goes.
+    _place: Option<ShelfPlace>,
 }
 
 impl Cache {
@@ -43,21 +27,22 @@ impl Cache {
     /// is known here, whatever the clocks of others say.
     pub fn date(&self, now: Duration) -> u64 {
         let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-        self.kept.as_ref().map_or(now, |kept| now.max(kept.record.at.saturating_add(1)))
+        self.kept.as_ref().map_or(now, |kept| now.max(kept.cached.record.at.saturating_add(1)))
     }
 
     /// Whether an event is newer than what is kept.
     pub fn is_behind(&self, record: &CachedEvent) -> bool {
-        self.kept.as_ref().is_none_or(|kept| kept.record < *record)
+        self.kept.as_ref().is_none_or(|kept| kept.cached.record < *record)
     }
 
-    /// Keeps an event unless a newer one is kept. Returns whether the end of what is kept must be watched from now on:
+    /// Keeps an event unless a newer one is kept, and with it its place among all events that this node keeps, if the node is
+    /// alone. Returns whether the end of what is kept must be watched from now on:
     /// nobody does.
-    pub fn keep(&mut self, cached: Cached) -> bool {
+    pub fn keep(&mut self, cached: Cached, place: Option<ShelfPlace>) -> bool {
         if !self.is_behind(&cached.record) {
             return false;
         }
-        self.kept = Some(cached);
+        self.kept = Some(Kept { cached, _place: place });
         !std::mem::replace(&mut self.is_watched, true)
     }
 
@@ -68,17 +53,17 @@ impl Cache {
 
     /// Forgets the event if it is the one that was published `at`.
     pub fn evict(&mut self, at: u64) {
-        self.kept.take_if(|kept| kept.record.at == at);
+        self.kept.take_if(|kept| kept.cached.record.at == at);
     }
 
     /// The event, if its time is not over.
     pub fn fresh(&self, now: Instant) -> Option<&Cached> {
-        self.kept.as_ref().filter(|kept| kept.expires > now)
+        self.kept.as_ref().map(|kept| &kept.cached).filter(|cached| cached.expires > now)
     }
 
     /// What is left of its time; `None` if nothing is kept.
     pub fn rest(&self, now: Instant) -> Option<Duration> {
-        self.kept.as_ref().map(|kept| kept.expires.saturating_duration_since(now))
+        self.kept.as_ref().map(|kept| kept.cached.expires.saturating_duration_since(now))
     }
 
     /// Forgets the event.
@@ -96,53 +81,53 @@ impl Cache {
 mod tests {
     use super::*;
     use crate::{
+        event::{Event, Words},
         protocol::ChannelName,
-        room::{Event, event::Words},
     };
 
     fn cached(at: u64, expires: Instant) -> Cached {
         let channel = ChannelName::parse("cache-a", 200).unwrap();
         let moment = (expires, Duration::ZERO);
         let event = Event::from_back_end(channel, Words::new("e", ""), None, moment).encode();
-        Cached { event, record: CachedEvent { at, ttl: 1, payload: Default::default() }, expires, place: None }
+        Cached { event, record: CachedEvent { at, ttl: 1, payload: Default::default() }, expires }
     }
 
     #[test]
     fn the_newest_event_is_kept_in_whatever_order_they_come() {
         let (mut cache, now) = (Cache::default(), Instant::now());
         let later = now + Duration::from_secs(1);
-        assert!(cache.keep(cached(5, later)));
-        assert!(!cache.keep(cached(4, later)));
+        assert!(cache.keep(cached(5, later), None));
+        assert!(!cache.keep(cached(4, later), None));
         assert_eq!(cache.fresh(now).map(|kept| kept.record.at), Some(5));
-        assert!(!cache.keep(cached(6, later)));
+        assert!(!cache.keep(cached(6, later), None));
         assert_eq!(cache.fresh(now).map(|kept| kept.record.at), Some(6));
     }
 
     #[test]
     fn one_timer_watches_however_often_events_are_evicted_and_come() {
         let (mut cache, later) = (Cache::default(), Instant::now() + Duration::from_secs(1));
-        assert!(cache.keep(cached(5, later)));
+        assert!(cache.keep(cached(5, later), None));
         cache.evict(4);
         assert!(!cache.is_empty());
         cache.evict(5);
         assert!(cache.is_empty());
-        assert!(!cache.keep(cached(6, later)));
+        assert!(!cache.keep(cached(6, later), None));
         cache.unwatch();
-        assert!(cache.keep(cached(7, later)));
+        assert!(cache.keep(cached(7, later), None));
     }
 
     #[test]
     fn an_event_published_here_is_newer_than_the_known_one_whatever_the_clock_says() {
         let mut cache = Cache::default();
         assert_eq!(cache.date(Duration::from_micros(7)), 7);
-        cache.keep(cached(9, Instant::now()));
+        cache.keep(cached(9, Instant::now()), None);
         assert_eq!(cache.date(Duration::from_micros(7)), 10);
     }
 
     #[test]
     fn an_event_is_shown_until_its_time_is_over() {
         let (mut cache, now) = (Cache::default(), Instant::now());
-        cache.keep(cached(5, now + Duration::from_secs(1)));
+        cache.keep(cached(5, now + Duration::from_secs(1)), None);
         assert!(cache.fresh(now).is_some());
         assert!(cache.fresh(now + Duration::from_secs(1)).is_none());
         assert_eq!(cache.rest(now + Duration::from_secs(2)), Some(Duration::ZERO));

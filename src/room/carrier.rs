@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::task::yield_now;
 
 use super::fanout::SLICE;
-use crate::session::Outbox;
+use crate::outbox::Outbox;
 
 /// From this many subscribers on a room is served by all threads. Below, handing the work over costs more than it saves.
 pub const LARGE: usize = 8_192;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{event::EncodedEvent, membership::JoinRefusal};
+use super::membership::JoinRefusal;
 use crate::{
+    event::EncodedEvent,
+    outbox::closing::Words,
     protocol::{ChannelName, close::UNAUTHORIZED, outbound},
-    session::farewell::Words,
     tenant::{Problem, TenantId, outbound as tenant},
 };
 

@@ -16,12 +16,12 @@ use super::{
     backlog::Permit,
     carrier::Write,
     dialect::{Announcement, Dialect},
-    event::EncodedEvent,
     joined::Joined,
 };
 use crate::{
+    event::EncodedEvent,
+    outbox::{Lag, Outbox},
     protocol::{ChannelName, SocketId},
-    session::{Outbox, outbox::Lag},
 };
 
 /// How many subscribers are served before the thread's other rooms have their turn.

@@ -14,14 +14,17 @@ use super::{
     Unpublished,
     actor::{Cause, Room},
     backlog::Permit,
-    cached::{Cache, Cached},
+    cached::Cache,
     dialect::Announcement,
-    event::EncodedEvent,
     held::Held,
     membership::Change,
     messages::{FromPeers, Join, Opening, RoomMessage},
 };
-use crate::{cluster::payload, protocol::Close, trail, turn};
+use crate::{
+    event::{Cached, EncodedEvent, wire},
+    protocol::Close,
+    trace_log, turn,
+};
 
 /// Whether a room knows how things stand on other nodes.
 pub enum Phase {
@@ -110,15 +113,15 @@ impl Room {
     }
 
     /// Keeps an event for later subscribers unless a newer one is kept.
-    pub(super) fn keep(&mut self, mut cached: Cached, ctx: &mut Context<Self>) {
+    pub(super) fn keep(&mut self, cached: Cached, ctx: &mut Context<Self>) {
         if !self.cache.is_behind(&cached.record) {
             return;
         }
-        if self.services.cluster.is_none() {
-            let bytes = cached.bytes(&self.channel);
-            cached.place = self.services.shelf.put(self.app.id(), &self.channel, cached.record.at, bytes);
-        }
-        if self.cache.keep(cached) {
+        let is_alone = self.services.cluster.is_none();
+        let put =
+            || self.services.shelf.put(self.app.id(), &self.channel, cached.record.at, cached.bytes(&self.channel));
+        let place = if is_alone { put() } else { None };
+        if self.cache.keep(cached, place) {
             self.watch_expiry(ctx);
         }
     }
@@ -128,7 +131,7 @@ impl Room {
         let except = event.except;
         if event.trace.is_some() {
             let excluded = usize::from(except.is_some_and(|socket| self.fanout.contains(socket)));
-            trail::delivered(&self.app, &event, self.fanout.len() - excluded);
+            trace_log::delivered(&self.app, &event, self.fanout.len() - excluded);
         }
         if self.fanout.len() == 0 {
             return self.tell_published(event, 0);
@@ -192,12 +195,12 @@ impl Room {
     pub(super) fn cached_at(&self, event: &EncodedEvent, at: u64) -> Cached {
         let (mut event, mut bytes) = (event.clone(), Bytes::new());
         if self.services.cluster.is_some() {
-            bytes = payload::event(&event);
-            event.frame = bytes.slice(payload::HEADER..);
+            bytes = wire::event(&event);
+            event.frame = bytes.slice(wire::HEADER..);
         }
         let ttl = self.app.settings().cache_ttl;
         let ttl_micros = u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX);
         let record = CachedEvent { at, ttl: ttl_micros, payload: bytes };
-        Cached { event, record, expires: Instant::now() + ttl, place: None }
+        Cached { event, record, expires: Instant::now() + ttl }
     }
 }

@@ -79,9 +79,9 @@ impl Held {
 mod tests {
     use super::*;
     use crate::{
+        outbox::Outbox,
         protocol::SocketId,
         room::{Dialect, Join, Subscriber},
-        session::Outbox,
     };
 
     fn join(id: u64, attempt: u32) -> RoomMessage {

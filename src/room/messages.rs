@@ -6,14 +6,12 @@ use actix::{Addr, Message};
 use bytes::Bytes;
 use gaung_cluster::fact::Member;
 
-use super::{
-    AppTotals, CachedEvent, Counts, Rooms, actor::Room, backlog::Permit, cached::Cached, event::EncodedEvent,
-    fanout::Subscriber, inflow::Underway, questions::Page,
-};
+use super::{Rooms, actor::Room, backlog::Permit, fanout::Subscriber, inflow::Underway};
 use crate::{
     app::App,
+    event::{AppTotals, Cached, CachedEvent, Counts, EncodedEvent, Page},
+    outbox::Outbox,
     protocol::{ChannelName, SocketId, presence::MemberClaim},
-    session::Outbox,
 };
 
 /// Something for one room, through its shard, which finds or starts the room.
@@ -242,7 +240,7 @@ pub struct Sum;
 
 /// Who is in the presence channel?
 #[derive(Message)]
-#[rtype(result = "Vec<super::Member>")]
+#[rtype(result = "Vec<crate::event::Member>")]
 pub struct ListMembers;
 
 /// What was the last event?

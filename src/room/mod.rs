@@ -6,7 +6,6 @@ mod cached;
 mod carrier;
 mod count_notice;
 mod dialect;
-pub mod event;
 mod fanout;
 mod from_peers;
 mod held;
@@ -24,26 +23,26 @@ mod registered;
 mod serving;
 mod shard;
 mod shelf;
-mod totals;
 mod unpublished;
 mod users;
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{cell::RefCell, sync::Arc};
 
 use actix::{Actor, Addr, Arbiter};
 use gaung_cluster::bus::Places;
 
 use crate::{
+    activity::{Happening, Happenings},
     app::App,
     cluster::Cluster,
     config::LimitsConfig,
-    happenings::{Happening, Happenings},
+    event::{EncodedEvent, Event, Origin},
     metrics::{
         Metrics,
         lag::{self, ActorThread},
     },
+    outbox::Outbox,
     protocol::{ChannelName, SocketId},
-    session::Outbox,
     webhook::Webhooks,
 };
 use backlog::{Backlog, Limits, Permit};
@@ -54,34 +53,13 @@ use messages::{NewsForRoom, RoomMessage, ToRoom, ToUsers, UserMessage};
 use shard::{Services, Shard};
 use shelf::Shelf;
 
-pub use cached::Cached;
 pub use dialect::Dialect;
-pub use event::{EncodedEvent, Event, Origin};
 pub use fanout::Subscriber;
 pub use inflow::Inflow;
 pub use messages::{FromPeers, Join, Opening, SignIn, Watchlist, Whisper};
-pub use questions::{Page, Unanswered};
+pub use questions::Unanswered;
 pub use shelf::CacheUse;
-pub use totals::{AppTotals, Counts};
 pub use unpublished::Unpublished;
-
-/// The last event of a cache channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CachedEvent {
-    /// The event's data.
-    pub data: String,
-    /// What is left of its time.
-    pub ttl: Duration,
-}
-
-/// A member of a presence channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// The stringified user id.
-    pub id: String,
-    /// `user_info` as JSON text.
-    pub info: String,
-}
 
 /// How many full batches an outbox can hold: so many bursts may come upon a client before it has read the first.
 const BATCHES_IN_OUTBOX: usize = 4;

@@ -10,11 +10,15 @@ use futures_util::{FutureExt, future::join_all};
 use tokio::time::timeout;
 
 use super::{
-    AppTotals, CachedEvent, Counts, Member, Rooms,
+    Rooms,
     actor::Room,
     messages::{Count, Find, ListMembers, ListOccupied, ReadCache, Sum},
 };
-use crate::{app::App, protocol::ChannelName};
+use crate::{
+    app::App,
+    event::{AppTotals, CachedEvent, Counts, Member, Page},
+    protocol::ChannelName,
+};
 
 /// Rooms that are looked at for one page, on each thread.
 pub const PAGE: usize = 512;
@@ -25,15 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The rooms of this node, or its way to the other nodes, do not answer: nothing is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unanswered;
-
-/// Some occupied channels, ordered by name.
-#[derive(Debug, Default)]
-pub struct Page {
-    /// The channels.
-    pub channels: Vec<(ChannelName, Counts)>,
-    /// After which name the next page begins; `None` if this is the last one.
-    pub next: Option<Arc<str>>,
-}
 
 impl Rooms {
     /// Counts of the given channels over all nodes, in their order; unknown ones are zero.
@@ -116,17 +111,6 @@ async fn known<T>(answer: impl Future<Output = Option<T>>) -> Result<T, Unanswer
     timeout(PATIENCE, answer).await.ok().flatten().ok_or(Unanswered)
 }
 
-impl Page {
-    /// One page of those of several threads: it ends where the first of them does that has more.
-    fn merge(pages: Vec<Self>) -> Self {
-        let next = pages.iter().filter_map(|page| page.next.clone()).min();
-        let mut channels: Vec<_> = pages.into_iter().flat_map(|page| page.channels).collect();
-        channels.retain(|(channel, _)| next.as_deref().is_none_or(|next| channel.as_str() <= next));
-        channels.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        Self { channels, next }
-    }
-}
-
 impl fmt::Display for Unanswered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("this node cannot tell: its rooms or its way to the other nodes do not answer; choose another one")
@@ -136,20 +120,6 @@ impl fmt::Display for Unanswered {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn page(names: &[&str], next: Option<&str>) -> Page {
-        let named = |name: &&str| (ChannelName::parse(name, 200).unwrap(), Counts { subscriptions: 1, users: 0 });
-        Page { channels: names.iter().map(named).collect(), next: next.map(Arc::from) }
-    }
-
-    #[test]
-    fn pages_of_several_threads_are_one_that_ends_with_the_first_that_has_more() {
-        let merged = Page::merge(vec![page(&["b", "d"], Some("d")), page(&["a", "e"], Some("e")), page(&["c"], None)]);
-        let names: Vec<&str> = merged.channels.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!((names, merged.next.as_deref()), (vec!["a", "b", "c", "d"], Some("d")));
-        let last = Page::merge(vec![page(&["b"], None), page(&[], None)]);
-        assert_eq!((last.channels.len(), last.next), (1, None));
-    }
 
     #[tokio::test(start_paused = true)]
     async fn who_has_gone_or_stays_silent_has_not_said_that_there_is_nothing() {

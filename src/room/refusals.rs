@@ -4,19 +4,19 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
-    Event, Join, Subscriber, Unpublished,
+    Join, Subscriber, Unpublished,
     actor::Room,
     backlog::Permit,
     dialect::{Denial, Dialect},
-    event,
     membership::JoinRefusal,
     messages::Whisper,
     shard::Services,
 };
 use crate::{
-    happenings::{Asked, Refusal},
+    activity::{Asked, Refusal},
+    event::{self, Event},
+    outbox::RefusedJoin,
     protocol::{ChannelName, close::CLIENT_EVENT_REFUSED, outbound},
-    session::subscriptions::RefusedJoin,
     webhook::Change,
 };
 

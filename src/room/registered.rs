@@ -8,8 +8,10 @@ use std::{
     rc::Rc,
 };
 
-use super::{AppTotals, Counts, questions::Page};
-use crate::protocol::ChannelName;
+use crate::{
+    event::{AppTotals, Counts, Page},
+    protocol::ChannelName,
+};
 
 /// The rooms, each with what its registry keeps of it.
 pub struct Registered<T> {

@@ -11,7 +11,6 @@ use futures_util::future::join_all;
 use tokio::task::yield_now;
 
 use super::{
-    Counts,
     actor::Room,
     carrier::{Carry, LARGE},
     dialect::Announcement,
@@ -21,8 +20,9 @@ use super::{
     messages::Retire,
 };
 use crate::{
+    event::Counts,
+    outbox::{Lag, Outbox},
     protocol::SocketId,
-    session::{Outbox, outbox::Lag},
 };
 
 /// How often a room looks whether those who have fallen behind have caught up, and how often at most: half a second.

@@ -14,10 +14,8 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, WrapFutu
 use tokio::task::yield_now;
 
 use super::{
-    Counts, Origin,
     actor::Room,
     carrier::Carrier,
-    event::EncodedEvent,
     interest::{Interest, Place},
     messages::{
         Answer, Count, Find, Forwarded, FromPeers, ListOccupied, NewsForRoom, Retire, RoomMessage, Sum, ToRoom,
@@ -31,12 +29,13 @@ use super::{
     users::Users,
 };
 use crate::{
+    activity::Happening,
     app::App,
     cluster::{Cluster, MEMBERS_LINE},
-    happenings::Happening,
+    event::{Counts, EncodedEvent, Origin},
     metrics::Metrics,
     protocol::ChannelName,
-    trail,
+    trace_log,
     turn::Turn,
     webhook::Webhooks,
 };
@@ -141,7 +140,7 @@ impl Shard {
 
     fn deliver_to_user(&mut self, app: &App, event: &EncodedEvent) {
         let receivers = self.users.deliver(app.id(), event.channel.without_prefix(), event);
-        trail::delivered(app, event, receivers);
+        trace_log::delivered(app, event, receivers);
         app.counters.deliveries.fetch_add(receivers as u64, Relaxed);
         app.counters.bytes_out.fetch_add((receivers * event.frame.len()) as u64, Relaxed);
         self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());

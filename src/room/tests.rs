@@ -14,10 +14,11 @@ use std::{
 use futures_util::future::poll_fn;
 use tokio::io::AsyncWrite;
 
-use super::{event::Words, *};
+use super::*;
 use crate::{
-    app::AppSettings,
-    session::outbox::Flushed,
+    config::AppSettings,
+    event::{self, Words},
+    outbox::Flushed,
     webhook::{Means, Timing, Webhooks},
 };
 

@@ -7,12 +7,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     cluster::Cluster,
+    event::EncodedEvent,
+    outbox::{Outbox, closing::Words},
     protocol::{Close, SocketId, outbound},
-    session::{Outbox, farewell::Words},
 };
 
 use super::{
-    event::EncodedEvent,
     fanout::Subscriber,
     interest::{Interest, Place},
     line_of,

@@ -14,8 +14,7 @@ use awc::error::SendRequestError;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use super::address::shown;
-use crate::{outgoing::Trust, seldom::Seldom, tenant::TenantId};
+use crate::{connection::address::shown, outgoing::Trust, seldom::Seldom, tenant::TenantId};
 
 /// The most answers that one thread remembers: about 1 MiB.
 const MAX_ANSWERS: usize = 10_000;

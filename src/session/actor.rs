@@ -10,10 +10,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, StreamHandler};
 
 use super::{
-    address::AddressSeat,
-    farewell::Words,
     liveness::{self, Check},
-    outbox::Outbox,
     pusher_speech::PusherSpeech,
     reader::{Incoming, json_of},
     roster::{Enter, Exit, Listed},
@@ -22,9 +19,11 @@ use super::{
     tenant_speech::TenantSpeech,
 };
 use crate::{
+    activity::{Asked, Happening, Refusal, What},
     app::{App, counters::Seat},
     capacity::Place,
-    happenings::{Asked, Happening, Refusal, What},
+    connection::address::AddressSeat,
+    outbox::{Outbox, closing::Words},
     protocol::{ChannelName, Close, SocketId, frame, outbound, presence::MemberClaim},
     room::{Dialect, Join, Subscriber},
     tenant,

@@ -3,12 +3,9 @@
 
 pub mod access;
 mod actor;
-pub mod address;
-pub mod farewell;
 pub mod handshake;
 mod liveness;
 pub mod origin;
-pub mod outbox;
 pub mod pace;
 mod place;
 mod pusher_speech;
@@ -19,5 +16,3 @@ pub mod subscriptions;
 mod tenant_speech;
 pub mod upgrade;
 pub mod wire;
-
-pub use outbox::Outbox;

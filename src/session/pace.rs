@@ -106,7 +106,7 @@ mod tests {
     use futures_util::{FutureExt, future::poll_fn};
 
     use super::*;
-    use crate::app::AppSettings;
+    use crate::config::AppSettings;
 
     fn pace(per_second: Option<u32>, inflow: &Arc<Inflow>) -> Pace {
         let settings =

@@ -4,16 +4,16 @@ use std::{fmt::Display, sync::Arc};
 
 use super::actor::Session;
 use crate::{
+    activity::What,
     app::{
-        App, AppSettings,
+        App,
         rate::{RateLimit, Window},
     },
-    happenings::What,
+    config::AppSettings,
     protocol::{
         ChannelKind, ChannelName, Close, SocketId,
         close::{CLIENT_EVENT_REFUSED, UNAUTHORIZED},
-        inbound,
-        inbound::ClientMessage,
+        inbound::{self, ClientMessage},
         outbound,
         presence::{MemberClaim, UserClaim},
         signature,

@@ -4,9 +4,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration, vec};
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 
-use super::{Outbox, farewell::Words};
 use crate::{
     app::Registry,
+    outbox::{Outbox, closing::Words},
     protocol::{Close, SocketId},
 };
 
@@ -155,7 +155,7 @@ impl Handler<Drain> for Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::AppSettings;
+    use crate::config::AppSettings;
 
     fn listed() -> Listed {
         Listed { app_id: "1".into(), outbox: Outbox::new(None, 1_000), words: Words::Pusher }

@@ -6,13 +6,12 @@ use actix::{Actor, Addr};
 
 use super::{
     access::{self, Callback},
-    address::Addresses,
     roster::Roster,
 };
 use crate::{
     app::{App, Registry},
     config::{HttpConfig, LimitsConfig, TenantAccess, TenantConfig},
-    connection::places::Places,
+    connection::{address::Addresses, places::Places},
     metrics::Metrics,
     outgoing::Trust,
     readiness::{Readiness, Stage},

@@ -4,22 +4,13 @@
 
 use std::collections::HashMap;
 
-use crate::protocol::ChannelName;
+use crate::{outbox::RefusedJoin, protocol::ChannelName};
 
 /// Channels, each with the latest attempt to join it.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     channels: HashMap<ChannelName, u32>,
     attempts: u32,
-}
-
-/// A room did not take the socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedJoin {
-    /// Which channel.
-    pub channel: ChannelName,
-    /// Which attempt.
-    pub attempt: u32,
 }
 
 impl Subscriptions {

@@ -19,10 +19,7 @@ use tokio::{
 use super::{
     access::{CallbackRequest, Verdict},
     actor::{Admission, Session, Speech},
-    address::{OverLimit, client_address},
-    farewell::Words,
     handshake, origin,
-    outbox::Outbox,
     pace::Pace,
     place::{Place, unknown_key, unknown_path},
     pusher_speech::PusherSpeech,
@@ -31,17 +28,22 @@ use super::{
     wire::{SharedSocket, Socket, Wire},
 };
 use crate::{
+    activity::{self, Asked, Happening, What},
     app::{
         App,
         counters::{QuotaTaken, Seat},
     },
     capacity::NoPlace,
     config::TenantAccess,
-    connection::Connection,
-    happenings::{self, Asked, Happening, What},
+    connection::{
+        Connection,
+        address::{OverLimit, client_address},
+    },
+    event,
+    outbox::{Outbox, closing::Words},
     protocol::Close,
     readiness::Stage,
-    room::{Dialect, event},
+    room::Dialect,
     tenant::{AccessToken, Grant, InvalidRequest, TenantChannels, TenantRequest},
 };
 
@@ -327,7 +329,7 @@ fn count_refusal(services: &Services, reason: &'static str, refused: impl FnOnce
         let (app, text) = refused();
         Happening::now(
             app.map(|app| app.id().clone()),
-            What::Refused(happenings::Refusal::new(Asked::Socket, reason, &text)),
+            What::Refused(activity::Refusal::new(Asked::Socket, reason, &text)),
         )
     });
 }

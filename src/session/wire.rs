@@ -20,10 +20,10 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::{
-    outbox::{Flushed, Outbox},
     pace::{Held, Pace},
     reader::{FrameReader, Incoming},
 };
+use crate::outbox::{Flushed, Outbox};
 
 /// How long a closing socket may take to send what waits and to answer our close frame.
 const LINGER: Duration = Duration::from_secs(3);

@@ -9,7 +9,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 
 use super::{InvalidTenantId, TenantId};
-use crate::app::Secret;
+use crate::protocol::Secret;
 
 /// The sub-protocol that announces a token as the next one.
 const BEARER: &str = "bearer";

@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, errors::ErrorKind
 use serde_json::{Map, Value};
 
 use super::{ChannelPattern, InvalidPattern, InvalidTenantId, TenantId};
-use crate::app::AppKey;
+use crate::protocol::AppKey;
 
 /// How far the application's clock may be behind or ahead of ours.
 const LEEWAY: Duration = Duration::from_secs(30);
@@ -170,7 +170,7 @@ impl fmt::Display for TokenError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::AppSettings;
+    use crate::config::AppSettings;
     use jsonwebtoken::{EncodingKey, Header, encode};
     use serde_json::json;
 

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{Timing, notice::Ticket, payload};
-use crate::app::WebhookEndpoint;
+use crate::config::WebhookEndpoint;
 
 /// Bytes that wait for one endpoint at most, and never more than nobody else holds: however many endpoints are dead,
 /// each has the same share, and one such share is left for those that live. Beyond it the newest event is dropped.

@@ -289,7 +289,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::{AppSettings, WebhookEndpoint},
+        config::{AppSettings, WebhookEndpoint},
         protocol::ChannelName,
         webhook::{Change, Edge, notice::Waiting},
     };

@@ -1,7 +1,7 @@
 //! What rooms tell the webhooks: a change that a back end may want to hear of (protocol.md §4.2). Pure.
 
 use crate::{
-    app::WebhookEvent,
+    config::WebhookEvent,
     protocol::{ChannelName, SocketId},
 };
 

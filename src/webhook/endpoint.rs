@@ -16,8 +16,8 @@ use super::{
     post::{self, Failure},
 };
 use crate::{
+    activity::{Happening, What},
     app::App,
-    happenings::{Happening, What},
     metrics::Metrics,
 };
 

@@ -89,8 +89,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::AppSettings,
         config,
+        config::AppSettings,
         protocol::{ChannelName, SocketId},
         webhook::{Change, Edge},
     };

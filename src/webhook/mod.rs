@@ -45,7 +45,8 @@ use self::{
     notice::{Notice, Waiting},
 };
 use crate::{
-    app::{App, AppSettings, Registry},
+    app::{App, Registry},
+    config::AppSettings,
     metrics::{
         Metrics,
         lag::{self, ActorThread},

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Edge};
-use crate::{app::WebhookEndpoint, protocol::ChannelName};
+use crate::{config::WebhookEndpoint, protocol::ChannelName};
 
 /// One event as JSON. Ids and `data` are strings whatever the client sent: typed SDKs fail on anything else.
 #[derive(Serialize)]
@@ -94,7 +94,7 @@ impl<'a> Fields<'a> {
 mod tests {
     use super::*;
     use crate::{
-        app::WebhookEvent::{self, ChannelOccupied, ChannelVacated},
+        config::WebhookEvent::{self, ChannelOccupied, ChannelVacated},
         protocol::SocketId,
     };
 

@@ -10,7 +10,7 @@ use actix_web::web::Bytes;
 use awc::{Client, ClientRequest, SendClientRequest, error::SendRequestError};
 
 use crate::{
-    app::{AppSettings, WebhookEndpoint},
+    config::{AppSettings, WebhookEndpoint},
     outgoing::Trust,
     protocol::signature,
 };

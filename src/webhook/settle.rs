@@ -166,7 +166,8 @@ fn step(change: &Change) -> Step {
 mod tests {
     use super::*;
     use crate::{
-        app::{App, AppSettings},
+        app::App,
+        config::AppSettings,
         webhook::{Edge, notice::Waiting},
     };
 

@@ -8,12 +8,9 @@ use awc::{
     ws::{Codec, Frame, Message},
 };
 use futures_util::{SinkExt, StreamExt};
-use gaung::{
-    app::{AppKey, Secret},
-    protocol::{
-        SocketId,
-        signature::{sign_channel, sign_user},
-    },
+use gaung::protocol::{
+    AppKey, Secret, SocketId,
+    signature::{sign_channel, sign_user},
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;

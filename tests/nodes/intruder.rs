@@ -154,7 +154,7 @@ async fn two_apps() -> (Cluster, Folder) {
 
 async fn publish(node: &GaungNode, app: &str, name: &str) {
     use crate::harness::back_end::BackEnd;
-    use gaung::app::{AppKey, Secret};
+    use gaung::protocol::{AppKey, Secret};
     let key = AppKey { key: format!("key-{app}"), secret: Secret::new("secret") };
     BackEnd::new(app, key).publish(&node.public, "orders", name, "{}").await;
 }

@@ -3,8 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use gaung::{
-    app::AppSettings,
-    config::{AdminConfig, AppsSource, Config, ServerConfig},
+    config::{AdminConfig, AppSettings, AppsSource, Config, ServerConfig},
     node::Node,
 };
 use serde_json::{Value, json};

@@ -7,10 +7,9 @@ use std::{
 };
 
 use gaung::{
-    app::{AppKey, Secret},
     config::{AppsSource, Config, parse_apps},
     node::Node,
-    protocol::signature::sign_channel,
+    protocol::{AppKey, Secret, signature::sign_channel},
 };
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Subscriptions and the events that they bring: protocol.md §1.7, §1.8, §1.10, §1.13.
 
-use gaung::app::AppSettings;
+use gaung::config::AppSettings;
 use serde_json::json;
 
 use crate::harness::{inner, start, start_with};

@@ -4,7 +4,7 @@ use awc::{
     ClientRequest,
     http::{Method, header},
 };
-use gaung::app::Secret;
+use gaung::protocol::Secret;
 use serde_json::{Value, json};
 
 use crate::{

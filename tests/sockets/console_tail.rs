@@ -1,7 +1,7 @@
 //! What happens, as the console shows it.
 
 use awc::ws::Message;
-use gaung::app::AppSettings;
+use gaung::config::AppSettings;
 use serde_json::{Value, json};
 
 use crate::{

@@ -3,8 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use gaung::{
-    app::AppSettings,
-    config::{AppsSource, Config},
+    config::{AppSettings, AppsSource, Config},
     node::Node,
     protocol::signature::sign_request,
 };

@@ -3,9 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use gaung::{
-    app::{AppKey, AppSettings, Secret},
-    config::Config,
-    protocol::signature::sign_request,
+    config::{AppSettings, Config},
+    protocol::{AppKey, Secret, signature::sign_request},
 };
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Sockets that send more than they may, and what becomes of them and of the others.
 
-use gaung::app::AppSettings;
+use gaung::config::AppSettings;
 use serde_json::json;
 
 use crate::{

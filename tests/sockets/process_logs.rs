@@ -2,9 +2,9 @@
 
 use std::io::{Read, Write};
 
-use gaung::{
-    app::{AppKey, Secret},
-    protocol::signature::{sign_channel, sign_request, sign_user},
+use gaung::protocol::{
+    AppKey, Secret,
+    signature::{sign_channel, sign_request, sign_user},
 };
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! A client that sends any bytes, also those that a library would refuse to send, and a bystander who must not notice.
 
-use gaung::app::AppSettings;
+use gaung::config::AppSettings;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

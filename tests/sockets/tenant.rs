@@ -2,7 +2,7 @@
 
 use actix::spawn;
 use awc::ws::{CloseCode, Frame, Message};
-use gaung::{app::AppSettings, config::TenantAccess};
+use gaung::config::{AppSettings, TenantAccess};
 use serde_json::{Value, json};
 
 use crate::harness::{Client, TestNode, start_configured};

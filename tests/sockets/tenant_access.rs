@@ -1,7 +1,7 @@
 //! Who may open a tenant socket with a token, and which channels the token opens.
 
 use awc::http::header;
-use gaung::app::AppSettings;
+use gaung::config::AppSettings;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 

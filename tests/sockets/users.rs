@@ -1,6 +1,6 @@
 //! Members, client events, sign-in and watchlists: protocol.md §1.9, §1.11, §1.12.
 
-use gaung::app::AppSettings;
+use gaung::config::AppSettings;
 use serde_json::json;
 
 use crate::harness::{inner, start};

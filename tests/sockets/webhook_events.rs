@@ -1,7 +1,7 @@
 //! Webhooks from sockets to receiver: what clients do is posted, and what they undo at once is not.
 
 use actix::spawn;
-use gaung::app::AppSettings;
+use gaung::config::AppSettings;
 use serde_json::{Value, json};
 
 use crate::{

@@ -9,7 +9,8 @@ use std::{
 };
 
 use gaung::{
-    app::{App, AppSettings, WebhookEndpoint, WebhookEvent},
+    app::App,
+    config::{AppSettings, WebhookEndpoint, WebhookEvent},
     metrics::Metrics,
     protocol::ChannelName,
     webhook::{Change, Edge, Means, Receipt, Timing, Webhooks, ids},

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gaung::app::WebhookEndpoint;
+use gaung::config::WebhookEndpoint;
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},

@@ -11,7 +11,8 @@ use std::{
 
 use async_nats::jetstream;
 use gaung::{
-    app::{AppSettings, Registry, WebhookEndpoint},
+    app::Registry,
+    config::{AppSettings, WebhookEndpoint},
     metrics::Metrics,
     protocol::ChannelName,
     webhook::{Change, Edge, Means, Receipt, Timing, Webhooks, ids},

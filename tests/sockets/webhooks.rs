@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use gaung::{
-    app::{App, AppKey, AppSettings, Secret, WebhookEndpoint},
+    app::App,
+    config::{AppSettings, WebhookEndpoint},
     metrics::Metrics,
-    protocol::ChannelName,
+    protocol::{AppKey, ChannelName, Secret},
     webhook::{Change, Edge, Means, Timing, Webhooks},
 };
 use hmac::{Hmac, KeyInit, Mac};
@@ -237,7 +238,7 @@ async fn a_channel_that_comes_back_in_time_is_not_reported() {
 async fn a_departure_is_cancelled_by_a_comeback_that_the_endpoint_did_not_ask_for() {
     let mut receiver = Receiver::start().await;
     let (webhooks, _) = start(Timing { settle: NEVER, ..quick() });
-    let events = vec![gaung::app::WebhookEvent::ChannelVacated];
+    let events = vec![gaung::config::WebhookEvent::ChannelVacated];
     let app = app("1", WebhookEndpoint { events, ..receiver.endpoint() });
     webhooks.notify(&app, edge("reloaded", Change::Vacated));
     webhooks.notify(&app, occupied("reloaded"));

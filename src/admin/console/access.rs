@@ -12,7 +12,7 @@ use actix_web::http::{
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::app::Secret;
+use crate::protocol::Secret;
 
 /// The cookie that a browser has instead of the token.
 pub(super) const COOKIE: &str = "gaung_console";

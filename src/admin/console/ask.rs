@@ -5,9 +5,9 @@ use serde_json::json;
 
 use crate::{
     admin::Admin,
+    event::Counts,
     http::{error::ApiError, trigger},
     protocol::ChannelName,
-    room::Counts,
 };
 
 /// The most rooms in one answer.

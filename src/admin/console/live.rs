@@ -23,9 +23,9 @@ use super::{
     tail,
 };
 use crate::{
+    activity::{Filter, Watch},
     admin::{Admin, RoomTotals, cluster::Cluster, refusal},
     app::App,
-    happenings::{Filter, Watch},
 };
 
 const PUSH_PERIOD: Duration = Duration::from_secs(1);

@@ -232,7 +232,7 @@ fn rate(before: u64, now: u64, seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room::AppTotals;
+    use crate::event::AppTotals;
 
     fn look(last: &mut LastLook, seconds: u64, events: u64, deliveries: u64) -> (f64, f64) {
         let counted = Counted { connections: 1, connections_elsewhere: 2, events, deliveries };

@@ -6,9 +6,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use serde::Serialize;
 
 use crate::{
-    happenings::{Asked, Happening, Heard, Refusal, What},
+    activity::{Asked, Happening, Heard, Refusal, What},
+    event::{EncodedEvent, Origin},
     protocol::Close,
-    room::{EncodedEvent, Origin},
 };
 
 #[derive(Serialize)]
@@ -151,12 +151,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        cluster::payload::Payload,
+        event::{Event, Words, now, wire::Payload},
         protocol::{ChannelName, SocketId},
-        room::{
-            Event,
-            event::{Words, now},
-        },
     };
 
     fn shown(what: What, shows_payloads: bool) -> Value {

@@ -3,7 +3,7 @@
 use gaung_cluster::bus::Auth;
 
 use super::{Form, Problems};
-use crate::app::Secret;
+use crate::protocol::Secret;
 
 /// The one way that is given; with several, all are named in a problem.
 pub(super) fn choose(form: &Form, problems: &mut Problems) -> Auth {

@@ -19,7 +19,7 @@ use gaung_cluster::{
 use serde::Deserialize;
 
 use super::{Problems, environment::Environment, fields};
-use crate::app::Secret;
+use crate::protocol::Secret;
 
 pub(super) use check::warning;
 pub(super) use servers::Servers;

@@ -7,7 +7,7 @@ mod request;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::app::{AppKey, Secret};
+use crate::protocol::{AppKey, Secret};
 
 pub use channel::{AuthError, sign_channel, sign_user, verify_channel, verify_user};
 pub use request::{RequestAuthError, SignedBody, SignedRequest, sign_request, verify_request};

@@ -9,7 +9,7 @@ use super::{
     decode_signature, find_key, hex_hmac, is_signed,
     query::{Plus, Query, Repeated},
 };
-use crate::app::AppKey;
+use crate::protocol::AppKey;
 
 const VERSION: &str = "1.0";
 

@@ -1,10 +1,7 @@
 //! What subscribers are written, batch by batch.
 
 use super::*;
-use crate::room::{
-    Event,
-    event::{Words, now},
-};
+use crate::event::{Event, Words, now};
 
 fn channel() -> ChannelName {
     ChannelName::parse("a", 200).unwrap()

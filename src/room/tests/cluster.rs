@@ -1,12 +1,15 @@
 //! Rooms of a node in a cluster. The test speaks for the other nodes.
 
+use std::time::Duration;
+
 use gaung_cluster::{core::Output, elsewhere, fact, frame::RoomEvent};
 
-use super::{event::Words, *};
+use super::*;
 use crate::{
     app::Registry,
-    cluster::{News, payload},
     config,
+    event::{Cached, wire},
+    node::inbound::News,
     protocol::presence::MemberClaim,
     room::messages::ReadCache,
 };
@@ -71,8 +74,8 @@ fn member(user: &str) -> fact::Member {
 
 fn cached(channel: &ChannelName, name: &str, at: u64) -> Cached {
     let event = Event::from_back_end(channel.clone(), Words::new(name, "{}"), None, event::now()).encode();
-    let record = fact::CachedEvent { at, ttl: 60_000_000, payload: payload::event(&event) };
-    Cached { event, record, expires: std::time::Instant::now() + Duration::from_secs(60), place: None }
+    let record = fact::CachedEvent { at, ttl: 60_000_000, payload: wire::event(&event) };
+    Cached { event, record, expires: std::time::Instant::now() + Duration::from_secs(60) }
 }
 
 #[actix::test]
@@ -255,7 +258,7 @@ async fn an_event_of_another_node_for_a_user_needs_a_place_in_the_backlog() {
     let news =
         News { rooms: Rooms { backlog: Backlog::new(Limits { events: 0, bytes: 0 }), ..stage.rooms.clone() }, ..news };
     let event = Event::from_back_end(stage.channel.clone(), Words::new("e", "{}"), None, event::now());
-    let payload = payload::event(&event.encode());
+    let payload = wire::event(&event.encode());
     let room = room("#server-to-user-7");
     news.tell(Output::Deliver(gaung_cluster::NodeId::from_bits(2), RoomEvent { room, payload, trace: None }));
     let refused = stage.metrics.cluster_events_refused.with_label_values(&["rooms_full"]).get();

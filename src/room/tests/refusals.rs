@@ -1,7 +1,7 @@
 //! What a room refuses is counted, and the session learns of a join that failed.
 
-use super::{event::Words, *};
-use crate::{protocol::presence::MemberClaim, session::subscriptions::RefusedJoin};
+use super::*;
+use crate::{outbox::RefusedJoin, protocol::presence::MemberClaim};
 
 struct Door {
     stage: Stage,

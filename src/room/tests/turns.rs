@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use actix::{Handler, Message};
 
-use super::{event::Words, *};
+use super::*;
 use crate::{
     protocol::{Close, presence::MemberClaim},
     room::member_notices::PAUSE,

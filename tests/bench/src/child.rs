@@ -9,7 +9,7 @@ use std::{
     process::{ChildStdout, Command, Stdio},
 };
 
-use gaung::app::{AppKey, Secret};
+use gaung::protocol::{AppKey, Secret};
 
 use super::{
     BenchError, Options, parse_address,

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use gaung::{app::AppKey, protocol::signature};
+use gaung::protocol::{AppKey, signature};
 
 /// The WebSocket upgrade request of one client. The key is fixed: nobody reads the answer's hash here.
 pub fn upgrade(public: SocketAddr, app_key: &str) -> Vec<u8> {
@@ -82,7 +82,7 @@ fn content_length(head: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gaung::app::Secret;
+    use gaung::protocol::Secret;
 
     const HOST: &str = "127.0.0.1:6001";
 

@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use gaung::{
-    app::AppKey,
-    protocol::{SocketId, signature},
-};
+use gaung::protocol::{AppKey, SocketId, signature};
 
 use super::{event, frames};
 
@@ -45,7 +42,7 @@ fn socket_id(greeting: &str) -> Option<SocketId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gaung::{app::Secret, protocol::frame};
+    use gaung::protocol::{Secret, frame};
 
     const GREETING: &str = r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"12.34\"}"}"#;
 

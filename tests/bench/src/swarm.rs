@@ -201,10 +201,7 @@ mod tests {
 
     use super::*;
     use crate::{floor, handshake, plan::EVENT_BYTES, seat::Seat};
-    use gaung::{
-        app::{AppKey, Secret},
-        protocol::frame,
-    };
+    use gaung::protocol::{AppKey, Secret, frame};
 
     fn fanned_out_by_the_floor(sockets: u32, channels: u32, in_flight: usize, triggers: u32) -> Sample {
         let (public, admin) = floor::spawn();

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use gaung::app::AppKey;
+use gaung::protocol::AppKey;
 
 use super::{
     event, floor, handshake,

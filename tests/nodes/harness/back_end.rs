@@ -1,6 +1,6 @@
 //! A back end that signs its requests, for any app of any node.
 
-use gaung::{app::AppKey, protocol::signature::sign_request};
+use gaung::protocol::{AppKey, signature::sign_request};
 use serde_json::{Value, json};
 
 use crate::common::client::{key, now};

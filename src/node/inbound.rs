@@ -1,7 +1,7 @@
 //! What comes from the other nodes, on its way to this node's rooms, users and webhooks. Runs on the bus's thread and
 //! waits for nobody.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gaung_cluster::{
     Room, TraceContext,
@@ -12,16 +12,17 @@ use gaung_cluster::{
     frame::RoomEvent,
 };
 
-use super::{
-    MEMBERS_LINE,
-    payload::{self, Message},
-};
 use crate::{
     app::Registry,
+    cluster::MEMBERS_LINE,
+    event::{
+        self, EncodedEvent,
+        wire::{self, Message},
+    },
     metrics::Metrics,
     protocol::ChannelName,
     repeats::Repeats,
-    room::{self, Cached, EncodedEvent, FromPeers, Rooms, backlog::Permit, event},
+    room::{self, FromPeers, Rooms, backlog::Permit},
     webhook::{Change, Edge, Receipt, Webhooks, ids},
 };
 
@@ -67,7 +68,7 @@ impl News {
         if channel.kind().is_server_to_user() {
             return self.rooms.open_user(&app_id, channel.without_prefix());
         }
-        let cached = opening.cached.and_then(|record| cached(channel.clone(), record, event::now()));
+        let cached = opening.cached.and_then(|record| event::cached(channel.clone(), record, event::now()));
         let subscriptions = usize::try_from(opening.sockets).unwrap_or(usize::MAX);
         let opening = room::Opening { subscriptions, members: opening.members, cached };
         self.rooms.hear(&app_id, channel, FromPeers::Opened(opening));
@@ -76,7 +77,7 @@ impl News {
     fn deliver(&self, RoomEvent { room, payload, trace }: RoomEvent) {
         let Some(channel) = channel(&room) else { return };
         let is_line = channel.kind().is_server_to_user();
-        match payload::read(payload) {
+        match wire::read(payload) {
             Some(Message::Event(payload)) => {
                 let Some(permit) = self.rooms.admit(payload.frame.len()) else { return self.refuse("rooms_full") };
                 let event = EncodedEvent::from_peer(channel.clone(), payload, trace, Instant::now());
@@ -110,7 +111,7 @@ impl News {
     fn deliver_cached(&self, room: &Room, record: CachedEvent, trace: Option<TraceContext>) {
         let Some(channel) = channel(room) else { return };
         let Some(permit) = self.rooms.admit(record.payload.len()) else { return self.refuse("rooms_full") };
-        match cached(channel.clone(), record, event::now()) {
+        match event::cached(channel.clone(), record, event::now()) {
             Some(mut cached) => {
                 cached.event.trace = trace;
                 self.rooms.hear(room.app(), channel, FromPeers::Cached(cached, permit));
@@ -121,7 +122,7 @@ impl News {
 
     fn repair_cache(&self, room: &Room, record: CachedEvent) {
         let Some(channel) = channel(room) else { return };
-        match cached(channel.clone(), record, event::now()) {
+        match event::cached(channel.clone(), record, event::now()) {
             Some(cached) => self.rooms.hear(room.app(), channel, FromPeers::CacheRepaired(cached)),
             None => self.refuse("payload"),
         }
@@ -160,13 +161,6 @@ impl News {
 /// The channel of a room. How long a name may be was decided where it came in.
 fn channel(room: &Room) -> Option<ChannelName> {
     ChannelName::parse(room.channel(), usize::MAX).ok()
-}
-
-/// A record as this node's sockets see it; `None` if it is none or its time is over.
-pub fn cached(channel: ChannelName, record: CachedEvent, (now, wall): (Instant, Duration)) -> Option<Cached> {
-    let Message::Event(payload) = payload::read(record.payload.clone())? else { return None };
-    let expires = now + Duration::from_micros(record.ends()).checked_sub(wall)?;
-    Some(Cached { event: EncodedEvent::from_peer(channel, payload, None, now), record, expires, place: None })
 }
 
 fn id(Generation { edge, number, .. }: &Generation) -> String {

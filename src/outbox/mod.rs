@@ -20,8 +20,9 @@ use bytes::{Buf, Bytes};
 use futures_util::future::poll_fn;
 use tokio::{io::AsyncWrite, net::TcpStream, task::coop};
 
-use super::subscriptions::RefusedJoin;
-use crate::protocol::{Close, frame};
+use crate::protocol::{ChannelName, Close, frame};
+
+pub mod closing;
 
 /// How many limits may wait for a socket that was not asked whether it takes them.
 const UNOFFERED: usize = 4;
@@ -33,6 +34,15 @@ pub struct Outbox {
     direct: Option<Arc<TcpStream>>,
     limit: usize,
     queue: Mutex<Queue>,
+}
+
+/// A room did not take the socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedJoin {
+    /// Which channel.
+    pub channel: ChannelName,
+    /// Which attempt.
+    pub attempt: u32,
 }
 
 #[derive(Debug, Default)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::{
+    event::{EncodedEvent, Origin},
     protocol::{SocketId, frame},
-    room::{EncodedEvent, Origin},
 };
 
 const BACK_END: u8 = 1;
@@ -89,8 +89,8 @@ mod tests {
 
     use super::*;
     use crate::{
+        event::{Event, Words},
         protocol::ChannelName,
-        room::{Event, event::Words},
     };
 
     const ACCEPTED: Duration = Duration::from_micros(1_700_000_000_000_001);

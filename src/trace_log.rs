@@ -7,7 +7,7 @@ use tracing::{debug, enabled, warn};
 
 use crate::{
     app::App,
-    room::{EncodedEvent, Event},
+    event::{EncodedEvent, Event},
 };
 
 /// Events that are about to be published, as the log tells of them.

@@ -10,9 +10,9 @@ use std::{
 use gaung_cluster::{NodeId, core::Input};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::Cluster;
 use crate::{
     app::{App, Registry},
+    cluster::Cluster,
     webhook::Webhooks,
 };
 
@@ -68,14 +68,14 @@ impl Census {
         let wanting: BTreeSet<_> = wanting.map(|app| app.id().clone()).collect();
         if wanting != self.wanting {
             self.wanting.clone_from(&wanting);
-            self.cluster.link.tell(Input::Webhooks(wanting));
+            self.cluster.link().tell(Input::Webhooks(wanting));
         }
     }
 
     /// Returns whether the bus is still there.
     async fn hear(&mut self, apps: &[Arc<App>]) -> bool {
         let ids: Vec<Arc<str>> = apps.iter().map(|app| app.id().clone()).collect();
-        let answer = self.cluster.link.ask(move |core| {
+        let answer = self.cluster.link().ask(move |core| {
             let elsewhere: Vec<u64> = ids.iter().map(|app_id| core.connections_elsewhere(app_id)).collect();
             (elsewhere, core.sharers())
         });

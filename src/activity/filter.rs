@@ -49,7 +49,7 @@ impl Pattern {
 mod tests {
     use super::*;
     use crate::{
-        happenings::What,
+        activity::What,
         protocol::{ChannelName, SocketId},
     };
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
+    event::EncodedEvent,
     protocol::{ChannelName, Close, SocketId},
-    room::EncodedEvent,
 };
 
 /// Characters of a text that a stranger may have written, at most.

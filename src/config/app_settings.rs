@@ -5,17 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
-use super::Secret;
-use crate::config::fields;
-
-/// One key and its secret. An app has two of them while keys are rotated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppKey {
-    /// Names the app in `/app/{key}` and in signatures.
-    pub key: String,
-    /// Signs.
-    pub secret: Secret,
-}
+use super::fields;
+use crate::protocol::{AppKey, Secret};
 
 /// Credentials, switches and limits of one app. Everything but the keys is read by its name, as text.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -10,7 +10,7 @@ use gaung_cluster::TraceContext;
 use serde::Deserialize;
 
 use crate::{
-    cluster::payload::Payload,
+    event::wire::Payload,
     protocol::{ChannelName, SocketId, frame, outbound},
 };
 

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{AppChange, Registry};
 use crate::{
+    app::{AppChange, Registry},
     config,
     files::{self, Follower, Look},
     metrics::Metrics,

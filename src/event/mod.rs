@@ -1,0 +1,10 @@
+//! Events, and what rooms answer about themselves: what rooms, sessions, consoles and nodes hand to one another.
+
+mod answers;
+mod cached;
+mod event;
+pub mod wire;
+
+pub use answers::{AppTotals, CachedEvent, Counts, Member, Page};
+pub use cached::{Cached, cached};
+pub use event::{EncodedEvent, Event, Moment, Origin, Words, now};
