@@ -46,7 +46,7 @@ pub struct Opening {
     pub room: Room,
     /// Its subscriptions elsewhere.
     pub sockets: u64,
-    /// Its members elsewhere, ordered by id; of each the eldest.
+    /// Its members elsewhere, ordered by id; of each the eldest. Of very many only the last: the others were told before.
     pub members: Vec<Member>,
     /// The last event of a cache channel.
     pub cached: Option<CachedEvent>,

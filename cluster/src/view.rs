@@ -222,13 +222,13 @@ impl View {
 
     /// Of these members those whose id comes after another. Those before them cost nothing.
     pub fn members_after(&self, room: &Room, after: Option<&Arc<str>>) -> impl Iterator<Item = &Member> {
-        let from = after.map_or(Bound::Included("".into()), |user| Bound::Excluded(user.clone()));
-        self.people(room, from).filter_map(|facts| eldest(facts.values()))
+        self.people(room, behind(after)).filter_map(|facts| eldest(facts.values()))
     }
 
-    /// The members that a room has on other nodes, with the oldest `user_info` of each there, ordered by id.
-    pub fn members_elsewhere(&self, room: &Room) -> impl Iterator<Item = &Member> {
-        self.people(room, Bound::Included("".into())).filter_map(|facts| eldest(others(facts, self.own)))
+    /// The members that a room has on other nodes and whose id comes after another, with the oldest `user_info` of each there,
+    /// ordered by id.
+    pub fn members_elsewhere(&self, room: &Room, after: Option<&Arc<str>>) -> impl Iterator<Item = &Member> {
+        self.people(room, behind(after)).filter_map(|facts| eldest(others(facts, self.own)))
     }
 
     /// How many distinct users are in a room.
@@ -372,6 +372,10 @@ fn elsewhere(fact: &Fact, facts: &BTreeMap<NodeId, Fact>, own: NodeId) -> Option
             Some(Elsewhere::Member { room, user, member: eldest(others(facts, own)).cloned() })
         }
     }
+}
+
+fn behind(user: Option<&Arc<str>>) -> Bound<Arc<str>> {
+    user.map_or(Bound::Included("".into()), |user| Bound::Excluded(user.clone()))
 }
 
 fn others(facts: &BTreeMap<NodeId, Fact>, own: NodeId) -> impl Iterator<Item = &Fact> {

@@ -97,9 +97,13 @@ impl Room {
         }));
     }
 
-    /// Before the room is open nobody is there to be told, and what is missing comes with the opening.
+    /// Before the room is open nobody is there to be told. Of very many members the first come before the opening.
     fn hear_member(&mut self, user: &Arc<str>, member: Option<Member>) {
-        match self.membership.set_elsewhere(user, member) {
+        let change = self.membership.set_elsewhere(user, member);
+        if matches!(self.phase, Phase::Opening(_)) {
+            return;
+        }
+        match change {
             Change::Added(info) => self.note_added(user, info, None),
             Change::Removed(info) => self.note_removed(user, info),
             Change::Stays => {}

@@ -53,6 +53,16 @@ impl Default for Bounds {
     }
 }
 
+impl Settings {
+    /// How many usual facts fit into one frame: as many are shown, hidden or told of in one step.
+    pub(crate) fn facts_in_page(&self) -> usize {
+        (self.page / FACT).max(1)
+    }
+}
+
+/// Bytes of a usual fact.
+const FACT: usize = 32;
+
 /// Bytes of facts or records in one frame.
 pub const PAGE: usize = 16 << 10;
 

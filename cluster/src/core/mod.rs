@@ -42,9 +42,6 @@ use meeting::Forgotten;
 pub use input::{Bounds, Input, Moment, PAGE, Settings};
 pub use output::{Output, PeerStatus};
 
-/// Bytes of a usual fact: as many facts of a node are shown or hidden in one step as fit into one frame.
-const FACT: usize = 32;
-
 /// One node.
 #[derive(Debug)]
 pub struct Core {
@@ -66,6 +63,8 @@ pub struct Core {
     streams: BTreeSet<Stream>,
     /// The rooms that nobody wants any longer, each once, by when it ends.
     closings: BTreeSet<(Duration, Room)>,
+    /// The rooms that are about to be served, each with the last member that was told.
+    openings: BTreeMap<Room, Arc<str>>,
     untold: Untold,
     beats: u64,
     /// The last number of ours that all peers were told.
@@ -98,7 +97,7 @@ impl Core {
     /// A node that knows only itself.
     pub fn new(settings: Settings) -> Self {
         let outgoing = Outgoing::new(settings.node, settings.reach);
-        let view = View::new(settings.node, (settings.page / FACT).max(1));
+        let view = View::new(settings.node, settings.facts_in_page());
         let version: String = settings.version.chars().filter(char::is_ascii_graphic).take(MAX_VERSION).collect();
         let cache = Cache::new(settings.bounds.cache);
         Self {
@@ -116,6 +115,7 @@ impl Core {
             rooms: BTreeMap::new(),
             streams: BTreeSet::new(),
             closings: BTreeSet::new(),
+            openings: BTreeMap::new(),
             untold: Untold::default(),
             beats: 0,
             told: 0,

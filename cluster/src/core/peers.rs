@@ -96,6 +96,7 @@ impl Core {
             let bodies = peer.lane.next_freed(self.now.up);
             self.take_freed(node, bodies);
         }
+        self.open_some();
         self.view.clear_away();
         self.clear_away_lanes();
         self.compare_some();
@@ -103,7 +104,9 @@ impl Core {
 
     /// Whether something was too much for one step.
     pub fn is_behind(&self) -> bool {
-        self.view.is_behind() || !self.behind.is_empty() || !self.debris.is_empty() || self.comparing.is_some()
+        let is_clearing = !self.debris.is_empty();
+        let is_opening = !self.openings.is_empty();
+        self.view.is_behind() || !self.behind.is_empty() || is_clearing || is_opening || self.comparing.is_some()
     }
 
     pub(super) fn beat(&mut self) {

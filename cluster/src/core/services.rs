@@ -3,12 +3,12 @@
 //! Bounds: there is one service for each room that somebody here wants, and [`MAX_LINGERING`] more; one barrier at most
 //! for each service.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Core, Output, Service};
 use crate::{
-    elsewhere::Opening,
-    fact::Key,
+    elsewhere::{Elsewhere, Opening},
+    fact::{Key, Member},
     frame::{Body, Stream},
     room::Room,
     snapshot::ASK_AGAIN,
@@ -84,13 +84,34 @@ impl Core {
     }
 
     fn open(&mut self, room: Room) {
-        let opening = Opening {
-            sockets: self.view.sockets_elsewhere(&Key::Count(room.clone())),
-            members: self.view.members_elsewhere(&room).cloned().collect(),
-            cached: self.cached(&room).cloned(),
-            room,
-        };
-        self.outputs.push(Output::Serving(opening));
+        self.open_after(room, None);
+    }
+
+    /// A room begins with its members elsewhere. Of very many the first are told before it is served, as they would be if
+    /// they came now: those who fit into one step.
+    fn open_after(&mut self, room: Room, after: Option<Arc<str>>) {
+        let most = self.settings.facts_in_page();
+        let members: Vec<Member> = self.view.members_elsewhere(&room, after.as_ref()).take(most).cloned().collect();
+        if let Some(last) = members.last().filter(|_| members.len() == most) {
+            self.openings.insert(room.clone(), last.user.clone());
+            let told = members.into_iter().map(|member| {
+                let (room, user) = (room.clone(), member.user.clone());
+                Output::Elsewhere(Elsewhere::Member { room, user, member: Some(member) })
+            });
+            return self.outputs.extend(told);
+        }
+        let sockets = self.view.sockets_elsewhere(&Key::Count(room.clone()));
+        let cached = self.cached(&room).cloned();
+        self.outputs.push(Output::Serving(Opening { sockets, members, cached, room }));
+    }
+
+    /// Tells of the next members of a room that has more than were told at once.
+    pub(super) fn open_some(&mut self) {
+        if let Some((room, after)) = self.openings.pop_first()
+            && self.rooms.contains_key(&room)
+        {
+            self.open_after(room, Some(after));
+        }
     }
 
     /// Sends a message to ourselves behind the subscription: once it is back, the bus knows of both.

@@ -70,7 +70,7 @@ fn of_this_nodes_own_facts_nothing_is_told_as_elsewhere() {
     assert_eq!(view.set(OWN, member("7", "a", 1, 0)), []);
     assert_eq!(view.set(A, count(3)), [subscriptions(3)]);
     assert_eq!((view.sockets(&count(0).key()), view.sockets_elsewhere(&count(0).key())), (5, 3));
-    assert_eq!(view.members_elsewhere(&room()).collect::<Vec<_>>(), [&person("7", "b", 5, 1)]);
+    assert_eq!(view.members_elsewhere(&room(), None).collect::<Vec<_>>(), [&person("7", "b", 5, 1)]);
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use gaung_cluster::{
     Room,
-    core::{Input, Output},
+    core::{Input, Output, PAGE},
     detector::Inbound,
+    elsewhere::Elsewhere,
     fact::Fact,
 };
 
-use crate::pair::{A, B, Pair, opening, room};
+use crate::pair::{A, B, Pair, member, opening, room};
 
 /// More than may linger.
 const MANY: usize = 3000;
@@ -88,4 +89,31 @@ fn many_rooms_that_stay_are_told_together_and_all_of_them() {
     let frames = pair.nodes[A].published() - before;
     assert!(frames < 100, "{frames} frames");
     assert_eq!(pair.nodes[B].rooms("shop").count(), 3 * MANY);
+}
+
+#[test]
+fn a_room_with_very_many_members_elsewhere_learns_of_them_in_steps_before_it_is_served() {
+    let mut pair = Pair::acquainted();
+    let most = PAGE / 32;
+    let user = |number: usize| format!("{number:04}");
+    (0..most + 10).for_each(|number| pair.step(B, Input::Fact(member(&user(number), 1))));
+    pair.pass(1_000);
+    pair.outputs.clear();
+    let room = room("presence-a");
+    pair.step(A, Input::Serve(room.clone()));
+    let told = |pair: &Pair| pair.outputs.iter().filter(|(_, output)| matches!(output, Output::Elsewhere(_))).count();
+    let served = |pair: &Pair| {
+        pair.outputs.iter().find_map(|(_, output)| match output {
+            Output::Serving(opening) => Some(opening.members.len()),
+            _ => None,
+        })
+    };
+    assert_eq!((told(&pair), served(&pair), pair.nodes[A].is_behind()), (most, None, true));
+    // One who was told and one who was not go meanwhile.
+    pair.step(B, Input::Fact(member(&user(0), 0)));
+    pair.step(B, Input::Fact(member(&user(most + 5), 0)));
+    pair.pass(300);
+    let gone = Elsewhere::Member { room, user: user(0).into(), member: None };
+    assert!(pair.wanted(A, &Output::Elsewhere(gone)));
+    assert_eq!((served(&pair), pair.nodes[A].is_behind()), (Some(9), false));
 }

@@ -41,8 +41,8 @@ impl Replica {
         if std::mem::replace(&mut self.is_open, true) {
             return Err(format!("{:?} was opened twice", opening.room));
         }
-        let members = opening.members.into_iter().map(|member| (member.user.clone(), member)).collect();
-        self.elsewhere = Part { sockets: opening.sockets, members };
+        self.elsewhere.sockets = opening.sockets;
+        opening.members.into_iter().for_each(|member| self.elsewhere.set(&member.user.clone(), Some(member)));
         self.cached = opening.cached;
         self.admit();
         Ok(())
@@ -68,9 +68,12 @@ impl Replica {
         Ok(Told::Nothing)
     }
 
-    /// Before the room is open it need not listen: it will begin with what is so then.
+    /// Before the room is open nobody is there to be told; of members it is told some, and with the opening the others.
     pub fn hear(&mut self, elsewhere: Elsewhere) -> Result<Told, String> {
         if !self.is_open {
+            if let Elsewhere::Member { user, member, .. } = elsewhere {
+                self.elsewhere.set(&user, member);
+            }
             return Ok(Told::Nothing);
         }
         let known = match &elsewhere {
