@@ -2,9 +2,15 @@
 
 import contextlib
 import multiprocessing
+import os
 import time
 
 _fork = multiprocessing.get_context("fork")
+
+
+def lasting(seconds):
+    """How long an attack lasts: so many seconds, or those of GAUNG_ABUSE_SECONDS."""
+    return float(os.environ.get("GAUNG_ABUSE_SECONDS", seconds))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from raw import RawSocket
 
 SOCKETS = 10
 PAUSE = 0.002
+PATIENCE = 30.0
 
 TURN = 0.0025
 """Seconds that a process may wait for a turn on a shared core: what is shorter is no measure of the server."""
@@ -36,8 +37,9 @@ class Delays:
         count = len(delays)
         return cls(count, delays[count // 2], delays[count * 99 // 100], delays[-1])
 
-    def hardly_longer_than(self, calm):
-        return self.p99 < HURT * max(calm.p99, TURN)
+    def hardly_longer_than(self, calm, processes=1):
+        """`processes` are those of whose turns an answer is made."""
+        return self.p99 < HURT * max(calm.p99, TURN * processes)
 
     def __str__(self):
         figures = (f"{name} {value * 1_000:.1f} ms" for name, value in
@@ -61,8 +63,14 @@ class Bystanders:
 
     def during(self, seconds):
         """What their pings take in the next seconds."""
-        self._pipe.send(seconds)
-        assert self._pipe.poll(seconds + 30), "the bystanders have not been answered for half a minute"
+        return self.throughout(time.sleep, seconds)
+
+    def throughout(self, work, *arguments):
+        """What their pings take while `work(*arguments)` runs here."""
+        self._pipe.send("begin")
+        work(*arguments)
+        self._pipe.send("end")
+        assert self._pipe.poll(PATIENCE), "the bystanders have not been answered for half a minute"
         answer = self._pipe.recv()
         assert isinstance(answer, list), answer
         return Delays.of(answer)
@@ -77,17 +85,20 @@ def _ping(node, pipe):
         sockets = [RawSocket(node).greeted() for _ in range(SOCKETS)]
         pipe.send("connected")
         while True:
-            pipe.send(_delays(sockets, pipe.recv()))
+            pipe.recv()
+            pipe.send(_delays(sockets, pipe))
     except (AssertionError, OSError) as failure:
         pipe.send(f"a bystander was hurt: {failure!r}")
 
 
-def _delays(sockets, seconds):
-    delays, end = [], time.monotonic() + seconds
-    while time.monotonic() < end:
+def _delays(sockets, pipe):
+    """Until something is said again."""
+    delays = []
+    while not pipe.poll():
         for socket in sockets:
             began = time.monotonic()
             socket.still_works()
             delays.append(time.monotonic() - began)
             time.sleep(PAUSE)
+    pipe.recv()
     return delays

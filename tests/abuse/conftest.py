@@ -3,8 +3,9 @@ import sys
 
 import pytest
 
-# The server, its processes, raw sockets and the waiting are those of the client tests.
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients" / "python"))
+# The server, its processes, raw sockets and the waiting are those of the client tests, certificates those of the image's.
+for folder in ("clients/python", "image"):
+    sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / folder))
 
 import cluster  # noqa: E402
 from bystanders import Bystanders  # noqa: E402

@@ -14,10 +14,10 @@ _fork = multiprocessing.get_context("fork")
 
 
 class Delayed:
-    """A subscriber of a channel, and the back end that publishes to it."""
+    """A subscriber of a channel, and the back end that publishes to it, at another node if one is told."""
 
-    def __init__(self, node, channel):
-        self._node, self._channel = node, channel
+    def __init__(self, node, channel, published_at=None):
+        self._node, self._channel = published_at or node, channel
         self._socket = RawSocket(node).greeted()
         self._socket.send_event("pusher:subscribe", {"channel": channel})
         assert self._socket.message()["event"] == "pusher_internal:subscription_succeeded"
@@ -26,8 +26,8 @@ class Delayed:
         with attack.by(1, attack.idle_work, seconds):
             return self.during(seconds)
 
-    def during(self, seconds):
-        """What events of the next seconds take, from the post to the socket."""
+    def during(self, seconds, between=lambda: None):
+        """What events of the next seconds take, from the post to the socket; `between()` is called between them."""
         delays, end = [], time.monotonic() + seconds
         while time.monotonic() < end:
             body = json.dumps({"name": "e", "channel": self._channel, "data": "{}"}).encode()
@@ -35,6 +35,7 @@ class Delayed:
             assert status(exchange(self._node, signed_post(body))) == 200
             assert self._socket.message()["event"] == "e"
             delays.append(time.monotonic() - began)
+            between()
             time.sleep(PAUSE)
         return Delays.of(delays)
 

@@ -2,14 +2,14 @@
 
 import re
 import time
-import urllib.request
 
 import attack
 import memory
+from metrics import connections
 from raw import RawSocket
 
 LIMIT = 20
-SECONDS = 4
+SECONDS = attack.lasting(4)
 ATTACKER = "127.0.0.2"
 # The honest clients come through a trusted proxy, each with an address of its own; the attacker does not.
 SETTINGS = {"GAUNG_MAX_CONNECTIONS_PER_IP": str(LIMIT), "GAUNG_TRUSTED_PROXIES": "127.0.0.1"}
@@ -26,12 +26,6 @@ def ever_new_addresses(end, node):
             held.append(socket)
         else:
             socket.drop()
-
-
-def connections(node):
-    with urllib.request.urlopen(f"{node.admin}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    return int(re.search(r"^gaung_connections\{.*\} (\d+)$", text, re.MULTILINE)[1])
 
 
 def test_invented_addresses_are_one_client_and_one_line_of_the_log(node, bystanders):

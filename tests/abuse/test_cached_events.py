@@ -1,4 +1,4 @@
-"""One and a half megabytes of signed requests, each of which leaves its event with a hundred cache channels."""
+"""A quarter of a megabyte of signed requests each second, each of which leaves its event with a hundred cache channels."""
 
 import json
 import urllib.request
@@ -9,8 +9,8 @@ import attack
 import memory
 from raw import exchange, signed_post, status
 
-SECONDS = 6
-REQUESTS = 150
+SECONDS = attack.lasting(6)
+REQUESTS = int(25 * SECONDS)
 CHANNELS = 100
 DATA = "x" * 9_500
 

@@ -14,7 +14,7 @@ import memory
 from deadline import until
 from server import Gaung
 
-SECONDS = 8
+SECONDS = attack.lasting(8)
 PATIENCE = 6.0
 NAMES_AT_ONCE = 100
 PAUSE = 0.02

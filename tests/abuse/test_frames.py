@@ -8,7 +8,7 @@ import attack
 import memory
 from raw import CONTINUATION, PING, PONG, TEXT, RawSocket, frame
 
-SECONDS = 5
+SECONDS = attack.lasting(5)
 SOCKETS = 10
 """Of each of two attackers."""
 

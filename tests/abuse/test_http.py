@@ -11,13 +11,16 @@ from deadline import until
 from raw import connect
 from server import APP
 
-SECONDS = 4
+SECONDS = attack.lasting(4)
 
 # Small, so that a test sees what is cut off.
 SETTINGS = {"GAUNG_ANSWER_SECONDS": "1", "GAUNG_HANDSHAKE_SECONDS": "1"}
 
 UP = b"GET /up HTTP/1.1\r\nHost: gaung\r\n\r\n"
 MEBIBYTE = 1 << 20
+
+MANY = 1_000
+"""Connections of one attacker."""
 
 FEW_LINES = 20
 """More lines than a handful of kinds have in a few seconds, and far fewer than there are requests."""
@@ -49,14 +52,17 @@ def test_answers_that_are_not_read_cost_nobody_anything_for_long(node, bystander
     assert seconds_of_work(node) - at_rest < 0.5, "the node works on although nobody asks for anything"
 
 
-def test_half_a_head_does_not_stay_whatever_came_before(node):
-    waiting = []
-    for number in range(100):
-        waiting.append(connect(node))
-        waiting[-1].sendall(UP)
-        assert waiting[-1].recv(4_096).startswith(b"HTTP/1.1 200 ")
-        waiting[-1].sendall(UP[: 1 + number % (len(UP) - 1)])
+def test_half_a_head_does_not_stay_whatever_came_before_and_costs_nobody_anything(node, bystanders):
+    honest = bystanders(node)
+    calm = honest.calm(SECONDS / 2)
+    waiting = [half_a_head(node, number) for number in range(100)]
+    with attack.by(1, half_heads, SECONDS, node):
+        attacked = honest.during(SECONDS)
     until(lambda: all(has_ended(connection) for connection in waiting), "all are closed", 10)
+    peak = memory.peak_mib(node)
+    print(f"calm: {calm}; attacked: {attacked}; the node's peak: {peak:.0f} MiB")
+    assert peak < 100
+    assert attacked.hardly_longer_than(calm)
 
 
 def test_the_log_does_not_grow_at_a_strangers_pace(node, bystanders):
@@ -70,6 +76,26 @@ def test_the_log_does_not_grow_at_a_strangers_pace(node, bystanders):
     assert len(lines) < FEW_LINES, lines[:FEW_LINES]
     assert re.search(r"without the header Host.*127\.0\.0\.1", node.log)
     assert attacked.hardly_longer_than(calm)
+
+
+def half_heads(end, node):
+    """As many connections as there may be, each with half a second head."""
+    waiting = []
+    while attack.goes_on(end):
+        waiting.append(half_a_head(node, len(waiting)))
+        if len(waiting) == MANY:
+            for connection in waiting:
+                connection.close()
+            waiting.clear()
+
+
+def half_a_head(node, number):
+    """A connection that was answered once, and has sent some bytes of its next head."""
+    connection = connect(node)
+    connection.sendall(UP)
+    assert connection.recv(4_096).startswith(b"HTTP/1.1 200 ")
+    connection.sendall(UP[: 1 + number % (len(UP) - 1)])
+    return connection
 
 
 def half_sent_bodies(end, node, count):

@@ -9,7 +9,7 @@ import memory
 from raw import connect
 from server import Gaung
 
-SECONDS = 4
+SECONDS = attack.lasting(4)
 
 MALFORMED = b"GET /up HTTP/1.1\r\nHost\r\n\r\n"
 

@@ -13,7 +13,7 @@ import memory
 from raw import TEXT, RawSocket, frame
 from server import APP, Gaung
 
-SECONDS = 6
+SECONDS = attack.lasting(6)
 CHANNEL = "private-flood"
 
 

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import pathlib
 import sys
 
@@ -7,8 +8,9 @@ import pytest
 # The server, its processes, raw sockets and the waiting are those of the client tests.
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients" / "python"))
 
+from certificates import issue  # noqa: E402
 from process import Process  # noqa: E402
-from server import Gaung  # noqa: E402
+from server import APP, Gaung  # noqa: E402
 
 NATS_PATIENCE = 20.0
 
@@ -23,6 +25,20 @@ def serve():
             return server
 
         yield start
+
+
+@pytest.fixture
+def file(tmp_path):
+    """An apps file."""
+    path = tmp_path / "apps.json"
+    path.write_text(json.dumps([APP]))
+    return path
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """The files of a certificate and its key."""
+    return issue(tmp_path / "cert.pem", tmp_path / "key.pem")
 
 
 class Nats:

@@ -1,6 +1,8 @@
 """What an operator sees of a server: the admin port and the API."""
 
+import os
 import re
+import time
 import urllib.error
 import urllib.request
 
@@ -9,6 +11,19 @@ from raw import exchange, signed_post, status
 
 PATIENCE = 5.0
 """Seconds within which a probe of Kubernetes would be answered."""
+
+SECONDS = float(os.environ.get("GAUNG_FAULTS_SECONDS", "0"))
+"""For how long a fault lasts beyond its first look."""
+
+
+def throughout(holds):
+    """Looks again and again while a fault lasts, at least once, whether this holds."""
+    end = time.monotonic() + SECONDS
+    while True:
+        assert holds()
+        if time.monotonic() >= end:
+            return
+        time.sleep(0.1)
 
 
 def ask(url):

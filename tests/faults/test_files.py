@@ -11,27 +11,19 @@ import subprocess
 import pytest
 
 import probe
+from apps import OTHER, knows, replace, settings
+from certificates import issue
 from deadline import until
 from process import Process
 from server import ADDRESSES, APP, binary
-
-OTHER = {"id": "2", "key": "other-key", "secret": "other-secret"}
 
 HANGS = 10
 """Seconds after which the server says that a file hangs."""
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "apps.json"
-    path.write_text(json.dumps([APP]))
-    return path
-
-
-@pytest.fixture
 def server(serve, file):
-    # The app of the file takes the place of the one of the environment.
-    return serve(GAUNG_APPS_FILE=str(file), GAUNG_APP_ID="", GAUNG_APP_KEY="", GAUNG_APP_SECRET="")
+    return serve(**settings(file))
 
 
 @contextlib.contextmanager
@@ -47,39 +39,14 @@ def hanging(path):
 
 
 @pytest.fixture
-def pair(tmp_path):
-    """The files of a certificate and its key."""
-    return issue(tmp_path / "cert.pem", tmp_path / "key.pem")
-
-
-@pytest.fixture
 def secure(serve, pair):
     cert, key = pair
     return serve(GAUNG_TLS_CERT=str(cert), GAUNG_TLS_KEY=str(key))
 
 
-def issue(cert, key):
-    """A new certificate of its own with a new key."""
-    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost".split()
-    subprocess.run(["openssl", *made, "-out", cert, "-keyout", key], check=True, capture_output=True, timeout=30)
-    return cert, key
-
-
 def shown(server):
     """The certificate that the server shows to whoever connects."""
     return ssl.get_server_certificate((server.host, server.port), timeout=probe.PATIENCE).strip()
-
-
-def knows(server, app):
-    """Whether requests for the app are refused for their signature and not for their app."""
-    return probe.ask(f"http://{server.host}:{server.port}/apps/{app['id']}/channels")[0] != 404
-
-
-def replace(file, apps):
-    """As a file is replaced in one step."""
-    new = file.with_name("new.json")
-    new.write_text(json.dumps(apps))
-    os.replace(new, file)
 
 
 def test_a_pipe_in_the_place_of_the_apps_file_stops_nothing_and_is_told(server, file):
@@ -99,7 +66,7 @@ def test_an_apps_file_that_hangs_stops_nothing_and_is_told(server, file):
         # What looks the same is not read again, but for SIGHUP.
         server.signal(signal.SIGHUP)
         until(lambda: "does not end" in server.log, "the log says what is wrong", HANGS * 2)
-        assert probe.readiness(server)[0] and probe.takes_events(server)
+        probe.throughout(lambda: probe.readiness(server)[0] and probe.takes_events(server))
         assert probe.metric(server, "gaung_reloads_total") == 1
         server.stop()
 

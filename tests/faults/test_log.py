@@ -1,13 +1,18 @@
 """A log that cannot be written stops nothing: not the start, not the service, not the end."""
 
+import contextlib
 import json
 import os
 import signal
 import threading
 
+import pytest
+
 import probe
+from apps import OTHER, knows, replace, settings
 from deadline import until
 from raw import RawSocket, exchange, signed_post, status
+from server import APP
 
 FLOOD = {"GAUNG_LOG": "trace"}
 
@@ -16,8 +21,23 @@ TRACE = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\
 """An event whose channels the log names, all 15 KB of them."""
 
 
-def test_a_server_whose_log_is_on_a_full_device_starts_serves_and_drains(serve):
+@contextlib.contextmanager
+def full_device():
     with open("/dev/full", "w") as full:
+        yield full
+
+
+@contextlib.contextmanager
+def gone_reader():
+    """A pipe whose reader goes when the servers have started."""
+    reader, writer = os.pipe()
+    yield writer
+    os.close(writer)
+    os.close(reader)
+
+
+def test_a_server_whose_log_is_on_a_full_device_starts_serves_and_drains(serve):
+    with full_device() as full:
         server = serve({"stderr": full}, **FLOOD)
     serves(server)
     until(lambda: probe.metric(server, "gaung_log_lines_dropped_total") > 0, "the lines are counted as dropped")
@@ -25,10 +45,8 @@ def test_a_server_whose_log_is_on_a_full_device_starts_serves_and_drains(serve):
 
 
 def test_a_server_whose_logs_reader_is_gone_serves_and_drains(serve):
-    reader, writer = os.pipe()
-    server = serve({"stderr": writer})
-    os.close(writer)
-    os.close(reader)
+    with gone_reader() as writer:
+        server = serve({"stderr": writer})
     serves(server)
     # The log says that it was asked, to nobody.
     server.signal(signal.SIGHUP)
@@ -76,12 +94,16 @@ def has_dropped(server):
 
 
 def serves(server):
-    assert probe.is_alive(server)
-    assert probe.readiness(server)[0]
-    assert probe.takes_events(server)
-    socket = RawSocket(server).greeted()
-    socket.still_works()
-    socket.drop()
+    def everybody():
+        assert probe.is_alive(server)
+        assert probe.readiness(server)[0]
+        assert probe.takes_events(server)
+        socket = RawSocket(server).greeted()
+        socket.still_works()
+        socket.drop()
+        return True
+
+    probe.throughout(everybody)
 
 
 def drains(server):
@@ -93,13 +115,20 @@ def drains(server):
     assert server.has_ended() == 0
 
 
-def test_nodes_whose_logs_are_on_a_full_device_find_one_another_again_after_an_outage_of_nats(serve, nats):
-    with open("/dev/full", "w") as full:
-        nodes = [serve({"stderr": full}, GAUNG_NATS_URL=f"nats://{nats.address}") for _ in range(2)]
+@pytest.mark.parametrize("log", [full_device, gone_reader])
+def test_nodes_whose_logs_cannot_be_written_find_one_another_again_after_an_outage_of_nats(log, serve, nats):
+    with log() as stderr:
+        nodes = [serve({"stderr": stderr}, GAUNG_NATS_URL=f"nats://{nats.address}") for _ in range(2)]
     one, other = nodes
     until_all(nodes, lambda node: probe.readiness(node)[0], "the nodes are in step")
-    nats.restart(lambda: until_all(nodes, is_cut_off, "the nodes notice"))
+
+    def outage():
+        until_all(nodes, is_cut_off, "the nodes notice")
+        probe.throughout(lambda: all(map(probe.is_alive, nodes)))
+
+    nats.restart(outage)
     until_all(nodes, lambda node: not is_cut_off(node), "the nodes are connected again")
+    assert all(probe.metric(node, "gaung_log_lines_dropped_total") > 0 for node in nodes)
     socket = RawSocket(other).greeted()
     socket.send_event("pusher:subscribe", {"channel": "probe"})
     assert socket.message()["event"] == "pusher_internal:subscription_succeeded"
@@ -108,6 +137,23 @@ def test_nodes_whose_logs_are_on_a_full_device_find_one_another_again_after_an_o
     socket.drop()
     drains(one)
     drains(other)
+
+
+@pytest.mark.parametrize("log", [full_device, gone_reader])
+def test_a_server_whose_log_cannot_be_written_follows_its_apps_file_and_hears_sighup(log, serve, file):
+    with log() as stderr:
+        server = serve({"stderr": stderr}, **settings(file))
+    replace(file, [APP, OTHER])
+    until(lambda: knows(server, OTHER), "the file is read again")
+    # That nothing has changed is another line for nobody.
+    before = probe.metric(server, "gaung_log_lines_dropped_total")
+    server.signal(signal.SIGHUP)
+    until(lambda: probe.metric(server, "gaung_log_lines_dropped_total") > before, "the signal is heard")
+    replace(file, [APP])
+    server.signal(signal.SIGHUP)
+    until(lambda: not knows(server, OTHER), "the file is read once more")
+    serves(server)
+    drains(server)
 
 
 def until_all(nodes, condition, what):

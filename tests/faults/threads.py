@@ -14,6 +14,9 @@ CLOSE, EXIT = 3, 60
 EPOLL_WAIT = 232, 281, 441
 """The three forms of waiting for events."""
 
+FUTEX = 202,
+"""Waiting for another thread."""
+
 WAIT_FOR_THREADS = 0x40000000
 """`__WALL` of waitpid(2)."""
 
@@ -50,27 +53,27 @@ def held(thread):
 
 def kill(thread):
     """The thread ends at once: nothing of it is dropped, and nobody is told."""
-    _instead_of_waiting(thread, EXIT)
+    _instead_of_waiting(thread, EPOLL_WAIT + FUTEX, EXIT)
 
 
 def panic(thread):
     """Closes what the thread waits for. The runtime takes that for impossible, and so the thread panics when it waits
     again: a panic as any other, in a thread of actors."""
-    _instead_of_waiting(thread, CLOSE)
+    _instead_of_waiting(thread, EPOLL_WAIT, CLOSE)
 
 
-def _instead_of_waiting(thread, call):
-    """Makes a thread do another system call, with the same first argument, as soon as it waits for events."""
-    until(lambda: _is_replaced(thread, call), "the thread waits for events")
+def _instead_of_waiting(thread, waits, call):
+    """Makes a thread do another system call, with the same first argument, as soon as it waits in one of these ways."""
+    until(lambda: _is_replaced(thread, waits, call), "the thread waits")
 
 
-def _is_replaced(thread, call):
+def _is_replaced(thread, waits, call):
     _ptrace(ATTACH, thread)
     try:
         os.waitpid(thread, WAIT_FOR_THREADS)
         registers = Registers()
         _ptrace(GET_REGISTERS, thread, ctypes.addressof(registers))
-        if registers.orig_rax not in EPOLL_WAIT:
+        if registers.orig_rax not in waits:
             return False
         # Back onto the instruction of the system call, two bytes long, with another number.
         registers.rip -= 2

@@ -5,17 +5,24 @@ from process import STOP_PATIENCE
 from raw import RawSocket
 from traffic import Traffic
 
+LONGER = 1.0
+"""Seconds that the slowest client may take longer while a node goes than before it."""
+
 
 def test_a_node_that_is_stopped_costs_no_client_and_no_post(start):
     proxy, nodes = start()
     held = [RawSocket(proxy).greeted() for _ in range(12)]
     with Traffic(proxy) as traffic:
         enough(traffic)
+        calm = traffic.slowest()
         nodes.one.terminate()
         # Lag, window and what the end may take.
         until(nodes.one.has_gone, "the node ends", STOP_PATIENCE + 10)
         enough(traffic)
+        slowest = traffic.slowest()
+    print(f"{traffic.done}; the slowest took {calm * 1_000:.0f} ms before the node went, {slowest * 1_000:.0f} after")
     assert traffic.failures == []
+    assert slowest < calm + LONGER
     sent_away = [client for client in held if client.has_heard()]
     assert 0 < len(sent_away) < len(held), "the proxy had not spread the sockets over both nodes"
     for client in sent_away:

@@ -14,7 +14,8 @@ class Traffic:
     def __init__(self, proxy):
         self.failures = []
         self.done = {"socket": 0, "post": 0}
-        self.slowest = 0.0
+        # Seconds that one of them took at most, since the last time that somebody asked.
+        self._slowest = 0.0
         self._proxy = proxy
         self._ends = threading.Event()
         self._threads = [
@@ -32,7 +33,11 @@ class Traffic:
         for thread in self._threads:
             thread.join()
         assert min(self.done.values()) > 0, self.done
-        print(f"{self.done}, the slowest took {self.slowest * 1_000:.0f} ms")
+
+    def slowest(self):
+        """Seconds that one of them took at most since this was asked before."""
+        slowest, self._slowest = self._slowest, 0.0
+        return slowest
 
     def _repeat(self, name, what):
         while not self._ends.wait(0.005):
@@ -41,7 +46,7 @@ class Traffic:
                 what()
             except (AssertionError, OSError, IndexError, StopIteration) as failure:
                 self.failures.append(f"{name} {self.done[name]}: {failure!r}")
-            self.slowest = max(self.slowest, time.monotonic() - began)
+            self._slowest = max(self._slowest, time.monotonic() - began)
             self.done[name] += 1
 
     def _open(self):

@@ -1,4 +1,5 @@
-"""Sockets that connect, subscribe, talk for a while, leave in every way there is, and come again."""
+"""Sockets that connect, subscribe, sign in, talk for a while, leave in every way there is, and come again; every fourth is a
+plain one of a tenant."""
 
 import asyncio
 import base64
@@ -15,6 +16,12 @@ from raw import CLOSE, PONG, TEXT, frame
 from server import APP
 
 TENANTS = 50
+USERS = 20
+"""Of each tenant: all have come once when the first fifth of the time is over, and nodes remember for minutes who has gone,
+for webhooks."""
+WATCHED = 5
+PLAIN = 0.25
+SIGNED_IN = 0.5
 SHORTEST, LONGEST = 2.0, 20.0
 TALK_EVERY = 3.0
 PATIENCE = 30.0
@@ -51,34 +58,23 @@ async def _live(node, end, chance):
 
 
 async def _visit(node, leaves_at, chance):
-    client = await Client.connect(node)
+    tenant = chance.randrange(TENANTS)
+    is_plain = chance.random() < PLAIN
+    client = await (Plain.connect(node, tenant) if is_plain else Pusher.connect(node))
     try:
-        for channel in await _subscribed(client, chance):
-            client.send("client-typing", {"at": "the desk"}, channel=channel)
+        await client.enter(tenant, chance)
         while (rest := leaves_at - time.monotonic()) > 0:
-            client.send("pusher:ping", {})
-            await client.until("pusher:pong")
+            await client.ping()
             await asyncio.sleep(min(rest, TALK_EVERY))
-        await _leave(client, chance)
+        await _leave(client, tenant, chance)
     finally:
         client.drop()
 
 
-async def _subscribed(client, chance):
-    """Joins a public, a private and a presence channel; returns those where clients may talk."""
-    tenant = chance.randrange(TENANTS)
-    user = json.dumps({"user_id": str(chance.randrange(1_000)), "user_info": {"name": "x" * chance.randrange(100)}})
-    spoken = [f"private-chat.{tenant}", f"presence-room.{tenant}"]
-    for channel, data in ((f"products.{tenant}", None), (spoken[0], None), (spoken[1], user)):
-        client.subscribe(channel, data)
-        await client.until("pusher_internal:subscription_succeeded")
-    return spoken
-
-
-async def _leave(client, chance):
+async def _leave(client, tenant, chance):
     match chance.randrange(3):
         case 0:
-            client.send("pusher:unsubscribe", {"channel": f"products.{chance.randrange(TENANTS)}"})
+            client.unsubscribe(f"products.{tenant}")
             client.write(frame(CLOSE, struct.pack(">H", 1000)))
             await client.closed()
         case 1:
@@ -89,52 +85,42 @@ async def _leave(client, chance):
 
 
 class Client:
-    """A stream of frames of one socket."""
+    """A stream of messages of one socket."""
+
+    NAME, ERROR = "event", "pusher:error"
+    """The member that names a message, and the name of one that no honest client is to hear."""
 
     def __init__(self, reader, writer):
         self._reader, self._writer = reader, writer
-        self._socket_id = None
 
     @classmethod
-    async def connect(cls, node):
+    async def opened(cls, node, path):
         reader, writer = await asyncio.open_connection(node.host, node.port)
         client = cls(reader, writer)
         key = base64.b64encode(os.urandom(16)).decode()
         client.write(
-            f"GET /app/{APP['key']}?protocol=7 HTTP/1.1\r\nHost: {node.host}\r\nUpgrade: websocket\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {node.host}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
         )
         head = await reader.readuntil(b"\r\n\r\n")
         assert b" 101 " in head.split(b"\r\n")[0], head
-        greeting = await client.until("pusher:connection_established")
-        client._socket_id = json.loads(greeting["data"])["socket_id"]
         return client
 
     def write(self, data):
         self._writer.write(data)
 
-    def send(self, event, data, **members):
-        self.write(frame(TEXT, json.dumps({"event": event, "data": data, **members}).encode()))
+    def send_json(self, message):
+        self.write(frame(TEXT, json.dumps(message).encode()))
 
-    def subscribe(self, channel, channel_data):
-        data = {"channel": channel}
-        if not channel.startswith("products"):
-            signed = ":".join(part for part in (self._socket_id, channel, channel_data) if part)
-            signature = hmac.new(APP["secret"].encode(), signed.encode(), "sha256").hexdigest()
-            data |= {"auth": f"{APP['key']}:{signature}"}
-        if channel_data:
-            data |= {"channel_data": channel_data}
-        self.send("pusher:subscribe", data)
-
-    async def until(self, event):
-        """The next message of this event; others are passed over, errors are not."""
+    async def until(self, name):
+        """The next message of this name; others are passed over, errors are not."""
         while True:
             opcode, payload = await self._frame()
             assert opcode != CLOSE, f"closed: {payload}"
             if opcode == TEXT:
                 message = json.loads(payload)
-                assert message["event"] != "pusher:error", message
-                if message["event"] == event:
+                assert message[self.NAME] != self.ERROR, message
+                if message[self.NAME] == name:
                     return message
 
     async def closed(self):
@@ -156,3 +142,83 @@ class Client:
         if first & 0x0F == 0x9:
             self.write(frame(PONG, payload))
         return first & 0x0F, payload
+
+
+class Pusher(Client):
+    """Speaks the Pusher protocol."""
+
+    @classmethod
+    async def connect(cls, node):
+        client = await cls.opened(node, f"/app/{APP['key']}?protocol=7")
+        greeting = await client.until("pusher:connection_established")
+        client._socket_id = json.loads(greeting["data"])["socket_id"]
+        return client
+
+    async def enter(self, tenant, chance):
+        """Signs in, now and then, watching others; joins a channel of each kind, and talks where clients may."""
+        user = user_of(tenant, chance)
+        if chance.random() < SIGNED_IN:
+            watched = [user_of(tenant, chance) for _ in range(WATCHED)]
+            self._sign_in({"id": user, "watchlist": watched})
+            await self.until("pusher:signin_success")
+        member = json.dumps({"user_id": user, "user_info": {"name": "x" * chance.randrange(100)}})
+        spoken = [f"private-chat.{tenant}", f"presence-room.{tenant}"]
+        entered = [(f"products.{tenant}", None), (f"cache-prices.{tenant}", None), (spoken[0], None), (spoken[1], member)]
+        for channel, data in entered:
+            self._subscribe(channel, data)
+            await self.until("pusher_internal:subscription_succeeded")
+        for channel in spoken:
+            self._send("client-typing", {"at": "the desk"}, channel=channel)
+
+    def unsubscribe(self, channel):
+        self._send("pusher:unsubscribe", {"channel": channel})
+
+    async def ping(self):
+        self._send("pusher:ping", {})
+        await self.until("pusher:pong")
+
+    def _sign_in(self, user):
+        user = json.dumps(user)
+        self._send("pusher:signin", {"user_data": user, "auth": _signed(f"{self._socket_id}::user::{user}")})
+
+    def _subscribe(self, channel, channel_data):
+        data = {"channel": channel}
+        if channel.startswith(("private-", "presence-")):
+            data |= {"auth": _signed(":".join(part for part in (self._socket_id, channel, channel_data) if part))}
+        if channel_data:
+            data |= {"channel_data": channel_data}
+        self._send("pusher:subscribe", data)
+
+    def _send(self, event, data, **members):
+        self.send_json({"event": event, "data": data, **members})
+
+
+class Plain(Client):
+    """Speaks what plain sockets of a tenant speak."""
+
+    NAME, ERROR = "type", "error"
+
+    @classmethod
+    async def connect(cls, node, tenant):
+        client = await cls.opened(node, f"/ws?tenant_id={tenant}&user_id=1")
+        await client.until("connected")
+        return client
+
+    async def enter(self, tenant, _):
+        self.send_json({"type": "subscribe", "channel": f"products.{tenant}"})
+        await self.until("subscribed")
+
+    def unsubscribe(self, channel):
+        self.send_json({"type": "unsubscribe", "channel": channel})
+
+    async def ping(self):
+        self.send_json({"type": "ping"})
+        await self.until("pong")
+
+
+def user_of(tenant, chance):
+    return f"{tenant}-{chance.randrange(USERS)}"
+
+
+def _signed(text):
+    return f"{APP['key']}:{hmac.new(APP['secret'].encode(), text.encode(), 'sha256').hexdigest()}"

@@ -103,9 +103,11 @@ class RawSocket:
 
 
 def connect(gaung, source=None):
-    """A connection, from that address of this machine if one is told."""
+    """A connection, from that address of this machine if one is told; with TLS to a server with a context `tls`."""
     source = (source, 0) if source else None
-    return socket.create_connection((gaung.host, gaung.port), timeout=PATIENCE, source_address=source)
+    connection = socket.create_connection((gaung.host, gaung.port), timeout=PATIENCE, source_address=source)
+    tls = getattr(gaung, "tls", None)
+    return tls.wrap_socket(connection, server_hostname="localhost") if tls else connection
 
 
 def frame(opcode, payload, flags=FINAL, length=None):
