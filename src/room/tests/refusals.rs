@@ -32,14 +32,14 @@ impl Door {
         self.answer().await
     }
 
+    /// What the room answers, whose second part may come a moment after its first.
     async fn answer(&self) -> Vec<String> {
-        loop {
-            let names = names(&self.outbox).await;
-            if !names.is_empty() {
-                return names;
-            }
+        let mut answer = Vec::new();
+        while answer.is_empty() || answer == REFUSED[..1] {
+            answer.extend(names(&self.outbox).await);
             tokio::task::yield_now().await;
         }
+        answer
     }
 
     fn refused(&self, reason: &str) -> u64 {
