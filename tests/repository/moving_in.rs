@@ -1,10 +1,8 @@
 //! The README's tables for those who come from another server say what is so.
 
-#[path = "common/mod.rs"]
-mod common;
-
-use common::process::run;
 use gaung::config;
+
+use super::common::process::run;
 
 /// Values that Laravel's variables may have, other than our defaults, and what becomes of them; all others stay as they
 /// are.

@@ -1,0 +1,7 @@
+//! Holds the repository to what it says of itself: its plan, its documentation, its tables.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod ground_plan;
+mod moving_in;
+mod readme;
