@@ -18,7 +18,7 @@ use actix_http::{
 use actix_server::{Server, ServerBuilder, ServerHandle};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
 use actix_web::{App, HttpServer, dev::AppConfig};
-use futures_util::{FutureExt, future::Either};
+use futures_util::FutureExt;
 use rustls::ServerConfig;
 use socket2::{Domain, SockRef, Socket, Type};
 use tokio::{
@@ -251,9 +251,10 @@ impl Door {
         let http2 = Rc::new(Http2::new(app(), self.api.clone()));
         let served = apply_fn_factory(http1.upgrade(upgrade).finish(app()), move |(guarded, protocol, peer), http1| {
             let log = log.clone();
+            // Apart from the connection's own future, which has room for the largest of its steps and has it from the start.
             let served = match protocol {
-                Protocol::Http2 => Either::Left(http2.clone().serve(guarded, peer).boxed_local()),
-                _ => Either::Right(http1.call((guarded, protocol, peer))),
+                Protocol::Http2 => http2.clone().serve(guarded, peer).boxed_local(),
+                _ => http1.call((guarded, protocol, peer)).boxed_local(),
             };
             async move { served.await.inspect_err(|error| log.look_at(error, peer)) }
         });
