@@ -189,6 +189,8 @@ pub(super) mod tests {
                 slow_consumers: 6,
                 dropped: 7,
                 queued: 8,
+                queued_bytes: 10,
+                unwritten: 9,
                 refused: 0,
                 waiting: 0,
                 max_payload: 1_000,

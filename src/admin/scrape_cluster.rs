@@ -33,6 +33,8 @@ impl Exposition {
         self.gauge(&catalogue::CLUSTER_OWN_BEAT_AGE, look.own_beat_age.map(|age| ([], age.as_secs_f64())))?;
         self.gauge(&catalogue::CLUSTER_BEAT_ROUND_TRIP, look.round_trip.map(|time| ([], time.as_secs_f64())))?;
         self.gauge(&catalogue::CLUSTER_QUEUED_EVENTS, [([], status.queued as f64)])?;
+        let queued_bytes = status.queued_bytes + status.unwritten;
+        self.gauge(&catalogue::CLUSTER_QUEUED_BYTES, [([], queued_bytes as f64)])?;
         self.gauge(&catalogue::CLUSTER_RING, [([], look.ring.as_secs_f64())])?;
         self.counter(&catalogue::CLUSTER_RECONNECTS, [([], status.reconnects as f64)])?;
         self.counter(&catalogue::CLUSTER_SLOW_CONSUMERS, [([], status.slow_consumers as f64)])?;
@@ -112,6 +114,7 @@ mod tests {
                 r#"gaung_cluster_dropped_publishes_total{reason="client"} 7"#,
                 r#"gaung_cluster_dropped_publishes_total{reason="too_large"} 0"#,
                 "gaung_cluster_queued_events 8",
+                "gaung_cluster_queued_bytes 19",
                 "gaung_cache_bytes 10",
                 "gaung_cache_evictions_total 11",
                 "gaung_cluster_ring_seconds 90",

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, TraceContext,
-    bus::{self, Bus, Full, InvalidServer, Link, Place, Places},
+    bus::{self, Bus, Full, InvalidServer, Link, Place},
     core::{Core, Input},
     fact::{CachedEvent, Fact, Member},
     frame::{self, RoomEvent},
@@ -107,8 +107,16 @@ impl Cluster {
     }
 
     /// The last event of a cache channel; it reaches the other nodes as state.
-    pub fn cache(&self, app: &App, channel: &ChannelName, event: CachedEvent, trace: Option<TraceContext>) {
-        self.about(app, channel.as_str(), |room| Input::Cache { room, event, trace });
+    pub fn cache(
+        &self,
+        app: &App,
+        channel: &ChannelName,
+        event: CachedEvent,
+        (trace, place): (Option<TraceContext>, Place),
+    ) {
+        if let Ok(room) = Room::new(app.id(), channel.as_str()) {
+            self.link.cache(room, event, trace, place);
+        }
     }
 
     /// Events were published here under a key; the other nodes are to know.
@@ -116,9 +124,9 @@ impl Cluster {
         self.link.tell(Input::Published(publication));
     }
 
-    /// Takes places for some events, or none where the way to the other nodes is full.
-    pub fn reserve(&self, events: usize) -> Result<Places, Full> {
-        self.link.reserve(events)
+    /// Takes places for events of these sizes, or none where the way to the other nodes is full.
+    pub fn reserve(&self, sizes: &[usize]) -> Result<Vec<Place>, Full> {
+        self.link.reserve(sizes)
     }
 
     /// Publishes an event that this node's own sockets have already.

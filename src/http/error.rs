@@ -141,7 +141,10 @@ impl ApiError {
             Self::Unanswered(_) => (StatusCode::SERVICE_UNAVAILABLE, "unanswered"),
             Self::Unpublished(Unpublished::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "event_too_large"),
             Self::Unpublished(
-                Unpublished::RoomsFull { .. } | Unpublished::RoomsFullOfBytes { .. } | Unpublished::BusFull { .. },
+                Unpublished::RoomsFull { .. }
+                | Unpublished::RoomsFullOfBytes { .. }
+                | Unpublished::BusFull { .. }
+                | Unpublished::BusFullOfBytes { .. },
             ) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
         }
     }

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use actix_web::{HttpResponse, web::Bytes};
@@ -83,8 +84,11 @@ impl Ask for Batch {
         let once = once(verified, post, batch.iter().map(|posted| posted.tokens()).sum())?;
         let mut events = Vec::with_capacity(batch.len());
         let mut asked = Vec::with_capacity(batch.len());
+        let (accepted, mut accepted_at) = verified.arrival;
         for posted in batch {
-            let mut published = posted.events(verified.settings, verified.arrival)?;
+            let mut published = posted.events(verified.settings, (accepted, accepted_at))?;
+            // Of two for one cache channel the later one is the last.
+            accepted_at += Duration::from_micros(1);
             let attributes = posted.attributes();
             if attributes.wants_counts() && published.len() > 1 {
                 return Err(InvalidEvent::InfoOfManyChannels.into());

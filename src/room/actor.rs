@@ -4,6 +4,7 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
 use bytes::Bytes;
+use gaung_cluster::bus::Place;
 use tokio::task::yield_now;
 
 use super::{
@@ -126,7 +127,7 @@ impl Room {
             RoomMessage::FromPeers(news) => self.hear(news, ctx),
             RoomMessage::Join(join) => return self.join(join, ctx),
             RoomMessage::Leave(socket) => self.leave(socket, ctx),
-            RoomMessage::Publish(event, permit) => self.publish(event, permit, ctx),
+            RoomMessage::Publish(event, permit, place) => self.publish(event, (permit, place), ctx),
             RoomMessage::Whisper(whisper, permit) => self.whisper(whisper, permit),
         }
         0
@@ -221,17 +222,23 @@ impl Room {
         }
     }
 
-    fn publish(&mut self, event: EncodedEvent, permit: Permit, ctx: &mut Context<Self>) {
+    fn publish(&mut self, event: EncodedEvent, places: (Permit, Option<Place>), ctx: &mut Context<Self>) {
         let at = self.cache.date(event.accepted_at);
-        self.publish_dated(event, permit, at, ctx);
+        self.publish_dated(event, places, at, ctx);
     }
 
     /// Publishes an event that is newer than those dated before `at`, in microseconds of the Unix epoch.
-    pub(super) fn publish_dated(&mut self, event: EncodedEvent, permit: Permit, at: u64, ctx: &mut Context<Self>) {
+    pub(super) fn publish_dated(
+        &mut self,
+        event: EncodedEvent,
+        (permit, place): (Permit, Option<Place>),
+        at: u64,
+        ctx: &mut Context<Self>,
+    ) {
         if self.kind.is_cached() && event.origin == Origin::BackEnd {
             let cached = self.cached_at(&event, at);
-            if let Some(cluster) = &self.services.cluster {
-                cluster.cache(&self.app, &self.channel, cached.record.clone(), event.trace);
+            if let (Some(cluster), Some(place)) = (&self.services.cluster, place) {
+                cluster.cache(&self.app, &self.channel, cached.record.clone(), (event.trace, place));
             }
             self.keep(cached, ctx);
         }

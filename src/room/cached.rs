@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use gaung_cluster::fact::CachedEvent;
 
 use super::shelf::ShelfPlace;
-use crate::event::Cached;
+use crate::event::{Cached, EncodedEvent, wire};
 
 /// What a room keeps.
 #[derive(Debug, Default)]
@@ -20,6 +20,12 @@ struct Kept {
     cached: Cached,
     /// Given back when the event goes.
     _place: Option<ShelfPlace>,
+}
+
+/// The event as a record that all nodes keep, dated `at`.
+pub fn record(event: &EncodedEvent, at: u64, ttl: Duration) -> CachedEvent {
+    let ttl = u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX);
+    CachedEvent { at, ttl, payload: wire::event(event) }
 }
 
 impl Cache {

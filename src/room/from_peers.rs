@@ -14,7 +14,7 @@ use super::{
     Unpublished,
     actor::{Cause, Room},
     backlog::Permit,
-    cached::Cache,
+    cached::{self, Cache},
     dialect::Announcement,
     held::Held,
     membership::Change,
@@ -80,9 +80,9 @@ impl Room {
                     self.services.present.borrow_mut().has_opened(self.app.id(), &self.channel);
                 }
                 // It was published before what the room has just learnt was known here, and may be older.
-                Some(RoomMessage::Publish(event, permit)) if has_waited => {
+                Some(RoomMessage::Publish(event, permit, place)) if has_waited => {
                     let at = Cache::default().date(event.accepted_at);
-                    self.publish_dated(event, permit, at, ctx);
+                    self.publish_dated(event, (permit, place), at, ctx);
                 }
                 Some(message) => {
                     self.act(message, ctx);
@@ -191,20 +191,21 @@ impl Room {
         if bytes > limit {
             return Err(Unpublished::TooLarge { bytes, limit });
         }
-        cluster.reserve(1)?.for_each(|place| cluster.publish(&self.app, event, place));
+        cluster.reserve(&[bytes])?.into_iter().for_each(|place| cluster.publish(&self.app, event, place));
         Ok(())
     }
 
     /// The event as a record that all nodes keep. The record and the room share its bytes.
     pub(super) fn cached_at(&self, event: &EncodedEvent, at: u64) -> Cached {
-        let (mut event, mut bytes) = (event.clone(), Bytes::new());
-        if self.services.cluster.is_some() {
-            bytes = wire::event(&event);
-            event.frame = bytes.slice(wire::HEADER..);
-        }
-        let ttl = self.app.settings().cache_ttl;
-        let ttl_micros = u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX);
-        let record = CachedEvent { at, ttl: ttl_micros, payload: bytes };
+        let (mut event, ttl) = (event.clone(), self.app.settings().cache_ttl);
+        let record = if self.services.cluster.is_some() {
+            let record = cached::record(&event, at, ttl);
+            event.frame = record.payload.slice(wire::HEADER..);
+            record
+        } else {
+            // Only its room compares it, by its date.
+            CachedEvent { at, ttl: 0, payload: Bytes::new() }
+        };
         Cached { event, record, expires: Instant::now() + ttl }
     }
 }

@@ -61,7 +61,7 @@ impl Inflow {
     /// Whether nothing more is to be read from a socket that has `spare` left of what it may send at once, from 0 for
     /// nothing to 1 for all.
     pub fn is_behind(&self, spare: f64) -> bool {
-        let facts = self.cluster.as_ref().map_or(0, |cluster| cluster.link().facts_waiting());
+        let facts = self.cluster.as_ref().map_or(0, |cluster| cluster.link().waiting());
         self.waiting().max(facts) >= self.limit / 2 + (self.limit as f64 * spare) as usize
     }
 

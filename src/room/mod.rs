@@ -29,7 +29,7 @@ mod users;
 use std::{cell::RefCell, sync::Arc};
 
 use actix::{Actor, Addr, Arbiter};
-use gaung_cluster::bus::Places;
+use gaung_cluster::bus::Place as BusPlace;
 
 use crate::{
     activity::{Happening, Happenings},
@@ -129,13 +129,15 @@ impl Rooms {
         let wanted = events.iter().filter(|(is_wanted, _)| *is_wanted);
         let sizes: Vec<_> = wanted.map(|(_, event)| event.frame.len()).collect();
         let mut permits = self.backlog.reserve(&sizes)?.into_iter();
-        let mut places = self.places(events.iter().map(|(_, event)| event))?;
+        let mut places = self.places(events.iter().map(|(_, event)| event))?.into_iter();
         for (is_wanted, event) in events {
-            let place = places.as_mut().filter(|_| travels_alone(&event)).and_then(Iterator::next);
+            let (alone, by_its_room) =
+                if travels_alone(&event) { (places.next(), None) } else { (None, places.next()) };
             if let Some(permit) = if is_wanted { permits.next() } else { None } {
-                self.tell(app, event.channel.clone(), RoomMessage::Publish(event.clone(), permit), None);
+                let message = RoomMessage::Publish(event.clone(), permit, by_its_room);
+                self.tell(app, event.channel.clone(), message, None);
             }
-            if let (Some(cluster), Some(place)) = (&self.cluster, place) {
+            if let (Some(cluster), Some(place)) = (&self.cluster, alone) {
                 cluster.publish(app, &event, place);
             }
         }
@@ -153,19 +155,15 @@ impl Rooms {
         events.iter().filter(|event| !self.wants(app, &event.channel)).cloned().collect()
     }
 
-    /// Places for the events on the way to the other nodes; none where this node is alone.
-    fn places<'a>(&self, events: impl Iterator<Item = &'a EncodedEvent>) -> Result<Option<Places>, Unpublished> {
-        let Some(cluster) = &self.cluster else { return Ok(None) };
+    /// A place for each event on the way to the other nodes; none where this node is alone.
+    fn places<'a>(&self, events: impl Iterator<Item = &'a EncodedEvent>) -> Result<Vec<BusPlace>, Unpublished> {
+        let Some(cluster) = &self.cluster else { return Ok(Vec::new()) };
         let limit = cluster.max_frame();
-        let mut count = 0;
-        for event in events {
-            let bytes = event.frame.len();
-            if bytes > limit {
-                return Err(Unpublished::TooLarge { bytes, limit });
-            }
-            count += usize::from(travels_alone(event));
+        let sizes: Vec<_> = events.map(|event| event.frame.len()).collect();
+        match sizes.iter().find(|bytes| **bytes > limit) {
+            Some(bytes) => Err(Unpublished::TooLarge { bytes: *bytes, limit }),
+            None => Ok(cluster.reserve(&sizes)?),
         }
-        Ok(Some(cluster.reserve(count)?))
     }
 
     /// Subscribes a socket. The room answers it, also if it refuses; repeating a subscription is harmless.
@@ -223,7 +221,8 @@ impl Rooms {
     /// the user where the app wants it.
     pub fn terminate(&self, app: &Arc<App>, user_id: &str) -> Result<(), Unpublished> {
         if let Some(cluster) = &self.cluster {
-            let mut places = cluster.reserve(2)?;
+            let bytes = user_id.len();
+            let mut places = cluster.reserve(&[bytes; 2])?.into_iter();
             places.next().into_iter().for_each(|place| cluster.terminate(app, &line_of(user_id), place));
             places.next().into_iter().for_each(|place| cluster.terminate_member(app, user_id, place));
         }

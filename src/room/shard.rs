@@ -15,6 +15,7 @@ use tokio::task::yield_now;
 
 use super::{
     actor::Room,
+    cached::{self, Cache},
     carrier::Carrier,
     interest::{Interest, Place},
     messages::{
@@ -147,6 +148,17 @@ impl Shard {
         self.tell_published(app, event, receivers);
     }
 
+    /// An event of a cache channel that nobody here is subscribed to. The cluster keeps it, and a room that opens for a
+    /// later subscriber learns it from there: what is told of one channel is told in order.
+    fn publish_kept(&self, app: &App, message: RoomMessage) {
+        let (Some(cluster), RoomMessage::Publish(event, _, Some(place))) = (&self.services.cluster, message) else {
+            return;
+        };
+        let record = cached::record(&event, Cache::default().date(event.accepted_at), app.settings().cache_ttl);
+        cluster.cache(app, &event.channel, record, (event.trace, place));
+        self.tell_published(app, &event, 0);
+    }
+
     fn tell_published(&self, app: &App, event: &EncodedEvent, sockets: usize) {
         let happenings = &self.services.metrics.happenings;
         happenings.tell(|| Happening::published(app.id().clone(), event.clone(), sockets));
@@ -163,15 +175,18 @@ impl Handler<ToRoom> for Shard {
     fn handle(&mut self, ToRoom { app, channel, message, underway }: ToRoom, ctx: &mut Context<Self>) {
         self.rest(ctx);
         match (&message, self.entry(app.id(), &channel)) {
-            (RoomMessage::Publish(event, _), _) if channel.kind().is_server_to_user() => {
+            (RoomMessage::Publish(event, ..), _) if channel.kind().is_server_to_user() => {
                 return self.deliver_to_user(&app, event);
             }
             (_, Some(_)) => {}
-            (message, None) if opens_room(message, &channel) => self.open(&app, &channel, ctx),
+            (RoomMessage::Publish(event, ..), None) if self.services.cluster.is_some() && is_kept(event) => {
+                return self.publish_kept(&app, message);
+            }
+            (message, None) if opens_room(message) => self.open(&app, &channel, ctx),
             (RoomMessage::Whisper(whisper, _), None) => {
                 return refuse_whisper(&whisper.sender, &channel, app.id(), &self.services);
             }
-            (RoomMessage::Publish(event, _), None) => return self.tell_published(&app, event, 0),
+            (RoomMessage::Publish(event, ..), None) => return self.tell_published(&app, event, 0),
             (RoomMessage::Join(..) | RoomMessage::Leave(_) | RoomMessage::FromPeers(_), None) => return,
         }
         self.forward(app.id(), &channel, Forwarded { message, underway });
@@ -189,13 +204,18 @@ impl Handler<NewsForRoom> for Shard {
     }
 }
 
-/// Whether a message is reason enough for a room: a subscriber, or an event to be kept for later subscribers.
-fn opens_room(message: &RoomMessage, channel: &ChannelName) -> bool {
+/// Whether a message is reason enough for a room: a subscriber, or an event that a node keeps which is alone.
+fn opens_room(message: &RoomMessage) -> bool {
     match message {
         RoomMessage::Join(..) => true,
-        RoomMessage::Publish(event, _) => channel.kind().is_cached() && event.origin == Origin::BackEnd,
+        RoomMessage::Publish(event, ..) => is_kept(event),
         RoomMessage::Leave(_) | RoomMessage::Whisper(..) | RoomMessage::FromPeers(_) => false,
     }
+}
+
+/// Whether an event is to be kept for later subscribers.
+fn is_kept(event: &EncodedEvent) -> bool {
+    event.channel.kind().is_cached() && event.origin == Origin::BackEnd
 }
 
 impl Handler<Retire> for Shard {

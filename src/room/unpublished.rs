@@ -24,6 +24,11 @@ pub enum Unpublished {
         /// The limit.
         limit: usize,
     },
+    /// What waits for the other nodes has more bytes than `GAUNG_MAX_QUEUED_BUS_EVENT_BYTES`.
+    BusFullOfBytes {
+        /// The limit.
+        limit: usize,
+    },
     /// An event is larger than what the other nodes can be sent (`max_payload` of the NATS server).
     TooLarge {
         /// Bytes of the event, encoded.
@@ -47,6 +52,11 @@ impl fmt::Display for Unpublished {
                 f,
                 "{limit} events wait for the other nodes already, which is the limit (GAUNG_MAX_QUEUED_BUS_EVENTS)"
             ),
+            Self::BusFullOfBytes { limit } => write!(
+                f,
+                "events of {limit} bytes wait for the other nodes already, which is the limit \
+                 (GAUNG_MAX_QUEUED_BUS_EVENT_BYTES)"
+            ),
             Self::TooLarge { bytes, limit } => write!(
                 f,
                 "the encoded event has {bytes} bytes, and the nodes of this cluster can send one another {limit} \
@@ -66,7 +76,10 @@ impl From<backlog::Full> for Unpublished {
 }
 
 impl From<Full> for Unpublished {
-    fn from(Full { limit }: Full) -> Self {
-        Self::BusFull { limit }
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Events(limit) => Self::BusFull { limit },
+            Full::Bytes(limit) => Self::BusFullOfBytes { limit },
+        }
     }
 }

@@ -115,7 +115,12 @@ def test_settings_of_an_app_belong_into_the_apps_file():
     assert "GAUNG_APP_SECRET belongs into the apps file" in complaint(merged(APP, {"config": {"GAUNG_APP_SECRET": "s"}}))
 
 
-@pytest.mark.parametrize("name", ["GAUNG_CLUSTER_RING_SECONDS", "GAUNG_NATS_SUBJECT_PREFIX", "GAUNG_MAX_QUEUED_BUS_EVENTS"])
+@pytest.mark.parametrize("name", [
+    "GAUNG_CLUSTER_RING_SECONDS",
+    "GAUNG_NATS_SUBJECT_PREFIX",
+    "GAUNG_MAX_QUEUED_BUS_EVENTS",
+    "GAUNG_MAX_QUEUED_BUS_EVENT_BYTES",
+])
 def test_settings_for_many_nodes_need_nats(name):
     values = {"config": {name: "1"}}
     assert f"{name} is for many nodes: set nats.enabled=true or cluster.nats.urls" in complaint(merged(APP, values))

@@ -19,7 +19,7 @@ use gaung::{
 };
 use gaung_cluster::{
     NodeId, Subjects,
-    bus::{Auth, BusSettings, BusTls},
+    bus::{Auth, BusSettings, BusTls, Limits},
     core::{Bounds, PAGE, Settings},
     ring::Reach,
     stream::{StreamSettings, StreamTiming},
@@ -94,7 +94,7 @@ fn stream(server: &NatsServer, node: NodeId) -> StreamSettings {
             bounds: Bounds::default(),
         },
         version: "0.0.0",
-        max_queued_events: 1000,
+        limits: Limits { events: 1000, bytes: usize::MAX },
     };
     let timing = StreamTiming { silence: NEVER, request: Duration::from_millis(500), ..StreamTiming::default() };
     StreamSettings { timing, ..StreamSettings::new(bus, "HOOKS", 1) }

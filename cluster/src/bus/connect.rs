@@ -49,7 +49,7 @@ pub(super) async fn connect_reporting(settings: &BusSettings, report: &Arc<Repor
         .name(format!("gaung/{}/{}/{}", settings.version, settings.core.node, report.role()))
         .ping_interval(PING)
         .connection_timeout(GREETING)
-        .client_capacity(COMMANDS + settings.max_queued_events)
+        .client_capacity(COMMANDS + settings.limits.events)
         .subscription_capacity(MESSAGES)
         .max_reconnects(None)
         .retry_on_initial_connect()

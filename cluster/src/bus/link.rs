@@ -17,21 +17,24 @@ use tokio::{
 };
 
 use super::{
+    places::{self, Full, Limits, Place},
     status::{Gauges, Status},
     wire::LAST_WORDS,
 };
 use crate::{
     core::{Core, Input},
+    fact::CachedEvent,
     frame::RoomEvent,
-    room::NodeId,
+    room::{NodeId, Room},
+    trace::TraceContext,
 };
 
 /// What the bus thread is told, in order.
 pub(super) enum Order {
     /// Something happened here.
     Input(Input),
-    /// A back end's event; its place is given back when the core has it.
-    Publish(RoomEvent, Place),
+    /// An event; its place is given back when the core has it.
+    Event(Input, Place),
     /// Somebody wants to know something.
     Question(Box<dyn FnOnce(&Core) + Send>),
     /// Finish within `patience`. `done` is dropped when all is over.
@@ -44,40 +47,15 @@ pub struct Link {
     node: NodeId,
     orders: mpsc::UnboundedSender<Order>,
     gauges: Arc<Gauges>,
-    max_queued: usize,
+    limits: Limits,
 }
 
 /// The bus has ended, and carries out nothing any longer.
 struct Ended;
 
-/// The queue of events is full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full {
-    /// How many events it holds.
-    pub limit: usize,
-}
-
-/// Room for several events in the queue; what is not used is given back.
-#[derive(Debug)]
-pub struct Places {
-    gauges: Arc<Gauges>,
-    left: usize,
-}
-
-/// Room for one event in the queue; given back when dropped.
-#[derive(Debug)]
-pub struct Place {
-    gauges: Arc<Gauges>,
-}
-
 impl Link {
-    pub(super) fn new(
-        node: NodeId,
-        orders: mpsc::UnboundedSender<Order>,
-        gauges: Arc<Gauges>,
-        max_queued: usize,
-    ) -> Self {
-        Self { node, orders, gauges, max_queued }
+    pub(super) fn new(node: NodeId, orders: mpsc::UnboundedSender<Order>, gauges: Arc<Gauges>, limits: Limits) -> Self {
+        Self { node, orders, gauges, limits }
     }
 
     /// This node's name.
@@ -91,31 +69,25 @@ impl Link {
         let _ = self.send(Order::Input(input));
     }
 
-    /// How many orders the bus thread has not carried out yet; none once the bus has ended. Takes no lock.
+    /// How many orders without a bound of their own, which are all but events, the bus thread has not carried out yet; none
+    /// once the bus has ended. Takes no lock.
     pub fn waiting(&self) -> usize {
         if self.orders.is_closed() { 0 } else { self.gauges.waiting.load(Relaxed) }
     }
 
-    /// How many of these have no bound of their own: all but events, each of which has a place.
-    pub fn facts_waiting(&self) -> usize {
-        self.waiting().saturating_sub(self.gauges.queued.load(Relaxed))
-    }
-
-    /// Room for so many events, or for none of them.
-    pub fn reserve(&self, events: usize) -> Result<Places, Full> {
-        let grown = |queued: usize| queued.checked_add(events).filter(|queued| *queued <= self.max_queued);
-        match self.gauges.queued.fetch_update(Relaxed, Relaxed, grown) {
-            Ok(_) => Ok(Places { gauges: self.gauges.clone(), left: events }),
-            Err(_) => {
-                self.gauges.refused.fetch_add(events as u64, Relaxed);
-                Err(Full { limit: self.max_queued })
-            }
-        }
+    /// Places for events of these sizes, or for none of them.
+    pub fn reserve(&self, sizes: &[usize]) -> Result<Vec<Place>, Full> {
+        places::reserve(&self.gauges, self.limits, sizes)
     }
 
     /// Publishes an event, which this node's own sockets have already.
     pub fn publish(&self, event: RoomEvent, place: Place) {
-        let _ = self.send(Order::Publish(event, place));
+        let _ = self.orders.send(Order::Event(Input::Publish(event), place));
+    }
+
+    /// Publishes the last event of a cache channel, which this node's own sockets have already.
+    pub fn cache(&self, room: Room, event: CachedEvent, trace: Option<TraceContext>, place: Place) {
+        let _ = self.orders.send(Order::Event(Input::Cache { room, event, trace }, place));
     }
 
     /// Answers a question from memory, after all that was told before it; `None` if the bus has ended.
@@ -154,36 +126,9 @@ impl Link {
     }
 }
 
-impl Iterator for Places {
-    type Item = Place;
-
-    fn next(&mut self) -> Option<Place> {
-        self.left = self.left.checked_sub(1)?;
-        Some(Place { gauges: self.gauges.clone() })
-    }
-}
-
-impl Drop for Places {
-    fn drop(&mut self) {
-        self.gauges.queued.fetch_sub(self.left, Relaxed);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.gauges.queued.fetch_sub(1, Relaxed);
-    }
-}
-
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("node", &self.node).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} events wait for the bus already, which is GAUNG_MAX_QUEUED_BUS_EVENTS", self.limit)
     }
 }
 
@@ -191,45 +136,21 @@ impl fmt::Display for Full {
 mod tests {
     use super::*;
 
-    fn link(max_queued: usize) -> Link {
-        let (orders, _) = mpsc::unbounded_channel();
-        Link::new(NodeId::from_bits(1), orders, Arc::new(Gauges::new()), max_queued)
-    }
-
     #[test]
     fn orders_wait_until_they_are_carried_out_or_the_bus_has_ended() {
         let (orders, receiver) = mpsc::unbounded_channel();
-        let link = Link::new(NodeId::from_bits(1), orders, Arc::new(Gauges::new()), 1);
+        let link = Link::new(NodeId::from_bits(1), orders, Arc::new(Gauges::new()), Limits { events: 1, bytes: 1 });
         link.tell(Input::Confirm);
         link.tell(Input::Confirm);
         assert_eq!(link.waiting(), 2);
+        let place = link.reserve(&[1]).unwrap().pop().unwrap();
+        let room = Room::new("shop", "orders").unwrap();
+        link.publish(RoomEvent { room, payload: Default::default(), trace: None }, place);
+        assert_eq!((link.waiting(), link.status().queued), (2, 1));
         link.gauges.waiting.fetch_sub(1, Relaxed);
         assert_eq!(link.waiting(), 1);
         drop(receiver);
         link.tell(Input::Confirm);
         assert_eq!(link.waiting(), 0);
-    }
-
-    #[test]
-    fn places_are_given_for_all_events_or_for_none() {
-        let link = link(3);
-        let places = link.reserve(2).unwrap();
-        assert_eq!(link.reserve(2).unwrap_err(), Full { limit: 3 });
-        assert_eq!((link.status().queued, link.status().refused), (2, 2));
-        drop(places);
-        assert!(link.reserve(3).is_ok());
-        assert!(link.reserve(usize::MAX).is_err());
-    }
-
-    #[test]
-    fn places_come_back_one_by_one_and_unused_ones_together() {
-        let link = link(5);
-        let mut places = link.reserve(5).unwrap();
-        let first = places.next().unwrap();
-        let second = places.next().unwrap();
-        drop(places);
-        assert_eq!(link.status().queued, 2);
-        drop((first, second));
-        assert_eq!(link.status().queued, 0);
     }
 }

@@ -9,6 +9,7 @@ mod connect;
 mod credentials;
 mod link;
 mod load;
+mod places;
 mod report;
 mod settings;
 mod status;
@@ -25,7 +26,8 @@ use report::Report;
 use status::Gauges;
 
 pub use connect::{InvalidServer, connect};
-pub use link::{Full, Link, Place, Places};
+pub use link::Link;
+pub use places::{Full, Limits, Place};
 pub use settings::{Auth, BusSettings, BusTls};
 pub use status::Status;
 
@@ -42,7 +44,7 @@ pub fn open(settings: BusSettings) -> Result<(Link, Bus), InvalidServer> {
     connect::parse(&settings.servers)?;
     let (sender, orders) = mpsc::unbounded_channel();
     let gauges = Arc::new(Gauges::new());
-    let link = Link::new(settings.core.node, sender, gauges.clone(), settings.max_queued_events);
+    let link = Link::new(settings.core.node, sender, gauges.clone(), settings.limits);
     let report = Arc::new(Report::new(&settings, "bus", gauges.clone()));
     Ok((link, Bus { settings, orders, report, gauges }))
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
+use super::places::Limits;
 use crate::{core, subject::Subjects};
 
 /// Where the bus is, who we are there, and what we do with it.
@@ -19,8 +20,8 @@ pub struct BusSettings {
     pub core: core::Settings,
     /// This release, as it is shown in the server's list of connections.
     pub version: &'static str,
-    /// Events between the trigger API and the bus thread at most; beyond it [`super::Link::reserve`] refuses.
-    pub max_queued_events: usize,
+    /// Events on their way to NATS at most; beyond it [`super::Link::reserve`] refuses.
+    pub limits: Limits,
 }
 
 /// How a node logs in to NATS.

@@ -20,11 +20,15 @@ pub struct Status {
     /// Frames that the client would not take, because its queue was full or the server's limit too small; those that are
     /// numbered are asked for again.
     pub dropped: u64,
-    /// Events between the trigger API and the bus thread now.
+    /// Events between those who publish and the bus thread now.
     pub queued: usize,
+    /// Their bytes.
+    pub queued_bytes: usize,
+    /// Bytes of the frames that the client has and has not written.
+    pub unwritten: usize,
     /// Events for which there was no room in that queue.
     pub refused: u64,
-    /// Orders of every kind between the rest of the node and the bus thread now.
+    /// Orders that are no events between the rest of the node and the bus thread now.
     pub waiting: usize,
     /// Bytes that an event's payload may have, given the server's limit.
     pub max_payload: usize,
@@ -40,8 +44,10 @@ pub(super) struct Gauges {
     pub slow_consumers: AtomicU64,
     pub dropped: AtomicU64,
     pub queued: AtomicUsize,
+    pub queued_bytes: AtomicUsize,
+    pub unwritten: AtomicUsize,
     pub refused: AtomicU64,
-    /// Orders of every kind that the bus thread has not carried out yet.
+    /// Orders that are no events and that the bus thread has not carried out yet.
     pub waiting: AtomicUsize,
     max_payload: AtomicUsize,
     last_error: Mutex<Option<String>>,
@@ -55,6 +61,8 @@ impl Gauges {
             slow_consumers: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             queued: AtomicUsize::new(0),
+            queued_bytes: AtomicUsize::new(0),
+            unwritten: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             max_payload: AtomicUsize::new(payload_of(MAX_FRAME)),
@@ -84,6 +92,8 @@ impl Gauges {
             slow_consumers: self.slow_consumers.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
             queued: self.queued.load(Relaxed),
+            queued_bytes: self.queued_bytes.load(Relaxed),
+            unwritten: self.unwritten.load(Relaxed),
             refused: self.refused.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
             max_payload: self.max_payload(),

@@ -21,7 +21,7 @@ use super::{
     load::{self, Load},
     report::Report,
     status::Gauges,
-    wire::{BATCH, Batch, Wire},
+    wire::{BATCH, BATCH_BYTES, Batch, Wire},
 };
 use crate::{
     codec::MAX_FRAME,
@@ -98,15 +98,15 @@ impl<T: FnMut(Output)> Task<T> {
     pub async fn work(mut self) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut orders, mut heard) = (Vec::with_capacity(BATCH), Batch::default());
+        let mut heard = Batch::default();
         let mut load = Load::new(Instant::now());
         while !self.is_over() {
             let mut obeyed = 0;
             let taken = tokio::select! {
                 _ = ticks.tick() => self.tick(),
                 () = self.report.changed() => self.observe(),
-                count = self.orders.recv_many(&mut orders, BATCH) => {
-                    obeyed = self.obey(&mut orders, count);
+                first = self.orders.recv() => {
+                    obeyed = self.obey(first);
                     obeyed
                 }
                 () = poll_fn(|ctx| self.wire.poll_heard(ctx, &mut heard)) => self.hear(&mut heard),
@@ -122,26 +122,42 @@ impl<T: FnMut(Output)> Task<T> {
         self.wire.end().await;
     }
 
-    /// Carries out orders; returns how many.
-    fn obey(&mut self, orders: &mut Vec<Order>, count: usize) -> usize {
-        if count == 0 {
+    /// Carries out an order and those behind it, of as many bytes as are heard at once; returns how many, or [`BATCH`] where
+    /// more may wait. State comes back to who tells it, and must not pile up because more is told: it is heard between.
+    fn obey(&mut self, first: Option<Order>) -> usize {
+        if first.is_none() {
             // Nobody holds a link any longer.
             self.close(Duration::ZERO, None);
         }
-        for order in orders.drain(..) {
-            match order {
-                Order::Input(input) => self.step(input),
-                Order::Publish(event, place) => {
-                    self.step(Input::Publish(event));
-                    drop(place);
-                }
-                Order::Question(question) => question(&self.core),
-                Order::Close { patience, done } => self.close(patience, Some(done)),
-            }
-            self.gauges.waiting.fetch_sub(1, Relaxed);
+        let (mut next, mut count, mut bytes) = (first, 0, 0);
+        while let Some(order) = next {
+            count += 1;
+            bytes += self.carry_out(order);
+            let is_full = count >= BATCH || bytes >= BATCH_BYTES;
+            next = if is_full { None } else { self.orders.try_recv().ok() };
         }
         self.clear_away();
-        count
+        if bytes < BATCH_BYTES {
+            return count;
+        }
+        let mut heard = self.wire.heard();
+        self.hear(&mut heard);
+        BATCH
+    }
+
+    /// Carries out one order; returns the bytes of its event, if it is one.
+    fn carry_out(&mut self, order: Order) -> usize {
+        match order {
+            Order::Event(input, place) => {
+                self.step(input);
+                return place.bytes();
+            }
+            Order::Input(input) => self.step(input),
+            Order::Question(question) => question(&self.core),
+            Order::Close { patience, done } => self.close(patience, Some(done)),
+        }
+        self.gauges.waiting.fetch_sub(1, Relaxed);
+        0
     }
 
     /// Lets go of subscriptions that have ended, where orders come so fast that they would pile up.

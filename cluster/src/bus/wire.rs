@@ -20,7 +20,7 @@ use futures_util::{
 };
 use tokio::task::unconstrained;
 
-use super::status::Gauges;
+use super::{places, status::Gauges};
 use crate::{
     room::Room,
     subject::{Subject, Subjects},
@@ -34,7 +34,7 @@ pub(super) const BATCH: usize = 256;
 
 /// Bytes of messages taken at once, exceeded by one message at most: of facts these are some 2,000, which take several
 /// milliseconds on a node that knows a million.
-const BATCH_BYTES: usize = 64 << 10;
+pub(super) const BATCH_BYTES: usize = 64 << 10;
 
 /// Subscriptions that may have ended and are still held.
 const MAX_ENDED: usize = 256;
@@ -95,6 +95,7 @@ impl Wire {
     /// Publishes a frame, or drops it.
     pub fn publish(&mut self, subject: &Subject, bytes: Bytes) {
         self.subscribe_waiting();
+        let bytes = places::until_written(bytes, &self.gauges);
         let publish = self.client.publish(self.subjects.write(subject), bytes);
         let is_taken = self.waiting.is_empty() && matches!(at_once(publish), Some(Ok(())));
         if !is_taken {

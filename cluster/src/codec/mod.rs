@@ -75,7 +75,7 @@ pub enum Refusal {
 
 /// The bytes of a frame.
 pub fn encode(frame: &Frame) -> Bytes {
-    // Events are many, and the ring keeps them: they take the memory that they need, and take it once.
+    // Events are many: they take the memory that they need at once.
     let body = if let Body::Event(event) = &frame.body { body::event_size(event) } else { 0 };
     let trace = frame.body.trace();
     let header = if trace.is_some() { TRACED_HEADER } else { HEADER };

@@ -125,6 +125,15 @@ fn every_kind_of_frame_round_trips() {
 }
 
 #[test]
+fn a_frame_takes_the_memory_of_its_bytes() {
+    for frame in frames() {
+        let bytes = encode(&frame);
+        let length = bytes.len();
+        assert_eq!(Vec::from(bytes).capacity(), length, "{frame:?}");
+    }
+}
+
+#[test]
 fn every_truncation_and_every_added_byte_is_refused() {
     for frame in frames() {
         let bytes = encode(&frame);

@@ -65,7 +65,8 @@ impl Writer {
         &self.bytes
     }
 
+    /// The bytes, in no more memory than they need: the ring keeps them, and counts only them.
     pub fn finish(self) -> Bytes {
-        self.bytes.into()
+        self.bytes.into_boxed_slice().into()
     }
 }

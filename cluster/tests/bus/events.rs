@@ -1,7 +1,7 @@
 //! Events between nodes while all is well.
 
 use gaung_cluster::{
-    bus::open,
+    bus::{Full, open},
     core::{Input, Output},
     fact::Fact,
 };
@@ -72,17 +72,17 @@ async fn a_full_queue_refuses_all_events_of_a_request_and_counts_them() {
     let server = NatsServer::start();
     let orders = room("orders");
     let mut settings = settings(&server);
-    settings.max_queued_events = 3;
+    settings.limits.events = 3;
     let (link, bus) = open(settings).unwrap();
-    let places = link.reserve(3).unwrap();
-    places.enumerate().for_each(|(number, place)| link.publish(event(&orders, number as u32), place));
-    assert_eq!(link.reserve(1).unwrap_err().limit, 3);
+    let places = link.reserve(&[1; 3]).unwrap();
+    places.into_iter().enumerate().for_each(|(number, place)| link.publish(event(&orders, number as u32), place));
+    assert_eq!(link.reserve(&[1]).unwrap_err(), Full::Events(3));
     assert_eq!((link.status().queued, link.status().refused), (3, 1));
     let running = async {
         while link.status().queued > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(link.reserve(3).is_ok());
+        assert!(link.reserve(&[1; 3]).is_ok());
     };
     tokio::select! {
         () = bus.run(|_| {}) => panic!("the bus ended"),
@@ -102,7 +102,8 @@ async fn an_event_as_large_as_the_status_says_arrives_and_one_byte_more_is_count
         for size in [limit, limit + 64 + 2048] {
             let mut event = event(&orders, 0);
             event.payload = vec![b'x'; size].into();
-            one.link.publish(event, one.link.reserve(1).unwrap().next().unwrap());
+            let place = one.link.reserve(&[size]).unwrap().pop().unwrap();
+            one.link.publish(event, place);
         }
         let came = |output: &Output| matches!(output, Output::Deliver(_, event) if event.payload.len() == limit);
         two.until_told("the large event comes", |told| told.iter().any(came)).await;

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subjects,
-    bus::{Auth, BusSettings, BusTls, Link, Status, open},
+    bus::{Auth, BusSettings, BusTls, Limits, Link, Status, open},
     core::{Bounds, Core, Input, Output, PAGE, Settings},
     frame::RoomEvent,
     ring::Reach,
@@ -66,7 +66,7 @@ pub fn settings(server: &NatsServer) -> BusSettings {
             bounds: Bounds::default(),
         },
         version: "0.0.0",
-        max_queued_events: 100_000,
+        limits: Limits { events: 100_000, bytes: usize::MAX },
     }
 }
 
@@ -160,7 +160,7 @@ impl Node {
 
     /// Publishes numbered events.
     pub fn publish(&self, room: &Room, numbers: impl ExactSizeIterator<Item = u32>) {
-        let places = self.link.reserve(numbers.len()).unwrap();
+        let places = self.link.reserve(&vec![1; numbers.len()]).unwrap();
         for (number, place) in numbers.zip(places) {
             self.link.publish(event(room, number), place);
         }

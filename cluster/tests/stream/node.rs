@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Subjects,
-    bus::{Auth, BusSettings, BusTls},
+    bus::{Auth, BusSettings, BusTls, Limits},
     core::{Bounds, PAGE, Settings},
     receipt::Receipt,
     ring::Reach,
@@ -84,7 +84,7 @@ pub fn settings(server: &NatsServer, silence: Duration) -> StreamSettings {
             bounds: Bounds::default(),
         },
         version: "0.0.0",
-        max_queued_events: 1000,
+        limits: Limits { events: 1000, bytes: usize::MAX },
     };
     let timing = StreamTiming { silence, request: Duration::from_millis(500), farewell: Duration::from_millis(500) };
     StreamSettings { bus, name: STREAM.to_owned(), replicas: 1, timing, max_waiting_bytes: 1 << 20 }

@@ -87,7 +87,7 @@
 - {{ . }} is set by the chart: set {{ get $own . }}
 {{- else if hasPrefix "GAUNG_APP_" . }}
 - {{ . }} belongs into the apps file: set apps.existingSecret or apps.inline
-{{- else if and (not (include "gaung.clustered" $)) (regexMatch "^GAUNG_(CLUSTER_|NATS_|MAX_QUEUED_BUS_EVENTS$)" .) }}
+{{- else if and (not (include "gaung.clustered" $)) (regexMatch "^GAUNG_(CLUSTER_|NATS_|MAX_QUEUED_BUS_EVENT(S|_BYTES)$)" .) }}
 - {{ . }} is for many nodes: set nats.enabled=true or cluster.nats.urls, or leave it out
 {{- end }}
 {{- end }}

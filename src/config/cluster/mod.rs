@@ -11,7 +11,7 @@ use std::{path::PathBuf, time::Duration};
 
 use gaung_cluster::{
     NodeId, Subjects,
-    bus::{Auth, BusSettings, BusTls},
+    bus::{Auth, BusSettings, BusTls, Limits},
     core,
     newest::CacheBounds,
     ring::Reach,
@@ -45,8 +45,9 @@ pub struct ClusterConfig {
     pub reach: Reach,
     /// `GAUNG_MAX_CACHE_BYTES` and `GAUNG_MAX_APP_CACHE_BYTES`: how many bytes of cached events all nodes keep.
     pub cache: CacheBounds,
-    /// `GAUNG_MAX_QUEUED_BUS_EVENTS` (65,536): events between the trigger API and NATS.
-    pub max_queued_events: usize,
+    /// `GAUNG_MAX_QUEUED_BUS_EVENTS` (65,536) and `GAUNG_MAX_QUEUED_BUS_EVENT_BYTES` (33,554,432): events on their way to
+    /// NATS.
+    pub queued: Limits,
     /// `GAUNG_WEBHOOK_STREAM`: the JetStream stream that keeps webhooks until they are posted.
     pub webhook_stream: Option<String>,
     /// `GAUNG_WEBHOOK_STREAM_REPLICAS` (1): how many NATS servers keep it, where this node makes it.
@@ -74,6 +75,7 @@ struct Form {
     cluster_ring_seconds: Duration,
     cluster_ring_mb: usize,
     max_queued_bus_events: usize,
+    max_queued_bus_event_bytes: usize,
     webhook_stream: Option<String>,
     webhook_stream_replicas: usize,
 }
@@ -97,6 +99,7 @@ impl Default for Form {
             cluster_ring_seconds: reach.age,
             cluster_ring_mb: reach.bytes / MIB,
             max_queued_bus_events: 65_536,
+            max_queued_bus_event_bytes: 32 * MIB,
             webhook_stream: None,
             webhook_stream_replicas: 1,
         }
@@ -133,7 +136,7 @@ impl ClusterConfig {
                 bounds: core::Bounds { cache: self.cache, ..core::Bounds::default() },
             },
             version,
-            max_queued_events: self.max_queued_events,
+            limits: self.queued,
         }
     }
 }
@@ -150,7 +153,7 @@ impl Form {
             expected_nodes: self.cluster_nodes,
             reach: Reach { age: self.cluster_ring_seconds, bytes: self.cluster_ring_mb * MIB, ..Reach::default() },
             cache,
-            max_queued_events: self.max_queued_bus_events,
+            queued: Limits { events: self.max_queued_bus_events, bytes: self.max_queued_bus_event_bytes },
             webhook_stream: self.webhook_stream,
             webhook_stream_replicas: self.webhook_stream_replicas,
         }

@@ -21,7 +21,7 @@ fn cluster(pairs: &[(&str, &str)]) -> ClusterConfig {
 #[test]
 fn a_url_alone_makes_a_cluster_of_the_default_name() {
     let cluster = cluster(&[]);
-    assert_eq!((cluster.name.as_str(), cluster.expected_nodes, cluster.max_queued_events), ("gaung", 1, 65_536));
+    assert_eq!((cluster.name.as_str(), cluster.expected_nodes, cluster.queued.events), ("gaung", 1, 65_536));
     assert_eq!((cluster.servers, cluster.auth), (vec!["nats://127.0.0.1:4222".to_owned()], Auth::None));
     assert_eq!(cluster.subjects, Subjects::new("gaung", "gaung").unwrap());
     assert_eq!((cluster.reach.age, cluster.reach.bytes), (Duration::from_secs(300), 64 << 20));
@@ -50,6 +50,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         ("GAUNG_CLUSTER_RING_MB", "8"),
         ("GAUNG_MAX_APP_CACHE_BYTES", "2097162"),
         ("GAUNG_MAX_QUEUED_BUS_EVENTS", "9"),
+        ("GAUNG_MAX_QUEUED_BUS_EVENT_BYTES", "1048577"),
         ("GAUNG_WEBHOOK_STREAM", "HOOKS"),
         ("GAUNG_WEBHOOK_STREAM_REPLICAS", "3"),
     ]);
@@ -63,7 +64,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         expected_nodes: 3,
         reach: Reach { age: Duration::from_secs(7), bytes: 8 << 20, ..Reach::default() },
         cache: CacheBounds { app: 2_097_162, node: 128 << 20 },
-        max_queued_events: 9,
+        queued: Limits { events: 9, bytes: 1_048_577 },
         webhook_stream: Some("HOOKS".to_owned()),
         webhook_stream_replicas: 3,
     };
@@ -76,7 +77,8 @@ fn the_bus_is_opened_with_what_was_configured() {
     let cluster = cluster(&[("GAUNG_CLUSTER_NODES", "3"), ("GAUNG_NATS_TOKEN", "s3cret"), ("GAUNG_NATS_TLS", "true")]);
     let settings = cluster.bus_settings(NodeId::from_bits(7), "1.2.3");
     assert_eq!((settings.servers, settings.auth), (cluster.servers, Auth::Token("s3cret".to_owned())));
-    assert_eq!((settings.subjects, settings.max_queued_events), (cluster.subjects, 65_536));
+    let limits = Limits { events: 65_536, bytes: 32 << 20 };
+    assert_eq!((settings.subjects, settings.limits), (cluster.subjects, limits));
     assert!(settings.tls.required);
     assert_eq!(settings.core.bounds.cache, CacheBounds::default());
     assert_eq!((settings.core.node, settings.core.expected_nodes), (NodeId::from_bits(7), 3));

@@ -16,7 +16,7 @@ impl ClusterConfig {
 }
 
 fn cluster_variables(default: &Form) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 8] = [
+    let rows: [(_, &dyn Display, _, _); 9] = [
         ("GAUNG_NATS_URL", &"", NatsUrls, "NATS servers, comma-separated; a node without any is alone"),
         ("GAUNG_CLUSTER_NAME", &default.cluster_name, ClusterName, "nodes of one name are one server"),
         (
@@ -42,6 +42,12 @@ fn cluster_variables(default: &Form) -> Vec<Variable> {
             &default.max_queued_bus_events,
             Number(1..=MIB as u64),
             "events between the trigger API and NATS; over it the API answers 503",
+        ),
+        (
+            "GAUNG_MAX_QUEUED_BUS_EVENT_BYTES",
+            &default.max_queued_bus_event_bytes,
+            Number(MIB as u64..=68_719_476_736),
+            "bytes of these events and of what NATS has not taken yet; over it the API answers 503",
         ),
         ("GAUNG_WEBHOOK_STREAM", &"", StreamName, "JetStream stream that keeps webhooks until they are posted"),
         (

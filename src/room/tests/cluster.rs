@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gaung_cluster::{core::Output, elsewhere, fact, frame::RoomEvent};
+use gaung_cluster::{bus::Bus, core::Output, elsewhere, fact, frame::RoomEvent};
 
 use super::*;
 use crate::{
@@ -15,17 +15,22 @@ use crate::{
 };
 
 fn stage(channel: &str) -> Stage {
+    // The bus does not run: nothing is told that the test does not tell.
+    stage_and_bus(channel).0
+}
+
+fn stage_and_bus(channel: &str) -> (Stage, Bus) {
     let vars = [
         ("GAUNG_NATS_URL", "nats://127.0.0.1:4222"),
+        ("GAUNG_MAX_QUEUED_BUS_EVENT_BYTES", "1048576"),
         ("GAUNG_APP_ID", "app"),
         ("GAUNG_APP_KEY", "key"),
         ("GAUNG_APP_SECRET", "secret"),
     ];
     let loaded = config::load(vars.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
-    // The bus does not run: nothing is told that the test does not tell.
-    let (cluster, _) = Cluster::open(&loaded.config.cluster.unwrap(), 1).unwrap();
+    let (cluster, bus) = Cluster::open(&loaded.config.cluster.unwrap(), 1).unwrap();
     let channel = ChannelName::parse(channel, 200).unwrap();
-    Stage { channel, ..super::stage_with(1, Some(cluster)) }
+    (Stage { channel, ..super::stage_with(1, Some(cluster)) }, bus)
 }
 
 impl Stage {
@@ -101,6 +106,22 @@ async fn what_waits_for_the_opening_is_taken_in_order() {
     read_until(&stays, &[SUCCESS, "first"]).await;
     assert_eq!(names(&gone).await, [SUCCESS]);
     assert_eq!(names(&late).await, [SUCCESS]);
+}
+
+#[actix::test]
+async fn an_event_of_a_cache_channel_opens_no_room_and_has_its_place_until_the_bus_has_taken_it() {
+    let (stage, bus) = stage_and_bus("cache-a");
+    let data = "x".repeat(600_000);
+    let publish = || {
+        let event = Event::from_back_end(stage.channel.clone(), Words::new("e", &*data), None, event::now());
+        stage.rooms.publish(&stage.app, vec![event])
+    };
+    assert_eq!(publish(), Ok(()));
+    assert!(stage.rooms.find(&stage.app, &stage.channel).await.unwrap().is_none());
+    stage.settle().await;
+    assert_eq!(publish(), Err(Unpublished::BusFullOfBytes { limit: 1 << 20 }));
+    drop(bus);
+    assert_eq!(publish(), Ok(()));
 }
 
 #[actix::test]
