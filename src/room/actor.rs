@@ -111,12 +111,12 @@ impl Room {
 
     /// Takes a message; while the room opens, all but the news of other nodes waits. Returns how many bytes the one who
     /// sent it was written.
-    fn take(&mut self, message: RoomMessage, ctx: &mut Context<Self>) -> usize {
-        match (message, &mut self.phase) {
-            (RoomMessage::FromPeers(news), _) => self.hear(news, ctx),
-            (message, Phase::Opening(held)) => held.push(message),
-            (message, Phase::CatchingUp(held, _)) => held.append(message),
-            (message, Phase::Open) => return self.act(message, ctx),
+    fn take(&mut self, forwarded: Forwarded, ctx: &mut Context<Self>) -> usize {
+        match (forwarded, &mut self.phase) {
+            (Forwarded { message: RoomMessage::FromPeers(news), .. }, _) => self.hear(news, ctx),
+            (forwarded, Phase::Opening(held)) => held.push(forwarded),
+            (forwarded, Phase::CatchingUp(held, _)) => held.append(forwarded),
+            (Forwarded { message, underway: _underway }, Phase::Open) => return self.act(message, ctx),
         }
         0
     }
@@ -326,9 +326,9 @@ impl Actor for Room {
 impl Handler<Forwarded> for Room {
     type Result = ();
 
-    fn handle(&mut self, Forwarded { message, underway: _underway }: Forwarded, ctx: &mut Context<Self>) {
+    fn handle(&mut self, forwarded: Forwarded, ctx: &mut Context<Self>) {
         self.tally.in_flight.set(self.tally.in_flight.get() - 1);
-        let bytes = self.take(message, ctx);
+        let bytes = self.take(forwarded, ctx);
         self.settle(ctx);
         if self.turn.is_over(bytes) {
             // Who was answered is a member for all who come from now on.

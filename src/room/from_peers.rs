@@ -18,7 +18,7 @@ use super::{
     dialect::Announcement,
     held::Held,
     membership::Change,
-    messages::{FromPeers, Join, Opening, RoomMessage},
+    messages::{Forwarded, FromPeers, Join, Opening, RoomMessage},
 };
 use crate::{
     event::{Cached, EncodedEvent, wire},
@@ -74,17 +74,18 @@ impl Room {
             let Phase::CatchingUp(held, waited) = &mut self.phase else { return };
             let has_waited = *waited > 0;
             *waited = waited.saturating_sub(1);
-            match held.pop() {
-                None => {
-                    self.phase = Phase::Open;
-                    self.services.present.borrow_mut().has_opened(self.app.id(), &self.channel);
-                }
+            let Some(Forwarded { message, underway: _underway }) = held.pop() else {
+                self.phase = Phase::Open;
+                self.services.present.borrow_mut().has_opened(self.app.id(), &self.channel);
+                continue;
+            };
+            match message {
                 // It was published before what the room has just learnt was known here, and may be older.
-                Some(RoomMessage::Publish(event, permit, place)) if has_waited => {
+                RoomMessage::Publish(event, permit, place) if has_waited => {
                     let at = Cache::default().date(event.accepted_at);
                     self.publish_dated(event, (permit, place), at, ctx);
                 }
-                Some(message) => {
+                message => {
                     self.act(message, ctx);
                 }
             }

@@ -1,14 +1,15 @@
 //! What a room is told while it does not know yet how things stand on the other nodes. Pure.
 //!
 //! Invariant: it holds at most about twice what subscriptions that still stand, events and client events need, however
-//! often sockets join and leave meanwhile: that of events is bounded by their places in the backlog.
+//! often sockets join and leave meanwhile: that of events is bounded by their places in the backlog. What sockets sent is
+//! underway until it is handled, so that no more of them are read while much waits in whatever rooms.
 
 use std::{
     collections::{HashSet, VecDeque},
     mem,
 };
 
-use super::messages::{Join, RoomMessage};
+use super::messages::{Forwarded, Join, RoomMessage};
 
 /// Below so many messages nothing is dropped.
 const FEW: usize = 1_024;
@@ -16,7 +17,7 @@ const FEW: usize = 1_024;
 /// Messages that wait, in order.
 #[derive(Debug, Default)]
 pub struct Held {
-    messages: VecDeque<RoomMessage>,
+    messages: VecDeque<Forwarded>,
     /// After how many messages those that came to nothing are dropped.
     limit: usize,
 }
@@ -24,7 +25,7 @@ pub struct Held {
 impl Held {
     /// Adds a message. Nobody has been answered yet: where many wait, a join that was followed by a leave, or by the same
     /// socket's next join, is dropped, and so is a leave.
-    pub fn push(&mut self, message: RoomMessage) {
+    pub fn push(&mut self, message: Forwarded) {
         self.messages.push_back(message);
         if self.messages.len() > self.limit.max(FEW) {
             self.drop_what_came_to_nothing();
@@ -33,18 +34,18 @@ impl Held {
     }
 
     /// Adds a message that comes after the first answers, when every leave counts.
-    pub fn append(&mut self, message: RoomMessage) {
+    pub fn append(&mut self, message: Forwarded) {
         self.messages.push_back(message);
     }
 
     /// The oldest message.
-    pub fn pop(&mut self) -> Option<RoomMessage> {
+    pub fn pop(&mut self) -> Option<Forwarded> {
         self.messages.pop_front()
     }
 
     /// The sockets that wait to join.
     pub fn joins(&self) -> impl Iterator<Item = &Join> {
-        self.messages.iter().filter_map(|message| match message {
+        self.messages.iter().filter_map(|forwarded| match &forwarded.message {
             RoomMessage::Join(join) => Some(join),
             _ => None,
         })
@@ -59,7 +60,7 @@ impl Held {
         let mut decided = HashSet::new();
         let mut kept = VecDeque::new();
         for message in mem::take(&mut self.messages).into_iter().rev() {
-            let stays = match &message {
+            let stays = match &message.message {
                 RoomMessage::Join(join) => decided.insert(join.subscriber.id),
                 RoomMessage::Leave(socket) => {
                     decided.insert(*socket);
@@ -84,21 +85,19 @@ mod tests {
         room::{Dialect, Join, Subscriber},
     };
 
-    fn join(id: u64, attempt: u32) -> RoomMessage {
+    fn join(id: u64, attempt: u32) -> Forwarded {
         let (id, outbox) = (SocketId::from_bits(id), Outbox::new(None, usize::MAX));
-        RoomMessage::Join(Join {
-            subscriber: Subscriber { id, outbox, dialect: Dialect::Pusher },
-            claim: None,
-            attempt,
-        })
+        let subscriber = Subscriber { id, outbox, dialect: Dialect::Pusher };
+        let message = RoomMessage::Join(Join { subscriber, claim: None, attempt });
+        Forwarded { message, underway: None }
     }
 
-    fn leave(id: u64) -> RoomMessage {
-        RoomMessage::Leave(SocketId::from_bits(id))
+    fn leave(id: u64) -> Forwarded {
+        Forwarded { message: RoomMessage::Leave(SocketId::from_bits(id)), underway: None }
     }
 
     fn words(held: &mut Held) -> Vec<String> {
-        let word = |message| match message {
+        let word = |forwarded: Forwarded| match forwarded.message {
             RoomMessage::Join(Join { subscriber, attempt, .. }) => format!("+{}/{attempt}", subscriber.id.bits()),
             RoomMessage::Leave(socket) => format!("-{}", socket.bits()),
             other => format!("{other:?}"),

@@ -1,7 +1,7 @@
 //! What sockets have sent and their rooms have not handled yet, and whether that, or what it causes between nodes, is so
 //! much that no more is to be read.
 //!
-//! Invariant: at most one and a half times [`LIMIT`] messages wait for rooms, and
+//! Invariant: at most one and a half times [`LIMIT`] messages wait for rooms, or in rooms that wait for the bus, and
 //! [`Link`](gaung_cluster::bus::Link) keeps about as many orders, beyond what sessions give back when they end, which is
 //! no more than they were let in with. Nobody is refused: a session asks before it takes the next message from its socket,
 //! and what it does not take waits in the client's TCP window. Who has sent much lately waits from half of the limit on,
@@ -22,8 +22,9 @@ use tokio::{sync::Notify, time::timeout};
 use crate::cluster::Cluster;
 
 /// How many messages, and how many orders to the bus, may wait: some milliseconds of work, so that a room's thread never
-/// runs dry while sockets are read again, and its queue always does before its rooms starve.
-pub const LIMIT: usize = 4_096;
+/// runs dry while sockets are read again, and its queue always does before its rooms starve. In a cluster each may be a
+/// room that waits for NATS, and takes some 12 KiB.
+pub const LIMIT: usize = 2_048;
 
 /// The bus does not say that it has caught up, and a thread that stands still says nothing at all.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);

@@ -19,6 +19,9 @@ use crate::{
 /// How many messages a socket may send at once beside its subscriptions.
 const BESIDE_SUBSCRIPTIONS: usize = 100;
 
+/// Messages in a second that are much where the app has no rate.
+const MUCH: u32 = 50;
+
 /// Decides when the next message of a socket is taken.
 pub struct Pace {
     app: Arc<App>,
@@ -63,14 +66,15 @@ impl Pace {
             ready!(pause.as_mut().poll(ctx));
             self.pause = None;
         }
-        let rate = self.rate();
+        let Rate { per_second, at_once, is_limit } = self.rate();
         let now = self.started.elapsed();
-        if self.inflow.is_behind(rate.map_or(1.0, |rate| self.bucket.spare(rate.at_once, rate.per_second, now))) {
+        if self.inflow.is_behind(self.bucket.spare(at_once, per_second, now)) {
             self.pause = Some(Box::pin(self.inflow.pause()));
             return Poll::Ready(Err(Held::ByTheNode));
         }
-        if let (false, Some(rate)) = (self.has_token, rate)
-            && let Err(rest) = self.bucket.take(rate.at_once, rate.per_second, now)
+        if !self.has_token
+            && let Err(rest) = self.bucket.take(at_once, per_second, now)
+            && is_limit
         {
             self.pause = Some(Box::pin(sleep(rest)));
             return Poll::Ready(Err(Held::ByItsRate));
@@ -84,12 +88,15 @@ impl Pace {
         self.has_token = false;
     }
 
-    /// As the app has it now; `None` where it has none.
-    fn rate(&self) -> Option<Rate> {
+    /// As the app has it now.
+    fn rate(&self) -> Rate {
         let settings = self.app.settings();
         let at_once = settings.max_subscriptions.saturating_add(BESIDE_SUBSCRIPTIONS);
-        let per_second = settings.messages_per_second?;
-        Some(Rate { per_second, at_once: u32::try_from(at_once).unwrap_or(u32::MAX) })
+        Rate {
+            per_second: settings.messages_per_second.unwrap_or(MUCH),
+            at_once: u32::try_from(at_once).unwrap_or(u32::MAX),
+            is_limit: settings.messages_per_second.is_some(),
+        }
     }
 }
 
@@ -99,6 +106,8 @@ struct Rate {
     per_second: u32,
     /// A page that comes back sends all its subscriptions together.
     at_once: u32,
+    /// Whether it may send no more. Where it may, it is the first that waits all the same while the node is behind.
+    is_limit: bool,
 }
 
 #[cfg(test)]
@@ -165,6 +174,16 @@ mod tests {
         let inflow = Inflow::new(4, None);
         let [mut much, mut little] = [pace(Some(1), &inflow), pace(Some(1), &inflow)];
         assert!((0..100).all(|_| take(&mut much) == Some(Ok(()))));
+        let _underway: Vec<_> = (0..3).map(|_| inflow.begin()).collect();
+        assert_eq!(take(&mut much), Some(Err(Held::ByTheNode)));
+        assert_eq!(take(&mut little), Some(Ok(())));
+    }
+
+    #[actix::test]
+    async fn a_socket_that_may_send_what_it_likes_waits_before_others_if_it_does() {
+        let inflow = Inflow::new(4, None);
+        let [mut much, mut little] = [pace(None, &inflow), pace(None, &inflow)];
+        assert!((0..1_000).all(|_| take(&mut much) == Some(Ok(()))));
         let _underway: Vec<_> = (0..3).map(|_| inflow.begin()).collect();
         assert_eq!(take(&mut much), Some(Err(Held::ByTheNode)));
         assert_eq!(take(&mut little), Some(Ok(())));

@@ -1,8 +1,9 @@
-"""One socket with the public key that subscribes to ever-new channels."""
+"""Sockets with the public key that subscribe to ever-new channels."""
 
 import contextlib
 import itertools
 import json
+import select
 import time
 
 import pytest
@@ -14,7 +15,11 @@ import memory
 from raw import TEXT, RawSocket, frame
 
 SECONDS = attack.lasting(6)
-SOCKETS = 20
+SOCKETS = 100
+
+BATCHES = 100
+"""Of a hundred channels each. They come again when the node has long forgotten them: the attacker sends and does little
+else."""
 
 PEAK = 100
 """MiB that neither a node nor nats-server may ever hold."""
@@ -38,26 +43,41 @@ def ever_new_channels(end, node):
     attack.flood(socket.socket(), end, _pairs())
 
 
-def ever_new_channels_on_many_sockets(end, node):
-    sockets = [RawSocket(node).greeted().socket() for _ in range(SOCKETS)]
+def ever_new_channels_on_many_sockets(end, node, count=SOCKETS):
+    """Floods, and reads what is answered: who does not is closed after a while."""
+    made = list(itertools.islice(_pairs(), BATCHES))
+    sockets = [RawSocket(node).greeted().socket() for _ in range(count)]
     for open_socket in sockets:
         open_socket.setblocking(False)
-    pairs, rests = _pairs(), dict.fromkeys(sockets, b"")
+    pairs, rests = itertools.cycle(made), dict.fromkeys(sockets, b"")
     while time.monotonic() < end:
-        for open_socket in sockets:
+        readable, writable, _ = select.select(sockets, sockets, [], 0.1)
+        for open_socket in readable:
+            open_socket.recv(1 << 20)
+        for open_socket in writable:
             rests[open_socket] = rests[open_socket] or next(pairs)
             with contextlib.suppress(BlockingIOError):
                 rests[open_socket] = rests[open_socket][open_socket.send(rests[open_socket]):]
 
 
-def test_ever_new_channels_cost_nobody_else_anything(node, bystanders):
-    honest = bystanders(node)
+@pytest.mark.parametrize("flood", [ever_new_channels, ever_new_channels_on_many_sockets])
+def test_ever_new_channels_cost_nobody_else_anything(flood, node, bystanders):
+    costs_nobody_anything({"one": node}, bystanders, flood)
+
+
+def test_a_socket_that_may_send_what_it_likes_costs_nobody_else_anything(bystanders):
+    with cluster.pair(GAUNG_APP_MESSAGES_PER_SECOND="0") as pair:
+        costs_nobody_anything(vars(pair), bystanders, ever_new_channels_on_many_sockets, 1)
+
+
+def costs_nobody_anything(processes, bystanders, flood, *arguments):
+    honest = bystanders(processes["one"])
     calm = honest.calm(SECONDS / 2)
-    with attack.by(1, ever_new_channels, SECONDS, node):
+    with attack.by(1, flood, SECONDS, processes["one"], *arguments):
         attacked = honest.during(SECONDS)
     print(f"calm: {calm}; attacked: {attacked}")
     assert attacked.hardly_longer_than(calm)
-    comes_back({"node": node})
+    comes_back(processes)
 
 
 @pytest.mark.parametrize("flood", [ever_new_channels, ever_new_channels_on_many_sockets])

@@ -109,6 +109,19 @@ async fn what_waits_for_the_opening_is_taken_in_order() {
 }
 
 #[actix::test]
+async fn what_a_socket_sent_is_underway_while_it_waits_for_the_opening() {
+    let stage = stage("products.1");
+    let outbox = stage.join(1);
+    stage.taken().await;
+    assert_eq!(stage.rooms.inflow().waiting(), 1);
+    stage.open(0, Vec::new());
+    read_until(&outbox, &[SUCCESS]).await;
+    while stage.rooms.inflow().waiting() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[actix::test]
 async fn an_event_of_a_cache_channel_opens_no_room_and_has_its_place_until_the_bus_has_taken_it() {
     let (stage, bus) = stage_and_bus("cache-a");
     let data = "x".repeat(600_000);
