@@ -22,6 +22,9 @@ use gaung_cluster::{
     ring::Reach,
 };
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The longest that a step may take: peers take a node for dead whose bus thread is away for five seconds, and what waits
 /// for a step waits for all before it.
 const LIMIT: Duration = Duration::from_millis(20);
