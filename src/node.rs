@@ -126,10 +126,10 @@ impl Node {
         let shares = shares(&config).map_err(StartError::Descriptors)?;
         let metrics = Metrics::new();
         let registry = Registry::new(apps.apps().to_vec());
-        let way = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
+        let setup = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
         let trust = Trust::new(config.outgoing.ca.as_deref()).map_err(StartError::Trust)?;
-        let webhooks = join::webhooks(&config, &trust, way.as_ref(), &registry, &metrics);
-        let cluster = way.as_ref().map(|way| way.cluster.clone());
+        let webhooks = join::webhooks(&config, &trust, setup.as_ref(), &registry, &metrics);
+        let cluster = setup.as_ref().map(|setup| setup.cluster.clone());
         let rooms = Rooms::start(config.server.room_threads, &config.limits, &webhooks, &metrics, cluster.clone());
         let readiness = readiness(&config, shares, cluster.as_ref());
         let addresses = Addresses::new(config.limits.max_connections_per_ip, config.limits.ipv6_client_prefix);
@@ -181,7 +181,7 @@ impl Node {
         let failures = Failures(failures);
         let (followers, mut watches) = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
-        watches.extend(way.into_iter().flat_map(|way| way.run(&shared, &webhooks, &failures)));
+        watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
         let readiness = shared.readiness.clone();
         let tls = certificate.map(|(config, _)| config);
         let servers = [
@@ -258,7 +258,7 @@ impl Node {
         self.webhooks.flush(LAST_WEBHOOKS.saturating_sub(late)).await;
         self.watches.iter().for_each(JoinHandle::abort);
         if let Some(cluster) = &self.cluster {
-            // After the last census: what is left here is left for good.
+            // After the last sync of the apps: what is left here stays.
             self.registry.all().iter().for_each(|app| cluster.connections(app.id(), app.counters.connections()));
         }
         // What is posted until the listeners have closed must reach the other nodes too.

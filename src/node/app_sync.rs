@@ -20,7 +20,7 @@ use crate::{
 const EVERY: Duration = Duration::from_millis(250);
 
 /// What was told so far.
-pub struct Census {
+pub struct AppSync {
     cluster: Cluster,
     registry: Registry,
     webhooks: Webhooks,
@@ -29,8 +29,8 @@ pub struct Census {
     nodes: BTreeSet<NodeId>,
 }
 
-impl Census {
-    /// A census that has told nothing yet.
+impl AppSync {
+    /// Has announced nothing yet.
     pub fn new(cluster: Cluster, registry: Registry, webhooks: Webhooks) -> Self {
         let (told, wanting, nodes) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
         Self { cluster, registry, webhooks, told, wanting, nodes }

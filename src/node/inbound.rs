@@ -26,8 +26,8 @@ use crate::{
     webhook::{Change, Edge, Receipt, Webhooks, ids},
 };
 
-/// Where news goes.
-pub struct News {
+/// Where what other nodes send goes.
+pub struct Inbound {
     /// The rooms of this node. They are addressed by the id of their app: a room that opens, or whose members come and
     /// go, while its app is gone for a moment, would never learn of it otherwise.
     pub rooms: Rooms,
@@ -43,9 +43,9 @@ pub struct News {
     pub metrics: Metrics,
 }
 
-impl News {
-    /// Passes on one piece of news.
-    pub fn tell(&self, output: Output) {
+impl Inbound {
+    /// Dispatches one output of the core.
+    pub fn dispatch(&self, output: Output) {
         match output {
             Output::Serving(opening) => self.open(opening),
             Output::Deliver(_, event) => self.deliver(event),
@@ -129,7 +129,7 @@ impl News {
     }
 
     fn pass_on(&self, elsewhere: Elsewhere) {
-        let (room, news) = match elsewhere {
+        let (room, message) = match elsewhere {
             Elsewhere::User { app, user, sockets } => return self.rooms.set_user_elsewhere(&app, &user, sockets),
             Elsewhere::Subscriptions { room, sockets } => {
                 (room, FromPeers::Subscriptions(usize::try_from(sockets).unwrap_or(usize::MAX)))
@@ -137,7 +137,7 @@ impl News {
             Elsewhere::Member { room, user, member } => (room, FromPeers::Member(user, member)),
         };
         if let Some(channel) = channel(&room) {
-            self.rooms.hear(room.app(), channel, news);
+            self.rooms.hear(room.app(), channel, message);
         }
     }
 

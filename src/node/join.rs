@@ -1,4 +1,4 @@
-//! How a node becomes one of many: opens the way to the others, and has what comes over it told to rooms and webhooks.
+//! How a node joins its cluster: opens the bus, and dispatches what comes over it to rooms and webhooks.
 
 use std::{thread, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     cluster::{BUS_THREAD, Cluster, VERSION},
     config::{ClusterConfig, Config},
     metrics::Metrics,
-    node::{app_sync::Census, inbound::News},
+    node::{app_sync::AppSync, inbound::Inbound},
     outgoing::Trust,
     readiness::Readiness,
     session::services::Shared,
@@ -27,22 +27,29 @@ use crate::{
 /// How often a node that starts looks whether it is in step with the others.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// The way to the other nodes, before anything goes over it.
-pub struct Way {
+/// The bus and its handle, before the bus runs.
+pub struct ClusterSetup {
     /// The handle for rooms.
     pub cluster: Cluster,
     bus: Bus,
 }
 
-/// Opens the way. The node's name is drawn at random: a process that starts again is another node.
-pub fn open(config: &ClusterConfig) -> Result<Way, InvalidServer> {
+/// Opens the setup. The node's name is drawn at random: a process that starts again is another node.
+pub fn open(config: &ClusterConfig) -> Result<ClusterSetup, InvalidServer> {
     let (cluster, bus) = Cluster::open(config, rand::random())?;
-    Ok(Way { cluster, bus })
+    Ok(ClusterSetup { cluster, bus })
 }
 
 /// The webhooks of a node, which a stream keeps if the cluster has one.
-pub fn webhooks(config: &Config, trust: &Trust, way: Option<&Way>, registry: &Registry, metrics: &Metrics) -> Webhooks {
-    let stream = config.cluster.as_ref().zip(way).and_then(|(config, way)| stream(config, way.cluster.link().node()));
+pub fn webhooks(
+    config: &Config,
+    trust: &Trust,
+    setup: Option<&ClusterSetup>,
+    registry: &Registry,
+    metrics: &Metrics,
+) -> Webhooks {
+    let stream =
+        config.cluster.as_ref().zip(setup).and_then(|(config, setup)| stream(config, setup.cluster.link().node()));
     let means = Means { max_bytes: config.limits.max_webhook_bytes, trust: trust.clone() };
     let (metrics, timing) = (metrics.clone(), Timing::default());
     match stream {
@@ -56,11 +63,11 @@ fn stream(config: &ClusterConfig, node: NodeId) -> Option<StreamSettings> {
     Some(StreamSettings::new(config.bus_settings(node, VERSION), name, config.webhook_stream_replicas))
 }
 
-impl Way {
+impl ClusterSetup {
     /// Sets everything going; returns the tasks that look after it.
     pub fn run(self, shared: &Shared, webhooks: &Webhooks, failures: &Failures) -> Vec<JoinHandle<()>> {
         let Self { cluster, bus } = self;
-        let news = News {
+        let inbound = Inbound {
             rooms: shared.rooms.clone(),
             repeats: shared.repeats.clone(),
             registry: shared.registry.clone(),
@@ -68,10 +75,10 @@ impl Way {
             link: cluster.link().clone(),
             metrics: shared.metrics.clone(),
         };
-        run_on_its_thread(bus, news);
-        let census = Census::new(cluster.clone(), shared.registry.clone(), webhooks.clone());
+        run_on_its_thread(bus, inbound);
+        let app_sync = AppSync::new(cluster.clone(), shared.registry.clone(), webhooks.clone());
         vec![
-            actix::spawn(take(census, shared.readiness.clone(), failures.clone())),
+            actix::spawn(sync_apps(app_sync, shared.readiness.clone(), failures.clone())),
             actix::spawn(get_in_step(cluster, shared.readiness.clone())),
         ]
     }
@@ -88,15 +95,15 @@ async fn get_in_step(cluster: Cluster, readiness: Readiness) {
 }
 
 /// No arbiter, because nothing but the bus may be on this thread, and because operators know a thread by its name.
-fn run_on_its_thread(bus: Bus, news: News) {
+fn run_on_its_thread(bus: Bus, inbound: Inbound) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("the bus has a runtime");
-    let work = move || runtime.block_on(bus.run(|output| news.tell(output)));
+    let work = move || runtime.block_on(bus.run(|output| inbound.dispatch(output)));
     thread::Builder::new().name(BUS_THREAD.to_owned()).spawn(work).expect("the bus has a thread");
 }
 
 /// Counts for the other nodes. Ends only if the bus does, which must not happen while the node runs: no room could open.
-async fn take(census: Census, readiness: Readiness, failures: Failures) {
-    census.run().await;
+async fn sync_apps(app_sync: AppSync, readiness: Readiness, failures: Failures) {
+    app_sync.run().await;
     readiness.drain();
     failures.tell("the thread that talks to NATS has ended");
 }

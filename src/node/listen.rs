@@ -126,10 +126,10 @@ pub fn public(
         .max_concurrent_connections(workers.max_requests)
         .shutdown_timeout(LAST_REQUESTS)
         .disable_signals();
-    let door = Door { api: api(&shared), shared, rosters, log: Log::new() };
+    let public = PublicListener { api: api(&shared), shared, rosters, log: Log::new() };
     let server = match tls {
-        None => door.open(server, listener),
-        Some(config) => door.open_with_tls(server, listener, config),
+        None => public.open(server, listener),
+        Some(config) => public.open_with_tls(server, listener, config),
     };
     run("public", server.expect("the listener is bound").run(), failures)
 }
@@ -139,18 +139,18 @@ type Accepted<T> = (Guarded<T>, Protocol, Option<SocketAddr>);
 
 /// What all threads of the public listener have in common.
 #[derive(Clone)]
-struct Door {
+struct PublicListener {
     shared: Shared,
     api: Arc<Api>,
     rosters: Rosters,
     log: Arc<Log>,
 }
 
-impl Door {
+impl PublicListener {
     fn open(self, server: ServerBuilder, listener: TcpListener) -> io::Result<ServerBuilder> {
         server.listen("public", listener, move || {
-            let door = Rc::new(self.clone());
-            let accept = fn_service(move |socket| door.clone().accept(socket));
+            let public = Rc::new(self.clone());
+            let accept = fn_service(move |socket| public.clone().accept(socket));
             accept.and_then(self.serve(|guarded: Guarded<TcpStream>| share(guarded.into_inner())))
         })
     }
@@ -165,8 +165,8 @@ impl Door {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(config));
         server.listen("public", listener, move || {
-            let (door, acceptor) = (Rc::new(self.clone()), acceptor.clone());
-            let accept = fn_service(move |socket| door.clone().accept_tls(socket, acceptor.clone()));
+            let (public, acceptor) = (Rc::new(self.clone()), acceptor.clone());
+            let accept = fn_service(move |socket| public.clone().accept_tls(socket, acceptor.clone()));
             accept.and_then(self.serve(|guarded: Guarded<TlsStream<TcpStream>>| (guarded.into_inner(), None)))
         })
     }

@@ -9,7 +9,7 @@ use crate::{
     app::Registry,
     config,
     event::{Cached, wire},
-    node::inbound::News,
+    node::inbound::Inbound,
     protocol::presence::MemberClaim,
     room::messages::ReadCache,
 };
@@ -226,10 +226,10 @@ async fn subscribers_elsewhere_count() {
 }
 
 /// A stage whose app is in a registry, and the way by which it hears the other nodes.
-fn with_news(channel: &str) -> (Stage, Registry, News) {
+fn with_inbound(channel: &str) -> (Stage, Registry, Inbound) {
     let registry = Registry::new(vec![("app".to_owned(), AppSettings::new("key", "secret"))]);
     let stage = Stage { app: registry.by_id("app").unwrap(), ..stage(channel) };
-    let news = News {
+    let inbound = Inbound {
         repeats: crate::repeats::Repeats::new(1 << 20, None, Metrics::new()),
         rooms: stage.rooms.clone(),
         registry: registry.clone(),
@@ -237,7 +237,7 @@ fn with_news(channel: &str) -> (Stage, Registry, News) {
         link: stage.rooms.cluster.as_ref().unwrap().link().clone(),
         metrics: stage.metrics.clone(),
     };
-    (stage, registry, news)
+    (stage, registry, inbound)
 }
 
 fn room(channel: &str) -> gaung_cluster::Room {
@@ -250,11 +250,11 @@ fn serving(channel: &str) -> Output {
 
 #[actix::test]
 async fn a_room_that_opens_while_its_app_is_gone_answers_when_the_app_is_back() {
-    let (stage, registry, news) = with_news("products.1");
+    let (stage, registry, inbound) = with_inbound("products.1");
     let first = stage.join(1);
     stage.taken().await;
     registry.apply(vec![]);
-    news.tell(serving("products.1"));
+    inbound.dispatch(serving("products.1"));
     registry.apply(vec![("app".to_owned(), AppSettings::new("key", "secret"))]);
     let second = Stage { app: registry.by_id("app").unwrap(), ..stage }.join(2);
     read_until(&first, &[SUCCESS]).await;
@@ -263,22 +263,22 @@ async fn a_room_that_opens_while_its_app_is_gone_answers_when_the_app_is_back() 
 
 #[actix::test]
 async fn a_user_whose_line_opens_while_the_app_is_gone_is_answered() {
-    let (stage, registry, news) = with_news("products.1");
+    let (stage, registry, inbound) = with_inbound("products.1");
     let outbox = Outbox::new(None, usize::MAX);
     let socket = Subscriber { id: SocketId::from_bits(1), outbox: outbox.clone(), dialect: Dialect::Pusher };
     let watchlist = stage.rooms.watchlist(&stage.app, &[]);
     let welcome = vec![crate::protocol::outbound::signin_success("{}")];
     stage.rooms.sign_in(&stage.app, "7", SignIn { socket, welcome, watchlist });
     registry.apply(vec![]);
-    news.tell(serving("#server-to-user-7"));
+    inbound.dispatch(serving("#server-to-user-7"));
     read_until(&outbox, &["signin_success"]).await;
 }
 
 #[actix::test]
 async fn rooms_see_the_settings_of_an_app_that_came_back() {
-    let (stage, registry, news) = with_news("presence-a");
+    let (stage, registry, inbound) = with_inbound("presence-a");
     let _first = stage.join_as(1, "ada");
-    news.tell(serving("presence-a"));
+    inbound.dispatch(serving("presence-a"));
     registry.apply(vec![]);
     let narrow = AppSettings { max_presence_members: 1, ..AppSettings::new("key", "secret") };
     registry.apply(vec![("app".to_owned(), narrow)]);
@@ -288,13 +288,15 @@ async fn rooms_see_the_settings_of_an_app_that_came_back() {
 
 #[actix::test]
 async fn an_event_of_another_node_for_a_user_needs_a_place_in_the_backlog() {
-    let (stage, _registry, news) = with_news("#server-to-user-7");
-    let news =
-        News { rooms: Rooms { backlog: Backlog::new(Limits { events: 0, bytes: 0 }), ..stage.rooms.clone() }, ..news };
+    let (stage, _registry, inbound) = with_inbound("#server-to-user-7");
+    let inbound = Inbound {
+        rooms: Rooms { backlog: Backlog::new(Limits { events: 0, bytes: 0 }), ..stage.rooms.clone() },
+        ..inbound
+    };
     let event = Event::from_back_end(stage.channel.clone(), Words::new("e", "{}"), None, event::now());
     let payload = wire::event(&event.encode());
     let room = room("#server-to-user-7");
-    news.tell(Output::Deliver(gaung_cluster::NodeId::from_bits(2), RoomEvent { room, payload, trace: None }));
+    inbound.dispatch(Output::Deliver(gaung_cluster::NodeId::from_bits(2), RoomEvent { room, payload, trace: None }));
     let refused = stage.metrics.cluster_events_refused.with_label_values(&["rooms_full"]).get();
     assert_eq!(refused, 1);
 }
