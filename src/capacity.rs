@@ -38,13 +38,13 @@ pub enum Bound {
     Descriptors(u64),
 }
 
-/// One socket's place on the node; given back when dropped.
+/// One socket's permit on the node; given back when dropped.
 #[derive(Debug)]
-pub struct Place(Capacity);
+pub struct SocketPermit(Capacity);
 
 /// The node has all the sockets that it may have.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NoPlace;
+pub struct NodeFull;
 
 /// One look at a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,12 +92,12 @@ impl Capacity {
         }))
     }
 
-    /// Takes a place for a socket; `Ok(None)` where there is no limit.
-    pub fn take(&self) -> Result<Option<Place>, NoPlace> {
+    /// Takes a permit for a socket; `Ok(None)` where there is no limit.
+    pub fn take(&self) -> Result<Option<SocketPermit>, NodeFull> {
         let Some(mark) = &self.0.sockets else { return Ok(None) };
         let more = |open: usize| ((open as u64) < mark.limit).then_some(open + 1);
-        self.0.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| NoPlace)?;
-        Ok(Some(Place(self.clone())))
+        self.0.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| NodeFull)?;
+        Ok(Some(SocketPermit(self.clone())))
     }
 
     /// The sockets against their limit; `None` where there is none.
@@ -150,7 +150,7 @@ impl Mark {
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketPermit {
     fn drop(&mut self) {
         self.0.0.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -169,7 +169,7 @@ mod tests {
         Capacity::new(&LimitsConfig { max_connections: Some(sockets), ..LimitsConfig::default() })
     }
 
-    fn places(capacity: &Capacity, count: usize) -> Vec<Option<Place>> {
+    fn permits(capacity: &Capacity, count: usize) -> Vec<Option<SocketPermit>> {
         (0..count).map(|_| capacity.take().expect("there is room")).collect()
     }
 
@@ -178,10 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn a_node_has_no_place_beyond_its_limit_and_a_closed_socket_makes_one() {
+    fn a_node_has_no_permit_beyond_its_limit_and_a_closed_socket_makes_one() {
         let capacity = capacity(2);
-        let mut taken = places(&capacity, 2);
-        assert_eq!(capacity.take().err(), Some(NoPlace));
+        let mut taken = permits(&capacity, 2);
+        assert_eq!(capacity.take().err(), Some(NodeFull));
         taken.pop();
         assert!(capacity.take().is_ok());
     }
@@ -189,16 +189,16 @@ mod tests {
     #[test]
     fn a_node_is_full_from_90_percent_until_below_85_percent() {
         let capacity = capacity(100);
-        let mut taken = places(&capacity, 89);
+        let mut taken = permits(&capacity, 89);
         assert!(!is_full(&capacity));
-        taken.extend(places(&capacity, 1));
+        taken.extend(permits(&capacity, 1));
         assert!(is_full(&capacity));
         taken.truncate(85);
         let fill = capacity.sockets().unwrap();
         assert_eq!(fill, Fill { used: 85, limit: 100, low: 85, is_full: true });
         taken.truncate(84);
         assert!(!is_full(&capacity));
-        taken.extend(places(&capacity, 5));
+        taken.extend(permits(&capacity, 5));
         assert!(!is_full(&capacity), "89 sockets are full only where 90 were there before");
     }
 
@@ -219,7 +219,7 @@ mod tests {
     fn the_smallest_limits_have_marks_too() {
         for limit in [1, 2, 3] {
             let capacity = capacity(limit);
-            let taken = places(&capacity, limit);
+            let taken = permits(&capacity, limit);
             assert!(is_full(&capacity), "{limit}");
             drop(taken);
             assert!(!is_full(&capacity), "{limit}");

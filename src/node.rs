@@ -33,7 +33,7 @@ use crate::{
     capacity::Capacity,
     cluster::Cluster,
     config::{AppsSource, Config, DrainConfig},
-    connection::{address::Addresses, places::Places},
+    connection::{address::Addresses, permits::ConnectionPermits},
     descriptors::{Shares, TooFew},
     files::Follower,
     metrics::Metrics,
@@ -44,7 +44,7 @@ use crate::{
     repeats::Repeats,
     room::Rooms,
     session::{
-        roster::{CloseApp, Drain, Roster},
+        registry::{CloseApp, Drain, SessionRegistry},
         services::Shared,
     },
     tls,
@@ -80,15 +80,15 @@ pub struct Node {
     followers: Vec<Follower>,
     failed: UnboundedReceiver<String>,
     registry: Registry,
-    rosters: Rosters,
+    registries: SessionRegistries,
     readiness: Readiness,
     webhooks: Webhooks,
     cluster: Option<Cluster>,
     drain: DrainConfig,
 }
 
-/// The rosters of the HTTP threads, which sign in when they start.
-type Rosters = Arc<Mutex<Vec<Addr<Roster>>>>;
+/// The registries of the HTTP threads, which sign in when they start.
+type SessionRegistries = Arc<Mutex<Vec<Addr<SessionRegistry>>>>;
 
 /// What of the node has ended that must not. Cheap to clone.
 #[derive(Clone)]
@@ -139,7 +139,7 @@ impl Node {
             rooms,
             repeats: Repeats::new(config.limits.max_idempotency_bytes, cluster.clone(), metrics.clone()),
             metrics: metrics.clone(),
-            places: Places::new(workers.connections(&config.http), &config.limits, addresses.clone()),
+            permits: ConnectionPermits::new(workers.connections(&config.http), &config.limits, addresses.clone()),
             addresses,
             limits: config.limits,
             http: config.http,
@@ -159,7 +159,7 @@ impl Node {
             webhooks: webhooks.clone(),
             metrics: metrics.clone(),
             link: cluster.as_ref().map(|cluster| cluster.link().clone()),
-            places: shared.places.clone(),
+            permits: shared.permits.clone(),
             readiness: shared.readiness.clone(),
             started: shared.started,
             drain_limit: config.drain.limit(),
@@ -176,16 +176,16 @@ impl Node {
             soketi_names: prefix.map(|prefix| SoketiNames { prefix, port: public_address.port() }),
             version: env!("CARGO_PKG_VERSION"),
         };
-        let rosters = Rosters::default();
+        let registries = SessionRegistries::default();
         let (failures, failed) = mpsc::unbounded_channel();
         let failures = Failures(failures);
-        let (followers, mut watches) = watches(&apps, &shared.registry, &metrics, &rosters, certificate.as_ref());
+        let (followers, mut watches) = watches(&apps, &shared.registry, &metrics, &registries, certificate.as_ref());
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
         watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
         let readiness = shared.readiness.clone();
         let tls = certificate.map(|(config, _)| config);
         let servers = [
-            listen::public(public, shared, workers, tls, (rosters.clone(), failures.clone())),
+            listen::public(public, shared, workers, tls, (registries.clone(), failures.clone())),
             listen::admin(admin, admin_page, failures),
         ];
         Ok(Self {
@@ -197,7 +197,7 @@ impl Node {
             followers,
             failed,
             registry,
-            rosters,
+            registries,
             readiness,
             webhooks,
             cluster,
@@ -270,10 +270,10 @@ impl Node {
     }
 
     async fn close_sessions(&self) {
-        let rosters = self.rosters.lock().expect("no thread panics while it signs in").clone();
-        rosters.iter().for_each(|roster| roster.do_send(Drain(self.drain.window)));
+        let registries = self.registries.lock().expect("no thread panics while it signs in").clone();
+        registries.iter().for_each(|sessions| sessions.do_send(Drain(self.drain.window)));
         let all_closed = async {
-            // Every session has a seat, from before its handshake is answered to its end.
+            // Every session has a permit, from before its handshake is answered to its end.
             while self.registry.all().iter().any(|app| app.counters.connections() > 0) {
                 sleep(LOOK_EVERY).await;
             }
@@ -320,12 +320,12 @@ fn watches(
     apps: &AppsSource,
     registry: &Registry,
     metrics: &Metrics,
-    rosters: &Rosters,
+    registries: &SessionRegistries,
     certificate: Option<&Certificate>,
 ) -> (Vec<Follower>, Vec<JoinHandle<()>>) {
     let apps = match apps {
         AppsSource::File { path, .. } => {
-            Some(follow_apps(path.clone(), registry.clone(), metrics.clone(), rosters.clone()))
+            Some(follow_apps(path.clone(), registry.clone(), metrics.clone(), registries.clone()))
         }
         AppsSource::Fixed(_) | AppsSource::Development(_) => None,
     };
@@ -336,15 +336,20 @@ fn watches(
     apps.into_iter().chain(certificate).unzip()
 }
 
-fn follow_apps(path: PathBuf, registry: Registry, metrics: Metrics, rosters: Rosters) -> (Follower, JoinHandle<()>) {
+fn follow_apps(
+    path: PathBuf,
+    registry: Registry,
+    metrics: Metrics,
+    registries: SessionRegistries,
+) -> (Follower, JoinHandle<()>) {
     let (follower, work) = apps_file::watch(path, registry, metrics, move |change| {
         let (app, close) = match change {
             AppChange::Added(_) | AppChange::Changed(_) | AppChange::Enabled(_) => return,
             AppChange::Disabled(app) => (app, Close::AppDisabled),
             AppChange::Removed(app) => (app, Close::AppUnknown),
         };
-        for roster in rosters.lock().expect("no thread panics while it signs in").iter() {
-            roster.do_send(CloseApp { app_id: app.id().clone(), close });
+        for sessions in registries.lock().expect("no thread panics while it signs in").iter() {
+            sessions.do_send(CloseApp { app_id: app.id().clone(), close });
         }
     });
     (follower, actix::spawn(work))

@@ -28,8 +28,8 @@ pub use console::{ConsoleSettings, PublicPort};
 pub use scrape_soketi::SoketiNames;
 
 use crate::{
-    app::Registry, connection::places::Places, event::AppTotals, metrics::Metrics, readiness::Readiness, room::Rooms,
-    webhook::Webhooks,
+    app::Registry, connection::permits::ConnectionPermits, event::AppTotals, metrics::Metrics, readiness::Readiness,
+    room::Rooms, webhook::Webhooks,
 };
 
 /// How long the rooms may take to answer before the node counts as not ready.
@@ -64,7 +64,7 @@ pub struct Admin {
     /// The way to the other nodes; `None` if the node is alone.
     pub link: Option<Link>,
     /// Connections that are no sockets.
-    pub places: Arc<Places>,
+    pub permits: Arc<ConnectionPermits>,
     /// Whether the node wants new sockets.
     pub readiness: Readiness,
     /// When the node started.

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use crate::{
         admin::{cluster::tests::look, scrape_node::tests::node},
-        app::counters::Seat,
+        app::counters::AppPermit,
         config::AppSettings,
         metrics::catalogue::Kind,
         protocol::Close,
@@ -202,11 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn the_connections_of_an_app_are_its_seats_and_fall_with_them() {
+    fn the_connections_of_an_app_are_its_permits_and_fall_with_them() {
         let apps = apps();
-        let seat = Seat::take(&apps[0]);
+        let permit = AppPermit::take(&apps[0]);
         check(&scrape(&apps, None, &Readiness::default()), r#"gaung_connections{app="one"} 1"#);
-        drop(seat);
+        drop(permit);
         let text = scrape(&apps, None, &Readiness::default());
         check(&text, r#"gaung_connections{app="one"} 0"#);
         check(&text, r#"gaung_connections_opened_total{app="one"} 1"#);

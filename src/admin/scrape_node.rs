@@ -31,7 +31,7 @@ impl NodeFigures {
         Self {
             version: admin.version,
             max_connections: capacity.sockets().map(|fill| fill.limit),
-            http_connections: admin.places.taken(),
+            http_connections: admin.permits.taken(),
             max_memory: capacity.memory().map(|fill| fill.limit),
             drain_age: admin.readiness.leaving_for(Instant::now()),
             drain_limit: admin.drain_limit,

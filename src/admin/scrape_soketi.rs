@@ -47,13 +47,13 @@ mod tests {
     use prometheus::TextEncoder;
 
     use super::*;
-    use crate::{app::counters::Seat, config::AppSettings};
+    use crate::{app::counters::AppPermit, config::AppSettings};
 
     #[test]
     fn every_alias_is_shown_with_prefix_and_labels_as_soketi_has_them() {
         let app = App::new("one", AppSettings::new("key", "secret"));
-        let _open = Seat::take(&app);
-        drop(Seat::take(&app));
+        let _open = AppPermit::take(&app);
+        drop(AppPermit::take(&app));
         app.counters.bytes_in.store(3, Relaxed);
         app.counters.bytes_out.store(4, Relaxed);
         app.counters.deliveries.store(5, Relaxed);

@@ -36,7 +36,7 @@ pub struct AppCounters {
 
 /// An open socket's place in its app's quota; given back when dropped.
 #[derive(Debug)]
-pub struct Seat(Arc<App>);
+pub struct AppPermit(Arc<App>);
 
 /// Who has the app's `max_connections` sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum QuotaTaken {
     OnAllNodes,
 }
 
-impl Seat {
+impl AppPermit {
     /// Takes a place unless the app has `max_connections` sockets already, on all nodes together. What other nodes have
     /// is known a quarter of a second late.
     pub fn take(app: &Arc<App>) -> Result<Self, QuotaTaken> {
@@ -68,7 +68,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for AppPermit {
     fn drop(&mut self) {
         self.0.counters.connections.fetch_sub(1, Ordering::Relaxed);
         self.0.counters.connections_closed.fetch_add(1, Ordering::Relaxed);
@@ -105,24 +105,24 @@ mod tests {
     #[test]
     fn the_quota_counts_open_sockets_and_a_closed_one_makes_room() {
         let app = App::new("1", AppSettings { max_connections: Some(2), ..AppSettings::new("k", "s") });
-        let first = Seat::take(&app);
-        let second = Seat::take(&app);
+        let first = AppPermit::take(&app);
+        let second = AppPermit::take(&app);
         assert!(first.is_ok() && second.is_ok());
-        assert_eq!(Seat::take(&app).err(), Some(QuotaTaken::Here));
+        assert_eq!(AppPermit::take(&app).err(), Some(QuotaTaken::Here));
         drop(first);
         assert_eq!(app.counters.connections(), 1);
-        assert!(Seat::take(&app).is_ok());
+        assert!(AppPermit::take(&app).is_ok());
     }
 
     #[test]
     fn sockets_on_other_nodes_count_toward_the_quota() {
         let app = App::new("1", AppSettings { max_connections: Some(2), ..AppSettings::new("k", "s") });
         app.counters.set_connections_elsewhere(1);
-        let seat = Seat::take(&app);
-        assert!(seat.is_ok());
-        assert_eq!(Seat::take(&app).err(), Some(QuotaTaken::OnAllNodes));
+        let permit = AppPermit::take(&app);
+        assert!(permit.is_ok());
+        assert_eq!(AppPermit::take(&app).err(), Some(QuotaTaken::OnAllNodes));
         app.counters.set_connections_elsewhere(3);
-        drop(seat);
-        assert_eq!(Seat::take(&app).err(), Some(QuotaTaken::OnAllNodes));
+        drop(permit);
+        assert_eq!(AppPermit::take(&app).err(), Some(QuotaTaken::OnAllNodes));
     }
 }

@@ -47,7 +47,7 @@ pub struct Addresses {
 
 /// One socket's place among those of its client; given back when dropped.
 #[derive(Debug)]
-pub struct AddressSeat {
+pub struct AddressPermit {
     addresses: Arc<Addresses>,
     client: IpAddr,
 }
@@ -60,7 +60,7 @@ impl Addresses {
     }
 
     /// Takes a place; `Ok(None)` where there is no limit. The log tells who finds none, once a minute.
-    pub fn take(self: &Arc<Self>, address: IpAddr) -> Result<Option<AddressSeat>, OverLimit> {
+    pub fn take(self: &Arc<Self>, address: IpAddr) -> Result<Option<AddressPermit>, OverLimit> {
         if self.limit == 0 {
             return Ok(None);
         }
@@ -73,7 +73,7 @@ impl Addresses {
             return Err(OverLimit);
         }
         *count += 1;
-        Ok(Some(AddressSeat { addresses: self.clone(), client }))
+        Ok(Some(AddressPermit { addresses: self.clone(), client }))
     }
 
     fn log_full(&self, address: IpAddr) {
@@ -100,7 +100,7 @@ fn client_of(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
 #[derive(Debug, PartialEq, Eq)]
 pub struct OverLimit;
 
-impl Drop for AddressSeat {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         let mut open = self.addresses.open.lock().expect("no thread panics while it counts");
         match open.get_mut(&self.client) {
@@ -162,11 +162,11 @@ mod tests {
     fn each_address_has_its_own_limit() {
         let addresses = Addresses::new(1, 64);
         let [one, two] = ["10.0.0.1", "10.0.0.2"].map(address);
-        let seat = addresses.take(one);
-        assert!(seat.is_ok());
+        let permit = addresses.take(one);
+        assert!(permit.is_ok());
         assert_eq!(addresses.take(one).err(), Some(OverLimit));
         assert!(addresses.take(two).is_ok());
-        drop(seat);
+        drop(permit);
         assert!(addresses.take(one).is_ok());
         assert!(Addresses::new(0, 64).take(one).unwrap().is_none());
     }
@@ -175,13 +175,13 @@ mod tests {
     fn ipv6_addresses_of_one_network_are_one_client() {
         let [one, neighbour, stranger] = ["2001:db8::1", "2001:db8::ffff:2", "2001:db8:0:1::1"].map(address);
         let addresses = Addresses::new(1, 64);
-        let seat = addresses.take(one);
+        let permit = addresses.take(one);
         assert_eq!(addresses.take(neighbour).err(), Some(OverLimit));
         assert!(addresses.take(stranger).is_ok());
-        drop(seat);
+        drop(permit);
         assert!(addresses.take(neighbour).is_ok());
         let addresses = Addresses::new(1, 128);
-        let _seat = addresses.take(one);
+        let _permit = addresses.take(one);
         assert!(addresses.take(neighbour).is_ok());
     }
 }

@@ -1,10 +1,10 @@
-//! One connection of the public listener until it is a socket: its place among the others, how long it may take over what,
+//! One connection of the public listener until it is a socket: its permit among the others, how long it may take over what,
 //! and what the log is told where it makes no sense. Everything here is of one thread.
 
 pub mod address;
 pub mod guard;
 pub mod malformed;
-pub mod places;
+pub mod permits;
 mod progress;
 
 use std::{
@@ -20,8 +20,8 @@ use tokio::time::{Sleep, sleep_until};
 
 pub use progress::Patience;
 
-use address::{AddressSeat, OverLimit};
-use places::Place;
+use address::{AddressPermit, OverLimit};
+use permits::ConnectionPermit;
 use progress::{Allowance, Overdue, Progress};
 
 /// What is known of a connection. The dispatcher's IO and the application share it.
@@ -29,7 +29,7 @@ pub struct Connection {
     peer: Option<SocketAddr>,
     patience: Patience,
     progress: RefCell<Progress>,
-    place: RefCell<Option<Place>>,
+    permit: RefCell<Option<ConnectionPermit>>,
     /// The task that was told to read later.
     reader: Cell<Option<Waker>>,
     timer: RefCell<Option<Pin<Box<Sleep>>>>,
@@ -43,12 +43,12 @@ pub struct Reading<'a>(&'a Connection);
 
 impl Connection {
     /// A connection that was accepted.
-    pub fn new(peer: Option<SocketAddr>, place: Place, patience: Patience) -> Self {
+    pub fn new(peer: Option<SocketAddr>, permit: ConnectionPermit, patience: Patience) -> Self {
         Self {
             peer,
             patience,
             progress: RefCell::default(),
-            place: RefCell::new(Some(place)),
+            permit: RefCell::new(Some(permit)),
             reader: Cell::default(),
             timer: RefCell::default(),
         }
@@ -66,22 +66,22 @@ impl Connection {
 
     /// It has asked for something over HTTP, and counts as one of its client's.
     pub fn settle(&self) -> Result<(), OverLimit> {
-        self.place.borrow_mut().as_mut().map_or(Ok(()), Place::settle)
+        self.permit.borrow_mut().as_mut().map_or(Ok(()), ConnectionPermit::settle)
     }
 
     /// Whether it may not stay for a next request.
     pub fn is_in_the_way(&self) -> bool {
-        self.place.borrow().as_ref().is_some_and(|place| place.places().are_scarce())
+        self.permit.borrow().as_ref().is_some_and(|permit| permit.permits().are_scarce())
     }
 
     /// Whether it counts among the sockets and used connections of its client already.
-    pub fn is_seated(&self) -> bool {
-        self.place.borrow().as_ref().is_some_and(Place::is_seated)
+    pub fn is_held_by_address(&self) -> bool {
+        self.permit.borrow().as_ref().is_some_and(ConnectionPermit::is_held_by_address)
     }
 
-    /// It is a socket from now on, and no connection of HTTP any more. Its seat among those of its client, where it has one.
-    pub fn leave(&self) -> Option<AddressSeat> {
-        self.place.take()?.into_seat()
+    /// It is a socket from now on, and no connection of HTTP any more. Its address_permit among those of its client, where it has one.
+    pub fn leave(&self) -> Option<AddressPermit> {
+        self.permit.take()?.into_address_permit()
     }
 
     /// The application has a request.

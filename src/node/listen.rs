@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Failures, Rosters, h2};
+use super::{Failures, SessionRegistries, h2};
 use crate::{
     admin::{self, Admin},
     config::HttpConfig,
@@ -38,7 +38,7 @@ use crate::{
         address::OverLimit,
         guard::Guarded,
         malformed::{self, Log, Malformed},
-        places::{NoPlace, Place},
+        permits::{ConnectionPermit, LimitReached},
     },
     descriptors::Shares,
     http::{self, Api, answer, body::HeldBodies, error::ApiError},
@@ -113,20 +113,20 @@ impl Workers {
     }
 }
 
-/// Serves sockets and the trigger API, each thread with a roster of its own.
+/// Serves sockets and the trigger API, each thread with a session registry of its own.
 pub fn public(
     listener: TcpListener,
     shared: Shared,
     workers: Workers,
     tls: Option<Arc<ServerConfig>>,
-    (rosters, failures): (Rosters, Failures),
+    (registries, failures): (SessionRegistries, Failures),
 ) -> ServerHandle {
     let server = Server::build()
         .workers(workers.threads)
         .max_concurrent_connections(workers.max_requests)
         .shutdown_timeout(LAST_REQUESTS)
         .disable_signals();
-    let public = PublicListener { api: api(&shared), shared, rosters, log: Log::new() };
+    let public = PublicListener { api: api(&shared), shared, registries, log: Log::new() };
     let server = match tls {
         None => public.open(server, listener),
         Some(config) => public.open_with_tls(server, listener, config),
@@ -142,7 +142,7 @@ type Accepted<T> = (Guarded<T>, Protocol, Option<SocketAddr>);
 struct PublicListener {
     shared: Shared,
     api: Arc<Api>,
-    rosters: Rosters,
+    registries: SessionRegistries,
     log: Arc<Log>,
 }
 
@@ -173,7 +173,7 @@ impl PublicListener {
 
     async fn accept(self: Rc<Self>, socket: TcpStream) -> Result<Accepted<TcpStream>, Refused> {
         let peer = socket.peer_addr().ok();
-        let place = self.place(peer).map_err(|answer| {
+        let place = self.permit(peer).map_err(|answer| {
             // As far as the socket takes it at once: a connection that finds no place is not waited for.
             let _ = SockRef::from(&socket).send(&answer);
             Refused
@@ -191,7 +191,7 @@ impl PublicListener {
     ) -> Result<Accepted<TlsStream<TcpStream>>, Refused> {
         let peer = socket.peer_addr().ok();
         // A handshake with each connection that finds no place would cost more than to serve it.
-        let place = self.place(peer).map_err(|_| Refused)?;
+        let place = self.permit(peer).map_err(|_| Refused)?;
         let accepted = timeout(self.shared.limits.handshake_timeout, self.begin_tls(socket, peer, acceptor));
         let stream = accepted.await.unwrap_or(Err(Refused))?;
         let protocol = match stream.get_ref().1.alpn_protocol() {
@@ -202,11 +202,11 @@ impl PublicListener {
     }
 
     /// A place for a connection that was accepted, or the bytes of what it is told.
-    fn place(&self, peer: Option<SocketAddr>) -> Result<Place, Vec<u8>> {
-        self.shared.places.take(peer).map_err(|none| {
+    fn permit(&self, peer: Option<SocketAddr>) -> Result<ConnectionPermit, Vec<u8>> {
+        self.shared.permits.take(peer).map_err(|none| {
             answer::last_words(self.api.refuse(match none {
-                NoPlace::OnNode => ApiError::ConnectionsFull,
-                NoPlace::OfAddress => ApiError::AddressFull,
+                LimitReached::OnNode => ApiError::ConnectionsFull,
+                LimitReached::OfAddress => ApiError::AddressFull,
             }))
         })
     }
@@ -279,7 +279,7 @@ impl PublicListener {
     fn services(&self) -> Rc<Services> {
         actix::spawn(lag::watch(self.shared.metrics.clone(), ActorThread::Http));
         let services = Rc::new(Services::start(self.shared.clone()));
-        self.rosters.lock().expect("no thread panics while it signs in").push(services.roster.clone());
+        self.registries.lock().expect("no thread panics while it signs in").push(services.sessions.clone());
         services
     }
 

@@ -11,18 +11,18 @@ use actix::{Actor, AsyncContext, Context, StreamHandler};
 
 use super::{
     liveness::{self, Check},
-    pusher_speech::PusherSpeech,
+    pusher_protocol::PusherProtocol,
     reader::{Incoming, json_of},
-    roster::{Enter, Exit, Listed},
+    registry::{Enter, Exit, RegisteredSession},
     services::Services,
     subscriptions::Subscriptions,
-    tenant_speech::TenantSpeech,
+    tenant_protocol::TenantProtocol,
 };
 use crate::{
     activity::{Asked, Happening, Refusal, What},
-    app::{App, counters::Seat},
-    capacity::Place,
-    connection::address::AddressSeat,
+    app::{App, counters::AppPermit},
+    capacity::SocketPermit,
+    connection::address::AddressPermit,
     outbox::{Outbox, closing::Words},
     protocol::{ChannelName, Close, SocketId, frame, outbound, presence::MemberClaim},
     room::{Dialect, Join, Subscriber},
@@ -37,12 +37,12 @@ pub struct Session {
     pub(super) subscriptions: Subscriptions,
     /// Signed in, or subscribed to a channel that needed a signature.
     pub(super) is_authorised: bool,
-    seat: Seat,
-    _address: Option<AddressSeat>,
-    _place: Option<Place>,
+    app_permit: AppPermit,
+    _address: Option<AddressPermit>,
+    _permit: Option<SocketPermit>,
     words: Words,
     /// `None` only while it hears a message.
-    speech: Option<Speech>,
+    protocol: Option<SessionProtocol>,
     heard: Instant,
     /// When this silence was answered by a ping.
     pinged: Option<Instant>,
@@ -51,14 +51,14 @@ pub struct Session {
 }
 
 /// How the client speaks, and what only that dialect remembers.
-pub enum Speech {
+pub enum SessionProtocol {
     /// The Pusher protocol.
-    Pusher(PusherSpeech),
+    Pusher(PusherProtocol),
     /// The plain tenant dialect.
-    Tenant(TenantSpeech),
+    Tenant(TenantProtocol),
 }
 
-impl Speech {
+impl SessionProtocol {
     fn words(&self) -> Words {
         match self {
             Self::Pusher(_) => Words::Pusher,
@@ -70,15 +70,15 @@ impl Speech {
 /// What an admission gives to a session.
 pub struct Admission {
     /// The app's quota.
-    pub seat: Seat,
+    pub app_permit: AppPermit,
     /// The address's quota.
-    pub address: Option<AddressSeat>,
+    pub address: Option<AddressPermit>,
     /// The node's limit.
-    pub place: Option<Place>,
+    pub permit: Option<SocketPermit>,
     /// Where the client is; not kept.
     pub client: Option<IpAddr>,
     /// The dialect.
-    pub speech: Speech,
+    pub protocol: SessionProtocol,
 }
 
 impl Session {
@@ -90,11 +90,11 @@ impl Session {
             services,
             subscriptions: Subscriptions::default(),
             is_authorised: false,
-            seat: admission.seat,
+            app_permit: admission.app_permit,
             _address: admission.address,
-            _place: admission.place,
-            words: admission.speech.words(),
-            speech: Some(admission.speech),
+            _permit: admission.permit,
+            words: admission.protocol.words(),
+            protocol: Some(admission.protocol),
             heard: Instant::now(),
             pinged: None,
             answers_pings: false,
@@ -104,7 +104,7 @@ impl Session {
     }
 
     pub(super) fn app(&self) -> &Arc<App> {
-        self.seat.app()
+        self.app_permit.app()
     }
 
     pub(super) fn as_subscriber(&self, dialect: Dialect) -> Subscriber {
@@ -148,13 +148,13 @@ impl Session {
     fn hear(&mut self, text: &str) {
         self.app().counters.bytes_in.fetch_add(text.len() as u64, Relaxed);
         self.outbox.take_refused().iter().for_each(|refused| self.subscriptions.refuse(refused));
-        // The speech is taken out so that it and the session can be changed side by side.
-        let Some(mut speech) = self.speech.take() else { return };
-        match &mut speech {
-            Speech::Pusher(pusher) => pusher.hear(text, self),
-            Speech::Tenant(tenant) => tenant.hear(text, self),
+        // The protocol is taken out so that it and the session can be changed side by side.
+        let Some(mut protocol) = self.protocol.take() else { return };
+        match &mut protocol {
+            SessionProtocol::Pusher(pusher) => pusher.hear(text, self),
+            SessionProtocol::Tenant(tenant) => tenant.hear(text, self),
         }
-        self.speech = Some(speech);
+        self.protocol = Some(protocol);
     }
 
     /// Gives back what the session holds; the rooms tell who has to know. Happens as soon as a close is decided, not when
@@ -162,10 +162,10 @@ impl Session {
     fn give_back(&mut self) {
         let shared = &self.services.shared;
         for channel in self.subscriptions.end_all() {
-            shared.rooms.leave(self.seat.app(), channel, self.id);
+            shared.rooms.leave(self.app_permit.app(), channel, self.id);
         }
-        if let Some(Speech::Pusher(pusher)) = &mut self.speech {
-            pusher.sign_out(self.id, self.seat.app(), &shared.rooms);
+        if let Some(SessionProtocol::Pusher(pusher)) = &mut self.protocol {
+            pusher.sign_out(self.id, self.app_permit.app(), &shared.rooms);
         }
     }
 
@@ -207,8 +207,8 @@ impl Actor for Session {
     fn started(&mut self, ctx: &mut Context<Self>) {
         let words = self.words;
         // Enters before it greets: a client that was greeted is one that a drain closes.
-        let listed = Listed { app_id: self.app().id().clone(), outbox: self.outbox.clone(), words };
-        self.services.roster.do_send(Enter(self.id, listed));
+        let listed = RegisteredSession { app_id: self.app().id().clone(), outbox: self.outbox.clone(), words };
+        self.services.sessions.do_send(Enter(self.id, listed));
         self.outbox.send(&match words {
             Words::Tenant => tenant::outbound::connected(self.id),
             Words::Pusher => outbound::connection_established(self.id, self.app().settings().activity_timeout),
@@ -222,7 +222,7 @@ impl Actor for Session {
     /// Every end comes through here, closed or lost.
     fn stopped(&mut self, _: &mut Context<Self>) {
         self.give_back();
-        self.services.roster.do_send(Exit(self.id));
+        self.services.sessions.do_send(Exit(self.id));
         let closing = self.outbox.closing();
         let shared = &self.services.shared;
         shared.metrics.closes.with_label_values(&[closing.map_or("lost", Close::name)]).inc();
@@ -230,7 +230,7 @@ impl Actor for Session {
             shared.metrics.slow_consumers.inc();
         }
         self.tell(|| What::Closed { socket: self.id, close: closing });
-        tracing::debug!(socket = %self.id, app = %self.seat.app().id(), close = ?closing, "session ended");
+        tracing::debug!(socket = %self.id, app = %self.app_permit.app().id(), close = ?closing, "session ended");
     }
 }
 

@@ -1,5 +1,5 @@
 //! Sessions: one actor for each WebSocket connection. A socket arrives in [`upgrade`], is read by `wire` and `reader` at
-//! its `pace`, heard by `pusher_speech` or `tenant_speech`, and written to by its `outbox`.
+//! its `pace`, heard by `pusher_protocol` or `tenant_protocol`, and written to by its `outbox`.
 
 pub mod access;
 mod actor;
@@ -7,12 +7,12 @@ pub mod handshake;
 mod liveness;
 pub mod origin;
 pub mod pace;
-mod place;
-mod pusher_speech;
+mod pusher_protocol;
 pub mod reader;
-pub mod roster;
+pub mod registry;
+mod route;
 pub mod services;
 pub mod subscriptions;
-mod tenant_speech;
+mod tenant_protocol;
 pub mod upgrade;
 pub mod wire;

@@ -6,12 +6,12 @@ use actix::{Actor, Addr};
 
 use super::{
     access::{self, Callback},
-    roster::Roster,
+    registry::SessionRegistry,
 };
 use crate::{
     app::{App, Registry},
     config::{HttpConfig, LimitsConfig, TenantAccess, TenantConfig},
-    connection::{address::Addresses, places::Places},
+    connection::{address::Addresses, permits::ConnectionPermits},
     metrics::Metrics,
     outgoing::Trust,
     readiness::{Readiness, Stage},
@@ -49,7 +49,7 @@ pub struct Shared {
     /// Sockets by client address.
     pub addresses: Arc<Addresses>,
     /// Connections that are no sockets.
-    pub places: Arc<Places>,
+    pub permits: Arc<ConnectionPermits>,
     /// Zero of the rate limits' clock.
     pub started: Instant,
 }
@@ -59,7 +59,7 @@ pub struct Services {
     /// What all threads share.
     pub shared: Shared,
     /// This thread's sessions.
-    pub roster: Addr<Roster>,
+    pub sessions: Addr<SessionRegistry>,
     /// Asks the application about tenant sockets.
     pub callback: Option<Callback>,
 }
@@ -73,14 +73,14 @@ impl Shared {
 }
 
 impl Services {
-    /// Starts the roster of the current thread.
+    /// Starts the session registry of the current thread.
     pub fn start(shared: Shared) -> Self {
         let tenant = &shared.tenant;
         let callback = tenant.callback_url.as_deref().filter(|_| tenant.access == TenantAccess::Callback).map(|url| {
             let client = access::client(&shared.trust, tenant.callback_timeout);
             Callback::new(url, client, tenant.callback_cache, shared.callback_log.clone())
         });
-        Self { callback, roster: Roster::new(shared.registry.clone()).start(), shared }
+        Self { callback, sessions: SessionRegistry::new(shared.registry.clone()).start(), shared }
     }
 
     /// The app whose channels tenant sockets hear.

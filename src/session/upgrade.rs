@@ -18,22 +18,22 @@ use tokio::{
 
 use super::{
     access::{CallbackRequest, Verdict},
-    actor::{Admission, Session, Speech},
+    actor::{Admission, Session, SessionProtocol},
     handshake, origin,
     pace::Pace,
-    place::{Place, unknown_key, unknown_path},
-    pusher_speech::PusherSpeech,
+    pusher_protocol::PusherProtocol,
+    route::{Route, unknown_key, unknown_path},
     services::Services,
-    tenant_speech::TenantSpeech,
+    tenant_protocol::TenantProtocol,
     wire::{SharedSocket, Socket, Wire},
 };
 use crate::{
     activity::{self, Asked, Happening, What},
     app::{
         App,
-        counters::{QuotaTaken, Seat},
+        counters::{AppPermit, QuotaTaken},
     },
-    capacity::NoPlace,
+    capacity::NodeFull,
     config::TenantAccess,
     connection::{
         Connection,
@@ -98,9 +98,9 @@ where
         count_refusal(&services, Close::Draining.name(), || (None, handshake::NEXT_NODE.to_owned()));
         return handshake::send_on(&mut framed).await;
     }
-    let visit = Visit::new(&request, &services);
-    let admission = visit.admit(&services).await;
-    handshake::accept(&mut framed, &request, visit.selected_protocol()).await?;
+    let upgrade_request = UpgradeRequest::new(&request, &services);
+    let admission = upgrade_request.admit(&services).await;
+    handshake::accept(&mut framed, &request, upgrade_request.selected_protocol()).await?;
     let limits = &services.shared.limits;
     let (mut wire, outbox) = take_over(framed, split, limits.max_frame_bytes, limits.max_outbox_bytes);
     match admission {
@@ -112,10 +112,10 @@ where
             });
         }
         Err(refusal) => {
-            count_refusal(&services, refusal.close.name(), || (visit.app(&services), refusal.text.clone()));
-            tracing::debug!(reason = refusal.close.name(), peer = ?visit.peer, "socket refused");
+            count_refusal(&services, refusal.close.name(), || (upgrade_request.app(&services), refusal.text.clone()));
+            tracing::debug!(reason = refusal.close.name(), peer = ?upgrade_request.peer, "socket refused");
             refusal.send(&outbox);
-            // Until it has gone it counts as a connection of HTTP, whose place `request` keeps: nothing else counts it.
+            // Until it has gone it counts as a connection of HTTP, whose permit `request` keeps: nothing else counts it.
             wire.for_each(|_| async {}).await;
             drop(request);
         }
@@ -142,17 +142,17 @@ where
 
 fn pace(admission: &Admission, services: &Services) -> Pace {
     let shared = &services.shared;
-    Pace::new(admission.seat.app().clone(), shared.rooms.inflow().clone(), shared.started)
+    Pace::new(admission.app_permit.app().clone(), shared.rooms.inflow().clone(), shared.started)
 }
 
 /// Who wants in, and where.
-struct Visit<'a> {
+struct UpgradeRequest<'a> {
     connection: Option<&'a Rc<Connection>>,
     peer: Option<SocketAddr>,
     path: &'a str,
     headers: &'a HeaderMap,
     query: &'a str,
-    place: Place<'a>,
+    route: Route<'a>,
 }
 
 /// Why a visitor may not stay, and in whose words.
@@ -162,30 +162,30 @@ struct Refusal {
     words: Words,
 }
 
-impl<'a> Visit<'a> {
+impl<'a> UpgradeRequest<'a> {
     fn new(request: &'a Request, services: &Services) -> Self {
         let uri = request.uri();
         let (headers, query) = (request.headers(), uri.query().unwrap_or_default());
-        let place = Place::of(uri.path(), &services.shared.path_prefix, || {
+        let route = Route::of(uri.path(), &services.shared.path_prefix, || {
             let protocols: Vec<&str> = values(headers, header::SEC_WEBSOCKET_PROTOCOL).collect();
             TenantRequest::parse(query, text(headers, header::AUTHORIZATION), Some(&protocols.join(",")))
         });
-        Self { connection: request.conn_data(), peer: request.peer_addr(), path: uri.path(), headers, query, place }
+        Self { connection: request.conn_data(), peer: request.peer_addr(), path: uri.path(), headers, query, route }
     }
 
     async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
         let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), words: Words::Pusher };
-        match &self.place {
-            Place::App(key) => {
+        match &self.route {
+            Route::App(key) => {
                 let app = self.find_app(key, services).map_err(|close| match close {
                     Close::AppUnknown => Refusal { text: unknown_key(key), ..pusher(close) },
                     close => pusher(close),
                 })?;
-                let speech = Speech::Pusher(PusherSpeech::new(self.check_version().map_err(pusher)?));
-                self.seat(&app, speech, services).map_err(pusher)
+                let protocol = SessionProtocol::Pusher(PusherProtocol::new(self.check_version().map_err(pusher)?));
+                self.take_permits(&app, protocol, services).map_err(pusher)
             }
-            Place::Tenant(request) => self.admit_tenant(request, services).await,
-            Place::Nowhere => {
+            Route::Tenant(request) => self.admit_tenant(request, services).await,
+            Route::Nowhere => {
                 let prefix = &services.shared.path_prefix;
                 Err(Refusal { text: unknown_path(self.path, prefix), ..pusher(Close::PathUnknown) })
             }
@@ -208,7 +208,7 @@ impl<'a> Visit<'a> {
             TenantAccess::Callback => self.ask_application(request, services).await?,
         };
         self.check_origin(&app).map_err(Refusal::plain)?;
-        self.seat(&app, Speech::Tenant(TenantSpeech::new(grant)), services).map_err(Refusal::plain)
+        self.take_permits(&app, SessionProtocol::Tenant(TenantProtocol::new(grant)), services).map_err(Refusal::plain)
     }
 
     async fn ask_application(&self, request: &TenantRequest, services: &Services) -> Result<Grant, Refusal> {
@@ -259,45 +259,45 @@ impl<'a> Visit<'a> {
         Ok(if parameter("trace") == Some("1") { Dialect::Traced } else { Dialect::Pusher })
     }
 
-    /// The last checks take something: a place on the node, one in the address's quota and one in the app's.
-    fn seat(&self, app: &Arc<App>, speech: Speech, services: &Services) -> Result<Admission, Close> {
+    /// The last checks take something: a permit of the node, one of the address and one of the app.
+    fn take_permits(&self, app: &Arc<App>, protocol: SessionProtocol, services: &Services) -> Result<Admission, Close> {
         let shared = &services.shared;
         if shared.readiness.stage() == Stage::Draining {
             return Err(Close::OverCapacity);
         }
-        let place = shared.readiness.capacity().take().map_err(|NoPlace| Close::OverCapacity)?;
+        let permit = shared.readiness.capacity().take().map_err(|NodeFull| Close::OverCapacity)?;
         let forwarded = forwarded(self.headers);
         let client = self.peer.map(|peer| client_address(peer, &forwarded, &shared.limits.trusted_proxies));
-        // A connection that has asked for something before has its client's seat already.
-        let needs_seat = !self.connection.is_some_and(|connection| connection.is_seated());
-        let address = match client.filter(|_| needs_seat) {
+        // A connection that has asked for something before has its client's app_permit already.
+        let needs_address_permit = !self.connection.is_some_and(|connection| connection.is_held_by_address());
+        let address = match client.filter(|_| needs_address_permit) {
             Some(client) => shared.addresses.take(client).map_err(|OverLimit| Close::OverAddressLimit)?,
             None => None,
         };
-        let seat = Seat::take(app).map_err(|taken| match taken {
+        let app_permit = AppPermit::take(app).map_err(|taken| match taken {
             QuotaTaken::Here => Close::OverQuota,
             QuotaTaken::OnAllNodes => Close::OverClusterQuota,
         })?;
         // From here on it counts as a socket. One that is refused stays a connection of HTTP until it has gone.
         let address = address.or(self.connection.and_then(|connection| connection.leave()));
-        Ok(Admission { seat, address, place, client, speech })
+        Ok(Admission { app_permit, address, permit, client, protocol })
     }
 
     /// The app that the visitor means.
     fn app(&self, services: &Services) -> Option<Arc<App>> {
-        match self.place {
-            Place::App(key) => services.shared.registry.by_key(key),
-            Place::Tenant(_) => services.tenant_app(),
-            Place::Nowhere => None,
+        match self.route {
+            Route::App(key) => services.shared.registry.by_key(key),
+            Route::Tenant(_) => services.tenant_app(),
+            Route::Nowhere => None,
         }
     }
 
     /// The sub-protocol to name in the answer; never one that was not offered.
     fn selected_protocol(&self) -> Option<&'static str> {
-        match &self.place {
-            Place::Tenant(Ok(request)) => request.protocol,
-            Place::Tenant(Err(_)) => None,
-            Place::App(_) | Place::Nowhere => {
+        match &self.route {
+            Route::Tenant(Ok(request)) => request.protocol,
+            Route::Tenant(Err(_)) => None,
+            Route::App(_) | Route::Nowhere => {
                 let mut offered =
                     values(self.headers, header::SEC_WEBSOCKET_PROTOCOL).flat_map(|value| value.split(','));
                 offered.any(|protocol| protocol.trim() == PUSHER_PROTOCOL).then_some(PUSHER_PROTOCOL)

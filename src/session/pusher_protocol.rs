@@ -28,7 +28,7 @@ const OVER_QUOTA: u16 = 4301;
 const WATCHLIST_CUT: u16 = 4302;
 
 /// What a session remembers of its Pusher client.
-pub struct PusherSpeech {
+pub struct PusherProtocol {
     dialect: Dialect,
     user: Option<Box<UserClaim>>,
     client_event_rate: RateLimit,
@@ -45,7 +45,7 @@ struct Refusal {
     text: String,
 }
 
-impl PusherSpeech {
+impl PusherProtocol {
     /// A client that is not signed in.
     pub fn new(dialect: Dialect) -> Self {
         Self { dialect, user: None, client_event_rate: RateLimit::default(), quota: None }

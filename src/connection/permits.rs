@@ -12,13 +12,13 @@ use ipnet::IpNet;
 
 use crate::{
     config::LimitsConfig,
-    connection::address::{AddressSeat, Addresses, OverLimit},
+    connection::address::{AddressPermit, Addresses, OverLimit},
     seldom::Seldom,
 };
 
 /// The connections of one node that are no sockets: of HTTP, and before their upgrade.
 #[derive(Debug)]
-pub struct Places {
+pub struct ConnectionPermits {
     limit: usize,
     open: AtomicUsize,
     full: Seldom,
@@ -29,27 +29,27 @@ pub struct Places {
     trusted_proxies: Vec<IpNet>,
 }
 
-/// One connection's place on the node; given back when dropped.
+/// One connection's permit on the node; given back when dropped.
 #[derive(Debug)]
-pub struct Place {
-    places: Arc<Places>,
+pub struct ConnectionPermit {
+    permits: Arc<ConnectionPermits>,
     /// Where the connection comes from, unless that is a proxy for many clients.
     client: Option<IpAddr>,
-    /// Its place among those of its client. A socket takes it over, unless it is a fresh connection's.
-    address: Option<AddressSeat>,
+    /// Its permit among those of its client. A socket takes it over, unless it is a fresh connection's.
+    address: Option<AddressPermit>,
     is_fresh: bool,
 }
 
 /// Who has all the connections that there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoPlace {
+pub enum LimitReached {
     /// The node.
     OnNode,
     /// The client's address.
     OfAddress,
 }
 
-impl Places {
+impl ConnectionPermits {
     /// So many, of a node whose sockets are counted in `addresses`.
     pub fn new(limit: usize, limits: &LimitsConfig, addresses: Arc<Addresses>) -> Arc<Self> {
         Arc::new(Self {
@@ -62,20 +62,20 @@ impl Places {
         })
     }
 
-    /// A place for a connection that was just accepted. The log tells who finds none, once a minute.
-    pub fn take(self: &Arc<Self>, peer: Option<SocketAddr>) -> Result<Place, NoPlace> {
+    /// A permit for a connection that was just accepted. The log tells who finds none, once a minute.
+    pub fn take(self: &Arc<Self>, peer: Option<SocketAddr>) -> Result<ConnectionPermit, LimitReached> {
         let client = peer.map(|peer| peer.ip().to_canonical()).filter(|client| !self.is_trusted(client));
         // Counted at once, so that it is given back whatever is refused below.
         let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let mut place = Place { places: self.clone(), client, address: None, is_fresh: true };
+        let mut permit = ConnectionPermit { permits: self.clone(), client, address: None, is_fresh: true };
         if before >= self.limit {
             self.log_full();
-            return Err(NoPlace::OnNode);
+            return Err(LimitReached::OnNode);
         }
         if let Some(client) = client {
-            place.address = self.fresh.take(client).map_err(|OverLimit| NoPlace::OfAddress)?;
+            permit.address = self.fresh.take(client).map_err(|OverLimit| LimitReached::OfAddress)?;
         }
-        Ok(place)
+        Ok(permit)
     }
 
     /// How many are taken.
@@ -83,7 +83,7 @@ impl Places {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// More than half of the places are taken: nobody may keep one only to be quicker next time.
+    /// More than half of the permits are taken: nobody may keep one only to be quicker next time.
     pub fn are_scarce(&self) -> bool {
         self.taken() > self.limit / 2
     }
@@ -103,35 +103,35 @@ impl Places {
     }
 }
 
-impl Place {
+impl ConnectionPermit {
     /// The connection has asked for something over HTTP: from now on it is one of its client's.
     pub fn settle(&mut self) -> Result<(), OverLimit> {
         if let (true, Some(client)) = (self.is_fresh, self.client) {
-            self.address = self.places.addresses.take(client)?;
+            self.address = self.permits.addresses.take(client)?;
         }
         self.is_fresh = false;
         Ok(())
     }
 
     /// Whether it counts among the sockets and used connections of its client.
-    pub fn is_seated(&self) -> bool {
+    pub fn is_held_by_address(&self) -> bool {
         !self.is_fresh && self.address.is_some()
     }
 
     /// What a socket takes over of it.
-    pub fn into_seat(mut self) -> Option<AddressSeat> {
-        self.is_seated().then(|| self.address.take()).flatten()
+    pub fn into_address_permit(mut self) -> Option<AddressPermit> {
+        self.is_held_by_address().then(|| self.address.take()).flatten()
     }
 
-    /// The places that this one is of.
-    pub fn places(&self) -> &Places {
-        &self.places
+    /// The permits that this one is of.
+    pub fn permits(&self) -> &ConnectionPermits {
+        &self.permits
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.places.open.fetch_sub(1, Ordering::Relaxed);
+        self.permits.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -139,14 +139,14 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn places(connections: usize, per_address: usize) -> (Arc<Places>, Arc<Addresses>) {
+    fn permits(connections: usize, per_address: usize) -> (Arc<ConnectionPermits>, Arc<Addresses>) {
         let limits = LimitsConfig {
             max_connections_per_ip: per_address,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
             ..LimitsConfig::default()
         };
         let addresses = Addresses::new(per_address, 64);
-        (Places::new(connections, &limits, addresses.clone()), addresses)
+        (ConnectionPermits::new(connections, &limits, addresses.clone()), addresses)
     }
 
     fn peer(address: &str) -> Option<SocketAddr> {
@@ -155,24 +155,24 @@ mod tests {
 
     #[test]
     fn a_node_has_so_many_and_one_that_ends_makes_room() {
-        let (places, _) = places(2, 0);
-        let one = places.take(peer("203.0.113.1")).unwrap();
-        assert!(!places.are_scarce());
-        let _other = places.take(peer("203.0.113.1")).unwrap();
-        assert!(places.are_scarce());
-        assert_eq!(places.take(peer("203.0.113.2")).err(), Some(NoPlace::OnNode));
-        assert_eq!(places.taken(), 2);
+        let (permits, _) = permits(2, 0);
+        let one = permits.take(peer("203.0.113.1")).unwrap();
+        assert!(!permits.are_scarce());
+        let _other = permits.take(peer("203.0.113.1")).unwrap();
+        assert!(permits.are_scarce());
+        assert_eq!(permits.take(peer("203.0.113.2")).err(), Some(LimitReached::OnNode));
+        assert_eq!(permits.taken(), 2);
         drop(one);
-        assert!(places.take(peer("203.0.113.2")).is_ok());
+        assert!(permits.take(peer("203.0.113.2")).is_ok());
     }
 
     #[test]
     fn an_address_has_so_many_that_ask_for_nothing_and_so_many_with_its_sockets() {
-        let (places, addresses) = places(100, 2);
+        let (permits, addresses) = permits(100, 2);
         let _socket = addresses.take("203.0.113.1".parse().unwrap()).unwrap();
-        let mut one = places.take(peer("203.0.113.1")).unwrap();
-        let mut other = places.take(peer("203.0.113.1")).unwrap();
-        assert_eq!(places.take(peer("203.0.113.1")).err(), Some(NoPlace::OfAddress));
+        let mut one = permits.take(peer("203.0.113.1")).unwrap();
+        let mut other = permits.take(peer("203.0.113.1")).unwrap();
+        assert_eq!(permits.take(peer("203.0.113.1")).err(), Some(LimitReached::OfAddress));
         assert_eq!(one.settle(), Ok(()));
         assert_eq!(one.settle(), Ok(()));
         assert_eq!(other.settle(), Err(OverLimit));
@@ -182,9 +182,9 @@ mod tests {
 
     #[test]
     fn the_connections_of_a_trusted_proxy_are_many_clients() {
-        let (places, _) = places(100, 1);
+        let (permits, _) = permits(100, 1);
         let all: Vec<_> =
-            (0..3).map(|_| places.take(peer("::ffff:10.0.0.1")).map(|mut place| place.settle())).collect();
+            (0..3).map(|_| permits.take(peer("::ffff:10.0.0.1")).map(|mut permit| permit.settle())).collect();
         assert_eq!(all, [Ok(Ok(())), Ok(Ok(())), Ok(Ok(()))]);
     }
 }

@@ -1,4 +1,4 @@
-//! What stands at the path of a handshake, and what is told where that is nothing. Pure.
+//! What the path of a handshake asks for, and what is answered where it asks for nothing. Pure.
 
 use percent_encoding::percent_decode_str;
 
@@ -8,8 +8,8 @@ use crate::{
     tenant::{InvalidRequest, TenantRequest},
 };
 
-/// What stands at the request's path.
-pub enum Place<'a> {
+/// What a path asks for.
+pub enum Route<'a> {
     /// `/app/{key}`
     App(&'a str),
     /// `/ws`, and who asks there.
@@ -18,7 +18,7 @@ pub enum Place<'a> {
     Nowhere,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Route<'a> {
     /// `tenant` reads who asks, where tenants are served.
     pub fn of(path: &'a str, prefix: &str, tenant: impl FnOnce() -> Result<TenantRequest, InvalidRequest>) -> Self {
         let Some(path) = path.strip_prefix(prefix) else { return Self::Nowhere };

@@ -15,15 +15,15 @@ const STEP: Duration = Duration::from_millis(50);
 
 /// The sessions of one thread. A session that enters late, while its node drains or after its app has gone, is closed
 /// as it enters: it was not there when the others were closed.
-pub struct Roster {
-    sessions: HashMap<SocketId, Listed>,
+pub struct SessionRegistry {
+    sessions: HashMap<SocketId, RegisteredSession>,
     registry: Registry,
     is_draining: bool,
 }
 
-/// A session as the roster knows it.
+/// A session as the registry knows it.
 #[derive(Clone)]
-pub struct Listed {
+pub struct RegisteredSession {
     /// Its app.
     pub app_id: Arc<str>,
     /// Where its close frame goes.
@@ -35,7 +35,7 @@ pub struct Listed {
 /// A session has begun.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Enter(pub SocketId, pub Listed);
+pub struct Enter(pub SocketId, pub RegisteredSession);
 
 /// A session has ended.
 #[derive(Message)]
@@ -59,20 +59,20 @@ pub struct Drain(pub Duration);
 
 /// The sessions that a drain has still to close, in the random order of their ids.
 struct Farewells {
-    waiting: vec::IntoIter<Listed>,
+    waiting: vec::IntoIter<RegisteredSession>,
     total: usize,
     step: usize,
     steps: usize,
 }
 
 impl Farewells {
-    fn new(sessions: Vec<Listed>, window: Duration) -> Self {
+    fn new(sessions: Vec<RegisteredSession>, window: Duration) -> Self {
         let steps = (window.as_millis() / STEP.as_millis()).max(1) as usize;
         Self { total: sessions.len(), waiting: sessions.into_iter(), step: 0, steps }
     }
 
     /// Whose turn it is now: the first of them at once, the others evenly over the steps.
-    fn next_step(&mut self) -> Vec<Listed> {
+    fn next_step(&mut self) -> Vec<RegisteredSession> {
         self.step += 1;
         let due = (self.total * self.step).div_ceil(self.steps);
         let closed = self.total - self.waiting.len();
@@ -80,14 +80,14 @@ impl Farewells {
     }
 }
 
-impl Roster {
-    /// A roster without sessions.
+impl SessionRegistry {
+    /// A registry without sessions.
     pub fn new(registry: Registry) -> Self {
         Self { sessions: HashMap::new(), registry, is_draining: false }
     }
 
     /// Why a session that enters now may not stay.
-    fn objection(&self, session: &Listed) -> Option<Close> {
+    fn objection(&self, session: &RegisteredSession) -> Option<Close> {
         match self.registry.by_id(&session.app_id) {
             _ if self.is_draining => Some(session.words.going_away()),
             None => Some(Close::AppUnknown),
@@ -97,24 +97,24 @@ impl Roster {
 
     /// Sessions that closed themselves and sockets that do not answer are no reason to hurry or to wait.
     fn drain(&mut self, mut farewells: Farewells, ctx: &mut Context<Self>) {
-        farewells.next_step().iter().for_each(Listed::send_away);
+        farewells.next_step().iter().for_each(RegisteredSession::send_away);
         if farewells.waiting.len() > 0 {
-            ctx.run_later(STEP, |roster, ctx| roster.drain(farewells, ctx));
+            ctx.run_later(STEP, |sessions, ctx| sessions.drain(farewells, ctx));
         }
     }
 }
 
-impl Listed {
+impl RegisteredSession {
     fn send_away(&self) {
         self.words.close(&self.outbox, self.words.going_away());
     }
 }
 
-impl Actor for Roster {
+impl Actor for SessionRegistry {
     type Context = Context<Self>;
 }
 
-impl Handler<Enter> for Roster {
+impl Handler<Enter> for SessionRegistry {
     type Result = ();
 
     fn handle(&mut self, Enter(id, session): Enter, _: &mut Context<Self>) {
@@ -125,7 +125,7 @@ impl Handler<Enter> for Roster {
     }
 }
 
-impl Handler<Exit> for Roster {
+impl Handler<Exit> for SessionRegistry {
     type Result = ();
 
     fn handle(&mut self, Exit(id): Exit, _: &mut Context<Self>) {
@@ -133,7 +133,7 @@ impl Handler<Exit> for Roster {
     }
 }
 
-impl Handler<CloseApp> for Roster {
+impl Handler<CloseApp> for SessionRegistry {
     type Result = ();
 
     fn handle(&mut self, CloseApp { app_id, close }: CloseApp, _: &mut Context<Self>) {
@@ -143,7 +143,7 @@ impl Handler<CloseApp> for Roster {
     }
 }
 
-impl Handler<Drain> for Roster {
+impl Handler<Drain> for SessionRegistry {
     type Result = ();
 
     fn handle(&mut self, Drain(window): Drain, ctx: &mut Context<Self>) {
@@ -157,8 +157,8 @@ mod tests {
     use super::*;
     use crate::config::AppSettings;
 
-    fn listed() -> Listed {
-        Listed { app_id: "1".into(), outbox: Outbox::new(None, 1_000), words: Words::Pusher }
+    fn listed() -> RegisteredSession {
+        RegisteredSession { app_id: "1".into(), outbox: Outbox::new(None, 1_000), words: Words::Pusher }
     }
 
     fn check(sessions: usize, window: Duration, expected: &[usize]) {
@@ -179,18 +179,18 @@ mod tests {
     #[actix::test]
     async fn a_session_that_enters_during_a_drain_is_closed_on_arrival() {
         let apps = vec![("1".to_owned(), AppSettings::new("key", "secret"))];
-        let roster = Roster::new(Registry::new(apps)).start();
+        let sessions = SessionRegistry::new(Registry::new(apps)).start();
         let late = listed();
-        roster.send(Drain(Duration::from_secs(60))).await.unwrap();
-        roster.send(Enter(SocketId::random(), late.clone())).await.unwrap();
+        sessions.send(Drain(Duration::from_secs(60))).await.unwrap();
+        sessions.send(Enter(SocketId::random(), late.clone())).await.unwrap();
         assert_eq!(late.outbox.closing(), Some(Close::Draining));
     }
 
     #[actix::test]
     async fn a_session_that_enters_after_its_app_has_gone_is_closed_on_arrival() {
         let late = listed();
-        let roster = Roster::new(Registry::default()).start();
-        roster.send(Enter(SocketId::random(), late.clone())).await.unwrap();
+        let sessions = SessionRegistry::new(Registry::default()).start();
+        sessions.send(Enter(SocketId::random(), late.clone())).await.unwrap();
         assert_eq!(late.outbox.closing(), Some(Close::AppUnknown));
     }
 }

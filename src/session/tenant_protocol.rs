@@ -9,12 +9,12 @@ use crate::{
 };
 
 /// What a session remembers of its tenant client.
-pub struct TenantSpeech {
+pub struct TenantProtocol {
     grant: Grant,
     message_rate: RateLimit,
 }
 
-impl TenantSpeech {
+impl TenantProtocol {
     /// A client that was admitted with this grant.
     pub fn new(grant: Grant) -> Self {
         Self { grant, message_rate: RateLimit::default() }
