@@ -197,7 +197,7 @@ impl Pair {
                 Output::Subscribe(_)
                 | Output::Unsubscribe(_)
                 | Output::Serving(_)
-                | Output::Elsewhere(_)
+                | Output::Remote(_)
                 | Output::Deliver(..)
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)

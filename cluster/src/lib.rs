@@ -27,8 +27,6 @@ pub mod core;
 pub mod counters;
 /// When a peer counts as dead.
 pub mod detector;
-/// What the other nodes hold, as a room here is told.
-pub mod elsewhere;
 /// What nodes tell one another about state.
 pub mod fact;
 /// Messages between nodes as values.
@@ -45,6 +43,8 @@ pub mod outgoing;
 pub mod peer;
 /// The promise to tell somebody once that a thing is done with.
 pub mod receipt;
+/// What the other nodes hold, as a room here is told.
+pub mod remote;
 /// Recent frames, for peers that missed some.
 pub mod ring;
 /// Names of nodes and rooms.

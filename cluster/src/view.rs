@@ -11,9 +11,9 @@ use std::{
 
 use crate::{
     codec::fact_hash,
-    elsewhere::Elsewhere,
     fact::{Edge, Fact, Key, Member},
     frame::{Rest, SnapshotPage},
+    remote::RemoteChange,
     room::{NodeId, Room},
 };
 
@@ -58,7 +58,7 @@ pub enum Difference {
     /// A room has lost its last subscriber in the cluster, or a member has left it everywhere.
     Freed(Edge),
     /// The other nodes hold something else than before.
-    Elsewhere(Elsewhere),
+    Remote(RemoteChange),
 }
 
 /// How far a page is in its place, and what that changed.
@@ -201,7 +201,7 @@ impl View {
     }
 
     /// Sockets behind a key on all nodes but this one.
-    pub fn sockets_elsewhere(&self, key: &Key) -> u64 {
+    pub fn remote_sockets(&self, key: &Key) -> u64 {
         self.union.get(key).map_or(0, |facts| sum(others(facts, self.own)))
     }
 
@@ -227,7 +227,7 @@ impl View {
 
     /// The members that a room has on other nodes and whose id comes after another, with the oldest `user_info` of each there,
     /// ordered by id.
-    pub fn members_elsewhere(&self, room: &Room, after: Option<&Arc<str>>) -> impl Iterator<Item = &Member> {
+    pub fn remote_members(&self, room: &Room, after: Option<&Arc<str>>) -> impl Iterator<Item = &Member> {
         self.people(room, behind(after)).filter_map(|facts| eldest(others(facts, self.own)))
     }
 
@@ -270,19 +270,19 @@ impl View {
     fn unite(&mut self, node: NodeId, fact: &Fact) -> Vec<Difference> {
         let key = fact.key();
         let facts = self.union.entry(key.clone()).or_default();
-        let (was_held, before) = (!facts.is_empty(), elsewhere(fact, facts, self.own));
+        let (was_held, before) = (!facts.is_empty(), remote(fact, facts, self.own));
         if fact.sockets() > 0 {
             facts.insert(node, fact.clone());
         } else {
             facts.remove(&node);
         }
-        let (is_held, after) = (!facts.is_empty(), elsewhere(fact, facts, self.own));
+        let (is_held, after) = (!facts.is_empty(), remote(fact, facts, self.own));
         if !is_held {
             self.union.remove(&key);
         }
         let edge = if was_held == is_held { None } else { self.turn(key, is_held) };
-        let elsewhere = if before == after { None } else { after.map(Difference::Elsewhere) };
-        edge.into_iter().chain(elsewhere).collect()
+        let remote = if before == after { None } else { after.map(Difference::Remote) };
+        edge.into_iter().chain(remote).collect()
     }
 
     /// The first came, or the last left.
@@ -359,17 +359,17 @@ impl Slice {
 }
 
 /// What all nodes but `own` hold of what `fact` is about; of connections nobody is told.
-fn elsewhere(fact: &Fact, facts: &BTreeMap<NodeId, Fact>, own: NodeId) -> Option<Elsewhere> {
+fn remote(fact: &Fact, facts: &BTreeMap<NodeId, Fact>, own: NodeId) -> Option<RemoteChange> {
     let sockets = || sum(others(facts, own));
     match fact {
         Fact::Connections { .. } => None,
-        Fact::Count { room, .. } => Some(Elsewhere::Subscriptions { room: room.clone(), sockets: sockets() }),
+        Fact::Count { room, .. } => Some(RemoteChange::Subscriptions { room: room.clone(), sockets: sockets() }),
         Fact::User { app, user, .. } => {
-            Some(Elsewhere::User { app: app.clone(), user: user.clone(), sockets: sockets() })
+            Some(RemoteChange::User { app: app.clone(), user: user.clone(), sockets: sockets() })
         }
         Fact::Member { room, member } => {
             let (room, user) = (room.clone(), member.user.clone());
-            Some(Elsewhere::Member { room, user, member: eldest(others(facts, own)).cloned() })
+            Some(RemoteChange::Member { room, user, member: eldest(others(facts, own)).cloned() })
         }
     }
 }

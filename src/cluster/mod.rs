@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, TraceContext,
-    bus::{self, Bus, Full, InvalidServer, Link, Place},
+    bus::{self, Bus, Full, InvalidServer, Link, PublishPermit},
     core::{Core, Input},
     fact::{CachedEvent, Fact, Member},
     frame::{self, RoomEvent},
@@ -112,7 +112,7 @@ impl Cluster {
         app: &App,
         channel: &ChannelName,
         event: CachedEvent,
-        (trace, place): (Option<TraceContext>, Place),
+        (trace, place): (Option<TraceContext>, PublishPermit),
     ) {
         if let Ok(room) = Room::new(app.id(), channel.as_str()) {
             self.link.cache(room, event, trace, place);
@@ -125,22 +125,22 @@ impl Cluster {
     }
 
     /// Takes places for events of these sizes, or none where the way to the other nodes is full.
-    pub fn reserve(&self, sizes: &[usize]) -> Result<Vec<Place>, Full> {
+    pub fn reserve(&self, sizes: &[usize]) -> Result<Vec<PublishPermit>, Full> {
         self.link.reserve(sizes)
     }
 
     /// Publishes an event that this node's own sockets have already.
-    pub fn publish(&self, app: &App, event: &EncodedEvent, place: Place) {
+    pub fn publish(&self, app: &App, event: &EncodedEvent, place: PublishPermit) {
         self.send(app, event.channel.as_str(), (wire::event(event), event.trace), place);
     }
 
     /// Ends a user's connections on all other nodes.
-    pub fn terminate(&self, app: &App, line: &str, place: Place) {
+    pub fn terminate(&self, app: &App, line: &str, place: PublishPermit) {
         self.send(app, line, (wire::terminate(), None), place);
     }
 
     /// Ends, on all other nodes, the connections that are in a presence channel as a user.
-    pub fn terminate_member(&self, app: &App, user: &str, place: Place) {
+    pub fn terminate_member(&self, app: &App, user: &str, place: PublishPermit) {
         self.send(app, MEMBERS_LINE, (wire::terminate_member(user), None), place);
     }
 
@@ -195,7 +195,7 @@ impl Cluster {
         None
     }
 
-    fn send(&self, app: &App, channel: &str, (payload, trace): (Bytes, Option<TraceContext>), place: Place) {
+    fn send(&self, app: &App, channel: &str, (payload, trace): (Bytes, Option<TraceContext>), place: PublishPermit) {
         if let Ok(room) = Room::new(app.id(), channel) {
             self.link.publish(RoomEvent { room, payload, trace }, place);
         }

@@ -7,9 +7,9 @@ use gaung_cluster::{
     Room, TraceContext,
     bus::Link,
     core::{Input, Output},
-    elsewhere::{Elsewhere, Opening},
     fact::{CachedEvent, Generation},
     frame::RoomEvent,
+    remote::{RemoteChange, RemoteState},
 };
 
 use crate::{
@@ -53,7 +53,7 @@ impl Inbound {
             Output::CacheRepaired(room, record) => self.repair_cache(&room, record),
             Output::CacheEvicted(room, at) => self.rooms.evict(&room, at),
             Output::Published(publication) => self.repeats.hear(publication),
-            Output::Elsewhere(elsewhere) => self.pass_on(elsewhere),
+            Output::Remote(change) => self.pass_on(change),
             Output::Post(generation) => self.post(generation),
             // Counted by the core.
             Output::Lost { .. } => {}
@@ -62,7 +62,7 @@ impl Inbound {
         }
     }
 
-    fn open(&self, opening: Opening) {
+    fn open(&self, opening: RemoteState) {
         let Some(channel) = channel(&opening.room) else { return };
         let app_id = opening.room.app().clone();
         if channel.kind().is_server_to_user() {
@@ -128,13 +128,13 @@ impl Inbound {
         }
     }
 
-    fn pass_on(&self, elsewhere: Elsewhere) {
-        let (room, message) = match elsewhere {
-            Elsewhere::User { app, user, sockets } => return self.rooms.set_user_elsewhere(&app, &user, sockets),
-            Elsewhere::Subscriptions { room, sockets } => {
+    fn pass_on(&self, change: RemoteChange) {
+        let (room, message) = match change {
+            RemoteChange::User { app, user, sockets } => return self.rooms.set_user_elsewhere(&app, &user, sockets),
+            RemoteChange::Subscriptions { room, sockets } => {
                 (room, FromPeers::Subscriptions(usize::try_from(sockets).unwrap_or(usize::MAX)))
             }
-            Elsewhere::Member { room, user, member } => (room, FromPeers::Member(user, member)),
+            RemoteChange::Member { room, user, member } => (room, FromPeers::Member(user, member)),
         };
         if let Some(channel) = channel(&room) {
             self.rooms.hear(room.app(), channel, message);

@@ -4,7 +4,7 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
 use bytes::Bytes;
-use gaung_cluster::bus::Place;
+use gaung_cluster::bus::PublishPermit;
 use tokio::task::yield_now;
 
 use super::{
@@ -222,7 +222,7 @@ impl Room {
         }
     }
 
-    fn publish(&mut self, event: EncodedEvent, places: (Permit, Option<Place>), ctx: &mut Context<Self>) {
+    fn publish(&mut self, event: EncodedEvent, places: (Permit, Option<PublishPermit>), ctx: &mut Context<Self>) {
         let at = self.cache.date(event.accepted_at);
         self.publish_dated(event, places, at, ctx);
     }
@@ -231,7 +231,7 @@ impl Room {
     pub(super) fn publish_dated(
         &mut self,
         event: EncodedEvent,
-        (permit, place): (Permit, Option<Place>),
+        (permit, place): (Permit, Option<PublishPermit>),
         at: u64,
         ctx: &mut Context<Self>,
     ) {

@@ -17,12 +17,12 @@ const BUCKETS: u64 = 65_536;
 #[derive(Debug, Clone)]
 pub struct Interest(Arc<[AtomicU32]>);
 
-/// Where a channel of an app belongs: decides its shard and its counter.
+/// The hash of a channel of an app: decides its shard and its counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(u64);
+pub struct ChannelHash(u64);
 
-impl Place {
-    /// The place of a channel.
+impl ChannelHash {
+    /// The hash of a channel of an app.
     pub fn of(app_id: &str, channel: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         (app_id, channel).hash(&mut hasher);
@@ -46,18 +46,18 @@ impl Interest {
     }
 
     /// A room or a user begins.
-    pub fn begin(&self, place: Place) {
-        self.0[place.bucket()].fetch_add(1, Ordering::Release);
+    pub fn begin(&self, channel: ChannelHash) {
+        self.0[channel.bucket()].fetch_add(1, Ordering::Release);
     }
 
     /// A room or a user that had begun ends.
-    pub fn end(&self, place: Place) {
-        self.0[place.bucket()].fetch_sub(1, Ordering::Release);
+    pub fn end(&self, channel: ChannelHash) {
+        self.0[channel.bucket()].fetch_sub(1, Ordering::Release);
     }
 
     /// Whether an event may find somebody.
-    pub fn is_possible(&self, place: Place) -> bool {
-        self.0[place.bucket()].load(Ordering::Acquire) > 0
+    pub fn is_possible(&self, channel: ChannelHash) -> bool {
+        self.0[channel.bucket()].load(Ordering::Acquire) > 0
     }
 }
 
@@ -66,21 +66,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_of_interest_from_its_first_room_to_the_end_of_its_last() {
+    fn a_channel_is_of_interest_from_its_first_room_to_the_end_of_its_last() {
         let interest = Interest::new();
-        let place = Place::of("app", "products.1");
-        assert!(!interest.is_possible(place));
-        interest.begin(place);
-        interest.begin(place);
-        interest.end(place);
-        assert!(interest.is_possible(place));
-        interest.end(place);
-        assert!(!interest.is_possible(place));
+        let channel = ChannelHash::of("app", "products.1");
+        assert!(!interest.is_possible(channel));
+        interest.begin(channel);
+        interest.begin(channel);
+        interest.end(channel);
+        assert!(interest.is_possible(channel));
+        interest.end(channel);
+        assert!(!interest.is_possible(channel));
     }
 
     #[test]
     fn apps_have_places_of_their_own() {
-        assert_ne!(Place::of("a", "b"), Place::of("ab", ""));
-        assert_ne!(Place::of("a", "channel"), Place::of("b", "channel"));
+        assert_ne!(ChannelHash::of("a", "b"), ChannelHash::of("ab", ""));
+        assert_ne!(ChannelHash::of("a", "channel"), ChannelHash::of("b", "channel"));
     }
 }

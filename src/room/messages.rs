@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use actix::{Addr, Message};
 use bytes::Bytes;
-use gaung_cluster::{bus::Place, fact::Member};
+use gaung_cluster::{bus::PublishPermit, fact::Member};
 
 use super::{Rooms, actor::Room, backlog::Permit, fanout::Subscriber, inflow::Underway};
 use crate::{
@@ -59,7 +59,7 @@ pub enum RoomMessage {
     /// A socket unsubscribes or is gone.
     Leave(SocketId),
     /// A back end publishes. In a cluster the last event of a cache channel has a place on the way to the other nodes too.
-    Publish(EncodedEvent, Permit, Option<Place>),
+    Publish(EncodedEvent, Permit, Option<PublishPermit>),
     /// A subscriber publishes.
     Whisper(Whisper, Permit),
     /// Something came from the other nodes.

@@ -29,7 +29,7 @@ mod users;
 use std::{cell::RefCell, sync::Arc};
 
 use actix::{Actor, Addr, Arbiter};
-use gaung_cluster::bus::Place as BusPlace;
+use gaung_cluster::bus::PublishPermit;
 
 use crate::{
     activity::{Happening, Happenings},
@@ -48,7 +48,7 @@ use crate::{
 use backlog::{Backlog, Limits, Permit};
 use carrier::Carrier;
 use inflow::Underway;
-use interest::{Interest, Place};
+use interest::{ChannelHash, Interest};
 use messages::{NewsForRoom, RoomMessage, ToRoom, ToUsers, UserMessage};
 use shard::{Services, Shard};
 use shelf::Shelf;
@@ -156,7 +156,7 @@ impl Rooms {
     }
 
     /// A place for each event on the way to the other nodes; none where this node is alone.
-    fn places<'a>(&self, events: impl Iterator<Item = &'a EncodedEvent>) -> Result<Vec<BusPlace>, Unpublished> {
+    fn places<'a>(&self, events: impl Iterator<Item = &'a EncodedEvent>) -> Result<Vec<PublishPermit>, Unpublished> {
         let Some(cluster) = &self.cluster else { return Ok(Vec::new()) };
         let limit = cluster.max_frame();
         let sizes: Vec<_> = events.map(|event| event.frame.len()).collect();
@@ -276,7 +276,7 @@ impl Rooms {
 
     /// Whether an event for the channel may find a subscriber, or is to be kept for one.
     fn wants(&self, app: &App, channel: &ChannelName) -> bool {
-        channel.kind().is_cached() || self.interest.is_possible(Place::of(app.id(), channel.as_str()))
+        channel.kind().is_cached() || self.interest.is_possible(ChannelHash::of(app.id(), channel.as_str()))
     }
 
     fn tell(&self, app: &Arc<App>, channel: ChannelName, message: RoomMessage, underway: Option<Underway>) {
@@ -301,7 +301,7 @@ impl Rooms {
     }
 
     fn position(&self, app_id: &str, channel: &str) -> usize {
-        Place::of(app_id, channel).shard(self.shards.len())
+        ChannelHash::of(app_id, channel).shard(self.shards.len())
     }
 }
 

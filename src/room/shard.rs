@@ -17,7 +17,7 @@ use super::{
     actor::Room,
     cached::{self, Cache},
     carrier::Carrier,
-    interest::{Interest, Place},
+    interest::{ChannelHash, Interest},
     messages::{
         Answer, Count, Find, Forwarded, FromPeers, ListOccupied, NewsForRoom, Retire, RoomMessage, Sum, ToRoom,
         ToUsers, UserMessage,
@@ -100,7 +100,7 @@ impl Shard {
         if channel.kind().is_presence() {
             self.hear_of_members(app.id());
         }
-        self.interest.begin(Place::of(app.id(), channel.as_str()));
+        self.interest.begin(ChannelHash::of(app.id(), channel.as_str()));
         let services = self.services.clone();
         if let Some(cluster) = &services.cluster {
             cluster.serve(app.id(), channel.as_str());
@@ -229,7 +229,7 @@ impl Handler<Retire> for Shard {
                 cluster.leave(&app_id, channel.as_str());
                 self.services.present.borrow_mut().has_opened(&app_id, &channel);
             }
-            self.interest.end(Place::of(&app_id, channel.as_str()));
+            self.interest.end(ChannelHash::of(&app_id, channel.as_str()));
         }
         if rooms.is_empty() {
             self.rooms.remove(&app_id);

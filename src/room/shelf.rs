@@ -11,7 +11,7 @@ use gaung_cluster::{
     newest::{CacheBounds, Newest},
 };
 
-use super::{FromPeers, Rooms, interest::Place, messages::NewsForRoom, shard::Shard};
+use super::{FromPeers, Rooms, interest::ChannelHash, messages::NewsForRoom, shard::Shard};
 use crate::protocol::ChannelName;
 
 /// Which events are kept. Cheap to clone.
@@ -74,7 +74,7 @@ impl Shelf {
         let (Some(shards), Ok(channel)) = (self.0.shards.get(), ChannelName::parse(room.channel(), usize::MAX)) else {
             return;
         };
-        let shard = &shards[Place::of(room.app(), channel.as_str()).shard(shards.len())];
+        let shard = &shards[ChannelHash::of(room.app(), channel.as_str()).shard(shards.len())];
         shard.do_send(NewsForRoom { app_id: room.app().clone(), channel, news: FromPeers::CacheEvicted(at) });
     }
 

@@ -14,7 +14,7 @@ use crate::{
 
 use super::{
     fanout::Subscriber,
-    interest::{Interest, Place},
+    interest::{ChannelHash, Interest},
     line_of,
     messages::SignIn,
 };
@@ -58,7 +58,7 @@ impl Users {
     pub fn sign_in(&mut self, app_id: &Arc<str>, user_id: &str, sign_in: SignIn) {
         let user = Self::user(&mut self.apps, app_id, user_id);
         if let Line::Closed = user.line {
-            self.interest.begin(Place::of(app_id, &line_of(user_id)));
+            self.interest.begin(ChannelHash::of(app_id, &line_of(user_id)));
             user.line = match &self.cluster {
                 None => Line::Open,
                 Some(cluster) => {
@@ -102,7 +102,7 @@ impl Users {
         }
         if user.has_hung_up() {
             user.line = Line::Closed;
-            self.interest.end(Place::of(app_id, &line_of(user_id)));
+            self.interest.end(ChannelHash::of(app_id, &line_of(user_id)));
             if let Some(cluster) = &self.cluster {
                 cluster.leave(app_id, &line_of(user_id));
             }

@@ -2,7 +2,7 @@
 //!
 //! Orders wait in one queue without a bound. Facts need none: each answers a change of this node's own sockets, whose
 //! number is bounded elsewhere; the bus thread takes them without ever waiting for the network; and a lost one would make
-//! every node's view wrong. Events come from back ends, which can be told to wait: each takes a [`Place`] first. What
+//! every node's view wrong. Events come from back ends, which can be told to wait: each takes a [`PublishPermit`] first. What
 //! clients cause is slowed down where it comes from: what reads their sockets looks at [`Link::waiting`].
 
 use std::{
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    places::{self, Full, Limits, Place},
+    permits::{self, Full, Limits, PublishPermit},
     status::{Gauges, Status},
     wire::LAST_WORDS,
 };
@@ -33,8 +33,8 @@ use crate::{
 pub(super) enum Order {
     /// Something happened here.
     Input(Input),
-    /// An event; its place is given back when the core has it.
-    Event(Input, Place),
+    /// An event; its permit is given back when the core has it.
+    Event(Input, PublishPermit),
     /// Somebody wants to know something.
     Question(Box<dyn FnOnce(&Core) + Send>),
     /// Finish within `patience`. `done` is dropped when all is over.
@@ -75,19 +75,19 @@ impl Link {
         if self.orders.is_closed() { 0 } else { self.gauges.waiting.load(Relaxed) }
     }
 
-    /// Places for events of these sizes, or for none of them.
-    pub fn reserve(&self, sizes: &[usize]) -> Result<Vec<Place>, Full> {
-        places::reserve(&self.gauges, self.limits, sizes)
+    /// Permits for events of these sizes, or for none of them.
+    pub fn reserve(&self, sizes: &[usize]) -> Result<Vec<PublishPermit>, Full> {
+        permits::reserve(&self.gauges, self.limits, sizes)
     }
 
     /// Publishes an event, which this node's own sockets have already.
-    pub fn publish(&self, event: RoomEvent, place: Place) {
-        let _ = self.orders.send(Order::Event(Input::Publish(event), place));
+    pub fn publish(&self, event: RoomEvent, permit: PublishPermit) {
+        let _ = self.orders.send(Order::Event(Input::Publish(event), permit));
     }
 
     /// Publishes the last event of a cache channel, which this node's own sockets have already.
-    pub fn cache(&self, room: Room, event: CachedEvent, trace: Option<TraceContext>, place: Place) {
-        let _ = self.orders.send(Order::Event(Input::Cache { room, event, trace }, place));
+    pub fn cache(&self, room: Room, event: CachedEvent, trace: Option<TraceContext>, permit: PublishPermit) {
+        let _ = self.orders.send(Order::Event(Input::Cache { room, event, trace }, permit));
     }
 
     /// Answers a question from memory, after all that was told before it; `None` if the bus has ended.
@@ -143,9 +143,9 @@ mod tests {
         link.tell(Input::Confirm);
         link.tell(Input::Confirm);
         assert_eq!(link.waiting(), 2);
-        let place = link.reserve(&[1]).unwrap().pop().unwrap();
+        let permit = link.reserve(&[1]).unwrap().pop().unwrap();
         let room = Room::new("shop", "orders").unwrap();
-        link.publish(RoomEvent { room, payload: Default::default(), trace: None }, place);
+        link.publish(RoomEvent { room, payload: Default::default(), trace: None }, permit);
         assert_eq!((link.waiting(), link.status().queued), (2, 1));
         link.gauges.waiting.fetch_sub(1, Relaxed);
         assert_eq!(link.waiting(), 1);

@@ -9,7 +9,7 @@ mod connect;
 mod credentials;
 mod link;
 mod load;
-mod places;
+mod permits;
 mod report;
 mod settings;
 mod status;
@@ -27,7 +27,7 @@ use status::Gauges;
 
 pub use connect::{InvalidServer, connect};
 pub use link::Link;
-pub use places::{Full, Limits, Place};
+pub use permits::{Full, Limits, PublishPermit};
 pub use settings::{Auth, BusSettings, BusTls};
 pub use status::Status;
 

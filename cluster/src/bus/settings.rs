@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::places::Limits;
+use super::permits::Limits;
 use crate::{core, subject::Subjects};
 
 /// Where the bus is, who we are there, and what we do with it.

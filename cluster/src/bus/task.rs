@@ -148,9 +148,9 @@ impl<T: FnMut(Output)> Task<T> {
     /// Carries out one order; returns the bytes of its event, if it is one.
     fn carry_out(&mut self, order: Order) -> usize {
         match order {
-            Order::Event(input, place) => {
+            Order::Event(input, permit) => {
                 self.step(input);
-                return place.bytes();
+                return permit.bytes();
             }
             Order::Input(input) => self.step(input),
             Order::Question(question) => question(&self.core),
@@ -208,7 +208,7 @@ impl<T: FnMut(Output)> Task<T> {
                 Output::Subscribe(room) => self.wire.subscribe(Subject::Room(room)),
                 Output::Unsubscribe(room) => self.wire.unsubscribe(&room),
                 Output::Serving(_)
-                | Output::Elsewhere(_)
+                | Output::Remote(_)
                 | Output::Deliver(..)
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)

@@ -20,7 +20,7 @@ use futures_util::{
 };
 use tokio::task::unconstrained;
 
-use super::{places, status::Gauges};
+use super::{permits, status::Gauges};
 use crate::{
     room::Room,
     subject::{Subject, Subjects},
@@ -95,7 +95,7 @@ impl Wire {
     /// Publishes a frame, or drops it.
     pub fn publish(&mut self, subject: &Subject, bytes: Bytes) {
         self.subscribe_waiting();
-        let bytes = places::until_written(bytes, &self.gauges);
+        let bytes = permits::until_written(bytes, &self.gauges);
         let publish = self.client.publish(self.subjects.write(subject), bytes);
         let is_taken = self.waiting.is_empty() && matches!(at_once(publish), Some(Ok(())));
         if !is_taken {

@@ -64,7 +64,7 @@ pub struct Core {
     /// The rooms that nobody wants any longer, each once, by when it ends.
     closings: BTreeSet<(Duration, Room)>,
     /// The rooms that are about to be served, each with the last member that was told.
-    openings: BTreeMap<Room, Arc<str>>,
+    opening: BTreeMap<Room, Arc<str>>,
     untold: Untold,
     beats: u64,
     /// The last number of ours that all peers were told.
@@ -115,7 +115,7 @@ impl Core {
             rooms: BTreeMap::new(),
             streams: BTreeSet::new(),
             closings: BTreeSet::new(),
-            openings: BTreeMap::new(),
+            opening: BTreeMap::new(),
             untold: Untold::default(),
             beats: 0,
             told: 0,
@@ -188,9 +188,9 @@ impl Core {
         for difference in differences {
             match difference {
                 Difference::Held(edge) | Difference::Freed(edge) => self.compare(&edge),
-                Difference::Elsewhere(elsewhere) => {
-                    if elsewhere.room().is_none_or(|room| self.rooms.contains_key(room)) {
-                        self.outputs.push(Output::Elsewhere(elsewhere));
+                Difference::Remote(remote) => {
+                    if remote.room().is_none_or(|room| self.rooms.contains_key(room)) {
+                        self.outputs.push(Output::Remote(remote));
                     }
                 }
             }

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    elsewhere::{Elsewhere, Opening},
     fact::{CachedEvent, Generation},
     frame::{Hole, Publication, Readiness, RoomEvent},
     peer::Stage,
+    remote::{RemoteChange, RemoteState},
     room::{NodeId, Room},
     subject::Subject,
     trace::TraceContext,
@@ -24,10 +24,10 @@ pub enum Output {
     /// Listen to it no more.
     Unsubscribe(Room),
     /// From now on no event of this room is missed: its first subscriber may be answered.
-    Serving(Opening),
+    Serving(RemoteState),
     /// What the other nodes hold is another now. Of rooms only those are told that are served here, from `Subscribe` to
     /// `Unsubscribe`; of users all.
-    Elsewhere(Elsewhere),
+    Remote(RemoteChange),
     /// An event for this node's sockets.
     Deliver(NodeId, RoomEvent),
     /// An event of a cache channel that is served here, for this node's sockets; to be kept as the room's last one if it

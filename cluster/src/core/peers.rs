@@ -105,7 +105,7 @@ impl Core {
     /// Whether something was too much for one step.
     pub fn is_behind(&self) -> bool {
         let is_clearing = !self.debris.is_empty();
-        let is_opening = !self.openings.is_empty();
+        let is_opening = !self.opening.is_empty();
         self.view.is_behind() || !self.behind.is_empty() || is_clearing || is_opening || self.comparing.is_some()
     }
 

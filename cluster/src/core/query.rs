@@ -61,7 +61,7 @@ impl Core {
 
     /// An app's connections on all nodes but this one.
     pub fn connections_elsewhere(&self, app: &Arc<str>) -> u64 {
-        self.view.sockets_elsewhere(&Key::Connections(app.clone()))
+        self.view.remote_sockets(&Key::Connections(app.clone()))
     }
 
     /// Whether a user is signed in anywhere.

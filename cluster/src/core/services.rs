@@ -7,9 +7,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Core, Output, Service};
 use crate::{
-    elsewhere::{Elsewhere, Opening},
     fact::{Key, Member},
     frame::{Body, Stream},
+    remote::{RemoteChange, RemoteState},
     room::Room,
     snapshot::ASK_AGAIN,
     subject::Subject,
@@ -91,23 +91,23 @@ impl Core {
     /// they came now: those who fit into one step.
     fn open_after(&mut self, room: Room, after: Option<Arc<str>>) {
         let most = self.settings.facts_in_page();
-        let members: Vec<Member> = self.view.members_elsewhere(&room, after.as_ref()).take(most).cloned().collect();
+        let members: Vec<Member> = self.view.remote_members(&room, after.as_ref()).take(most).cloned().collect();
         if let Some(last) = members.last().filter(|_| members.len() == most) {
-            self.openings.insert(room.clone(), last.user.clone());
+            self.opening.insert(room.clone(), last.user.clone());
             let told = members.into_iter().map(|member| {
                 let (room, user) = (room.clone(), member.user.clone());
-                Output::Elsewhere(Elsewhere::Member { room, user, member: Some(member) })
+                Output::Remote(RemoteChange::Member { room, user, member: Some(member) })
             });
             return self.outputs.extend(told);
         }
-        let sockets = self.view.sockets_elsewhere(&Key::Count(room.clone()));
+        let sockets = self.view.remote_sockets(&Key::Count(room.clone()));
         let cached = self.cached(&room).cloned();
-        self.outputs.push(Output::Serving(Opening { sockets, members, cached, room }));
+        self.outputs.push(Output::Serving(RemoteState { sockets, members, cached, room }));
     }
 
     /// Tells of the next members of a room that has more than were told at once.
     pub(super) fn open_some(&mut self) {
-        if let Some((room, after)) = self.openings.pop_first()
+        if let Some((room, after)) = self.opening.pop_first()
             && self.rooms.contains_key(&room)
         {
             self.open_after(room, Some(after));

@@ -35,11 +35,11 @@ fn removed(user: &str) -> Difference {
 }
 
 fn there(user: &str, member: Option<Member>) -> Difference {
-    Difference::Elsewhere(Elsewhere::Member { room: room(), user: user.into(), member })
+    Difference::Remote(RemoteChange::Member { room: room(), user: user.into(), member })
 }
 
 fn subscriptions(sockets: u64) -> Difference {
-    Difference::Elsewhere(Elsewhere::Subscriptions { room: room(), sockets })
+    Difference::Remote(RemoteChange::Subscriptions { room: room(), sockets })
 }
 
 fn view() -> View {
@@ -69,8 +69,8 @@ fn of_this_nodes_own_facts_nothing_is_told_as_elsewhere() {
     assert_eq!(view.set(A, member("7", "b", 5, 1)), [there("7", Some(person("7", "b", 5, 1)))]);
     assert_eq!(view.set(OWN, member("7", "a", 1, 0)), []);
     assert_eq!(view.set(A, count(3)), [subscriptions(3)]);
-    assert_eq!((view.sockets(&count(0).key()), view.sockets_elsewhere(&count(0).key())), (5, 3));
-    assert_eq!(view.members_elsewhere(&room(), None).collect::<Vec<_>>(), [&person("7", "b", 5, 1)]);
+    assert_eq!((view.sockets(&count(0).key()), view.remote_sockets(&count(0).key())), (5, 3));
+    assert_eq!(view.remote_members(&room(), None).collect::<Vec<_>>(), [&person("7", "b", 5, 1)]);
 }
 
 #[test]
@@ -120,13 +120,13 @@ fn counts_are_sums_and_their_edges_are_told_once() {
 fn of_a_users_sign_ins_their_number_elsewhere_is_told() {
     let mut view = view();
     let user = |sockets| Fact::User { app: "shop".into(), user: "7".into(), sockets };
-    let elsewhere = |sockets| Difference::Elsewhere(Elsewhere::User { app: "shop".into(), user: "7".into(), sockets });
+    let remote = |sockets| Difference::Remote(RemoteChange::User { app: "shop".into(), user: "7".into(), sockets });
     assert_eq!(view.set(OWN, user(1)), []);
-    assert_eq!(view.set(A, user(1)), [elsewhere(1)]);
-    assert_eq!(view.set(B, user(1)), [elsewhere(2)]);
+    assert_eq!(view.set(A, user(1)), [remote(1)]);
+    assert_eq!(view.set(B, user(1)), [remote(2)]);
     assert_eq!(view.sockets(&user(1).key()), 3);
-    assert_eq!(view.forget(A), [elsewhere(1)]);
-    assert_eq!(view.set(B, user(0)), [elsewhere(0)]);
+    assert_eq!(view.forget(A), [remote(1)]);
+    assert_eq!(view.set(B, user(0)), [remote(0)]);
 }
 
 #[test]

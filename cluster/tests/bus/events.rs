@@ -74,8 +74,8 @@ async fn a_full_queue_refuses_all_events_of_a_request_and_counts_them() {
     let mut settings = settings(&server);
     settings.limits.events = 3;
     let (link, bus) = open(settings).unwrap();
-    let places = link.reserve(&[1; 3]).unwrap();
-    places.into_iter().enumerate().for_each(|(number, place)| link.publish(event(&orders, number as u32), place));
+    let permits = link.reserve(&[1; 3]).unwrap();
+    permits.into_iter().enumerate().for_each(|(number, permit)| link.publish(event(&orders, number as u32), permit));
     assert_eq!(link.reserve(&[1]).unwrap_err(), Full::Events(3));
     assert_eq!((link.status().queued, link.status().refused), (3, 1));
     let running = async {
@@ -102,8 +102,8 @@ async fn an_event_as_large_as_the_status_says_arrives_and_one_byte_more_is_count
         for size in [limit, limit + 64 + 2048] {
             let mut event = event(&orders, 0);
             event.payload = vec![b'x'; size].into();
-            let place = one.link.reserve(&[size]).unwrap().pop().unwrap();
-            one.link.publish(event, place);
+            let permit = one.link.reserve(&[size]).unwrap().pop().unwrap();
+            one.link.publish(event, permit);
         }
         let came = |output: &Output| matches!(output, Output::Deliver(_, event) if event.payload.len() == limit);
         two.until_told("the large event comes", |told| told.iter().any(came)).await;

@@ -7,8 +7,8 @@ use gaung_cluster::{
     Room,
     bus::{Auth, BusSettings},
     core::{Input, Output},
-    elsewhere::Elsewhere,
     fact::{Fact, Member},
+    remote::RemoteChange,
 };
 
 use crate::{
@@ -33,7 +33,7 @@ fn member(user: &str, sockets: u32) -> Input {
 }
 
 fn removals(node: &Node) -> usize {
-    let is_removal = |output: &&Output| matches!(output, Output::Elsewhere(Elsewhere::Member { member: None, .. }));
+    let is_removal = |output: &&Output| matches!(output, Output::Remote(RemoteChange::Member { member: None, .. }));
     node.told().iter().filter(is_removal).count()
 }
 

@@ -154,15 +154,15 @@ impl Node {
     /// Serves a room, and waits until no event of it is missed.
     pub async fn serve(&self, room: &Room) {
         self.link.tell(Input::Serve(room.clone()));
-        let opens = |output: &Output| matches!(output, Output::Serving(opening) if opening.room == *room);
+        let opens = |output: &Output| matches!(output, Output::Serving(state) if state.room == *room);
         self.until_told("a room is served", |told| told.iter().any(opens)).await;
     }
 
     /// Publishes numbered events.
     pub fn publish(&self, room: &Room, numbers: impl ExactSizeIterator<Item = u32>) {
-        let places = self.link.reserve(&vec![1; numbers.len()]).unwrap();
-        for (number, place) in numbers.zip(places) {
-            self.link.publish(event(room, number), place);
+        let permits = self.link.reserve(&vec![1; numbers.len()]).unwrap();
+        for (number, permit) in numbers.zip(permits) {
+            self.link.publish(event(room, number), permit);
         }
     }
 

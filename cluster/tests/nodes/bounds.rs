@@ -4,11 +4,11 @@ use gaung_cluster::{
     Room,
     core::{Input, Output, PAGE},
     detector::Inbound,
-    elsewhere::Elsewhere,
     fact::Fact,
+    remote::RemoteChange,
 };
 
-use crate::pair::{A, B, Pair, member, opening, room};
+use crate::pair::{A, B, Pair, member, room, serving};
 
 /// More than may linger.
 const MANY: usize = 3000;
@@ -63,7 +63,7 @@ fn what_is_left_before_its_barrier_has_come_back_is_not_served() {
         pair.step_quietly(A, Input::Leave(room.clone()));
     }
     pair.settle();
-    let served = wanted.iter().filter(|room| pair.wanted(A, &opening((*room).clone())));
+    let served = wanted.iter().filter(|room| pair.wanted(A, &serving((*room).clone())));
     assert_eq!(served.count(), 1024);
 }
 
@@ -101,10 +101,10 @@ fn a_room_with_very_many_members_elsewhere_learns_of_them_in_steps_before_it_is_
     pair.outputs.clear();
     let room = room("presence-a");
     pair.step(A, Input::Serve(room.clone()));
-    let told = |pair: &Pair| pair.outputs.iter().filter(|(_, output)| matches!(output, Output::Elsewhere(_))).count();
+    let told = |pair: &Pair| pair.outputs.iter().filter(|(_, output)| matches!(output, Output::Remote(_))).count();
     let served = |pair: &Pair| {
         pair.outputs.iter().find_map(|(_, output)| match output {
-            Output::Serving(opening) => Some(opening.members.len()),
+            Output::Serving(state) => Some(state.members.len()),
             _ => None,
         })
     };
@@ -113,7 +113,7 @@ fn a_room_with_very_many_members_elsewhere_learns_of_them_in_steps_before_it_is_
     pair.step(B, Input::Fact(member(&user(0), 0)));
     pair.step(B, Input::Fact(member(&user(most + 5), 0)));
     pair.pass(300);
-    let gone = Elsewhere::Member { room, user: user(0).into(), member: None };
-    assert!(pair.wanted(A, &Output::Elsewhere(gone)));
+    let gone = RemoteChange::Member { room, user: user(0).into(), member: None };
+    assert!(pair.wanted(A, &Output::Remote(gone)));
     assert_eq!((served(&pair), pair.nodes[A].is_behind()), (Some(9), false));
 }

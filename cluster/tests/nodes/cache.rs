@@ -4,9 +4,9 @@ use gaung_cluster::{
     Subject,
     codec::encode,
     core::{Bounds, Input, Output},
-    elsewhere::Opening,
     fact::{CachedEvent, Record},
     frame::{Body, Frame, LedgerPage, Rest},
+    remote::RemoteState,
 };
 
 use crate::pair::{A, B, Pair, id, room};
@@ -30,8 +30,8 @@ fn a_cached_event_outlives_its_publisher() {
     pair.outputs.clear();
     pair.step(B, Input::Serve(room("cache-news")));
     let last = Some(cached(4_000, "old"));
-    let opening = Opening { room: room("cache-news"), sockets: 0, members: Vec::new(), cached: last };
-    assert!(pair.wanted(B, &Output::Serving(opening)));
+    let state = RemoteState { room: room("cache-news"), sockets: 0, members: Vec::new(), cached: last };
+    assert!(pair.wanted(B, &Output::Serving(state)));
 }
 
 #[test]

@@ -15,12 +15,12 @@ use gaung_cluster::{
     codec::{Refusal, encode},
     core::{Core, Input, Moment, Output},
     detector::Inbound,
-    elsewhere::{Elsewhere, Opening},
     fact::{Edge, Fact, Generation, Phase},
     frame::{Body, Frame, Readiness, RoomEvent},
     peer::Stage,
+    remote::{RemoteChange, RemoteState},
 };
-use pair::{A, B, Pair, count, id, member, opening, room, settings};
+use pair::{A, B, Pair, count, id, member, room, serving, settings};
 
 fn event(payload: &'static str) -> RoomEvent {
     RoomEvent { room: room("orders"), payload: payload.into(), trace: None }
@@ -36,14 +36,14 @@ fn a_room_is_served_only_once_our_own_message_is_back() {
     pair.step_quietly(A, Input::Serve(room("orders")));
     assert_eq!(pair.outputs, [(A, Output::Subscribe(room("orders")))]);
     pair.settle();
-    assert_eq!(pair.outputs[1..], [(A, opening(room("orders")))]);
+    assert_eq!(pair.outputs[1..], [(A, serving(room("orders")))]);
 }
 
 #[test]
 fn without_a_bus_a_room_is_served_at_once() {
     let mut pair = Pair::strangers();
     pair.step(A, Input::Serve(room("orders")));
-    assert!(pair.wanted(A, &opening(room("orders"))));
+    assert!(pair.wanted(A, &serving(room("orders"))));
 }
 
 #[test]
@@ -258,14 +258,14 @@ fn a_served_room_begins_with_what_is_elsewhere_and_hears_of_every_change() {
     assert_eq!(pair.outputs, []);
     pair.step(B, Input::Serve(presence.clone()));
     let Fact::Member { member: seven, .. } = member("7", 1) else { panic!("a member is a member") };
-    let opening = Opening { room: presence.clone(), sockets: 0, members: vec![seven], cached: None };
-    assert_eq!(pair.outputs[1..], [(B, Output::Serving(opening))]);
+    let state = RemoteState { room: presence.clone(), sockets: 0, members: vec![seven], cached: None };
+    assert_eq!(pair.outputs[1..], [(B, Output::Serving(state))]);
     pair.outputs.clear();
     pair.step(A, Input::Fact(member("7", 0)));
     pair.step(A, Input::Fact(Fact::Count { room: presence.clone(), sockets: 4 }));
-    let gone = Elsewhere::Member { room: presence.clone(), user: "7".into(), member: None };
-    let counted = Elsewhere::Subscriptions { room: presence, sockets: 4 };
-    assert_eq!(pair.outputs, [(B, Output::Elsewhere(gone)), (B, Output::Elsewhere(counted))]);
+    let gone = RemoteChange::Member { room: presence.clone(), user: "7".into(), member: None };
+    let counted = RemoteChange::Subscriptions { room: presence, sockets: 4 };
+    assert_eq!(pair.outputs, [(B, Output::Remote(gone)), (B, Output::Remote(counted))]);
 }
 
 #[test]
@@ -273,8 +273,8 @@ fn sign_ins_elsewhere_are_told_whatever_is_served() {
     let mut pair = Pair::acquainted();
     let (app, user) = ("shop".into(), "7".into());
     pair.step(A, Input::Fact(Fact::User { app, user, sockets: 1 }));
-    let elsewhere = Elsewhere::User { app: "shop".into(), user: "7".into(), sockets: 1 };
-    assert_eq!(pair.outputs, [(B, Output::Elsewhere(elsewhere))]);
+    let remote = RemoteChange::User { app: "shop".into(), user: "7".into(), sockets: 1 };
+    assert_eq!(pair.outputs, [(B, Output::Remote(remote))]);
 }
 
 #[test]

@@ -11,9 +11,9 @@ use gaung_cluster::{
     codec::decode,
     core::{Bounds, Core, Input, Moment, Output, PAGE, Settings},
     detector::Inbound,
-    elsewhere::Opening,
     fact::{Fact, Member},
     frame::Body,
+    remote::RemoteState,
     ring::Reach,
 };
 
@@ -71,8 +71,8 @@ pub fn settings(slot: usize) -> Settings {
 }
 
 /// A room that begins with nothing.
-pub fn opening(room: Room) -> Output {
-    Output::Serving(Opening { room, sockets: 0, members: Vec::new(), cached: None })
+pub fn serving(room: Room) -> Output {
+    Output::Serving(RemoteState { room, sockets: 0, members: Vec::new(), cached: None })
 }
 
 fn is_ledger(bytes: &Bytes) -> bool {
@@ -129,7 +129,7 @@ impl Pair {
                 | Output::Unsubscribe(_)
                 | Output::Serving(_)
                 | Output::Deliver(..)
-                | Output::Elsewhere(_)
+                | Output::Remote(_)
                 | Output::Cached(..)
                 | Output::CacheEvicted(..)
                 | Output::Published(_)

@@ -36,15 +36,15 @@ impl World {
             Output::Publish(subject, bytes) => self.publish(slot, &subject, &bytes),
             Output::Subscribe(room) => _ = process.subscribed.insert(room),
             Output::Unsubscribe(room) => _ = process.subscribed.remove(&room),
-            Output::Serving(opening) => {
-                let opened = process.open(opening);
+            Output::Serving(state) => {
+                let opened = process.open(state);
                 self.note(slot, opened.map(|()| Told::Nothing));
             }
             Output::Deliver(origin, event) => {
                 self.judge.delivered(id, origin, &event.room, number(&event.payload));
             }
-            Output::Elsewhere(elsewhere) => {
-                let told = process.hear(elsewhere);
+            Output::Remote(remote) => {
+                let told = process.hear(remote);
                 self.note(slot, told);
             }
             Output::Cached(origin, room, event, _) => {

@@ -8,8 +8,8 @@ use std::{
 use gaung_cluster::{
     NodeId, Room,
     core::{Core, Settings},
-    elsewhere::{Elsewhere, Opening},
     fact::{CachedEvent, Fact, Generation, Key, Member},
+    remote::{RemoteChange, RemoteState},
 };
 
 use crate::replica::{Replica, Told};
@@ -75,24 +75,24 @@ impl Process {
     }
 
     /// A room that was wanted is served; it may have become unwanted meanwhile.
-    pub fn open(&mut self, opening: Opening) -> Result<(), String> {
-        match self.rooms.get_mut(&opening.room) {
-            Some(replica) => replica.open(opening),
+    pub fn open(&mut self, state: RemoteState) -> Result<(), String> {
+        match self.rooms.get_mut(&state.room) {
+            Some(replica) => replica.open(state),
             None => Ok(()),
         }
     }
 
-    pub fn hear(&mut self, elsewhere: Elsewhere) -> Result<Told, String> {
-        if let Elsewhere::User { user, sockets, .. } = &elsewhere {
+    pub fn hear(&mut self, remote: RemoteChange) -> Result<Told, String> {
+        if let RemoteChange::User { user, sockets, .. } = &remote {
             let known = self.users.insert(user.clone(), *sockets).unwrap_or_default();
             let is_news = known != *sockets;
-            return if is_news { Ok(Told::Nothing) } else { Err(format!("it was told once more of {elsewhere:?}")) };
+            return if is_news { Ok(Told::Nothing) } else { Err(format!("it was told once more of {remote:?}")) };
         }
-        let Some(room) = elsewhere.room().filter(|room| self.subscribed.contains(room)) else {
-            return Err(format!("it was told of a room that it does not serve: {elsewhere:?}"));
+        let Some(room) = remote.room().filter(|room| self.subscribed.contains(room)) else {
+            return Err(format!("it was told of a room that it does not serve: {remote:?}"));
         };
         match self.rooms.get_mut(room) {
-            Some(replica) => replica.hear(elsewhere),
+            Some(replica) => replica.hear(remote),
             None => Ok(Told::Nothing),
         }
     }
@@ -129,7 +129,7 @@ impl Process {
         for (user, sockets) in &self.users {
             let own = self.facts.contains_key(&Key::User(app.clone(), user.clone()));
             if self.core.is_online(app, user) != (own || *sockets > 0) {
-                faults.push(format!("{} was told of {sockets} sign-ins of user {user} elsewhere", self.id));
+                faults.push(format!("{} was told of {sockets} sign-ins of user {user} on other nodes", self.id));
             }
         }
         faults

@@ -7,8 +7,8 @@ use std::{
 };
 
 use gaung_cluster::{
-    elsewhere::{Elsewhere, Opening},
     fact::{CachedEvent, Fact, Member},
+    remote::{RemoteChange, RemoteState},
 };
 
 #[derive(Default)]
@@ -16,7 +16,7 @@ pub struct Replica {
     /// Whether it is served: whoever subscribes is answered.
     pub is_open: bool,
     own: Part,
-    elsewhere: Part,
+    remote: Part,
     cached: Option<CachedEvent>,
     clients: Vec<BTreeSet<Arc<str>>>,
 }
@@ -37,13 +37,13 @@ pub enum Told {
 
 impl Replica {
     /// Whoever opens a room may answer from here on; its first client comes.
-    pub fn open(&mut self, opening: Opening) -> Result<(), String> {
+    pub fn open(&mut self, state: RemoteState) -> Result<(), String> {
         if std::mem::replace(&mut self.is_open, true) {
-            return Err(format!("{:?} was opened twice", opening.room));
+            return Err(format!("{:?} was opened twice", state.room));
         }
-        self.elsewhere.sockets = opening.sockets;
-        opening.members.into_iter().for_each(|member| self.elsewhere.set(&member.user.clone(), Some(member)));
-        self.cached = opening.cached;
+        self.remote.sockets = state.sockets;
+        state.members.into_iter().for_each(|member| self.remote.set(&member.user.clone(), Some(member)));
+        self.cached = state.cached;
         self.admit();
         Ok(())
     }
@@ -68,28 +68,28 @@ impl Replica {
         Ok(Told::Nothing)
     }
 
-    /// Before the room is open nobody is there to be told; of members it is told some, and with the opening the others.
-    pub fn hear(&mut self, elsewhere: Elsewhere) -> Result<Told, String> {
+    /// Before the room is open nobody is there to be told; of members it is told some, and when it opens the others.
+    pub fn hear(&mut self, remote: RemoteChange) -> Result<Told, String> {
         if !self.is_open {
-            if let Elsewhere::Member { user, member, .. } = elsewhere {
-                self.elsewhere.set(&user, member);
+            if let RemoteChange::Member { user, member, .. } = remote {
+                self.remote.set(&user, member);
             }
             return Ok(Told::Nothing);
         }
-        let known = match &elsewhere {
-            Elsewhere::Subscriptions { sockets, .. } => self.elsewhere.sockets == *sockets,
-            Elsewhere::Member { user, member, .. } => self.elsewhere.members.get(user) == member.as_ref(),
-            Elsewhere::User { .. } => false,
+        let known = match &remote {
+            RemoteChange::Subscriptions { sockets, .. } => self.remote.sockets == *sockets,
+            RemoteChange::Member { user, member, .. } => self.remote.members.get(user) == member.as_ref(),
+            RemoteChange::User { .. } => false,
         };
         if known {
-            return Err(format!("it was told once more of {elsewhere:?}"));
+            return Err(format!("it was told once more of {remote:?}"));
         }
-        match elsewhere {
-            Elsewhere::Subscriptions { sockets, .. } => self.elsewhere.sockets = sockets,
-            Elsewhere::Member { user, member, .. } => {
-                return self.change(&user, |replica| replica.elsewhere.set(&user, member));
+        match remote {
+            RemoteChange::Subscriptions { sockets, .. } => self.remote.sockets = sockets,
+            RemoteChange::Member { user, member, .. } => {
+                return self.change(&user, |replica| replica.remote.set(&user, member));
             }
-            Elsewhere::User { .. } => {}
+            RemoteChange::User { .. } => {}
         }
         Ok(Told::Nothing)
     }
@@ -116,14 +116,14 @@ impl Replica {
     }
 
     pub fn sockets(&self) -> u64 {
-        self.own.sockets + self.elsewhere.sockets
+        self.own.sockets + self.remote.sockets
     }
 
     /// The members, ordered by id; of each the eldest.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
-        let users: BTreeSet<&Arc<str>> = self.own.members.keys().chain(self.elsewhere.members.keys()).collect();
+        let users: BTreeSet<&Arc<str>> = self.own.members.keys().chain(self.remote.members.keys()).collect();
         users.into_iter().filter_map(|user| {
-            let parts = [&self.own, &self.elsewhere];
+            let parts = [&self.own, &self.remote];
             parts.into_iter().filter_map(|part| part.members.get(user)).min_by_key(|member| member.seniority())
         })
     }
@@ -152,7 +152,7 @@ impl Replica {
     }
 
     fn has(&self, user: &Arc<str>) -> bool {
-        self.own.members.contains_key(user) || self.elsewhere.members.contains_key(user)
+        self.own.members.contains_key(user) || self.remote.members.contains_key(user)
     }
 }
 

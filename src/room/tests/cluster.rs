@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gaung_cluster::{bus::Bus, core::Output, elsewhere, fact, frame::RoomEvent};
+use gaung_cluster::{bus::Bus, core::Output, fact, frame::RoomEvent, remote};
 
 use super::*;
 use crate::{
@@ -245,7 +245,7 @@ fn room(channel: &str) -> gaung_cluster::Room {
 }
 
 fn serving(channel: &str) -> Output {
-    Output::Serving(elsewhere::Opening { room: room(channel), sockets: 0, members: Vec::new(), cached: None })
+    Output::Serving(remote::RemoteState { room: room(channel), sockets: 0, members: Vec::new(), cached: None })
 }
 
 #[actix::test]

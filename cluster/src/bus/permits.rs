@@ -1,5 +1,5 @@
-//! How many events of back ends and clients are on their way to NATS, and how many bytes they have: from the request that
-//! brings them until the client has written them. What finds no place is told so at once, and waits where it comes from.
+//! Bounds the events of back ends and clients that are on their way to NATS, by number and by bytes: from the request that
+//! brings them until the NATS client has written them. Where there is no permit left, the caller learns so at once.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::status::Gauges;
 
-/// What may be on its way.
+/// What may be in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Events between those who publish and the bus thread.
@@ -26,25 +26,25 @@ pub enum Full {
     Bytes(usize),
 }
 
-/// An event's place between who publishes it and the bus thread; given back when dropped.
+/// Allows one event into the queue of the bus thread; released when dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct PublishPermit {
     gauges: Arc<Gauges>,
     bytes: usize,
 }
 
-/// A frame that the client has; it drops it when it is written.
+/// A frame in the NATS client's buffers, which drop it once it is written.
 struct Unwritten {
     frame: Bytes,
     gauges: Arc<Gauges>,
 }
 
-/// Places for events of these sizes, or none.
-pub(super) fn reserve(gauges: &Arc<Gauges>, limits: Limits, sizes: &[usize]) -> Result<Vec<Place>, Full> {
+/// Permits for events of these sizes, or none.
+pub(super) fn reserve(gauges: &Arc<Gauges>, limits: Limits, sizes: &[usize]) -> Result<Vec<PublishPermit>, Full> {
     take(gauges, limits, sizes.len(), sizes.iter().sum()).inspect_err(|_| {
         gauges.refused.fetch_add(sizes.len() as u64, Relaxed);
     })?;
-    Ok(sizes.iter().map(|bytes| Place { gauges: gauges.clone(), bytes: *bytes }).collect())
+    Ok(sizes.iter().map(|bytes| PublishPermit { gauges: gauges.clone(), bytes: *bytes }).collect())
 }
 
 fn take(gauges: &Gauges, limits: Limits, events: usize, bytes: usize) -> Result<(), Full> {
@@ -70,7 +70,7 @@ pub(super) fn until_written(frame: Bytes, gauges: &Arc<Gauges>) -> Bytes {
     Bytes::from_owner(Unwritten { frame, gauges: gauges.clone() })
 }
 
-impl Place {
+impl PublishPermit {
     /// The bytes of the event.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
@@ -89,7 +89,7 @@ impl Drop for Unwritten {
     }
 }
 
-impl Drop for Place {
+impl Drop for PublishPermit {
     fn drop(&mut self) {
         self.gauges.queued.fetch_sub(1, Relaxed);
         self.gauges.queued_bytes.fetch_sub(self.bytes, Relaxed);
@@ -106,30 +106,30 @@ mod tests {
         Arc::new(gauges)
     }
 
-    fn reserve(gauges: &Arc<Gauges>, sizes: &[usize]) -> Result<Vec<Place>, Full> {
+    fn reserve(gauges: &Arc<Gauges>, sizes: &[usize]) -> Result<Vec<PublishPermit>, Full> {
         super::reserve(gauges, Limits { events: 3, bytes: 100 }, sizes)
     }
 
     #[test]
     fn places_are_given_for_all_events_or_for_none() {
         let gauges = gauges();
-        let mut places = reserve(&gauges, &[1, 1]).unwrap();
+        let mut permits = reserve(&gauges, &[1, 1]).unwrap();
         assert_eq!(reserve(&gauges, &[1, 1]).unwrap_err(), Full::Events(3));
         assert_eq!((gauges.status().queued, gauges.status().refused), (2, 2));
-        places.pop();
+        permits.pop();
         assert_eq!(gauges.status().queued, 1);
-        drop(places);
+        drop(permits);
         assert!(reserve(&gauges, &[1, 1, 1]).is_ok());
     }
 
     #[test]
     fn bytes_count_as_well_as_events() {
         let gauges = gauges();
-        let places = reserve(&gauges, &[60, 30]).unwrap();
+        let permits = reserve(&gauges, &[60, 30]).unwrap();
         assert_eq!(reserve(&gauges, &[11]).unwrap_err(), Full::Bytes(100));
         assert_eq!((gauges.status().queued, gauges.status().queued_bytes), (2, 90));
         assert!(reserve(&gauges, &[10]).is_ok());
-        drop(places);
+        drop(permits);
         assert_eq!(gauges.status().queued_bytes, 0);
     }
 
@@ -140,12 +140,12 @@ mod tests {
         let also = frame.clone();
         assert_eq!(frame.len(), 95);
         drop(frame);
-        let place = reserve(&gauges, &[5]).unwrap();
+        let permit = reserve(&gauges, &[5]).unwrap();
         assert_eq!(reserve(&gauges, &[1]).unwrap_err(), Full::Bytes(100));
         gauges.connected.store(false, Relaxed);
         assert!(reserve(&gauges, &[95]).is_ok());
         gauges.connected.store(true, Relaxed);
-        drop((also, place));
+        drop((also, permit));
         assert!(reserve(&gauges, &[100]).is_ok());
     }
 

@@ -1,5 +1,5 @@
-//! What the other nodes of the cluster hold, as it is told to the rooms and sessions of this one, which know their own
-//! sockets best and add the two up.
+//! What the other nodes of the cluster hold, as reported to the rooms and sessions of this node, which add their own
+//! sockets to it.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::{
     room::Room,
 };
 
-/// What all live peers together hold of one thing: an absolute value, told when it changed.
+/// What all live peers together hold of one thing: an absolute value, reported when it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Elsewhere {
+pub enum RemoteChange {
     /// Subscriptions of a room.
     Subscriptions {
         /// Where.
@@ -24,8 +24,8 @@ pub enum Elsewhere {
         room: Room,
         /// Who.
         user: Arc<str>,
-        /// The eldest by [`Member::seniority`], with the sockets of the node that holds it; `None` if the user is
-        /// nowhere else.
+        /// The eldest by [`Member::seniority`], with the sockets of the node that holds it; `None` if the user is on no
+        /// other node.
         member: Option<Member>,
     },
     /// Sockets that are signed in as a user.
@@ -39,20 +39,22 @@ pub enum Elsewhere {
     },
 }
 
-/// What a room begins with when it is served: the state elsewhere at that moment. Every later change follows.
+/// What the other nodes hold of a room at the moment from which it is served here. Every later change follows as a
+/// [`RemoteChange`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opening {
+pub struct RemoteState {
     /// Which room.
     pub room: Room,
-    /// Its subscriptions elsewhere.
+    /// Its subscriptions on other nodes.
     pub sockets: u64,
-    /// Its members elsewhere, ordered by id; of each the eldest. Of very many only the last: the others were told before.
+    /// Its members on other nodes, ordered by id; of each user the eldest. Of very many only the last page: the others were
+    /// reported before.
     pub members: Vec<Member>,
     /// The last event of a cache channel.
     pub cached: Option<CachedEvent>,
 }
 
-impl Elsewhere {
+impl RemoteChange {
     /// The room that it is about; `None` if it is about a user of an app.
     pub fn room(&self) -> Option<&Room> {
         match self {
