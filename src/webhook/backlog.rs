@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Timing, notice::Ticket, payload};
+use super::{Timing, payload, pending::PendingPermit};
 use crate::config::WebhookEndpoint;
 
 /// Bytes that wait for one endpoint at most, and never more than nobody else holds: however many endpoints are dead,
@@ -17,7 +17,7 @@ use crate::config::WebhookEndpoint;
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes at which a batch is closed early: a web server's usual limit for a body is 1 MB.
 const MAX_BATCH_BYTES: usize = 512 * 1024;
-/// What an event takes beside its text, as a post of its own: the post, its list, its ticket, the places that queues keep
+/// What an event takes beside its text, as a post of its own: the post, its list, its permit, the places that queues keep
 /// free.
 const OVERHEAD: usize = 384;
 
@@ -38,7 +38,7 @@ pub struct Item {
     /// The event as JSON, shared by all endpoints.
     pub event: Arc<str>,
     /// Counts it as waiting, with its [`Item::cost`].
-    pub ticket: Ticket,
+    pub permit: PendingPermit,
 }
 
 /// One request to be made.
@@ -104,7 +104,7 @@ struct Batch {
 #[derive(Debug)]
 struct Event {
     text: Arc<str>,
-    ticket: Ticket,
+    permit: PendingPermit,
 }
 
 impl Item {
@@ -146,9 +146,9 @@ impl Backlog {
     /// Takes an event: into the open batch where its endpoint batches, else as a post of its own. One that is refused is
     /// given up.
     pub fn accept(&mut self, item: Item, now: Moment) -> Result<(), Full> {
-        let cost = item.ticket.bytes();
-        if self.bytes + cost > MAX_BYTES.min(item.ticket.room()) {
-            item.ticket.redeem();
+        let cost = item.permit.bytes();
+        if self.bytes + cost > MAX_BYTES.min(item.permit.room()) {
+            item.permit.acknowledge();
             return Err(self.refuse());
         }
         self.bytes += cost;
@@ -156,7 +156,7 @@ impl Backlog {
             self.close_batch(now);
         }
         let batch = self.batch.get_or_insert_with(|| Batch::new(item.endpoint));
-        batch.events.push(Event { text: item.event, ticket: item.ticket });
+        batch.events.push(Event { text: item.event, permit: item.permit });
         batch.cost += cost;
         if !batch.endpoint.batching || batch.cost > MAX_BATCH_BYTES {
             self.close_batch(now);
@@ -243,7 +243,7 @@ impl Backlog {
 
     /// Forgets the head, which is done with, and returns how many events it held.
     fn redeem_head(&mut self) -> usize {
-        self.drop_head().into_iter().map(|event| event.ticket.redeem()).count()
+        self.drop_head().into_iter().map(|event| event.permit.acknowledge()).count()
     }
 
     /// Forgets the head and returns its events.
@@ -263,7 +263,7 @@ impl Post {
     }
 
     fn is_revoked(&self) -> bool {
-        self.events.iter().all(|event| event.ticket.is_revoked())
+        self.events.iter().all(|event| event.permit.is_revoked())
     }
 }
 

@@ -19,11 +19,12 @@ use tracing::warn;
 use super::{
     Means, Timing,
     backlog::Item,
+    debounce::Debounce,
+    durable_queue::DurableQueue,
     endpoint::{self, Deliver, Endpoint, Hurry, IsIdle},
-    keeper::Keeper,
-    notice::Notice,
-    payload, post,
-    settle::Settle,
+    payload,
+    pending::PendingEvent,
+    post,
 };
 use crate::{app::App, metrics::Metrics};
 
@@ -34,9 +35,9 @@ pub struct Dispatch {
     client: Client,
     /// Edges that found no room since the last line about them.
     refused: Arc<AtomicU64>,
-    settle: Settle,
+    settle: Debounce,
     /// Where events are kept until they are posted; without it they wait in memory.
-    keeper: Option<Keeper>,
+    durable_queue: Option<DurableQueue>,
     phase: Phase,
     endpoints: HashMap<Target, Line>,
     release: Option<SpawnHandle>,
@@ -64,9 +65,9 @@ enum Phase {
 #[derive(Debug)]
 pub enum Intake {
     /// Something happened; it may have to settle.
-    Edge(Notice),
+    Edge(PendingEvent),
     /// Something happened and has settled.
-    Settled(Notice),
+    Settled(PendingEvent),
     /// The node is going: from here on nothing waits for its delay.
     Close,
 }
@@ -85,7 +86,7 @@ impl Intake {
     /// Drops it for good: nobody is to do it again.
     pub fn give_up(self) {
         match self {
-            Self::Edge(notice) | Self::Settled(notice) => notice.ticket.redeem(),
+            Self::Edge(pending) | Self::Settled(pending) => pending.permit.acknowledge(),
             Self::Close => {}
         }
     }
@@ -100,8 +101,8 @@ impl Dispatch {
             client: post::client(&means.trust, timing.request_timeout),
             refused,
             // Half of all bytes, so that what settles never keeps out what is to be posted.
-            settle: Settle::new(timing.settle, timing.cache_miss_pause, means.max_bytes / 2),
-            keeper: None,
+            settle: Debounce::new(timing.settle, timing.cache_miss_pause, means.max_bytes / 2),
+            durable_queue: None,
             phase: Phase::Serving,
             endpoints: HashMap::new(),
             release: None,
@@ -109,34 +110,34 @@ impl Dispatch {
     }
 
     /// Has all events kept until they are posted.
-    pub fn with_keeper(self, keeper: Option<Keeper>) -> Self {
-        Self { keeper, ..self }
+    pub fn with_durable_queue(self, durable_queue: Option<DurableQueue>) -> Self {
+        Self { durable_queue, ..self }
     }
 
-    fn take(&mut self, notice: Notice, ctx: &mut Context<Self>) {
+    fn take(&mut self, pending: PendingEvent, ctx: &mut Context<Self>) {
         match self.phase {
             Phase::Serving => {
-                self.settle_or_deliver(notice);
+                self.settle_or_deliver(pending);
                 self.schedule_release(ctx);
             }
             Phase::Closing => {
-                self.settle_or_deliver(notice);
+                self.settle_or_deliver(pending);
                 self.release_all();
             }
             Phase::Gone => self.metrics.webhook_drops.inc(),
         }
     }
 
-    fn post(&mut self, notice: Notice) {
+    fn post(&mut self, pending: PendingEvent) {
         match self.phase {
-            Phase::Serving | Phase::Closing => self.deliver(notice),
+            Phase::Serving | Phase::Closing => self.deliver(pending),
             Phase::Gone => self.metrics.webhook_drops.inc(),
         }
     }
 
-    fn settle_or_deliver(&mut self, notice: Notice) {
-        for notice in self.settle.take(notice, Instant::now()) {
-            self.deliver(notice);
+    fn settle_or_deliver(&mut self, pending: PendingEvent) {
+        for pending in self.settle.take(pending, Instant::now()) {
+            self.deliver(pending);
         }
     }
 
@@ -151,26 +152,26 @@ impl Dispatch {
         }
     }
 
-    fn deliver(&mut self, notice: Notice) {
-        match &self.keeper {
-            Some(keeper) => keeper.keep(notice),
-            None => self.hand_out(notice),
+    fn deliver(&mut self, pending: PendingEvent) {
+        match &self.durable_queue {
+            Some(durable_queue) => durable_queue.keep(pending),
+            None => self.hand_out(pending),
         }
     }
 
     /// Gives an event to all endpoints that want it.
-    fn hand_out(&mut self, Notice { app, edge, id, ticket }: Notice) {
+    fn hand_out(&mut self, PendingEvent { app, edge, id, permit }: PendingEvent) {
         let settings = app.settings();
         let mut event: Option<Arc<str>> = None;
         for endpoint in settings.webhooks.iter().filter(|endpoint| payload::wants(endpoint, &edge)) {
             let event = event.get_or_insert_with(|| payload::event(&edge, &id).into()).clone();
-            let ticket = ticket.copy(Item::cost(&event));
-            let item = Item { endpoint: endpoint.clone(), event, ticket };
+            let permit = permit.copy(Item::cost(&event));
+            let item = Item { endpoint: endpoint.clone(), event, permit };
             let line = self.line(&app, &endpoint.url);
             line.sent += 1;
             line.addr.do_send(Deliver { app: app.clone(), item });
         }
-        ticket.redeem();
+        permit.acknowledge();
     }
 
     fn line(&mut self, app: &Arc<App>, url: &str) -> &mut Line {
@@ -182,15 +183,15 @@ impl Dispatch {
 
     fn release(&mut self, ctx: &mut Context<Self>) {
         self.release = None;
-        for notice in self.settle.expire(Instant::now()) {
-            self.deliver(notice);
+        for pending in self.settle.expire(Instant::now()) {
+            self.deliver(pending);
         }
         self.schedule_release(ctx);
     }
 
     fn release_all(&mut self) {
-        for notice in self.settle.release() {
-            self.deliver(notice);
+        for pending in self.settle.release() {
+            self.deliver(pending);
         }
     }
 
@@ -241,8 +242,8 @@ impl Actor for Dispatch {
 impl StreamHandler<Intake> for Dispatch {
     fn handle(&mut self, intake: Intake, ctx: &mut Context<Self>) {
         match intake {
-            Intake::Edge(notice) => self.take(notice, ctx),
-            Intake::Settled(notice) => self.post(notice),
+            Intake::Edge(pending) => self.take(pending, ctx),
+            Intake::Settled(pending) => self.post(pending),
             Intake::Close => self.close(),
         }
     }
@@ -254,8 +255,9 @@ impl Handler<FromStream> for Dispatch {
     fn handle(&mut self, FromStream(told): FromStream, _: &mut Context<Self>) {
         match (told, &self.phase) {
             (Told::Pulled(pulled), Phase::Serving | Phase::Closing) => {
-                if let Some(notice) = self.keeper.as_ref().and_then(|keeper| keeper.read(pulled)) {
-                    self.hand_out(notice);
+                if let Some(pending) = self.durable_queue.as_ref().and_then(|durable_queue| durable_queue.read(pulled))
+                {
+                    self.hand_out(pending);
                 }
             }
             // Another node posts it.
@@ -291,7 +293,7 @@ mod tests {
     use crate::{
         config::{AppSettings, WebhookEndpoint},
         protocol::ChannelName,
-        webhook::{Change, Edge, notice::Waiting},
+        webhook::{Change, Edge, pending::Waiting},
     };
 
     /// How many endpoints are there?
@@ -309,7 +311,7 @@ mod tests {
 
     const MAX_BYTES: usize = 1 << 20;
 
-    fn notice(change: Change, waiting: &Waiting) -> Notice {
+    fn pending(change: Change, waiting: &Waiting) -> PendingEvent {
         // Nothing listens on port 1, and a failed post is given up at once.
         let endpoint = WebhookEndpoint {
             url: "http://127.0.0.1:1/".to_owned(),
@@ -321,7 +323,7 @@ mod tests {
         };
         let settings = AppSettings { webhooks: vec![Arc::new(endpoint)], ..AppSettings::new("key", "secret") };
         let edge = Edge { channel: ChannelName::parse("a", 200).unwrap(), change };
-        Notice { app: App::new("1", settings), edge, id: "ab-1".to_owned(), ticket: waiting.ticket(1).unwrap() }
+        PendingEvent { app: App::new("1", settings), edge, id: "ab-1".to_owned(), permit: waiting.permit(1).unwrap() }
     }
 
     #[actix_web::test]
@@ -329,7 +331,7 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let timing = Timing { give_up: Duration::ZERO, sweep: Duration::from_millis(1), ..Timing::default() };
         let (metrics, waiting) = (Metrics::new(), Waiting::new(MAX_BYTES));
-        let told = notice(Change::Occupied, &waiting);
+        let told = pending(Change::Occupied, &waiting);
         let its_metrics = metrics.clone();
         let dispatch = Dispatch::create(|ctx| {
             ctx.add_stream(stream::iter([Intake::Edge(told)]).chain(stream::pending()));

@@ -1,21 +1,21 @@
-//! Webhooks: edges of rooms become signed posts to the app's endpoints (protocol.md §4).
+//! Webhooks: what happens in rooms becomes signed posts to the app's endpoints (protocol.md §4).
 //!
-//! The way of an edge: `Webhooks::notify` → `dispatch` (lets it `settle`, writes its `payload`) → `endpoint` (keeps it
-//! in its `backlog`, makes the `post`). Where a stream keeps the events, the dispatcher's `keeper` writes each as a
-//! `letter`, and what comes back on the node that is to post it goes on to the endpoints. All behind `notify` happens on
-//! one thread of its own, which no room and no socket ever waits for.
+//! The path of an event: `Webhooks::notify` → `dispatch` (waits in `debounce`, writes its `payload`) → `endpoint` (keeps it
+//! in its `backlog`, makes the `post`). With JetStream, `durable_queue` stores each as a `stored_event`, and what comes back
+//! on the node that is to post it goes on to the endpoints. All behind `notify` happens on one thread of its own, which no
+//! room and no socket ever waits for.
 
 pub mod backlog;
+pub mod debounce;
 pub mod dispatch;
+pub mod durable_queue;
 pub mod edge;
 pub mod endpoint;
 pub mod ids;
-pub mod keeper;
-pub mod letter;
-pub mod notice;
 pub mod payload;
+pub mod pending;
 pub mod post;
-pub mod settle;
+pub mod stored_event;
 
 use std::{
     collections::BTreeSet,
@@ -40,9 +40,9 @@ use tokio::{
 
 use self::{
     dispatch::{Abandon, Dispatch, FromStream, Intake},
+    durable_queue::DurableQueue,
     ids::Ids,
-    keeper::Keeper,
-    notice::{Notice, Waiting},
+    pending::{PendingEvent, Waiting},
 };
 use crate::{
     app::{App, Registry},
@@ -154,12 +154,13 @@ impl Webhooks {
         let (intake, mut arrivals) = mpsc::channel(MAX_INTAKE);
         let (refused, waiting) = (Arc::new(AtomicU64::new(0)), Waiting::new(means.max_bytes));
         let queue = stream.as_ref().map(|(queue, _)| queue.clone());
-        let keeper = stream.map(|(queue, registry)| Keeper::new(queue, registry, waiting.clone(), metrics.clone()));
+        let durable_queue =
+            stream.map(|(queue, registry)| DurableQueue::new(queue, registry, waiting.clone(), metrics.clone()));
         thread.spawn(lag::watch(metrics.clone(), ActorThread::Webhooks));
         let (its_metrics, its_refused) = (metrics.clone(), refused.clone());
         let dispatch = Dispatch::start_in_arbiter(thread, move |ctx| {
             ctx.add_stream(poll_fn(move |task| arrivals.poll_recv(task)));
-            Dispatch::new(its_metrics, timing, &means, its_refused).with_keeper(keeper)
+            Dispatch::new(its_metrics, timing, &means, its_refused).with_durable_queue(durable_queue)
         });
         Self { intake, dispatch, waiting, refused, ids: Ids::new(rand::random()), queue, metrics }
     }
@@ -177,9 +178,9 @@ impl Webhooks {
         if !is_of_interest(&app.settings(), &edge) {
             return;
         }
-        let Some(ticket) = self.waiting.ticket(Notice::cost(&edge)) else { return self.refuse() };
+        let Some(permit) = self.waiting.permit(PendingEvent::cost(&edge)) else { return self.refuse() };
         let id = self.ids.next();
-        self.hand_in(Intake::Edge(Notice { app: app.clone(), edge, id, ticket }));
+        self.hand_in(Intake::Edge(PendingEvent { app: app.clone(), edge, id, permit }));
     }
 
     /// Takes an edge that has settled and that the cluster gave to this node. Its id is [`ids::of_generation`]'s. Never
@@ -191,12 +192,12 @@ impl Webhooks {
         if !app.settings().webhooks.iter().any(|endpoint| payload::wants(endpoint, &edge)) {
             return receipt.redeem();
         }
-        let Some(ticket) = self.waiting.ticket(Notice::cost(&edge)) else {
+        let Some(permit) = self.waiting.permit(PendingEvent::cost(&edge)) else {
             self.refuse();
             return receipt.redeem();
         };
-        let ticket = ticket.with(receipt);
-        self.hand_in(Intake::Settled(Notice { app: app.clone(), edge, id, ticket }));
+        let permit = permit.with(receipt);
+        self.hand_in(Intake::Settled(PendingEvent { app: app.clone(), edge, id, permit }));
     }
 
     /// How many events wait: for their delay, in batches and for endpoints.

@@ -33,9 +33,9 @@ const PURE: &[&str] = &[
     "src/turn.rs",
     "src/webhook/edge.rs",
     "src/webhook/ids.rs",
-    "src/webhook/letter.rs",
+    "src/webhook/stored_event.rs",
     "src/webhook/payload.rs",
-    "src/webhook/settle.rs",
+    "src/webhook/debounce.rs",
 ];
 
 /// The modules of the server from the ground up: each uses only those before it.

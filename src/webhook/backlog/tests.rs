@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gaung_cluster::receipt::Receipt;
 
 use super::*;
-use crate::webhook::notice::Waiting;
+use crate::webhook::pending::Waiting;
 
 fn endpoint(batching: bool) -> WebhookEndpoint {
     WebhookEndpoint {
@@ -35,8 +35,8 @@ impl Scene {
     }
 
     fn accept(&mut self, endpoint: WebhookEndpoint, event: &str, seconds: u64) -> Result<(), Full> {
-        let ticket = self.waiting.ticket_beyond(Item::cost(event));
-        let item = Item { endpoint: Arc::new(endpoint), event: event.into(), ticket };
+        let permit = self.waiting.permit_beyond(Item::cost(event));
+        let item = Item { endpoint: Arc::new(endpoint), event: event.into(), permit };
         self.backlog.accept(item, self.at(seconds))
     }
 
@@ -45,8 +45,8 @@ impl Scene {
         let (revoked, redeemed) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let its_redeemed = redeemed.clone();
         let receipt = Receipt::revocable(revoked.clone(), move || its_redeemed.store(true, Ordering::Relaxed));
-        let ticket = self.waiting.ticket_beyond(Item::cost(event)).with(receipt);
-        let item = Item { endpoint: Arc::new(endpoint(false)), event: event.into(), ticket };
+        let permit = self.waiting.permit_beyond(Item::cost(event)).with(receipt);
+        let item = Item { endpoint: Arc::new(endpoint(false)), event: event.into(), permit };
         self.backlog.accept(item, self.start).expect("there is room");
         (revoked, redeemed)
     }
@@ -133,7 +133,7 @@ fn a_full_queue_drops_the_newest_and_reports_one_burst() {
 #[test]
 fn an_endpoint_holds_no_more_than_nobody_else_does() {
     let mut scene = Scene::new();
-    let others = scene.waiting.ticket(3 * MAX_BYTES + MAX_BYTES / 2).unwrap();
+    let others = scene.waiting.permit(3 * MAX_BYTES + MAX_BYTES / 2).unwrap();
     let event = "1".repeat(MAX_BYTES / 4 - OVERHEAD);
     scene.accept(endpoint(false), &event, 0).unwrap();
     assert_eq!(scene.accept(endpoint(false), &event, 0), Err(Full::First));

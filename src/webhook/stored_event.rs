@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, Edge};
 use crate::protocol::ChannelName;
 
-/// Bytes of a letter at most: NATS takes no more as it comes.
+/// Bytes of a stored event at most: NATS takes no more as it comes.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// Characters of an id at most.
@@ -17,7 +17,7 @@ const MAX_ID: usize = 64;
 
 /// An event that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub struct StoredEvent {
     /// Whose event it is. Nobody has looked whether there is such an app.
     pub app: String,
     /// The event's id.
@@ -26,7 +26,7 @@ pub struct Letter {
     pub edge: Edge,
 }
 
-/// Why a letter was not read.
+/// Why a stored event was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
     /// It is larger than [`MAX_BYTES`].
@@ -73,7 +73,7 @@ pub fn write(app: &str, edge: &Edge, id: &str) -> String {
 }
 
 /// Reads what was written.
-pub fn read(bytes: &[u8]) -> Result<Letter, Unreadable> {
+pub fn read(bytes: &[u8]) -> Result<StoredEvent, Unreadable> {
     if bytes.len() > MAX_BYTES {
         return Err(Unreadable::TooLarge);
     }
@@ -84,7 +84,7 @@ pub fn read(bytes: &[u8]) -> Result<Letter, Unreadable> {
     }
     let channel = ChannelName::parse(&text.channel, MAX_CHANNEL).map_err(|_| Unreadable::Channel)?;
     let edge = Edge { channel, change: text.what.change()? };
-    Ok(Letter { app: text.app, id: text.id, edge })
+    Ok(StoredEvent { app: text.app, id: text.id, edge })
 }
 
 impl What {
@@ -138,7 +138,7 @@ mod tests {
     fn check(channel: &str, change: Change) {
         let edge = Edge { channel: ChannelName::parse(channel, 200).unwrap(), change };
         let read = read(write("1", &edge, "ab-1").as_bytes());
-        assert_eq!(read, Ok(Letter { app: "1".to_owned(), id: "ab-1".to_owned(), edge }));
+        assert_eq!(read, Ok(StoredEvent { app: "1".to_owned(), id: "ab-1".to_owned(), edge }));
     }
 
     #[test]

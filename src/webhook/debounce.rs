@@ -7,14 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Change, notice::Notice};
+use super::{Change, pending::PendingEvent};
 use crate::protocol::ChannelName;
 
 /// Channels whose cache misses are remembered at most. Beyond it the oldest is forgotten early, and may be told again.
 const MAX_MISSES: usize = 16_384;
 
 /// Vacated channels and removed members that may still come back, and the cache misses told lately.
-pub struct Settle {
+pub struct Debounce {
     delay: Duration,
     miss_pause: Duration,
     /// Bytes of the edges held at most, for all apps together. Beyond it the oldest is let go early: it loses the chance
@@ -22,16 +22,16 @@ pub struct Settle {
     max_bytes: usize,
     bytes: usize,
     /// By arrival. The delay is one for all, so this is the order of expiry too.
-    held: BTreeMap<u64, (Instant, Notice)>,
-    places: HashMap<Place, u64>,
+    held: BTreeMap<u64, (Instant, PendingEvent)>,
+    keys: HashMap<DebounceKey, u64>,
     arrivals: u64,
-    misses: HashSet<Place>,
-    missed: VecDeque<(Instant, Place)>,
+    misses: HashSet<DebounceKey>,
+    missed: VecDeque<(Instant, DebounceKey)>,
 }
 
 /// What an edge is about: a channel, or a member of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Place {
+struct DebounceKey {
     app: Arc<str>,
     channel: ChannelName,
     member: Option<String>,
@@ -45,7 +45,7 @@ enum Step {
     Pass,
 }
 
-impl Settle {
+impl Debounce {
     /// Holds for `delay`, `max_bytes` at most; tells of one cache miss per channel and `miss_pause`.
     pub fn new(delay: Duration, miss_pause: Duration, max_bytes: usize) -> Self {
         Self {
@@ -54,32 +54,32 @@ impl Settle {
             max_bytes,
             bytes: 0,
             held: BTreeMap::new(),
-            places: HashMap::new(),
+            keys: HashMap::new(),
             arrivals: 0,
             misses: HashSet::new(),
             missed: VecDeque::new(),
         }
     }
 
-    /// Takes a notice at `now` and returns those that are to be posted at once.
-    pub fn take(&mut self, notice: Notice, now: Instant) -> Vec<Notice> {
-        let place = Place::of(&notice);
-        match step(&notice.edge.change) {
-            Step::Hold => self.hold(place, notice, now),
-            Step::Undo => self.undo(&place, notice).into_iter().collect(),
-            Step::Miss if self.first_miss(place, now) => vec![notice],
+    /// Takes a pending at `now` and returns those that are to be posted at once.
+    pub fn take(&mut self, pending: PendingEvent, now: Instant) -> Vec<PendingEvent> {
+        let key = DebounceKey::of(&pending);
+        match step(&pending.edge.change) {
+            Step::Hold => self.hold(key, pending, now),
+            Step::Undo => self.undo(&key, pending).into_iter().collect(),
+            Step::Miss if self.first_miss(key, now) => vec![pending],
             Step::Miss => Vec::new(),
-            Step::Pass => vec![notice],
+            Step::Pass => vec![pending],
         }
     }
 
-    /// When [`Settle::expire`] has something to return, or earlier.
+    /// When [`Debounce::expire`] has something to return, or earlier.
     pub fn next_expiry(&self) -> Option<Instant> {
         self.held.first_key_value().map(|(_, (expiry, _))| *expiry)
     }
 
     /// Lets go what nobody undid in time, the oldest first.
-    pub fn expire(&mut self, now: Instant) -> Vec<Notice> {
+    pub fn expire(&mut self, now: Instant) -> Vec<PendingEvent> {
         let mut expired = Vec::new();
         while self.next_expiry().is_some_and(|expiry| expiry <= now) {
             expired.extend(self.release_oldest());
@@ -88,20 +88,20 @@ impl Settle {
     }
 
     /// Lets go everything, the oldest first.
-    pub fn release(&mut self) -> Vec<Notice> {
-        self.places.clear();
+    pub fn release(&mut self) -> Vec<PendingEvent> {
+        self.keys.clear();
         self.bytes = 0;
-        std::mem::take(&mut self.held).into_values().map(|(_, notice)| notice).collect()
+        std::mem::take(&mut self.held).into_values().map(|(_, pending)| pending).collect()
     }
 
-    fn hold(&mut self, place: Place, notice: Notice, now: Instant) -> Vec<Notice> {
-        if self.places.contains_key(&place) {
+    fn hold(&mut self, key: DebounceKey, pending: PendingEvent, now: Instant) -> Vec<PendingEvent> {
+        if self.keys.contains_key(&key) {
             return Vec::new();
         }
         self.arrivals += 1;
-        self.places.insert(place, self.arrivals);
-        self.bytes += notice.ticket.bytes();
-        self.held.insert(self.arrivals, (now + self.delay, notice));
+        self.keys.insert(key, self.arrivals);
+        self.bytes += pending.permit.bytes();
+        self.held.insert(self.arrivals, (now + self.delay, pending));
         let mut early = Vec::new();
         while self.bytes > self.max_bytes
             && let Some(oldest) = self.release_oldest()
@@ -111,37 +111,37 @@ impl Settle {
         early
     }
 
-    fn undo(&mut self, place: &Place, notice: Notice) -> Option<Notice> {
-        let Some(arrival) = self.places.remove(place) else { return Some(notice) };
+    fn undo(&mut self, key: &DebounceKey, pending: PendingEvent) -> Option<PendingEvent> {
+        let Some(arrival) = self.keys.remove(key) else { return Some(pending) };
         let held = self.held.remove(&arrival);
-        self.bytes -= held.map_or(0, |(_, notice)| notice.ticket.bytes());
+        self.bytes -= held.map_or(0, |(_, pending)| pending.permit.bytes());
         None
     }
 
-    fn release_oldest(&mut self) -> Option<Notice> {
-        let (_, (_, notice)) = self.held.pop_first()?;
-        self.bytes -= notice.ticket.bytes();
-        self.places.remove(&Place::of(&notice));
-        Some(notice)
+    fn release_oldest(&mut self) -> Option<PendingEvent> {
+        let (_, (_, pending)) = self.held.pop_first()?;
+        self.bytes -= pending.permit.bytes();
+        self.keys.remove(&DebounceKey::of(&pending));
+        Some(pending)
     }
 
-    fn first_miss(&mut self, place: Place, now: Instant) -> bool {
+    fn first_miss(&mut self, key: DebounceKey, now: Instant) -> bool {
         while self.missed.front().is_some_and(|(until, _)| *until <= now) || self.missed.len() >= MAX_MISSES {
-            if let Some((_, place)) = self.missed.pop_front() {
-                self.misses.remove(&place);
+            if let Some((_, key)) = self.missed.pop_front() {
+                self.misses.remove(&key);
             }
         }
-        let is_first = self.misses.insert(place.clone());
+        let is_first = self.misses.insert(key.clone());
         if is_first {
-            self.missed.push_back((now + self.miss_pause, place));
+            self.missed.push_back((now + self.miss_pause, key));
         }
         is_first
     }
 }
 
-impl Place {
-    fn of(notice: &Notice) -> Self {
-        let member = match &notice.edge.change {
+impl DebounceKey {
+    fn of(pending: &PendingEvent) -> Self {
+        let member = match &pending.edge.change {
             Change::MemberAdded(user) | Change::MemberRemoved(user) => Some(user.clone()),
             Change::Occupied
             | Change::Vacated
@@ -149,7 +149,7 @@ impl Place {
             | Change::CacheMiss
             | Change::SubscriptionCount(_) => None,
         };
-        Self { app: notice.app.id().clone(), channel: notice.edge.channel.clone(), member }
+        Self { app: pending.app.id().clone(), channel: pending.edge.channel.clone(), member }
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
     use crate::{
         app::App,
         config::AppSettings,
-        webhook::{Edge, notice::Waiting},
+        webhook::{Edge, pending::Waiting},
     };
 
     const DELAY: Duration = Duration::from_secs(3);
@@ -183,27 +183,27 @@ mod tests {
         Change::MemberRemoved(user.to_owned())
     }
 
-    fn told(notice: Notice) -> String {
-        format!("{} {} {:?}", notice.app.id(), notice.edge.channel, notice.edge.change)
+    fn told(pending: PendingEvent) -> String {
+        format!("{} {} {:?}", pending.app.id(), pending.edge.channel, pending.edge.change)
     }
 
     /// Takes the changes at their milliseconds and returns what is posted, with the millisecond at which it was.
     fn play(steps: &[(u64, &str, &str, Change)], until: u64) -> Vec<(u64, String)> {
         let start = Instant::now();
         let waiting = Waiting::new(MAX_BYTES);
-        let mut settle = Settle::new(DELAY, PAUSE, MAX_BYTES);
+        let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
         let mut posted = Vec::new();
         for now in 0..=until {
             let instant = start + Duration::from_millis(now);
-            posted.extend(settle.expire(instant).into_iter().map(|notice| (now, told(notice))));
+            posted.extend(settle.expire(instant).into_iter().map(|pending| (now, told(pending))));
             for (_, app, channel, change) in steps.iter().filter(|(at, ..)| *at == now) {
-                let notice = Notice {
+                let pending = PendingEvent {
                     app: App::new(app, AppSettings::new("key", "secret")),
                     edge: Edge { channel: ChannelName::parse(channel, 200).unwrap(), change: change.clone() },
                     id: "ab-1".to_owned(),
-                    ticket: waiting.ticket(1).unwrap(),
+                    permit: waiting.permit(1).unwrap(),
                 };
-                posted.extend(settle.take(notice, instant).into_iter().map(|notice| (now, told(notice))));
+                posted.extend(settle.take(pending, instant).into_iter().map(|pending| (now, told(pending))));
             }
         }
         posted
@@ -293,17 +293,17 @@ mod tests {
     #[test]
     fn releasing_lets_go_all_that_is_held_and_forgets_it() {
         let waiting = Waiting::new(MAX_BYTES);
-        let mut settle = Settle::new(DELAY, PAUSE, MAX_BYTES);
-        let notice = |change| Notice {
+        let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
+        let pending = |change| PendingEvent {
             app: App::new("1", AppSettings::new("key", "secret")),
             edge: Edge { channel: ChannelName::parse("a", 200).unwrap(), change },
             id: "ab-1".to_owned(),
-            ticket: waiting.ticket(1).unwrap(),
+            permit: waiting.permit(1).unwrap(),
         };
         let now = Instant::now();
-        assert!(settle.take(notice(Change::Vacated), now).is_empty());
+        assert!(settle.take(pending(Change::Vacated), now).is_empty());
         assert_eq!(settle.release().into_iter().map(told).collect::<Vec<_>>(), ["1 a Vacated"]);
-        assert_eq!(settle.take(notice(Change::Occupied), now).len(), 1);
+        assert_eq!(settle.take(pending(Change::Occupied), now).len(), 1);
         assert_eq!(settle.next_expiry(), None);
     }
 
@@ -311,13 +311,13 @@ mod tests {
     fn over_the_bound_of_bytes_the_oldest_are_told_early() {
         let waiting = Waiting::new(10 * MAX_BYTES);
         let app = App::new("1", AppSettings::new("key", "secret"));
-        let mut settle = Settle::new(DELAY, PAUSE, MAX_BYTES);
+        let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
         let now = Instant::now();
         let mut take = |channel: &str, change, bytes| {
             let edge = Edge { channel: ChannelName::parse(channel, 200).unwrap(), change };
-            let ticket = waiting.ticket(bytes).unwrap();
-            let notice = Notice { app: app.clone(), edge, id: channel.to_owned(), ticket };
-            settle.take(notice, now).into_iter().map(told).collect::<Vec<_>>()
+            let permit = waiting.permit(bytes).unwrap();
+            let pending = PendingEvent { app: app.clone(), edge, id: channel.to_owned(), permit };
+            settle.take(pending, now).into_iter().map(told).collect::<Vec<_>>()
         };
         for channel in ["a", "b", "c", "d"] {
             assert_eq!(take(channel, Change::Vacated, MAX_BYTES / 4), [""; 0]);
@@ -331,13 +331,14 @@ mod tests {
     fn cache_misses_of_ever_new_channels_take_no_more_than_their_places() {
         let waiting = Waiting::new(MAX_BYTES);
         let app = App::new("1", AppSettings::new("key", "secret"));
-        let mut settle = Settle::new(DELAY, PAUSE, MAX_BYTES);
+        let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
         let now = Instant::now();
         let mut miss = |number: usize| {
             let channel = ChannelName::parse(&format!("cache-{number}"), 200).unwrap();
             let edge = Edge { channel, change: Change::CacheMiss };
-            let notice = Notice { app: app.clone(), edge, id: number.to_string(), ticket: waiting.ticket(1).unwrap() };
-            settle.take(notice, now).len()
+            let pending =
+                PendingEvent { app: app.clone(), edge, id: number.to_string(), permit: waiting.permit(1).unwrap() };
+            settle.take(pending, now).len()
         };
         (0..=MAX_MISSES).for_each(|number| assert_eq!(miss(number), 1));
         assert_eq!((miss(MAX_MISSES), miss(0)), (0, 1));

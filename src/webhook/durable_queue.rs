@@ -1,4 +1,4 @@
-//! The dispatcher's way to the stream and back: events become letters, letters that come back become events.
+//! The dispatcher's queue in JetStream: events are stored there, and what comes back from it are events to post.
 
 use gaung_cluster::{
     receipt::Receipt,
@@ -7,13 +7,13 @@ use gaung_cluster::{
 use tracing::warn;
 
 use super::{
-    letter,
-    notice::{Notice, Waiting},
+    pending::{PendingEvent, Waiting},
+    stored_event::{self, StoredEvent},
 };
 use crate::{app::Registry, metrics::Metrics, seldom::Seldom};
 
 /// Where events are kept until some node has posted them.
-pub struct Keeper {
+pub struct DurableQueue {
     queue: Queue,
     registry: Registry,
     waiting: Waiting,
@@ -22,35 +22,35 @@ pub struct Keeper {
     unreadable: Seldom,
 }
 
-impl Keeper {
-    /// A way to this queue. The registry knows the apps of letters, and `waiting` counts them.
+impl DurableQueue {
+    /// Events go to this queue. The registry knows their apps, and `waiting` counts them.
     pub fn new(queue: Queue, registry: Registry, waiting: Waiting, metrics: Metrics) -> Self {
         Self { queue, registry, waiting, metrics, too_large: Seldom::new(), unreadable: Seldom::new() }
     }
 
-    /// Gives an event to the stream. Its ticket is redeemed when the stream has it.
-    pub fn keep(&self, Notice { app, edge, id, ticket }: Notice) {
-        let body = letter::write(app.id(), &edge, &id);
-        if body.len() > letter::MAX_BYTES {
+    /// Gives an event to the stream. Its permit is redeemed when the stream has it.
+    pub fn keep(&self, PendingEvent { app, edge, id, permit }: PendingEvent) {
+        let body = stored_event::write(app.id(), &edge, &id);
+        if body.len() > stored_event::MAX_BYTES {
             self.drop_too_large(app.id(), body.len());
-            return ticket.redeem();
+            return permit.acknowledge();
         }
         let slot = Slot::of(app.id(), edge.channel.as_str());
-        let receipt = Receipt::new(move || ticket.redeem());
+        let receipt = Receipt::new(move || permit.acknowledge());
         self.queue.push(Letter { slot, id, body: body.into(), receipt });
     }
 
-    /// The event of a letter that this node is to post. What cannot be posted is counted, and the stream forgets it.
-    pub fn read(&self, Pulled { body, receipt }: Pulled) -> Option<Notice> {
-        let read = letter::read(&body).map_err(|unreadable| unreadable.to_string()).and_then(|letter| {
-            let app = self.registry.by_id(&letter.app).ok_or("no app has its app id here")?;
-            Ok((app, letter))
+    /// A stored event that this node is to post. What cannot be posted is counted, and the stream forgets it.
+    pub fn read(&self, Pulled { body, receipt }: Pulled) -> Option<PendingEvent> {
+        let read = stored_event::read(&body).map_err(|unreadable| unreadable.to_string()).and_then(|stored| {
+            let app = self.registry.by_id(&stored.app).ok_or("no app has its app id here")?;
+            Ok((app, stored))
         });
         match read {
-            Ok((app, letter::Letter { id, edge, .. })) => {
+            Ok((app, StoredEvent { id, edge, .. })) => {
                 // The stream's events have to wait for their endpoints here, within the bounds of those.
-                let ticket = self.waiting.ticket_beyond(Notice::cost(&edge)).with(receipt);
-                Some(Notice { app, edge, id, ticket })
+                let permit = self.waiting.permit_beyond(PendingEvent::cost(&edge)).with(receipt);
+                Some(PendingEvent { app, edge, id, permit })
             }
             Err(reason) => {
                 self.drop_unreadable(body.len(), &reason);
@@ -64,7 +64,7 @@ impl Keeper {
     fn drop_too_large(&self, app_id: &str, bytes: usize) {
         self.metrics.webhook_drops.inc();
         if let Some(events) = self.too_large.count() {
-            let limit = letter::MAX_BYTES;
+            let limit = stored_event::MAX_BYTES;
             warn!(app = app_id, bytes, limit, events, "webhook events too large for the stream dropped");
         }
     }
@@ -110,19 +110,19 @@ mod tests {
         }
     }
 
-    fn keeper(metrics: &Metrics) -> (Keeper, stream::Pump) {
+    fn durable_queue(metrics: &Metrics) -> (DurableQueue, stream::Pump) {
         let vars = [("GAUNG_NATS_URL", "nats://127.0.0.1:4222"), ("GAUNG_APP_ID", "a"), ("GAUNG_APP_KEY", "k")];
         let vars = vars.into_iter().chain([("GAUNG_APP_SECRET", "s")]);
         let loaded = config::load(vars.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
         let bus = loaded.config.cluster.unwrap().bus_settings(gaung_cluster::NodeId::from_bits(1), "1");
         let (queue, pump) = stream::open(StreamSettings::new(bus, "webhooks", 1));
         let registry = Registry::new(vec![("a".to_owned(), AppSettings::new("k", "s"))]);
-        (Keeper::new(queue, registry, Waiting::new(1 << 30), metrics.clone()), pump)
+        (DurableQueue::new(queue, registry, Waiting::new(1 << 30), metrics.clone()), pump)
     }
 
-    fn too_large(keeper: &Keeper) -> Notice {
-        let app = keeper.registry.by_id("a").unwrap();
-        let data = "x".repeat(letter::MAX_BYTES);
+    fn too_large(durable_queue: &DurableQueue) -> PendingEvent {
+        let app = durable_queue.registry.by_id("a").unwrap();
+        let data = "x".repeat(stored_event::MAX_BYTES);
         let change = Change::ClientEvent {
             event: "client-a".to_owned(),
             data,
@@ -130,20 +130,20 @@ mod tests {
             user_id: None,
         };
         let edge = Edge { channel: ChannelName::parse("private-a", 200).unwrap(), change };
-        Notice { app, edge, id: "1".to_owned(), ticket: keeper.waiting.ticket(1).unwrap() }
+        PendingEvent { app, edge, id: "1".to_owned(), permit: durable_queue.waiting.permit(1).unwrap() }
     }
 
     #[test]
     fn what_the_stream_cannot_have_or_nobody_can_read_is_counted_each_time_and_logged_once_a_minute() {
         let (metrics, lines) = (Metrics::new(), Lines::default());
-        let (keeper, _pump) = keeper(&metrics);
+        let (durable_queue, _pump) = durable_queue(&metrics);
         let writer = lines.clone();
         let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(log, || {
             for _ in 0..5 {
-                keeper.keep(too_large(&keeper));
+                durable_queue.keep(too_large(&durable_queue));
                 let pulled = Pulled { body: "rubbish".into(), receipt: Receipt::new(|| {}) };
-                assert!(keeper.read(pulled).is_none());
+                assert!(durable_queue.read(pulled).is_none());
             }
         });
         assert_eq!(metrics.webhook_drops.get(), 10);
