@@ -13,6 +13,10 @@
 //! The way of a message: `core::own` → `outgoing` → `codec` → the bus → `codec` → `core::heard` → `lane` → `view`,
 //! `cache`, `announcements` or the room.
 
+/// The promise to tell somebody once that a thing is done with.
+pub mod ack;
+#![allow(missing_docs, reason = "a doc that repeats a name is left out; limits, units and traps are documented")]
+
 /// Webhooks once in the cluster.
 pub mod announcements;
 /// What carries frames between nodes.
@@ -41,8 +45,8 @@ pub mod newest;
 pub mod outgoing;
 /// One peer, as this node knows it.
 pub mod peer;
-/// The promise to tell somebody once that a thing is done with.
-pub mod receipt;
+/// A work queue that keeps webhooks.
+pub mod queue;
 /// What the other nodes hold, as a room here is told.
 pub mod remote;
 /// Recent frames, for peers that missed some.
@@ -51,8 +55,6 @@ pub mod ring;
 pub mod room;
 /// All facts of one peer, page by page.
 pub mod snapshot;
-/// A work queue that keeps webhooks.
-pub mod stream;
 /// Subjects of the bus.
 pub mod subject;
 /// The last numbers of what this node publishes.

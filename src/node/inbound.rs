@@ -23,7 +23,7 @@ use crate::{
     protocol::ChannelName,
     repeats::Repeats,
     room::{self, FromPeers, Rooms, backlog::Permit},
-    webhook::{Change, Edge, Receipt, Webhooks, ids},
+    webhook::{Ack, Change, Edge, Webhooks, ids},
 };
 
 /// Where what other nodes send goes.
@@ -144,13 +144,13 @@ impl Inbound {
     /// Where nobody knows the app any more there is nobody to post to.
     fn post(&self, generation: Generation) {
         let (link, posted) = (self.link.clone(), generation.clone());
-        let receipt = Receipt::new(move || link.tell(Input::Posted(posted)));
+        let ack = Ack::new(move || link.tell(Input::Posted(posted)));
         let room = &generation.edge.room;
         let (Some(app), Some(channel)) = (self.registry.by_id(room.app()), channel(room)) else {
-            return receipt.redeem();
+            return ack.confirm();
         };
         let id = id(&generation);
-        self.webhooks.post(&app, Edge { channel, change: change(&generation) }, id, receipt);
+        self.webhooks.post(&app, Edge { channel, change: change(&generation) }, id, ack);
     }
 
     fn refuse(&self, reason: &str) {

@@ -7,7 +7,7 @@ use gaung_cluster::{
     bus::{Bus, InvalidServer},
     core::Core,
     frame,
-    stream::StreamSettings,
+    queue::QueueSettings,
 };
 use tokio::{runtime, task::JoinHandle, time::sleep};
 
@@ -58,9 +58,9 @@ pub fn webhooks(
     }
 }
 
-fn stream(config: &ClusterConfig, node: NodeId) -> Option<StreamSettings> {
+fn stream(config: &ClusterConfig, node: NodeId) -> Option<QueueSettings> {
     let name = config.webhook_stream.as_deref()?;
-    Some(StreamSettings::new(config.bus_settings(node, VERSION), name, config.webhook_stream_replicas))
+    Some(QueueSettings::new(config.bus_settings(node, VERSION), name, config.webhook_stream_replicas))
 }
 
 impl ClusterSetup {

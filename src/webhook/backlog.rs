@@ -215,7 +215,7 @@ impl Backlog {
         Verdict::GivenUp(given_up)
     }
 
-    /// Drops everything and says what that was. Nothing is redeemed: who holds a receipt may do it again elsewhere.
+    /// Drops everything and says what that was. Nothing is redeemed: who holds an ack may do it again elsewhere.
     pub fn abandon(&mut self, now: Moment) -> Option<GivenUp> {
         self.close_batch(now);
         let head = self.head()?;

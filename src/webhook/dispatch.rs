@@ -13,7 +13,7 @@ use std::{
 use actix::prelude::*;
 use awc::Client;
 use futures_util::future::join_all;
-use gaung_cluster::stream::Told;
+use gaung_cluster::queue::QueueOutput;
 use tracing::warn;
 
 use super::{
@@ -75,7 +75,7 @@ pub enum Intake {
 /// The stream told something.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct FromStream(pub Told);
+pub struct FromStream(pub QueueOutput);
 
 /// Drops what still waits, counts and logs it. Whatever comes later is dropped and counted.
 #[derive(Message)]
@@ -254,15 +254,15 @@ impl Handler<FromStream> for Dispatch {
 
     fn handle(&mut self, FromStream(told): FromStream, _: &mut Context<Self>) {
         match (told, &self.phase) {
-            (Told::Pulled(pulled), Phase::Serving | Phase::Closing) => {
+            (QueueOutput::Delivered(pulled), Phase::Serving | Phase::Closing) => {
                 if let Some(pending) = self.durable_queue.as_ref().and_then(|durable_queue| durable_queue.read(pulled))
                 {
                     self.hand_out(pending);
                 }
             }
             // Another node posts it.
-            (Told::Pulled(_), Phase::Gone) => {}
-            (Told::Dropped(events), _) => self.metrics.webhook_drops.inc_by(events as u64),
+            (QueueOutput::Delivered(_), Phase::Gone) => {}
+            (QueueOutput::Dropped(events), _) => self.metrics.webhook_drops.inc_by(events as u64),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The dispatcher's queue in JetStream: events are stored there, and what comes back from it are events to post.
 
 use gaung_cluster::{
-    receipt::Receipt,
-    stream::{Letter, Pulled, Queue, Slot},
+    ack::Ack,
+    queue::{PulledEvent, Queue, QueuedEvent, Slot},
 };
 use tracing::warn;
 
@@ -36,12 +36,12 @@ impl DurableQueue {
             return permit.acknowledge();
         }
         let slot = Slot::of(app.id(), edge.channel.as_str());
-        let receipt = Receipt::new(move || permit.acknowledge());
-        self.queue.push(Letter { slot, id, body: body.into(), receipt });
+        let ack = Ack::new(move || permit.acknowledge());
+        self.queue.push(QueuedEvent { slot, id, body: body.into(), ack });
     }
 
     /// A stored event that this node is to post. What cannot be posted is counted, and the stream forgets it.
-    pub fn read(&self, Pulled { body, receipt }: Pulled) -> Option<PendingEvent> {
+    pub fn read(&self, PulledEvent { body, ack }: PulledEvent) -> Option<PendingEvent> {
         let read = stored_event::read(&body).map_err(|unreadable| unreadable.to_string()).and_then(|stored| {
             let app = self.registry.by_id(&stored.app).ok_or("no app has its app id here")?;
             Ok((app, stored))
@@ -49,12 +49,12 @@ impl DurableQueue {
         match read {
             Ok((app, StoredEvent { id, edge, .. })) => {
                 // The stream's events have to wait for their endpoints here, within the bounds of those.
-                let permit = self.waiting.permit_beyond(PendingEvent::cost(&edge)).with(receipt);
+                let permit = self.waiting.permit_beyond(PendingEvent::cost(&edge)).with(ack);
                 Some(PendingEvent { app, edge, id, permit })
             }
             Err(reason) => {
                 self.drop_unreadable(body.len(), &reason);
-                receipt.redeem();
+                ack.confirm();
                 None
             }
         }
@@ -85,7 +85,7 @@ mod tests {
         sync::{Arc, Mutex},
     };
 
-    use gaung_cluster::stream::{self, StreamSettings};
+    use gaung_cluster::queue::{self, QueueSettings};
 
     use super::*;
     use crate::{
@@ -110,14 +110,14 @@ mod tests {
         }
     }
 
-    fn durable_queue(metrics: &Metrics) -> (DurableQueue, stream::Pump) {
+    fn durable_queue(metrics: &Metrics) -> (DurableQueue, queue::Worker) {
         let vars = [("GAUNG_NATS_URL", "nats://127.0.0.1:4222"), ("GAUNG_APP_ID", "a"), ("GAUNG_APP_KEY", "k")];
         let vars = vars.into_iter().chain([("GAUNG_APP_SECRET", "s")]);
         let loaded = config::load(vars.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
         let bus = loaded.config.cluster.unwrap().bus_settings(gaung_cluster::NodeId::from_bits(1), "1");
-        let (queue, pump) = stream::open(StreamSettings::new(bus, "webhooks", 1));
+        let (queue, worker) = queue::open(QueueSettings::new(bus, "webhooks", 1));
         let registry = Registry::new(vec![("a".to_owned(), AppSettings::new("k", "s"))]);
-        (DurableQueue::new(queue, registry, Waiting::new(1 << 30), metrics.clone()), pump)
+        (DurableQueue::new(queue, registry, Waiting::new(1 << 30), metrics.clone()), worker)
     }
 
     fn too_large(durable_queue: &DurableQueue) -> PendingEvent {
@@ -136,13 +136,13 @@ mod tests {
     #[test]
     fn what_the_stream_cannot_have_or_nobody_can_read_is_counted_each_time_and_logged_once_a_minute() {
         let (metrics, lines) = (Metrics::new(), Lines::default());
-        let (durable_queue, _pump) = durable_queue(&metrics);
+        let (durable_queue, _worker) = durable_queue(&metrics);
         let writer = lines.clone();
         let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(log, || {
             for _ in 0..5 {
                 durable_queue.keep(too_large(&durable_queue));
-                let pulled = Pulled { body: "rubbish".into(), receipt: Receipt::new(|| {}) };
+                let pulled = PulledEvent { body: "rubbish".into(), ack: Ack::new(|| {}) };
                 assert!(durable_queue.read(pulled).is_none());
             }
         });

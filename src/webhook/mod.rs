@@ -30,7 +30,7 @@ use actix::{Actor, Addr, Arbiter, ArbiterHandle, AsyncContext};
 use futures_util::stream::poll_fn;
 use gaung_cluster::{
     NodeId,
-    stream::{self, Pump, Queue, StreamSettings},
+    queue::{self, Queue, QueueSettings, Worker},
 };
 use rustls::crypto::CryptoProvider;
 use tokio::{
@@ -55,7 +55,7 @@ use crate::{
 };
 
 pub use edge::{Change, Edge};
-pub use gaung_cluster::receipt::Receipt;
+pub use gaung_cluster::ack::Ack;
 
 /// Edges between the rooms and the dispatcher at most. The dispatcher waits for nobody, so this fills only while its
 /// thread gets no processor time. Beyond it, or beyond the bytes that may wait, the newest edge is dropped and counted.
@@ -133,13 +133,13 @@ impl Webhooks {
         metrics: Metrics,
         timing: Timing,
         means: Means,
-        settings: StreamSettings,
+        settings: QueueSettings,
         registry: Registry,
     ) -> Self {
-        let (queue, pump) = stream::open(settings);
+        let (queue, worker) = queue::open(settings);
         let thread = Arbiter::new().handle();
         let webhooks = Self::start_on(&thread, metrics, (timing, means), Some((queue, registry)));
-        thread.spawn(run(pump, webhooks.dispatch.clone()));
+        thread.spawn(run(worker, webhooks.dispatch.clone()));
         webhooks
     }
 
@@ -186,17 +186,17 @@ impl Webhooks {
     /// Takes an edge that has settled and that the cluster gave to this node. Its id is [`ids::of_generation`]'s. Never
     /// blocks.
     ///
-    /// The receipt is redeemed when every endpoint that wants the edge took it or gave it up for good; where none does,
+    /// The ack is confirmed when every endpoint that wants the edge took it or gave it up for good; where none does,
     /// at once. It is dropped where the node goes first: the edge is then for its next owner, under the same id.
-    pub fn post(&self, app: &Arc<App>, edge: Edge, id: String, receipt: Receipt) {
+    pub fn post(&self, app: &Arc<App>, edge: Edge, id: String, ack: Ack) {
         if !app.settings().webhooks.iter().any(|endpoint| payload::wants(endpoint, &edge)) {
-            return receipt.redeem();
+            return ack.confirm();
         }
         let Some(permit) = self.waiting.permit(PendingEvent::cost(&edge)) else {
             self.refuse();
-            return receipt.redeem();
+            return ack.confirm();
         };
-        let permit = permit.with(receipt);
+        let permit = permit.with(ack);
         self.hand_in(Intake::Settled(PendingEvent { app: app.clone(), edge, id, permit }));
     }
 
@@ -211,7 +211,7 @@ impl Webhooks {
     }
 
     /// Sends what waits without further delay, gives up what did not arrive by the deadline, and ends the webhooks:
-    /// edges that come later are dropped and counted. No receipt of what was given up is redeemed. To be called after the
+    /// edges that come later are dropped and counted. No ack of what was given up is confirmed. To be called after the
     /// last session has been closed.
     ///
     /// Events that a stream keeps are left to the other nodes, but for those that are being posted at this moment. It takes
@@ -250,10 +250,10 @@ impl Webhooks {
     }
 }
 
-/// Runs the stream's pump, which tells the dispatcher what it is to post.
-async fn run(pump: Pump, dispatch: Addr<Dispatch>) {
+/// Runs the queue's worker, which tells the dispatcher what it is to post.
+async fn run(worker: Worker, dispatch: Addr<Dispatch>) {
     // Past the mailbox's bound: the stream gives out no more than it may, and endpoints have bounds of their own.
-    let ended = pump.run(|told| dispatch.do_send(FromStream(told))).await;
+    let ended = worker.run(|told| dispatch.do_send(FromStream(told))).await;
     if let Err(error) = ended {
         tracing::error!(%error, "webhooks have no stream");
     }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gaung_cluster::receipt::Receipt;
+use gaung_cluster::ack::Ack;
 use tokio::sync::Notify;
 
 use super::Edge;
@@ -51,14 +51,14 @@ struct PermitTable {
 /// A permit's: since when it waits, and what tells it from all others.
 type Number = (Instant, u64);
 
-/// One waiting event; it stops waiting when the permit is dropped, so that the count cannot drift. May carry a receipt
+/// One waiting event; it stops waiting when the permit is dropped, so that the count cannot drift. May carry an ack
 /// for whoever wants to know that the event was done with.
 #[derive(Debug)]
 pub struct PendingPermit {
     waiting: Waiting,
     number: Number,
     bytes: usize,
-    receipt: Option<Receipt>,
+    ack: Option<Ack>,
 }
 
 impl PendingEvent {
@@ -117,7 +117,7 @@ impl Waiting {
         permits.bytes += bytes;
         let number = (since, permits.issued);
         permits.waiting.insert(number);
-        PendingPermit { waiting: self.clone(), number, bytes, receipt: None }
+        PendingPermit { waiting: self.clone(), number, bytes, ack: None }
     }
 
     fn permits(&self) -> MutexGuard<'_, PermitTable> {
@@ -126,9 +126,9 @@ impl Waiting {
 }
 
 impl PendingPermit {
-    /// The same permit, which carries a receipt from now on.
-    pub fn with(mut self, receipt: Receipt) -> Self {
-        self.receipt = Some(receipt);
+    /// The same permit, which carries an ack from now on.
+    pub fn with(mut self, ack: Ack) -> Self {
+        self.ack = Some(ack);
         self
     }
 
@@ -138,8 +138,8 @@ impl PendingPermit {
         let mut permits = self.waiting.permits();
         let copy = self.waiting.issue(&mut permits, self.number.0, bytes);
         drop(permits);
-        match &self.receipt {
-            Some(receipt) => copy.with(receipt.clone()),
+        match &self.ack {
+            Some(ack) => copy.with(ack.clone()),
             None => copy,
         }
     }
@@ -155,19 +155,19 @@ impl PendingPermit {
     }
 
     /// The event arrived, or it was given up for good; either way it need not be done again. A permit that is dropped
-    /// instead voids its receipt.
+    /// instead voids its ack.
     pub fn acknowledge(mut self) {
-        let receipt = self.receipt.take();
+        let ack = self.ack.take();
         // Counted no longer before anybody is told: who hears of it may look at the count.
         drop(self);
-        if let Some(receipt) = receipt {
-            receipt.redeem();
+        if let Some(ack) = ack {
+            ack.confirm();
         }
     }
 
     /// Whether the event is another node's by now.
     pub fn is_revoked(&self) -> bool {
-        self.receipt.as_ref().is_some_and(Receipt::is_revoked)
+        self.ack.as_ref().is_some_and(Ack::is_revoked)
     }
 }
 

@@ -72,7 +72,7 @@ const FLOORS: &[&str] = &[
 ];
 
 /// What acts inside a pure folder.
-const ACTING: &[&str] = &["cluster/src/bus", "cluster/src/stream"];
+const ACTING: &[&str] = &["cluster/src/bus", "cluster/src/queue"];
 
 /// What only acting code uses: actors, awaiting, the clock, the log.
 const IMPURE: &[&str] = &["actix::", "actix_", "tokio::", ".await", "tracing::", "Instant::now", "SystemTime"];

@@ -13,19 +13,19 @@ use gaung::{
     config::{AppSettings, WebhookEndpoint, WebhookEvent},
     metrics::Metrics,
     protocol::ChannelName,
-    webhook::{Change, Edge, Means, Receipt, Timing, Webhooks, ids},
+    webhook::{Ack, Change, Edge, Means, Timing, Webhooks, ids},
 };
 
 use crate::webhook_receiver::{PATIENCE, Receiver, within};
 
-/// How often a receipt was redeemed.
+/// How often an ack was confirmed.
 #[derive(Clone, Default)]
 struct Told(Arc<AtomicU32>);
 
 impl Told {
-    fn receipt(&self) -> Receipt {
+    fn ack(&self) -> Ack {
         let told = self.0.clone();
-        Receipt::new(move || {
+        Ack::new(move || {
             told.fetch_add(1, Ordering::Relaxed);
         })
     }
@@ -73,7 +73,7 @@ async fn until(condition: impl Fn() -> bool) {
 async fn a_settled_edge_is_posted_at_once_with_its_id() {
     let mut receiver = Receiver::start().await;
     let (webhooks, _) = start(Timing { settle: PATIENCE * 2, ..Timing::default() });
-    webhooks.post(&app([receiver.endpoint()]), vacated("orders"), id(2), Told::default().receipt());
+    webhooks.post(&app([receiver.endpoint()]), vacated("orders"), id(2), Told::default().ack());
     let request = receiver.next().await;
     assert_eq!(request.ids(), [id(2)]);
     assert_eq!(request.events(), r#"[{"name":"channel_vacated","channel":"orders"}]"#);
@@ -84,7 +84,7 @@ async fn it_is_done_once_every_endpoint_took_it() {
     let (mut first, mut second) = (Receiver::start().await, Receiver::start().await);
     let (webhooks, _) = start(Timing { first_retry: Duration::from_millis(1), ..Timing::default() });
     let told = Told::default();
-    webhooks.post(&app([first.endpoint(), second.endpoint()]), vacated("orders"), id(2), told.receipt());
+    webhooks.post(&app([first.endpoint(), second.endpoint()]), vacated("orders"), id(2), told.ack());
     first.next_events().await;
     second.next().await.answer("500 Internal Server Error", "");
     let repeated = second.next().await;
@@ -98,7 +98,7 @@ async fn it_is_done_when_the_endpoint_was_given_up() {
     let mut receiver = Receiver::start().await;
     let (webhooks, metrics) = start(Timing { give_up: Duration::ZERO, ..Timing::default() });
     let told = Told::default();
-    webhooks.post(&app([receiver.endpoint()]), vacated("orders"), id(2), told.receipt());
+    webhooks.post(&app([receiver.endpoint()]), vacated("orders"), id(2), told.ack());
     receiver.next().await.answer("500 Internal Server Error", "");
     until(|| told.times() == 1 && metrics.webhook_drops.get() == 1).await;
 }
@@ -109,8 +109,8 @@ async fn it_is_done_at_once_where_no_endpoint_wants_it() {
     let (webhooks, _) = start(Timing::default());
     let told = Told::default();
     let other = WebhookEndpoint { events: vec![WebhookEvent::ChannelOccupied], ..receiver.endpoint() };
-    webhooks.post(&app([other]), vacated("orders"), id(2), told.receipt());
-    webhooks.post(&app([]), vacated("orders"), id(4), told.receipt());
+    webhooks.post(&app([other]), vacated("orders"), id(2), told.ack());
+    webhooks.post(&app([]), vacated("orders"), id(4), told.ack());
     assert_eq!(told.times(), 2);
 }
 
@@ -120,10 +120,10 @@ async fn it_is_not_done_where_the_node_goes_first() {
     let (webhooks, metrics) = start(Timing::default());
     let told = Told::default();
     let app = app([receiver.endpoint()]);
-    webhooks.post(&app, vacated("orders"), id(2), told.receipt());
+    webhooks.post(&app, vacated("orders"), id(2), told.ack());
     let _unanswered = receiver.next().await;
     within(webhooks.flush(Duration::from_millis(50))).await;
-    webhooks.post(&app, vacated("orders"), id(4), told.receipt());
+    webhooks.post(&app, vacated("orders"), id(4), told.ack());
     until(|| (webhooks.queued(), metrics.webhook_drops.get()) == (0, 2)).await;
     assert_eq!(told.times(), 0);
 }

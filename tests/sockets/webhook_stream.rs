@@ -15,14 +15,14 @@ use gaung::{
     config::{AppSettings, WebhookEndpoint},
     metrics::Metrics,
     protocol::ChannelName,
-    webhook::{Change, Edge, Means, Receipt, Timing, Webhooks, ids},
+    webhook::{Ack, Change, Edge, Means, Timing, Webhooks, ids},
 };
 use gaung_cluster::{
     NodeId, Subjects,
     bus::{Auth, BusSettings, BusTls, Limits},
     core::{Bounds, PAGE, Settings},
+    queue::{QueueSettings, QueueTiming},
     ring::Reach,
-    stream::{StreamSettings, StreamTiming},
 };
 
 use crate::{
@@ -63,11 +63,11 @@ impl Node {
     /// Posts the vacated edge of a generation.
     fn post(&self, channel: &str, generation: u64) {
         let stored = self.stored.clone();
-        let receipt = Receipt::new(move || {
+        let ack = Ack::new(move || {
             stored.fetch_add(1, Ordering::Relaxed);
         });
         let app = self.registry.by_id("1").unwrap();
-        self.webhooks.post(&app, edge(channel, Change::Vacated), id(channel, generation), receipt);
+        self.webhooks.post(&app, edge(channel, Change::Vacated), id(channel, generation), ack);
     }
 
     fn notify(&self, channel: &str, change: Change) {
@@ -79,7 +79,7 @@ impl Node {
     }
 }
 
-fn stream(server: &NatsServer, node: NodeId) -> StreamSettings {
+fn stream(server: &NatsServer, node: NodeId) -> QueueSettings {
     let bus = BusSettings {
         servers: vec![server.url()],
         auth: Auth::None,
@@ -96,8 +96,8 @@ fn stream(server: &NatsServer, node: NodeId) -> StreamSettings {
         version: "0.0.0",
         limits: Limits { events: 1000, bytes: usize::MAX },
     };
-    let timing = StreamTiming { silence: NEVER, request: Duration::from_millis(500), ..StreamTiming::default() };
-    StreamSettings { timing, ..StreamSettings::new(bus, "HOOKS", 1) }
+    let timing = QueueTiming { silence: NEVER, request: Duration::from_millis(500), ..QueueTiming::default() };
+    QueueSettings { timing, ..QueueSettings::new(bus, "HOOKS", 1) }
 }
 
 fn server() -> NatsServer {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gaung_cluster::receipt::Receipt;
+use gaung_cluster::ack::Ack;
 
 use super::*;
 use crate::webhook::pending::Waiting;
@@ -44,8 +44,8 @@ impl Scene {
     fn accept_revocable(&mut self, event: &str) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
         let (revoked, redeemed) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let its_redeemed = redeemed.clone();
-        let receipt = Receipt::revocable(revoked.clone(), move || its_redeemed.store(true, Ordering::Relaxed));
-        let permit = self.waiting.permit_beyond(Item::cost(event)).with(receipt);
+        let ack = Ack::revocable(revoked.clone(), move || its_redeemed.store(true, Ordering::Relaxed));
+        let permit = self.waiting.permit_beyond(Item::cost(event)).with(ack);
         let item = Item { endpoint: Arc::new(endpoint(false)), event: event.into(), permit };
         self.backlog.accept(item, self.start).expect("there is room");
         (revoked, redeemed)

@@ -13,11 +13,11 @@ use std::{
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Subjects,
+    ack::Ack,
     bus::{Auth, BusSettings, BusTls, Limits},
     core::{Bounds, PAGE, Settings},
-    receipt::Receipt,
+    queue::{PulledEvent, Queue, QueueOutput, QueueSettings, QueueTiming, QueuedEvent, Slot, Status, open},
     ring::Reach,
-    stream::{Letter, Pulled, Queue, Slot, Status, StreamSettings, StreamTiming, Told, open},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -48,7 +48,7 @@ pub struct Node {
 struct Given {
     bodies: Vec<String>,
     /// What was not posted yet.
-    receipts: Vec<(String, Receipt)>,
+    acks: Vec<(String, Ack)>,
 }
 
 /// A nats-server with JetStream.
@@ -68,7 +68,7 @@ pub fn absent_server() -> NatsServer {
 }
 
 /// A stream that waits so long for a word about an event.
-pub fn settings(server: &NatsServer, silence: Duration) -> StreamSettings {
+pub fn settings(server: &NatsServer, silence: Duration) -> QueueSettings {
     let node = NodeId::from_bits(rand::random());
     let bus = BusSettings {
         servers: vec![server.url()],
@@ -86,28 +86,28 @@ pub fn settings(server: &NatsServer, silence: Duration) -> StreamSettings {
         version: "0.0.0",
         limits: Limits { events: 1000, bytes: usize::MAX },
     };
-    let timing = StreamTiming { silence, request: Duration::from_millis(500), farewell: Duration::from_millis(500) };
-    StreamSettings { bus, name: STREAM.to_owned(), replicas: 1, timing, max_waiting_bytes: 1 << 20 }
+    let timing = QueueTiming { silence, request: Duration::from_millis(500), drain: Duration::from_millis(500) };
+    QueueSettings { bus, name: STREAM.to_owned(), replicas: 1, timing, max_waiting_bytes: 1 << 20 }
 }
 
 impl Node {
-    pub fn start(settings: StreamSettings) -> Self {
+    pub fn start(settings: QueueSettings) -> Self {
         let id = settings.bus.core.node;
-        let (queue, pump) = open(settings);
+        let (queue, worker) = open(settings);
         let (given, dropped) = (watch::Sender::new(Given::default()), Arc::new(AtomicUsize::new(0)));
         let (its_given, its_dropped) = (given.clone(), dropped.clone());
         let (kill, killed) = oneshot::channel::<()>();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let tell = |told| match told {
-                Told::Pulled(pulled) => its_given.send_modify(|given| given.take(pulled)),
-                Told::Dropped(events) => {
+                QueueOutput::Delivered(pulled) => its_given.send_modify(|given| given.take(pulled)),
+                QueueOutput::Dropped(events) => {
                     its_dropped.fetch_add(events, Relaxed);
                 }
             };
             runtime.block_on(async {
                 tokio::select! {
-                    ended = pump.run(tell) => ended.unwrap(),
+                    ended = worker.run(tell) => ended.unwrap(),
                     _ = killed => {}
                 }
             });
@@ -127,14 +127,14 @@ impl Node {
     /// Pushes an event whose body is its id.
     pub fn push(&self, channel: &str, id: &str) {
         let stored = self.stored.clone();
-        let receipt = Receipt::new(move || {
+        let ack = Ack::new(move || {
             stored.fetch_add(1, Relaxed);
         });
         let body = Bytes::from(id.to_owned());
-        self.queue.push(Letter { slot: Slot::of("1", channel), id: id.to_owned(), body, receipt });
+        self.queue.push(QueuedEvent { slot: Slot::of("1", channel), id: id.to_owned(), body, ack });
     }
 
-    /// How many receipts were redeemed.
+    /// How many acks were confirmed.
     pub fn stored(&self) -> usize {
         self.stored.load(Relaxed)
     }
@@ -152,22 +152,22 @@ impl Node {
     /// Posts what was given.
     pub fn post(&self, bodies: &[String]) {
         self.given.send_modify(|given| {
-            let receipts = std::mem::take(&mut given.receipts);
-            let (posted, rest) = receipts.into_iter().partition(|(body, _)| bodies.contains(body));
-            given.receipts = rest;
-            let posted: Vec<(String, Receipt)> = posted;
-            posted.into_iter().for_each(|(_, receipt)| receipt.redeem());
+            let acks = std::mem::take(&mut given.acks);
+            let (posted, rest) = acks.into_iter().partition(|(body, _)| bodies.contains(body));
+            given.acks = rest;
+            let posted: Vec<(String, Ack)> = posted;
+            posted.into_iter().for_each(|(_, ack)| ack.confirm());
         });
     }
 
     /// Whether all that is not posted here is another node's by now.
     pub fn is_revoked(&self) -> bool {
-        self.given.borrow().receipts.iter().all(|(_, receipt)| receipt.is_revoked())
+        self.given.borrow().acks.iter().all(|(_, ack)| ack.is_revoked())
     }
 
     /// Forgets what is not posted, as endpoints do when it is another node's.
     pub fn forget(&self) {
-        self.given.send_modify(|given| given.receipts.clear());
+        self.given.send_modify(|given| given.acks.clear());
     }
 
     pub fn status(&self) -> Status {
@@ -184,10 +184,10 @@ impl Node {
 }
 
 impl Given {
-    fn take(&mut self, Pulled { body, receipt }: Pulled) {
+    fn take(&mut self, PulledEvent { body, ack }: PulledEvent) {
         let body = String::from_utf8(body.to_vec()).unwrap();
         self.bodies.push(body.clone());
-        self.receipts.push((body, receipt));
+        self.acks.push((body, ack));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The parts of the work queue, and which node pulls each. Pure.
+//! The partitions of the work queue, and which node consumes each. Pure.
 
 use std::collections::BTreeSet;
 
@@ -7,21 +7,21 @@ use crate::{
     room::NodeId,
 };
 
-/// Into how many parts the webhooks of all channels fall. It stands in subjects, so it is the same in every release.
+/// The number of partitions. It is part of subjects, so it is the same in every release.
 const SLOTS: u8 = 16;
 
-/// One part. All events of a channel fall into the same one, so that one node posts them, in order.
+/// One partition. All events of a channel are in the same one, so that one node posts them, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u8);
 
 impl Slot {
-    /// The part into which a channel of an app falls.
+    /// The slot of a channel of an app.
     pub fn of(app: &str, channel: &str) -> Self {
         let slot = hash(format!("{app}\0{channel}").as_bytes()) % u64::from(SLOTS);
         Self(u8::try_from(slot).expect("there are fewer slots than 256"))
     }
 
-    /// All parts, in order.
+    /// All slots, in order.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..SLOTS).map(Self)
     }
@@ -31,7 +31,7 @@ impl Slot {
         self.0
     }
 
-    /// The node that pulls it: the one with the highest rendezvous hash, so that few slots move when nodes come and go.
+    /// The node that consumes it: the one with the highest rendezvous hash, so that few slots move when nodes come and go.
     pub fn owner(self, nodes: &BTreeSet<NodeId>) -> Option<NodeId> {
         let name = spread(u64::from(self.0));
         nodes.iter().copied().max_by_key(|node| spread(name ^ spread(node.bits())))
@@ -48,12 +48,12 @@ mod tests {
 
     #[test]
     fn a_channel_falls_into_the_same_slot_in_every_release() {
-        let slots = [("1", "orders"), ("1", "presence-room"), ("2", "orders")];
+        let slots = [("1", "commands"), ("1", "presence-room"), ("2", "commands")];
         assert_eq!(slots.map(|(app, channel)| Slot::of(app, channel).number()), [5, 12, 11]);
     }
 
     #[test]
-    fn every_node_of_three_has_slots_and_nobody_has_all() {
+    fn every_node_of_three_has_slots_and_none_has_all() {
         let nodes = nodes([7, 8, 9]);
         for node in &nodes {
             let owned = Slot::all().filter(|slot| slot.owner(&nodes) == Some(*node)).count();

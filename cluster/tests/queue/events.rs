@@ -1,7 +1,7 @@
 //! What is pushed on any node is posted on one, once and in order.
 
 use async_nats::jetstream::{self, consumer::PullConsumer};
-use gaung_cluster::stream::Slot;
+use gaung_cluster::queue::Slot;
 
 use crate::{
     node::{NEVER, Node, PATIENCE, STREAM, channel_of, ids, server, share, until},
@@ -45,10 +45,10 @@ async fn events_are_posted_by_the_owner_of_their_channel_in_order() {
 async fn a_repeat_of_an_event_is_stored_once_and_counts_as_stored() {
     let server = server();
     let [one, other] = Node::start_many(&server, NEVER);
-    one.push("orders", "a-1");
+    one.push("commands", "a-1");
     until("the event is stored", || one.stored() == 1).await;
-    other.push("orders", "a-1");
-    other.push("orders", "a-2");
+    other.push("commands", "a-1");
+    other.push("commands", "a-2");
     until("both count as stored", || other.stored() == 2).await;
     let all = || [one.given(), other.given()].concat();
     until("both events are given", || all().len() >= 2).await;

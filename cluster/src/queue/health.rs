@@ -1,4 +1,4 @@
-//! Whether the stream works, as the last word of whoever used it.
+//! Whether the stream works, according to its last use.
 
 use std::{
     sync::{
@@ -10,12 +10,12 @@ use std::{
 
 use tracing::{error, info};
 
-use super::{Status, setup::Trouble};
+use super::{Status, setup::QueueError};
 
-/// The distance of lines about trouble.
+/// The shortest time between two log lines about an error.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// Shared by all that use the stream.
+/// Shared by everything that uses the stream.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Health(Arc<Shared>);
 
@@ -29,7 +29,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Verdict {
     state: State,
-    /// When trouble was last logged; none since it was said to be over.
+    /// When an error was last logged; `None` since recovery was logged.
     logged: Option<Instant>,
 }
 
@@ -38,21 +38,21 @@ enum State {
     #[default]
     Unknown,
     Works,
-    Fails(Trouble),
+    Fails(QueueError),
 }
 
 impl Health {
-    /// Something did not work.
-    pub fn failed(&self, trouble: Trouble) {
+    /// An operation failed.
+    pub fn failed(&self, error: QueueError) {
         let mut verdict = self.verdict();
         if verdict.logged.is_none_or(|logged| logged.elapsed() >= QUIET) {
-            error!(%trouble, "the webhook stream cannot be used; events wait in memory");
+            error!(trouble = %error, "the webhook stream cannot be used; events wait in memory");
             verdict.logged = Some(Instant::now());
         }
-        verdict.state = State::Fails(trouble);
+        verdict.state = State::Fails(error);
     }
 
-    /// Something worked.
+    /// An operation succeeded.
     pub fn worked(&self) {
         let mut verdict = self.verdict();
         verdict.state = State::Works;
@@ -61,29 +61,26 @@ impl Health {
         }
     }
 
-    /// Whether the stream is as it must be, as far as anybody knows.
-    pub fn is_well(&self) -> bool {
+    /// Whether the last operation succeeded.
+    pub fn is_healthy(&self) -> bool {
         matches!(self.verdict().state, State::Works)
     }
 
-    /// An event was stored.
     pub fn stored(&self) {
         self.0.stored.fetch_add(1, Relaxed);
         self.worked();
     }
 
-    /// Events were dropped.
     pub fn dropped(&self, events: usize) {
         self.0.dropped.fetch_add(events as u64, Relaxed);
     }
 
-    /// How it is now.
     pub fn status(&self) -> Status {
-        let trouble = match &self.verdict().state {
+        let error = match &self.verdict().state {
             State::Unknown | State::Works => None,
-            State::Fails(trouble) => Some(trouble.to_string()),
+            State::Fails(error) => Some(error.to_string()),
         };
-        Status { stored: self.0.stored.load(Relaxed), dropped: self.0.dropped.load(Relaxed), trouble }
+        Status { stored: self.0.stored.load(Relaxed), dropped: self.0.dropped.load(Relaxed), error }
     }
 
     fn verdict(&self) -> MutexGuard<'_, Verdict> {

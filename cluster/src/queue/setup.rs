@@ -1,4 +1,4 @@
-//! The stream and its consumers as they must be: made where they are missing, refused where they are others.
+//! Creates the stream and its consumers where they are missing, and rejects a stream that is configured otherwise.
 
 use std::{fmt, time::Duration};
 
@@ -12,50 +12,50 @@ use async_nats::jetstream::{
 use super::slot::Slot;
 use crate::subject::Subjects;
 
-/// How long the stream remembers ids, so that a repeat within it is stored once.
+/// The stream's `duplicate_window`: an id is stored once within it.
 const REMEMBER: Duration = Duration::from_secs(120);
 
-/// Events of a slot that may be at endpoints at the same time. Beyond it the slot waits, all apps in it: so it is far
-/// more than what an endpoint's own queue takes.
+/// Events of a slot that may be in flight to endpoints. Beyond it the slot waits, with all apps in it: so it is far more
+/// than an endpoint's own queue holds.
 const MAX_TAKEN: i64 = 5_000;
 
-/// What the stream is called, and what goes into it.
+/// How the stream and its consumers are to be configured.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub name: String,
-    /// How many servers keep it, where it is made.
+    /// Used only where the stream is created.
     pub replicas: usize,
     pub subjects: Subjects,
-    /// How long the stream waits for a word about a message before it gives it to another node.
+    /// The consumers' `ack_wait`.
     pub silence: Duration,
 }
 
-/// Why the stream cannot be used. An operator must act, unless it is the way there that fails.
+/// Why the stream cannot be used. An operator must act, unless only the connection failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// Another retention than the work queue's: it would deliver events twice or never forget them.
+pub(super) enum QueueError {
+    /// Another retention than `WorkQueue`: it would deliver events twice or never delete them.
     Retention { name: String, found: RetentionPolicy },
     /// It does not store what we publish.
     Subjects { name: String, missing: String },
-    /// NATS did not answer, or refused.
+    /// NATS did not answer, or rejected the request.
     Server(String),
 }
 
 impl Plan {
-    /// Makes the stream if there is none, and refuses one that cannot serve.
-    pub async fn stream(&self, context: &Context) -> Result<(), Trouble> {
+    /// Creates the stream if there is none, and rejects one that does not fit.
+    pub async fn stream(&self, context: &Context) -> Result<(), QueueError> {
         let config = match context.get_stream(&self.name).await {
             Ok(stream) => stream.cached_info().config.clone(),
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(error) if error.code() == 404 => self.create(context).await?,
-                _ => return Err(Trouble::Server(error.to_string())),
+                _ => return Err(QueueError::Server(error.to_string())),
             },
         };
         self.check(&config)
     }
 
-    /// The slot's consumer, with which any node goes on where another one stopped.
-    pub async fn consumer(&self, context: &Context, slot: Slot) -> Result<PullConsumer, Trouble> {
+    /// The slot's durable consumer, with which a node continues where another one stopped.
+    pub async fn consumer(&self, context: &Context, slot: Slot) -> Result<PullConsumer, QueueError> {
         let subject = self.subjects.webhooks(&slot.number().to_string());
         let config = pull::Config {
             durable_name: Some(subject.replace('.', "_")),
@@ -66,10 +66,10 @@ impl Plan {
             ..pull::Config::default()
         };
         let made = context.create_consumer_on_stream(config, self.name.as_str()).await;
-        made.map_err(|error| Trouble::Server(error.to_string()))
+        made.map_err(|error| QueueError::Server(error.to_string()))
     }
 
-    async fn create(&self, context: &Context) -> Result<Config, Trouble> {
+    async fn create(&self, context: &Context) -> Result<Config, QueueError> {
         let config = Config {
             name: self.name.clone(),
             description: Some("Webhooks of Gaung that are not posted yet".to_owned()),
@@ -82,23 +82,23 @@ impl Plan {
         };
         match context.create_stream(config).await {
             Ok(stream) => Ok(stream.cached_info().config.clone()),
-            Err(error) => Err(Trouble::Server(error.to_string())),
+            Err(error) => Err(QueueError::Server(error.to_string())),
         }
     }
 
-    fn check(&self, config: &Config) -> Result<(), Trouble> {
+    fn check(&self, config: &Config) -> Result<(), QueueError> {
         let missing = self.subjects.webhooks("*");
         if config.retention != RetentionPolicy::WorkQueue {
-            return Err(Trouble::Retention { name: self.name.clone(), found: config.retention });
+            return Err(QueueError::Retention { name: self.name.clone(), found: config.retention });
         }
         if !config.subjects.iter().any(|pattern| covers(pattern, &missing)) {
-            return Err(Trouble::Subjects { name: self.name.clone(), missing });
+            return Err(QueueError::Subjects { name: self.name.clone(), missing });
         }
         Ok(())
     }
 }
 
-/// Whether a stream's subject takes in all of another one.
+/// Whether a subject pattern matches everything that another one matches.
 fn covers(pattern: &str, subject: &str) -> bool {
     let (mut wanted, mut given) = (pattern.split('.'), subject.split('.'));
     loop {
@@ -111,12 +111,12 @@ fn covers(pattern: &str, subject: &str) -> bool {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for QueueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Retention { name, found } => write!(
                 f,
-                "the stream {name} has the retention {found:?}, but webhooks need a work queue; name another stream in \
+                "stream {name} has the retention {found:?}, but webhooks need WorkQueue; name another stream in \
                  GAUNG_WEBHOOK_STREAM, or remove this one"
             ),
             Self::Subjects { name, missing } => write!(

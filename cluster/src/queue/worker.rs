@@ -1,5 +1,5 @@
-//! The task that owns the queue: takes orders, lets one letter per slot go to the stream at a time, and has the slots of
-//! this node pulled.
+//! The task that owns the queue: executes commands, stores one event per slot at a time, and runs a consumer for each slot
+//! of this node.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,12 +22,12 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    Letter, Pulled, StreamSettings, Told,
+    PulledEvent, QueueOutput, QueueSettings, QueuedEvent,
+    consumer::SlotConsumer,
     health::Health,
-    pull::Puller,
     setup::Plan,
     slot::Slot,
-    store::{Ending, store},
+    store::{StoreOutcome, store},
     waiting::Waiting,
 };
 use crate::{
@@ -35,79 +35,79 @@ use crate::{
     room::NodeId,
 };
 
-/// How long an answer of the stream is waited for.
+/// How long to wait for an answer of JetStream.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The queue's work, to be run on some thread.
-pub struct Pump {
-    settings: StreamSettings,
-    orders: mpsc::UnboundedReceiver<Order>,
+/// The queue's background task, to be run on a thread with a tokio runtime.
+pub struct Worker {
+    settings: QueueSettings,
+    commands: mpsc::UnboundedReceiver<Command>,
     health: Health,
 }
 
-/// What the handles ask for.
+/// What a [`super::Queue`] asks for.
 #[derive(Debug)]
-pub(super) enum Order {
-    Push(Letter),
+pub(super) enum Command {
+    Push(QueuedEvent),
     Nodes(BTreeSet<NodeId>),
     Leave(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 
-/// The pump while it runs.
+/// The worker while it runs.
 struct Work<T> {
-    settings: StreamSettings,
+    settings: QueueSettings,
     plan: Plan,
     context: Context,
     health: Health,
-    tell: T,
+    on_output: T,
     waiting: Waiting,
-    storing: JoinSet<Ending>,
-    /// Slots with a letter on its way: a second one could overtake it.
+    storing: JoinSet<StoreOutcome>,
+    /// Slots with an event in flight: a second one could overtake it.
     busy: BTreeSet<Slot>,
     nodes: Nodes,
     pulling: JoinSet<Slot>,
-    shifts: BTreeMap<Slot, Shift>,
-    pulled: mpsc::UnboundedSender<Pulled>,
+    consumers: BTreeMap<Slot, ConsumerHandle>,
+    pulled: mpsc::UnboundedSender<PulledEvent>,
     closed: Option<oneshot::Sender<()>>,
 }
 
 /// Who shares the slots.
 enum Nodes {
     These(BTreeSet<NodeId>),
-    /// Others: this node is going.
+    /// Not this node, which has left.
     Left,
 }
 
-/// This node's time with a slot. Dropped when it is over.
-struct Shift {
+/// A running consumer of a slot. Removed once it has ended.
+struct ConsumerHandle {
     revoked: Arc<AtomicBool>,
-    /// The puller works until this is gone.
+    /// The consumer runs until this is dropped.
     stop: Option<oneshot::Sender<()>>,
 }
 
-impl Pump {
-    pub(super) fn new(settings: StreamSettings, orders: mpsc::UnboundedReceiver<Order>, health: Health) -> Self {
-        Self { settings, orders, health }
+impl Worker {
+    pub(super) fn new(settings: QueueSettings, commands: mpsc::UnboundedReceiver<Command>, health: Health) -> Self {
+        Self { settings, commands, health }
     }
 
-    /// Works until [`super::Queue::close`], or until nobody holds a [`super::Queue`]; `tell` must not wait. Needs a tokio
-    /// runtime with time and I/O. Fails at once where an address of the bus is none.
-    pub async fn run(mut self, tell: impl FnMut(Told)) -> Result<(), InvalidServer> {
+    /// Runs until [`super::Queue::close`], or until every [`super::Queue`] is dropped; `on_output` must not block. Needs a
+    /// tokio runtime with time and I/O. Fails at once on an invalid server address.
+    pub async fn run(mut self, on_output: impl FnMut(QueueOutput)) -> Result<(), InvalidServer> {
         let client = connect(&self.settings.bus, "webhooks").await?;
         let context = ContextBuilder::new().timeout(PATIENCE).build(client);
         // Unbounded, because the stream gives no more than `MAX_TAKEN` messages of each slot.
         let (pulled, mut arrivals) = mpsc::unbounded_channel();
-        let mut work = Work::new(self.settings, context, self.health, tell, pulled);
+        let mut work = Work::new(self.settings, context, self.health, on_output, pulled);
         while !work.is_over() {
             tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(order) => work.obey(order),
+                command = self.commands.recv() => match command {
+                    Some(command) => work.execute(command),
                     None => break,
                 },
-                Some(pulled) = arrivals.recv() => (work.tell)(Told::Pulled(pulled)),
+                Some(pulled) = arrivals.recv() => (work.on_output)(QueueOutput::Delivered(pulled)),
                 Some(ended) = work.storing.join_next() => work.conclude(ended.expect("storing does not panic")),
-                Some(left) = work.pulling.join_next() => work.pulled_last(left.expect("pulling does not panic")),
+                Some(left) = work.pulling.join_next() => work.consumer_ended(left.expect("pulling does not panic")),
             }
         }
         work.end().await;
@@ -115,58 +115,58 @@ impl Pump {
     }
 }
 
-impl<T: FnMut(Told)> Work<T> {
+impl<T: FnMut(QueueOutput)> Work<T> {
     fn new(
-        settings: StreamSettings,
+        settings: QueueSettings,
         context: Context,
         health: Health,
-        tell: T,
-        pulled: mpsc::UnboundedSender<Pulled>,
+        on_output: T,
+        pulled: mpsc::UnboundedSender<PulledEvent>,
     ) -> Self {
         let (name, subjects) = (settings.name.clone(), settings.bus.subjects.clone());
         Self {
             plan: Plan { name, replicas: settings.replicas, subjects, silence: settings.timing.silence },
             context,
             health,
-            tell,
+            on_output,
             waiting: Waiting::new(settings.max_waiting_bytes),
             storing: JoinSet::new(),
             busy: BTreeSet::new(),
             nodes: Nodes::These(BTreeSet::new()),
             pulling: JoinSet::new(),
-            shifts: BTreeMap::new(),
+            consumers: BTreeMap::new(),
             pulled,
             closed: None,
             settings,
         }
     }
 
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Push(letter) => self.push(letter),
-            Order::Nodes(nodes) => {
+    fn execute(&mut self, command: Command) {
+        match command {
+            Command::Push(event) => self.push(event),
+            Command::Nodes(nodes) => {
                 if let Nodes::These(known) = &mut self.nodes {
                     *known = nodes;
                 }
                 self.share();
             }
-            Order::Leave(done) => {
+            Command::Leave(done) => {
                 self.leave();
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _ = done.send(());
             }
-            Order::Close(done) => {
+            Command::Close(done) => {
                 self.leave();
                 self.closed = Some(done);
             }
         }
     }
 
-    fn push(&mut self, letter: Letter) {
-        let slot = letter.slot;
-        let dropped = self.waiting.push(letter);
+    fn push(&mut self, event: QueuedEvent) {
+        let slot = event.slot;
+        let dropped = self.waiting.push(event);
         if !dropped.is_empty() {
-            self.drop_letters(dropped, "the stream takes nothing and too many events wait");
+            self.drop_events(dropped, "the stream accepts nothing and too many events wait");
         }
         self.advance(slot);
     }
@@ -175,20 +175,20 @@ impl<T: FnMut(Told)> Work<T> {
         if self.busy.contains(&slot) {
             return;
         }
-        let Some(letter) = self.waiting.next(slot) else { return };
+        let Some(event) = self.waiting.next(slot) else { return };
         self.busy.insert(slot);
-        self.storing.spawn(store(self.context.clone(), self.plan.clone(), self.health.clone(), letter));
+        self.storing.spawn(store(self.context.clone(), self.plan.clone(), self.health.clone(), event));
     }
 
-    fn conclude(&mut self, ending: Ending) {
+    fn conclude(&mut self, ending: StoreOutcome) {
         let slot = match ending {
-            Ending::Stored(letter) => {
-                letter.receipt.redeem();
-                letter.slot
+            StoreOutcome::Stored(event) => {
+                event.ack.confirm();
+                event.slot
             }
-            Ending::TooLarge(letter) => {
-                let slot = letter.slot;
-                self.drop_letters(vec![letter], "the server takes no message so large");
+            StoreOutcome::TooLarge(event) => {
+                let slot = event.slot;
+                self.drop_events(vec![event], "larger than the NATS server's max_payload");
                 slot
             }
         };
@@ -196,13 +196,13 @@ impl<T: FnMut(Told)> Work<T> {
         self.advance(slot);
     }
 
-    /// Gives letters up for good. Their receipts are redeemed: nobody is to try them again.
-    fn drop_letters(&mut self, letters: Vec<Letter>, reason: &str) {
-        let events = letters.len();
-        letters.into_iter().for_each(|letter| letter.receipt.redeem());
-        self.health.dropped(events);
-        warn!(events, reason, "webhook events dropped");
-        (self.tell)(Told::Dropped(events));
+    /// Drops events for good. Their acks are confirmed, so that they are not tried again.
+    fn drop_events(&mut self, events: Vec<QueuedEvent>, reason: &str) {
+        let count = events.len();
+        events.into_iter().for_each(|event| event.ack.confirm());
+        self.health.dropped(count);
+        warn!(events = count, reason, "webhook events dropped");
+        (self.on_output)(QueueOutput::Dropped(count));
     }
 
     fn leave(&mut self) {
@@ -210,12 +210,12 @@ impl<T: FnMut(Told)> Work<T> {
         self.share();
     }
 
-    /// Begins with the slots that are this node's now, and ends with those that are not.
+    /// Starts consumers for the slots that are this node's now, and stops those for slots that are not.
     fn share(&mut self) {
         for slot in Slot::all() {
-            match (self.owns(slot), self.shifts.get_mut(&slot)) {
+            match (self.owns(slot), self.consumers.get_mut(&slot)) {
                 (true, None) => self.begin(slot),
-                (false, Some(shift)) => shift.end(),
+                (false, Some(consumer)) => consumer.end(),
                 (true, Some(_)) | (false, None) => {}
             }
         }
@@ -231,7 +231,7 @@ impl<T: FnMut(Told)> Work<T> {
     fn begin(&mut self, slot: Slot) {
         let (stop, stopped) = oneshot::channel();
         let revoked = Arc::new(AtomicBool::new(false));
-        let puller = Puller {
+        let consumer = SlotConsumer {
             context: self.context.clone(),
             plan: self.plan.clone(),
             timing: self.settings.timing,
@@ -240,13 +240,13 @@ impl<T: FnMut(Told)> Work<T> {
             revoked: revoked.clone(),
             pulled: self.pulled.clone(),
         };
-        self.pulling.spawn(puller.work(stopped));
-        self.shifts.insert(slot, Shift { revoked, stop: Some(stop) });
+        self.pulling.spawn(consumer.work(stopped));
+        self.consumers.insert(slot, ConsumerHandle { revoked, stop: Some(stop) });
     }
 
-    /// A puller has given back what it had. The slot may be this node's again.
-    fn pulled_last(&mut self, slot: Slot) {
-        self.shifts.remove(&slot);
+    /// A consumer has given back its messages. The slot may be this node's again.
+    fn consumer_ended(&mut self, slot: Slot) {
+        self.consumers.remove(&slot);
         self.share();
     }
 
@@ -257,9 +257,9 @@ impl<T: FnMut(Told)> Work<T> {
     async fn end(mut self) {
         let events = self.waiting.count() + self.busy.len();
         if events > 0 {
-            warn!(events, "webhook events that the stream has not taken are left behind");
+            warn!(events, "webhook events were lost at the end: the stream did not accept them in time");
         }
-        // What was given back must be on its way before the connection goes. Without one there is nothing to wait for.
+        // Flush what was given back before the connection closes. Without a connection there is nothing to wait for.
         let client = self.context.client();
         if client.connection_state() == State::Connected {
             let _ = timeout(PATIENCE, client.flush()).await;
@@ -270,7 +270,7 @@ impl<T: FnMut(Told)> Work<T> {
     }
 }
 
-impl Shift {
+impl ConsumerHandle {
     fn end(&mut self) {
         self.revoked.store(true, Ordering::Relaxed);
         self.stop = None;

@@ -1,5 +1,5 @@
-//! Pulls one slot for as long as it is this node's, tells the stream that its messages are not forgotten, and gives back
-//! at the end what was not posted.
+//! Consumes one slot for as long as it is this node's: pulls messages, reports progress on those that are not posted yet,
+//! and gives back at the end what was not posted.
 
 use std::{
     sync::{
@@ -21,14 +21,14 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    Pulled, StreamTiming,
+    PulledEvent, QueueTiming,
     health::Health,
-    setup::{Plan, Trouble},
+    lease::{Lease, Step},
+    setup::{Plan, QueueError},
     slot::Slot,
     store::connected,
-    tenure::{Step, Tenure},
 };
-use crate::receipt::Receipt;
+use crate::ack::Ack;
 
 /// Messages that one request asks for.
 const REQUEST: usize = 256;
@@ -36,76 +36,76 @@ const REQUEST: usize = 256;
 /// The pause after something failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often a new owner looks whether the one before it has gone.
+/// How often a new owner checks whether the previous one has stopped.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How much later than this node another one may notice that a slot has moved.
 const LAG: Duration = Duration::from_secs(2);
 
-/// How many signs of life the stream gets in the time after which it would give a message to another node.
+/// How many progress acks the stream gets per `ack_wait`, after which it would redeliver a message to another node.
 const SIGNS: u32 = 3;
 
-/// What it takes to pull a slot.
-pub(super) struct Puller {
+/// The consumer of one slot, before it has begun.
+pub(super) struct SlotConsumer {
     pub context: Context,
     pub plan: Plan,
-    pub timing: StreamTiming,
+    pub timing: QueueTiming,
     pub slot: Slot,
     pub health: Health,
     pub revoked: Arc<AtomicBool>,
-    pub pulled: mpsc::UnboundedSender<Pulled>,
+    pub pulled: mpsc::UnboundedSender<PulledEvent>,
 }
 
-/// A slot that is being pulled.
-struct Shift {
-    puller: Puller,
+/// A consumer that pulls its slot.
+struct ActiveConsumer {
+    base: SlotConsumer,
     consumer: PullConsumer,
-    tenure: Tenure,
+    lease: Lease,
     /// Since when messages are held back.
     waits_since: Option<Instant>,
     /// Connections that the client had so far. A request does not outlive its connection.
     connections: u64,
-    /// For the numbers of messages that were posted; whoever posts one holds a copy. None at the end of the shift.
+    /// For the numbers of messages that were posted; each post holds a copy. None once the consumer is ending.
     posted: Option<mpsc::UnboundedSender<u64>>,
 }
 
-impl Puller {
-    /// Works until `stop` is gone, and then until nothing of the slot is under way here.
+impl SlotConsumer {
+    /// Runs until `stop` is dropped, and then until no post of the slot is in progress here.
     pub async fn work(self, mut stop: oneshot::Receiver<()>) -> Slot {
         let slot = self.slot;
         let begun = tokio::select! {
             begun = self.begin() => Some(begun),
             _ = &mut stop => None,
         };
-        let Some((consumer, tenure)) = begun else { return slot };
+        let Some((consumer, lease)) = begun else { return slot };
         let (posted, endings) = mpsc::unbounded_channel();
         let connections = self.connections();
         let posted = Some(posted);
-        let shift = Shift { puller: self, consumer, tenure, waits_since: None, connections, posted };
-        shift.work(stop, endings).await;
+        let active = ActiveConsumer { base: self, consumer, lease, waits_since: None, connections, posted };
+        active.work(stop, endings).await;
         slot
     }
 
-    /// Waits until the stream answers and the owner before has stopped asking.
-    async fn begin(&self) -> (PullConsumer, Tenure) {
+    /// Waits until the stream answers and the previous owner has stopped pulling.
+    async fn begin(&self) -> (PullConsumer, Lease) {
         loop {
             connected(&self.context).await;
             match self.try_begin().await {
                 Ok(begun) => return begun,
-                Err(trouble) => self.fail(trouble).await,
+                Err(error) => self.fail(error).await,
             }
         }
     }
 
-    async fn try_begin(&self) -> Result<(PullConsumer, Tenure), Trouble> {
+    async fn try_begin(&self) -> Result<(PullConsumer, Lease), QueueError> {
         let consumer = self.consumer().await?;
         let deadline = Instant::now() + self.timing.request + LAG;
         loop {
-            let info = consumer.get_info().await.map_err(|error| Trouble::Server(error.to_string()))?;
+            let info = consumer.get_info().await.map_err(|error| QueueError::Server(error.to_string()))?;
             if info.num_waiting == 0 || Instant::now() >= deadline {
                 return Ok((
                     consumer,
-                    Tenure::new(
+                    Lease::new(
                         info.num_ack_pending as u64,
                         info.delivered.stream_sequence,
                         info.delivered.consumer_sequence,
@@ -116,15 +116,15 @@ impl Puller {
         }
     }
 
-    async fn consumer(&self) -> Result<PullConsumer, Trouble> {
+    async fn consumer(&self) -> Result<PullConsumer, QueueError> {
         self.plan.stream(&self.context).await?;
         let consumer = self.plan.consumer(&self.context, self.slot).await?;
         self.health.worked();
         Ok(consumer)
     }
 
-    async fn fail(&self, trouble: Trouble) {
-        self.health.failed(trouble);
+    async fn fail(&self, error: QueueError) {
+        self.health.failed(error);
         sleep(PAUSE).await;
     }
 
@@ -132,8 +132,8 @@ impl Puller {
         self.context.client().statistics().connects.load(Ordering::Relaxed)
     }
 
-    /// Says something about a message. Without a connection nothing is said: the stream gives the message again.
-    async fn say(&self, kind: AckKind, reply: String) {
+    /// Sends an ack of some kind for a message; nothing without a connection, since the stream then redelivers it.
+    async fn reply(&self, kind: AckKind, reply: String) {
         let client = self.context.client();
         if client.connection_state() == State::Connected {
             // The client's queue is closed only when the client is gone.
@@ -142,9 +142,9 @@ impl Puller {
     }
 }
 
-impl Shift {
+impl ActiveConsumer {
     async fn work(mut self, mut stop: oneshot::Receiver<()>, mut endings: mpsc::UnboundedReceiver<u64>) {
-        let mut signs = ticks(self.puller.timing.silence / SIGNS);
+        let mut signs = ticks(self.base.timing.silence / SIGNS);
         let mut looks = ticks(LOOK_EVERY);
         let mut batch = None;
         loop {
@@ -153,10 +153,10 @@ impl Shift {
                 biased;
                 _ = &mut stop => break,
                 Some(number) = endings.recv() => self.acknowledge(number).await,
-                _ = signs.tick() => self.say_of_all(AckKind::Progress).await,
+                _ = signs.tick() => self.reply_to_all(AckKind::Progress).await,
                 message = next(&mut batch) => match message {
                     Some(Ok(message)) => self.take(message).await,
-                    Some(Err(error)) => batch = self.recover(Trouble::Server(error.to_string())).await,
+                    Some(Err(error)) => batch = self.recover(QueueError::Server(error.to_string())).await,
                     None => batch = self.request().await,
                 },
                 _ = looks.tick() => {
@@ -167,23 +167,23 @@ impl Shift {
                 }
             }
         }
-        self.part(batch, endings).await;
+        self.drain(batch, endings).await;
     }
 
     async fn request(&mut self) -> Option<Batch> {
-        let batch = self.consumer.batch().max_messages(REQUEST).expires(self.puller.timing.request);
+        let batch = self.consumer.batch().max_messages(REQUEST).expires(self.base.timing.request);
         match batch.messages().await {
             Ok(batch) => Some(batch),
-            Err(error) => self.recover(Trouble::Server(error.to_string())).await,
+            Err(error) => self.recover(QueueError::Server(error.to_string())).await,
         }
     }
 
-    /// The consumer or the stream may be gone, and is made anew. What was taken stays taken.
-    async fn recover(&mut self, trouble: Trouble) -> Option<Batch> {
-        self.puller.fail(trouble).await;
-        match self.puller.consumer().await {
+    /// The consumer or the stream may be gone: creates it again. Messages that were taken stay taken.
+    async fn recover(&mut self, error: QueueError) -> Option<Batch> {
+        self.base.fail(error).await;
+        match self.base.consumer().await {
             Ok(consumer) => self.consumer = consumer,
-            Err(trouble) => self.puller.health.failed(trouble),
+            Err(error) => self.base.health.failed(error),
         }
         None
     }
@@ -191,74 +191,77 @@ impl Shift {
     async fn take(&mut self, message: Message) {
         match self.enter(message) {
             Some(Step::Post(messages)) => self.post(messages),
-            Some(Step::Acknowledge(reply)) => self.puller.say(AckKind::Ack, reply).await,
+            Some(Step::Acknowledge(reply)) => self.base.reply(AckKind::Ack, reply).await,
             None => {}
         }
     }
 
     fn enter(&mut self, message: Message) -> Option<Step> {
-        // Whatever has no reply or no number did not come from the stream.
+        // A message without a reply subject or a number did not come from the stream.
         let (number, given) = message.info().ok().map(|info| (info.stream_sequence, info.consumer_sequence))?;
         let reply = message.reply.as_ref()?.to_string();
-        Some(self.tenure.take(number, given, message.message.payload, reply))
+        Some(self.lease.take(number, given, message.message.payload, reply))
     }
 
     fn post(&self, messages: Vec<(u64, bytes::Bytes)>) {
         let Some(posted) = &self.posted else { return };
         for (number, body) in messages {
             let posted = posted.clone();
-            let receipt = Receipt::revocable(self.puller.revoked.clone(), move || {
-                // A shift that is over has given the message back.
+            let ack = Ack::revocable(self.base.revoked.clone(), move || {
+                // A consumer that has ended has given the message back.
                 let _ = posted.send(number);
             });
-            // The pump goes only after its pullers.
-            let _ = self.puller.pulled.send(Pulled { body, receipt });
+            // The worker ends only after its consumers.
+            let _ = self.base.pulled.send(PulledEvent { body, ack });
         }
     }
 
     async fn acknowledge(&mut self, number: u64) {
-        if let Some(reply) = self.tenure.finish(number) {
-            self.puller.say(AckKind::Ack, reply).await;
+        if let Some(reply) = self.lease.finish(number) {
+            self.base.reply(AckKind::Ack, reply).await;
         }
     }
 
-    async fn say_of_all(&self, kind: AckKind) {
-        for reply in self.tenure.replies() {
-            self.puller.say(kind, reply.clone()).await;
+    async fn reply_to_all(&self, kind: AckKind) {
+        for reply in self.lease.replies() {
+            self.base.reply(kind, reply.clone()).await;
         }
     }
 
     /// Whether the messages that are waited for will not come: the owner before may have posted them after all.
     async fn look(&mut self) {
-        if !self.tenure.holds_back() {
+        if !self.lease.holds_back() {
             self.waits_since = None;
             return;
         }
         let since = *self.waits_since.get_or_insert_with(Instant::now);
-        let is_late = since.elapsed() >= self.puller.timing.silence + LAG;
+        let is_late = since.elapsed() >= self.base.timing.silence + LAG;
         if is_late {
-            warn!(slot = self.puller.slot.number(), "webhooks that another node had taken did not come back in time");
+            warn!(
+                slot = self.base.slot.number(),
+                "webhooks held by another node were not redelivered in time; posting newer ones first"
+            );
         }
         if is_late || self.has_all().await {
-            let messages = self.tenure.release();
+            let messages = self.lease.release();
             self.post(messages);
         }
     }
 
     fn has_reconnected(&mut self) -> bool {
-        let connections = self.puller.connections();
+        let connections = self.base.connections();
         std::mem::replace(&mut self.connections, connections) != connections
     }
 
-    /// Whether all messages that are under way anywhere are here.
+    /// Whether all messages that are pending anywhere are here.
     async fn has_all(&self) -> bool {
-        self.consumer.get_info().await.is_ok_and(|info| info.num_ack_pending <= self.tenure.taken())
+        self.consumer.get_info().await.is_ok_and(|info| info.num_ack_pending <= self.lease.taken())
     }
 
-    /// Lets posts under way end, takes what the last request still brings, and gives back everything that is left.
-    async fn part(mut self, mut batch: Option<Batch>, mut endings: mpsc::UnboundedReceiver<u64>) {
-        let timing = self.puller.timing;
-        let end = Instant::now() + timing.farewell.max(timing.request + LOOK_EVERY);
+    /// Lets current posts end, takes what the last request still brings, and gives back everything that is left.
+    async fn drain(mut self, mut batch: Option<Batch>, mut endings: mpsc::UnboundedReceiver<u64>) {
+        let timing = self.base.timing;
+        let end = Instant::now() + timing.drain.max(timing.request + LOOK_EVERY);
         // From here on `endings` ends with the last post, since nobody else holds a copy.
         self.posted = None;
         let mut is_posting = true;
@@ -277,11 +280,11 @@ impl Shift {
                 Err(_) => break,
             }
         }
-        self.say_of_all(AckKind::Nak(None)).await;
+        self.reply_to_all(AckKind::Nak(None)).await;
     }
 }
 
-/// What happens at the end of a shift.
+/// What happens while a consumer drains.
 enum Left {
     Posted(Option<u64>),
     Came(Option<Box<Message>>),

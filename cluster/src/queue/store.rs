@@ -1,0 +1,77 @@
+//! Stores one event in the stream, with retries for as long as it takes.
+
+use std::time::Duration;
+
+use async_nats::{
+    connection::State,
+    jetstream::{Context, context::PublishErrorKind, message::PublishMessage},
+};
+use tokio::time::sleep;
+
+use super::{
+    QueuedEvent,
+    health::Health,
+    setup::{Plan, QueueError},
+};
+
+/// The pause before a retry.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How often to check for a connection while there is none.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The outcome for one event.
+#[derive(Debug)]
+pub(super) enum StoreOutcome {
+    /// The stream has it, perhaps from an earlier attempt.
+    Stored(QueuedEvent),
+    /// It exceeds the server's `max_payload`.
+    TooLarge(QueuedEvent),
+}
+
+/// Retries until there is an outcome. Retries carry the event's id, so that the stream stores it once.
+pub(super) async fn store(context: Context, plan: Plan, health: Health, event: QueuedEvent) -> StoreOutcome {
+    let subject = plan.subjects.webhooks(&event.slot.number().to_string());
+    loop {
+        connected(&context).await;
+        if let Err(error) = check(&context, &plan, &health).await {
+            health.failed(error);
+            sleep(PAUSE).await;
+            continue;
+        }
+        let message = PublishMessage::build().payload(event.body.clone()).message_id(&event.id);
+        let sent = context.send_publish(subject.clone(), message.expected_stream(&plan.name)).await;
+        let answer = match sent {
+            Ok(acknowledgement) => acknowledgement.await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(_) => {
+                health.stored();
+                return StoreOutcome::Stored(event);
+            }
+            Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => return StoreOutcome::TooLarge(event),
+            Err(error) => {
+                health.failed(QueueError::Server(error.to_string()));
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Waits for a connection: what is published without one would pile up in the client and be sent twice.
+pub(super) async fn connected(context: &Context) {
+    let client = context.client();
+    while client.connection_state() != State::Connected {
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Checks the stream before the first event and after every failure: a misconfigured stream would lose events.
+async fn check(context: &Context, plan: &Plan, health: &Health) -> Result<(), QueueError> {
+    if !health.is_healthy() {
+        plan.stream(context).await?;
+        health.worked();
+    }
+    Ok(())
+}
