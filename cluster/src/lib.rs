@@ -13,10 +13,10 @@
 //! The way of a message: `core::own` → `outgoing` → `codec` → the bus → `codec` → `core::heard` → `lane` → `view`,
 //! `cache`, `announcements` or the room.
 
-/// The promise to tell somebody once that a thing is done with.
-pub mod ack;
 #![allow(missing_docs, reason = "a doc that repeats a name is left out; limits, units and traps are documented")]
 
+/// The promise to tell somebody once that a thing is done with.
+pub mod ack;
 /// Webhooks once in the cluster.
 pub mod announcements;
 /// What carries frames between nodes.
