@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Core;
 use crate::{
     detector::Inbound,
-    frame::{Beat, Body, Readiness},
+    frame::{Beat, Body, Hole, Readiness},
     peer::{GAP, Peer, Stage},
     room::NodeId,
     snapshot::ASK_AGAIN,
@@ -26,6 +26,9 @@ const PACE_BYTES: usize = 4 << 20;
 
 /// Holes in one question.
 const HOLES: usize = 256;
+
+/// Holes that are given up in one step at most.
+const HOLES_GIVEN_UP: usize = 64;
 
 /// How long what follows a hole is held back at least for a silent peer that may return and fill it; at most for as long
 /// as its ring may reach back.
@@ -217,15 +220,23 @@ impl Core {
         questions.into_iter().for_each(|body| self.say(Subject::Node(node), body));
     }
 
-    /// Declares the holes that nobody filled in time.
+    /// Declares the holes that were not filled in time, and those that appear behind them.
     fn give_up(&mut self) {
-        if !self.is_connected() {
-            return;
+        let mut most = HOLES_GIVEN_UP;
+        while most > 0 && self.is_connected() {
+            let holes = self.given_up(most);
+            if holes.is_empty() {
+                return;
+            }
+            most -= holes.len();
+            holes.into_iter().for_each(|(node, hole)| self.lose(node, hole, None));
         }
+    }
+
+    fn given_up(&self, most: usize) -> Vec<(NodeId, Hole)> {
         let (now, reach) = (self.now.up, self.settings.reach.age);
-        let mut holes = Vec::new();
-        for (node, peer) in &self.peers {
-            let given_up = if now.saturating_sub(peer.pulse.heard()) <= GAP {
+        let of_peer = |(node, peer): (&NodeId, &Peer)| {
+            let holes = if now.saturating_sub(peer.pulse.heard()) <= GAP {
                 peer.lane.overdue(now)
             } else if now.saturating_sub(peer.spoke) <= WAIT.max(reach) {
                 // It may return and answer, or is about to: its first word may come before its first beat.
@@ -233,11 +244,10 @@ impl Core {
             } else {
                 peer.lane.hopeless()
             };
-            holes.extend(given_up.into_iter().map(|hole| (*node, hole)));
-        }
-        for (node, hole) in holes {
-            self.lose(node, hole, None);
-        }
+            let node = *node;
+            holes.into_iter().map(move |hole| (node, hole))
+        };
+        self.peers.iter().flat_map(of_peer).take(most).collect()
     }
 
     fn become_ready(&mut self) {

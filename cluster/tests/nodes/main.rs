@@ -356,3 +356,21 @@ fn a_view_that_differs_from_its_node_is_fetched_anew() {
     assert_eq!(pair.moves(B), ["+7", "+8", "+9", "-8"]);
     assert_eq!(pair.nodes[B].counters().mismatches, 1);
 }
+
+#[test]
+fn what_a_dead_peer_said_between_many_holes_is_told_at_once_when_they_are_given_up() {
+    let mut pair = Pair::acquainted();
+    pair.step(A, Input::Serve(room("orders")));
+    for _ in 0..5 {
+        pair.is_cut = true;
+        pair.step(B, Input::Publish(event("lost")));
+        pair.is_cut = false;
+        pair.step(B, Input::Publish(event("heard")));
+    }
+    pair.is_cut = true;
+    let delivered = |pair: &Pair| pair.wanted_count(A, &Output::Deliver(id(B), event("heard")));
+    pair.pass_for(&[A], 299_000);
+    assert_eq!(delivered(&pair), 0, "it may return and fill them");
+    pair.pass_for(&[A], 3_000);
+    assert_eq!(delivered(&pair), 5);
+}

@@ -182,6 +182,11 @@ impl Pair {
         self.nodes[slot].members(&room("presence-a")).map(|member| member.user.to_string()).collect()
     }
 
+    /// How often a node wanted this done.
+    pub fn wanted_count(&self, slot: usize, output: &Output) -> usize {
+        self.outputs.iter().filter(|(node, wanted)| *node == slot && wanted == output).count()
+    }
+
     /// Whether a node wanted this done.
     pub fn wanted(&self, slot: usize, output: &Output) -> bool {
         self.outputs.iter().any(|(node, wanted)| *node == slot && wanted == output)
