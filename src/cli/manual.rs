@@ -116,7 +116,8 @@ pub fn command() -> clap::Command {
         groups(&command)
     );
     let command = command.help_template(template).after_help(format!(
-        "{EXIT_CODES}\n\n`gaung help COMMAND` tells all of a command, with examples. The variables stand in the README."
+        "{EXIT_CODES}\n\n`gaung help COMMAND` shows all flags of a command, with examples. docs/configuration.md lists \
+         the variables."
     ));
     EXAMPLES.iter().fold(command, |command, (name, examples)| {
         let text = format!("Examples:\n  {examples}\n\n{EXIT_CODES}");

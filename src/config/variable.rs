@@ -1,4 +1,5 @@
-//! The one table of all variables: unknown names, checks, `gaung check` and the README's table all come from it.
+//! The one table of all variables: unknown names, checks, `gaung check` and the tables of docs/configuration.md come from
+//! it.
 
 use std::fmt::Display;
 

@@ -1,5 +1,5 @@
 //! Every metric that the node shows, with its meaning: the one table from which the help texts at `/metrics` come, and
-//! which the README repeats.
+//! which docs/operations.md repeats.
 
 use prometheus::{HistogramOpts, Opts};
 
@@ -35,7 +35,7 @@ macro_rules! catalogue {
             pub const $constant: Description =
                 Description { name: $name, kind: Kind::$kind, labels: &$labels, meaning: $meaning };
         )*
-        /// The whole table, in the order in which the README shows it.
+        /// The whole table, in the order in which docs/operations.md shows it.
         pub const ALL: &[Description] = &[$($constant),*];
     };
 }

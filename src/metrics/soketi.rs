@@ -22,7 +22,7 @@ macro_rules! aliases {
                 ours: $ours,
             };
         )*
-        /// All aliases, in the order in which the README shows them.
+        /// All aliases, in the order in which docs/operations.md shows them.
         pub const ALL: &[Alias] = &[$($constant),*];
     };
 }

@@ -4,4 +4,5 @@
 mod common;
 mod ground_plan;
 mod moving_in;
-mod readme;
+mod papers;
+mod tables;

@@ -1,4 +1,4 @@
-//! The README's tables for those who come from another server say what is so.
+//! The tables of docs/migrating.md, for those who come from another server, say what is so.
 
 use gaung::config;
 
@@ -27,12 +27,11 @@ struct Row {
     ours: Vec<String>,
 }
 
-/// The rows of the section.
+/// The rows of the page.
 fn rows() -> Vec<Row> {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("README.md");
-    let (_, section) = readme.split_once("\n## Moving in\n").expect("the README has the section");
-    let (section, _) = section.split_once("\n## ").expect("another section follows");
-    let rows = section.lines().filter(|line| line.starts_with("| ")).filter_map(row);
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/migrating.md");
+    let page = std::fs::read_to_string(page).expect("docs/migrating.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ")).filter_map(row);
     rows.collect()
 }
 

@@ -16,7 +16,7 @@ pub enum Format {
 /// What is wrong and what to do, in sentences.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// The kind of it in one word, for programs; the README lists all.
+    /// The kind of it in one word, for programs; docs/operations.md lists all.
     pub problem: &'static str,
     /// What is wrong.
     pub text: String,
