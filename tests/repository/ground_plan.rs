@@ -39,7 +39,7 @@ const PURE: &[&str] = &[
 ];
 
 /// The modules of the server from the ground up: each uses only those before it.
-const FLOORS: &[&str] = &[
+pub const FLOORS: &[&str] = &[
     "descriptors",
     "log",
     "process",

@@ -9,24 +9,67 @@ use gaung::{
 /// The defaults of these depend on the machine.
 const BY_CORES: [&str; 2] = ["GAUNG_HTTP_THREADS", "GAUNG_ROOM_THREADS"];
 
-/// Fails with the rows that no line of the page begins with.
+/// Fails with the rows that no line of the page begins with, whatever its words are links to.
 fn check(page: &str, rows: impl Iterator<Item = String>) {
     let file = format!("{}/docs/{page}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&file).expect(page);
-    let missing: Vec<String> = rows.filter(|row| !text.lines().any(|line| line.starts_with(row))).collect();
+    let lines: Vec<String> = text.lines().map(without_links).collect();
+    let missing: Vec<String> = rows.filter(|row| !lines.iter().any(|line| line.starts_with(row))).collect();
     assert!(missing.is_empty(), "docs/{page} lacks these rows:\n{}", missing.join("\n"));
 }
 
+/// `[text](target)` as `text`.
+fn without_links(line: &str) -> String {
+    let mut parts = line.split("](");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let Some(open) = plain.rfind('[') else { return line.to_owned() };
+        plain.remove(open);
+        plain.push_str(part.split_once(')').map_or(part, |(_, rest)| rest));
+    }
+    plain
+}
+
 #[test]
-fn every_variable_has_a_row_with_its_default() {
+fn every_variable_has_a_row_with_its_default_its_meaning_and_what_is_allowed() {
     check(
         "configuration.md",
-        config::variables().into_iter().map(|variable| match variable.default.as_str() {
-            _ if BY_CORES.contains(&variable.name) => format!("| `{}` |", variable.name),
-            "" => format!("| `{}` | – |", variable.name),
-            default => format!("| `{}` | `{default}` |", variable.name),
+        config::variables().into_iter().map(|variable| {
+            let default = match variable.default.as_str() {
+                _ if BY_CORES.contains(&variable.name) => "half the cores".to_owned(),
+                "" => "–".to_owned(),
+                default => format!("`{default}`"),
+            };
+            let allowed = allowed(&variable.rule.to_string());
+            format!("| `{}` | {default} | {} | {allowed}", variable.name, variable.meaning)
         }),
     );
+}
+
+#[test]
+fn every_row_of_a_variable_is_of_one_that_is_read() {
+    let page = include_str!("../../docs/configuration.md");
+    let names: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| `GAUNG_")?.split_once('`')).map(|(name, _)| name).collect();
+    let variables = config::variables();
+    assert_eq!(names.len(), variables.len());
+    for name in names {
+        assert!(variables.iter().any(|variable| variable.name.strip_prefix("GAUNG_") == Some(name)), "GAUNG_{name}");
+    }
+}
+
+/// A rule as the tables have it: numbers with commas, and in fewer words.
+fn allowed(rule: &str) -> String {
+    let Some(range) = rule.strip_prefix("a whole number from ") else { return rule.to_owned() };
+    let (range, quota) =
+        range.strip_suffix(", or 0 for no limit").map_or((range, ""), |range| (range, "0: no limit; "));
+    let numbers: Vec<_> = range.split(" to ").map(with_commas).collect();
+    format!("{quota}{}", numbers.join(" to "))
+}
+
+fn with_commas(digits: &str) -> String {
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
 }
 
 #[test]
