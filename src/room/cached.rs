@@ -41,15 +41,21 @@ impl Cache {
         self.kept.as_ref().is_none_or(|kept| kept.cached.record < *record)
     }
 
-    /// Keeps an event unless a newer one is kept, and with it its place among all events that this node keeps, if the node is
-    /// alone. Returns whether the end of what is kept must be watched from now on:
+    /// Keeps an event unless a newer one is kept. Returns whether the end of what is kept must be watched from now on:
     /// nobody does.
-    pub fn keep(&mut self, cached: Cached, place: Option<ShelfPlace>) -> bool {
+    pub fn keep(&mut self, cached: Cached) -> bool {
         if !self.is_behind(&cached.record) {
             return false;
         }
-        self.kept = Some(Kept { cached, _place: place });
+        self.kept = Some(Kept { cached, _place: None });
         !std::mem::replace(&mut self.is_watched, true)
+    }
+
+    /// The event that was published `at` has a place among all that a node keeps which is alone.
+    pub fn set_place(&mut self, at: u64, place: ShelfPlace) {
+        if let Some(kept) = self.kept.as_mut().filter(|kept| kept.cached.record.at == at) {
+            kept._place = Some(place);
+        }
     }
 
     /// Nobody watches any longer.
@@ -102,38 +108,38 @@ mod tests {
     fn the_newest_event_is_kept_in_whatever_order_they_come() {
         let (mut cache, now) = (Cache::default(), Instant::now());
         let later = now + Duration::from_secs(1);
-        assert!(cache.keep(cached(5, later), None));
-        assert!(!cache.keep(cached(4, later), None));
+        assert!(cache.keep(cached(5, later)));
+        assert!(!cache.keep(cached(4, later)));
         assert_eq!(cache.fresh(now).map(|kept| kept.record.at), Some(5));
-        assert!(!cache.keep(cached(6, later), None));
+        assert!(!cache.keep(cached(6, later)));
         assert_eq!(cache.fresh(now).map(|kept| kept.record.at), Some(6));
     }
 
     #[test]
     fn one_timer_watches_however_often_events_are_evicted_and_come() {
         let (mut cache, later) = (Cache::default(), Instant::now() + Duration::from_secs(1));
-        assert!(cache.keep(cached(5, later), None));
+        assert!(cache.keep(cached(5, later)));
         cache.evict(4);
         assert!(!cache.is_empty());
         cache.evict(5);
         assert!(cache.is_empty());
-        assert!(!cache.keep(cached(6, later), None));
+        assert!(!cache.keep(cached(6, later)));
         cache.unwatch();
-        assert!(cache.keep(cached(7, later), None));
+        assert!(cache.keep(cached(7, later)));
     }
 
     #[test]
     fn an_event_published_here_is_newer_than_the_known_one_whatever_the_clock_says() {
         let mut cache = Cache::default();
         assert_eq!(cache.date(Duration::from_micros(7)), 7);
-        cache.keep(cached(9, Instant::now()), None);
+        cache.keep(cached(9, Instant::now()));
         assert_eq!(cache.date(Duration::from_micros(7)), 10);
     }
 
     #[test]
     fn an_event_is_shown_until_its_time_is_over() {
         let (mut cache, now) = (Cache::default(), Instant::now());
-        cache.keep(cached(5, now + Duration::from_secs(1)), None);
+        cache.keep(cached(5, now + Duration::from_secs(1)));
         assert!(cache.fresh(now).is_some());
         assert!(cache.fresh(now + Duration::from_secs(1)).is_none());
         assert_eq!(cache.rest(now + Duration::from_secs(2)), Some(Duration::ZERO));

@@ -25,7 +25,7 @@ pub struct Membership {
 #[derive(Debug, Default)]
 struct Entry {
     here: Option<Member>,
-    elsewhere: Option<Member>,
+    remote: Option<Member>,
 }
 
 /// What a join changed.
@@ -114,16 +114,16 @@ impl Membership {
     }
 
     /// Says how a user is in this channel on all other nodes together; `None` if it is not.
-    pub fn set_elsewhere(&mut self, user: &Arc<str>, member: Option<Member>) -> Change {
+    pub fn set_remote(&mut self, user: &Arc<str>, member: Option<Member>) -> Change {
         let is_known = self.members.contains_key(user);
         let Some(member) = member else {
             let Some(entry) = self.members.get_mut(user) else { return Change::Stays };
             let shown = entry.info();
-            entry.elsewhere = None;
+            entry.remote = None;
             return self.settle(user, shown);
         };
         let info = member.info.clone();
-        self.members.entry(user.clone()).or_default().elsewhere = Some(member);
+        self.members.entry(user.clone()).or_default().remote = Some(member);
         if is_known { Change::Stays } else { Change::Added(info) }
     }
 
@@ -151,7 +151,7 @@ impl Membership {
     /// Forgets a member that is nowhere.
     fn settle(&mut self, user: &Arc<str>, shown: Arc<str>) -> Change {
         match self.members.get(user) {
-            Some(entry) if entry.here.is_none() && entry.elsewhere.is_none() => {
+            Some(entry) if entry.here.is_none() && entry.remote.is_none() => {
                 self.members.remove(user);
                 Change::Removed(shown)
             }
@@ -163,7 +163,7 @@ impl Membership {
 impl Entry {
     /// The oldest `user_info`; equally old ones are told apart so that every node shows the same.
     fn oldest(&self) -> Option<&Arc<str>> {
-        let members = self.here.iter().chain(&self.elsewhere);
+        let members = self.here.iter().chain(&self.remote);
         members.min_by_key(|member| (member.since, &member.info)).map(|member| &member.info)
     }
 
@@ -188,7 +188,7 @@ mod tests {
         MemberClaim { id: id.to_owned(), info: info.to_owned() }
     }
 
-    fn elsewhere(id: &str, info: &str, since: u64) -> Option<Member> {
+    fn remote(id: &str, info: &str, since: u64) -> Option<Member> {
         Some(Member { user: id.into(), info: info.into(), since, sockets: 1 })
     }
 
@@ -227,9 +227,9 @@ mod tests {
     }
 
     #[test]
-    fn members_elsewhere_count_toward_the_limit_and_may_come_here_too() {
+    fn members_on_other_nodes_count_toward_the_limit_and_may_come_here_too() {
         let mut room = Membership::default();
-        assert_eq!(room.set_elsewhere(&"7".into(), elsewhere("7", "{}", 1)), Change::Added("{}".into()));
+        assert_eq!(room.set_remote(&"7".into(), remote("7", "{}", 1)), Change::Added("{}".into()));
         assert_eq!(room.join(A, &claim("8", "{}"), 1, 5), Err(JoinRefusal::Full));
         assert_eq!(room.join(B, &claim("7", "{}"), 1, 6), Ok(Joined::Known));
     }
@@ -238,21 +238,21 @@ mod tests {
     fn a_user_on_two_nodes_comes_once_and_goes_once() {
         let mut room = Membership::default();
         assert_eq!(room.join(A, &claim("7", "{}"), 100, 5), Ok(Joined::Added));
-        assert_eq!(room.set_elsewhere(&"7".into(), elsewhere("7", "{}", 6)), Change::Stays);
+        assert_eq!(room.set_remote(&"7".into(), remote("7", "{}", 6)), Change::Stays);
         assert_eq!(room.leave(A), left("7", Change::Stays));
-        assert_eq!(room.set_elsewhere(&"7".into(), None), Change::Removed("{}".into()));
-        assert_eq!(room.set_elsewhere(&"7".into(), None), Change::Stays);
+        assert_eq!(room.set_remote(&"7".into(), None), Change::Removed("{}".into()));
+        assert_eq!(room.set_remote(&"7".into(), None), Change::Stays);
     }
 
     #[test]
     fn the_oldest_info_wins_wherever_it_came() {
         let mut room = Membership::default();
         room.join(A, &claim("7", "here"), 100, 5).unwrap();
-        room.set_elsewhere(&"7".into(), elsewhere("7", "older", 4));
+        room.set_remote(&"7".into(), remote("7", "older", 4));
         assert_eq!(room.snapshot(), [("7", "older")]);
-        room.set_elsewhere(&"7".into(), elsewhere("7", "younger", 6));
+        room.set_remote(&"7".into(), remote("7", "younger", 6));
         assert_eq!(room.snapshot(), [("7", "here")]);
-        room.set_elsewhere(&"7".into(), elsewhere("7", "as old", 5));
+        room.set_remote(&"7".into(), remote("7", "as old", 5));
         assert_eq!(room.snapshot(), [("7", "as old")]);
     }
 
@@ -261,7 +261,7 @@ mod tests {
         let mut room = Membership::default();
         room.join(A, &claim("7", "{}"), 100, 5).unwrap();
         room.hold(A);
-        assert_eq!(room.set_elsewhere(&"7".into(), elsewhere("7", "{}", 6)), Change::Stays);
+        assert_eq!(room.set_remote(&"7".into(), remote("7", "{}", 6)), Change::Stays);
         assert_eq!(room.snapshot(), [("7", "{}")]);
         assert_eq!(room.leave(A), None);
     }
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn other_nodes_hear_of_the_sockets_here_only() {
         let mut room = Membership::default();
-        room.set_elsewhere(&"7".into(), elsewhere("7", "{}", 1));
+        room.set_remote(&"7".into(), remote("7", "{}", 1));
         assert_eq!((room.here(&"7".into()).sockets, room.count_here()), (0, 0));
         room.join(A, &claim("7", "{}"), 100, 5).unwrap();
         room.join(B, &claim("7", "{}"), 100, 6).unwrap();

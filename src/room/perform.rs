@@ -1,0 +1,155 @@
+//! How a room's actor does what its state wants done.
+
+use std::{mem, sync::atomic::Ordering::Relaxed};
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use bytes::Bytes;
+use gaung_cluster::fact::Member;
+use tokio::task::yield_now;
+
+use super::{
+    Unpublished,
+    actor::Room,
+    messages::Retire,
+    refusals::refuse_whisper,
+    state::{Effect, PendingWhisper, RoomInput, Surroundings},
+};
+use crate::{
+    activity::{Happening, What},
+    cluster::Cluster,
+    event::{self, EncodedEvent},
+    protocol::{ChannelName, Close},
+    trace_log, turn,
+    webhook::{Change, Edge},
+};
+
+impl Room {
+    /// Takes an input, and tells the shard what the room holds then. Returns how many bytes the one who sent it was
+    /// written.
+    pub(super) fn step(&mut self, input: RoomInput, ctx: &mut Context<Self>) -> usize {
+        let bytes = self.act(input, ctx);
+        self.tally.set_counts(self.state.counts());
+        let is_idle = self.state.is_idle();
+        self.tally.idle.set(is_idle);
+        if is_idle {
+            self.shard.do_send(Retire { app_id: self.app.id().clone(), channel: self.state.channel().clone() });
+        }
+        bytes
+    }
+
+    /// Takes an input. Returns how many bytes the one who sent it was written.
+    pub(super) fn act(&mut self, input: RoomInput, ctx: &mut Context<Self>) -> usize {
+        let is_leaving = self.services.cluster.as_ref().is_some_and(Cluster::is_leaving);
+        let around = Surroundings::new(&self.app, is_leaving, event::now);
+        let mut effects = mem::take(&mut self.effects);
+        self.state.step(input, &around, &mut effects);
+        let bytes = effects.drain(..).map(|effect| self.perform(effect, ctx)).sum();
+        self.effects = effects;
+        bytes
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) -> usize {
+        match effect {
+            Effect::Answer(outbox, frames) => {
+                frames.iter().for_each(|frame| outbox.send(frame));
+                return frames.iter().map(Bytes::len).sum();
+            }
+            Effect::RefuseJoin { join, refusal, is_subscribed } => self.refuse_join(&join, &refusal, is_subscribed),
+            Effect::RefuseWhisper(sender) => {
+                refuse_whisper(&sender, self.state.channel(), self.app.id(), &self.services)
+            }
+            Effect::Close(subscriber) => subscriber.dialect.words().close(&subscriber.outbox, Close::Terminated),
+            Effect::Webhook(change) => self.notify(change),
+            Effect::Subscribed(socket) => self.show(|channel| What::Subscribed { socket, channel }),
+            Effect::Unsubscribed(socket) => self.show(|channel| What::Unsubscribed { socket, channel }),
+            Effect::Unheard(event) => self.show_published(event, 0),
+            Effect::Delivered(event, sockets) => trace_log::delivered(&self.app, &event, sockets),
+            Effect::CountWhisper => _ = self.app.counters.client_events_in.fetch_add(1, Relaxed),
+            Effect::SendWhisper(whisper) => self.send_whisper(whisper, ctx),
+            Effect::Shelve { at, bytes } => self.shelve(at, bytes, ctx),
+            Effect::Replay => self.replay(ctx),
+            Effect::ReplayLater => _ = ctx.spawn(yield_now().into_actor(self).map(|(), room, ctx| room.replay(ctx))),
+            Effect::Opened => self.services.present.borrow_mut().has_opened(self.app.id(), self.state.channel()),
+            Effect::Announce => {
+                ctx.spawn(async {}.into_actor(self).map(|(), room, ctx| _ = room.step(RoomInput::Announce, ctx)));
+            }
+            Effect::Serve => _ = ctx.spawn(async {}.into_actor(self).map(|(), room, ctx| room.serve(ctx))),
+            Effect::WakeAfter(clock, pause) => {
+                ctx.run_later(pause, move |room, ctx| _ = room.step(RoomInput::Woke(clock), ctx));
+            }
+            Effect::Handled(underway) => drop(underway),
+            Effect::ShareMember(member) => self.share_member(member),
+            Effect::ShareCount(sockets) => {
+                self.share(|cluster| cluster.count(&self.app, self.state.channel(), sockets))
+            }
+            Effect::ShareCached(record, trace, place) => {
+                self.share(|cluster| cluster.cache(&self.app, self.state.channel(), record, (trace, place)));
+            }
+        }
+        0
+    }
+
+    fn share(&self, tell: impl FnOnce(&Cluster)) {
+        if let Some(cluster) = &self.services.cluster {
+            tell(cluster);
+        }
+    }
+
+    fn share_member(&self, member: Member) {
+        let mut present = self.services.present.borrow_mut();
+        match member.sockets {
+            0 => present.leave(self.app.id(), &member.user, self.state.channel()),
+            _ => present.enter(self.app.id(), &member.user, self.state.channel()),
+        }
+        self.share(|cluster| cluster.member(&self.app, self.state.channel(), member));
+    }
+
+    fn shelve(&mut self, at: u64, bytes: usize, ctx: &mut Context<Self>) {
+        if let Some(place) = self.services.shelf.put(self.app.id(), self.state.channel(), at, bytes) {
+            self.act(RoomInput::Shelved(at, place), ctx);
+        }
+    }
+
+    fn send_whisper(&mut self, whisper: Box<PendingWhisper>, ctx: &mut Context<Self>) {
+        match self.publish_to_peers(&whisper.event) {
+            Ok(()) => _ = self.act(RoomInput::WhisperSent(whisper), ctx),
+            Err(unpublished) => self.refuse_unpublished(&whisper.sender, unpublished),
+        }
+    }
+
+    /// Publishes a client's event on the other nodes, if they can be sent it.
+    fn publish_to_peers(&self, event: &EncodedEvent) -> Result<(), Unpublished> {
+        let Some(cluster) = &self.services.cluster else { return Ok(()) };
+        let (bytes, limit) = (event.frame.len(), cluster.max_frame());
+        if bytes > limit {
+            return Err(Unpublished::TooLarge { bytes, limit });
+        }
+        cluster.reserve(&[bytes])?.into_iter().for_each(|place| cluster.publish(&self.app, event, place));
+        Ok(())
+    }
+
+    /// A turn of what waited for the opening.
+    fn replay(&mut self, ctx: &mut Context<Self>) {
+        for _ in 0..turn::BUDGET {
+            if !self.state.is_catching_up() {
+                break;
+            }
+            self.act(RoomInput::Replay, ctx);
+        }
+        self.step(RoomInput::EndReplay, ctx);
+    }
+
+    fn notify(&self, change: Change) {
+        self.services.webhooks.notify(&self.app, Edge { channel: self.state.channel().clone(), change });
+    }
+
+    fn show(&self, what: impl FnOnce(ChannelName) -> What) {
+        let happenings = &self.services.metrics.happenings;
+        happenings.tell(|| Happening::of(self.app.id().clone(), what(self.state.channel().clone())));
+    }
+
+    pub(super) fn show_published(&self, event: EncodedEvent, sockets: usize) {
+        let happenings = &self.services.metrics.happenings;
+        happenings.tell(|| Happening::published(self.app.id().clone(), event, sockets));
+    }
+}

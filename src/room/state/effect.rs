@@ -1,0 +1,107 @@
+//! What a room wants done. Pure.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use gaung_cluster::{
+    TraceContext,
+    bus::PublishPermit,
+    fact::{CachedEvent, Member},
+};
+
+use crate::{
+    event::EncodedEvent,
+    outbox::Outbox,
+    protocol::SocketId,
+    room::{Join, Subscriber, backlog::Permit, inflow::Underway, membership::JoinRefusal},
+    webhook::Change,
+};
+
+/// What is to be done, in order. Events for subscribers are no effects: they wait in the fan-out for [`Effect::Serve`].
+#[derive(Debug)]
+pub enum Effect {
+    /// Write these frames to a socket that subscribed.
+    Answer(Arc<Outbox>, Vec<Bytes>),
+    /// Refuse a subscription.
+    RefuseJoin {
+        /// What was wanted.
+        join: Join,
+        /// Why not.
+        refusal: JoinRefusal,
+        /// Whether the socket is in the channel all the same.
+        is_subscribed: bool,
+    },
+    /// Refuse a client event of a socket that is not subscribed.
+    RefuseWhisper(Subscriber),
+    /// Close a session whose user a back end terminates.
+    Close(Subscriber),
+    /// Tell the webhooks.
+    Webhook(Change),
+    /// Show that a socket has subscribed.
+    Subscribed(SocketId),
+    /// Show that a socket has unsubscribed.
+    Unsubscribed(SocketId),
+    /// Show an event that nobody here is subscribed to.
+    Unheard(EncodedEvent),
+    /// Log that an event with a trace goes to so many sockets.
+    Delivered(EncodedEvent, usize),
+    /// Count a client event.
+    CountWhisper,
+    /// Send a client event to the other nodes; answer with [`RoomInput::WhisperSent`](super::RoomInput::WhisperSent), or
+    /// refuse it.
+    SendWhisper(Box<PendingWhisper>),
+    /// Tell the other nodes how many are subscribed here.
+    ShareCount(usize),
+    /// Tell the shard and the other nodes how a user is in the channel here.
+    ShareMember(Member),
+    /// Send the last event of a cache channel to the other nodes.
+    ShareCached(CachedEvent, Option<TraceContext>, PublishPermit),
+    /// Find a place for the cached event of this time and size among all that a node keeps which is alone; answer with
+    /// [`RoomInput::Shelved`](super::RoomInput::Shelved).
+    Shelve {
+        /// When it was published.
+        at: u64,
+        /// What it takes.
+        bytes: usize,
+    },
+    /// Begin a turn of replays now.
+    Replay,
+    /// Begin one when the thread's other rooms had their turn.
+    ReplayLater,
+    /// Nobody waits for the opening any more.
+    Opened,
+    /// Take a turn after the messages that wait now; answer with [`RoomInput::Announce`](super::RoomInput::Announce).
+    Announce,
+    /// Take a turn after the messages that wait now, and serve the subscribers.
+    Serve,
+    /// Ring after this time.
+    WakeAfter(Clock, Duration),
+    /// What a socket sent is handled.
+    Handled(Underway),
+}
+
+/// What a room waits for. Of each clock one rings at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// A change of a member is due.
+    Members,
+    /// The number of subscribers is due.
+    Count,
+    /// The time of the cached event is over.
+    Cache,
+}
+
+/// A client event that the other nodes must be sent before anybody hears it.
+#[derive(Debug)]
+pub struct PendingWhisper {
+    /// Who sends, and where a refusal goes.
+    pub sender: Subscriber,
+    /// The event.
+    pub event: EncodedEvent,
+    /// What the webhooks are told of it.
+    pub change: Change,
+    /// The sender's user on a presence channel.
+    pub user: Option<Arc<str>>,
+    /// Its place in the backlog.
+    pub permit: Permit,
+}

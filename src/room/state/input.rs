@@ -1,0 +1,76 @@
+//! What a room is told, and what it may look at meanwhile. Pure.
+
+use std::{cell::OnceCell, time::Instant};
+
+use super::{Clock, PendingWhisper};
+use crate::{
+    app::App,
+    event::Moment,
+    room::{messages::Forwarded, shelf::ShelfPlace},
+};
+
+/// What happens to a room.
+#[derive(Debug)]
+pub enum RoomInput {
+    /// Its shard forwards a message.
+    Message(Forwarded),
+    /// There is time for the next message that waited for the opening.
+    Replay,
+    /// A turn of replays is over.
+    EndReplay,
+    /// The other nodes are sent this client event.
+    WhisperSent(Box<PendingWhisper>),
+    /// The cached event that was published at this time has its place among all that the node keeps.
+    Shelved(u64, ShelfPlace),
+    /// What is due of the members is announced before what comes next.
+    AnnounceDue,
+    /// The turn that [`Effect::Announce`](super::Effect::Announce) asked for.
+    Announce,
+    /// A serving turn is over. Unless the serving goes on by itself, what waits needs another
+    /// [`Effect::Serve`](super::Effect::Serve).
+    Served(Serving),
+    /// A clock rings.
+    Woke(Clock),
+}
+
+/// Whether a room is being served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serving {
+    /// The next turn is scheduled.
+    GoesOn,
+    /// Nothing is scheduled.
+    Ends,
+}
+
+/// What a step may look at beside its input.
+pub struct Surroundings<'a> {
+    /// Whose room: its settings.
+    pub app: &'a App,
+    /// Whether this node has said that it goes.
+    pub is_leaving: bool,
+    clock: fn() -> Moment,
+    moment: OnceCell<Moment>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// The clock is read once at most, and not at all by a step that needs no time: most events need none.
+    pub fn new(app: &'a App, is_leaving: bool, clock: fn() -> Moment) -> Self {
+        Self { app, is_leaving, clock, moment: OnceCell::new() }
+    }
+
+    /// A step at a given moment.
+    #[cfg(test)]
+    pub fn at(app: &'a App, moment: Moment) -> Self {
+        Self { moment: OnceCell::from(moment), ..Self::new(app, false, || unreachable!("the moment is given")) }
+    }
+
+    /// When the step happens, on both clocks.
+    pub fn moment(&self) -> Moment {
+        *self.moment.get_or_init(self.clock)
+    }
+
+    /// When the step happens.
+    pub fn now(&self) -> Instant {
+        self.moment().0
+    }
+}

@@ -1,0 +1,84 @@
+//! How messages wait until the room knows how things stand on other nodes, and how they are replayed then.
+
+use std::mem;
+
+use super::{Effect, RoomState, Surroundings};
+use crate::room::{
+    cached::Cache,
+    held::Held,
+    messages::{Forwarded, Opening, RoomMessage},
+};
+
+/// Whether a room knows how things stand on other nodes.
+#[derive(Debug)]
+pub enum Phase {
+    /// Not yet; what waits for it.
+    Opening(Held),
+    /// It does, and takes what has waited, so many messages a turn. The first of them waited for the opening.
+    CatchingUp(Held, usize),
+    /// It does, or there are no other nodes.
+    Open,
+}
+
+impl RoomState {
+    /// Whether messages wait that are to be replayed.
+    pub fn is_catching_up(&self) -> bool {
+        matches!(self.phase, Phase::CatchingUp(..))
+    }
+
+    /// Takes a message; while the room opens, all but the news of other nodes waits.
+    pub(super) fn take(&mut self, forwarded: Forwarded, around: &Surroundings, effects: &mut Vec<Effect>) {
+        match (forwarded, &mut self.phase) {
+            (Forwarded { message: RoomMessage::FromPeers(news), .. }, _) => self.hear(news, around, effects),
+            (forwarded, Phase::Opening(held)) => held.push(forwarded),
+            (forwarded, Phase::CatchingUp(held, _)) => held.append(forwarded),
+            (Forwarded { message, underway }, Phase::Open) => {
+                self.act(message, around, effects);
+                effects.extend(underway.map(Effect::Handled));
+            }
+        }
+    }
+
+    pub(super) fn open(&mut self, opening: Opening, around: &Surroundings, effects: &mut Vec<Effect>) {
+        let Phase::Opening(held) = &mut self.phase else { return };
+        let held = mem::take(held);
+        let waited = held.len();
+        self.phase = Phase::CatchingUp(held, waited);
+        self.remote = opening.subscriptions;
+        for member in opening.members {
+            self.membership.set_remote(&member.user.clone(), Some(member));
+        }
+        if let Some(cached) = opening.cached {
+            self.keep(cached, around, effects);
+        }
+        effects.push(Effect::Replay);
+    }
+
+    /// Takes the next message that waits; after the last one the room is open.
+    pub(super) fn replay(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
+        let Phase::CatchingUp(held, waited) = &mut self.phase else { return };
+        let has_waited = *waited > 0;
+        *waited = waited.saturating_sub(1);
+        let Some(Forwarded { message, underway }) = held.pop() else {
+            self.phase = Phase::Open;
+            return effects.push(Effect::Opened);
+        };
+        match message {
+            // It was published before what the room has just learnt was known here, and may be older.
+            RoomMessage::Publish(event, permit, place) if has_waited => {
+                let at = Cache::default().date(event.accepted_at);
+                self.publish_dated((event, at), (permit, place), around, effects);
+            }
+            message => self.act(message, around, effects),
+        }
+        effects.extend(underway.map(Effect::Handled));
+    }
+
+    /// The thread's other rooms have their turn before more is replayed.
+    pub(super) fn end_replay(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
+        if self.is_catching_up() {
+            self.announce_due(around);
+            effects.push(Effect::ReplayLater);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Who joins and leaves, and what subscribers, webhooks and other nodes learn of how many they are.
+
+use std::mem;
+
+use bytes::Bytes;
+
+use super::{Clock, Effect, RoomState, Surroundings};
+use crate::{
+    protocol::SocketId,
+    room::{
+        Join, Subscriber,
+        count_notice::Notice,
+        dialect::Announcement,
+        membership::{self, JoinRefusal, Joined},
+    },
+    webhook::Change,
+};
+
+/// Where the number of subscribers changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// On this node, which tells the webhooks.
+    Here,
+    /// On another node.
+    Remote,
+}
+
+impl RoomState {
+    pub(super) fn join(&mut self, join: Join, around: &Surroundings, effects: &mut Vec<Effect>) {
+        let joined = match self.admit(&join, around) {
+            Ok(joined) => joined,
+            Err(refusal) => {
+                let is_subscribed = self.fanout.contains(join.subscriber.id);
+                return effects.push(Effect::RefuseJoin { join, refusal, is_subscribed });
+            }
+        };
+        let Join { subscriber, claim, .. } = join;
+        let id = subscriber.id;
+        if let (Some(Joined::Known), Some(claim)) = (&joined, &claim) {
+            // One more socket of a user must not be told later that this user has come.
+            self.announce_member_now(&claim.id, around);
+        }
+        let is_new = self.fanout.insert(subscriber.clone());
+        let user = self.membership.user_of(id).cloned();
+        // Told before the answer, so that a question asked after it counts this subscriber.
+        self.share_count(effects);
+        if let (true, Some(user)) = (is_new, &user) {
+            self.share_member(user, effects);
+        }
+        self.welcome(&subscriber, around, effects);
+        if is_new {
+            effects.push(Effect::Subscribed(id));
+        }
+        if is_new && self.fanout.len() == 1 {
+            self.notify_edge(Change::Occupied, effects);
+        }
+        if let (Some(Joined::Added), Some(claim), Some(user)) = (joined, claim, user) {
+            self.notify_edge(Change::MemberAdded(claim.id), effects);
+            self.notices.added(&user, claim.info.into(), Some(id), around.now());
+        }
+        if is_new {
+            self.count_changed(Cause::Here, around, effects);
+        }
+    }
+
+    /// Makes the socket a member, where the channel has members.
+    fn admit(&mut self, join: &Join, around: &Surroundings) -> Result<Option<Joined>, JoinRefusal> {
+        let Some(claim) = &join.claim else { return Ok(None) };
+        let limit = around.app.settings().max_presence_members;
+        let now = u64::try_from(around.moment().1.as_millis()).unwrap_or(u64::MAX);
+        self.membership.join(join.subscriber.id, claim, limit, now).map(Some)
+    }
+
+    /// Success first, then the cached event; nothing that is announced later can overtake them.
+    fn welcome(&self, subscriber: &Subscriber, around: &Surroundings, effects: &mut Vec<Effect>) {
+        let own = self.membership.user_of(subscriber.id).map(|user| &**user);
+        let members = || self.notices.as_told(self.membership.snapshot(), own);
+        let members = self.kind.is_presence().then(members);
+        let mut frames = subscriber.dialect.subscribed(&self.channel, members.as_deref());
+        if self.kind.is_cached() {
+            frames.extend(self.show_cached(subscriber, around, effects));
+        }
+        effects.push(Effect::Answer(subscriber.outbox.clone(), frames));
+    }
+
+    fn show_cached(&self, subscriber: &Subscriber, around: &Surroundings, effects: &mut Vec<Effect>) -> Option<Bytes> {
+        match self.cache.fresh(around.now()) {
+            Some(cached) => subscriber.dialect.event(&cached.event),
+            None => {
+                effects.push(Effect::Webhook(Change::CacheMiss));
+                subscriber.dialect.cache_miss(&self.channel)
+            }
+        }
+    }
+
+    pub(super) fn leave(&mut self, socket: SocketId, around: &Surroundings, effects: &mut Vec<Effect>) {
+        if !self.fanout.remove(socket) {
+            return;
+        }
+        effects.push(Effect::Unsubscribed(socket));
+        if around.is_leaving {
+            self.membership.hold(socket);
+        } else if let Some(left) = self.membership.leave(socket) {
+            self.share_member(&left.user, effects);
+            if let membership::Change::Removed(info) = left.change {
+                self.notify_edge(Change::MemberRemoved(left.user.to_string()), effects);
+                self.notices.removed(&left.user, info, around.now());
+            }
+        }
+        self.count_changed(Cause::Here, around, effects);
+        if self.fanout.len() == 0 {
+            self.notify_edge(Change::Vacated, effects);
+        }
+    }
+
+    pub(super) fn count_changed(&mut self, cause: Cause, around: &Surroundings, effects: &mut Vec<Effect>) {
+        if self.kind.is_presence() || !around.app.settings().subscription_counts {
+            return;
+        }
+        self.count_is_ours |= cause == Cause::Here;
+        match self.count_notice.changed(self.subscriptions(), around.now()) {
+            Notice::Now => self.announce_count(effects),
+            Notice::Waiting => {}
+            Notice::After(pause) => effects.push(Effect::WakeAfter(Clock::Count, pause)),
+        }
+    }
+
+    pub(super) fn end_count_pause(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
+        self.count_notice.told(around.now());
+        self.announce_count(effects);
+    }
+
+    /// Of a change the node tells the webhooks that it happened on, so that they hear of it once.
+    fn announce_count(&mut self, effects: &mut Vec<Effect>) {
+        let count = self.subscriptions();
+        if mem::take(&mut self.count_is_ours) {
+            effects.push(Effect::Webhook(Change::SubscriptionCount(count)));
+        }
+        self.announce(Announcement::SubscriptionCount(count), None, None);
+    }
+
+    /// Tells the other nodes how many sockets are here, if that has changed.
+    pub(super) fn share_count(&mut self, effects: &mut Vec<Effect>) {
+        let count = self.fanout.len();
+        if mem::replace(&mut self.shared_count, count) != count && self.is_clustered {
+            effects.push(Effect::ShareCount(count));
+        }
+    }
+
+    /// How many are subscribed on all nodes.
+    fn subscriptions(&self) -> usize {
+        self.fanout.len() + self.remote
+    }
+
+    /// In a cluster the edges of one node say nothing: webhooks hear of those of all nodes together.
+    fn notify_edge(&self, change: Change, effects: &mut Vec<Effect>) {
+        if !self.is_clustered {
+            effects.push(Effect::Webhook(change));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Rooms without an actor system: what each input asks to be done, in order.
+
+mod clocks;
+mod events;
+mod opening;
+mod subscriptions;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::*;
+use crate::{
+    app::App,
+    config::AppSettings,
+    event::{EncodedEvent, Event, Moment, Words},
+    outbox::Outbox,
+    protocol::presence::MemberClaim,
+    room::{
+        Dialect, Join, Subscriber, Whisper,
+        backlog::{Backlog, Limits},
+        inflow::Inflow,
+        messages::{Forwarded, Opening},
+    },
+};
+
+/// A room, and the time.
+struct Stage {
+    state: RoomState,
+    app: Arc<App>,
+    start: Moment,
+    /// Milliseconds since the start.
+    at: u64,
+    is_leaving: bool,
+    backlog: Arc<Backlog>,
+    inflow: Arc<Inflow>,
+    outboxes: Vec<(u64, Arc<Outbox>)>,
+}
+
+fn channel(name: &str) -> ChannelName {
+    ChannelName::parse(name, 200).unwrap()
+}
+
+fn stage(name: &str, reach: Reach) -> Stage {
+    stage_of(name, reach, AppSettings::new("key", "secret"))
+}
+
+fn stage_of(name: &str, reach: Reach, settings: AppSettings) -> Stage {
+    Stage {
+        state: RoomState::new(channel(name), reach, 1 << 20),
+        app: App::new("app", settings),
+        start: (Instant::now(), Duration::from_secs(1_000)),
+        at: 0,
+        is_leaving: false,
+        backlog: Backlog::new(Limits { events: 1_000, bytes: 1 << 20 }),
+        inflow: Inflow::new(1_000, None),
+        outboxes: Vec::new(),
+    }
+}
+
+/// A room of a node in a cluster where nobody else is, which has opened.
+fn opened(name: &str) -> Stage {
+    let mut stage = stage(name, Reach::Cluster);
+    stage.hear(nobody());
+    stage.replayed();
+    stage
+}
+
+fn nobody() -> FromPeers {
+    FromPeers::Opened(Opening { subscriptions: 0, members: Vec::new(), cached: None })
+}
+
+impl Stage {
+    fn moment(&self) -> Moment {
+        let passed = Duration::from_millis(self.at);
+        (self.start.0 + passed, self.start.1 + passed)
+    }
+
+    /// Takes a step; returns what is to be done.
+    fn effects(&mut self, input: RoomInput) -> Vec<Effect> {
+        let mut around = Surroundings::at(&self.app, self.moment());
+        around.is_leaving = self.is_leaving;
+        let mut effects = Vec::new();
+        self.state.step(input, &around, &mut effects);
+        effects
+    }
+
+    fn step(&mut self, input: RoomInput) -> Vec<String> {
+        self.effects(input).iter().map(word).collect()
+    }
+
+    fn forwarded(&self, message: RoomMessage) -> RoomInput {
+        RoomInput::Message(Forwarded { message, underway: None })
+    }
+
+    fn tell(&mut self, message: RoomMessage) -> Vec<String> {
+        self.step(self.forwarded(message))
+    }
+
+    fn hear(&mut self, news: FromPeers) -> Vec<String> {
+        self.tell(RoomMessage::FromPeers(news))
+    }
+
+    fn subscriber(&mut self, id: u64) -> Subscriber {
+        let known = self.outboxes.iter().find(|(known, _)| *known == id).map(|(_, outbox)| outbox.clone());
+        let outbox = known.unwrap_or_else(|| Outbox::new(None, usize::MAX));
+        self.outboxes.push((id, outbox.clone()));
+        Subscriber { id: SocketId::from_bits(id), outbox, dialect: Dialect::Pusher }
+    }
+
+    fn join(&mut self, id: u64) -> Vec<String> {
+        let subscriber = self.subscriber(id);
+        self.tell(RoomMessage::Join(Join { subscriber, claim: None, attempt: 1 }))
+    }
+
+    fn join_as(&mut self, id: u64, user: &str) -> Vec<String> {
+        let subscriber = self.subscriber(id);
+        let claim = Some(MemberClaim { id: user.to_owned(), info: "{}".to_owned() });
+        self.tell(RoomMessage::Join(Join { subscriber, claim, attempt: 1 }))
+    }
+
+    fn leave(&mut self, id: u64) -> Vec<String> {
+        self.tell(RoomMessage::Leave(SocketId::from_bits(id)))
+    }
+
+    fn event(&self, name: &str) -> EncodedEvent {
+        Event::from_back_end(self.state.channel().clone(), Words::new(name, "{}"), None, self.moment()).encode()
+    }
+
+    fn permit(&self) -> Permit {
+        self.backlog.reserve_one(1).unwrap()
+    }
+
+    fn publish(&mut self, name: &str) -> Vec<String> {
+        self.tell(RoomMessage::Publish(self.event(name), self.permit(), None))
+    }
+
+    fn whisper(&mut self, id: u64) -> RoomInput {
+        let whisper = Whisper { sender: self.subscriber(id), name: "client-e".to_owned(), data: "{}".to_owned() };
+        self.forwarded(RoomMessage::Whisper(whisper, self.permit()))
+    }
+
+    /// What was replayed, message by message.
+    fn replayed(&mut self) -> Vec<Vec<String>> {
+        let mut replayed = Vec::new();
+        while self.state.is_catching_up() {
+            replayed.push(self.step(RoomInput::Replay));
+        }
+        replayed
+    }
+
+    /// The turn that announces members, and what each socket is written for it.
+    fn announced(&mut self) -> Vec<String> {
+        self.step(RoomInput::Announce);
+        self.served()
+    }
+
+    /// What each socket is written in the next serving turns.
+    fn served(&mut self) -> Vec<String> {
+        self.step(RoomInput::AnnounceDue);
+        let mut served = Vec::new();
+        loop {
+            let (writes, rest) = self.state.hand_over();
+            for write in &writes {
+                let is_socket = |(_, outbox): &&(u64, Arc<Outbox>)| Arc::ptr_eq(outbox, &write.outbox);
+                let id = self.outboxes.iter().find(is_socket).map(|(id, _)| *id);
+                served.push(format!("{} hears {}", id.unwrap(), names(&write.frames)));
+            }
+            if !rest.more {
+                break;
+            }
+        }
+        self.step(RoomInput::Served(Serving::Ends));
+        served
+    }
+}
+
+/// The names of the messages in frames.
+fn names(frames: &[u8]) -> String {
+    let text = String::from_utf8_lossy(frames).into_owned();
+    let name = |part: &str| part.split('"').next().unwrap_or_default().to_owned();
+    let names: Vec<_> = text.split(r#""event":""#).skip(1).map(name).collect();
+    names.join(" ").replace("pusher_internal:", "").replace("pusher:", "")
+}
+
+fn word(effect: &Effect) -> String {
+    match effect {
+        Effect::Answer(_, frames) => format!("answer {}", names(&frames.concat())),
+        Effect::RefuseJoin { refusal, is_subscribed, .. } => format!("refuse {refusal:?}, subscribed {is_subscribed}"),
+        Effect::RefuseWhisper(sender) => format!("refuse event of {}", sender.id.bits()),
+        Effect::Close(subscriber) => format!("close {}", subscriber.id.bits()),
+        Effect::Webhook(change) => format!("webhook {:?}", change.event()),
+        Effect::Subscribed(socket) => format!("{} subscribed", socket.bits()),
+        Effect::Unsubscribed(socket) => format!("{} unsubscribed", socket.bits()),
+        Effect::Unheard(event) => format!("unheard {}", names(&event.frame)),
+        Effect::Delivered(_, sockets) => format!("delivered to {sockets}"),
+        Effect::CountWhisper => "count client event".to_owned(),
+        Effect::SendWhisper(_) => "send client event".to_owned(),
+        Effect::ShareCount(count) => format!("share count {count}"),
+        Effect::ShareMember(member) => format!("share member {} with {}", member.user, member.sockets),
+        Effect::ShareCached(record, ..) => format!("share cached {}", record.at),
+        Effect::Shelve { at, .. } => format!("shelve {at}"),
+        Effect::WakeAfter(clock, pause) => format!("wake {clock:?} after {} ms", pause.as_millis()),
+        Effect::Handled(_) => "handled".to_owned(),
+        Effect::ReplayLater => "replay later".to_owned(),
+        Effect::Replay | Effect::Opened | Effect::Announce | Effect::Serve => format!("{effect:?}").to_lowercase(),
+    }
+}
