@@ -2,9 +2,9 @@
 
 mod answers;
 mod cached;
-mod event;
+mod encoded;
 pub mod wire;
 
 pub use answers::{AppTotals, CachedEvent, Counts, Member, Page};
 pub use cached::{Cached, cached};
-pub use event::{EncodedEvent, Event, Moment, Origin, Words, now};
+pub use encoded::{EncodedEvent, Event, Moment, Origin, Words, now};
