@@ -90,6 +90,16 @@ fn the_map_has_every_module_from_the_ground_up() {
     assert_eq!(modules, super::ground_plan::FLOORS);
 }
 
+#[test]
+fn contributing_has_every_part_of_the_tests() {
+    let script = read(&root().join("tests/run"));
+    let (_, parts) = script.split_once("\nall_parts=(").expect("tests/run lists its parts");
+    let (parts, _) = parts.split_once(')').expect("the list ends");
+    let usage = parts.split(' ').map(|part| format!("[{part}]")).collect::<Vec<_>>().join(" ");
+    let page = read(&root().join("docs/CONTRIBUTING.md")).replace('\n', " ");
+    assert!(page.contains(&format!("`tests/run {usage}`")), "CONTRIBUTING.md lacks `tests/run {usage}`");
+}
+
 fn root() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").into()
 }
