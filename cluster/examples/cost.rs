@@ -177,7 +177,7 @@ impl Pair {
             for to in [MEASURED, OTHER] {
                 let is_for = !matches!(subject, Subject::Node(node) if node.bits() != to as u64 + 1);
                 if is_for {
-                    self.one_step(to, Input::Heard { subject: subject.clone(), bytes: bytes.clone() });
+                    self.one_step(to, Input::Received { subject: subject.clone(), bytes: bytes.clone() });
                 }
             }
         }

@@ -24,8 +24,8 @@ pub struct Counters {
     /// Cached events that had to go for newer ones.
     pub cache_evicted: u64,
     /// Frames heard twice.
-    pub doubles: u64,
-    /// Holes in what peers published, each counted once.
+    pub duplicates: u64,
+    /// Gaps in what peers published, each counted once.
     pub gaps: u64,
     /// Requests for a resend.
     pub asked: u64,
@@ -33,10 +33,10 @@ pub struct Counters {
     pub resent: u64,
     /// Frames published again after a reconnect.
     pub republished: u64,
-    /// Holes that were declared.
-    pub declared: u64,
+    /// Gaps that were marked lost.
+    pub gaps_lost: u64,
     /// Events that were lost in them, as far as they could be counted.
-    pub lost: u64,
+    pub events_lost: u64,
     /// Snapshots that were put in force.
     pub snapshots: u64,
     /// Views that had another hash than their node.

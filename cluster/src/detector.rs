@@ -24,7 +24,7 @@ pub enum Inbound {
 /// Since when this node hears.
 #[derive(Debug, Default)]
 pub struct Detector {
-    hearing_since: Option<Duration>,
+    connected_since: Option<Duration>,
     last_tick: Duration,
 }
 
@@ -38,33 +38,33 @@ pub struct Pulse {
 impl Detector {
     /// The bus is there.
     pub fn connect(&mut self, now: Duration) {
-        self.hearing_since = Some(now);
+        self.connected_since = Some(now);
         self.last_tick = now;
     }
 
     /// The bus is gone: what is known is frozen.
     pub fn disconnect(&mut self) {
-        self.hearing_since = None;
+        self.connected_since = None;
     }
 
     /// Since when this node hears without a break; `None` while the bus is away.
-    pub fn hearing_since(&self) -> Option<Duration> {
-        self.hearing_since
+    pub fn connected_since(&self) -> Option<Duration> {
+        self.connected_since
     }
 
     /// Notes that time passed; returns whether this node was stopped in between.
     pub fn tick(&mut self, now: Duration) -> bool {
         let stopped = now.saturating_sub(self.last_tick) > STOPPED;
         self.last_tick = now;
-        if stopped && self.hearing_since.is_some() {
-            self.hearing_since = Some(now);
+        if stopped && self.connected_since.is_some() {
+            self.connected_since = Some(now);
         }
         stopped
     }
 
     /// Whether a peer is dead. Silence is counted from when we could hear again, which is more than two beats.
     pub fn is_dead(&self, pulse: &Pulse, inbound: Inbound, now: Duration) -> bool {
-        let (Some(since), Inbound::Drained) = (self.hearing_since, inbound) else { return false };
+        let (Some(since), Inbound::Drained) = (self.connected_since, inbound) else { return false };
         now.saturating_sub(since.max(pulse.heard)) > pulse.hold.max(SILENCE)
     }
 }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_was_stopped_buries_nobody_for_it() {
+    fn a_node_that_was_stopped_expires_no_peer_for_it() {
         let mut detector = detector();
         live(&mut detector, 0, 1000);
         assert!(detector.tick(at(11_000)));

@@ -18,7 +18,7 @@ pub const MAX_KEY: usize = 128;
 pub const MAX_VERSION: usize = 32;
 
 /// One message. Facts, records and events are *numbered*: each has the node's next number, and names its predecessor in
-/// the same stream, so that a node which hears only some streams still sees every hole in those.
+/// the same stream, so that a node which hears only some streams still sees every gap in those.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Who says it.
@@ -50,20 +50,20 @@ pub enum Body {
         hold: Duration,
     },
     /// The last numbers of streams.
-    Tails(Vec<Tail>),
+    Heads(Vec<Head>),
     /// Tell me the last numbers of all your streams.
-    AskTails,
-    /// Send me again what I miss: of every hole the frames after `after`, up to `through`.
-    AskResend(Vec<Hole>),
+    AskHeads,
+    /// Send me again what I miss: of every gap the frames after `after`, up to `through`.
+    AskResend(Vec<Gap>),
     /// Of what you asked for, this part cannot be had again.
     Gone {
         /// The part.
-        hole: Hole,
+        gap: Gap,
         /// The events in it that are still counted; `None` from a node that does not count them.
         events: Option<u64>,
     },
     /// Of what you asked for, this did not fit into one answer, which ends here: ask again.
-    Unsent(Vec<Hole>),
+    Unsent(Vec<Gap>),
     /// Tell me the next page of all your facts.
     AskSnapshot {
         /// The last key of the page before; `None` asks for the first page.
@@ -152,7 +152,7 @@ pub enum Readiness {
 
 /// The last number of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tail {
+pub struct Head {
     /// Which stream.
     pub stream: Stream,
     /// Its last number.
@@ -161,7 +161,7 @@ pub struct Tail {
 
 /// A part of a stream: the numbers after `after`, up to `through`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hole {
+pub struct Gap {
     /// Which stream.
     pub stream: Stream,
     /// The last number before the part.
@@ -237,8 +237,8 @@ impl Body {
             Self::Unknown { stream, .. } => *stream,
             Self::Beat(_)
             | Self::Bye { .. }
-            | Self::Tails(_)
-            | Self::AskTails
+            | Self::Heads(_)
+            | Self::AskHeads
             | Self::AskResend(_)
             | Self::Gone { .. }
             | Self::Unsent(_)

@@ -3,14 +3,14 @@
 //!
 //! The promises:
 //! - Events: per publishing node and room in order, none twice; none lost while the publisher lives and its ring reaches
-//!   back. What could not be had again is declared, never silent.
+//!   back. What could not be had again is marked lost, never silent.
 //! - State: every node's view is its own facts and those of the peers that live; at rest all nodes agree, and what a
 //!   client was told always adds up to its snapshot.
 //! - Webhooks: transitions of an edge alternate, and each has one id. The exception: where all nodes that held an
 //!   announcement are dead or cut off, the others may use its number again.
 //! - Whatever the bus brings, no step panics, and no queue or table grows without a bound.
 //!
-//! The way of a message: `core::own` → `outgoing` → `codec` → the bus → `codec` → `core::heard` → `lane` → `view`,
+//! The way of a message: `core::own` → `outgoing` → `codec` → the bus → `codec` → `core::receive` → `sequencer` → `view`,
 //! `cache`, `announcements` or the room.
 
 #![allow(missing_docs, reason = "a doc that repeats a name is left out; limits, units and traps are documented")]
@@ -23,6 +23,8 @@ pub mod announcements;
 pub mod bus;
 /// The last events of cache channels.
 pub mod cache;
+/// What this node has to tell of its own sockets, until it is told.
+pub mod coalescer;
 /// Frames as bytes.
 pub mod codec;
 /// One node as a state machine.
@@ -37,8 +39,8 @@ pub mod fact;
 pub mod frame;
 /// The hash by which nodes compare what they know.
 pub mod hash;
-/// What is heard from one peer, in order and once.
-pub mod lane;
+/// The last numbers of what this node publishes.
+pub mod heads;
 /// What is kept of things that come without end.
 pub mod newest;
 /// What this node publishes, numbered and remembered.
@@ -53,16 +55,14 @@ pub mod remote;
 pub mod ring;
 /// Names of nodes and rooms.
 pub mod room;
+/// What is heard from one peer, in order and once.
+pub mod sequencer;
 /// All facts of one peer, page by page.
 pub mod snapshot;
 /// Subjects of the bus.
 pub mod subject;
-/// The last numbers of what this node publishes.
-pub mod tails;
 /// Which request an event comes of.
 pub mod trace;
-/// What this node has to tell of its own sockets, until it is told.
-pub mod untold;
 /// Who is where, over all nodes.
 pub mod view;
 

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use crate::{
     codec::encode,
     fact::Record,
-    frame::{Body, Frame, Hole, Stream, Tail},
+    frame::{Body, Frame, Gap, Head, Stream},
+    heads::Heads,
     ring::{Reach, Resend, Ring, Sent},
     room::NodeId,
     subject::Subject,
-    tails::Tails,
 };
 
 /// Beats whose echo is awaited at most.
@@ -23,53 +23,53 @@ const MAX_BEATS: usize = 64;
 pub struct Outgoing {
     node: NodeId,
     ring: Ring,
-    tails: Tails,
+    heads: Heads,
     last: u64,
     confirmed: u64,
-    way: Way,
+    connection: Connection,
 }
 
 /// Whether frames reach the bus.
 #[derive(Debug)]
-enum Way {
+enum Connection {
     /// No connection: frames wait in the ring.
-    Away,
+    Down,
     /// Connected: everything up to `sent` was given to the bus on this connection or confirmed before it.
-    Open { sent: u64, beats: VecDeque<Beaten> },
+    Up { sent: u64, beats: VecDeque<SentBeat> },
 }
 
 /// A beat whose echo is awaited: everything up to `sent` was given to the bus before it.
 #[derive(Debug)]
-struct Beaten {
+struct SentBeat {
     count: u64,
     sent: u64,
     at: Duration,
 }
 
 /// A frame and where it goes.
-pub type Post = (Subject, Bytes);
+pub type OutgoingFrame = (Subject, Bytes);
 
 impl Outgoing {
     /// A node that has said nothing yet and is not connected.
     pub fn new(node: NodeId, reach: Reach) -> Self {
         let ring = Ring::new(reach);
-        Self { node, ring, tails: Tails::default(), last: 0, confirmed: 0, way: Way::Away }
+        Self { node, ring, heads: Heads::default(), last: 0, confirmed: 0, connection: Connection::Down }
     }
 
     /// Numbers a frame and keeps it; returns it if it is to go out at once, and `None` if it goes when its turn comes.
-    pub fn publish(&mut self, stream: Stream, subject: Subject, body: Body, now: Duration) -> Option<Post> {
+    pub fn publish(&mut self, stream: Stream, subject: Subject, body: Body, now: Duration) -> Option<OutgoingFrame> {
         self.last += 1;
-        let predecessor = self.tails.advance(stream, self.last, now);
+        let predecessor = self.heads.advance(stream, self.last, now);
         let events = events(&body);
         let bytes = encode(&Frame { origin: self.node, number: self.last, predecessor, body });
         self.ring.push(Sent { subject: subject.clone(), stream, predecessor, events, at: now, bytes: bytes.clone() });
-        self.tails.forget(self.ring.first(), now);
-        match &mut self.way {
-            Way::Open { sent, .. } if *sent + 1 == self.last => {
+        self.heads.forget(self.ring.first(), now);
+        match &mut self.connection {
+            Connection::Up { sent, .. } if *sent + 1 == self.last => {
                 *sent = self.last;
                 Some((subject, bytes))
             }
-            Way::Open { .. } | Way::Away => None,
+            Connection::Up { .. } | Connection::Down => None,
         }
     }
 
@@ -80,19 +80,19 @@ impl Outgoing {
 
     /// The bus is there: what it never confirmed is to be published again.
     pub fn connect(&mut self) {
-        self.way = Way::Open { sent: self.confirmed, beats: VecDeque::new() };
+        self.connection = Connection::Up { sent: self.confirmed, beats: VecDeque::new() };
     }
 
     /// The bus is gone.
     pub fn disconnect(&mut self) {
-        self.way = Way::Away;
+        self.connection = Connection::Down;
     }
 
     /// The next frames that wait for their turn, `most` of them, or of `bytes` bytes and one frame more.
-    pub fn pump(&mut self, most: usize, bytes: usize) -> Vec<Post> {
-        let Way::Open { sent, .. } = &mut self.way else { return Vec::new() };
+    pub fn republish(&mut self, most: usize, bytes: usize) -> Vec<OutgoingFrame> {
+        let Connection::Up { sent, .. } = &mut self.connection else { return Vec::new() };
         let (first, mut taken) = (self.ring.first().max(*sent + 1), 0);
-        let waiting: Vec<Post> = (first..=self.last)
+        let waiting: Vec<OutgoingFrame> = (first..=self.last)
             .take(most)
             .map_while(|number| self.ring.get(number))
             .take_while(|frame| {
@@ -102,15 +102,15 @@ impl Outgoing {
             })
             .map(|frame| (frame.subject.clone(), frame.bytes.clone()))
             .collect();
-        // What fell out of the ring before its turn is a hole that peers will ask for and be told of.
+        // What fell out of the ring before its turn is a gap that peers will ask for and be told of.
         *sent = if waiting.is_empty() { self.last } else { first + waiting.len() as u64 - 1 };
         waiting
     }
 
     /// Notes a beat: its echo will confirm everything given to the bus before it.
     pub fn beat(&mut self, count: u64, now: Duration) {
-        if let Way::Open { sent, beats } = &mut self.way {
-            beats.push_back(Beaten { count, sent: *sent, at: now });
+        if let Connection::Up { sent, beats } = &mut self.connection {
+            beats.push_back(SentBeat { count, sent: *sent, at: now });
             if beats.len() > MAX_BEATS {
                 beats.pop_front();
             }
@@ -119,7 +119,7 @@ impl Outgoing {
 
     /// A beat of our own came back; returns how long it took, if it went out on this connection.
     pub fn echo(&mut self, count: u64, now: Duration) -> Option<Duration> {
-        let Way::Open { beats, .. } = &mut self.way else { return None };
+        let Connection::Up { beats, .. } = &mut self.connection else { return None };
         let beat = beats.iter().find(|beat| beat.count == count)?;
         let round_trip = now.saturating_sub(beat.at);
         self.confirmed = self.confirmed.max(beat.sent);
@@ -129,7 +129,7 @@ impl Outgoing {
 
     /// Whether nothing waits for its turn.
     pub fn is_current(&self) -> bool {
-        matches!(self.way, Way::Open { sent, .. } if sent == self.last)
+        matches!(self.connection, Connection::Up { sent, .. } if sent == self.last)
     }
 
     /// The last number that was used.
@@ -144,17 +144,17 @@ impl Outgoing {
 
     /// The last number of the state stream.
     pub fn state(&self) -> u64 {
-        self.tails.state()
+        self.heads.state()
     }
 
-    /// The frames of a hole, of about `most` bytes.
-    pub fn resend(&self, hole: Hole, most: usize) -> Resend {
-        self.ring.resend(hole, most)
+    /// The frames of a gap, of about `most` bytes.
+    pub fn resend(&self, gap: Gap, most: usize) -> Resend {
+        self.ring.resend(gap, most)
     }
 
-    /// Whether something of a hole could be sent again.
-    pub fn remembers(&self, hole: Hole) -> bool {
-        self.ring.remembers(hole)
+    /// Whether something of a gap could be sent again.
+    pub fn remembers(&self, gap: Gap) -> bool {
+        self.ring.remembers(gap)
     }
 
     /// For how long the ring keeps what the bus has not confirmed, if as much comes as lately.
@@ -163,24 +163,24 @@ impl Outgoing {
     }
 
     /// The last numbers of all streams, in pages of which only the last is not full.
-    pub fn tails(&self) -> Vec<Vec<Tail>> {
-        self.tails.pages()
+    pub fn heads(&self) -> Vec<Vec<Head>> {
+        self.heads.pages()
     }
 
     /// The last numbers of the streams whose turn to be told it is, as many as one frame may have.
-    pub fn due_tails(&mut self, now: Duration) -> Vec<Tail> {
-        self.tails.due(now)
+    pub fn due_heads(&mut self, now: Duration) -> Vec<Head> {
+        self.heads.due(now)
     }
 
     /// Whether more were due.
-    pub fn owes_tails(&self) -> bool {
-        self.tails.is_behind()
+    pub fn has_more_heads(&self) -> bool {
+        self.heads.is_behind()
     }
 
     /// Forgets what is too old.
     pub fn expire(&mut self, now: Duration) {
         self.ring.expire(now);
-        self.tails.expire(self.ring.first(), now);
+        self.heads.expire(self.ring.first(), now);
     }
 }
 
@@ -210,13 +210,13 @@ mod tests {
         post.map(numbers)
     }
 
-    fn numbers((_, bytes): Post) -> (u64, u64) {
+    fn numbers((_, bytes): OutgoingFrame) -> (u64, u64) {
         let frame = decode(bytes).unwrap();
         (frame.number, frame.predecessor)
     }
 
-    fn pumped(outgoing: &mut Outgoing, most: usize) -> Vec<u64> {
-        outgoing.pump(most, usize::MAX).into_iter().map(|post| numbers(post).0).collect()
+    fn republished(outgoing: &mut Outgoing, most: usize) -> Vec<u64> {
+        outgoing.republish(most, usize::MAX).into_iter().map(|post| numbers(post).0).collect()
     }
 
     #[test]
@@ -241,9 +241,9 @@ mod tests {
         assert_eq!(publish(&mut outgoing, ROOM), None);
         outgoing.connect();
         assert_eq!(publish(&mut outgoing, ROOM), None);
-        assert_eq!(pumped(&mut outgoing, 2), [2, 3]);
+        assert_eq!(republished(&mut outgoing, 2), [2, 3]);
         assert!(!outgoing.is_current());
-        assert_eq!(pumped(&mut outgoing, 2), [4]);
+        assert_eq!(republished(&mut outgoing, 2), [4]);
         assert_eq!(publish(&mut outgoing, ROOM), Some((5, 4)));
     }
 
@@ -253,7 +253,7 @@ mod tests {
         (0..3).for_each(|_| assert_eq!(publish(&mut outgoing, ROOM), None));
         outgoing.connect();
         let size = outgoing.ring.get(1).unwrap().bytes.len();
-        let numbers = [1, size + 1].map(|bytes| outgoing.pump(9, bytes).len());
+        let numbers = [1, size + 1].map(|bytes| outgoing.republish(9, bytes).len());
         assert_eq!((numbers, outgoing.is_current()), ([1, 2], true));
     }
 
@@ -290,7 +290,7 @@ mod tests {
         outgoing.echo(1, Duration::ZERO);
         outgoing.disconnect();
         outgoing.connect();
-        assert_eq!(pumped(&mut outgoing, 9), [1]);
+        assert_eq!(republished(&mut outgoing, 9), [1]);
     }
 
     #[test]
@@ -298,7 +298,7 @@ mod tests {
         let mut outgoing = outgoing();
         (0..6).for_each(|_| assert_eq!(publish(&mut outgoing, ROOM), None));
         outgoing.connect();
-        assert_eq!(pumped(&mut outgoing, 9), [3, 4, 5, 6]);
+        assert_eq!(republished(&mut outgoing, 9), [3, 4, 5, 6]);
         assert!(outgoing.is_current());
     }
 }

@@ -10,13 +10,13 @@ use crate::{
     detector::Pulse,
     fact::{Mark, Record},
     frame::{Beat, Body, LedgerPage, Readiness, Rest, Stream},
-    lane::Lane,
     room::NodeId,
+    sequencer::Sequencer,
     snapshot::{ASK_AGAIN, Assembly, Progress},
 };
 
 /// A silence after which a peer is asked for what it said meanwhile: two beats were lost.
-pub const GAP: Duration = Duration::from_millis(2500);
+pub const CATCH_UP_AFTER: Duration = Duration::from_millis(2500);
 
 /// Differences that are remembered in order to know one again.
 const DIFFERENCES: usize = 8;
@@ -35,7 +35,7 @@ const SOON: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Peer {
     /// What is heard from it.
-    pub lane: Lane,
+    pub sequencer: Sequencer,
     /// When it was heard.
     pub pulse: Pulse,
     /// When anything at all was heard from it.
@@ -53,13 +53,13 @@ pub struct Peer {
     /// The snapshot that is being asked for.
     pub snapshot: Option<Assembly>,
     /// When to ask for the last numbers of all streams; `None` if they are known.
-    pub ask_tails: Option<Duration>,
+    pub ask_heads: Option<Duration>,
     /// The records that are being asked for.
     pub records: Option<Inquiry>,
     /// Whether it has told all its facts at least once: it answers when it is asked by its name.
     pub is_proven: bool,
     /// Whether all its records came at least once.
-    pub told_records: bool,
+    pub has_all_records: bool,
     beats: u64,
     /// Up to where its snapshot covered its state stream.
     covered: u64,
@@ -94,9 +94,9 @@ pub struct Inquiry {
 
 impl Peer {
     /// A peer that is heard for the first time.
-    pub fn new(lane: Lane, now: Duration) -> Self {
+    pub fn new(sequencer: Sequencer, now: Duration) -> Self {
         Self {
-            lane,
+            sequencer,
             pulse: Pulse::new(now),
             spoke: now,
             frames: 0,
@@ -105,11 +105,11 @@ impl Peer {
             version: "".into(),
             seen: BTreeMap::new(),
             snapshot: Some(Assembly::new(0, now)),
-            ask_tails: None,
+            ask_heads: None,
             // Whoever does not know a node's facts does not know its records either.
             records: Some(Inquiry::new(now)),
             is_proven: false,
-            told_records: false,
+            has_all_records: false,
             beats: 0,
             covered: 0,
             differences: VecDeque::new(),
@@ -173,7 +173,7 @@ impl Peer {
     pub fn take_records(&mut self, page: &LedgerPage, now: Duration) {
         let Some(inquiry) = &mut self.records else { return };
         if inquiry.take(page, now) {
-            self.told_records = true;
+            self.has_all_records = true;
             self.records = inquiry.again.map(Inquiry::new);
         }
     }
@@ -181,15 +181,15 @@ impl Peer {
     /// Whether it may be unknown what it knows: it lives and has not told all of it yet. Who was heard once only is no
     /// node: those beat, and answer.
     pub fn is_unread(&self) -> bool {
-        self.frames > 1 && self.stage != Stage::Dead && (self.stage == Stage::Meeting || !self.told_records)
+        self.frames > 1 && self.stage != Stage::Dead && (self.stage == Stage::Meeting || !self.has_all_records)
     }
 
     /// The snapshot whose next page is here and can be put in place: what it is made of was heard.
     pub fn placeable(&mut self, now: Duration) -> Option<&Assembly> {
         let assembly = self.snapshot.as_ref()?;
         let state = assembly.page()?.state;
-        if self.lane.position(Stream::STATE) < state {
-            self.lane.learn_tail(Stream::STATE, state, now);
+        if self.sequencer.position(Stream::STATE) < state {
+            self.sequencer.learn_head(Stream::STATE, state, now);
             return None;
         }
         Some(assembly)
@@ -198,7 +198,7 @@ impl Peer {
     /// The next page is in its place.
     pub fn finish_page(&mut self, now: Duration) -> Progress {
         let Some(assembly) = &mut self.snapshot else { return Progress::Part };
-        let progress = assembly.finish_page(self.lane.given(Stream::STATE), now);
+        let progress = assembly.finish_page(self.sequencer.last_released(Stream::STATE), now);
         if let Progress::Whole(latest) = progress {
             self.covered = self.covered.max(latest);
             self.is_proven = true;
@@ -209,17 +209,17 @@ impl Peer {
 
     /// Whether nothing is known to be missing of what it said about state.
     pub fn is_caught_up(&self) -> bool {
-        self.snapshot.is_none() && self.records.is_none() && !self.lane.lacks(Stream::STATE)
+        self.snapshot.is_none() && self.records.is_none() && !self.sequencer.lacks(Stream::STATE)
     }
 
     /// The number of its state stream at which its facts are known; `None` while they are not.
     pub fn facts_at(&self) -> Option<u64> {
-        self.snapshot.is_none().then(|| self.lane.given(Stream::STATE).max(self.covered))
+        self.snapshot.is_none().then(|| self.sequencer.last_released(Stream::STATE).max(self.covered))
     }
 
     /// Up to where everything that it said about state is known.
     pub fn followed(&self) -> Option<u64> {
-        (self.snapshot.is_none() && self.records.is_none()).then(|| self.lane.position(Stream::STATE))
+        (self.snapshot.is_none() && self.records.is_none()).then(|| self.sequencer.position(Stream::STATE))
     }
 }
 
@@ -254,8 +254,8 @@ mod tests {
     use super::*;
     use crate::{
         fact::{Edge, Generation, Phase},
-        lane::LaneBounds,
         room::Room,
+        sequencer::SequencerBounds,
     };
 
     fn record(channel: &str) -> Record {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     fn peer() -> Peer {
-        Peer::new(Lane::new(0, LaneBounds { held: 0, step: 0 }), Duration::ZERO)
+        Peer::new(Sequencer::new(0, SequencerBounds { held: 0, step: 0 }), Duration::ZERO)
     }
 
     fn asked(peer: &mut Peer, second: u64) -> Option<Option<Mark>> {
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(asked(&mut peer, 0), Some(mark.clone()));
         let last = LedgerPage { after: mark, rest: Rest::Nothing, records: vec![record("b")] };
         peer.take_records(&last, Duration::ZERO);
-        assert!(peer.told_records && !peer.is_caught_up());
+        assert!(peer.has_all_records && !peer.is_caught_up());
         assert_eq!((asked(&mut peer, 0), asked(&mut peer, 1)), (None, Some(None)));
         peer.take_records(&LedgerPage { rest: Rest::Nothing, ..first }, Duration::ZERO);
         assert!(peer.records.is_none());

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    frame::{Hole, Stream},
+    frame::{Gap, Stream},
     subject::Subject,
 };
 use forgotten::Forgotten;
@@ -79,10 +79,10 @@ pub struct Resend {
     /// What of those asked for could not.
     pub gone: Option<Gone>,
     /// What could, and did not fit.
-    pub unsent: Option<Hole>,
+    pub unsent: Option<Gap>,
 }
 
-/// What the ring no longer holds of a hole.
+/// What the ring no longer holds of a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
     /// Its last number.
@@ -132,21 +132,21 @@ impl Ring {
         self.kept(number).map(|kept| &kept.sent)
     }
 
-    /// Whether something of a hole could be sent again.
-    pub fn remembers(&self, hole: Hole) -> bool {
-        let numbers = self.first.max(hole.after + 1)..=hole.through;
-        numbers.map_while(|number| self.get(number)).any(|sent| sent.stream == hole.stream)
+    /// Whether something of a gap could be sent again.
+    pub fn remembers(&self, gap: Gap) -> bool {
+        let numbers = self.first.max(gap.after + 1)..=gap.through;
+        numbers.map_while(|number| self.get(number)).any(|sent| sent.stream == gap.stream)
     }
 
-    /// The frames of a hole, oldest first, of `most` bytes and one frame more at most.
-    pub fn resend(&self, hole: Hole, most: usize) -> Resend {
-        let (mut chain, mut number) = (Vec::new(), hole.through);
-        while number > hole.after {
-            let Some(sent) = self.get(number).filter(|sent| sent.stream == hole.stream) else { break };
+    /// The frames of a gap, oldest first, of `most` bytes and one frame more at most.
+    pub fn resend(&self, gap: Gap, most: usize) -> Resend {
+        let (mut chain, mut number) = (Vec::new(), gap.through);
+        while number > gap.after {
+            let Some(sent) = self.get(number).filter(|sent| sent.stream == gap.stream) else { break };
             chain.push((number, &sent.bytes));
             number = sent.predecessor;
         }
-        let gone = (number > hole.after).then(|| self.gone(Hole { through: number, ..hole }));
+        let gone = (number > gap.after).then(|| self.gone(Gap { through: number, ..gap }));
         let (mut frames, mut bytes) = (Vec::new(), 0);
         while bytes < most
             && let Some((sent, frame)) = chain.pop()
@@ -155,7 +155,7 @@ impl Ring {
             number = sent;
             frames.push(frame.clone());
         }
-        let unsent = (!chain.is_empty()).then_some(Hole { after: number, ..hole });
+        let unsent = (!chain.is_empty()).then_some(Gap { after: number, ..gap });
         Resend { frames, gone, unsent }
     }
 
@@ -184,8 +184,8 @@ impl Ring {
         self.frames.get(usize::try_from(place).ok()?)
     }
 
-    fn gone(&self, hole: Hole) -> Gone {
-        Gone { through: hole.through, events: self.forgotten.events(hole, self.first) }
+    fn gone(&self, gap: Gap) -> Gone {
+        Gone { through: gap.through, events: self.forgotten.events(gap, self.first) }
     }
 }
 

@@ -22,12 +22,12 @@ use crate::{
 pub struct View {
     own: NodeId,
     pace: usize,
-    turning: BTreeSet<NodeId>,
+    updating: BTreeSet<NodeId>,
     slices: BTreeMap<NodeId, Slice>,
     union: BTreeMap<Key, BTreeMap<NodeId, Fact>>,
     populations: BTreeMap<Room, usize>,
     /// Facts of nodes that are forgotten, which are dropped a few at a time.
-    debris: Vec<BTreeMap<Key, Fact>>,
+    retired: Vec<BTreeMap<Key, Fact>>,
 }
 
 /// One node's part.
@@ -77,11 +77,11 @@ impl View {
         Self {
             own,
             pace,
-            turning: BTreeSet::new(),
+            updating: BTreeSet::new(),
             slices,
             union: BTreeMap::new(),
             populations: BTreeMap::new(),
-            debris: Vec::new(),
+            retired: Vec::new(),
         }
     }
 
@@ -113,62 +113,62 @@ impl View {
 
     /// A node's facts count from now on; where they are many, [`View::go_on`] does the rest.
     pub fn show(&mut self, node: NodeId) -> Vec<Difference> {
-        self.turn_slice(node, true)
+        self.set_shown(node, true)
     }
 
     /// A node's facts are kept and count no more; where they are many, [`View::go_on`] does the rest.
     pub fn hide(&mut self, node: NodeId) -> Vec<Difference> {
-        self.turn_slice(node, false)
+        self.set_shown(node, false)
     }
 
     /// Shows or hides the next facts of a node that has so many that it was not done at once.
     pub fn go_on(&mut self) -> Vec<Difference> {
-        self.turning.first().copied().map_or_else(Vec::new, |node| self.turn_some(node, self.pace))
+        self.updating.first().copied().map_or_else(Vec::new, |node| self.update_some(node, self.pace))
     }
 
     /// Whether there is more to do in steps.
     pub fn is_behind(&self) -> bool {
-        self.is_turning() || !self.debris.is_empty()
+        self.is_updating() || !self.retired.is_empty()
     }
 
     /// Whether the facts of a node count in part.
-    pub fn is_turning(&self) -> bool {
-        !self.turning.is_empty()
+    pub fn is_updating(&self) -> bool {
+        !self.updating.is_empty()
     }
 
-    fn turn_slice(&mut self, node: NodeId, shown: bool) -> Vec<Difference> {
+    fn set_shown(&mut self, node: NodeId, shown: bool) -> Vec<Difference> {
         let slice = self.slices.entry(node).or_default();
         if slice.shown == shown {
             return Vec::new();
         }
         slice.shown = shown;
-        self.turning.insert(node);
-        self.turn_some(node, self.pace)
+        self.updating.insert(node);
+        self.update_some(node, self.pace)
     }
 
-    fn turn_some(&mut self, node: NodeId, most: usize) -> Vec<Difference> {
+    fn update_some(&mut self, node: NodeId, most: usize) -> Vec<Difference> {
         let Some(slice) = self.slices.get_mut(&node) else { return Vec::new() };
-        let turned = if slice.shown { slice.show(most) } else { slice.hide(most) };
-        if slice.is_turned() {
-            self.turning.remove(&node);
+        let updated = if slice.shown { slice.show(most) } else { slice.hide(most) };
+        if slice.is_updated() {
+            self.updating.remove(&node);
         }
-        turned.iter().flat_map(|fact| self.unite(node, fact)).collect()
+        updated.iter().flat_map(|fact| self.unite(node, fact)).collect()
     }
 
     /// A node's facts are not kept any longer.
     pub fn forget(&mut self, node: NodeId) -> Vec<Difference> {
         let mut differences = self.hide(node);
-        differences.extend(self.turn_some(node, usize::MAX));
-        self.debris.extend(self.slices.remove(&node).map(|slice| slice.facts));
+        differences.extend(self.update_some(node, usize::MAX));
+        self.retired.extend(self.slices.remove(&node).map(|slice| slice.facts));
         differences
     }
 
     /// Drops the next facts of nodes that are forgotten: dropping a million at once would hold up everything else.
     pub fn clear_away(&mut self) {
         for _ in 0..self.pace {
-            let Some(facts) = self.debris.last_mut() else { return };
+            let Some(facts) = self.retired.last_mut() else { return };
             if facts.pop_first().is_none() {
-                self.debris.pop();
+                self.retired.pop();
             }
         }
     }
@@ -280,13 +280,13 @@ impl View {
         if !is_held {
             self.union.remove(&key);
         }
-        let edge = if was_held == is_held { None } else { self.turn(key, is_held) };
+        let edge = if was_held == is_held { None } else { self.transition(key, is_held) };
         let remote = if before == after { None } else { after.map(Difference::Remote) };
         edge.into_iter().chain(remote).collect()
     }
 
     /// The first came, or the last left.
-    fn turn(&mut self, key: Key, is_held: bool) -> Option<Difference> {
+    fn transition(&mut self, key: Key, is_held: bool) -> Option<Difference> {
         let edge = Edge::of(key)?;
         if edge.user.is_some() {
             self.count_member(&edge.room, is_held);
@@ -345,7 +345,7 @@ impl Slice {
         facts
     }
 
-    fn is_turned(&self) -> bool {
+    fn is_updated(&self) -> bool {
         matches!((self.shown, &self.shows), (true, Shows::All) | (false, Shows::Nothing))
     }
 

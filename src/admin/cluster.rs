@@ -81,7 +81,7 @@ impl Look {
             node,
             readiness: core.readiness(),
             peers: core.peers().collect(),
-            own_beat_age: core.canary_age(),
+            own_beat_age: core.loopback_age(),
             round_trip: core.round_trip(),
             ring: core.ring_lasts(),
             cached_bytes: core.cached_bytes(),
@@ -178,9 +178,9 @@ pub(super) mod tests {
                 bytes_in: 1,
                 cache_evicted: 11,
                 bytes_out: 2,
-                doubles: 3,
+                duplicates: 3,
                 deaths: 4,
-                lost: 9,
+                events_lost: 9,
                 ..Counters::default()
             },
             status: Status {

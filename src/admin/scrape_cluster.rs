@@ -55,9 +55,9 @@ impl Exposition {
             (&catalogue::CLUSTER_ASKED_AGAIN, counters.asked),
             (&catalogue::CLUSTER_SENT_AGAIN, counters.resent),
             (&catalogue::CLUSTER_REPUBLISHED, counters.republished),
-            (&catalogue::CLUSTER_GIVEN_UP, counters.declared),
-            (&catalogue::CLUSTER_EVENTS_LOST, counters.lost),
-            (&catalogue::CLUSTER_DUPLICATES, counters.doubles),
+            (&catalogue::CLUSTER_GIVEN_UP, counters.gaps_lost),
+            (&catalogue::CLUSTER_EVENTS_LOST, counters.events_lost),
+            (&catalogue::CLUSTER_DUPLICATES, counters.duplicates),
             (&catalogue::CLUSTER_SNAPSHOTS, counters.snapshots),
             (&catalogue::CLUSTER_VIEW_MISMATCHES, counters.mismatches),
         ] {

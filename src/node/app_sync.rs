@@ -76,7 +76,7 @@ impl AppSync {
     async fn hear(&mut self, apps: &[Arc<App>]) -> bool {
         let ids: Vec<Arc<str>> = apps.iter().map(|app| app.id().clone()).collect();
         let answer = self.cluster.link().ask(move |core| {
-            let elsewhere: Vec<u64> = ids.iter().map(|app_id| core.connections_elsewhere(app_id)).collect();
+            let elsewhere: Vec<u64> = ids.iter().map(|app_id| core.remote_connections(app_id)).collect();
             (elsewhere, core.sharers())
         });
         let Some((counts, nodes)) = answer.await else { return false };

@@ -19,7 +19,7 @@ use crate::harness::{
 
 const ROOM: &str = "presence-room";
 /// The promise is six seconds; the rest is for a machine that is busy with other tests.
-const MOURNING: Duration = Duration::from_secs(9);
+const DEAD_PEER_GRACE: Duration = Duration::from_secs(9);
 
 async fn member(node: &GaungNode, user: &str) -> Client {
     let mut client = node.connect().await;
@@ -49,7 +49,7 @@ async fn the_members_of_a_killed_node_go_on_the_others_within_seconds_and_those_
     let dead = cluster.nodes.remove(0);
     let back = member(&cluster[1], "bob").await;
     for (watcher, seen) in watchers.iter().zip([1, 0]) {
-        watcher.until_within(MOURNING, "a member went", |watcher| watcher.members().len() > seen).await;
+        watcher.until_within(DEAD_PEER_GRACE, "a member went", |watcher| watcher.members().len() > seen).await;
     }
     println!("member_removed {:.1} s after the kill", killed.elapsed().as_secs_f64());
     cluster.agree("it is off the list", async |node| live(&node.peers().await) == 2).await;
@@ -79,7 +79,7 @@ async fn a_node_that_stood_still_for_ten_seconds_gets_its_place_back_and_its_cli
 
     let published = load.finish().await;
     published.check("the client on the node that slept", &sleeper).await;
-    assert_eq!(sleeper.members(), [], "a node that slept buried its peers");
+    assert_eq!(sleeper.members(), [], "a node that slept took its peers for dead");
     assert_eq!(sleeper.closed(), None);
 }
 

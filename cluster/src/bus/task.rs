@@ -109,7 +109,7 @@ impl<T: FnMut(Output)> Task<T> {
                     obeyed = self.obey(first);
                     obeyed
                 }
-                () = poll_fn(|ctx| self.wire.poll_heard(ctx, &mut heard)) => self.hear(&mut heard),
+                () = poll_fn(|ctx| self.wire.poll_heard(ctx, &mut heard)) => self.receive(&mut heard),
                 () = ready(()), if self.core.is_behind() => self.go_on(),
             };
             if taken == BATCH {
@@ -141,7 +141,7 @@ impl<T: FnMut(Output)> Task<T> {
             return count;
         }
         let mut heard = self.wire.heard();
-        self.hear(&mut heard);
+        self.receive(&mut heard);
         BATCH
     }
 
@@ -167,16 +167,16 @@ impl<T: FnMut(Output)> Task<T> {
                 return;
             }
             if let Some((subject, bytes)) = self.wire.next_waiting() {
-                self.step(Input::Heard { subject, bytes });
+                self.step(Input::Received { subject, bytes });
             }
         }
     }
 
     /// Gives messages to the core; returns how many, or [`BATCH`] where more may wait.
-    fn hear(&mut self, heard: &mut Batch) -> usize {
+    fn receive(&mut self, heard: &mut Batch) -> usize {
         let (is_full, mut count) = (heard.is_full(), 0);
         for (subject, bytes) in heard.drain() {
-            self.step(Input::Heard { subject, bytes });
+            self.step(Input::Received { subject, bytes });
             count += 1;
         }
         if is_full { BATCH } else { count }
@@ -186,7 +186,7 @@ impl<T: FnMut(Output)> Task<T> {
     fn tick(&mut self) -> usize {
         let mut heard = self.wire.heard();
         let inbound = if heard.is_full() { Inbound::Waiting } else { Inbound::Drained };
-        let count = self.hear(&mut heard);
+        let count = self.receive(&mut heard);
         self.wire.subscribe_waiting();
         self.observe();
         self.learn_limit();
@@ -277,7 +277,7 @@ impl<T: FnMut(Output)> Task<T> {
     fn listen_to_canary(&mut self, inbound: Inbound) {
         let now = self.now().up;
         let verdict = match inbound {
-            Inbound::Drained => self.canary.look(self.core.canary_age().map(|age| now.saturating_sub(age)), now),
+            Inbound::Drained => self.canary.look(self.core.loopback_age().map(|age| now.saturating_sub(age)), now),
             // Our beat may be among what waits.
             Inbound::Waiting => return,
         };

@@ -1,6 +1,6 @@
 //! The NATS client as the bus thread uses it: nothing here ever waits.
 //!
-//! A frame that the client's queue has no room for is dropped and counted: holes and tails repair it. A subscription for
+//! A frame that the client's queue has no room for is dropped and counted: gaps and heads repair it. A subscription for
 //! which there is no room waits for its turn, and until then all frames are dropped, so that no barrier can pass it. What
 //! waits is among the rooms that are listened to: there is never more of it than of those.
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use super::{Refusal, read::Reader, state, write::Writer};
 use crate::{
-    frame::{
-        Beat, Body, Hole, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage, Stream, Tail, is_key,
-    },
+    frame::{Beat, Body, Gap, Head, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage, Stream, is_key},
     room::NodeId,
     trace::TraceContext,
 };
@@ -24,8 +22,8 @@ pub fn kind(body: &Body) -> u8 {
         Body::Published(_) => NUMBERED | 4,
         Body::Beat(_) => 1,
         Body::Bye { .. } => 2,
-        Body::Tails(_) => 3,
-        Body::AskTails => 4,
+        Body::Heads(_) => 3,
+        Body::AskHeads => 4,
         Body::AskResend(_) => 5,
         Body::Gone { .. } => 6,
         Body::AskSnapshot { .. } => 7,
@@ -55,13 +53,13 @@ pub fn write_body(writer: &mut Writer, body: &Body) {
         Body::Published(publication) => write_publication(writer, publication),
         Body::Beat(beat) => write_beat(writer, beat),
         Body::Bye { hold } => writer.u64(u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
-        Body::Tails(tails) => writer.list(tails, |writer, tail| {
-            writer.u64(tail.stream.bits());
-            writer.u64(tail.number);
+        Body::Heads(heads) => writer.list(heads, |writer, head| {
+            writer.u64(head.stream.bits());
+            writer.u64(head.number);
         }),
-        Body::AskResend(holes) | Body::Unsent(holes) => writer.list(holes, write_hole),
-        Body::Gone { hole, events } => {
-            write_hole(writer, hole);
+        Body::AskResend(gaps) | Body::Unsent(gaps) => writer.list(gaps, write_gap),
+        Body::Gone { gap, events } => {
+            write_gap(writer, gap);
             events.iter().for_each(|events| writer.u64(*events));
         }
         Body::AskSnapshot { after } => writer.option(after.as_ref(), state::write_key),
@@ -78,7 +76,7 @@ pub fn write_body(writer: &mut Writer, body: &Body) {
             writer.list(&page.records, state::write_record);
         }
         Body::Barrier { token } => writer.u64(*token),
-        Body::AskTails | Body::Unknown { .. } => {}
+        Body::AskHeads | Body::Unknown { .. } => {}
     }
 }
 
@@ -96,16 +94,16 @@ pub fn read_body(
         0x84 => Body::Published(read_publication(reader)?),
         1 => Body::Beat(read_beat(reader)?),
         2 => Body::Bye { hold: Duration::from_millis(reader.u64()?) },
-        3 => Body::Tails(reader.list(read_tail)?),
-        4 => Body::AskTails,
-        5 => Body::AskResend(reader.list(read_hole)?),
-        6 => Body::Gone { hole: read_hole(reader)?, events: (minor >= 2).then(|| reader.u64()).transpose()? },
+        3 => Body::Heads(reader.list(read_head)?),
+        4 => Body::AskHeads,
+        5 => Body::AskResend(reader.list(read_gap)?),
+        6 => Body::Gone { gap: read_gap(reader)?, events: (minor >= 2).then(|| reader.u64()).transpose()? },
         7 => Body::AskSnapshot { after: reader.option(state::read_key)? },
         8 => Body::Snapshot(read_snapshot(reader)?),
         9 => Body::AskRecords { after: reader.option(state::read_mark)? },
         10 => Body::Ledger(read_ledger(reader)?),
         11 => Body::Barrier { token: reader.u64()? },
-        12 => Body::Unsent(reader.list(read_hole)?),
+        12 => Body::Unsent(reader.list(read_gap)?),
         _ => return Ok(None),
     }))
 }
@@ -177,19 +175,19 @@ fn read_beat(reader: &mut Reader) -> Result<Beat, Refusal> {
     })
 }
 
-fn read_tail(reader: &mut Reader) -> Result<Tail, Refusal> {
-    Ok(Tail { stream: Stream::from_bits(reader.u64()?), number: reader.u64()? })
+fn read_head(reader: &mut Reader) -> Result<Head, Refusal> {
+    Ok(Head { stream: Stream::from_bits(reader.u64()?), number: reader.u64()? })
 }
 
-fn write_hole(writer: &mut Writer, hole: &Hole) {
-    writer.u64(hole.stream.bits());
-    writer.u64(hole.after);
-    writer.u64(hole.through);
+fn write_gap(writer: &mut Writer, gap: &Gap) {
+    writer.u64(gap.stream.bits());
+    writer.u64(gap.after);
+    writer.u64(gap.through);
 }
 
-fn read_hole(reader: &mut Reader) -> Result<Hole, Refusal> {
-    let hole = Hole { stream: Stream::from_bits(reader.u64()?), after: reader.u64()?, through: reader.u64()? };
-    if hole.after < hole.through { Ok(hole) } else { Err(Refusal::Value) }
+fn read_gap(reader: &mut Reader) -> Result<Gap, Refusal> {
+    let gap = Gap { stream: Stream::from_bits(reader.u64()?), after: reader.u64()?, through: reader.u64()? };
+    if gap.after < gap.through { Ok(gap) } else { Err(Refusal::Value) }
 }
 
 fn read_snapshot(reader: &mut Reader) -> Result<SnapshotPage, Refusal> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     fact::{CachedEvent, Edge, Fact, Generation, Key, Mark, Member, Phase, Record},
-    frame::{Beat, Hole, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage, Tail},
+    frame::{Beat, Gap, Head, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage},
     hash::spread,
     room::Room,
 };
@@ -52,7 +52,7 @@ fn a_publication_whose_key_no_app_could_have_chosen_is_refused() {
 }
 
 fn bodies() -> Vec<Body> {
-    let hole = Hole { stream: Stream::of(&room()), after: 3, through: 9 };
+    let gap = Gap { stream: Stream::of(&room()), after: 3, through: 9 };
     let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello"), trace: None };
     let beat = |readiness| Beat {
         count: 1,
@@ -75,11 +75,11 @@ fn bodies() -> Vec<Body> {
         Body::Beat(beat(Readiness::Ready)),
         Body::Beat(beat(Readiness::Leaving)),
         Body::Bye { hold: Duration::from_secs(40) },
-        Body::Tails(vec![Tail { stream: Stream::STATE, number: 4 }]),
-        Body::AskTails,
-        Body::AskResend(vec![hole, hole]),
-        Body::Gone { hole, events: Some(2) },
-        Body::Unsent(vec![hole]),
+        Body::Heads(vec![Head { stream: Stream::STATE, number: 4 }]),
+        Body::AskHeads,
+        Body::AskResend(vec![gap, gap]),
+        Body::Gone { gap, events: Some(2) },
+        Body::Unsent(vec![gap]),
         Body::Published(publication("order-7", "{}")),
         Body::Published(publication(&"é".repeat(128), "{}")),
         Body::Snapshot(SnapshotPage { state: 3, after: None, rest: Rest::More, facts: facts() }),
@@ -155,9 +155,9 @@ fn the_header_of_an_event_is_thirty_six_bytes_before_its_room() {
 
 #[test]
 fn an_earlier_release_does_not_say_how_many_events_are_gone() {
-    let hole = Hole { stream: Stream::STATE, after: 3, through: 9 };
+    let gap = Gap { stream: Stream::STATE, after: 3, through: 9 };
     let frame =
-        |events| Frame { origin: NodeId::from_bits(1), number: 42, predecessor: 0, body: Body::Gone { hole, events } };
+        |events| Frame { origin: NodeId::from_bits(1), number: 42, predecessor: 0, body: Body::Gone { gap, events } };
     let (earlier, later) = (encode(&frame(None)), encode(&frame(Some(2))));
     assert_eq!((earlier[2], later[2], later.len() - earlier.len()), (0, 2, 8));
     assert_eq!(decode(earlier), Ok(frame(None)));
@@ -231,7 +231,7 @@ fn an_unknown_kind_of_a_later_minor_release_keeps_its_place_in_its_stream() {
     let body = Body::Unknown { kind: 0xf0, stream: Some(Stream::of(&room())) };
     let frame = Frame { origin: NodeId::from_bits(0xfeed), number: 42, predecessor: 41, body };
     assert_eq!(decode(bytes.into()), Ok(frame));
-    let mut bytes = newer(&Frame { predecessor: 0, body: Body::AskTails, ..frames().next().unwrap() });
+    let mut bytes = newer(&Frame { predecessor: 0, body: Body::AskHeads, ..frames().next().unwrap() });
     bytes[3] = 0x70;
     let unnumbered = decode(bytes.into()).unwrap();
     assert_eq!(unnumbered.body, Body::Unknown { kind: 0x70, stream: None });

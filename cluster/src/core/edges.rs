@@ -87,7 +87,7 @@ impl Core {
         let mut said = said.into_iter().peekable();
         while said.peek().is_some() {
             let records = chunk(&mut said, record_size, self.settings.page);
-            self.say_numbered(Stream::STATE, Subject::State, Body::Records(records, None));
+            self.publish_numbered(Stream::STATE, Subject::State, Body::Records(records, None));
         }
         let number = self.outgoing.state();
         announced.iter().for_each(|generation| self.announcements.announced(generation, number));
@@ -95,14 +95,14 @@ impl Core {
 
     fn record(&mut self, record: Record) {
         self.merge_edge(&record);
-        self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], None));
+        self.publish_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], None));
     }
 
     /// More than half of the expected nodes, this one included; a node that does not hear its peers, or knows that it
     /// missed something of theirs, is silent.
     fn may_speak(&self) -> bool {
         let is_caught_up = self.peers.values().filter(|peer| peer.stage != Stage::Dead).all(Peer::is_caught_up);
-        if !is_caught_up || self.view.is_turning() {
+        if !is_caught_up || self.view.is_updating() {
             return false;
         }
         let is_heard = self.is_connected() || self.is_alone();

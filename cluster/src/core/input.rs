@@ -99,7 +99,7 @@ pub enum Input {
     /// Events of this room are not wanted any longer.
     Leave(Room),
     /// A message came from the bus.
-    Heard {
+    Received {
         /// Where it came.
         subject: Subject,
         /// What it is.

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use super::Core;
 use crate::{
     frame::Frame,
-    lane::{Dismantled, Lane, LaneBounds},
     peer::{Peer, Stage},
     room::NodeId,
+    sequencer::{Sequencer, SequencerBounds, Teardown},
 };
 
 /// Peers known at once at most.
@@ -35,16 +35,16 @@ impl Core {
         if self.peers.contains_key(&frame.origin) {
             return true;
         }
-        if self.peers.len() >= MAX_PEERS && !self.dismiss_somebody() {
+        if self.peers.len() >= MAX_PEERS && !self.evict_peer() {
             return false;
         }
         let now = self.now.up;
         // What was said before we met was not said to us; this frame is.
         let first = frame.number - u64::from(frame.body.stream().is_some());
         let known = self.forgotten.take(frame.origin);
-        let bounds = LaneBounds { held: self.settings.bounds.held, step: self.settings.page };
-        let mut peer = Peer::new(Lane::new(known.unwrap_or(first), bounds), now);
-        peer.ask_tails = known.map(|_| now);
+        let bounds = SequencerBounds { held: self.settings.bounds.held, step: self.settings.page };
+        let mut peer = Peer::new(Sequencer::new(known.unwrap_or(first), bounds), now);
+        peer.ask_heads = known.map(|_| now);
         self.peers.insert(frame.origin, peer);
         self.ask_one(frame.origin);
         true
@@ -54,25 +54,25 @@ impl Core {
     pub(super) fn forget(&mut self, node: NodeId) {
         if let Some(peer) = self.peers.remove(&node) {
             if peer.is_proven {
-                self.forgotten.add(node, peer.lane.last());
+                self.forgotten.add(node, peer.sequencer.last());
             }
-            self.debris.push(peer.lane);
+            self.retired.push(peer.sequencer);
         }
         self.view.forget(node);
     }
 
     /// Drops a part of what is left of peers that are forgotten.
-    pub(super) fn clear_away_lanes(&mut self) {
-        if let Some(lane) = self.debris.last_mut()
-            && lane.dismantle(PACE) == Dismantled::Whole
+    pub(super) fn drop_retired(&mut self) {
+        if let Some(sequencer) = self.retired.last_mut()
+            && sequencer.tear_down(PACE) == Teardown::Whole
         {
-            self.debris.pop();
+            self.retired.pop();
         }
     }
 
     /// Forgets the peer that matters least, if one does not matter: one that never told its facts, or else one that is
     /// dead; of these the one that was silent for longest.
-    fn dismiss_somebody(&mut self) -> bool {
+    fn evict_peer(&mut self) -> bool {
         let matters = |peer: &Peer| peer.is_proven && peer.stage != Stage::Dead;
         let others = self.peers.iter().filter(|(_, peer)| !matters(peer));
         let least = others.min_by_key(|(_, peer)| (peer.is_proven, peer.spoke)).map(|(node, _)| *node);

@@ -2,17 +2,17 @@
 //! randomness and no log; whoever drives it brings inputs in and carries outputs out, in order.
 //!
 //! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions tell, `services` the
-//! rooms whose events they want, `heard` what comes from the bus, `meeting` who is known, `peers` what passing time asks
+//! rooms whose events they want, `receive` what comes from the bus, `meeting` who is known, `peers` what passing time asks
 //! for, `edges` the webhooks, `query` what can be asked.
 
 mod edges;
-mod heard;
 mod input;
 mod meeting;
 mod output;
 mod own;
 mod peers;
 mod query;
+mod receive;
 mod services;
 
 use std::{
@@ -24,16 +24,16 @@ use std::{
 use crate::{
     announcements::Announcements,
     cache::Cache,
+    coalescer::Coalescer,
     counters::Counters,
     detector::Detector,
     fact::Key,
     frame::{Body, MAX_VERSION, Readiness, Stream},
-    lane::Lane,
-    outgoing::{Outgoing, Post},
+    outgoing::{Outgoing, OutgoingFrame},
     peer::{Peer, Stage},
     room::{NodeId, Room},
+    sequencer::Sequencer,
     subject::Subject,
-    untold::Untold,
     view::{Difference, View},
 };
 
@@ -55,7 +55,7 @@ pub struct Core {
     peers: BTreeMap<NodeId, Peer>,
     forgotten: Forgotten,
     /// What was heard from those, which is dropped a few streams at a time.
-    debris: Vec<Lane>,
+    retired: Vec<Sequencer>,
     /// The peers of which more was heard than is taken in one step.
     behind: BTreeSet<NodeId>,
     rooms: BTreeMap<Room, Service>,
@@ -65,10 +65,10 @@ pub struct Core {
     closings: BTreeSet<(Duration, Room)>,
     /// The rooms that are about to be served, each with the last member that was told.
     opening: BTreeMap<Room, Arc<str>>,
-    untold: Untold,
+    coalescer: Coalescer,
     beats: u64,
     /// The last number of ours that all peers were told.
-    told: u64,
+    announced: u64,
     next_beat: Duration,
     next_sweep: Duration,
     echo: Option<Duration>,
@@ -110,15 +110,15 @@ impl Core {
             detector: Detector::default(),
             peers: BTreeMap::new(),
             forgotten: Forgotten::default(),
-            debris: Vec::new(),
+            retired: Vec::new(),
             behind: BTreeSet::new(),
             rooms: BTreeMap::new(),
             streams: BTreeSet::new(),
             closings: BTreeSet::new(),
             opening: BTreeMap::new(),
-            untold: Untold::default(),
+            coalescer: Coalescer::default(),
             beats: 0,
-            told: 0,
+            announced: 0,
             next_beat: Duration::ZERO,
             next_sweep: Duration::ZERO,
             echo: None,
@@ -141,15 +141,15 @@ impl Core {
             Input::Fact(fact) => self.take_own_fact(fact),
             Input::Publish(event) => self.publish_event(event),
             Input::Cache { room, event, trace } => self.publish_cached(room, event, trace),
-            Input::Published(publication) => self.tell_published(publication),
+            Input::Published(publication) => self.announce_publication(publication),
             Input::Serve(room) => self.serve(room),
             Input::Leave(room) => self.leave(&room),
-            Input::Heard { subject, bytes } => self.hear(&subject, bytes),
+            Input::Received { subject, bytes } => self.receive(&subject, bytes),
             Input::Connected => self.connect(),
             Input::Disconnected => self.disconnect(),
             Input::Webhooks(apps) => self.set_webhooks(apps),
             Input::Posted(generation) => self.finish_post(&generation),
-            Input::Bye { hold } => self.say_bye(hold),
+            Input::Bye { hold } => self.send_bye(hold),
             Input::Confirm => self.beat(),
             Input::GoOn => self.go_on(),
             Input::Tick(inbound) => self.tick(inbound),
@@ -158,7 +158,7 @@ impl Core {
     }
 
     fn is_connected(&self) -> bool {
-        self.detector.hearing_since().is_some()
+        self.detector.connected_since().is_some()
     }
 
     fn wall(&self) -> u64 {
@@ -166,25 +166,25 @@ impl Core {
     }
 
     /// Says something to one node, or, without a number, to all; nothing while the bus is away.
-    fn say(&mut self, subject: Subject, body: Body) {
+    fn send(&mut self, subject: Subject, body: Body) {
         if self.is_connected() {
             let bytes = self.outgoing.unnumbered(body);
-            self.post((subject, bytes));
+            self.publish((subject, bytes));
         }
     }
 
     /// Says something under the next number of a stream.
-    fn say_numbered(&mut self, stream: Stream, subject: Subject, body: Body) {
-        let post = self.outgoing.publish(stream, subject, body, self.now.up);
-        post.into_iter().for_each(|post| self.post(post));
+    fn publish_numbered(&mut self, stream: Stream, subject: Subject, body: Body) {
+        let frame = self.outgoing.publish(stream, subject, body, self.now.up);
+        frame.into_iter().for_each(|frame| self.publish(frame));
     }
 
-    fn post(&mut self, (subject, bytes): Post) {
+    fn publish(&mut self, (subject, bytes): OutgoingFrame) {
         self.counters.bytes_out += bytes.len() as u64;
         self.outputs.push(Output::Publish(subject, bytes));
     }
 
-    fn tell(&mut self, differences: Vec<Difference>) {
+    fn report(&mut self, differences: Vec<Difference>) {
         for difference in differences {
             match difference {
                 Difference::Held(edge) | Difference::Freed(edge) => self.compare(&edge),

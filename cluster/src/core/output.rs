@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     fact::{CachedEvent, Generation},
-    frame::{Hole, Publication, Readiness, RoomEvent},
+    frame::{Gap, Publication, Readiness, RoomEvent},
     peer::Stage,
     remote::{RemoteChange, RemoteState},
     room::{NodeId, Room},
@@ -48,7 +48,7 @@ pub enum Output {
         /// The peer.
         origin: NodeId,
         /// The part.
-        hole: Hole,
+        gap: Gap,
         /// How many events were in it, at least.
         events: u64,
     },

@@ -4,13 +4,13 @@ use std::{ops::Bound, time::Duration};
 
 use super::Core;
 use crate::{
+    coalescer::{Decision, Visits},
     codec::{ENVELOPE, MAX_FRAME, fact_size, publication_size, record_size},
     fact::{CachedEvent, Fact, Key, Mark, Record},
     frame::{Body, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage, Stream},
     room::Room,
     subject::Subject,
     trace::TraceContext,
-    untold::{Telling, Visits},
 };
 
 /// Bytes of facts that are told in one frame: some 250, which a node that knows a million takes in a few milliseconds.
@@ -34,13 +34,13 @@ impl Core {
             return;
         }
         let differences = self.view.set(node, fact.clone());
-        self.tell(differences);
+        self.report(differences);
         let visits = self.visits_of(&key);
-        match self.untold.change(known, fact, visits, self.now.up) {
-            Telling::AtOnce(fact) => self.say_numbered(Stream::STATE, Subject::State, Body::Facts(vec![fact])),
-            Telling::Later => {}
+        match self.coalescer.change(known, fact, visits, self.now.up) {
+            Decision::SendNow(fact) => self.publish_numbered(Stream::STATE, Subject::State, Body::Facts(vec![fact])),
+            Decision::Later => {}
         }
-        if self.untold.is_full() {
+        if self.coalescer.is_full() {
             self.flush();
         }
     }
@@ -48,17 +48,17 @@ impl Core {
     /// Webhooks tell also of what was over before any other node knew of it.
     fn visits_of(&self, key: &Key) -> Visits {
         match key {
-            Key::Count(room) | Key::Member(room, _) if self.webhooks.contains(room.app()) => Visits::Told,
-            Key::Count(_) | Key::Member(..) | Key::Connections(_) | Key::User(..) => Visits::Untold,
+            Key::Count(room) | Key::Member(room, _) if self.webhooks.contains(room.app()) => Visits::Report,
+            Key::Count(_) | Key::Member(..) | Key::Connections(_) | Key::User(..) => Visits::Skip,
         }
     }
 
     /// Tells what was collected.
     pub(super) fn flush(&mut self) {
-        let mut facts = self.untold.take().peekable();
+        let mut facts = self.coalescer.take().peekable();
         while facts.peek().is_some() {
             let facts = chunk(&mut facts, fact_size, self.settings.page.min(TOLD));
-            self.say_numbered(Stream::STATE, Subject::State, Body::Facts(facts));
+            self.publish_numbered(Stream::STATE, Subject::State, Body::Facts(facts));
         }
     }
 
@@ -68,17 +68,17 @@ impl Core {
             return;
         }
         let subject = Subject::Room(event.room.clone());
-        self.say_numbered(Stream::of(&event.room), subject, Body::Event(event));
+        self.publish_numbered(Stream::of(&event.room), subject, Body::Event(event));
     }
 
     /// Told to all, because a repeat may come to any of them, and kept by none here: how long it is known is for those who
     /// answer repeats to say.
-    pub(super) fn tell_published(&mut self, publication: Publication) {
+    pub(super) fn announce_publication(&mut self, publication: Publication) {
         if publication_size(&publication) > MAX_ITEM {
             self.counters.oversized += 1;
             return;
         }
-        self.say_numbered(Stream::STATE, Subject::State, Body::Published(publication));
+        self.publish_numbered(Stream::STATE, Subject::State, Body::Published(publication));
     }
 
     /// An event of a cache channel is also a live one: it goes out whether or not it is the newest.
@@ -90,10 +90,10 @@ impl Core {
         }
         let merged = self.cache.merge(&room, event, self.wall());
         self.evict(merged.evicted);
-        self.say_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], trace));
+        self.publish_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], trace));
     }
 
-    pub(super) fn say_bye(&mut self, hold: Duration) {
+    pub(super) fn send_bye(&mut self, hold: Duration) {
         self.flush();
         self.readiness = Readiness::Leaving;
         self.hold = hold;
@@ -101,18 +101,18 @@ impl Core {
     }
 
     /// Answers a peer that asks for our facts.
-    pub(super) fn say_snapshot(&mut self, subject: Subject, after: Option<Key>) {
+    pub(super) fn send_snapshot(&mut self, subject: Subject, after: Option<Key>) {
         self.flush();
         let facts = self.view.facts_after(self.settings.node, after.as_ref()).cloned();
         let (facts, rest) = page(facts, fact_size, self.settings.page);
         let page = SnapshotPage { state: self.outgoing.state(), after, rest, facts };
-        self.say(subject, Body::Snapshot(page));
+        self.send(subject, Body::Snapshot(page));
     }
 
     /// Answers a peer that asks for what belongs to nobody.
-    pub(super) fn say_records(&mut self, subject: Subject, after: Option<Mark>) {
+    pub(super) fn send_records(&mut self, subject: Subject, after: Option<Mark>) {
         let (records, rest) = page(self.records_after(after.as_ref()), record_size, self.settings.page);
-        self.say(subject, Body::Ledger(LedgerPage { after, rest, records }));
+        self.send(subject, Body::Ledger(LedgerPage { after, rest, records }));
     }
 
     /// What belongs to no node and stands behind a mark, in order.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::Core;
 use crate::{
+    coalescer::Due,
     detector::Inbound,
-    frame::{Beat, Body, Hole, Readiness},
-    peer::{GAP, Peer, Stage},
+    frame::{Beat, Body, Gap, Readiness},
+    peer::{CATCH_UP_AFTER, Peer, Stage},
     room::NodeId,
     snapshot::ASK_AGAIN,
     subject::Subject,
-    untold::Due,
 };
 
 /// The distance of beats.
@@ -24,17 +24,17 @@ const LISTEN: Duration = Duration::from_millis(2500);
 const PACE: usize = 8192;
 const PACE_BYTES: usize = 4 << 20;
 
-/// Holes in one question.
-const HOLES: usize = 256;
+/// Gaps in one question.
+const GAPS: usize = 256;
 
-/// Holes that are given up in one step at most.
-const HOLES_GIVEN_UP: usize = 64;
+/// Gaps that are given up in one step at most.
+const GAPS_GIVEN_UP: usize = 64;
 
-/// How long what follows a hole is held back at least for a silent peer that may return and fill it; at most for as long
+/// How long what follows a gap is held back at least for a silent peer that may return and fill it; at most for as long
 /// as its ring may reach back.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// How long a dead peer is remembered for its return at least; always for longer than its holes are.
+/// How long a dead peer is remembered for its return at least; always for longer than its gaps are.
 const REMEMBER: Duration = Duration::from_secs(120);
 const REMEMBER_LONGER: Duration = Duration::from_secs(10);
 
@@ -66,19 +66,19 @@ impl Core {
             self.give_up();
         }
         self.go_on();
-        if self.untold.tick(self.now.up) == Due::Now {
+        if self.coalescer.tick(self.now.up) == Due::Now {
             self.flush();
         }
         if self.is_connected() {
-            self.pump();
-            self.bury(inbound);
+            self.republish();
+            self.expire_peers(inbound);
             self.ask();
             self.become_ready();
-            self.tell_number();
+            self.announce_number();
             if self.now.up >= self.next_beat {
                 self.beat();
-            } else if self.outgoing.owes_tails() {
-                self.tell_tails();
+            } else if self.outgoing.has_more_heads() {
+                self.announce_heads();
             }
         } else {
             self.pass_barriers();
@@ -89,25 +89,25 @@ impl Core {
 
     /// Does a part of what is too much for one step.
     pub(super) fn go_on(&mut self) {
-        if self.view.is_turning() {
+        if self.view.is_updating() {
             let differences = self.view.go_on();
-            self.tell(differences);
+            self.report(differences);
         }
         if let Some(node) = self.behind.pop_first()
             && let Some(peer) = self.peers.get_mut(&node)
         {
-            let bodies = peer.lane.next_freed(self.now.up);
-            self.take_freed(node, bodies);
+            let bodies = peer.sequencer.next_released(self.now.up);
+            self.take_released(node, bodies);
         }
         self.open_some();
         self.view.clear_away();
-        self.clear_away_lanes();
+        self.drop_retired();
         self.compare_some();
     }
 
     /// Whether something was too much for one step.
     pub fn is_behind(&self) -> bool {
-        let is_clearing = !self.debris.is_empty();
+        let is_clearing = !self.retired.is_empty();
         let is_opening = !self.opening.is_empty();
         self.view.is_behind() || !self.behind.is_empty() || is_clearing || is_opening || self.comparing.is_some()
     }
@@ -130,28 +130,28 @@ impl Core {
             version: self.settings.version.clone(),
         };
         self.outgoing.beat(self.beats, self.now.up);
-        self.say(Subject::State, Body::Beat(beat));
+        self.send(Subject::State, Body::Beat(beat));
         if self.readiness == Readiness::Leaving {
-            self.say(Subject::State, Body::Bye { hold: self.hold });
+            self.send(Subject::State, Body::Bye { hold: self.hold });
         }
-        self.tell_tails();
+        self.announce_heads();
     }
 
-    fn tell_tails(&mut self) {
+    fn announce_heads(&mut self) {
         if !self.outgoing.is_current() {
             return;
         }
-        let tails = self.outgoing.due_tails(self.now.up);
-        if !tails.is_empty() {
-            self.say(Subject::State, Body::Tails(tails));
+        let heads = self.outgoing.due_heads(self.now.up);
+        if !heads.is_empty() {
+            self.send(Subject::State, Body::Heads(heads));
         }
     }
 
     fn catch_up(&mut self) {
         self.announcements.disturb(self.now.up);
         for peer in self.peers.values_mut() {
-            peer.lane.resume(self.now.up);
-            peer.ask_tails = Some(self.now.up);
+            peer.sequencer.resume(self.now.up);
+            peer.ask_heads = Some(self.now.up);
             // Who was away may have missed what was announced; until the answers are in, it does not speak.
             peer.want_records(self.now.up);
         }
@@ -159,22 +159,22 @@ impl Core {
 
     /// Says what number we have come to, if only some nodes heard it: a node that begins to listen to a room begins
     /// there, and has nothing sent again that was said before.
-    fn tell_number(&mut self) {
-        if self.outgoing.last() > self.told && self.outgoing.is_current() {
-            self.told = self.outgoing.last();
-            self.say(Subject::State, Body::Tails(Vec::new()));
+    fn announce_number(&mut self) {
+        if self.outgoing.last() > self.announced && self.outgoing.is_current() {
+            self.announced = self.outgoing.last();
+            self.send(Subject::State, Body::Heads(Vec::new()));
         }
     }
 
-    fn pump(&mut self) {
-        for post in self.outgoing.pump(PACE, PACE_BYTES) {
+    fn republish(&mut self) {
+        for frame in self.outgoing.republish(PACE, PACE_BYTES) {
             self.counters.republished += 1;
-            self.post(post);
+            self.publish(frame);
         }
     }
 
     /// Takes away those who were silent for too long.
-    fn bury(&mut self, inbound: Inbound) {
+    fn expire_peers(&mut self, inbound: Inbound) {
         let may_die = |stage| stage != Stage::Dead;
         let dead: Vec<NodeId> = self
             .peers
@@ -182,17 +182,17 @@ impl Core {
             .filter(|(_, peer)| may_die(peer.stage) && self.detector.is_dead(&peer.pulse, inbound, self.now.up))
             .map(|(node, _)| *node)
             .collect();
-        dead.into_iter().for_each(|node| self.bury_one(node));
+        dead.into_iter().for_each(|node| self.expire_peer(node));
     }
 
-    fn bury_one(&mut self, node: NodeId) {
+    fn expire_peer(&mut self, node: NodeId) {
         // Even one that never told its facts is remembered: were it met anew, what it said before would be heard twice.
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.stage = Stage::Dead;
             self.counters.deaths += 1;
         }
         let differences = self.view.hide(node);
-        self.tell(differences);
+        self.report(differences);
         self.ask_all_for_records();
     }
 
@@ -206,55 +206,57 @@ impl Core {
 
     pub(super) fn ask_one(&mut self, node: NodeId) {
         let now = self.now.up;
-        let Some(peer) = self.peers.get_mut(&node).filter(|_| self.detector.hearing_since().is_some()) else { return };
-        let holes = peer.lane.asks(now);
-        self.counters.gaps += peer.lane.take_noticed();
-        self.counters.asked += holes.len() as u64;
-        let mut questions: Vec<Body> = holes.chunks(HOLES).map(|holes| Body::AskResend(holes.to_vec())).collect();
+        let Some(peer) = self.peers.get_mut(&node).filter(|_| self.detector.connected_since().is_some()) else {
+            return;
+        };
+        let gaps = peer.sequencer.asks(now);
+        self.counters.gaps += peer.sequencer.take_noticed();
+        self.counters.asked += gaps.len() as u64;
+        let mut questions: Vec<Body> = gaps.chunks(GAPS).map(|gaps| Body::AskResend(gaps.to_vec())).collect();
         questions.extend(peer.snapshot.as_mut().and_then(|assembly| assembly.ask(now)));
         questions.extend(peer.records.as_mut().and_then(|inquiry| inquiry.ask(now)));
-        if peer.ask_tails.is_some_and(|at| at <= now) {
-            peer.ask_tails = Some(now + ASK_AGAIN);
-            questions.push(Body::AskTails);
+        if peer.ask_heads.is_some_and(|at| at <= now) {
+            peer.ask_heads = Some(now + ASK_AGAIN);
+            questions.push(Body::AskHeads);
         }
-        questions.into_iter().for_each(|body| self.say(Subject::Node(node), body));
+        questions.into_iter().for_each(|body| self.send(Subject::Node(node), body));
     }
 
-    /// Declares the holes that were not filled in time, and those that appear behind them.
+    /// Declares the gaps that were not filled in time, and those that appear behind them.
     fn give_up(&mut self) {
-        let mut most = HOLES_GIVEN_UP;
+        let mut most = GAPS_GIVEN_UP;
         while most > 0 && self.is_connected() {
-            let holes = self.given_up(most);
-            if holes.is_empty() {
+            let gaps = self.given_up(most);
+            if gaps.is_empty() {
                 return;
             }
-            most -= holes.len();
-            holes.into_iter().for_each(|(node, hole)| self.lose(node, hole, None));
+            most -= gaps.len();
+            gaps.into_iter().for_each(|(node, gap)| self.mark_lost(node, gap, None));
         }
     }
 
-    fn given_up(&self, most: usize) -> Vec<(NodeId, Hole)> {
+    fn given_up(&self, most: usize) -> Vec<(NodeId, Gap)> {
         let (now, reach) = (self.now.up, self.settings.reach.age);
         let of_peer = |(node, peer): (&NodeId, &Peer)| {
-            let holes = if now.saturating_sub(peer.pulse.heard()) <= GAP {
-                peer.lane.overdue(now)
+            let gaps = if now.saturating_sub(peer.pulse.heard()) <= CATCH_UP_AFTER {
+                peer.sequencer.overdue(now)
             } else if now.saturating_sub(peer.spoke) <= WAIT.max(reach) {
                 // It may return and answer, or is about to: its first word may come before its first beat.
                 Vec::new()
             } else {
-                peer.lane.hopeless()
+                peer.sequencer.all_gaps()
             };
             let node = *node;
-            holes.into_iter().map(move |hole| (node, hole))
+            gaps.into_iter().map(move |gap| (node, gap))
         };
         self.peers.iter().flat_map(of_peer).take(most).collect()
     }
 
     fn become_ready(&mut self) {
         let has_listened =
-            self.detector.hearing_since().is_some_and(|since| self.now.up.saturating_sub(since) >= LISTEN);
+            self.detector.connected_since().is_some_and(|since| self.now.up.saturating_sub(since) >= LISTEN);
         let knows_all = !self.peers.values().any(Peer::is_unread);
-        if self.is_learning() && has_listened && knows_all && !self.view.is_turning() {
+        if self.is_learning() && has_listened && knows_all && !self.view.is_updating() {
             self.readiness = Readiness::Ready;
         }
     }

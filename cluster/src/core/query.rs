@@ -6,7 +6,7 @@ use super::{Core, PeerStatus};
 use crate::{
     counters::Counters,
     fact::{CachedEvent, Key, Member, Record},
-    frame::{Hole, Readiness},
+    frame::{Gap, Readiness},
     room::{NodeId, Room},
 };
 
@@ -60,7 +60,7 @@ impl Core {
     }
 
     /// An app's connections on all nodes but this one.
-    pub fn connections_elsewhere(&self, app: &Arc<str>) -> u64 {
+    pub fn remote_connections(&self, app: &Arc<str>) -> u64 {
         self.view.remote_sockets(&Key::Connections(app.clone()))
     }
 
@@ -97,7 +97,7 @@ impl Core {
     }
 
     /// How long ago a beat of our own came back; `None` before the first.
-    pub fn canary_age(&self) -> Option<Duration> {
+    pub fn loopback_age(&self) -> Option<Duration> {
         self.echo.map(|echo| self.now.up.saturating_sub(echo))
     }
 
@@ -123,8 +123,8 @@ impl Core {
     }
 
     /// Whether a part of what this node published could be sent again.
-    pub fn remembers(&self, hole: Hole) -> bool {
-        self.outgoing.remembers(hole)
+    pub fn remembers(&self, gap: Gap) -> bool {
+        self.outgoing.remembers(gap)
     }
 
     /// For how long this node keeps what the bus has not taken, if as much is published as lately.

@@ -39,7 +39,7 @@ impl Core {
         }
         let stream = Stream::of(&room);
         self.streams.insert(stream);
-        self.peers.values_mut().for_each(|peer| peer.lane.follow(stream));
+        self.peers.values_mut().for_each(|peer| peer.sequencer.follow(stream));
         self.outputs.push(Output::Subscribe(room.clone()));
         self.rooms.insert(room.clone(), Service { barrier: None, ends: None });
         if self.is_connected() {
@@ -79,7 +79,7 @@ impl Core {
         }
         let stream = Stream::of(&room);
         self.streams.remove(&stream);
-        self.peers.values_mut().for_each(|peer| peer.lane.leave(stream));
+        self.peers.values_mut().for_each(|peer| peer.sequencer.leave(stream));
         self.outputs.push(Output::Unsubscribe(room));
     }
 
@@ -121,7 +121,7 @@ impl Core {
         let token = self.last_barrier;
         service.barrier = Some(token);
         self.barriers.insert(token, (room.clone(), self.now.up + ASK_AGAIN));
-        self.say(Subject::Node(self.settings.node), Body::Barrier { token });
+        self.send(Subject::Node(self.settings.node), Body::Barrier { token });
     }
 
     pub(super) fn pass_barrier(&mut self, token: u64) {

@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_channel_falls_into_the_same_slot_in_every_release() {
-        let slots = [("1", "commands"), ("1", "presence-room"), ("2", "commands")];
+        let slots = [("1", "orders"), ("1", "presence-room"), ("2", "orders")];
         assert_eq!(slots.map(|(app, channel)| Slot::of(app, channel).number()), [5, 12, 11]);
     }
 

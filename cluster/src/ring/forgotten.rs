@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::Sent;
-use crate::frame::{Hole, Stream};
+use crate::frame::{Gap, Stream};
 
 /// Frames of which it is known: of what was forgotten longer ago nothing is counted.
 const MOST: usize = 1 << 19;
@@ -35,12 +35,12 @@ impl Forgotten {
         }
     }
 
-    /// The events of a hole's stream in those of its frames that stood before `first`.
-    pub fn events(&self, hole: Hole, first: u64) -> u64 {
-        let (stream, start) = (half(hole.stream), self.end - self.frames.len() as u64);
+    /// The events of a gap's stream in those of its frames that stood before `first`.
+    pub fn events(&self, gap: Gap, first: u64) -> u64 {
+        let (stream, start) = (half(gap.stream), self.end - self.frames.len() as u64);
         let place = |number: u64| usize::try_from(number.saturating_sub(start)).unwrap_or(usize::MAX);
-        let end = place(first.min(hole.through + 1)).min(self.frames.len());
-        let begin = place(hole.after + 1).min(end);
+        let end = place(first.min(gap.through + 1)).min(self.frames.len());
+        let begin = place(gap.after + 1).min(end);
         let marks = self.frames.range(begin..end).filter(|mark| mark.stream == stream);
         marks.map(|mark| u64::from(mark.events)).sum()
     }

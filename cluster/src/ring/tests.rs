@@ -26,7 +26,7 @@ fn mixed(frames: usize) -> Ring {
 }
 
 fn check(ring: &Ring, (stream, after, through): (Stream, u64, u64), frames: &[&'static str], gone: Option<(u64, u64)>) {
-    let resend = ring.resend(Hole { stream, after, through }, 1000);
+    let resend = ring.resend(Gap { stream, after, through }, 1000);
     let frames = frames.iter().map(|text| Bytes::from_static(text.as_bytes())).collect();
     let gone = gone.map(|(through, events)| Gone { through, events });
     assert_eq!(resend, Resend { frames, gone, unsent: None });
@@ -40,23 +40,23 @@ fn a_resend_has_one_stream_only_and_the_oldest_first() {
 }
 
 #[test]
-fn what_the_ring_no_longer_holds_is_declared_gone() {
+fn what_the_ring_no_longer_holds_is_reported_gone() {
     check(&mixed(3), (Stream::STATE, 0, 5), &["3", "5"], Some((1, 0)));
     check(&mixed(3), (ROOM, 0, 4), &["4"], Some((2, 1)));
     check(&mixed(3), (ROOM, 0, 2), &[], Some((2, 1)));
 }
 
 #[test]
-fn a_number_of_another_stream_or_of_the_future_is_declared_gone() {
+fn a_number_of_another_stream_or_of_the_future_is_reported_gone() {
     check(&mixed(9), (ROOM, 0, 5), &[], Some((5, 0)));
     check(&mixed(9), (ROOM, 2, 99), &[], Some((99, 0)));
 }
 
 #[test]
 fn a_resend_is_no_longer_than_asked() {
-    let hole = Hole { stream: Stream::STATE, after: 0, through: 5 };
-    let resend = mixed(9).resend(hole, 2);
-    let unsent = Some(Hole { after: 3, ..hole });
+    let gap = Gap { stream: Stream::STATE, after: 0, through: 5 };
+    let resend = mixed(9).resend(gap, 2);
+    let unsent = Some(Gap { after: 3, ..gap });
     assert_eq!(resend, Resend { frames: vec![Bytes::from("1"), Bytes::from("3")], gone: None, unsent });
 }
 
@@ -78,7 +78,7 @@ fn age_and_bytes_bound_the_ring() {
 fn events_that_are_gone_are_counted_by_stream_and_only_those_that_were_asked_for() {
     let mut ring = mixed(1);
     let events =
-        |ring: &Ring, stream, after, through| ring.resend(Hole { stream, after, through }, 1).gone.unwrap().events;
+        |ring: &Ring, stream, after, through| ring.resend(Gap { stream, after, through }, 1).gone.unwrap().events;
     assert_eq!([events(&ring, ROOM, 0, 4), events(&ring, ROOM, 2, 4), events(&ring, Stream::STATE, 0, 3)], [2, 1, 0]);
     push(&mut ring, ROOM, 4, "6");
     push(&mut ring, ROOM, 6, "7");
@@ -113,9 +113,9 @@ fn ring_frame() -> Sent {
 }
 
 #[test]
-fn a_hole_is_remembered_while_one_frame_of_its_stream_is_there() {
+fn a_gap_is_remembered_while_one_frame_of_its_stream_is_there() {
     let ring = mixed(2);
-    let remembers = |stream, after, through| ring.remembers(Hole { stream, after, through });
+    let remembers = |stream, after, through| ring.remembers(Gap { stream, after, through });
     assert!(remembers(ROOM, 0, 4) && remembers(Stream::STATE, 0, 9));
     assert!(!remembers(ROOM, 0, 3) && !remembers(Stream::STATE, 0, 4));
 }

@@ -237,17 +237,17 @@ fn a_node_with_many_facts_is_shown_and_hidden_in_steps() {
     for user in ["1", "2", "3", "4", "5"] {
         view.set(A, member(user, "a", 5, 1));
     }
-    assert_eq!((view.show(A).len(), view.is_turning(), view.population(&room())), (4, true, 2));
+    assert_eq!((view.show(A).len(), view.is_updating(), view.population(&room())), (4, true, 2));
     // Of facts that are not shown yet nothing is told, and they are shown as they are by then.
     assert_eq!(view.set(A, member("2", "a", 5, 0)), [removed("2"), there("2", None)]);
     assert_eq!(view.set(A, member("4", "a", 5, 0)), []);
     assert_eq!((view.go_on().len(), view.population(&room())), (4, 3));
-    assert_eq!((view.go_on().len(), view.is_turning()), (0, false));
+    assert_eq!((view.go_on().len(), view.is_updating()), (0, false));
     assert_eq!((view.hide(A).len(), view.population(&room())), (4, 1));
     // Those that are still shown come and go as before.
     assert_eq!(view.set(A, member("1", "a", 5, 0)), [removed("1"), there("1", None)]);
     assert_eq!(view.set(A, member("5", "a", 5, 2)), []);
-    assert_eq!((view.go_on().len(), view.is_turning(), view.population(&room())), (0, false, 0));
+    assert_eq!((view.go_on().len(), view.is_updating(), view.population(&room())), (0, false, 0));
 }
 
 #[test]
@@ -273,12 +273,12 @@ fn a_node_that_returns_while_it_is_being_hidden_is_shown_whole() {
         view.set(A, member(user, "a", 5, 1));
     }
     view.show(A);
-    while view.is_turning() {
+    while view.is_updating() {
         view.go_on();
     }
     view.hide(A);
     view.show(A);
-    while view.is_turning() {
+    while view.is_updating() {
         view.go_on();
     }
     assert_eq!((view.population(&room()), view.members(&room()).count()), (5, 5));

@@ -63,7 +63,7 @@ async fn check_load(seconds: u32, fault: impl AsyncFnOnce(&mut NatsServer)) {
         node.until("all see three members", |core| core.population(&room("presence-a")) == 3).await;
         assert_eq!(removals(node), 0, "nobody went");
         let counters = node.link.ask(|core| core.counters().clone()).await.unwrap();
-        assert_eq!((counters.declared, counters.deaths), (0, 0), "{counters:?} {:?}", node.link.status());
+        assert_eq!((counters.gaps_lost, counters.deaths), (0, 0), "{counters:?} {:?}", node.link.status());
     }
 }
 

@@ -20,7 +20,7 @@ fn user(server: &NatsServer, password: &str) -> BusSettings {
 }
 
 async fn expect_echo(node: &Node) {
-    node.until("its beats come back", |core| core.canary_age().is_some()).await;
+    node.until("its beats come back", |core| core.loopback_age().is_some()).await;
 }
 
 #[tokio::test]

@@ -179,7 +179,7 @@ impl Node {
             "{:?}",
             first_wrong.map(|at| &came[at.saturating_sub(2)..at + 3])
         );
-        assert!(!told.iter().any(|output| matches!(output, Output::Lost { .. })), "a loss was declared");
+        assert!(!told.iter().any(|output| matches!(output, Output::Lost { .. })), "events were lost");
     }
 
     /// Everything that was told.

@@ -17,7 +17,7 @@ const TIMES: u64 = 50;
 
 fn garbage(seed: u64) -> Vec<Vec<u8>> {
     let noise: Vec<u8> = (0..200 + seed).map(|at| (at * 2_654_435_761 + seed * 40_503) as u8).collect();
-    let frame = Frame { origin: NodeId::from_bits(seed), number: 1, predecessor: 0, body: Body::AskTails };
+    let frame = Frame { origin: NodeId::from_bits(seed), number: 1, predecessor: 0, body: Body::AskHeads };
     let mut other_version = encode(&frame).to_vec();
     other_version[0] = 200;
     let mut other_kind = encode(&frame).to_vec();

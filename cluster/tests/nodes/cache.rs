@@ -54,7 +54,7 @@ fn a_cached_event_of_which_nobody_told_is_repaired_silently() {
     let record = Record::Cached { room: room("cache-news"), event: cached(4_000, "missed") };
     let page = LedgerPage { after: None, rest: Rest::Nothing, records: vec![record] };
     let ledger = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::Ledger(page) };
-    pair.step(B, Input::Heard { subject: Subject::Node(id(B)), bytes: encode(&ledger) });
+    pair.step(B, Input::Received { subject: Subject::Node(id(B)), bytes: encode(&ledger) });
     assert_eq!(pair.outputs, [(B, Output::CacheRepaired(room("cache-news"), cached(4_000, "missed")))]);
 }
 

@@ -90,7 +90,7 @@ fn a_lost_last_fact_is_had_within_two_seconds_although_nothing_follows() {
 }
 
 #[test]
-fn a_node_that_returns_after_long_fills_its_holes_although_its_first_word_is_no_beat() {
+fn a_node_that_returns_after_long_fills_its_gaps_although_its_first_word_is_no_beat() {
     let mut pair = Pair::acquainted();
     pair.step(B, Input::Serve(room("orders")));
     pair.is_cut = true;
@@ -110,7 +110,7 @@ fn an_event_on_the_subject_of_another_room_is_dropped_and_counted() {
     pair.step(B, Input::Serve(room("orders")));
     pair.outputs.clear();
     let frame = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::Event(event("1")) };
-    let heard = Input::Heard { subject: Subject::Room(room("other")), bytes: encode(&frame) };
+    let heard = Input::Received { subject: Subject::Room(room("other")), bytes: encode(&frame) };
     pair.step(B, heard);
     assert_eq!((pair.outputs.len(), pair.nodes[B].counters().misdirected), (0, 1));
 }
@@ -118,8 +118,8 @@ fn an_event_on_the_subject_of_another_room_is_dropped_and_counted() {
 #[test]
 fn what_was_meant_for_another_node_is_dropped_and_counted() {
     let mut pair = Pair::acquainted();
-    let frame = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::AskTails };
-    pair.step_quietly(B, Input::Heard { subject: Subject::Node(id(A)), bytes: encode(&frame) });
+    let frame = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::AskHeads };
+    pair.step_quietly(B, Input::Received { subject: Subject::Node(id(A)), bytes: encode(&frame) });
     assert_eq!((pair.outputs.len(), pair.nodes[B].counters().misdirected), (0, 1));
 }
 
@@ -127,7 +127,7 @@ fn what_was_meant_for_another_node_is_dropped_and_counted() {
 fn what_is_no_frame_is_counted_by_reason() {
     let mut pair = Pair::acquainted();
     for bytes in [&b""[..], b"\x02", b"\x01\x24"] {
-        pair.step(A, Input::Heard { subject: Subject::State, bytes: Bytes::copy_from_slice(bytes) });
+        pair.step(A, Input::Received { subject: Subject::State, bytes: Bytes::copy_from_slice(bytes) });
     }
     let refused: Vec<(Refusal, u64)> = pair.nodes[A].counters().refused.clone().into_iter().collect();
     assert_eq!(refused, [(Refusal::Short, 2), (Refusal::Version, 1)]);
@@ -218,7 +218,7 @@ fn while_the_bus_is_away_nobody_dies_and_nothing_is_published_then_everything_is
 }
 
 #[test]
-fn a_node_that_was_stopped_buries_nobody() {
+fn a_node_that_was_stopped_expires_no_peer() {
     let mut pair = Pair::acquainted();
     pair.step(A, Input::Fact(member("7", 1)));
     pair.now += 10_000;
@@ -285,7 +285,7 @@ fn a_peer_is_listed_with_its_sessions_and_its_version() {
     pair.step(B, Input::Fact(Fact::Connections { app: app.clone(), sockets: 2 }));
     let peer = pair.nodes[B].peers().next().unwrap();
     assert_eq!((peer.node, peer.sessions, &*peer.version), (id(A), 3, "1.0.0"));
-    assert_eq!((pair.nodes[B].connections(&app), pair.nodes[B].connections_elsewhere(&app)), (5, 3));
+    assert_eq!((pair.nodes[B].connections(&app), pair.nodes[B].remote_connections(&app)), (5, 3));
     assert_eq!(pair.nodes[B].round_trip(), Some(Duration::ZERO));
 }
 
@@ -348,9 +348,9 @@ fn nothing_is_announced_for_an_app_without_webhooks() {
 fn a_view_that_differs_from_its_node_is_fetched_anew() {
     let mut pair = Pair::acquainted();
     pair.step(A, Input::Fact(member("7", 1)));
-    // What no lane can see: B was told something that A never said, under A's next number.
+    // What no sequencer can see: B was told something that A never said, under A's next number.
     let forged = Frame { origin: id(A), number: 2, predecessor: 1, body: Body::Facts(vec![member("8", 1)]) };
-    pair.step(B, Input::Heard { subject: Subject::State, bytes: encode(&forged) });
+    pair.step(B, Input::Received { subject: Subject::State, bytes: encode(&forged) });
     pair.step(A, Input::Fact(member("9", 1)));
     pair.pass(2_000);
     assert_eq!(pair.moves(B), ["+7", "+8", "+9", "-8"]);
@@ -358,7 +358,7 @@ fn a_view_that_differs_from_its_node_is_fetched_anew() {
 }
 
 #[test]
-fn what_a_dead_peer_said_between_many_holes_is_told_at_once_when_they_are_given_up() {
+fn what_a_dead_peer_said_between_many_gaps_is_told_at_once_when_they_are_given_up() {
     let mut pair = Pair::acquainted();
     pair.step(A, Input::Serve(room("orders")));
     for _ in 0..5 {

@@ -17,7 +17,7 @@ use crate::{
 fn forge(pair: &mut Pair, number: u64) {
     let origin = NodeId::from_bits(1_000 + number);
     let frame = Frame { origin, number: 1, predecessor: 0, body: Body::Event(event("forged")) };
-    let heard = Input::Heard { subject: Subject::Room(room("orders")), bytes: encode(&frame) };
+    let heard = Input::Received { subject: Subject::Room(room("orders")), bytes: encode(&frame) };
     pair.step(A, heard);
 }
 
@@ -64,5 +64,5 @@ fn a_node_that_was_forgotten_is_asked_for_what_it_published_meanwhile() {
         panic!("{:?}", pair.outputs);
     };
     assert_eq!((*origin, delivered), (id(A), &(B, Output::Deliver(id(A), event("lately")))));
-    assert_eq!(pair.nodes[B].counters().lost, 1);
+    assert_eq!(pair.nodes[B].counters().events_lost, 1);
 }

@@ -154,7 +154,7 @@ impl Pair {
                 let is_for = !matches!(subject, Subject::Node(node) if node != id(to));
                 let is_lost = from != to && (self.is_cut || self.loses_records && is_ledger(&bytes));
                 if is_for && !is_lost {
-                    self.step_quietly(to, Input::Heard { subject: subject.clone(), bytes: bytes.clone() });
+                    self.step_quietly(to, Input::Received { subject: subject.clone(), bytes: bytes.clone() });
                 }
             }
         }

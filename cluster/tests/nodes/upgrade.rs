@@ -73,7 +73,7 @@ fn an_event_that_is_sent_again_comes_of_the_same() {
 }
 
 #[test]
-fn a_later_releases_event_of_an_unknown_kind_is_counted_and_leaves_no_hole() {
+fn a_later_releases_event_of_an_unknown_kind_is_counted_and_leaves_no_gap() {
     let mut pair = Pair::acquainted();
     pair.newer = Some(A);
     pair.step(B, Input::Serve(room("orders")));
@@ -85,7 +85,7 @@ fn a_later_releases_event_of_an_unknown_kind_is_counted_and_leaves_no_hole() {
     assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), event("2")))]);
     pair.pass(3_000);
     let counters = pair.nodes[B].counters();
-    assert_eq!((counters.unknown, counters.asked, counters.declared), (1, 0, 0));
+    assert_eq!((counters.unknown, counters.asked, counters.gaps_lost), (1, 0, 0));
 }
 
 #[test]
@@ -105,10 +105,10 @@ fn a_later_releases_news_of_an_unknown_kind_is_counted_and_state_goes_on() {
 #[test]
 fn an_unknown_kind_without_a_number_is_counted_wherever_it_comes() {
     let mut pair = Pair::acquainted();
-    let frame = Frame { origin: id(A), number: 0, predecessor: 0, body: Body::AskTails };
+    let frame = Frame { origin: id(A), number: 0, predecessor: 0, body: Body::AskHeads };
     for subject in [Subject::State, Subject::Node(id(B))] {
         let bytes = newer(&encode(&frame), Some(0x73));
-        pair.step(B, Input::Heard { subject, bytes: bytes.into() });
+        pair.step(B, Input::Received { subject, bytes: bytes.into() });
     }
     let counters = pair.nodes[B].counters();
     assert_eq!((counters.unknown, counters.misdirected, pair.outputs.len()), (2, 0, 0));

@@ -45,10 +45,10 @@ async fn events_are_posted_by_the_owner_of_their_channel_in_order() {
 async fn a_repeat_of_an_event_is_stored_once_and_counts_as_stored() {
     let server = server();
     let [one, other] = Node::start_many(&server, NEVER);
-    one.push("commands", "a-1");
+    one.push("orders", "a-1");
     until("the event is stored", || one.stored() == 1).await;
-    other.push("commands", "a-1");
-    other.push("commands", "a-2");
+    other.push("orders", "a-1");
+    other.push("orders", "a-2");
     until("both count as stored", || other.stored() == 2).await;
     let all = || [one.given(), other.given()].concat();
     until("both events are given", || all().len() >= 2).await;

@@ -10,12 +10,12 @@ async fn nats_that_is_killed_and_comes_back_loses_nothing_and_repeats_nothing() 
     let mut server = server();
     let node = Node::start(settings(&server, std::time::Duration::from_secs(2)));
     share(&[&node]);
-    ids("a", 0..10).iter().for_each(|id| node.push("commands", id));
+    ids("a", 0..10).iter().for_each(|id| node.push("orders", id));
     until("the events are given", || node.given().len() == 10).await;
     server.kill();
     // Nobody hears that these were posted.
     node.post(&ids("a", 0..5));
-    ids("a", 10..20).iter().for_each(|id| node.push("commands", id));
+    ids("a", 10..20).iter().for_each(|id| node.push("orders", id));
     server.restart();
     until("all are stored", || node.stored() == 20).await;
     until("all are given", || node.given().len() >= 20).await;
@@ -36,7 +36,7 @@ async fn a_stream_that_more_servers_should_keep_than_there_are_is_told_of() {
     let server = server();
     let node = Node::start(QueueSettings { replicas: 3, ..settings(&server, NEVER) });
     share(&[&node]);
-    node.push("commands", "a-0");
+    node.push("orders", "a-0");
     until("the error is told", || node.status().error.is_some_and(|error| error.contains("replicas"))).await;
     assert_eq!(node.stored(), 0);
 }
@@ -46,7 +46,7 @@ async fn events_wait_for_a_server_that_is_not_there_yet() {
     let mut server = absent_server();
     let node = Node::start(settings(&server, NEVER));
     share(&[&node]);
-    ids("a", 0..10).iter().for_each(|id| node.push("commands", id));
+    ids("a", 0..10).iter().for_each(|id| node.push("orders", id));
     server.restart();
     until("the events are given", || node.given().len() == 10).await;
     assert_eq!(node.given(), ids("a", 0..10));
@@ -58,7 +58,7 @@ async fn what_waits_beyond_the_bound_is_dropped_the_oldest_first_and_told() {
     let mut small = settings(&server, NEVER);
     small.max_waiting_bytes = 2_000;
     let node = Node::start(small);
-    ids("a", 0..50).iter().for_each(|id| node.push("commands", id));
+    ids("a", 0..50).iter().for_each(|id| node.push("orders", id));
     until("the oldest are dropped", || node.dropped() > 0 && node.dropped() == node.stored()).await;
     server.restart();
     share(&[&node]);
@@ -82,7 +82,7 @@ async fn a_stream_that_is_no_work_queue_is_refused_until_it_is_gone() {
     share(&[&node]);
     let refused = || node.status().error.is_some_and(|error| error.contains("has the retention Limits"));
     until("the stream is refused", refused).await;
-    node.push("commands", "a-1");
+    node.push("orders", "a-1");
     context.delete_stream(STREAM).await.unwrap();
     until("the event is given", || node.given() == ["a-1"]).await;
     until("the error is over", || node.status().error.is_none()).await;
@@ -94,13 +94,13 @@ async fn a_stream_of_other_subjects_is_refused() {
     let client = async_nats::connect(server.url()).await.unwrap();
     let config = stream::Config {
         name: STREAM.to_owned(),
-        subjects: vec!["commands".to_owned()],
+        subjects: vec!["orders".to_owned()],
         retention: stream::RetentionPolicy::WorkQueue,
         ..stream::Config::default()
     };
     jetstream::new(client).create_stream(config).await.unwrap();
     let node = Node::start(settings(&server, NEVER));
-    node.push("commands", "a-1");
+    node.push("orders", "a-1");
     let missing = "does not store gaung.v1.test.webhooks.*";
     until("the stream is refused", || node.status().error.is_some_and(|error| error.contains(missing))).await;
     assert_eq!(node.stored(), 0);

@@ -11,7 +11,7 @@ use crate::random::Random;
 #[derive(Clone, Copy)]
 pub struct Weather {
     pub loss: u64,
-    pub doubles: u64,
+    pub duplicates: u64,
 }
 
 /// A message on its way to one slot.
@@ -45,7 +45,7 @@ impl Bus {
             let arrival = now + random.between(1, 12);
             self.queue(arrival, (from, to), (subject, bytes));
         }
-        if random.chance(self.weather.doubles) {
+        if random.chance(self.weather.duplicates) {
             let arrival = now + random.between(1, 3000);
             self.queue(arrival, (from, to), (subject, bytes));
         }

@@ -8,7 +8,7 @@ use gaung_cluster::{
     codec::decode,
     core::{Input, Moment, Output},
     fact::Record,
-    frame::{Body, Hole},
+    frame::{Body, Gap},
 };
 
 use crate::{
@@ -44,7 +44,7 @@ impl World {
                 self.judge.delivered(id, origin, &event.room, number(&event.payload));
             }
             Output::Remote(remote) => {
-                let told = process.hear(remote);
+                let told = process.receive(remote);
                 self.note(slot, told);
             }
             Output::Cached(origin, room, event, _) => {
@@ -61,17 +61,17 @@ impl World {
                 process.posting.push((now + self.random.between(20, 200), generation.clone()));
                 self.judge.posted(&generation);
             }
-            Output::Lost { origin, hole, events } => self.lose((id, origin), hole, events),
+            Output::Lost { origin, gap, events } => self.lose((id, origin), gap, events),
         }
     }
 
     /// What a living publisher remembers is never lost.
-    fn lose(&mut self, (receiver, origin): (NodeId, NodeId), hole: Hole, events: u64) {
-        if self.processes().any(|process| process.id == origin && process.core.remembers(hole)) {
-            let fault = format!("{receiver} gave up {hole:?} of {origin}, who remembers it, at {}", self.now);
+    fn lose(&mut self, (receiver, origin): (NodeId, NodeId), gap: Gap, events: u64) {
+        if self.processes().any(|process| process.id == origin && process.core.remembers(gap)) {
+            let fault = format!("{receiver} gave up {gap:?} of {origin}, who remembers it, at {}", self.now);
             self.judge.faults.push(fault);
         }
-        self.judge.lost(receiver, origin, hole.stream, events);
+        self.judge.lost(receiver, origin, gap.stream, events);
     }
 
     /// Notes what clients were told. Those who never leave are not seen to go on nodes that stay.

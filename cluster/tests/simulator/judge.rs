@@ -23,8 +23,8 @@ pub struct Judge {
     forgotten: BTreeSet<Edge>,
 }
 
-/// Counts over a run, added up over many. `declared` are streams with holes between two nodes that both lived to the end,
-/// `lost` the events in those holes;
+/// Counts over a run, added up over many. `gaps_lost` are streams with gaps between two nodes that both lived to the end,
+/// `events_lost` the events in those gaps;
 /// `forgotten` are edges under the one exception, whose holders were all dead (`bereft`) or out of reach.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Tally {
@@ -32,8 +32,8 @@ pub struct Tally {
     pub drains: u64,
     pub delivered: u64,
     pub promised: u64,
-    pub declared: u64,
-    pub lost: u64,
+    pub gaps_lost: u64,
+    pub events_lost: u64,
     pub snapshots: u64,
     pub mismatches: u64,
     pub posts: u64,
@@ -165,9 +165,9 @@ impl Judge {
         }
         let lived =
             |(receiver, origin, _): &(NodeId, NodeId, Stream)| living.contains(receiver) && living.contains(origin);
-        let losses: Vec<u64> = self.lost.iter().filter(|(lane, _)| lived(lane)).map(|(_, lost)| *lost).collect();
-        self.tally.declared = losses.len() as u64;
-        self.tally.lost = losses.iter().sum();
+        let losses: Vec<u64> = self.lost.iter().filter(|(track, _)| lived(track)).map(|(_, lost)| *lost).collect();
+        self.tally.gaps_lost = losses.len() as u64;
+        self.tally.events_lost = losses.iter().sum();
     }
 
     fn track(&mut self, receiver: NodeId, origin: NodeId, room: &Room) -> &mut Track {
@@ -187,8 +187,8 @@ impl Tally {
         self.drains += other.drains;
         self.delivered += other.delivered;
         self.promised += other.promised;
-        self.declared += other.declared;
-        self.lost += other.lost;
+        self.gaps_lost += other.gaps_lost;
+        self.events_lost += other.events_lost;
         self.snapshots += other.snapshots;
         self.mismatches += other.mismatches;
         self.posts += other.posts;

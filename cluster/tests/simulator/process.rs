@@ -82,7 +82,7 @@ impl Process {
         }
     }
 
-    pub fn hear(&mut self, remote: RemoteChange) -> Result<Told, String> {
+    pub fn receive(&mut self, remote: RemoteChange) -> Result<Told, String> {
         if let RemoteChange::User { user, sockets, .. } = &remote {
             let known = self.users.insert(user.clone(), *sockets).unwrap_or_default();
             let is_news = known != *sockets;
@@ -92,7 +92,7 @@ impl Process {
             return Err(format!("it was told of a room that it does not serve: {remote:?}"));
         };
         match self.rooms.get_mut(room) {
-            Some(replica) => replica.hear(remote),
+            Some(replica) => replica.receive(remote),
             None => Ok(Told::Nothing),
         }
     }

@@ -69,7 +69,7 @@ impl Replica {
     }
 
     /// Before the room is open nobody is there to be told; of members it is told some, and when it opens the others.
-    pub fn hear(&mut self, remote: RemoteChange) -> Result<Told, String> {
+    pub fn receive(&mut self, remote: RemoteChange) -> Result<Told, String> {
         if !self.is_open {
             if let RemoteChange::Member { user, member, .. } = remote {
                 self.remote.set(&user, member);

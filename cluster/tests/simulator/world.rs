@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub const TROUBLE: u64 = 60_000;
-/// What follows a hole of one who died or left at the end of the trouble is held back for a minute, for as long as its ring
+/// What follows a gap of one who died or left at the end of the trouble is held back for a minute, for as long as its ring
 /// would have reached; then all have to learn of it.
 const END: u64 = 140_000;
 /// After so many milliseconds nodes take a silent one for dead.
@@ -102,7 +102,7 @@ impl World {
     fn new(scenario: Scenario) -> Self {
         let mut random = Random::new(scenario.seed);
         let worst = if scenario.trouble == Trouble::Leaving { 201 } else { 601 };
-        let weather = Weather { loss: random.below(worst), doubles: random.below(worst) };
+        let weather = Weather { loss: random.below(worst), duplicates: random.below(worst) };
         let slots = (0..random.between(3, 6)).map(|_| Slot::new(random.below(3000))).collect();
         Self { now: 0, random, judge: Judge::default(), slots, scenario, bus: Bus::new(weather) }
     }
@@ -123,7 +123,7 @@ impl World {
                 self.bus.delay(delivery, stopped_until);
                 continue;
             }
-            let input = Input::Heard { subject: delivery.subject, bytes: delivery.bytes };
+            let input = Input::Received { subject: delivery.subject, bytes: delivery.bytes };
             self.step(delivery.to, input);
         }
         for slot in 0..self.slots.len() {
@@ -311,7 +311,7 @@ impl World {
 
     fn heal(&mut self) {
         self.bus.weather.loss = self.bus.weather.loss.min(100);
-        self.bus.weather.doubles = self.bus.weather.doubles.min(100);
+        self.bus.weather.duplicates = self.bus.weather.duplicates.min(100);
         for slot in 0..self.slots.len() {
             self.slots[slot].side = 0;
             self.slots[slot].stopped_until = self.slots[slot].stopped_until.min(self.now);

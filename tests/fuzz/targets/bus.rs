@@ -36,7 +36,7 @@ fuzz_target!(|bytes: &[u8]| {
         check_encoding(bytes.clone());
         now.up += Duration::from_millis(u64::from(pause) * 10);
         now.wall = now.up;
-        core.step(Input::Heard { subject: subjects[usize::from(subject) % subjects.len()].clone(), bytes }, now);
+        core.step(Input::Received { subject: subjects[usize::from(subject) % subjects.len()].clone(), bytes }, now);
         core.step(Input::Tick(Inbound::Drained), now);
     }
 });

@@ -1,29 +1,28 @@
-//! One stream of a peer: how far it was given out, what waits, and what is missing.
+//! One stream of a peer: how far it was released, what is held back, and what is missing.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::frame::{Body, Hole, Stream};
+use crate::frame::{Body, Gap, Stream};
 
-/// How often a hole is asked for.
+/// How often a gap is asked for.
 pub const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// How long a missing tail is waited for before it is asked for: what tells of it may have overtaken it.
-const TAIL_GRACE: Duration = Duration::from_millis(200);
+/// How long a missing last frame may take before it is asked for: what announced its number may have overtaken it.
+const HEAD_GRACE: Duration = Duration::from_millis(200);
 
-/// One stream.
 #[derive(Debug, Default)]
-pub struct Course {
-    /// Up to where the stream was given out, or was not for us.
+pub struct StreamState {
+    /// Up to where the stream was released or marked lost, or was not for us.
     pub position: u64,
-    /// The last number that was given out; 0 if none was.
-    pub given: u64,
+    /// The last number that was released; 0 if none was.
+    pub last_released: u64,
     /// The highest number that is known to exist.
-    pub tail: u64,
+    pub head: u64,
     pub held: BTreeMap<u64, Held>,
     pub waiting: Option<Waiting>,
 }
 
-/// A frame that waits.
+/// A frame that is held back.
 #[derive(Debug)]
 pub struct Held {
     pub predecessor: u64,
@@ -31,7 +30,7 @@ pub struct Held {
     pub body: Body,
 }
 
-/// For what is missing.
+/// The request for what is missing.
 #[derive(Debug, Clone, Copy)]
 pub struct Waiting {
     /// Since when it is asked for and nothing has come; `None` before the first time.
@@ -39,21 +38,21 @@ pub struct Waiting {
     pub ask_at: Duration,
 }
 
-impl Course {
-    pub fn give_out(&mut self, number: u64) {
-        (self.position, self.given) = (number, number);
-        self.tail = self.tail.max(number);
+impl StreamState {
+    pub fn release(&mut self, number: u64) {
+        (self.position, self.last_released) = (number, number);
+        self.head = self.head.max(number);
     }
 
-    /// Whether what is held first is in order.
+    /// Whether the first held frame is in order.
     pub fn is_ready(&self) -> bool {
         let is_in_order = |(number, held): (&u64, &Held)| *number <= self.position || held.predecessor <= self.position;
         self.held.first_key_value().is_some_and(is_in_order)
     }
 
-    /// Gives out the next of what is in order; returns it, and what is no longer held, with its bytes.
+    /// Releases the next frames in order; returns them, and what is no longer held, with its bytes.
     pub fn advance(&mut self, most: usize) -> (Vec<Body>, Vec<(u64, usize)>) {
-        let (mut freed, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut released, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
         while bytes < most
             && self.is_ready()
             && let Some((number, held)) = self.held.pop_first()
@@ -61,19 +60,19 @@ impl Course {
             bytes += held.size;
             left.push((number, held.size));
             if number > self.position {
-                self.give_out(number);
-                freed.push(held.body);
+                self.release(number);
+                released.push(held.body);
             }
         }
-        (freed, left)
+        (released, left)
     }
 
     pub fn wait(&mut self, has_moved: bool, now: Duration) {
-        if self.hole(Stream::STATE).is_none() {
+        if self.gap(Stream::STATE).is_none() {
             self.waiting = None;
             return;
         }
-        let grace = if self.held.is_empty() { TAIL_GRACE } else { Duration::ZERO };
+        let grace = if self.held.is_empty() { HEAD_GRACE } else { Duration::ZERO };
         let waiting = self.waiting.get_or_insert(Waiting { since: None, ask_at: now + grace });
         waiting.ask_at = waiting.ask_at.min(now + ASK_AGAIN);
         if has_moved && waiting.since.is_some() {
@@ -81,10 +80,10 @@ impl Course {
         }
     }
 
-    /// What is missing next.
-    pub fn hole(&self, stream: Stream) -> Option<Hole> {
+    /// The first gap.
+    pub fn gap(&self, stream: Stream) -> Option<Gap> {
         let after = self.position;
-        let through = self.held.values().next().map_or(self.tail, |held| held.predecessor);
-        (after < through).then_some(Hole { stream, after, through })
+        let through = self.held.values().next().map_or(self.head, |held| held.predecessor);
+        (after < through).then_some(Gap { stream, after, through })
     }
 }

@@ -2,26 +2,26 @@
 //! few; where they are many they are gathered, so that whatever clients do costs one frame now and then and not one
 //! each. Other counts are always gathered for a while.
 //!
-//! Bounds: `MAX_UNTOLD` things at most wait, because then all are told.
+//! Bounds: `MAX_PENDING` things at most wait, because then all are told.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::fact::{Fact, Key};
 
 /// How long counts are gathered before they are told.
-const MERGE: Duration = Duration::from_millis(250);
+const COALESCE: Duration = Duration::from_millis(250);
 
 /// Edges that are told at once from one tick to the next, at most; those beyond wait for the tick.
 const AT_ONCE: usize = 32;
 
 /// Things that wait at most.
-const MAX_UNTOLD: usize = 4096;
+const MAX_PENDING: usize = 4096;
 
 /// What is to be told.
 #[derive(Debug)]
-pub struct Untold {
+pub struct Coalescer {
     changes: BTreeMap<Key, Change>,
-    tell_at: Option<Duration>,
+    flush_at: Option<Duration>,
     /// How many edges may still go at once before the next tick.
     at_once: usize,
 }
@@ -30,7 +30,7 @@ pub struct Untold {
 #[derive(Debug)]
 struct Change {
     /// The sockets that were told last.
-    told: u32,
+    sent: u32,
     /// Somebody who came and has gone again meanwhile, if anybody wants to know.
     visit: Option<Fact>,
     /// What is so now.
@@ -39,10 +39,10 @@ struct Change {
 
 /// When a fact is told.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Telling {
+pub enum Decision {
     /// Now, by the caller.
-    AtOnce(Fact),
-    /// With [`Untold::take`], or not at all.
+    SendNow(Fact),
+    /// With [`Coalescer::take`], or not at all.
     Later,
 }
 
@@ -50,63 +50,63 @@ pub enum Telling {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visits {
     /// Both are told.
-    Told,
+    Report,
     /// Neither is.
-    Untold,
+    Skip,
 }
 
 /// Whether it is time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// [`Untold::take`] is due.
+    /// [`Coalescer::take`] is due.
     Now,
     /// Not yet.
     NotYet,
 }
 
-impl Default for Untold {
+impl Default for Coalescer {
     fn default() -> Self {
-        Self { changes: BTreeMap::new(), tell_at: None, at_once: AT_ONCE }
+        Self { changes: BTreeMap::new(), flush_at: None, at_once: AT_ONCE }
     }
 }
 
-impl Untold {
+impl Coalescer {
     /// A thing that had `known` sockets is like `fact` from now on.
-    pub fn change(&mut self, known: u32, fact: Fact, visits: Visits, now: Duration) -> Telling {
+    pub fn change(&mut self, known: u32, fact: Fact, visits: Visits, now: Duration) -> Decision {
         let key = fact.key();
         let earlier = self.changes.remove(&key);
-        let told = earlier.as_ref().map_or(known, |change| change.told);
+        let sent = earlier.as_ref().map_or(known, |change| change.sent);
         let is_edge = (known == 0) != (fact.sockets() == 0);
-        let is_told = (told == 0) == (known == 0);
-        if is_edge && is_told && self.at_once > 0 {
+        let is_sent = (sent == 0) == (known == 0);
+        if is_edge && is_sent && self.at_once > 0 {
             self.at_once -= 1;
-            return Telling::AtOnce(fact);
+            return Decision::SendNow(fact);
         }
-        let has_gone = told == 0 && fact.sockets() == 0;
-        let visit = if has_gone { earlier.map(Change::arrival) } else { None }.filter(|_| visits == Visits::Told);
+        let has_gone = sent == 0 && fact.sockets() == 0;
+        let visit = if has_gone { earlier.map(Change::arrival) } else { None }.filter(|_| visits == Visits::Report);
         if has_gone && visit.is_none() {
-            return Telling::Later;
+            return Decision::Later;
         }
-        self.changes.insert(key, Change { told, visit, fact });
-        let tell_at = if is_edge { now } else { now + MERGE };
-        self.tell_at = Some(self.tell_at.map_or(tell_at, |earlier| earlier.min(tell_at)));
-        Telling::Later
+        self.changes.insert(key, Change { sent, visit, fact });
+        let flush_at = if is_edge { now } else { now + COALESCE };
+        self.flush_at = Some(self.flush_at.map_or(flush_at, |earlier| earlier.min(flush_at)));
+        Decision::Later
     }
 
     /// Time passed: edges may go at once again.
     pub fn tick(&mut self, now: Duration) -> Due {
         self.at_once = AT_ONCE;
-        if self.tell_at.is_some_and(|at| at <= now) { Due::Now } else { Due::NotYet }
+        if self.flush_at.is_some_and(|at| at <= now) { Due::Now } else { Due::NotYet }
     }
 
     /// Whether so much waits that it is to be taken now.
     pub fn is_full(&self) -> bool {
-        self.changes.len() >= MAX_UNTOLD
+        self.changes.len() >= MAX_PENDING
     }
 
     /// All that is to be told, in the order in which it is to be told.
     pub fn take(&mut self) -> impl Iterator<Item = Fact> + use<> {
-        self.tell_at = None;
+        self.flush_at = None;
         let changes = std::mem::take(&mut self.changes).into_values();
         changes.flat_map(|change| change.visit.into_iter().chain([change.fact]))
     }
@@ -129,59 +129,59 @@ mod tests {
     }
 
     /// With nothing left that may go at once.
-    fn busy() -> Untold {
-        Untold { at_once: 0, ..Untold::default() }
+    fn busy() -> Coalescer {
+        Coalescer { at_once: 0, ..Coalescer::default() }
     }
 
     /// The room has so many sockets one after the other, beginning with what was told; returns what is told then.
     fn check(visits: Visits, sockets: &[u32], expected: &[u32]) {
-        let mut untold = busy();
+        let mut coalescer = busy();
         for pair in sockets.windows(2) {
-            assert_eq!(untold.change(pair[0], fact(pair[1]), visits, Duration::ZERO), Telling::Later);
+            assert_eq!(coalescer.change(pair[0], fact(pair[1]), visits, Duration::ZERO), Decision::Later);
         }
-        let told: Vec<u32> = untold.take().map(|fact| fact.sockets()).collect();
+        let told: Vec<u32> = coalescer.take().map(|fact| fact.sockets()).collect();
         assert_eq!(told, expected, "{sockets:?}");
     }
 
     #[test]
-    fn what_comes_and_goes_before_it_is_told_is_told_once_or_not_at_all() {
-        check(Visits::Untold, &[0, 1], &[1]);
-        check(Visits::Untold, &[0, 1, 0], &[]);
-        check(Visits::Untold, &[0, 1, 0, 1, 2], &[2]);
-        check(Visits::Untold, &[3, 0, 1], &[1]);
-        check(Visits::Untold, &[3, 0, 1, 0], &[0]);
+    fn what_comes_and_goes_before_it_is_sent_is_sent_once_or_not_at_all() {
+        check(Visits::Skip, &[0, 1], &[1]);
+        check(Visits::Skip, &[0, 1, 0], &[]);
+        check(Visits::Skip, &[0, 1, 0, 1, 2], &[2]);
+        check(Visits::Skip, &[3, 0, 1], &[1]);
+        check(Visits::Skip, &[3, 0, 1, 0], &[0]);
     }
 
     #[test]
-    fn a_visit_is_told_to_those_who_want_to_know_of_it() {
-        check(Visits::Told, &[0, 1, 0], &[1, 0]);
-        check(Visits::Told, &[0, 2, 1, 0, 1, 0], &[1, 0]);
-        check(Visits::Told, &[0, 1, 0, 1], &[1]);
-        check(Visits::Told, &[3, 0, 1, 0], &[0]);
+    fn a_visit_is_sent_to_those_who_want_to_know_of_it() {
+        check(Visits::Report, &[0, 1, 0], &[1, 0]);
+        check(Visits::Report, &[0, 2, 1, 0, 1, 0], &[1, 0]);
+        check(Visits::Report, &[0, 1, 0, 1], &[1]);
+        check(Visits::Report, &[3, 0, 1, 0], &[0]);
     }
 
     #[test]
     fn edges_go_at_once_while_they_are_few_and_with_the_next_tick_beyond() {
-        let mut untold = Untold::default();
+        let mut coalescer = Coalescer::default();
         for turn in 0..AT_ONCE as u32 {
             let (known, sockets) = (turn % 2, (turn + 1) % 2);
             assert_eq!(
-                untold.change(known, fact(sockets), Visits::Told, Duration::ZERO),
-                Telling::AtOnce(fact(sockets))
+                coalescer.change(known, fact(sockets), Visits::Report, Duration::ZERO),
+                Decision::SendNow(fact(sockets))
             );
         }
-        assert_eq!(untold.change(0, fact(1), Visits::Told, Duration::ZERO), Telling::Later);
-        assert_eq!(untold.tick(Duration::ZERO), Due::Now);
-        assert_eq!(untold.take().collect::<Vec<_>>(), [fact(1)]);
-        assert_eq!(untold.change(1, fact(0), Visits::Told, Duration::ZERO), Telling::AtOnce(fact(0)));
+        assert_eq!(coalescer.change(0, fact(1), Visits::Report, Duration::ZERO), Decision::Later);
+        assert_eq!(coalescer.tick(Duration::ZERO), Due::Now);
+        assert_eq!(coalescer.take().collect::<Vec<_>>(), [fact(1)]);
+        assert_eq!(coalescer.change(1, fact(0), Visits::Report, Duration::ZERO), Decision::SendNow(fact(0)));
     }
 
     #[test]
     fn counts_are_gathered_and_an_edge_takes_their_place() {
-        let mut untold = Untold::default();
-        assert_eq!(untold.change(1, fact(2), Visits::Told, Duration::ZERO), Telling::Later);
-        assert_eq!((untold.tick(MERGE / 2), untold.tick(MERGE)), (Due::NotYet, Due::Now));
-        assert_eq!(untold.change(2, fact(0), Visits::Told, MERGE), Telling::AtOnce(fact(0)));
-        assert_eq!(untold.take().count(), 0);
+        let mut coalescer = Coalescer::default();
+        assert_eq!(coalescer.change(1, fact(2), Visits::Report, Duration::ZERO), Decision::Later);
+        assert_eq!((coalescer.tick(COALESCE / 2), coalescer.tick(COALESCE)), (Due::NotYet, Due::Now));
+        assert_eq!(coalescer.change(2, fact(0), Visits::Report, COALESCE), Decision::SendNow(fact(0)));
+        assert_eq!(coalescer.take().count(), 0);
     }
 }

@@ -9,20 +9,20 @@ use crate::{
     cache::Cache,
     codec::decode,
     fact::{Fact, Record},
-    frame::{Beat, Body, Frame, Hole, LedgerPage, Readiness, RoomEvent, SnapshotPage, Stream, Tail},
-    lane::Heard,
-    peer::{GAP, Stage},
+    frame::{Beat, Body, Frame, Gap, Head, LedgerPage, Readiness, RoomEvent, SnapshotPage, Stream},
+    heads::PAGE,
+    peer::{CATCH_UP_AFTER, Stage},
     ring::Gone,
     room::NodeId,
+    sequencer::Sequenced,
     snapshot::Progress,
     subject::Subject,
-    tails::PAGE,
     trace::TraceContext,
     view::Replaced,
 };
 
 impl Core {
-    pub(super) fn hear(&mut self, subject: &Subject, bytes: Bytes) {
+    pub(super) fn receive(&mut self, subject: &Subject, bytes: Bytes) {
         let size = bytes.len();
         self.counters.bytes_in += size as u64;
         let frame = match decode(bytes) {
@@ -35,16 +35,16 @@ impl Core {
         if !self.belongs(&frame.body, subject) {
             self.counters.misdirected += 1;
         } else if frame.origin == self.settings.node {
-            self.hear_echo(&frame.body);
+            self.receive_echo(&frame.body);
         } else if self.meet(&frame) {
-            self.hear_peer(frame, subject, size);
+            self.receive_peer(frame, subject, size);
         } else {
             self.counters.crowded += 1;
         }
     }
 
     /// What we said ourselves says only that the bus has taken it.
-    fn hear_echo(&mut self, body: &Body) {
+    fn receive_echo(&mut self, body: &Body) {
         match body {
             Body::Beat(beat) => {
                 self.echo = Some(self.now.up);
@@ -56,8 +56,8 @@ impl Core {
             | Body::Event(_)
             | Body::Published(_)
             | Body::Bye { .. }
-            | Body::Tails(_)
-            | Body::AskTails
+            | Body::Heads(_)
+            | Body::AskHeads
             | Body::AskResend(_)
             | Body::Gone { .. }
             | Body::Unsent(_)
@@ -69,7 +69,7 @@ impl Core {
         }
     }
 
-    fn hear_peer(&mut self, frame: Frame, subject: &Subject, size: usize) {
+    fn receive_peer(&mut self, frame: Frame, subject: &Subject, size: usize) {
         let origin = frame.origin;
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         let now = self.now.up;
@@ -78,56 +78,56 @@ impl Core {
         peer.frames += 1;
         if let Some(stream) = frame.body.stream() {
             if matches!(subject, Subject::Node(_)) {
-                peer.lane.note_answer(now);
+                peer.sequencer.note_answer(now);
             }
             if self.streams.contains(&stream) {
-                peer.lane.follow_from_start(stream);
+                peer.sequencer.follow_from_start(stream);
             }
-            let heard = peer.lane.hear(stream, frame, size, now);
-            return self.take_heard(origin, heard);
+            let heard = peer.sequencer.receive(stream, frame, size, now);
+            return self.take_sequenced(origin, heard);
         }
-        peer.lane.note(frame.number);
+        peer.sequencer.note(frame.number);
         match frame.body {
-            Body::Beat(beat) => self.hear_beat(origin, &beat),
+            Body::Beat(beat) => self.receive_beat(origin, &beat),
             Body::Bye { hold } => peer.pulse.hold(hold),
-            Body::Tails(tails) => self.hear_tails(origin, &tails, subject),
-            Body::AskTails => {
-                self.outgoing.tails().into_iter().for_each(|tails| self.say(answer.clone(), Body::Tails(tails)));
+            Body::Heads(heads) => self.receive_heads(origin, &heads, subject),
+            Body::AskHeads => {
+                self.outgoing.heads().into_iter().for_each(|heads| self.send(answer.clone(), Body::Heads(heads)));
             }
-            Body::AskResend(holes) => self.resend(&answer, &holes),
-            Body::Gone { hole, events } => {
-                peer.lane.note_answer(now);
-                self.lose(origin, hole, events);
+            Body::AskResend(gaps) => self.resend(&answer, &gaps),
+            Body::Gone { gap, events } => {
+                peer.sequencer.note_answer(now);
+                self.mark_lost(origin, gap, events);
             }
-            Body::Unsent(holes) => {
-                peer.lane.ask_at_once(&holes, now);
+            Body::Unsent(gaps) => {
+                peer.sequencer.ask_at_once(&gaps, now);
                 self.ask_one(origin);
             }
-            Body::AskSnapshot { after } => self.say_snapshot(answer, after),
-            Body::Snapshot(page) => self.hear_snapshot(origin, page),
-            Body::AskRecords { after } => self.say_records(answer, after),
-            Body::Ledger(page) => self.hear_ledger(origin, page),
+            Body::AskSnapshot { after } => self.send_snapshot(answer, after),
+            Body::Snapshot(page) => self.receive_snapshot(origin, page),
+            Body::AskRecords { after } => self.send_records(answer, after),
+            Body::Ledger(page) => self.receive_ledger(origin, page),
             Body::Unknown { .. } => self.counters.unknown += 1,
             // Numbered frames have been taken above; nobody else raises our barriers.
             Body::Facts(_) | Body::Records(..) | Body::Event(_) | Body::Published(_) | Body::Barrier { .. } => {}
         }
     }
 
-    fn take_heard(&mut self, origin: NodeId, heard: Heard) {
+    fn take_sequenced(&mut self, origin: NodeId, heard: Sequenced) {
         match heard {
-            Heard::InOrder(bodies) => {
-                self.take_freed(origin, bodies);
+            Sequenced::InOrder(bodies) => {
+                self.take_released(origin, bodies);
             }
-            Heard::Double => self.counters.doubles += 1,
-            Heard::Held | Heard::Unwanted => {}
+            Sequenced::Duplicate => self.counters.duplicates += 1,
+            Sequenced::Held | Sequenced::NotFollowed => {}
         }
     }
 
-    /// Takes what a lane gave out, and the page that waited for it. What was too much for one step goes on in another.
-    pub(super) fn take_freed(&mut self, origin: NodeId, bodies: Vec<Body>) {
+    /// Takes what a sequencer gave out, and the page that waited for it. What was too much for one step goes on in another.
+    pub(super) fn take_released(&mut self, origin: NodeId, bodies: Vec<Body>) {
         self.take(origin, bodies);
         self.place_page(origin);
-        if self.peers.get(&origin).is_some_and(|peer| peer.lane.is_behind()) {
+        if self.peers.get(&origin).is_some_and(|peer| peer.sequencer.is_behind()) {
             self.behind.insert(origin);
         }
     }
@@ -137,15 +137,15 @@ impl Core {
             match body {
                 Body::Facts(facts) => self.take_facts(origin, facts),
                 Body::Records(records, trace) => {
-                    records.into_iter().for_each(|record| self.hear_record(origin, record, trace));
+                    records.into_iter().for_each(|record| self.receive_record(origin, record, trace));
                 }
                 Body::Event(event) => self.deliver(origin, event),
                 Body::Published(publication) => self.outputs.push(Output::Published(publication)),
                 Body::Unknown { .. } => self.counters.unknown += 1,
                 Body::Beat(_)
                 | Body::Bye { .. }
-                | Body::Tails(_)
-                | Body::AskTails
+                | Body::Heads(_)
+                | Body::AskHeads
                 | Body::AskResend(_)
                 | Body::Gone { .. }
                 | Body::Unsent(_)
@@ -161,11 +161,11 @@ impl Core {
     fn take_facts(&mut self, origin: NodeId, facts: Vec<Fact>) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         if let Some(assembly) = &mut peer.snapshot {
-            assembly.note(&facts, peer.lane.given(Stream::STATE), self.now.up);
+            assembly.note(&facts, peer.sequencer.last_released(Stream::STATE), self.now.up);
         }
         for fact in facts {
             let differences = self.view.set(origin, fact);
-            self.tell(differences);
+            self.report(differences);
         }
     }
 
@@ -175,9 +175,9 @@ impl Core {
         }
     }
 
-    /// A record in the order of its origin's lane: an event of a cache channel is also a live one, whether or not it is
+    /// A record in the order of its origin's sequencer: an event of a cache channel is also a live one, whether or not it is
     /// the newest.
-    fn hear_record(&mut self, origin: NodeId, record: Record, trace: Option<TraceContext>) {
+    fn receive_record(&mut self, origin: NodeId, record: Record, trace: Option<TraceContext>) {
         self.merge_edge(&record);
         let Record::Cached { room, event } = record else { return };
         let event = event.in_memory_of_its_own();
@@ -202,16 +202,16 @@ impl Core {
         }
     }
 
-    fn hear_beat(&mut self, origin: NodeId, beat: &Beat) {
+    fn receive_beat(&mut self, origin: NodeId, beat: &Beat) {
         let now = self.now.up;
         let ours = [self.cache.hash(beat.bucket), self.announcements.hash()];
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         if !peer.take_beat(beat) {
             return;
         }
-        if peer.pulse.beat(now) > GAP {
-            peer.lane.resume(now);
-            peer.ask_tails = Some(now);
+        if peer.pulse.beat(now) > CATCH_UP_AFTER {
+            peer.sequencer.resume(now);
+            peer.ask_heads = Some(now);
             peer.want_records(now);
             self.announcements.disturb(now);
         }
@@ -222,7 +222,7 @@ impl Core {
         if peer.disagrees(difference) && peer.records.is_none() && peer.may_inquire(now) {
             peer.want_records(now);
         }
-        peer.lane.learn_tail(Stream::STATE, beat.state, now);
+        peer.sequencer.learn_head(Stream::STATE, beat.state, now);
         self.compare_facts(origin, beat);
     }
 
@@ -245,70 +245,70 @@ impl Core {
             peer.stage = Stage::Live;
         }
         let differences = self.view.show(origin);
-        self.tell(differences);
+        self.report(differences);
     }
 
-    fn hear_tails(&mut self, origin: NodeId, tails: &[Tail], subject: &Subject) {
+    fn receive_heads(&mut self, origin: NodeId, heads: &[Head], subject: &Subject) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         // A full page of an answer is followed by another.
-        if matches!(subject, Subject::Node(_)) && tails.len() != PAGE {
-            peer.ask_tails = None;
+        if matches!(subject, Subject::Node(_)) && heads.len() != PAGE {
+            peer.ask_heads = None;
         }
-        for tail in tails {
-            if self.streams.contains(&tail.stream) {
-                peer.lane.follow_from_start(tail.stream);
+        for head in heads {
+            if self.streams.contains(&head.stream) {
+                peer.sequencer.follow_from_start(head.stream);
             }
-            peer.lane.learn_tail(tail.stream, tail.number, self.now.up);
+            peer.sequencer.learn_head(head.stream, head.number, self.now.up);
         }
     }
 
     /// What does not fit into one answer is named at its end, and asked for again.
-    fn resend(&mut self, answer: &Subject, holes: &[Hole]) {
+    fn resend(&mut self, answer: &Subject, gaps: &[Gap]) {
         let (mut room, mut unsent) = (self.settings.bounds.answer, Vec::new());
-        for hole in holes {
+        for gap in gaps {
             if !self.is_connected() {
                 return;
             }
             if room == 0 {
-                unsent.push(*hole);
+                unsent.push(*gap);
                 continue;
             }
-            let resend = self.outgoing.resend(*hole, room);
+            let resend = self.outgoing.resend(*gap, room);
             if let Some(Gone { through, events }) = resend.gone {
-                let hole = Hole { through, ..*hole };
-                self.say(answer.clone(), Body::Gone { hole, events: Some(events) });
+                let gap = Gap { through, ..*gap };
+                self.send(answer.clone(), Body::Gone { gap, events: Some(events) });
             }
             unsent.extend(resend.unsent);
             for bytes in resend.frames {
                 self.counters.resent += 1;
                 room = room.saturating_sub(bytes.len());
-                self.post((answer.clone(), bytes));
+                self.publish((answer.clone(), bytes));
             }
         }
         if !unsent.is_empty() {
-            self.say(answer.clone(), Body::Unsent(unsent));
+            self.send(answer.clone(), Body::Unsent(unsent));
         }
     }
 
     /// A part of a stream cannot be had again. Facts and records can: they are asked for anew. `events` is how many of them
     /// are lost, if that is known.
-    pub(super) fn lose(&mut self, origin: NodeId, hole: Hole, events: Option<u64>) {
+    pub(super) fn mark_lost(&mut self, origin: NodeId, gap: Gap, events: Option<u64>) {
         let now = self.now.up;
         let Some(peer) = self.peers.get_mut(&origin) else { return };
-        let Some(declared) = peer.lane.declare(hole, now) else { return };
-        if hole.stream == Stream::STATE {
-            peer.want_snapshot(declared.hole.through, now);
+        let Some(lost) = peer.sequencer.mark_lost(gap, now) else { return };
+        if gap.stream == Stream::STATE {
+            peer.want_snapshot(lost.gap.through, now);
             peer.want_records(now);
         }
-        // A hole in a room's stream is one lost event at least. Most of what is state can be had anew.
-        let events = events.unwrap_or_else(|| u64::from(hole.stream != Stream::STATE));
-        self.counters.declared += 1;
-        self.counters.lost += events;
-        self.outputs.push(Output::Lost { origin, hole: declared.hole, events });
-        self.take_freed(origin, declared.freed);
+        // A gap in a room's stream is one lost event at least. Most of what is state can be had anew.
+        let events = events.unwrap_or_else(|| u64::from(gap.stream != Stream::STATE));
+        self.counters.gaps_lost += 1;
+        self.counters.events_lost += events;
+        self.outputs.push(Output::Lost { origin, gap: lost.gap, events });
+        self.take_released(origin, lost.released);
     }
 
-    fn hear_snapshot(&mut self, origin: NodeId, page: SnapshotPage) {
+    fn receive_snapshot(&mut self, origin: NodeId, page: SnapshotPage) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         let Some(assembly) = &mut peer.snapshot else { return };
         assembly.take(page);
@@ -328,7 +328,7 @@ impl Core {
             Replaced::Whole(differences) => (differences, peer.finish_page(now)),
         };
         let stage = peer.stage;
-        self.tell(differences);
+        self.report(differences);
         match progress {
             Progress::Part => self.ask_one(origin),
             Progress::Whole(_) => {
@@ -340,7 +340,7 @@ impl Core {
         }
     }
 
-    fn hear_ledger(&mut self, origin: NodeId, page: LedgerPage) {
+    fn receive_ledger(&mut self, origin: NodeId, page: LedgerPage) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         peer.take_records(&page, self.now.up);
         self.repair(page.records);
@@ -368,7 +368,7 @@ impl Core {
         let stream = body.stream();
         match subject {
             Subject::State => {
-                let is_told_to_all = matches!(body, Body::Beat(_) | Body::Bye { .. } | Body::Tails(_));
+                let is_told_to_all = matches!(body, Body::Beat(_) | Body::Bye { .. } | Body::Heads(_));
                 let is_unknown = matches!(body, Body::Unknown { stream: None, .. });
                 is_told_to_all || is_unknown || stream == Some(Stream::STATE)
             }

@@ -1,7 +1,7 @@
 //! The last number of each stream in which this node published: what makes the next frame's predecessor, and what is
 //! told again after silence, so that a lost last frame is noticed although nothing follows.
 //!
-//! Bounds: `MAX_TAILS` streams are known beside those of which the ring still has a frame; of those that go, the stream
+//! Bounds: `MAX_HEADS` streams are known beside those of which the ring still has a frame; of those that go, the stream
 //! starts anew with its next frame. No call looks at more than it returns.
 
 use std::{
@@ -9,32 +9,32 @@ use std::{
     time::Duration,
 };
 
-use crate::frame::{Stream, Tail};
+use crate::frame::{Head, Stream};
 
 /// A silent stream's last number is known for so long; after that the stream starts anew.
-const TAIL_AGE: Duration = Duration::from_secs(600);
+const HEAD_AGE: Duration = Duration::from_secs(600);
 
 /// Streams that are known beside those of which the ring still has a frame, at most.
-const MAX_TAILS: usize = 1 << 17;
+const MAX_HEADS: usize = 1 << 17;
 
 /// The longest pause between two tellings of a silent stream's last number.
 const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 
-/// Tails in one frame at most. An answer whose frame is full goes on in the next.
+/// Heads in one frame at most. An answer whose frame is full goes on in the next.
 pub const PAGE: usize = 4096;
 
-/// Tails in one answer at most: all that are known for sure. A tail that is not told is an event that is lost in silence.
-const MAX_ANSWER: usize = MAX_TAILS;
+/// Heads in one answer at most: all that are known for sure. A head that is not told is an event that is lost in silence.
+const MAX_ANSWER: usize = MAX_HEADS;
 
 /// Streams that are forgotten with each that is used: more than can come.
 const PACE: usize = 2;
 
 /// The last numbers.
 #[derive(Debug, Default)]
-pub struct Tails {
+pub struct Heads {
     /// The state stream, which every beat tells of.
     state: u64,
-    courses: BTreeMap<Stream, Course>,
+    heads: BTreeMap<Stream, StreamHead>,
     /// The same by their numbers, the oldest first.
     ages: BTreeMap<u64, Stream>,
     /// When they are told again.
@@ -45,21 +45,21 @@ pub struct Tails {
 
 /// The end of one stream.
 #[derive(Debug)]
-struct Course {
+struct StreamHead {
     number: u64,
     at: Duration,
-    told: Option<Telling>,
+    repeat: Option<Repeat>,
 }
 
-/// When the last number of a silent stream is told again: after 1, 2, 4 … 64 s, so that a lost tail is noticed
+/// When the last number of a silent stream is told again: after 1, 2, 4 … 64 s, so that a lost head is noticed
 /// although several beats may be lost, and silence costs nothing in the end.
 #[derive(Debug, Clone, Copy)]
-struct Telling {
+struct Repeat {
     next: Duration,
     pause: Duration,
 }
 
-impl Tails {
+impl Heads {
     /// The last number of the state stream.
     pub fn state(&self) -> u64 {
         self.state
@@ -71,10 +71,10 @@ impl Tails {
             return std::mem::replace(&mut self.state, number);
         }
         let before = self.remove(stream);
-        let telling = Telling { next: now, pause: Duration::from_secs(1) };
+        let repeat = Repeat { next: now, pause: Duration::from_secs(1) };
         self.agenda.insert((now, stream));
         self.ages.insert(number, stream);
-        self.courses.insert(stream, Course { number, at: now, told: Some(telling) });
+        self.heads.insert(stream, StreamHead { number, at: now, repeat: Some(repeat) });
         before
     }
 
@@ -84,8 +84,8 @@ impl Tails {
             let Some((number, stream)) = self.ages.first_key_value().map(|(number, stream)| (*number, *stream)) else {
                 return;
             };
-            let is_old = |course: &Course| now.saturating_sub(course.at) >= TAIL_AGE;
-            let is_beyond = self.courses.len() > MAX_TAILS || self.courses.get(&stream).is_some_and(is_old);
+            let is_old = |head: &StreamHead| now.saturating_sub(head.at) >= HEAD_AGE;
+            let is_beyond = self.heads.len() > MAX_HEADS || self.heads.get(&stream).is_some_and(is_old);
             if number >= first || !is_beyond {
                 return;
             }
@@ -99,33 +99,33 @@ impl Tails {
     }
 
     /// The next of those whose turn to be told it is.
-    pub fn due(&mut self, now: Duration) -> Vec<Tail> {
+    pub fn due(&mut self, now: Duration) -> Vec<Head> {
         let mut due = Vec::new();
         while due.len() < PAGE
             && self.agenda.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, stream)) = self.agenda.pop_first()
-            && let Some(course) = self.courses.get_mut(&stream)
+            && let Some(head) = self.heads.get_mut(&stream)
         {
-            due.push(Tail { stream, number: course.number });
-            let pause = course.told.map_or(LONGEST_PAUSE, |told| told.pause);
-            course.told = (pause < LONGEST_PAUSE).then(|| Telling { next: now + pause, pause: pause * 2 });
-            self.agenda.extend(course.told.map(|told| (told.next, stream)));
+            due.push(Head { stream, number: head.number });
+            let pause = head.repeat.map_or(LONGEST_PAUSE, |repeat| repeat.pause);
+            head.repeat = (pause < LONGEST_PAUSE).then(|| Repeat { next: now + pause, pause: pause * 2 });
+            self.agenda.extend(head.repeat.map(|repeat| (repeat.next, stream)));
         }
         self.is_behind = due.len() == PAGE;
         due
     }
 
-    /// Whether more is due than [`Tails::due`] gave.
+    /// Whether more is due than [`Heads::due`] gave.
     pub fn is_behind(&self) -> bool {
         self.is_behind
     }
 
     /// An answer to a peer that asks for all: pages of which all are full but the last, which may be empty.
-    pub fn pages(&self) -> Vec<Vec<Tail>> {
+    pub fn pages(&self) -> Vec<Vec<Head>> {
         let newest = self.ages.iter().rev().take(MAX_ANSWER);
-        let mut tails: Vec<Tail> = newest.map(|(number, stream)| Tail { stream: *stream, number: *number }).collect();
-        tails.extend((self.state > 0).then_some(Tail { stream: Stream::STATE, number: self.state }));
-        let mut pages: Vec<Vec<Tail>> = tails.chunks(PAGE).map(<[Tail]>::to_vec).collect();
+        let mut heads: Vec<Head> = newest.map(|(number, stream)| Head { stream: *stream, number: *number }).collect();
+        heads.extend((self.state > 0).then_some(Head { stream: Stream::STATE, number: self.state }));
+        let mut pages: Vec<Vec<Head>> = heads.chunks(PAGE).map(<[Head]>::to_vec).collect();
         if pages.last().is_none_or(|page| page.len() == PAGE) {
             pages.push(Vec::new());
         }
@@ -133,12 +133,12 @@ impl Tails {
     }
 
     fn remove(&mut self, stream: Stream) -> u64 {
-        let Some(course) = self.courses.remove(&stream) else { return 0 };
-        self.ages.remove(&course.number);
-        if let Some(told) = course.told {
-            self.agenda.remove(&(told.next, stream));
+        let Some(head) = self.heads.remove(&stream) else { return 0 };
+        self.ages.remove(&head.number);
+        if let Some(repeat) = head.repeat {
+            self.agenda.remove(&(repeat.next, stream));
         }
-        course.number
+        head.number
     }
 }
 
@@ -151,68 +151,68 @@ mod tests {
     }
 
     /// Streams with the numbers from 1 to `count`.
-    fn filled(count: usize) -> Tails {
-        let mut tails = Tails::default();
+    fn filled(count: usize) -> Heads {
+        let mut heads = Heads::default();
         for number in 1..=count as u64 {
-            tails.advance(stream(number), number, Duration::ZERO);
+            heads.advance(stream(number), number, Duration::ZERO);
         }
-        tails
+        heads
     }
 
     #[test]
-    fn a_silent_streams_tail_is_told_at_growing_distances_and_then_no_more() {
-        let mut tails = filled(1);
-        let told: Vec<u64> = (0..600).filter(|second| !tails.due(Duration::from_secs(*second)).is_empty()).collect();
+    fn a_silent_streams_head_is_told_at_growing_distances_and_then_no_more() {
+        let mut heads = filled(1);
+        let told: Vec<u64> = (0..600).filter(|second| !heads.due(Duration::from_secs(*second)).is_empty()).collect();
         assert_eq!(told, [0, 1, 3, 7, 15, 31, 63]);
     }
 
     #[test]
     fn a_stream_that_goes_on_has_a_predecessor_and_is_told_anew() {
-        let mut tails = filled(1);
-        assert_eq!(tails.due(Duration::ZERO), [Tail { stream: stream(1), number: 1 }]);
-        assert_eq!(tails.advance(stream(1), 2, Duration::from_millis(500)), 1);
-        assert_eq!(tails.due(Duration::from_millis(500)), [Tail { stream: stream(1), number: 2 }]);
-        assert_eq!((tails.courses.len(), tails.ages.len(), tails.agenda.len()), (1, 1, 1));
+        let mut heads = filled(1);
+        assert_eq!(heads.due(Duration::ZERO), [Head { stream: stream(1), number: 1 }]);
+        assert_eq!(heads.advance(stream(1), 2, Duration::from_millis(500)), 1);
+        assert_eq!(heads.due(Duration::from_millis(500)), [Head { stream: stream(1), number: 2 }]);
+        assert_eq!((heads.heads.len(), heads.ages.len(), heads.agenda.len()), (1, 1, 1));
     }
 
     #[test]
     fn more_than_one_frame_holds_is_told_in_several() {
-        let mut tails = filled(PAGE + 1);
-        assert_eq!((tails.due(Duration::ZERO).len(), tails.is_behind()), (PAGE, true));
-        assert_eq!((tails.due(Duration::ZERO).len(), tails.is_behind()), (1, false));
-        assert_eq!(tails.due(Duration::ZERO), []);
+        let mut heads = filled(PAGE + 1);
+        assert_eq!((heads.due(Duration::ZERO).len(), heads.is_behind()), (PAGE, true));
+        assert_eq!((heads.due(Duration::ZERO).len(), heads.is_behind()), (1, false));
+        assert_eq!(heads.due(Duration::ZERO), []);
     }
 
     #[test]
     fn the_oldest_beyond_the_bound_go_and_none_that_the_ring_may_be_asked_for() {
-        let mut tails = filled(MAX_TAILS + 3);
-        tails.expire(1, Duration::ZERO);
-        assert_eq!(tails.courses.len(), MAX_TAILS + 3);
-        tails.expire(3, Duration::ZERO);
-        assert_eq!(tails.courses.len(), MAX_TAILS + 1);
-        tails.expire(u64::MAX, Duration::ZERO);
-        assert_eq!((tails.courses.len(), tails.ages.len(), tails.agenda.len()), (MAX_TAILS, MAX_TAILS, MAX_TAILS));
-        assert_eq!(tails.ages.first_key_value(), Some((&4, &stream(4))));
+        let mut heads = filled(MAX_HEADS + 3);
+        heads.expire(1, Duration::ZERO);
+        assert_eq!(heads.heads.len(), MAX_HEADS + 3);
+        heads.expire(3, Duration::ZERO);
+        assert_eq!(heads.heads.len(), MAX_HEADS + 1);
+        heads.expire(u64::MAX, Duration::ZERO);
+        assert_eq!((heads.heads.len(), heads.ages.len(), heads.agenda.len()), (MAX_HEADS, MAX_HEADS, MAX_HEADS));
+        assert_eq!(heads.ages.first_key_value(), Some((&4, &stream(4))));
     }
 
     #[test]
     fn a_stream_that_was_silent_for_too_long_starts_anew() {
-        let mut tails = filled(1);
-        tails.forget(u64::MAX, TAIL_AGE - Duration::from_secs(1));
-        assert_eq!(tails.courses.len(), 1);
-        tails.forget(u64::MAX, TAIL_AGE);
-        assert_eq!(tails.advance(stream(1), 2, TAIL_AGE), 0);
+        let mut heads = filled(1);
+        heads.forget(u64::MAX, HEAD_AGE - Duration::from_secs(1));
+        assert_eq!(heads.heads.len(), 1);
+        heads.forget(u64::MAX, HEAD_AGE);
+        assert_eq!(heads.advance(stream(1), 2, HEAD_AGE), 0);
     }
 
     #[test]
     fn an_answer_ends_with_a_page_that_is_not_full() {
-        let lengths = |tails: &Tails| tails.pages().iter().map(Vec::len).collect::<Vec<_>>();
+        let lengths = |heads: &Heads| heads.pages().iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(lengths(&filled(0)), [0]);
         assert_eq!(lengths(&filled(PAGE - 1)), [PAGE - 1]);
         assert_eq!(lengths(&filled(PAGE)), [PAGE, 0]);
-        let mut tails = filled(PAGE);
-        assert_eq!(tails.advance(Stream::STATE, 9999, Duration::ZERO), 0);
-        assert_eq!(lengths(&tails), [PAGE, 1]);
-        assert_eq!(tails.pages()[1], [Tail { stream: Stream::STATE, number: 9999 }]);
+        let mut heads = filled(PAGE);
+        assert_eq!(heads.advance(Stream::STATE, 9999, Duration::ZERO), 0);
+        assert_eq!(lengths(&heads), [PAGE, 1]);
+        assert_eq!(heads.pages()[1], [Head { stream: Stream::STATE, number: 9999 }]);
     }
 }
