@@ -6,6 +6,8 @@ use gaung::{
     protocol::Close,
 };
 
+use super::common::process::run;
+
 /// The defaults of these depend on the machine.
 const BY_CORES: [&str; 2] = ["GAUNG_HTTP_THREADS", "GAUNG_ROOM_THREADS"];
 
@@ -101,4 +103,26 @@ fn every_name_of_soketis_has_a_row_with_what_it_is_here() {
 fn every_close_that_a_client_does_not_begin_has_a_row_with_its_code_and_text() {
     let closes = Close::ALL.into_iter().filter(|close| !matches!(close, Close::Echo(_)));
     check("protocol.md", closes.map(|close| format!("| {} | `{}` | {} |", close.code(), close.name(), close.text())));
+}
+
+#[test]
+fn every_command_has_a_row_and_every_row_is_a_command() {
+    let (code, help, _) = run(&["--help"], &[]);
+    assert_eq!(code, Some(0));
+    let (groups, _) = help.split_once("\nOptions:").expect("the options follow the commands");
+    let mut commands: Vec<&str> =
+        groups.lines().filter_map(|line| line.strip_prefix("  ")?.split_once("  ")).map(|(name, _)| name).collect();
+    commands.retain(|name| *name != "help");
+    let page = include_str!("../../docs/operations.md");
+    let (_, table) = page.split_once("\n## Command line\n").expect("the page has the section");
+    let (table, _) = table.split_once("\n| exit code |").expect("the table of exit codes follows");
+    let mut rows: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split('`').nth(1))
+        .filter(|name| *name != "--json")
+        .collect();
+    commands.sort_unstable();
+    rows.sort_unstable();
+    assert!(commands.len() > 10, "{help}");
+    assert_eq!(commands, rows);
 }
