@@ -62,7 +62,7 @@ impl Cluster {
     /// This node is about to go: the others are to keep its members for so long after they last heard it.
     pub fn say_bye(&self, hold: Duration) {
         self.is_leaving.store(true, Ordering::Release);
-        self.link.tell(Input::Bye { hold });
+        self.link.send(Input::Bye { hold });
     }
 
     /// Whether this node has said that it goes: nobody is to see its members leave.
@@ -73,20 +73,20 @@ impl Cluster {
     /// Events of a channel are wanted here from now on. The answer is [`News`]: from then on none is missed.
     pub fn serve(&self, app_id: &str, channel: &str) {
         if let Ok(room) = Room::new(app_id, channel) {
-            self.link.tell(Input::Serve(room));
+            self.link.send(Input::Serve(room));
         }
     }
 
     /// Events of a channel are not wanted any longer.
     pub fn leave(&self, app_id: &str, channel: &str) {
         if let Ok(room) = Room::new(app_id, channel) {
-            self.link.tell(Input::Leave(room));
+            self.link.send(Input::Leave(room));
         }
     }
 
     /// How many sockets an app has on this node.
     pub fn connections(&self, app_id: &Arc<str>, sockets: usize) {
-        self.link.tell(Input::Fact(Fact::Connections { app: app_id.clone(), sockets: clamp(sockets) }));
+        self.link.send(Input::Fact(Fact::Connections { app: app_id.clone(), sockets: clamp(sockets) }));
     }
 
     /// How many sockets of this node are subscribed to a channel.
@@ -103,7 +103,7 @@ impl Cluster {
     /// How many sockets of this node are signed in as a user.
     pub fn user(&self, app_id: &Arc<str>, user: &str, sockets: usize) {
         let fact = Fact::User { app: app_id.clone(), user: user.into(), sockets: clamp(sockets) };
-        self.link.tell(Input::Fact(fact));
+        self.link.send(Input::Fact(fact));
     }
 
     /// The last event of a cache channel; it reaches the other nodes as state.
@@ -121,7 +121,7 @@ impl Cluster {
 
     /// Events were published here under a key; the other nodes are to know.
     pub fn published(&self, publication: frame::Publication) {
-        self.link.tell(Input::Published(publication));
+        self.link.send(Input::Published(publication));
     }
 
     /// Takes places for events of these sizes, or none where the way to the other nodes is full.
@@ -204,7 +204,7 @@ impl Cluster {
     /// Every channel name that an app may have is one on the bus too; anything else has no subscribers.
     fn about(&self, app: &App, channel: &str, input: impl FnOnce(Room) -> Input) {
         if let Ok(room) = Room::new(app.id(), channel) {
-            self.link.tell(input(room));
+            self.link.send(input(room));
         }
     }
 }

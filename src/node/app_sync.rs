@@ -68,7 +68,7 @@ impl AppSync {
         let wanting: BTreeSet<_> = wanting.map(|app| app.id().clone()).collect();
         if wanting != self.wanting {
             self.wanting.clone_from(&wanting);
-            self.cluster.link().tell(Input::Webhooks(wanting));
+            self.cluster.link().send(Input::Webhooks(wanting));
         }
     }
 

@@ -144,7 +144,7 @@ impl Inbound {
     /// Where nobody knows the app any more there is nobody to post to.
     fn post(&self, generation: Generation) {
         let (link, posted) = (self.link.clone(), generation.clone());
-        let ack = Ack::new(move || link.tell(Input::Posted(posted)));
+        let ack = Ack::new(move || link.send(Input::Posted(posted)));
         let room = &generation.edge.room;
         let (Some(app), Some(channel)) = (self.registry.by_id(room.app()), channel(room)) else {
             return ack.confirm();

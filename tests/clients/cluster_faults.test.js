@@ -109,7 +109,7 @@ describe("a cluster in which something breaks", { concurrency: 4 }, () => {
         );
       }
       for (const [number, node] of cluster.nodes.entries()) {
-        await until(() => node.log.includes("lost the bus"), `node ${number} notices`, RECOVERY);
+        await until(() => node.log.includes("lost the connection to NATS"), `node ${number} notices`, RECOVERY);
         const { heard } = await subscribe(await connectPusher(t, node), "fresh");
         await cluster.servers[number].trigger("fresh", "said", {});
         await heard.event("said");

@@ -1,5 +1,4 @@
-//! A connection to NATS: who we are there, how the way is encrypted, and how often we try. Used by the bus and by the
-//! stream of webhooks alike.
+//! Connects to NATS: login, TLS and retries. Used by the bus and by the webhook queue.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -12,10 +11,10 @@ use super::{
     status::Gauges,
 };
 
-/// The distance of our pings. At the third that stays unanswered the client gives the connection up.
+/// The interval of our pings. The client closes the connection when the third stays unanswered.
 const PING: Duration = Duration::from_secs(2);
 
-/// How long a server may take to greet us.
+/// How long a server may take to accept a connection.
 const GREETING: Duration = Duration::from_secs(2);
 
 /// Commands between us and the client's connection, beside one per event that the trigger API may have queued: what a
@@ -25,23 +24,23 @@ const COMMANDS: usize = 1 << 16;
 /// Messages between the client's connection and us, per subscription.
 const MESSAGES: usize = 1 << 16;
 
-/// By how much the pause before an attempt grows, and how long it gets; up to a half of it is added at random.
+/// The pause before an attempt grows by `PAUSE`, up to `LONGEST_PAUSE`; up to a half of it is added at random.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// An address of a server is none.
+/// Invalid server address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidServer(String);
 
-/// A client that connects by itself, now and after every loss, for ever. Returns at once; failures are logged, the
-/// first at once and then one in 30 s. `role` is a word that tells this connection from the node's others in logs and
-/// in the server's list.
+/// A client that connects in the background and reconnects without limit. Returns at once; failures are logged, the first at
+/// once and then one in 30 s. `role` distinguishes this connection from the node's others, in logs and in the server's list
+/// of connections.
 pub async fn connect(settings: &BusSettings, role: &'static str) -> Result<Client, InvalidServer> {
     let report = Report::new(settings, role, Arc::new(Gauges::new()));
     connect_reporting(settings, &Arc::new(report)).await
 }
 
-/// The same, for who reads the report.
+/// The same with a given report.
 pub(super) async fn connect_reporting(settings: &BusSettings, report: &Arc<Report>) -> Result<Client, InvalidServer> {
     let servers = parse(&settings.servers)?;
     let (listener, witness) = (report.clone(), report.clone());
@@ -58,7 +57,7 @@ pub(super) async fn connect_reporting(settings: &BusSettings, report: &Arc<Repor
             listener.note(&event);
             std::future::ready(())
         })
-        // Chooses nothing: it is the only place that is told why the attempt before failed.
+        // Chooses nothing: this is the only callback that knows why the previous attempt failed.
         .reconnect_to_server_callback(move |servers, _| {
             witness.attempt(&servers);
             std::future::ready(None)
@@ -66,10 +65,10 @@ pub(super) async fn connect_reporting(settings: &BusSettings, report: &Arc<Repor
     options.connect(servers).await.map_err(|error| InvalidServer(error.to_string()))
 }
 
-/// The addresses of servers, or what is wrong with one.
+/// Parses server addresses.
 pub(super) fn parse(servers: &[String]) -> Result<Vec<ServerAddr>, InvalidServer> {
     if servers.is_empty() {
-        return Err(InvalidServer("there is none".to_owned()));
+        return Err(InvalidServer("no server is given".to_owned()));
     }
     let parse = |server: &String| server.parse().map_err(|error: std::io::Error| InvalidServer(error.to_string()));
     servers.iter().map(parse).collect()
@@ -101,7 +100,7 @@ fn encrypt(mut options: ConnectOptions, tls: &BusTls) -> ConnectOptions {
     options
 }
 
-/// How long to wait before an attempt. At random, so that many nodes do not come back at the same moment.
+/// How long to wait before an attempt, with jitter, so that many nodes do not reconnect at the same moment.
 fn pause(attempt: usize) -> Duration {
     let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
     PAUSE.saturating_mul(attempt).min(LONGEST_PAUSE).mul_f64(rand::random_range(1.0..1.5))
@@ -109,7 +108,7 @@ fn pause(attempt: usize) -> Duration {
 
 impl fmt::Display for InvalidServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GAUNG_NATS_URL does not name NATS servers: {}", self.0)
+        write!(f, "GAUNG_NATS_URL is invalid: {}", self.0)
     }
 }
 
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_server_is_refused() {
+    fn invalid_servers_are_refused() {
         for servers in [vec![], vec!["http://localhost:4222".to_owned()], vec!["nats://a b".to_owned()]] {
             assert!(parse(&servers).is_err(), "{servers:?}");
         }

@@ -1,9 +1,9 @@
-//! What everybody but the bus thread holds: a way to tell it things, which never waits for NATS.
+//! The handle by which all other threads reach the bus thread. It never waits for NATS.
 //!
-//! Orders wait in one queue without a bound. Facts need none: each answers a change of this node's own sockets, whose
-//! number is bounded elsewhere; the bus thread takes them without ever waiting for the network; and a lost one would make
-//! every node's view wrong. Events come from back ends, which can be told to wait: each takes a [`PublishPermit`] first. What
-//! clients cause is slowed down where it comes from: what reads their sockets looks at [`Link::waiting`].
+//! Commands wait in one unbounded queue. Facts need no bound: each follows a change of this node's own sockets, whose number
+//! is bounded elsewhere; the bus thread takes them without ever waiting for the network; and a lost one would make every
+//! node's view wrong. Events come from back ends, which can be told to wait: each takes a [`PublishPermit`] first. What
+//! clients cause is slowed down at its source: what reads their sockets checks [`Link::waiting`].
 
 use std::{
     fmt,
@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     permits::{self, Full, Limits, PublishPermit},
     status::{Gauges, Status},
-    wire::LAST_WORDS,
+    wire::FLUSH_TIMEOUT,
 };
 use crate::{
     core::{Core, Input},
@@ -29,74 +29,77 @@ use crate::{
     trace::TraceContext,
 };
 
-/// What the bus thread is told, in order.
-pub(super) enum Order {
-    /// Something happened here.
+/// A command to the bus thread.
+pub(super) enum Command {
+    /// An input for the core.
     Input(Input),
-    /// An event; its permit is given back when the core has it.
+    /// An event; its permit is released once the core has it.
     Event(Input, PublishPermit),
-    /// Somebody wants to know something.
+    /// Answered from the core's memory.
     Question(Box<dyn FnOnce(&Core) + Send>),
-    /// Finish within `patience`. `done` is dropped when all is over.
+    /// Finish within `patience`. `done` is dropped at the end.
     Close { patience: Duration, done: oneshot::Sender<()> },
 }
 
-/// A way to the bus. Cheap to clone.
+/// A handle of the bus. Cheap to clone.
 #[derive(Clone)]
 pub struct Link {
     node: NodeId,
-    orders: mpsc::UnboundedSender<Order>,
+    commands: mpsc::UnboundedSender<Command>,
     gauges: Arc<Gauges>,
     limits: Limits,
 }
 
-/// The bus has ended, and carries out nothing any longer.
+/// The bus has ended, and executes nothing any more.
 struct Ended;
 
 impl Link {
-    pub(super) fn new(node: NodeId, orders: mpsc::UnboundedSender<Order>, gauges: Arc<Gauges>, limits: Limits) -> Self {
-        Self { node, orders, gauges, limits }
+    pub(super) fn new(
+        node: NodeId,
+        commands: mpsc::UnboundedSender<Command>,
+        gauges: Arc<Gauges>,
+        limits: Limits,
+    ) -> Self {
+        Self { node, commands, gauges, limits }
     }
 
-    /// This node's name.
     pub fn node(&self) -> NodeId {
         self.node
     }
 
-    /// Tells what happened here. Never waits and never loses anything; what is told after the bus has ended is of no
-    /// interest to anybody.
-    pub fn tell(&self, input: Input) {
-        let _ = self.send(Order::Input(input));
+    /// Sends an input to the core. Never waits and never loses one; ignored once the bus has ended.
+    pub fn send(&self, input: Input) {
+        let _ = self.enqueue(Command::Input(input));
     }
 
-    /// How many orders without a bound of their own, which are all but events, the bus thread has not carried out yet; none
-    /// once the bus has ended. Takes no lock.
+    /// How many commands that need no permit, which are all but events, the bus thread has not executed yet; 0 once the bus
+    /// has ended. Takes no lock.
     pub fn waiting(&self) -> usize {
-        if self.orders.is_closed() { 0 } else { self.gauges.waiting.load(Relaxed) }
+        if self.commands.is_closed() { 0 } else { self.gauges.waiting.load(Relaxed) }
     }
 
-    /// Permits for events of these sizes, or for none of them.
+    /// Permits for events of these sizes: all or none.
     pub fn reserve(&self, sizes: &[usize]) -> Result<Vec<PublishPermit>, Full> {
         permits::reserve(&self.gauges, self.limits, sizes)
     }
 
     /// Publishes an event, which this node's own sockets have already.
     pub fn publish(&self, event: RoomEvent, permit: PublishPermit) {
-        let _ = self.orders.send(Order::Event(Input::Publish(event), permit));
+        let _ = self.commands.send(Command::Event(Input::Publish(event), permit));
     }
 
     /// Publishes the last event of a cache channel, which this node's own sockets have already.
     pub fn cache(&self, room: Room, event: CachedEvent, trace: Option<TraceContext>, permit: PublishPermit) {
-        let _ = self.orders.send(Order::Event(Input::Cache { room, event, trace }, permit));
+        let _ = self.commands.send(Command::Event(Input::Cache { room, event, trace }, permit));
     }
 
-    /// Answers a question from memory, after all that was told before it; `None` if the bus has ended.
+    /// Answers a question from memory, after all commands sent before it; `None` if the bus has ended.
     pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&Core) -> T + Send + 'static) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         let question = Box::new(move |core: &Core| {
             let _ = answer.send(question(core));
         });
-        self.send(Order::Question(question)).ok()?;
+        self.enqueue(Command::Question(question)).ok()?;
         answered.await.ok()
     }
 
@@ -105,24 +108,23 @@ impl Link {
         self.gauges.max_payload()
     }
 
-    /// How the bus fares.
     pub fn status(&self) -> Status {
         self.gauges.status()
     }
 
-    /// Ends the bus: returns when the servers have taken all that was told before, or after `patience`.
+    /// Ends the bus: returns once the servers have taken everything sent before, or after `patience`.
     pub async fn close(&self, patience: Duration) {
         let (done, ended) = oneshot::channel();
-        if self.send(Order::Close { patience, done }).is_ok() {
+        if self.enqueue(Command::Close { patience, done }).is_ok() {
             // The bus thread keeps the time; this is for one that hangs or was never started.
-            let _ = timeout(patience + LAST_WORDS, ended).await;
+            let _ = timeout(patience + FLUSH_TIMEOUT, ended).await;
         }
     }
 
     /// Counts before it sends, so that the bus thread never takes away what is not counted yet.
-    fn send(&self, order: Order) -> Result<(), Ended> {
+    fn enqueue(&self, command: Command) -> Result<(), Ended> {
         self.gauges.waiting.fetch_add(1, Relaxed);
-        self.orders.send(order).map_err(|_| Ended)
+        self.commands.send(command).map_err(|_| Ended)
     }
 }
 
@@ -137,20 +139,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn orders_wait_until_they_are_carried_out_or_the_bus_has_ended() {
-        let (orders, receiver) = mpsc::unbounded_channel();
-        let link = Link::new(NodeId::from_bits(1), orders, Arc::new(Gauges::new()), Limits { events: 1, bytes: 1 });
-        link.tell(Input::Confirm);
-        link.tell(Input::Confirm);
+    fn commands_wait_until_they_are_executed_or_the_bus_has_ended() {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let link = Link::new(NodeId::from_bits(1), commands, Arc::new(Gauges::new()), Limits { events: 1, bytes: 1 });
+        link.send(Input::Confirm);
+        link.send(Input::Confirm);
         assert_eq!(link.waiting(), 2);
         let permit = link.reserve(&[1]).unwrap().pop().unwrap();
-        let room = Room::new("shop", "orders").unwrap();
+        let room = Room::new("shop", "commands").unwrap();
         link.publish(RoomEvent { room, payload: Default::default(), trace: None }, permit);
         assert_eq!((link.waiting(), link.status().queued), (2, 1));
         link.gauges.waiting.fetch_sub(1, Relaxed);
         assert_eq!(link.waiting(), 1);
         drop(receiver);
-        link.tell(Input::Confirm);
+        link.send(Input::Confirm);
         assert_eq!(link.waiting(), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! What the client tells of a connection, as log lines, counts and the last error. Called from the client's own tasks.
-//! Shows no secret and no name of a room: addresses are host and port, subjects are told by their class.
+//! Turns the client's connection events into log lines, counts and the last error. Called from the client's own tasks. Shows
+//! no secret and no room name: addresses are host and port, of subjects only the class.
 
 use std::{
     collections::HashMap,
@@ -13,10 +13,9 @@ use tokio::sync::Notify;
 use super::{settings::BusSettings, status::Gauges};
 use crate::subject::{Subject, Subjects};
 
-/// The distance of lines about one kind of trouble.
+/// The shortest time between two log lines about one kind of error.
 const QUIET: Duration = Duration::from_secs(30);
 
-/// One connection's report.
 #[derive(Debug)]
 pub(super) struct Report {
     role: &'static str,
@@ -24,15 +23,15 @@ pub(super) struct Report {
     subjects: Subjects,
     gauges: Arc<Gauges>,
     changed: Notify,
-    failures: Rarely,
-    slowness: Rarely,
-    refusals: Rarely,
+    failures: Throttle,
+    slowness: Throttle,
+    refusals: Throttle,
     attempts: Mutex<HashMap<String, usize>>,
 }
 
-/// Whether a line about some trouble is due.
+/// Limits log lines about one kind of error.
 #[derive(Debug, Default)]
-struct Rarely(Mutex<Option<Instant>>);
+struct Throttle(Mutex<Option<Instant>>);
 
 impl Report {
     pub fn new(settings: &BusSettings, role: &'static str, gauges: Arc<Gauges>) -> Self {
@@ -42,9 +41,9 @@ impl Report {
             subjects: settings.subjects.clone(),
             gauges,
             changed: Notify::new(),
-            failures: Rarely::default(),
-            slowness: Rarely::default(),
-            refusals: Rarely::default(),
+            failures: Throttle::default(),
+            slowness: Throttle::default(),
+            refusals: Throttle::default(),
             attempts: Mutex::default(),
         }
     }
@@ -53,32 +52,31 @@ impl Report {
         self.role
     }
 
-    /// Waits until the connection may have come or gone. The client can lose its events: they are hints.
+    /// Waits until the connection may have changed. The client can lose its events: they are hints.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Takes an event of the client.
     pub fn note(&self, event: &Event) {
         match event {
             Event::Connected => self.recover(),
             Event::Disconnected | Event::Closed => self.changed.notify_one(),
-            Event::LameDuckMode => tracing::info!(role = self.role, "the NATS server is about to stop"),
+            Event::LameDuckMode => tracing::info!(role = self.role, "the NATS server is shutting down"),
             Event::Draining => {}
-            Event::SlowConsumer(_) => self.lag(),
-            Event::ServerError(error) => self.refuse(error),
-            Event::ClientError(error) => self.fail(error),
+            Event::SlowConsumer(_) => self.report_slow_consumer(),
+            Event::ServerError(error) => self.report_rejection(error),
+            Event::ClientError(error) => self.report_client_error(error),
         }
     }
 
-    /// Takes the servers before an attempt to connect; those that failed since the attempt before say why.
+    /// Takes the servers before an attempt to connect; those that failed since the previous attempt say why.
     pub fn attempt(&self, servers: &[Server]) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         for server in servers {
             let address = format!("{}:{}", server.addr.host(), server.addr.port());
             let before = attempts.insert(address.clone(), server.failed_attempts).unwrap_or(0);
             if let Some(error) = server.last_error.as_deref().filter(|_| server.failed_attempts > before) {
-                self.complain(&address, error);
+                self.report_failure(&address, error);
             }
         }
     }
@@ -89,7 +87,7 @@ impl Report {
         self.changed.notify_one();
     }
 
-    fn complain(&self, address: &str, error: &str) {
+    fn report_failure(&self, address: &str, error: &str) {
         let role = self.role;
         if is_login(error) {
             let login = self.login;
@@ -99,37 +97,41 @@ impl Report {
             }
             return;
         }
-        let error = without_riddle(error);
+        let error = plain_error(error);
         self.gauges.set_error(Some(format!("no connection to the NATS server {address}: {error}")));
         if self.failures.is_due() {
-            tracing::warn!(role, address, error, "no connection to the NATS server; trying for ever");
+            tracing::warn!(role, address, error, "no connection to the NATS server; retrying");
         }
     }
 
-    fn lag(&self) {
+    fn report_slow_consumer(&self) {
         let dropped = self.gauges.slow_consumers.fetch_add(1, Relaxed) + 1;
         if self.slowness.is_due() {
-            tracing::warn!(role = self.role, dropped, "messages of NATS come faster than they are read; asking again");
+            tracing::warn!(
+                role = self.role,
+                dropped,
+                "messages from NATS arrive faster than they are read; what was dropped is requested again"
+            );
         }
     }
 
-    fn refuse(&self, error: &ServerError) {
+    fn report_rejection(&self, error: &ServerError) {
         let text = match error {
             ServerError::Other(text) => self.without_names(text),
             ServerError::AuthorizationViolation | ServerError::SlowConsumer(_) => error.to_string(),
         };
         if self.refusals.is_due() {
-            tracing::error!(role = self.role, error = text, "the NATS server refuses what we do");
+            tracing::error!(role = self.role, error = text, "the NATS server rejected an operation");
         }
-        self.gauges.set_error(Some(format!("the NATS server refuses what we do: {text}")));
+        self.gauges.set_error(Some(format!("the NATS server rejected an operation: {text}")));
     }
 
-    /// Why an attempt failed is told before the next one, but for names that nobody resolves.
-    fn fail(&self, error: &ClientError) {
+    /// Failed attempts are reported in `attempt`, except for names that do not resolve.
+    fn report_client_error(&self, error: &ClientError) {
         match error {
             ClientError::Other(kind) if *kind != ConnectErrorKind::Dns.to_string() => {}
             ClientError::Other(_) | ClientError::MaxReconnects | ClientError::ServerNotInPool => {
-                self.complain("of GAUNG_NATS_URL", &error.to_string());
+                self.report_failure("of GAUNG_NATS_URL", &error.to_string());
             }
         }
     }
@@ -142,13 +144,13 @@ impl Report {
             Some(Subject::State) => "the state subject",
             Some(Subject::Node(_)) => "a node's subject",
             Some(Subject::Room(_)) => "a room's subject",
-            None => "a subject of somebody else",
+            None => "a subject outside this cluster",
         };
         format!("{before}{class}{after}")
     }
 }
 
-impl Rarely {
+impl Throttle {
     fn is_due(&self) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last.is_none_or(|last| last.elapsed() >= QUIET);
@@ -163,8 +165,8 @@ impl Rarely {
     }
 }
 
-/// What a TLS client says of a server that answers in plain text, in words that an operator can act upon.
-fn without_riddle(error: &str) -> &str {
+/// Replaces rustls' error for a server that answers in plain text by one that an operator can act on.
+fn plain_error(error: &str) -> &str {
     let is_plain = error.contains("InvalidContentType");
     if is_plain { "it does not speak TLS, which GAUNG_NATS_TLS or tls:// asks for" } else { error }
 }

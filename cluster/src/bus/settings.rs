@@ -1,48 +1,39 @@
-//! What the bus is told at its start. Passwords and tokens are never shown.
+//! Settings of the bus. Passwords and tokens are never shown.
 
 use std::{fmt, path::PathBuf};
 
 use super::permits::Limits;
 use crate::{core, subject::Subjects};
 
-/// Where the bus is, who we are there, and what we do with it.
+/// Servers, login, TLS, subjects and limits.
 #[derive(Debug, Clone)]
 pub struct BusSettings {
     /// The NATS servers, as `nats://host:port` or `tls://host:port`; at least one.
     pub servers: Vec<String>,
-    /// How we log in there.
     pub auth: Auth,
-    /// How the way there is encrypted.
     pub tls: BusTls,
-    /// The subjects of this cluster.
     pub subjects: Subjects,
-    /// What the core is told.
     pub core: core::Settings,
-    /// This release, as it is shown in the server's list of connections.
+    /// This release, as shown in the server's list of connections.
     pub version: &'static str,
-    /// Events on their way to NATS at most; beyond it [`super::Link::reserve`] refuses.
+    /// Bounds of events in flight to NATS; beyond them [`super::Link::reserve`] fails.
     pub limits: Limits,
 }
 
 /// How a node logs in to NATS.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Auth {
-    /// Not at all.
+    /// No login.
     None,
     /// `GAUNG_NATS_USER` and `GAUNG_NATS_PASSWORD`.
-    User {
-        /// The user.
-        user: String,
-        /// Its password.
-        password: String,
-    },
+    User { user: String, password: String },
     /// `GAUNG_NATS_TOKEN`.
     Token(String),
     /// `GAUNG_NATS_CREDENTIALS`: a file with a user's JWT and its seed, read anew for each connection.
     Credentials(PathBuf),
 }
 
-/// TLS on the way to NATS. A server of the scheme `tls://` requires it whatever stands here.
+/// TLS to NATS. A server with the scheme `tls://` requires it in any case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BusTls {
     /// Whether a server that offers no TLS is refused.
@@ -56,7 +47,7 @@ pub struct BusTls {
 }
 
 impl Auth {
-    /// The settings that an operator corrects when the server refuses us.
+    /// The settings that an operator corrects when the server rejects the login.
     pub(super) fn settings(&self) -> &'static str {
         match self {
             Self::None => "GAUNG_NATS_USER and GAUNG_NATS_PASSWORD, GAUNG_NATS_TOKEN or GAUNG_NATS_CREDENTIALS",

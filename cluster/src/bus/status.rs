@@ -1,5 +1,5 @@
-//! How the bus fares, for readiness, metrics and operators. Written by the bus thread and the client's callbacks, read by
-//! anybody.
+//! The state of the bus, for readiness, metrics and operators. Written by the bus thread and the client's callbacks, read
+//! from any thread.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
@@ -8,17 +8,17 @@ use std::sync::{
 
 use crate::codec::{ENVELOPE, MAX_FRAME};
 
-/// How the bus fares at one moment. Counts are since the start.
+/// The state of the bus at one moment. Counts are since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Whether a server is connected and our own beats come back.
+    /// Whether a server is connected and our own heartbeats come back.
     pub connected: bool,
     /// Connections after the first.
     pub reconnects: u64,
     /// Messages that the client dropped because the bus thread was too slow to read them; they are asked for again.
     pub slow_consumers: u64,
-    /// Frames that the client would not take, because its queue was full or the server's limit too small; those that are
-    /// numbered are asked for again.
+    /// Frames that the client rejected, because its queue was full or the server's limit too small; numbered ones are asked
+    /// for again.
     pub dropped: u64,
     /// Events between those who publish and the bus thread now.
     pub queued: usize,
@@ -26,17 +26,17 @@ pub struct Status {
     pub queued_bytes: usize,
     /// Bytes of the frames that the client has and has not written.
     pub unwritten: usize,
-    /// Events for which there was no room in that queue.
+    /// Events that were refused because that queue was full.
     pub refused: u64,
-    /// Orders that are no events between the rest of the node and the bus thread now.
+    /// Commands other than events that the bus thread has not executed yet.
     pub waiting: usize,
-    /// Bytes that an event's payload may have, given the server's limit.
+    /// The largest payload of an event, in bytes, given the server's limit.
     pub max_payload: usize,
-    /// The last thing that went wrong with the bus, without secrets; `None` while all is well.
+    /// The last error, without secrets; `None` while healthy.
     pub last_error: Option<String>,
 }
 
-/// The same, as it is written.
+/// The same, while it is written.
 #[derive(Debug)]
 pub(super) struct Gauges {
     pub connected: AtomicBool,
@@ -47,7 +47,6 @@ pub(super) struct Gauges {
     pub queued_bytes: AtomicUsize,
     pub unwritten: AtomicUsize,
     pub refused: AtomicU64,
-    /// Orders that are no events and that the bus thread has not carried out yet.
     pub waiting: AtomicUsize,
     max_payload: AtomicUsize,
     last_error: Mutex<Option<String>>,
@@ -70,17 +69,15 @@ impl Gauges {
         }
     }
 
-    /// Notes what the server takes at most.
+    /// Notes the server's `max_payload`.
     pub fn limit(&self, max_message: usize) {
         self.max_payload.store(payload_of(max_message), Relaxed);
     }
 
-    /// Notes what went wrong, or that all is well again.
     pub fn set_error(&self, error: Option<String>) {
         *self.error() = error;
     }
 
-    /// Bytes that an event's payload may have now.
     pub fn max_payload(&self) -> usize {
         self.max_payload.load(Relaxed)
     }

@@ -1,5 +1,5 @@
-//! The bus thread's one loop. It takes orders, messages, changes of the connection and the time, in bounded batches, gives
-//! them to the core and carries out what the core wants. No step of it waits for anything.
+//! The bus thread's loop. It takes commands, messages, connection changes and ticks, in bounded batches, passes them to the
+//! core and carries out the core's outputs. No step of it blocks.
 
 use std::{
     future::{poll_fn, ready},
@@ -16,9 +16,9 @@ use tokio::{
 
 use super::{
     Bus,
-    canary::{Canary, Verdict},
-    link::Order,
-    load::{self, Load},
+    burst::{self, Burst},
+    link::Command,
+    loopback::{LoopbackHealth, LoopbackProbe},
     report::Report,
     status::Gauges,
     wire::{BATCH, BATCH_BYTES, Batch, Wire},
@@ -30,140 +30,139 @@ use crate::{
     subject::Subject,
 };
 
-/// The distance of ticks, as the core wants it.
+/// The interval of ticks that the core expects.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The loop's state.
 pub(super) struct Task<T> {
     core: Core,
     wire: Wire,
-    orders: mpsc::UnboundedReceiver<Order>,
+    commands: mpsc::UnboundedReceiver<Command>,
     report: Arc<Report>,
     gauges: Arc<Gauges>,
-    tell: T,
+    on_output: T,
     started: Instant,
-    hearing: Hearing,
-    canary: Canary,
+    connection_state: Connection,
+    probe: LoopbackProbe,
     lost_at: Option<Instant>,
-    /// Whether it was told already that a connection carries nothing, since one did.
-    is_mourned: bool,
+    /// Whether an unhealthy connection was logged since the last healthy one.
+    is_warned: bool,
     max_message: usize,
     closing: Option<Closing>,
 }
 
-/// What the core was told of the connection.
+/// The connection, as the core knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hearing {
-    /// There is none.
-    Away,
-    /// It carries what we say. With its number.
-    Open(u64),
-    /// It stands, but our own beats do not come back; the core takes it for gone.
+enum Connection {
+    /// Not connected.
+    Down,
+    /// Connected, and carries messages. With the connection's number.
+    Up(u64),
+    /// Connected, but our own heartbeats do not come back; the core treats it as down.
     Silent(u64),
 }
 
-/// What is awaited before the end.
+/// What to wait for before the end.
 struct Closing {
     /// The last frame that is to be confirmed.
     goal: u64,
     deadline: Instant,
-    /// Dropped at the end, which wakes whoever closes.
+    /// Dropped at the end, which wakes the callers of `close`.
     done: Vec<oneshot::Sender<()>>,
 }
 
 impl<T: FnMut(Output)> Task<T> {
-    pub fn new(bus: Bus, client: Client, tell: T) -> Self {
-        let Bus { settings, orders, report, gauges } = bus;
+    pub fn new(bus: Bus, client: Client, on_output: T) -> Self {
+        let Bus { settings, commands, report, gauges } = bus;
         let mut wire = Wire::new(client, settings.subjects, gauges.clone());
         wire.subscribe(Subject::State);
         wire.subscribe(Subject::Node(settings.core.node));
         Self {
             core: Core::new(settings.core),
             wire,
-            orders,
+            commands,
             report,
             gauges,
-            tell,
+            on_output,
             started: Instant::now(),
-            hearing: Hearing::Away,
-            canary: Canary::default(),
+            connection_state: Connection::Down,
+            probe: LoopbackProbe::default(),
             lost_at: None,
-            is_mourned: false,
+            is_warned: false,
             max_message: MAX_FRAME,
             closing: None,
         }
     }
 
-    /// Works until the bus is closed.
+    /// Runs until the bus is closed.
     pub async fn work(mut self) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Batch::default();
-        let mut load = Load::new(Instant::now());
+        let mut batch = Batch::default();
+        let mut burst = Burst::new(Instant::now());
         while !self.is_over() {
-            let mut obeyed = 0;
+            let mut executed = 0;
             let taken = tokio::select! {
                 _ = ticks.tick() => self.tick(),
-                () = self.report.changed() => self.observe(),
-                first = self.orders.recv() => {
-                    obeyed = self.obey(first);
-                    obeyed
+                () = self.report.changed() => self.check_connection(),
+                first = self.commands.recv() => {
+                    executed = self.execute(first);
+                    executed
                 }
-                () = poll_fn(|ctx| self.wire.poll_heard(ctx, &mut heard)) => self.receive(&mut heard),
+                () = poll_fn(|ctx| self.wire.poll_messages(ctx, &mut batch)) => self.receive(&mut batch),
                 () = ready(()), if self.core.is_behind() => self.go_on(),
             };
             if taken == BATCH {
                 yield_now().await;
-            } else if load.is_busy(obeyed, Instant::now()) {
-                load::gather();
+            } else if burst.is_busy(executed, Instant::now()) {
+                burst::coalesce();
             }
         }
         self.gauges.connected.store(false, Relaxed);
-        self.wire.end().await;
+        self.wire.close().await;
     }
 
     /// Carries out an order and those behind it, of as many bytes as are heard at once; returns how many, or [`BATCH`] where
     /// more may wait. State comes back to who tells it, and must not pile up because more is told: it is heard between.
-    fn obey(&mut self, first: Option<Order>) -> usize {
+    fn execute(&mut self, first: Option<Command>) -> usize {
         if first.is_none() {
-            // Nobody holds a link any longer.
+            // Every link is dropped.
             self.close(Duration::ZERO, None);
         }
         let (mut next, mut count, mut bytes) = (first, 0, 0);
-        while let Some(order) = next {
+        while let Some(command) = next {
             count += 1;
-            bytes += self.carry_out(order);
+            bytes += self.execute_one(command);
             let is_full = count >= BATCH || bytes >= BATCH_BYTES;
-            next = if is_full { None } else { self.orders.try_recv().ok() };
+            next = if is_full { None } else { self.commands.try_recv().ok() };
         }
-        self.clear_away();
+        self.drop_ended_subscriptions();
         if bytes < BATCH_BYTES {
             return count;
         }
-        let mut heard = self.wire.heard();
-        self.receive(&mut heard);
+        let mut batch = self.wire.batch();
+        self.receive(&mut batch);
         BATCH
     }
 
     /// Carries out one order; returns the bytes of its event, if it is one.
-    fn carry_out(&mut self, order: Order) -> usize {
-        match order {
-            Order::Event(input, permit) => {
+    fn execute_one(&mut self, command: Command) -> usize {
+        match command {
+            Command::Event(input, permit) => {
                 self.step(input);
                 return permit.bytes();
             }
-            Order::Input(input) => self.step(input),
-            Order::Question(question) => question(&self.core),
-            Order::Close { patience, done } => self.close(patience, Some(done)),
+            Command::Input(input) => self.step(input),
+            Command::Question(question) => question(&self.core),
+            Command::Close { patience, done } => self.close(patience, Some(done)),
         }
         self.gauges.waiting.fetch_sub(1, Relaxed);
         0
     }
 
-    /// Lets go of subscriptions that have ended, where orders come so fast that they would pile up.
-    fn clear_away(&mut self) {
+    /// Drops subscriptions that have ended, where commands come so fast that they would pile up.
+    fn drop_ended_subscriptions(&mut self) {
         for _ in 0..BATCH {
-            if !self.wire.is_littered() {
+            if !self.wire.has_ended_subscriptions() {
                 return;
             }
             if let Some((subject, bytes)) = self.wire.next_waiting() {
@@ -172,30 +171,30 @@ impl<T: FnMut(Output)> Task<T> {
         }
     }
 
-    /// Gives messages to the core; returns how many, or [`BATCH`] where more may wait.
-    fn receive(&mut self, heard: &mut Batch) -> usize {
-        let (is_full, mut count) = (heard.is_full(), 0);
-        for (subject, bytes) in heard.drain() {
+    /// Passes messages to the core; returns how many, or [`BATCH`] where more may wait.
+    fn receive(&mut self, batch: &mut Batch) -> usize {
+        let (is_full, mut count) = (batch.is_full(), 0);
+        for (subject, bytes) in batch.drain() {
             self.step(Input::Received { subject, bytes });
             count += 1;
         }
         if is_full { BATCH } else { count }
     }
 
-    /// Hears what waits before it tells of the time: a beat that waits must not be missed. Returns how many messages.
+    /// Reads waiting messages before the tick: a waiting heartbeat must not be missed. Returns how many messages.
     fn tick(&mut self) -> usize {
-        let mut heard = self.wire.heard();
-        let inbound = if heard.is_full() { Inbound::Waiting } else { Inbound::Drained };
-        let count = self.receive(&mut heard);
+        let mut batch = self.wire.batch();
+        let inbound = if batch.is_full() { Inbound::Waiting } else { Inbound::Drained };
+        let count = self.receive(&mut batch);
         self.wire.subscribe_waiting();
-        self.observe();
+        self.check_connection();
         self.learn_limit();
-        self.listen_to_canary(inbound);
+        self.check_loopback(inbound);
         self.step(Input::Tick(inbound));
         count
     }
 
-    /// Does a part of what was too much for one step, before everybody else has a turn.
+    /// Continues what was too much for one step, and then lets other tasks run.
     fn go_on(&mut self) -> usize {
         self.step(Input::GoOn);
         BATCH
@@ -216,82 +215,84 @@ impl<T: FnMut(Output)> Task<T> {
                 | Output::Published(_)
                 | Output::Post(_)
                 | Output::Lost { .. } => {
-                    (self.tell)(output);
+                    (self.on_output)(output);
                 }
             }
         }
     }
 
-    /// Tells the core of a connection that came or went. The client's events can be lost; its count of connections tells
-    /// also of one that was replaced between two looks.
-    fn observe(&mut self) -> usize {
+    /// Tells the core about a new or lost connection. The client's events can be lost; its count of connections also reveals
+    /// one that was replaced between two checks.
+    fn check_connection(&mut self) -> usize {
         let connection = self.wire.connection();
-        let known = match self.hearing {
-            Hearing::Away => None,
-            Hearing::Open(number) | Hearing::Silent(number) => Some(number),
+        let known = match self.connection_state {
+            Connection::Down => None,
+            Connection::Up(number) | Connection::Silent(number) => Some(number),
         };
         if connection == known {
             return 0;
         }
-        self.lose(Hearing::Away);
+        self.mark_down(Connection::Down);
         if let Some(number) = connection {
             self.gauges.connections.store(number, Relaxed);
-            self.canary.connect(self.now().up);
-            self.find(number);
+            self.probe.connect(self.now().up);
+            self.mark_up(number);
         }
         0
     }
 
-    fn lose(&mut self, hearing: Hearing) {
-        let before = std::mem::replace(&mut self.hearing, hearing);
-        if matches!(before, Hearing::Open(_)) {
+    fn mark_down(&mut self, connection_state: Connection) {
+        let before = std::mem::replace(&mut self.connection_state, connection_state);
+        if matches!(before, Connection::Up(_)) {
             self.step(Input::Disconnected);
         }
         if self.gauges.connected.swap(false, Relaxed) {
-            tracing::warn!("lost the bus: sockets of this node are served alone until it is back");
+            tracing::warn!("lost the connection to NATS; until it is back, this node serves its own sockets only");
             self.lost_at = Some(Instant::now());
         }
     }
 
-    fn find(&mut self, number: u64) {
-        if !matches!(self.hearing, Hearing::Open(_)) {
-            self.hearing = Hearing::Open(number);
+    fn mark_up(&mut self, number: u64) {
+        if !matches!(self.connection_state, Connection::Up(_)) {
+            self.connection_state = Connection::Up(number);
             self.step(Input::Connected);
         }
     }
 
-    /// The bus is there once a beat of our own has come back.
-    fn welcome(&mut self, number: u64) {
-        self.find(number);
+    /// The bus counts as connected once a heartbeat of our own has come back.
+    fn mark_healthy(&mut self, number: u64) {
+        self.mark_up(number);
         if self.gauges.connected.swap(true, Relaxed) {
             return;
         }
         self.gauges.set_error(None);
-        self.is_mourned = false;
+        self.is_warned = false;
         match self.lost_at.take() {
-            Some(lost_at) => tracing::info!(away_ms = millis(lost_at.elapsed()), "the bus is back"),
-            None => tracing::info!("the bus is there"),
+            Some(lost_at) => tracing::info!(away_ms = millis(lost_at.elapsed()), "connected to NATS again"),
+            None => tracing::info!("connected to NATS"),
         }
     }
 
-    fn listen_to_canary(&mut self, inbound: Inbound) {
+    fn check_loopback(&mut self, inbound: Inbound) {
         let now = self.now().up;
-        let verdict = match inbound {
-            Inbound::Drained => self.canary.look(self.core.loopback_age().map(|age| now.saturating_sub(age)), now),
-            // Our beat may be among what waits.
+        let health = match inbound {
+            Inbound::Drained => self.probe.check(self.core.loopback_age().map(|age| now.saturating_sub(age)), now),
+            // Our heartbeat may be among what waits.
             Inbound::Waiting => return,
         };
-        match (self.hearing, verdict) {
-            (Hearing::Open(number) | Hearing::Silent(number), Verdict::Sings) => self.welcome(number),
-            (Hearing::Open(number), Verdict::Silent | Verdict::Dead) => self.lose(Hearing::Silent(number)),
-            (Hearing::Silent(_), Verdict::Dead) => self.bury_connection(),
-            (Hearing::Away, _) | (_, Verdict::Unknown) | (Hearing::Silent(_), Verdict::Silent) => {}
+        match (self.connection_state, health) {
+            (Connection::Up(number) | Connection::Silent(number), LoopbackHealth::Healthy) => self.mark_healthy(number),
+            (Connection::Up(number), LoopbackHealth::Silent | LoopbackHealth::Dead) => {
+                self.mark_down(Connection::Silent(number))
+            }
+            (Connection::Silent(_), LoopbackHealth::Dead) => self.reset_connection(),
+            (Connection::Down, _) | (_, LoopbackHealth::Unknown) | (Connection::Silent(_), LoopbackHealth::Silent) => {}
         }
     }
 
-    fn bury_connection(&mut self) {
-        const WHY: &str = "NATS is connected, but our own beats do not come back; connecting anew";
-        if !std::mem::replace(&mut self.is_mourned, true) {
+    fn reset_connection(&mut self) {
+        const WHY: &str = "NATS is connected, but this node's own heartbeats do not come back; reconnecting";
+        if !std::mem::replace(&mut self.is_warned, true) {
             tracing::warn!("{WHY}");
         }
         self.gauges.set_error(Some(WHY.to_owned()));
@@ -305,13 +306,13 @@ impl<T: FnMut(Output)> Task<T> {
             tracing::warn!(
                 max_payload = max_message,
                 needed = MAX_FRAME,
-                "the NATS server's max_payload is small: larger events are refused, and what peers ask for may not fit"
+                "the NATS server's max_payload is too small: larger events are refused, and resends to peers may not fit"
             );
         }
         self.max_message = max_message;
     }
 
-    /// Prepares the end: everything that was told so far goes out, and a beat behind it.
+    /// Prepares the end: publishes everything so far, and a heartbeat behind it.
     fn close(&mut self, patience: Duration, done: Option<oneshot::Sender<()>>) {
         self.step(Input::Confirm);
         let mut waiting = self.closing.take().map_or_else(Vec::new, |closing| closing.done);

@@ -1,8 +1,8 @@
-//! The NATS client as the bus thread uses it: nothing here ever waits.
+//! The NATS client, without ever waiting for it.
 //!
-//! A frame that the client's queue has no room for is dropped and counted: gaps and heads repair it. A subscription for
-//! which there is no room waits for its turn, and until then all frames are dropped, so that no barrier can pass it. What
-//! waits is among the rooms that are listened to: there is never more of it than of those.
+//! A frame is dropped and counted when the client's queue is full: peers notice the gap and ask again. A subscription waits
+//! for space instead, and until then all frames are dropped, so that no barrier can overtake it. At most the subscribed
+//! rooms wait.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,10 +26,10 @@ use crate::{
     subject::{Subject, Subjects},
 };
 
-/// How long the last words may take to leave.
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long the final flush may take.
+pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Orders or messages taken at once at most, before the client's own tasks have their turn.
+/// Commands or messages taken at once at most, before the client's own tasks have their turn.
 pub(super) const BATCH: usize = 256;
 
 /// Bytes of messages taken at once, exceeded by one message at most: of facts these are some 2,000, which take several
@@ -39,13 +39,13 @@ pub(super) const BATCH_BYTES: usize = 64 << 10;
 /// Subscriptions that may have ended and are still held.
 const MAX_ENDED: usize = 256;
 
-/// A client and what we listen to.
+/// A client and its subscriptions.
 pub(super) struct Wire {
     client: Client,
     subjects: Subjects,
     gauges: Arc<Gauges>,
     streams: SelectAll<Abortable<Subscription>>,
-    rooms: HashMap<Room, Listening>,
+    rooms: HashMap<Room, RoomSubscription>,
     /// Subscriptions for which the client had no room yet, in their order.
     waiting: BTreeMap<u64, Subject>,
     asked: u64,
@@ -58,11 +58,10 @@ pub(super) struct Batch {
     bytes: usize,
 }
 
-/// How a room is listened to.
-enum Listening {
-    /// Its subscription waits for its turn.
+/// The state of a room's subscription.
+enum RoomSubscription {
+    /// Waits until the client's queue has space.
     Waiting(u64),
-    /// It is subscribed.
     Subscribed(AbortHandle),
 }
 
@@ -78,7 +77,7 @@ impl Wire {
         Self { client, subjects, gauges, streams, rooms, waiting, asked: 0 }
     }
 
-    /// Which connection stands, counted from the start; `None` if there is none.
+    /// The number of the current connection, counted from the start; `None` while disconnected.
     pub fn connection(&self) -> Option<u64> {
         let count = self.client.statistics().connects.load(Relaxed);
         match self.client.connection_state() {
@@ -87,7 +86,7 @@ impl Wire {
         }
     }
 
-    /// Bytes of one message at most, as the server said when it greeted us.
+    /// The server's `max_payload`, in bytes.
     pub fn max_message(&self) -> usize {
         self.client.max_payload()
     }
@@ -103,11 +102,11 @@ impl Wire {
         }
     }
 
-    /// Listens to a subject.
+    /// Subscribes to a subject.
     pub fn subscribe(&mut self, subject: Subject) {
         self.asked += 1;
         if let Subject::Room(room) = &subject {
-            self.rooms.insert(room.clone(), Listening::Waiting(self.asked));
+            self.rooms.insert(room.clone(), RoomSubscription::Waiting(self.asked));
         }
         self.waiting.insert(self.asked, subject);
         self.subscribe_waiting();
@@ -119,38 +118,38 @@ impl Wire {
             let text = self.subjects.write(first.get());
             let Some(Ok(subscriber)) = at_once(self.client.subscribe(text)) else { return };
             let subject = first.remove();
-            self.listen(subject, subscriber);
+            self.add(subject, subscriber);
         }
     }
 
-    /// Listens to a room no more.
+    /// Unsubscribes from a room.
     pub fn unsubscribe(&mut self, room: &Room) {
         match self.rooms.remove(room) {
-            Some(Listening::Subscribed(handle)) => handle.abort(),
-            Some(Listening::Waiting(turn)) => drop(self.waiting.remove(&turn)),
+            Some(RoomSubscription::Subscribed(handle)) => handle.abort(),
+            Some(RoomSubscription::Waiting(turn)) => drop(self.waiting.remove(&turn)),
             None => {}
         }
     }
 
     /// Adds messages to a batch; ready once there is one.
-    pub fn poll_heard(&mut self, ctx: &mut Context<'_>, heard: &mut Batch) -> Poll<()> {
-        while !heard.is_full() {
+    pub fn poll_messages(&mut self, ctx: &mut Context<'_>, batch: &mut Batch) -> Poll<()> {
+        while !batch.is_full() {
             // Without subscriptions the streams are at their end, but more are to come.
             let Poll::Ready(Some(message)) = self.streams.poll_next_unpin(ctx) else { break };
-            heard.push(message);
+            batch.push(message);
         }
-        if heard.messages.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        if batch.messages.is_empty() { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// The messages that wait, as many as one batch has.
-    pub fn heard(&mut self) -> Batch {
-        let mut heard = Batch::default();
-        while !heard.is_full()
+    pub fn batch(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        while !batch.is_full()
             && let Some(message) = self.next_waiting()
         {
-            heard.push(message);
+            batch.push(message);
         }
-        heard
+        batch
     }
 
     /// The next message, if one waits.
@@ -162,27 +161,27 @@ impl Wire {
     }
 
     /// Whether many subscriptions have ended that are still held: a few KiB each, until the streams are polled.
-    pub fn is_littered(&self) -> bool {
+    pub fn has_ended_subscriptions(&self) -> bool {
         self.streams.len() > self.rooms.len() + MAX_ENDED
     }
 
-    /// Makes the connection anew.
+    /// Reconnects.
     pub fn reconnect(&self) {
-        // Without room in the queue nothing is lost: the silence goes on, and we are asked again.
+        // If the queue is full, nothing is lost: the probe stays silent, and this is called again.
         let _ = at_once(self.client.force_reconnect());
     }
 
-    /// Takes leave of the servers.
-    pub async fn end(self) {
+    /// Flushes and disconnects.
+    pub async fn close(self) {
         drop(self.streams);
-        let _ = tokio::time::timeout(LAST_WORDS, self.client.flush()).await;
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.client.flush()).await;
     }
 
-    fn listen(&mut self, subject: Subject, subscriber: Subscriber) {
+    fn add(&mut self, subject: Subject, subscriber: Subscriber) {
         let (stream, handle) = abortable(Subscription { subject: subject.clone(), subscriber });
         self.streams.push(stream);
         match subject {
-            Subject::Room(room) => drop(self.rooms.insert(room, Listening::Subscribed(handle))),
+            Subject::Room(room) => drop(self.rooms.insert(room, RoomSubscription::Subscribed(handle))),
             Subject::State | Subject::Node(_) => {}
         }
     }
@@ -217,7 +216,7 @@ impl Stream for Subscription {
     }
 }
 
-/// What a future gives when it is asked once. Without tokio's budget, which would make a queue look full that is not.
+/// The output of a future that is ready at once. Without tokio's budget, which would make a queue look full that is not.
 fn at_once<F: Future>(future: F) -> Option<F::Output> {
     unconstrained(future).now_or_never()
 }

@@ -16,7 +16,7 @@ async fn nothing_of_what_was_told_before_the_end_is_lost() {
     let orders = room("orders");
     two.serve(&orders).await;
     one.publish(&orders, 0..10_000);
-    one.link.tell(Input::Fact(Fact::Connections { app: "shop".into(), sockets: 7 }));
+    one.link.send(Input::Fact(Fact::Connections { app: "shop".into(), sockets: 7 }));
     let began = Instant::now();
     one.link.close(Duration::from_secs(15)).await;
     assert!(began.elapsed() < Duration::from_secs(10), "it ended when all was confirmed: {:?}", began.elapsed());

@@ -50,7 +50,7 @@ async fn a_room_that_is_left_and_served_again_gets_its_events_once() {
     let [one, two] = Node::start_many(&server).await;
     let orders = room("orders");
     two.serve(&orders).await;
-    two.link.tell(Input::Leave(orders.clone()));
+    two.link.send(Input::Leave(orders.clone()));
     two.serve(&orders).await;
     one.publish(&orders, 0..100);
     two.expect(&orders, 0..100).await;
@@ -61,7 +61,7 @@ async fn questions_are_answered_after_all_that_was_told_before() {
     let server = NatsServer::absent();
     let node = Node::start(&server);
     for sockets in 1..=1000 {
-        node.link.tell(Input::Fact(Fact::Connections { app: "shop".into(), sockets }));
+        node.link.send(Input::Fact(Fact::Connections { app: "shop".into(), sockets }));
         let known = node.link.ask(|core| core.connections(&"shop".into())).await;
         assert_eq!(known, Some(u64::from(sockets)));
     }

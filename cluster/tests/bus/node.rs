@@ -153,7 +153,7 @@ impl Node {
 
     /// Serves a room, and waits until no event of it is missed.
     pub async fn serve(&self, room: &Room) {
-        self.link.tell(Input::Serve(room.clone()));
+        self.link.send(Input::Serve(room.clone()));
         let opens = |output: &Output| matches!(output, Output::Serving(state) if state.room == *room);
         self.until_told("a room is served", |told| told.iter().any(opens)).await;
     }
