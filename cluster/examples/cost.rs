@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     pair.report("hear of a subscription or a member");
     pair.pass(3_000);
-    pair.report("ticks and what is heard, with all edges unsettled");
+    pair.report("ticks and what is heard, with all occupancies pending");
     pair.pass(200_000);
     pair.report("ticks and what is heard, later");
     for room in &rooms {
@@ -104,9 +104,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     pair.report("hear that everybody leaves");
     pair.pass(200_000);
-    pair.report("ticks and what is heard, with all edges vacated");
+    pair.report("ticks and what is heard, with all occupancies vacated");
     pair.pass(600_000);
-    pair.report("ticks and what is heard, with all edges retired");
+    pair.report("ticks and what is heard, with all occupancies retired");
     rooms.iter().for_each(|room| pair.step(MEASURED, Input::Leave(room.clone())));
     pair.report("leave a room");
     pair.pass_alone(400_000);

@@ -1,9 +1,9 @@
-//! Webhooks once in the cluster. Each edge has a generation, odd while occupied or added, even while vacated or removed,
-//! merged by maximum. The edge's owner announces the next generation, waits until a peer holds it, posts it under an
+//! Webhooks once in the cluster. Each occupancy has a generation, odd while occupied or added, even while vacated or removed,
+//! merged by maximum. The occupancy's owner announces the next generation, waits until a peer holds it, posts it under an
 //! id that follows from it, and announces it done; a new owner repeats what is announced and not done, with the same id.
 
 mod generations;
-mod unsettled;
+mod pending;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,44 +12,44 @@ use std::{
 };
 
 use crate::{
-    fact::{Edge, Generation, Phase, Record},
+    fact::{Generation, Occupancy, Phase, Record},
     hash::{hash_texts, spread},
     room::NodeId,
 };
 use generations::{EVERYWHERE, Generations};
-use unsettled::{State, Unsettled};
+use pending::{Pending, State};
 
 /// How long a vacated room or a removed member may come back before anybody is told.
-const SETTLE: Duration = Duration::from_secs(3);
+const DEBOUNCE: Duration = Duration::from_secs(3);
 
 /// How long the nodes must have been the same before one of them speaks.
 const STABLE: Duration = Duration::from_millis(2500);
 
-/// Edges that are looked at in one step at most.
+/// Occupancies that are looked at in one step at most.
 const PACE: usize = 250;
 
-/// The generations of all edges, and what this node is about to say.
+/// The generations of all occupancies, and what this node is about to say.
 #[derive(Debug, Default)]
 pub struct Announcements {
     generations: Generations,
-    unsettled: Unsettled,
-    mine: BTreeMap<Edge, Stage>,
+    pending: Pending,
+    owned: BTreeMap<Occupancy, Stage>,
     /// Announcements that nobody is known to hold yet, by the state stream's number.
-    unheld: BTreeSet<(u64, Edge)>,
-    /// What this node said of where all edges begin.
+    unacknowledged: BTreeSet<(u64, Occupancy)>,
+    /// What this node said of where all occupancies begin.
     begun: Option<Begun>,
     voters: BTreeSet<NodeId>,
     stable_since: Duration,
 }
 
-/// The floor of all edges that this node said itself, and the state stream's number under which it did.
+/// The floor of all occupancies that this node said itself, and the state stream's number under which it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Begun {
     floor: u64,
     number: u64,
 }
 
-/// What this node does about an edge's generation.
+/// What this node does about an occupancy's generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Announced with the state stream's number.
@@ -58,7 +58,7 @@ enum Stage {
     Posting { generation: u64 },
 }
 
-/// What is to be done next about an edge.
+/// What is to be done next about an occupancy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Publish this record, then tell [`Announcements::announced`] its number.
@@ -70,8 +70,8 @@ pub enum Action {
 }
 
 impl Announcements {
-    /// Takes a record in; returns the edge that it changed.
-    pub fn merge(&mut self, record: &Record, now: Duration) -> Option<Edge> {
+    /// Takes a record in; returns the occupancy that it changed.
+    pub fn merge(&mut self, record: &Record, now: Duration) -> Option<Occupancy> {
         match record {
             Record::Generation(generation) => self.merge_generation(generation, now),
             Record::Floor { slot, number } => {
@@ -82,27 +82,27 @@ impl Announcements {
         }
     }
 
-    /// Compares an edge with the truth: whether anybody holds it. Who has come is announced also if they have gone again
+    /// Compares an occupancy with the truth: whether anybody holds it. Who has come is announced also if they have gone again
     /// before it was their turn.
-    pub fn compare(&mut self, edge: &Edge, truth: Truth, now: Duration) {
-        let (number, phase) = self.generations.current(edge);
+    pub fn compare(&mut self, occupancy: &Occupancy, truth: Truth, now: Duration) {
+        let (number, phase) = self.generations.current(occupancy);
         let is_vacated = number.is_multiple_of(2);
-        let earlier = self.unsettled.get(edge).and_then(|open| open.arrival).filter(|_| is_vacated);
-        let arrival = earlier.or((is_vacated && truth == Truth::Held).then_some(number));
-        let agrees = is_vacated == (truth == Truth::Free);
+        let earlier = self.pending.get(occupancy).and_then(|open| open.arrival).filter(|_| is_vacated);
+        let arrival = earlier.or((is_vacated && truth == Truth::Occupied).then_some(number));
+        let agrees = is_vacated == (truth == Truth::Vacant);
         if agrees && phase != Phase::Announced && arrival.is_none() {
-            return self.unsettled.settle(edge);
+            return self.pending.resolve(occupancy);
         }
         let state = match (truth, arrival) {
-            (Truth::Held, _) => State::Held,
-            (Truth::Free, Some(_)) => State::Visited,
-            (Truth::Free, None) => State::Left,
+            (Truth::Occupied, _) => State::Occupied,
+            (Truth::Vacant, Some(_)) => State::Visited,
+            (Truth::Vacant, None) => State::Vacated,
         };
-        self.unsettled.open(edge, state, arrival, (now, patience(truth, phase, arrival)));
+        self.pending.open(occupancy, state, arrival, (now, patience(truth, phase, arrival)));
     }
 
-    /// Where all edges begin, if this node is to say so; then tell [`Announcements::begun`]. The first to speak takes the
-    /// time in seconds of the Unix epoch. So a cluster that starts again uses no number of the one before: an edge moves
+    /// Where all occupancies begin, if this node is to say so; then tell [`Announcements::begun`]. The first to speak takes the
+    /// time in seconds of the Unix epoch. So a cluster that starts again uses no number of the one before: an occupancy moves
     /// less than twice a second, because it settles for longer.
     ///
     /// Everybody says it once more, and announces nothing before enough others hold what it said. In a cluster that falls
@@ -111,13 +111,13 @@ impl Announcements {
     pub fn beginning(&self, node: NodeId, seconds: u64, now: Duration) -> Option<Record> {
         let number = match self.generations.beginning() {
             Some(floor) if self.begun.is_none_or(|begun| begun.floor != floor) => floor,
-            None if !self.unsettled.is_empty() && self.may_act(node, now) => seconds.saturating_mul(2),
+            None if !self.pending.is_empty() && self.may_act(node, now) => seconds.saturating_mul(2),
             Some(_) | None => return None,
         };
         Some(Record::Floor { slot: EVERYWHERE, number })
     }
 
-    /// Where all edges begin was published as the state stream's `number`.
+    /// Where all occupancies begin was published as the state stream's `number`.
     pub fn begun(&mut self, number: u64) {
         self.begun = self.generations.beginning().map(|floor| Begun { floor, number });
     }
@@ -135,9 +135,9 @@ impl Announcements {
     /// Something may have been said that this node has not heard: it listens for a while before it speaks again.
     pub fn disturb(&mut self, now: Duration) {
         self.stable_since = now;
-        self.mine.retain(|_, stage| matches!(stage, Stage::Posting { .. }));
-        self.unheld.clear();
-        self.unsettled.rescan();
+        self.owned.retain(|_, stage| matches!(stage, Stage::Posting { .. }));
+        self.unacknowledged.clear();
+        self.pending.rescan();
     }
 
     /// What this node is to do now. `truth` says who is there; `seen` up to where the best peer has followed this node,
@@ -145,18 +145,18 @@ impl Announcements {
     pub fn act(
         &mut self,
         node: NodeId,
-        truth: impl Fn(&Edge) -> Truth,
+        truth: impl Fn(&Occupancy) -> Truth,
         seen: Option<u64>,
         now: Duration,
     ) -> Vec<Action> {
         if !self.may_act(node, now) || !self.has_begun(seen) {
             return Vec::new();
         }
-        self.unsettled.go_on(PACE);
+        self.pending.go_on(PACE);
         let mut actions = Vec::new();
-        for edge in self.due(seen, now) {
-            if self.owner(&edge) == Some(node) {
-                actions.extend(self.next(&edge, truth(&edge), (seen, now)));
+        for occupancy in self.due(seen, now) {
+            if self.owner(&occupancy) == Some(node) {
+                actions.extend(self.next(&occupancy, truth(&occupancy), (seen, now)));
             }
         }
         actions
@@ -165,51 +165,52 @@ impl Announcements {
     /// Gives up the visits that nobody has announced for long; to be asked now and then, also of a node that is silent.
     pub fn give_up_visits(&mut self, now: Duration) {
         for _ in 0..PACE {
-            let Some(edge) = self.unsettled.overdue_visit(now) else { return };
-            self.unsettled.answer(&edge);
-            self.compare(&edge, Truth::Free, now);
+            let Some(occupancy) = self.pending.overdue_visit(now) else { return };
+            self.pending.answer(&occupancy);
+            self.compare(&occupancy, Truth::Vacant, now);
         }
     }
 
-    /// The edges that are to be looked at now.
-    fn due(&mut self, seen: Option<u64>, now: Duration) -> Vec<Edge> {
-        let mut edges = Vec::new();
-        while edges.len() < PACE
-            && let Some((_, edge)) = pop_if(&mut self.unheld, |number| seen.is_none_or(|seen| *number <= seen))
+    /// The occupancies that are to be looked at now.
+    fn due(&mut self, seen: Option<u64>, now: Duration) -> Vec<Occupancy> {
+        let mut occupancies = Vec::new();
+        while occupancies.len() < PACE
+            && let Some((_, occupancy)) =
+                pop_if(&mut self.unacknowledged, |number| seen.is_none_or(|seen| *number <= seen))
         {
-            edges.push(edge);
+            occupancies.push(occupancy);
         }
-        while edges.len() < PACE
-            && let Some(edge) = self.unsettled.due(now)
+        while occupancies.len() < PACE
+            && let Some(occupancy) = self.pending.due(now)
         {
-            edges.push(edge);
+            occupancies.push(occupancy);
         }
-        edges
+        occupancies
     }
 
-    /// Vacated edges of this node that were quiet for long, or that are too many.
+    /// Vacated occupancies of this node that were quiet for long, or that are too many.
     pub fn retirements(&mut self, node: NodeId, now: Duration) -> Vec<Action> {
         let voters = &self.voters;
-        let retired = self.generations.retirements(|edge| owner(voters, edge) == Some(node), PACE, now);
+        let retired = self.generations.retirements(|occupancy| owner(voters, occupancy) == Some(node), PACE, now);
         retired.into_iter().map(Action::Retire).collect()
     }
 
     /// An announcement was published as the state stream's `number`.
     pub fn announced(&mut self, generation: &Generation, number: u64) {
         let stage = Stage::Announced { generation: generation.number, number };
-        self.mine.insert(generation.edge.clone(), stage);
-        self.unheld.insert((number, generation.edge.clone()));
+        self.owned.insert(generation.occupancy.clone(), stage);
+        self.unacknowledged.insert((number, generation.occupancy.clone()));
     }
 
     /// A webhook was posted; returns the record to publish.
-    pub fn posted(&mut self, edge: &Edge, number: u64) -> Option<Generation> {
-        if self.mine.get(edge) != Some(&Stage::Posting { generation: number }) {
+    pub fn posted(&mut self, occupancy: &Occupancy, number: u64) -> Option<Generation> {
+        if self.owned.get(occupancy) != Some(&Stage::Posting { generation: number }) {
             return None;
         }
-        self.mine.remove(edge);
+        self.owned.remove(occupancy);
         // What became due meanwhile was passed over, and another node may have said already that this is done.
-        self.unsettled.look_at(edge, Duration::ZERO);
-        Some(Generation { edge: edge.clone(), number, phase: Phase::Done })
+        self.pending.look_at(occupancy, Duration::ZERO);
+        Some(Generation { occupancy: occupancy.clone(), number, phase: Phase::Done })
     }
 
     /// The hash of all generations and floors.
@@ -217,8 +218,8 @@ impl Announcements {
         self.generations.hash()
     }
 
-    /// All generations of the edges after one, ordered by edge.
-    pub fn generations_after(&self, after: Bound<&Edge>) -> impl Iterator<Item = Record> {
+    /// All generations of the occupancies after one, ordered by occupancy.
+    pub fn generations_after(&self, after: Bound<&Occupancy>) -> impl Iterator<Item = Record> {
         self.generations.after(after)
     }
 
@@ -227,24 +228,24 @@ impl Announcements {
         self.generations.floors_after(after)
     }
 
-    fn next(&mut self, edge: &Edge, truth: Truth, (seen, now): (Option<u64>, Duration)) -> Option<Action> {
-        let open = self.unsettled.get(edge)?;
-        let (current, phase) = self.generations.current(edge);
+    fn next(&mut self, occupancy: &Occupancy, truth: Truth, (seen, now): (Option<u64>, Duration)) -> Option<Action> {
+        let open = self.pending.get(occupancy)?;
+        let (current, phase) = self.generations.current(occupancy);
         let number = if phase == Phase::Announced { current } else { current.saturating_add(1) };
-        let generation = Generation { edge: edge.clone(), number, phase: Phase::Announced };
-        match self.mine.get(edge) {
+        let generation = Generation { occupancy: occupancy.clone(), number, phase: Phase::Announced };
+        match self.owned.get(occupancy) {
             Some(Stage::Posting { .. }) => None,
             Some(Stage::Announced { generation: mine, number: at }) if *mine == number => {
                 let is_held = seen.is_none_or(|seen| seen >= *at);
                 is_held.then(|| {
-                    self.mine.insert(edge.clone(), Stage::Posting { generation: number });
+                    self.owned.insert(occupancy.clone(), Stage::Posting { generation: number });
                     Action::Post(generation)
                 })
             }
             Some(Stage::Announced { .. }) | None => {
                 let at = open.since + patience(truth, phase, open.arrival);
                 if at > now {
-                    self.unsettled.look_at(edge, at);
+                    self.pending.look_at(occupancy, at);
                     return None;
                 }
                 Some(Action::Announce(generation))
@@ -252,15 +253,15 @@ impl Announcements {
         }
     }
 
-    fn merge_generation(&mut self, generation: &Generation, now: Duration) -> Option<Edge> {
+    fn merge_generation(&mut self, generation: &Generation, now: Duration) -> Option<Occupancy> {
         if !self.generations.merge(generation, now) {
             return None;
         }
-        let arrival = self.unsettled.get(&generation.edge).and_then(|open| open.arrival);
+        let arrival = self.pending.get(&generation.occupancy).and_then(|open| open.arrival);
         if generation.phase != Phase::Retired && arrival.is_some_and(|found| generation.number > found) {
-            self.unsettled.answer(&generation.edge);
+            self.pending.answer(&generation.occupancy);
         }
-        Some(generation.edge.clone())
+        Some(generation.occupancy.clone())
     }
 
     /// Whether a node takes part in decisions, and those who do have been the same for long enough.
@@ -268,48 +269,46 @@ impl Announcements {
         self.voters.contains(&node) && now.saturating_sub(self.stable_since) >= STABLE
     }
 
-    /// Whether enough others hold what this node said of where all edges begin, and that still holds.
+    /// Whether enough others hold what this node said of where all occupancies begin, and that still holds.
     fn has_begun(&self, seen: Option<u64>) -> bool {
         let floor = self.generations.beginning();
         self.begun.is_some_and(|begun| Some(begun.floor) == floor && seen.is_none_or(|seen| seen >= begun.number))
     }
 
-    fn owner(&self, edge: &Edge) -> Option<NodeId> {
-        owner(&self.voters, edge)
+    fn owner(&self, occupancy: &Occupancy) -> Option<NodeId> {
+        owner(&self.voters, occupancy)
     }
 }
 
 /// The voter with the highest rendezvous hash. It has the room and its members, so that they are posted in one order.
-fn owner(voters: &BTreeSet<NodeId>, edge: &Edge) -> Option<NodeId> {
-    let name = hash_texts(&[edge.room.app(), edge.room.channel()]);
+fn owner(voters: &BTreeSet<NodeId>, occupancy: &Occupancy) -> Option<NodeId> {
+    let name = hash_texts(&[occupancy.room.app(), occupancy.room.channel()]);
     voters.iter().copied().max_by_key(|voter| spread(name ^ spread(voter.bits())))
 }
 
 /// Whether other nodes take part in decisions than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vote {
-    /// The same.
     Unchanged,
-    /// Others.
     Changed,
 }
 
-/// Whether anybody in the cluster holds an edge.
+/// Whether anybody in the cluster holds an occupancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {
     /// The room is occupied, or the member is there.
-    Held,
+    Occupied,
     /// Nobody is there.
-    Free,
+    Vacant,
 }
 
-/// How long an edge must have been unsettled before anybody is told.
+/// How long an occupancy must have been unsettled before anybody is told.
 fn patience(truth: Truth, phase: Phase, arrival: Option<u64>) -> Duration {
-    let is_at_once = phase == Phase::Announced || truth == Truth::Held || arrival.is_some();
-    if is_at_once { Duration::ZERO } else { SETTLE }
+    let is_at_once = phase == Phase::Announced || truth == Truth::Occupied || arrival.is_some();
+    if is_at_once { Duration::ZERO } else { DEBOUNCE }
 }
 
-fn pop_if<T: Ord>(set: &mut BTreeSet<(T, Edge)>, is_due: impl Fn(&T) -> bool) -> Option<(T, Edge)> {
+fn pop_if<T: Ord>(set: &mut BTreeSet<(T, Occupancy)>, is_due: impl Fn(&T) -> bool) -> Option<(T, Occupancy)> {
     if is_due(&set.first()?.0) { set.pop_first() } else { None }
 }
 

@@ -1,4 +1,4 @@
-//! What this node has to tell of its own sockets, until it is told. Joins, leaves and edges go at once while they are
+//! What this node has to tell of its own sockets, until it is told. Joins, leaves and transitions go at once while they are
 //! few; where they are many they are gathered, so that whatever clients do costs one frame now and then and not one
 //! each. Other counts are always gathered for a while.
 //!
@@ -22,7 +22,7 @@ const MAX_PENDING: usize = 4096;
 pub struct Coalescer {
     changes: BTreeMap<Key, Change>,
     flush_at: Option<Duration>,
-    /// How many edges may still go at once before the next tick.
+    /// How many transitions may still go at once before the next tick.
     at_once: usize,
 }
 
@@ -60,7 +60,6 @@ pub enum Visits {
 pub enum Due {
     /// [`Coalescer::take`] is due.
     Now,
-    /// Not yet.
     NotYet,
 }
 
@@ -76,9 +75,9 @@ impl Coalescer {
         let key = fact.key();
         let earlier = self.changes.remove(&key);
         let sent = earlier.as_ref().map_or(known, |change| change.sent);
-        let is_edge = (known == 0) != (fact.sockets() == 0);
+        let is_transition = (known == 0) != (fact.sockets() == 0);
         let is_sent = (sent == 0) == (known == 0);
-        if is_edge && is_sent && self.at_once > 0 {
+        if is_transition && is_sent && self.at_once > 0 {
             self.at_once -= 1;
             return Decision::SendNow(fact);
         }
@@ -88,12 +87,12 @@ impl Coalescer {
             return Decision::Later;
         }
         self.changes.insert(key, Change { sent, visit, fact });
-        let flush_at = if is_edge { now } else { now + COALESCE };
+        let flush_at = if is_transition { now } else { now + COALESCE };
         self.flush_at = Some(self.flush_at.map_or(flush_at, |earlier| earlier.min(flush_at)));
         Decision::Later
     }
 
-    /// Time passed: edges may go at once again.
+    /// Time passed: transitions may go at once again.
     pub fn tick(&mut self, now: Duration) -> Due {
         self.at_once = AT_ONCE;
         if self.flush_at.is_some_and(|at| at <= now) { Due::Now } else { Due::NotYet }
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_go_at_once_while_they_are_few_and_with_the_next_tick_beyond() {
+    fn transitions_go_at_once_while_they_are_few_and_with_the_next_tick_beyond() {
         let mut coalescer = Coalescer::default();
         for turn in 0..AT_ONCE as u32 {
             let (known, sockets) = (turn % 2, (turn + 1) % 2);
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_gathered_and_an_edge_takes_their_place() {
+    fn counts_are_gathered_and_an_transition_takes_their_place() {
         let mut coalescer = Coalescer::default();
         assert_eq!(coalescer.change(1, fact(2), Visits::Report, Duration::ZERO), Decision::Later);
         assert_eq!((coalescer.tick(COALESCE / 2), coalescer.tick(COALESCE)), (Due::NotYet, Due::Now));

@@ -12,35 +12,13 @@ use crate::room::Room;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// Sockets connected to an app.
-    Connections {
-        /// The app's id.
-        app: Arc<str>,
-        /// How many.
-        sockets: u32,
-    },
+    Connections { app: Arc<str>, sockets: u32 },
     /// Sockets subscribed to a room.
-    Count {
-        /// Where.
-        room: Room,
-        /// How many.
-        sockets: u32,
-    },
+    Count { room: Room, sockets: u32 },
     /// A user's sockets in a presence channel.
-    Member {
-        /// Where.
-        room: Room,
-        /// Who.
-        member: Member,
-    },
+    Member { room: Room, member: Member },
     /// Sockets signed in as a user.
-    User {
-        /// The app's id.
-        app: Arc<str>,
-        /// The user's id.
-        user: Arc<str>,
-        /// How many.
-        sockets: u32,
-    },
+    User { app: Arc<str>, user: Arc<str>, sockets: u32 },
 }
 
 /// A user in a presence channel, as one node holds it.
@@ -59,13 +37,9 @@ pub struct Member {
 /// What a fact is about: two facts with one key replace one another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
-    /// An app's connections.
     Connections(Arc<str>),
-    /// A room's subscriptions.
     Count(Room),
-    /// A user in a room.
     Member(Room, Arc<str>),
-    /// A user of an app.
     User(Arc<str>, Arc<str>),
 }
 
@@ -74,16 +48,15 @@ pub enum Key {
 pub enum Record {
     /// The last event of a cache channel.
     Cached {
-        /// Where.
         room: Room,
         /// The event; the newest wins.
         event: CachedEvent,
     },
     /// A webhook's generation; the highest wins.
     Generation(Generation),
-    /// No edge whose hash falls into `slot` may use a generation up to `number` again.
+    /// No occupancy whose hash falls into `slot` may use a generation up to `number` again.
     Floor {
-        /// Which part of all edges.
+        /// Which part of all occupancies.
         slot: u16,
         /// The highest generation that was forgotten there.
         number: u64,
@@ -93,10 +66,9 @@ pub enum Record {
 /// Where a record stands among all that a node knows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
-    /// A room's last event.
     Cached(Room),
-    /// An edge's generation.
-    Generation(Edge),
+    /// An occupancy's generation.
+    Generation(Occupancy),
     /// A slot's floor.
     Floor(u16),
 }
@@ -115,18 +87,16 @@ pub struct CachedEvent {
 
 /// Whose coming and going a webhook tells: a room's first and last subscriber, or a member's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Edge {
-    /// Where.
+pub struct Occupancy {
     pub room: Room,
     /// The member; `None` for the room itself.
     pub user: Option<Arc<str>>,
 }
 
-/// How far the webhooks of one edge have come.
+/// How far the webhooks of one occupancy have come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
-    /// What it is about.
-    pub edge: Edge,
+    pub occupancy: Occupancy,
     /// Odd: occupied or added. Even: vacated or removed.
     pub number: u64,
     /// What happened to it so far.
@@ -140,12 +110,12 @@ pub enum Phase {
     Announced,
     /// It was posted.
     Done,
-    /// It was posted long ago and its edge has been quiet since: it may be forgotten.
+    /// It was posted long ago and its occupancy has been quiet since: it may be forgotten.
     Retired,
 }
 
-impl Edge {
-    /// The edge that facts with this key are about, if they are about one.
+impl Occupancy {
+    /// The occupancy that facts with this key are about, if they are about one.
     pub fn of(key: Key) -> Option<Self> {
         match key {
             Key::Count(room) => Some(Self { room, user: None }),
@@ -200,7 +170,7 @@ impl Record {
     pub fn mark(&self) -> Mark {
         match self {
             Self::Cached { room, .. } => Mark::Cached(room.clone()),
-            Self::Generation(generation) => Mark::Generation(generation.edge.clone()),
+            Self::Generation(generation) => Mark::Generation(generation.occupancy.clone()),
             Self::Floor { slot, .. } => Mark::Floor(*slot),
         }
     }

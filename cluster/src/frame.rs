@@ -21,13 +21,11 @@ pub const MAX_VERSION: usize = 32;
 /// the same stream, so that a node which hears only some streams still sees every gap in those.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Who says it.
     pub origin: NodeId,
     /// The frame's number; on a frame that is not numbered, the last number that its origin used.
     pub number: u64,
     /// The number before this one in the same stream; 0 for the first, and on frames that are not numbered.
     pub predecessor: u64,
-    /// What it says.
     pub body: Body,
 }
 
@@ -45,10 +43,7 @@ pub enum Body {
     /// I live, and this is what you should know by now.
     Beat(Beat),
     /// I am going; keep my facts for so long after you last heard me.
-    Bye {
-        /// How long.
-        hold: Duration,
-    },
+    Bye { hold: Duration },
     /// The last numbers of streams.
     Heads(Vec<Head>),
     /// Tell me the last numbers of all your streams.
@@ -57,7 +52,6 @@ pub enum Body {
     AskResend(Vec<Gap>),
     /// Of what you asked for, this part cannot be had again.
     Gone {
-        /// The part.
         gap: Gap,
         /// The events in it that are still counted; `None` from a node that does not count them.
         events: Option<u64>,
@@ -79,13 +73,9 @@ pub enum Body {
     /// A page of all records that the origin knows.
     Ledger(LedgerPage),
     /// To oneself: what was asked of the bus before this has been done.
-    Barrier {
-        /// Which barrier.
-        token: u64,
-    },
+    Barrier { token: u64 },
     /// What only a later release understands.
     Unknown {
-        /// Its kind.
         kind: u8,
         /// The stream in which it is numbered.
         stream: Option<Stream>,
@@ -95,7 +85,6 @@ pub enum Body {
 /// An event for one room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomEvent {
-    /// Where it goes.
     pub room: Room,
     /// The event, in a form that only the rooms understand.
     pub payload: Bytes,
@@ -106,7 +95,6 @@ pub struct RoomEvent {
 /// Events that were published under a key, so that a repeat of them is known on every node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
-    /// The app's id.
     pub app: Arc<str>,
     /// The key; [`MAX_KEY`] characters at most.
     pub key: Arc<str>,
@@ -131,7 +119,6 @@ pub struct Beat {
     pub bucket: u64,
     /// The hash of the cached events which end in that bucket or later.
     pub cached: u64,
-    /// The hash of all generations.
     pub generations: u64,
     /// How far the origin has followed the state streams of others.
     pub seen: Vec<(NodeId, u64)>,
@@ -153,16 +140,13 @@ pub enum Readiness {
 /// The last number of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// Which stream.
     pub stream: Stream,
-    /// Its last number.
     pub number: u64,
 }
 
 /// A part of a stream: the numbers after `after`, up to `through`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
-    /// Which stream.
     pub stream: Stream,
     /// The last number before the part.
     pub after: u64,
@@ -209,7 +193,6 @@ pub enum Rest {
 pub struct Stream(u64);
 
 impl Stream {
-    /// The state stream.
     pub const STATE: Self = Self(0);
 
     /// The stream of a room's events.
@@ -217,12 +200,10 @@ impl Stream {
         Self(hash_texts(&[room.app(), room.channel()]).max(1))
     }
 
-    /// A stream from its bits.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// The bits.
     pub const fn bits(self) -> u64 {
         self.0
     }

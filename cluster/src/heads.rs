@@ -29,7 +29,6 @@ const MAX_ANSWER: usize = MAX_HEADS;
 /// Streams that are forgotten with each that is used: more than can come.
 const PACE: usize = 2;
 
-/// The last numbers.
 #[derive(Debug, Default)]
 pub struct Heads {
     /// The state stream, which every beat tells of.

@@ -6,7 +6,7 @@
 //!   back. What could not be had again is marked lost, never silent.
 //! - State: every node's view is its own facts and those of the peers that live; at rest all nodes agree, and what a
 //!   client was told always adds up to its snapshot.
-//! - Webhooks: transitions of an edge alternate, and each has one id. The exception: where all nodes that held an
+//! - Webhooks: transitions of an occupancy alternate, and each has one id. The exception: where all nodes that held an
 //!   announcement are dead or cut off, the others may use its number again.
 //! - Whatever the bus brings, no step panics, and no queue or table grows without a bound.
 //!
@@ -25,7 +25,6 @@ pub mod bus;
 pub mod cache;
 /// What this node has to tell of its own sockets, until it is told.
 pub mod coalescer;
-/// Frames as bytes.
 pub mod codec;
 /// One node as a state machine.
 pub mod core;
@@ -35,7 +34,6 @@ pub mod counters;
 pub mod detector;
 /// What nodes tell one another about state.
 pub mod fact;
-/// Messages between nodes as values.
 pub mod frame;
 /// The hash by which nodes compare what they know.
 pub mod hash;
@@ -53,13 +51,11 @@ pub mod queue;
 pub mod remote;
 /// Recent frames, for peers that missed some.
 pub mod ring;
-/// Names of nodes and rooms.
 pub mod room;
 /// What is heard from one peer, in order and once.
 pub mod sequencer;
 /// All facts of one peer, page by page.
 pub mod snapshot;
-/// Subjects of the bus.
 pub mod subject;
 /// Which request an event comes of.
 pub mod trace;

@@ -14,16 +14,13 @@ use crate::room::Room;
 
 /// A name that belongs to an app.
 pub trait OfApp: Clone + Ord {
-    /// The app's id.
     fn app(&self) -> &Arc<str>;
 }
 
 /// How many bytes are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheBounds {
-    /// Of one app.
     pub app: usize,
-    /// Of all apps.
     pub node: usize,
 }
 

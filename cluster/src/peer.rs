@@ -42,7 +42,6 @@ pub struct Peer {
     pub spoke: Duration,
     /// How many of its frames were heard.
     pub frames: u64,
-    /// How well it is known.
     pub stage: Stage,
     /// What it says of itself.
     pub readiness: Readiness,
@@ -253,14 +252,14 @@ impl Inquiry {
 mod tests {
     use super::*;
     use crate::{
-        fact::{Edge, Generation, Phase},
+        fact::{Generation, Occupancy, Phase},
         room::Room,
         sequencer::SequencerBounds,
     };
 
     fn record(channel: &str) -> Record {
-        let edge = Edge { room: Room::new("shop", channel).expect("the name is short"), user: None };
-        Record::Generation(Generation { edge, number: 1, phase: Phase::Announced })
+        let occupancy = Occupancy { room: Room::new("shop", channel).expect("the name is short"), user: None };
+        Record::Generation(Generation { occupancy, number: 1, phase: Phase::Announced })
     }
 
     fn peer() -> Peer {

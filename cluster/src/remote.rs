@@ -11,18 +11,13 @@ use crate::{
 /// What all live peers together hold of one thing: an absolute value, reported when it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoteChange {
-    /// Subscriptions of a room.
     Subscriptions {
-        /// Where.
         room: Room,
-        /// How many.
         sockets: u64,
     },
     /// A user in a presence channel.
     Member {
-        /// Where.
         room: Room,
-        /// Who.
         user: Arc<str>,
         /// The eldest by [`Member::seniority`], with the sockets of the node that holds it; `None` if the user is on no
         /// other node.
@@ -30,11 +25,8 @@ pub enum RemoteChange {
     },
     /// Sockets that are signed in as a user.
     User {
-        /// The app's id.
         app: Arc<str>,
-        /// Who.
         user: Arc<str>,
-        /// How many.
         sockets: u64,
     },
 }
@@ -43,7 +35,6 @@ pub enum RemoteChange {
 /// [`RemoteChange`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteState {
-    /// Which room.
     pub room: Room,
     /// Its subscriptions on other nodes.
     pub sockets: u64,

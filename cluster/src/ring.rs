@@ -60,7 +60,6 @@ pub struct Sent {
     pub events: u8,
     /// When it was made.
     pub at: Duration,
-    /// The frame.
     pub bytes: Bytes,
 }
 
@@ -85,7 +84,6 @@ pub struct Resend {
 /// What the ring no longer holds of a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
-    /// Its last number.
     pub through: u64,
     /// The events in it.
     pub events: u64,
@@ -127,7 +125,6 @@ impl Ring {
         self.first
     }
 
-    /// One frame.
     pub fn get(&self, number: u64) -> Option<&Sent> {
         self.kept(number).map(|kept| &kept.sent)
     }

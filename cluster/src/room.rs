@@ -32,12 +32,10 @@ pub enum InvalidRoom {
 }
 
 impl NodeId {
-    /// An id from its 64 bits.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// The 64 bits.
     pub const fn bits(self) -> u64 {
         self.0
     }
@@ -80,12 +78,10 @@ impl Room {
         Self { app: app.into(), channel: "".into() }
     }
 
-    /// The app's id.
     pub fn app(&self) -> &Arc<str> {
         &self.app
     }
 
-    /// The channel's name.
     pub fn channel(&self) -> &Arc<str> {
         &self.channel
     }

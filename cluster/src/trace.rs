@@ -18,12 +18,10 @@ impl TraceContext {
         Some(Self { trace: trace.to_be_bytes(), span: NonZeroU64::new(span)? })
     }
 
-    /// The trace.
     pub fn trace(self) -> u128 {
         u128::from_be_bytes(self.trace)
     }
 
-    /// The span.
     pub fn span(self) -> u64 {
         self.span.get()
     }

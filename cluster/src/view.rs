@@ -11,13 +11,12 @@ use std::{
 
 use crate::{
     codec::fact_hash,
-    fact::{Edge, Fact, Key, Member},
+    fact::{Fact, Key, Member, Occupancy},
     frame::{Rest, SnapshotPage},
     remote::RemoteChange,
     room::{NodeId, Room},
 };
 
-/// All slices and their union.
 #[derive(Debug)]
 pub struct View {
     own: NodeId,
@@ -54,9 +53,9 @@ enum Shows {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// A room has its first subscriber in the cluster, or a member has come to it.
-    Held(Edge),
+    Occupied(Occupancy),
     /// A room has lost its last subscriber in the cluster, or a member has left it everywhere.
-    Freed(Edge),
+    Vacated(Occupancy),
     /// The other nodes hold something else than before.
     Remote(RemoteChange),
 }
@@ -244,7 +243,7 @@ impl View {
         })
     }
 
-    /// Whether an edge is odd: the room has subscribers, or the user is in it.
+    /// Whether an occupancy is odd: the room has subscribers, or the user is in it.
     pub fn holds(&self, room: &Room, user: Option<&Arc<str>>) -> bool {
         let key = match user {
             Some(user) => Key::Member(room.clone(), user.clone()),
@@ -280,18 +279,18 @@ impl View {
         if !is_held {
             self.union.remove(&key);
         }
-        let edge = if was_held == is_held { None } else { self.transition(key, is_held) };
+        let occupancy = if was_held == is_held { None } else { self.transition(key, is_held) };
         let remote = if before == after { None } else { after.map(Difference::Remote) };
-        edge.into_iter().chain(remote).collect()
+        occupancy.into_iter().chain(remote).collect()
     }
 
     /// The first came, or the last left.
     fn transition(&mut self, key: Key, is_held: bool) -> Option<Difference> {
-        let edge = Edge::of(key)?;
-        if edge.user.is_some() {
-            self.count_member(&edge.room, is_held);
+        let occupancy = Occupancy::of(key)?;
+        if occupancy.user.is_some() {
+            self.count_member(&occupancy.room, is_held);
         }
-        Some(if is_held { Difference::Held(edge) } else { Difference::Freed(edge) })
+        Some(if is_held { Difference::Occupied(occupancy) } else { Difference::Vacated(occupancy) })
     }
 
     fn count_member(&mut self, room: &Room, has_come: bool) {

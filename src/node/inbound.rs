@@ -145,7 +145,7 @@ impl Inbound {
     fn post(&self, generation: Generation) {
         let (link, posted) = (self.link.clone(), generation.clone());
         let ack = Ack::new(move || link.send(Input::Posted(posted)));
-        let room = &generation.edge.room;
+        let room = &generation.occupancy.room;
         let (Some(app), Some(channel)) = (self.registry.by_id(room.app()), channel(room)) else {
             return ack.confirm();
         };
@@ -163,14 +163,14 @@ fn channel(room: &Room) -> Option<ChannelName> {
     ChannelName::parse(room.channel(), usize::MAX).ok()
 }
 
-fn id(Generation { edge, number, .. }: &Generation) -> String {
-    ids::of_generation(edge.room.app(), edge.room.channel(), edge.user.as_deref(), *number)
+fn id(Generation { occupancy, number, .. }: &Generation) -> String {
+    ids::of_generation(occupancy.room.app(), occupancy.room.channel(), occupancy.user.as_deref(), *number)
 }
 
-/// What a generation says of its edge: odd numbers are arrivals.
+/// What a generation says of its occupancy: odd numbers are arrivals.
 fn change(generation: &Generation) -> Change {
     let has_come = generation.number % 2 == 1;
-    match (&generation.edge.user, has_come) {
+    match (&generation.occupancy.user, has_come) {
         (None, true) => Change::Occupied,
         (None, false) => Change::Vacated,
         (Some(user), true) => Change::MemberAdded(user.to_string()),

@@ -1,7 +1,7 @@
-//! How far the webhooks of all edges have come: the generations, merged by maximum, and the floors below which the
+//! How far the webhooks of all occupancies have come: the generations, merged by maximum, and the floors below which the
 //! forgotten ones lie.
 //!
-//! Bounds: one entry for each edge that is held, and of those that are vacated [`MAX_VACATED`] and what is on its way to
+//! Bounds: one entry for each occupancy that is held, and of those that are vacated [`MAX_VACATED`] and what is on its way to
 //! be forgotten.
 
 use std::{
@@ -12,33 +12,33 @@ use std::{
 
 use crate::{
     codec::record_hash,
-    fact::{Edge, Generation, Phase, Record},
+    fact::{Generation, Occupancy, Phase, Record},
     hash::hash_texts,
 };
 
-/// How long a vacated edge is remembered after its webhook.
+/// How long a vacated occupancy is remembered after its webhook.
 const RETIRE: Duration = Duration::from_secs(600);
 
-/// After how long a vacated edge that was another node's to forget is looked at again.
+/// After how long a vacated occupancy that was another node's to forget is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
-/// Vacated edges that are remembered at most; beyond it the oldest are forgotten early.
+/// Vacated occupancies that are remembered at most; beyond it the oldest are forgotten early.
 const MAX_VACATED: usize = 1 << 16;
 
-/// Into how many floors the forgotten edges are put.
+/// Into how many floors the forgotten occupancies are put.
 const SLOTS: u64 = 1024;
 
 /// Stands for all floors.
 pub(super) const EVERYWHERE: u16 = u16::MAX;
 
-/// The generations of all edges.
+/// The generations of all occupancies.
 #[derive(Debug, Default)]
 pub(super) struct Generations {
-    entries: BTreeMap<Edge, Entry>,
+    entries: BTreeMap<Occupancy, Entry>,
     floors: BTreeMap<u16, u64>,
     hash: u64,
-    /// The vacated edges, by when they are to be forgotten.
-    vacated: BTreeSet<(Duration, Edge)>,
+    /// The vacated occupancies, by when they are to be forgotten.
+    vacated: BTreeSet<(Duration, Occupancy)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +52,12 @@ struct Entry {
 impl Generations {
     /// Takes a generation in; returns whether anything changed.
     pub fn merge(&mut self, generation: &Generation, now: Duration) -> bool {
-        let known = self.entries.get(&generation.edge).copied();
+        let known = self.entries.get(&generation.occupancy).copied();
         if generation.phase == Phase::Retired {
-            self.raise(slot(&generation.edge), generation.number);
+            self.raise(slot(&generation.occupancy), generation.number);
             let is_retired = known.is_some_and(|known| known.number <= generation.number);
             if is_retired {
-                self.remove(&generation.edge);
+                self.remove(&generation.occupancy);
             }
             return is_retired;
         }
@@ -65,17 +65,17 @@ impl Generations {
         if known.is_some_and(|known| (known.number, known.phase) >= news) {
             return false;
         }
-        self.remove(&generation.edge);
+        self.remove(&generation.occupancy);
         let is_vacated = generation.number.is_multiple_of(2) && generation.phase == Phase::Done;
         let retire_at = is_vacated.then_some(now + RETIRE);
         let entry = Entry { number: generation.number, phase: generation.phase, retire_at };
-        self.vacated.extend(retire_at.map(|at| (at, generation.edge.clone())));
-        self.hash = self.hash.wrapping_add(record_hash(&record(&generation.edge, &entry)));
-        self.entries.insert(generation.edge.clone(), entry);
+        self.vacated.extend(retire_at.map(|at| (at, generation.occupancy.clone())));
+        self.hash = self.hash.wrapping_add(record_hash(&record(&generation.occupancy, &entry)));
+        self.entries.insert(generation.occupancy.clone(), entry);
         true
     }
 
-    /// No edge of a slot may use a number up to this one again.
+    /// No occupancy of a slot may use a number up to this one again.
     pub fn raise(&mut self, slot: u16, number: u64) {
         let known = self.floors.get(&slot).copied();
         if known.is_some_and(|known| known >= number) || (u64::from(slot) >= SLOTS && slot != EVERYWHERE) {
@@ -86,30 +86,30 @@ impl Generations {
         self.floors.insert(slot, number);
     }
 
-    /// An edge that nobody remembers is vacated, and never uses a number again that it may have had.
-    pub fn current(&self, edge: &Edge) -> (u64, Phase) {
-        let forgotten = || self.floor(slot(edge)).max(self.floor(EVERYWHERE));
-        self.entries.get(edge).map_or_else(|| (forgotten(), Phase::Done), |entry| (entry.number, entry.phase))
+    /// An occupancy that nobody remembers is vacated, and never uses a number again that it may have had.
+    pub fn current(&self, occupancy: &Occupancy) -> (u64, Phase) {
+        let forgotten = || self.floor(slot(occupancy)).max(self.floor(EVERYWHERE));
+        self.entries.get(occupancy).map_or_else(|| (forgotten(), Phase::Done), |entry| (entry.number, entry.phase))
     }
 
-    /// Where all edges begin, if anybody has said so.
+    /// Where all occupancies begin, if anybody has said so.
     pub fn beginning(&self) -> Option<u64> {
         self.floors.get(&EVERYWHERE).copied()
     }
 
-    /// Those of `most` vacated edges that are to be forgotten, because they were quiet for long or are too many, that
+    /// Those of `most` vacated occupancies that are to be forgotten, because they were quiet for long or are too many, that
     /// are ours to forget.
-    pub fn retirements(&mut self, is_ours: impl Fn(&Edge) -> bool, most: usize, now: Duration) -> Vec<Generation> {
+    pub fn retirements(&mut self, is_ours: impl Fn(&Occupancy) -> bool, most: usize, now: Duration) -> Vec<Generation> {
         let mut ours = Vec::new();
         for _ in 0..most {
             let is_due = self.vacated.first().is_some_and(|(at, _)| *at < now) || self.vacated.len() > MAX_VACATED;
-            let Some((_, edge)) = (if is_due { self.vacated.pop_first() } else { None }) else { return ours };
-            let Some(entry) = self.entries.get_mut(&edge) else { continue };
+            let Some((_, occupancy)) = (if is_due { self.vacated.pop_first() } else { None }) else { return ours };
+            let Some(entry) = self.entries.get_mut(&occupancy) else { continue };
             entry.retire_at = Some(now + LOOK_AGAIN);
-            if is_ours(&edge) {
-                ours.push(Generation { edge: edge.clone(), number: entry.number, phase: Phase::Retired });
+            if is_ours(&occupancy) {
+                ours.push(Generation { occupancy: occupancy.clone(), number: entry.number, phase: Phase::Retired });
             }
-            self.vacated.insert((now + LOOK_AGAIN, edge));
+            self.vacated.insert((now + LOOK_AGAIN, occupancy));
         }
         ours
     }
@@ -119,9 +119,9 @@ impl Generations {
         self.hash
     }
 
-    /// All generations of the edges after one, ordered by edge.
-    pub fn after(&self, after: Bound<&Edge>) -> impl Iterator<Item = Record> {
-        self.entries.range::<Edge, _>((after, Bound::Unbounded)).map(|(edge, entry)| record(edge, entry))
+    /// All generations of the occupancies after one, ordered by occupancy.
+    pub fn after(&self, after: Bound<&Occupancy>) -> impl Iterator<Item = Record> {
+        self.entries.range::<Occupancy, _>((after, Bound::Unbounded)).map(|(occupancy, entry)| record(occupancy, entry))
     }
 
     /// The floors of the slots after one, in order.
@@ -130,11 +130,11 @@ impl Generations {
         floors.map(|(slot, number)| Record::Floor { slot: *slot, number: *number })
     }
 
-    fn remove(&mut self, edge: &Edge) {
-        let Some(entry) = self.entries.remove(edge) else { return };
-        self.hash = self.hash.wrapping_sub(record_hash(&record(edge, &entry)));
+    fn remove(&mut self, occupancy: &Occupancy) {
+        let Some(entry) = self.entries.remove(occupancy) else { return };
+        self.hash = self.hash.wrapping_sub(record_hash(&record(occupancy, &entry)));
         if let Some(at) = entry.retire_at {
-            self.vacated.remove(&(at, edge.clone()));
+            self.vacated.remove(&(at, occupancy.clone()));
         }
     }
 
@@ -144,16 +144,16 @@ impl Generations {
     }
 }
 
-fn record(edge: &Edge, entry: &Entry) -> Record {
-    Record::Generation(Generation { edge: edge.clone(), number: entry.number, phase: entry.phase })
+fn record(occupancy: &Occupancy, entry: &Entry) -> Record {
+    Record::Generation(Generation { occupancy: occupancy.clone(), number: entry.number, phase: entry.phase })
 }
 
-fn name(edge: &Edge) -> u64 {
-    hash_texts(&[edge.room.app(), edge.room.channel(), edge.user.as_deref().unwrap_or_default()])
+fn name(occupancy: &Occupancy) -> u64 {
+    hash_texts(&[occupancy.room.app(), occupancy.room.channel(), occupancy.user.as_deref().unwrap_or_default()])
 }
 
-fn slot(edge: &Edge) -> u16 {
-    u16::try_from(name(edge) % SLOTS).expect("there are fewer slots than 65,536")
+fn slot(occupancy: &Occupancy) -> u16 {
+    u16::try_from(name(occupancy) % SLOTS).expect("there are fewer slots than 65,536")
 }
 
 #[cfg(test)]
@@ -163,7 +163,7 @@ mod tests {
 
     fn vacated(number: usize) -> Generation {
         let room = Room::new("shop", &format!("room-{number}")).expect("the name is short");
-        Generation { edge: Edge { room, user: None }, number: 2, phase: Phase::Done }
+        Generation { occupancy: Occupancy { room, user: None }, number: 2, phase: Phase::Done }
     }
 
     fn filled(count: usize) -> Generations {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn vacated_edges_beyond_the_bound_are_forgotten_early_the_oldest_first() {
+    fn vacated_occupancies_beyond_the_bound_are_forgotten_early_the_oldest_first() {
         let mut generations = filled(MAX_VACATED + 2);
         let now = Duration::from_secs(100);
         let retired = generations.retirements(|_| true, 1, now);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_that_is_held_again_is_not_forgotten() {
+    fn an_occupancy_that_is_held_again_is_not_forgotten() {
         let mut generations = filled(1);
         generations.merge(&Generation { number: 3, ..vacated(0) }, Duration::ZERO);
         assert_eq!(generations.retirements(|_| true, 9, RETIRE * 2), []);

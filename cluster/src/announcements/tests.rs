@@ -10,16 +10,16 @@ fn at(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-fn edge() -> Edge {
-    Edge { room: Room::new("shop", "orders").unwrap(), user: None }
+fn occupancy() -> Occupancy {
+    Occupancy { room: Room::new("shop", "orders").unwrap(), user: None }
 }
 
-fn edge_of(number: usize) -> Edge {
-    Edge { room: Room::new("shop", &format!("orders-{number}")).unwrap(), user: None }
+fn occupancy_of(number: usize) -> Occupancy {
+    Occupancy { room: Room::new("shop", &format!("orders-{number}")).unwrap(), user: None }
 }
 
 fn generation(number: u64, phase: Phase) -> Generation {
-    Generation { edge: edge(), number, phase }
+    Generation { occupancy: occupancy(), number, phase }
 }
 
 fn merge(announcements: &mut Announcements, number: u64, phase: Phase) {
@@ -50,7 +50,7 @@ fn alone(done: u64) -> Announcements {
 }
 
 fn act(announcements: &mut Announcements, truth: Truth, seen: Option<u64>, millis: u64) -> Vec<Action> {
-    announcements.compare(&edge(), truth, at(millis));
+    announcements.compare(&occupancy(), truth, at(millis));
     announcements.act(A, |_| truth, seen, at(millis))
 }
 
@@ -58,14 +58,14 @@ fn act(announcements: &mut Announcements, truth: Truth, seen: Option<u64>, milli
 fn a_generation_is_announced_posted_once_and_done() {
     let mut announcements = alone(0);
     let announced = generation(1, Phase::Announced);
-    assert_eq!(act(&mut announcements, Truth::Held, None, 3000), [Action::Announce(announced.clone())]);
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 3000), [Action::Announce(announced.clone())]);
     merge(&mut announcements, 1, Phase::Announced);
     announcements.announced(&announced, 17);
-    assert_eq!(act(&mut announcements, Truth::Held, None, 3100), [Action::Post(announced)]);
-    assert_eq!(act(&mut announcements, Truth::Held, None, 3200), []);
-    assert_eq!(announcements.posted(&edge(), 1), Some(generation(1, Phase::Done)));
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 3100), [Action::Post(announced)]);
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 3200), []);
+    assert_eq!(announcements.posted(&occupancy(), 1), Some(generation(1, Phase::Done)));
     merge(&mut announcements, 1, Phase::Done);
-    assert_eq!(act(&mut announcements, Truth::Held, None, 3300), []);
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 3300), []);
 }
 
 #[test]
@@ -73,20 +73,20 @@ fn nothing_is_posted_before_a_peer_holds_the_announcement() {
     let mut announcements = alone(0);
     merge(&mut announcements, 1, Phase::Announced);
     announcements.announced(&generation(1, Phase::Announced), 17);
-    assert_eq!(act(&mut announcements, Truth::Held, Some(16), 3000), []);
+    assert_eq!(act(&mut announcements, Truth::Occupied, Some(16), 3000), []);
     let posted = Action::Post(generation(1, Phase::Announced));
-    assert_eq!(act(&mut announcements, Truth::Held, Some(17), 3000), [posted]);
+    assert_eq!(act(&mut announcements, Truth::Occupied, Some(17), 3000), [posted]);
 }
 
 #[test]
 fn whoever_comes_back_within_three_seconds_is_not_told_of() {
     let mut announcements = alone(1);
-    assert_eq!(act(&mut announcements, Truth::Free, None, 10_000), []);
-    assert_eq!(act(&mut announcements, Truth::Free, None, 12_999), []);
-    assert_eq!(act(&mut announcements, Truth::Held, None, 12_999), []);
-    assert_eq!(act(&mut announcements, Truth::Free, None, 13_000), []);
+    assert_eq!(act(&mut announcements, Truth::Vacant, None, 10_000), []);
+    assert_eq!(act(&mut announcements, Truth::Vacant, None, 12_999), []);
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 12_999), []);
+    assert_eq!(act(&mut announcements, Truth::Vacant, None, 13_000), []);
     let announced = Action::Announce(generation(2, Phase::Announced));
-    assert_eq!(act(&mut announcements, Truth::Free, None, 16_000), [announced]);
+    assert_eq!(act(&mut announcements, Truth::Vacant, None, 16_000), [announced]);
 }
 
 #[test]
@@ -94,9 +94,9 @@ fn a_new_owner_repeats_what_is_not_done_with_the_same_number_once_the_nodes_are_
     let mut announcements = begun([A, B].into());
     merge(&mut announcements, 5, Phase::Announced);
     announcements.set_voters([A].into(), at(10_000));
-    assert_eq!(act(&mut announcements, Truth::Free, None, 12_499), []);
+    assert_eq!(act(&mut announcements, Truth::Vacant, None, 12_499), []);
     let repeated = Action::Announce(generation(5, Phase::Announced));
-    assert_eq!(act(&mut announcements, Truth::Free, None, 12_500), [repeated]);
+    assert_eq!(act(&mut announcements, Truth::Vacant, None, 12_500), [repeated]);
 }
 
 #[test]
@@ -106,21 +106,21 @@ fn a_node_that_may_have_missed_something_listens_first_and_announces_anew() {
     merge(&mut announcements, 1, Phase::Announced);
     announcements.announced(&announced, 17);
     announcements.disturb(at(9000));
-    assert_eq!(act(&mut announcements, Truth::Held, None, 11_499), []);
-    assert_eq!(act(&mut announcements, Truth::Held, None, 11_500), [Action::Announce(announced)]);
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 11_499), []);
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 11_500), [Action::Announce(announced)]);
 }
 
 #[test]
-fn exactly_one_voter_owns_an_edge_and_a_node_without_a_vote_is_silent() {
+fn exactly_one_voter_owns_an_occupancy_and_a_node_without_a_vote_is_silent() {
     let owners = [A, B].map(|node| {
         let mut announcements = begun([A, B].into());
-        announcements.compare(&edge(), Truth::Held, at(0));
-        announcements.act(node, |_| Truth::Held, None, at(9000)).len()
+        announcements.compare(&occupancy(), Truth::Occupied, at(0));
+        announcements.act(node, |_| Truth::Occupied, None, at(9000)).len()
     });
     assert_eq!(owners.iter().sum::<usize>(), 1);
     let mut announcements = alone(0);
     announcements.set_voters([B].into(), at(0));
-    assert_eq!(act(&mut announcements, Truth::Held, None, 9000), []);
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 9000), []);
 }
 
 #[test]
@@ -137,16 +137,16 @@ fn the_highest_number_and_the_latest_phase_win() {
 fn nothing_is_announced_before_enough_others_hold_where_it_begins() {
     let mut announcements = Announcements::default();
     announcements.set_voters([A].into(), at(0));
-    announcements.compare(&edge(), Truth::Held, at(0));
+    announcements.compare(&occupancy(), Truth::Occupied, at(0));
     assert_eq!(announcements.beginning(A, 50, at(2499)), None);
     let beginning = Record::Floor { slot: EVERYWHERE, number: 100 };
     assert_eq!(announcements.beginning(A, 50, at(2500)), Some(beginning.clone()));
     announcements.merge(&beginning, at(2500));
     announcements.begun(17);
     assert_eq!(announcements.beginning(A, 51, at(2600)), None);
-    assert_eq!(act(&mut announcements, Truth::Held, Some(16), 2600), []);
+    assert_eq!(act(&mut announcements, Truth::Occupied, Some(16), 2600), []);
     let announced = Action::Announce(generation(101, Phase::Announced));
-    assert_eq!(act(&mut announcements, Truth::Held, Some(17), 2700), [announced]);
+    assert_eq!(act(&mut announcements, Truth::Occupied, Some(17), 2700), [announced]);
 }
 
 #[test]
@@ -154,11 +154,11 @@ fn a_beginning_that_others_said_is_said_once_more_before_anything_is_announced()
     let mut announcements = alone(0);
     let other = Record::Floor { slot: EVERYWHERE, number: 100 };
     announcements.merge(&other, at(0));
-    assert_eq!(act(&mut announcements, Truth::Held, Some(16), 3000), []);
+    assert_eq!(act(&mut announcements, Truth::Occupied, Some(16), 3000), []);
     assert_eq!(announcements.beginning(A, 51, at(3000)), Some(other));
     announcements.begun(17);
     let announced = Action::Announce(generation(101, Phase::Announced));
-    assert_eq!(act(&mut announcements, Truth::Held, Some(17), 3100), [announced]);
+    assert_eq!(act(&mut announcements, Truth::Occupied, Some(17), 3100), [announced]);
 }
 
 /// A node that is cut off with a peer who does not answer begins later than the others, who post meanwhile.
@@ -167,20 +167,20 @@ fn sides_of_a_split_that_begin_apart_do_not_post_one_arrival_twice() {
     let mut cut_off = Announcements::default();
     cut_off.set_voters([A].into(), at(0));
     begin(&mut cut_off, 38);
-    assert_eq!(act(&mut cut_off, Truth::Held, Some(0), 3000), []);
+    assert_eq!(act(&mut cut_off, Truth::Occupied, Some(0), 3000), []);
     merge(&mut cut_off, 37, Phase::Done);
-    assert_eq!(act(&mut cut_off, Truth::Held, Some(1), 6000), []);
+    assert_eq!(act(&mut cut_off, Truth::Occupied, Some(1), 6000), []);
 }
 
 #[test]
-fn a_retired_edge_never_uses_a_number_again() {
+fn a_retired_occupancy_never_uses_a_number_again() {
     let mut announcements = alone(4);
     assert_eq!(announcements.retirements(A, at(600_000)), []);
     let retired = generation(4, Phase::Retired);
     assert_eq!(announcements.retirements(A, at(600_001)), [Action::Retire(retired.clone())]);
     announcements.merge(&Record::Generation(retired), at(600_001));
     let announced = Action::Announce(generation(5, Phase::Announced));
-    assert_eq!(act(&mut announcements, Truth::Held, None, 700_000), [announced]);
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 700_000), [announced]);
 }
 
 #[test]
@@ -199,55 +199,55 @@ fn nodes_that_know_the_same_have_the_same_hash() {
 #[test]
 fn who_comes_and_goes_before_anybody_looks_is_told_of_as_an_arrival_and_a_departure() {
     let mut announcements = alone(2);
-    announcements.compare(&edge(), Truth::Held, at(10_000));
-    announcements.compare(&edge(), Truth::Free, at(10_001));
+    announcements.compare(&occupancy(), Truth::Occupied, at(10_000));
+    announcements.compare(&occupancy(), Truth::Vacant, at(10_001));
     let announced = generation(3, Phase::Announced);
-    assert_eq!(act(&mut announcements, Truth::Free, None, 10_050), [Action::Announce(announced.clone())]);
+    assert_eq!(act(&mut announcements, Truth::Vacant, None, 10_050), [Action::Announce(announced.clone())]);
     merge(&mut announcements, 3, Phase::Announced);
     announcements.announced(&announced, 17);
-    assert_eq!(act(&mut announcements, Truth::Free, None, 10_100), [Action::Post(announced)]);
-    announcements.posted(&edge(), 3);
+    assert_eq!(act(&mut announcements, Truth::Vacant, None, 10_100), [Action::Post(announced)]);
+    announcements.posted(&occupancy(), 3);
     merge(&mut announcements, 3, Phase::Done);
-    assert_eq!(act(&mut announcements, Truth::Free, None, 12_999), []);
+    assert_eq!(act(&mut announcements, Truth::Vacant, None, 12_999), []);
     let departed = Action::Announce(generation(4, Phase::Announced));
-    assert_eq!(act(&mut announcements, Truth::Free, None, 13_000), [departed]);
+    assert_eq!(act(&mut announcements, Truth::Vacant, None, 13_000), [departed]);
 }
 
 #[test]
 fn a_visit_of_which_its_owner_told_nothing_before_it_died_is_told_by_the_next() {
-    let owned_by = |node| (0..).map(edge_of).find(|edge| owner(&[A, B].into(), edge) == Some(node));
-    let edge = owned_by(B).expect("B owns some");
+    let owned_by = |node| (0..).map(occupancy_of).find(|occupancy| owner(&[A, B].into(), occupancy) == Some(node));
+    let occupancy = owned_by(B).expect("B owns some");
     let mut announcements = begun([A, B].into());
-    announcements.compare(&edge, Truth::Held, at(10_000));
-    announcements.compare(&edge, Truth::Free, at(10_001));
-    assert_eq!(announcements.act(A, |_| Truth::Free, None, at(10_100)), []);
+    announcements.compare(&occupancy, Truth::Occupied, at(10_000));
+    announcements.compare(&occupancy, Truth::Vacant, at(10_001));
+    assert_eq!(announcements.act(A, |_| Truth::Vacant, None, at(10_100)), []);
     announcements.set_voters([A].into(), at(16_000));
-    let announced = Generation { edge, number: 1, phase: Phase::Announced };
-    assert_eq!(announcements.act(A, |_| Truth::Free, None, at(18_500)), [Action::Announce(announced)]);
+    let announced = Generation { occupancy, number: 1, phase: Phase::Announced };
+    assert_eq!(announcements.act(A, |_| Truth::Vacant, None, at(18_500)), [Action::Announce(announced)]);
 }
 
 #[test]
 fn a_visit_that_another_node_has_told_is_not_told_again() {
     let mut announcements = begun([A].into());
-    announcements.compare(&edge(), Truth::Held, at(10_000));
-    announcements.compare(&edge(), Truth::Free, at(10_001));
+    announcements.compare(&occupancy(), Truth::Occupied, at(10_000));
+    announcements.compare(&occupancy(), Truth::Vacant, at(10_001));
     merge(&mut announcements, 2, Phase::Done);
-    announcements.compare(&edge(), Truth::Free, at(10_002));
-    assert!(announcements.unsettled.is_empty());
+    announcements.compare(&occupancy(), Truth::Vacant, at(10_002));
+    assert!(announcements.pending.is_empty());
 }
 
 #[test]
 fn a_visit_that_nobody_tells_is_given_up_also_by_a_node_that_is_silent() {
     let mut announcements = Announcements::default();
-    announcements.compare(&edge(), Truth::Held, at(10_000));
-    announcements.compare(&edge(), Truth::Free, at(10_001));
+    announcements.compare(&occupancy(), Truth::Occupied, at(10_000));
+    announcements.compare(&occupancy(), Truth::Vacant, at(10_001));
     announcements.give_up_visits(at(70_000));
-    assert!(!announcements.unsettled.is_empty());
+    assert!(!announcements.pending.is_empty());
     announcements.give_up_visits(at(70_001));
-    assert!(announcements.unsettled.is_empty());
-    announcements.compare(&edge(), Truth::Held, at(10_000));
+    assert!(announcements.pending.is_empty());
+    announcements.compare(&occupancy(), Truth::Occupied, at(10_000));
     announcements.give_up_visits(at(99_000));
-    assert!(!announcements.unsettled.is_empty());
+    assert!(!announcements.pending.is_empty());
 }
 
 #[test]
@@ -255,10 +255,10 @@ fn what_became_due_while_a_webhook_was_posted_is_announced_although_another_node
     let mut announcements = alone(1);
     merge(&mut announcements, 2, Phase::Announced);
     announcements.announced(&generation(2, Phase::Announced), 17);
-    assert_eq!(act(&mut announcements, Truth::Held, None, 9000), [Action::Post(generation(2, Phase::Announced))]);
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 9000), [Action::Post(generation(2, Phase::Announced))]);
     merge(&mut announcements, 2, Phase::Done);
-    assert_eq!(act(&mut announcements, Truth::Held, None, 9050), []);
-    announcements.posted(&edge(), 2);
+    assert_eq!(act(&mut announcements, Truth::Occupied, None, 9050), []);
+    announcements.posted(&occupancy(), 2);
     let announced = Action::Announce(generation(3, Phase::Announced));
-    assert_eq!(announcements.act(A, |_| Truth::Held, None, at(9100)), [announced]);
+    assert_eq!(announcements.act(A, |_| Truth::Occupied, None, at(9100)), [announced]);
 }

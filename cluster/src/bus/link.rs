@@ -146,7 +146,7 @@ mod tests {
         link.send(Input::Confirm);
         assert_eq!(link.waiting(), 2);
         let permit = link.reserve(&[1]).unwrap().pop().unwrap();
-        let room = Room::new("shop", "commands").unwrap();
+        let room = Room::new("shop", "orders").unwrap();
         link.publish(RoomEvent { room, payload: Default::default(), trace: None }, permit);
         assert_eq!((link.waiting(), link.status().queued), (2, 1));
         link.gauges.waiting.fetch_sub(1, Relaxed);

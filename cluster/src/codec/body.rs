@@ -108,7 +108,6 @@ pub fn read_body(
     }))
 }
 
-/// Bytes of a publication.
 pub fn publication_size(publication: &Publication) -> usize {
     let mut writer = Writer::default();
     write_publication(&mut writer, publication);
@@ -128,7 +127,6 @@ fn read_publication(reader: &mut Reader) -> Result<Publication, Refusal> {
     if is_key(&publication.key) && !publication.answer.is_empty() { Ok(publication) } else { Err(Refusal::Value) }
 }
 
-/// Bytes of an event.
 pub fn event_size(event: &RoomEvent) -> usize {
     let texts = [event.room.app().len(), event.room.channel().len(), event.payload.len()];
     texts.iter().map(|length| size_of::<u32>() + length).sum()

@@ -38,10 +38,8 @@ use write::Writer;
 pub use body::publication_size;
 pub use state::{fact_hash, fact_size, record_hash, record_size};
 
-/// The version of the frames.
 pub const VERSION: u8 = 1;
 
-/// The minor version of the frames.
 pub const MINOR: u8 = 2;
 
 /// Bytes of a frame at most: what a bus with default settings carries.
@@ -65,7 +63,6 @@ pub enum Refusal {
     Short,
     /// The frame ends before the bytes do.
     Trailing,
-    /// Another version.
     Version,
     /// No such kind of frame, fact or record.
     Kind,
@@ -73,7 +70,6 @@ pub enum Refusal {
     Value,
 }
 
-/// The bytes of a frame.
 pub fn encode(frame: &Frame) -> Bytes {
     // Events are many: they take the memory that they need at once.
     let body = if let Body::Event(event) = &frame.body { body::event_size(event) } else { 0 };

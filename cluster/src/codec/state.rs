@@ -3,7 +3,7 @@
 //! kind, with a hash of its own.
 
 use super::{Refusal, hash_of, read::Reader, write::Writer};
-use crate::fact::{CachedEvent, Edge, Fact, Generation, Key, Mark, Member, Phase, Record};
+use crate::fact::{CachedEvent, Fact, Generation, Key, Mark, Member, Occupancy, Phase, Record};
 
 /// The hash of a fact; that of a node's facts is the sum.
 pub fn fact_hash(fact: &Fact) -> u64 {
@@ -113,9 +113,9 @@ pub fn write_mark(writer: &mut Writer, mark: &Mark) {
             writer.u8(1);
             writer.room(room);
         }
-        Mark::Generation(edge) => {
+        Mark::Generation(occupancy) => {
             writer.u8(2);
-            write_edge(writer, edge);
+            write_occupancy(writer, occupancy);
         }
         Mark::Floor(slot) => {
             writer.u8(3);
@@ -127,7 +127,7 @@ pub fn write_mark(writer: &mut Writer, mark: &Mark) {
 pub fn read_mark(reader: &mut Reader) -> Result<Mark, Refusal> {
     Ok(match reader.u8()? {
         1 => Mark::Cached(reader.room()?),
-        2 => Mark::Generation(read_edge(reader)?),
+        2 => Mark::Generation(read_occupancy(reader)?),
         3 => Mark::Floor(reader.u16()?),
         _ => return Err(Refusal::Kind),
     })
@@ -144,7 +144,7 @@ pub fn write_record(writer: &mut Writer, record: &Record) {
         }
         Record::Generation(generation) => {
             writer.u8(2);
-            write_edge(writer, &generation.edge);
+            write_occupancy(writer, &generation.occupancy);
             writer.u64(generation.number);
             writer.u8(match generation.phase {
                 Phase::Announced => 0,
@@ -174,7 +174,7 @@ pub fn read_record(reader: &mut Reader) -> Result<Record, Refusal> {
 }
 
 fn read_generation(reader: &mut Reader) -> Result<Generation, Refusal> {
-    let edge = read_edge(reader)?;
+    let occupancy = read_occupancy(reader)?;
     let number = reader.u64()?;
     let phase = match reader.u8()? {
         0 => Phase::Announced,
@@ -182,15 +182,15 @@ fn read_generation(reader: &mut Reader) -> Result<Generation, Refusal> {
         2 => Phase::Retired,
         _ => return Err(Refusal::Value),
     };
-    Ok(Generation { edge, number, phase })
+    Ok(Generation { occupancy, number, phase })
 }
 
-fn write_edge(writer: &mut Writer, edge: &Edge) {
-    writer.room(&edge.room);
-    writer.text(edge.user.as_deref().unwrap_or_default());
+fn write_occupancy(writer: &mut Writer, occupancy: &Occupancy) {
+    writer.room(&occupancy.room);
+    writer.text(occupancy.user.as_deref().unwrap_or_default());
 }
 
-fn read_edge(reader: &mut Reader) -> Result<Edge, Refusal> {
+fn read_occupancy(reader: &mut Reader) -> Result<Occupancy, Refusal> {
     let (room, user) = (reader.room()?, reader.user_or_none()?);
-    Ok(Edge { room, user })
+    Ok(Occupancy { room, user })
 }

@@ -4,7 +4,7 @@ use super::*;
 use std::time::Duration;
 
 use crate::{
-    fact::{CachedEvent, Edge, Fact, Generation, Key, Mark, Member, Phase, Record},
+    fact::{CachedEvent, Fact, Generation, Key, Mark, Member, Occupancy, Phase, Record},
     frame::{Beat, Gap, Head, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage},
     hash::spread,
     room::Room,
@@ -27,7 +27,11 @@ fn facts() -> Vec<Fact> {
 fn records() -> Vec<Record> {
     let event = CachedEvent { at: 1, ttl: 2, payload: Bytes::from_static(b"\x81\x02{}") };
     let generation = |user: Option<&str>, phase| {
-        Record::Generation(Generation { edge: Edge { room: room(), user: user.map(Into::into) }, number: 3, phase })
+        Record::Generation(Generation {
+            occupancy: Occupancy { room: room(), user: user.map(Into::into) },
+            number: 3,
+            phase,
+        })
     };
     vec![
         Record::Cached { room: room(), event },

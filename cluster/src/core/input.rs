@@ -85,7 +85,6 @@ pub enum Input {
     /// An event was published here in a cache channel. This node's own sockets have it already; to the others it goes
     /// as state, and they take it for a live event as well.
     Cache {
-        /// Where.
         room: Room,
         /// The event. Its `at` is later than that of every event that the publisher knows, or the others will not keep it.
         event: CachedEvent,
@@ -99,25 +98,17 @@ pub enum Input {
     /// Events of this room are not wanted any longer.
     Leave(Room),
     /// A message came from the bus.
-    Received {
-        /// Where it came.
-        subject: Subject,
-        /// What it is.
-        bytes: Bytes,
-    },
+    Received { subject: Subject, bytes: Bytes },
     /// The bus is there, and all subscriptions with it.
     Connected,
     /// The bus is gone.
     Disconnected,
-    /// The apps whose edges somebody wants to be told of; about others nothing is announced.
+    /// The apps whose occupancies somebody wants to be told of; about others nothing is announced.
     Webhooks(BTreeSet<Arc<str>>),
     /// A webhook was taken over by whoever posts it.
     Posted(Generation),
     /// This node is about to go: peers are to keep its facts for so long after they last heard it.
-    Bye {
-        /// How long.
-        hold: Duration,
-    },
+    Bye { hold: Duration },
     /// What was told so far goes out at once, and a beat behind it, whose echo confirms it; [`super::Core::confirmed`]
     /// says how far.
     Confirm,

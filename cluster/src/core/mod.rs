@@ -3,9 +3,8 @@
 //!
 //! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions tell, `services` the
 //! rooms whose events they want, `receive` what comes from the bus, `meeting` who is known, `peers` what passing time asks
-//! for, `edges` the webhooks, `query` what can be asked.
+//! for, `transitions` the webhooks, `query` what can be asked.
 
-mod edges;
 mod input;
 mod meeting;
 mod output;
@@ -14,6 +13,7 @@ mod peers;
 mod query;
 mod receive;
 mod services;
+mod transitions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,7 +42,6 @@ use meeting::Forgotten;
 pub use input::{Bounds, Input, Moment, PAGE, Settings};
 pub use output::{Output, PeerStatus};
 
-/// One node.
 #[derive(Debug)]
 pub struct Core {
     settings: Settings,
@@ -76,7 +75,7 @@ pub struct Core {
     barriers: BTreeMap<u64, (Room, Duration)>,
     last_barrier: u64,
     webhooks: BTreeSet<Arc<str>>,
-    /// How far all edges were compared since other apps want webhooks, while that is under way.
+    /// How far all occupancies were compared since other apps want webhooks, while that is under way.
     comparing: Option<Option<Key>>,
     readiness: Readiness,
     hold: Duration,
@@ -187,7 +186,7 @@ impl Core {
     fn report(&mut self, differences: Vec<Difference>) {
         for difference in differences {
             match difference {
-                Difference::Held(edge) | Difference::Freed(edge) => self.compare(&edge),
+                Difference::Occupied(occupancy) | Difference::Vacated(occupancy) => self.compare(&occupancy),
                 Difference::Remote(remote) => {
                     if remote.room().is_none_or(|room| self.rooms.contains_key(room)) {
                         self.outputs.push(Output::Remote(remote));

@@ -41,13 +41,11 @@ pub enum Output {
     CacheEvicted(Room, u64),
     /// Events were published under a key on another node.
     Published(Publication),
-    /// Post a webhook, under an id made of its edge and number; answer with [`Input::Posted`](super::Input::Posted).
+    /// Post a webhook, under an id made of its occupancy and number; answer with [`Input::Posted`](super::Input::Posted).
     Post(Generation),
     /// A part of what a peer published is lost to us.
     Lost {
-        /// The peer.
         origin: NodeId,
-        /// The part.
         gap: Gap,
         /// How many events were in it, at least.
         events: u64,
@@ -57,9 +55,7 @@ pub enum Output {
 /// One line of the list of peers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {
-    /// Its name.
     pub node: NodeId,
-    /// How well it is known.
     pub stage: Stage,
     /// What it says of itself.
     pub readiness: Readiness,

@@ -121,7 +121,7 @@ impl Core {
         let (cached, generations, floors) = match after {
             None => (Some(Unbounded), Some(Unbounded), Unbounded),
             Some(Mark::Cached(room)) => (Some(Excluded(room)), Some(Unbounded), Unbounded),
-            Some(Mark::Generation(edge)) => (None, Some(Excluded(edge)), Unbounded),
+            Some(Mark::Generation(occupancy)) => (None, Some(Excluded(occupancy)), Unbounded),
             Some(Mark::Floor(slot)) => (None, None, Excluded(*slot)),
         };
         let cached = cached.into_iter().flat_map(|after| self.cache.records_after(after));

@@ -84,7 +84,7 @@ impl Core {
             self.pass_barriers();
         }
         self.announcements.give_up_visits(self.now.up);
-        self.act_on_edges();
+        self.act_on_transitions();
     }
 
     /// Does a part of what is too much for one step.

@@ -31,7 +31,6 @@ impl Core {
         self.view.population(room)
     }
 
-    /// Subscriptions of a room.
     pub fn subscriptions(&self, room: &Room) -> u64 {
         self.view.sockets(&Key::Count(room.clone()))
     }
@@ -54,7 +53,6 @@ impl Core {
         rooms.take_while(move |(room, _)| **room.app() == *app && room.channel().starts_with(prefix))
     }
 
-    /// An app's connections.
     pub fn connections(&self, app: &Arc<str>) -> u64 {
         self.view.sockets(&Key::Connections(app.clone()))
     }
@@ -132,7 +130,6 @@ impl Core {
         self.outgoing.lasts(self.now.up)
     }
 
-    /// What happened so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }

@@ -178,7 +178,7 @@ impl Core {
     /// A record in the order of its origin's sequencer: an event of a cache channel is also a live one, whether or not it is
     /// the newest.
     fn receive_record(&mut self, origin: NodeId, record: Record, trace: Option<TraceContext>) {
-        self.merge_edge(&record);
+        self.merge_generation(&record);
         let Record::Cached { room, event } = record else { return };
         let event = event.in_memory_of_its_own();
         let merged = self.cache.merge(&room, event.clone(), self.wall());
@@ -191,7 +191,7 @@ impl Core {
     /// Records that a peer knows, whoever said them and whenever that was.
     fn repair(&mut self, records: Vec<Record>) {
         for record in records {
-            self.merge_edge(&record);
+            self.merge_generation(&record);
             let Record::Cached { room, event } = record else { continue };
             let event = event.in_memory_of_its_own();
             let merged = self.cache.merge(&room, event.clone(), self.wall());

@@ -22,16 +22,16 @@ fn count(sockets: u32) -> Fact {
     Fact::Count { room: room(), sockets }
 }
 
-fn edge(user: Option<&str>) -> Edge {
-    Edge { room: room(), user: user.map(Into::into) }
+fn occupancy(user: Option<&str>) -> Occupancy {
+    Occupancy { room: room(), user: user.map(Into::into) }
 }
 
 fn added(user: &str) -> Difference {
-    Difference::Held(edge(Some(user)))
+    Difference::Occupied(occupancy(Some(user)))
 }
 
 fn removed(user: &str) -> Difference {
-    Difference::Freed(edge(Some(user)))
+    Difference::Vacated(occupancy(Some(user)))
 }
 
 fn there(user: &str, member: Option<Member>) -> Difference {
@@ -65,7 +65,7 @@ fn a_user_on_two_nodes_comes_and_goes_once() {
 fn of_this_nodes_own_facts_nothing_is_told_as_elsewhere() {
     let mut view = view();
     assert_eq!(view.set(OWN, member("7", "a", 1, 1)), [added("7")]);
-    assert_eq!(view.set(OWN, count(2)), [Difference::Held(edge(None))]);
+    assert_eq!(view.set(OWN, count(2)), [Difference::Occupied(occupancy(None))]);
     assert_eq!(view.set(A, member("7", "b", 5, 1)), [there("7", Some(person("7", "b", 5, 1)))]);
     assert_eq!(view.set(OWN, member("7", "a", 1, 0)), []);
     assert_eq!(view.set(A, count(3)), [subscriptions(3)]);
@@ -108,12 +108,12 @@ fn a_repeated_fact_changes_nothing() {
 }
 
 #[test]
-fn counts_are_sums_and_their_edges_are_told_once() {
+fn counts_are_sums_and_their_occupancies_are_told_once() {
     let mut view = view();
-    assert_eq!(view.set(A, count(2)), [Difference::Held(edge(None)), subscriptions(2)]);
+    assert_eq!(view.set(A, count(2)), [Difference::Occupied(occupancy(None)), subscriptions(2)]);
     assert_eq!(view.set(B, count(3)), [subscriptions(5)]);
     assert_eq!(view.set(A, count(0)), [subscriptions(3)]);
-    assert_eq!(view.set(B, count(0)), [Difference::Freed(edge(None)), subscriptions(0)]);
+    assert_eq!(view.set(B, count(0)), [Difference::Vacated(occupancy(None)), subscriptions(0)]);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_slice_that_is_not_shown_is_kept_silently() {
     let mut view = View::new(OWN, 100);
     assert_eq!(view.set(A, count(1)), []);
     assert_eq!(view.sockets(&Key::Count(room())), 0);
-    assert_eq!(view.show(A), [Difference::Held(edge(None)), subscriptions(1)]);
+    assert_eq!(view.show(A), [Difference::Occupied(occupancy(None)), subscriptions(1)]);
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn what_is_left_before_its_barrier_has_come_back_is_not_served() {
         pair.step_quietly(A, Input::Serve(room.clone()));
         pair.step_quietly(A, Input::Leave(room.clone()));
     }
-    pair.settle();
+    pair.resolve();
     let served = wanted.iter().filter(|room| pair.wanted(A, &serving((*room).clone())));
     assert_eq!(served.count(), 1024);
 }

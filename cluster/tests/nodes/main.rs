@@ -15,7 +15,7 @@ use gaung_cluster::{
     codec::{Refusal, encode},
     core::{Core, Input, Moment, Output},
     detector::Inbound,
-    fact::{Edge, Fact, Generation, Phase},
+    fact::{Fact, Generation, Occupancy, Phase},
     frame::{Body, Frame, Readiness, RoomEvent},
     peer::Stage,
     remote::{RemoteChange, RemoteState},
@@ -35,7 +35,7 @@ fn a_room_is_served_only_once_our_own_message_is_back() {
     let mut pair = Pair::acquainted();
     pair.step_quietly(A, Input::Serve(room("orders")));
     assert_eq!(pair.outputs, [(A, Output::Subscribe(room("orders")))]);
-    pair.settle();
+    pair.resolve();
     assert_eq!(pair.outputs[1..], [(A, serving(room("orders")))]);
 }
 
@@ -142,7 +142,7 @@ fn an_event_too_large_for_the_bus_is_counted_and_not_published() {
 }
 
 #[test]
-fn edges_go_at_once_and_other_counts_within_a_quarter_of_a_second() {
+fn occupancies_go_at_once_and_other_counts_within_a_quarter_of_a_second() {
     let mut pair = Pair::acquainted();
     let subscriptions = |pair: &Pair| pair.nodes[B].subscriptions(&room("orders"));
     pair.step(A, Input::Fact(count(1)));
@@ -299,8 +299,8 @@ fn an_occupied_room_is_posted_by_one_node_once() {
     pair.step(B, Input::Fact(count(1)));
     pair.pass(6_000);
     let posts: Vec<_> = pair.outputs.iter().filter_map(|(_, output)| posted(output)).collect();
-    let [Generation { edge, number, .. }] = posts[..] else { panic!("posted {} times", posts.len()) };
-    assert_eq!((edge, number % 2), (&Edge { room: room("orders"), user: None }, 1));
+    let [Generation { occupancy, number, .. }] = posts[..] else { panic!("posted {} times", posts.len()) };
+    assert_eq!((occupancy, number % 2), (&Occupancy { room: room("orders"), user: None }, 1));
 }
 
 #[test]
@@ -311,8 +311,8 @@ fn a_node_that_is_meant_to_be_alone_posts_without_a_bus() {
     core.step(Input::Fact(count(1)), at(0));
     let ticks = (0..60).map(|tick| at(tick * 50));
     let outputs: Vec<Output> = ticks.flat_map(|at| core.step(Input::Tick(Inbound::Drained), at)).collect();
-    let edge = Edge { room: room("orders"), user: None };
-    assert_eq!(outputs, [Output::Post(Generation { edge, number: 1, phase: Phase::Announced })]);
+    let occupancy = Occupancy { room: room("orders"), user: None };
+    assert_eq!(outputs, [Output::Post(Generation { occupancy, number: 1, phase: Phase::Announced })]);
 }
 
 fn posted(output: &Output) -> Option<&Generation> {

@@ -109,7 +109,7 @@ impl Pair {
 
     pub fn step(&mut self, slot: usize, input: Input) {
         self.step_quietly(slot, input);
-        self.settle();
+        self.resolve();
     }
 
     /// Leaves what is published on its way.
@@ -148,7 +148,7 @@ impl Pair {
     }
 
     /// Brings everything that is on its way, to both unless the bus is cut.
-    pub fn settle(&mut self) {
+    pub fn resolve(&mut self) {
         while let Some((from, subject, bytes)) = self.queue.pop_front() {
             for to in [A, B] {
                 let is_for = !matches!(subject, Subject::Node(node) if node != id(to));

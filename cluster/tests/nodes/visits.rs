@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gaung_cluster::{
     core::{Input, Output},
-    fact::{Edge, Fact, Member},
+    fact::{Fact, Member, Occupancy},
 };
 
 use crate::pair::{A, B, Pair, room};
@@ -20,13 +20,13 @@ fn pair() -> Pair {
 }
 
 /// Lets time pass in which what is posted is done at once; returns what was posted.
-fn posts(pair: &mut Pair, millis: u64) -> Vec<(Edge, bool)> {
+fn posts(pair: &mut Pair, millis: u64) -> Vec<(Occupancy, bool)> {
     let mut posts = Vec::new();
     for _ in 0..millis / 50 {
         pair.pass(50);
         for (slot, output) in std::mem::take(&mut pair.outputs) {
             if let Output::Post(generation) = output {
-                posts.push((generation.edge.clone(), generation.number % 2 == 1));
+                posts.push((generation.occupancy.clone(), generation.number % 2 == 1));
                 pair.step(slot, Input::Posted(generation));
             }
         }
@@ -34,25 +34,26 @@ fn posts(pair: &mut Pair, millis: u64) -> Vec<(Edge, bool)> {
     posts
 }
 
-fn visit(pair: &mut Pair, number: usize) -> [Edge; 2] {
+fn visit(pair: &mut Pair, number: usize) -> [Occupancy; 2] {
     let place = room(&format!("presence-{number}"));
     for sockets in [1, 0] {
         let member = Member { user: "7".into(), info: "{}".into(), since: 1, sockets };
         pair.step(A, Input::Fact(Fact::Count { room: place.clone(), sockets }));
         pair.step(A, Input::Fact(Fact::Member { room: place.clone(), member }));
     }
-    [None, Some("7".into())].map(|user| Edge { room: place.clone(), user })
+    [None, Some("7".into())].map(|user| Occupancy { room: place.clone(), user })
 }
 
 #[test]
 fn a_visit_of_an_instant_is_posted_as_an_arrival_and_a_departure_whoever_owns_the_room() {
     let mut pair = pair();
-    let edges: Vec<Edge> = (0..ROOMS).flat_map(|number| visit(&mut pair, number)).collect();
+    let occupancies: Vec<Occupancy> = (0..ROOMS).flat_map(|number| visit(&mut pair, number)).collect();
     let posted = posts(&mut pair, 10_000);
-    for edge in &edges {
-        let told: Vec<bool> = posted.iter().filter(|(other, _)| other == edge).map(|(_, has_come)| *has_come).collect();
-        assert_eq!(told, [true, false], "{edge:?}");
+    for occupancy in &occupancies {
+        let told: Vec<bool> =
+            posted.iter().filter(|(other, _)| other == occupancy).map(|(_, has_come)| *has_come).collect();
+        assert_eq!(told, [true, false], "{occupancy:?}");
     }
-    assert_eq!(posted.len(), 2 * edges.len());
+    assert_eq!(posted.len(), 2 * occupancies.len());
     assert_eq!(posts(&mut pair, 60_000), []);
 }

@@ -1,6 +1,6 @@
 //! What clients, back ends and fate do, at random.
 
-use gaung_cluster::fact::{Edge, Fact, Key, Member};
+use gaung_cluster::fact::{Fact, Key, Member, Occupancy};
 
 use crate::{
     drain::lobby,
@@ -51,11 +51,11 @@ impl World {
             self.set_fact(slot, Fact::Count { room: room.clone(), sockets });
         }
         if is_fair {
-            self.judge.visited(Edge { room, user: None });
+            self.judge.visited(Occupancy { room, user: None });
         }
     }
 
-    /// Few or none: edges are what is hard.
+    /// Few or none: occupancies are what is hard.
     fn sockets(&mut self) -> u32 {
         [0, 0, 1, 2, 3][self.random.below(5) as usize]
     }

@@ -104,7 +104,7 @@ impl World {
         let Body::Records(records, _) = frame.body else { return };
         for record in records {
             if let Record::Generation(generation) = record {
-                let known = self.known_to_others(from, &generation.edge);
+                let known = self.known_to_others(from, &generation.occupancy);
                 self.judge.announced(&generation, known);
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gaung_cluster::{
     NodeId, Room,
-    fact::{Edge, Generation},
+    fact::{Generation, Occupancy},
     frame::Stream,
 };
 
@@ -16,16 +16,16 @@ pub struct Judge {
     tracks: BTreeMap<(NodeId, NodeId, Room), Track>,
     /// How many events of a stream were told to be lost.
     lost: BTreeMap<(NodeId, NodeId, Stream), u64>,
-    posted: BTreeMap<Edge, u64>,
-    /// Edges that somebody held for a moment, with how often something was posted of them.
-    visits: BTreeMap<Edge, u64>,
-    /// Edges whose last announcement nobody who could be heard still held.
-    forgotten: BTreeSet<Edge>,
+    posted: BTreeMap<Occupancy, u64>,
+    /// Occupancies that somebody held for a moment, with how often something was posted of them.
+    visits: BTreeMap<Occupancy, u64>,
+    /// Occupancies whose last announcement nobody who could be heard still held.
+    forgotten: BTreeSet<Occupancy>,
 }
 
 /// Counts over a run, added up over many. `gaps_lost` are streams with gaps between two nodes that both lived to the end,
 /// `events_lost` the events in those gaps;
-/// `forgotten` are edges under the one exception, whose holders were all dead (`bereft`) or out of reach.
+/// `forgotten` are occupancies under the one exception, whose holders were all dead (`bereft`) or out of reach.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Tally {
     pub kills: u64,
@@ -86,37 +86,39 @@ impl Judge {
         self.tracks.retain(|(receiver, origin, _), _| *receiver != node && *origin != node);
     }
 
-    /// A webhook is announced. `known` is the highest generation of its edge that anybody knows whom the announcer can
+    /// A webhook is announced. `known` is the highest generation of its occupancy that anybody knows whom the announcer can
     /// hear. The one exception from alternation: all who held the last announcement are dead, stopped or cut off.
     pub fn announced(&mut self, generation: &Generation, known: u64) {
-        let last = self.posted.get(&generation.edge).copied().unwrap_or_default();
+        let last = self.posted.get(&generation.occupancy).copied().unwrap_or_default();
         if known < last && !is_next(last, generation.number) && generation.number != last {
-            self.forgotten.insert(generation.edge.clone());
+            self.forgotten.insert(generation.occupancy.clone());
         }
     }
 
     /// A webhook is posted.
     pub fn posted(&mut self, generation: &Generation) {
         self.tally.posts += 1;
-        let last = self.posted.get(&generation.edge).copied().unwrap_or_default();
+        let last = self.posted.get(&generation.occupancy).copied().unwrap_or_default();
         if generation.number == last {
             self.tally.repeats += 1;
         }
         let follows = generation.number == last || is_next(last, generation.number);
-        if !follows && !self.forgotten.contains(&generation.edge) {
-            self.faults
-                .push(format!("generation {} of {:?} was posted after {last}", generation.number, generation.edge));
+        if !follows && !self.forgotten.contains(&generation.occupancy) {
+            self.faults.push(format!(
+                "generation {} of {:?} was posted after {last}",
+                generation.number, generation.occupancy
+            ));
         }
-        let before = self.posted.insert(generation.edge.clone(), generation.number);
-        if let Some(posts) = self.visits.get_mut(&generation.edge).filter(|_| before != Some(generation.number)) {
+        let before = self.posted.insert(generation.occupancy.clone(), generation.number);
+        if let Some(posts) = self.visits.get_mut(&generation.occupancy).filter(|_| before != Some(generation.number)) {
             *posts += 1;
         }
     }
 
-    /// Somebody held an edge for a moment, while nothing went wrong that may hide it.
-    pub fn visited(&mut self, edge: Edge) {
+    /// Somebody held an occupancy for a moment, while nothing went wrong that may hide it.
+    pub fn visited(&mut self, occupancy: Occupancy) {
         self.tally.visits += 1;
-        self.visits.insert(edge, 0);
+        self.visits.insert(occupancy, 0);
     }
 
     /// A node is about to leave, and with it perhaps all that it knows of visits that nobody has announced.
@@ -126,28 +128,30 @@ impl Judge {
 
     /// Of every visit both the coming and the going were told, once.
     pub fn compare_visits(&mut self) {
-        let wrong = self.visits.iter().filter(|(edge, posts)| **posts != 2 && !self.forgotten.contains(edge));
-        self.faults.extend(wrong.map(|(edge, posts)| format!("of a visit to {edge:?} {posts} webhooks told")));
+        let wrong = self.visits.iter().filter(|(occupancy, posts)| **posts != 2 && !self.forgotten.contains(occupancy));
+        self.faults
+            .extend(wrong.map(|(occupancy, posts)| format!("of a visit to {occupancy:?} {posts} webhooks told")));
     }
 
-    /// The last generation that was posted of each edge.
-    pub fn last_posts(&self) -> &BTreeMap<Edge, u64> {
+    /// The last generation that was posted of each occupancy.
+    pub fn last_posts(&self) -> &BTreeMap<Occupancy, u64> {
         &self.posted
     }
 
-    /// Notes that nobody who lives knows of an edge's last generation any more.
-    pub fn forget(&mut self, edge: Edge) {
-        self.tally.bereft += u64::from(self.forgotten.insert(edge));
+    /// Notes that nobody who lives knows of an occupancy's last generation any more.
+    pub fn forget(&mut self, occupancy: Occupancy) {
+        self.tally.bereft += u64::from(self.forgotten.insert(occupancy));
     }
 
     /// What was posted last must agree with who is there now.
-    pub fn compare_edges(&mut self, held: &BTreeSet<Edge>) {
-        let edges: BTreeSet<&Edge> = held.iter().chain(self.posted.keys()).collect();
-        let is_told = |edge: &Edge| self.posted.get(edge).is_some_and(|number| number % 2 == 1);
-        let wrong = edges.into_iter().filter(|edge| is_told(edge) != held.contains(edge));
-        let wrong = wrong.filter(|edge| !self.forgotten.contains(edge));
-        let faults: Vec<String> =
-            wrong.map(|edge| format!("the last webhook of {edge:?} was {:?}", self.posted.get(edge))).collect();
+    pub fn compare_occupancys(&mut self, held: &BTreeSet<Occupancy>) {
+        let occupancies: BTreeSet<&Occupancy> = held.iter().chain(self.posted.keys()).collect();
+        let is_told = |occupancy: &Occupancy| self.posted.get(occupancy).is_some_and(|number| number % 2 == 1);
+        let wrong = occupancies.into_iter().filter(|occupancy| is_told(occupancy) != held.contains(occupancy));
+        let wrong = wrong.filter(|occupancy| !self.forgotten.contains(occupancy));
+        let faults: Vec<String> = wrong
+            .map(|occupancy| format!("the last webhook of {occupancy:?} was {:?}", self.posted.get(occupancy)))
+            .collect();
         self.faults.extend(faults);
         self.tally.forgotten = self.forgotten.len() as u64;
         self.tally.forgetful_runs = u64::from(!self.forgotten.is_empty());
@@ -175,7 +179,7 @@ impl Judge {
     }
 }
 
-/// Whether arrivals and departures alternate. An edge that is new to its owner begins at the time of day, so numbers may
+/// Whether arrivals and departures alternate. An occupancy that is new to its owner begins at the time of day, so numbers may
 /// be left out.
 fn is_next(last: u64, number: u64) -> bool {
     number > last && (number - last) % 2 == 1

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gaung_cluster::{
     core::Input,
     detector::Inbound,
-    fact::{Edge, Key},
+    fact::{Key, Occupancy},
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 
 impl World {
     /// After the healing: everybody agrees with everybody and with the truth.
-    pub fn settle(&mut self) {
+    pub fn resolve(&mut self) {
         // All look at the same clock, or an event that ends right now is over for some and not for others.
         (0..self.slots.len()).for_each(|slot| self.step(slot, Input::Tick(Inbound::Drained)));
         let truth = self.truth();
@@ -31,8 +31,8 @@ impl World {
             faults.push(format!("cached events differ: {caches:?}"));
         }
         if faults.is_empty() && self.judge.faults.is_empty() {
-            let held = truth.keys().filter_map(edge).collect();
-            self.judge.compare_edges(&held);
+            let held = truth.keys().filter_map(occupancy).collect();
+            self.judge.compare_occupancys(&held);
             self.judge.compare_visits();
             let living = self.processes().map(|process| process.id).collect();
             self.judge.compare_events(&living);
@@ -56,10 +56,10 @@ impl World {
     }
 }
 
-fn edge(key: &Key) -> Option<Edge> {
+fn occupancy(key: &Key) -> Option<Occupancy> {
     match key {
-        Key::Count(room) => Some(Edge { room: room.clone(), user: None }),
-        Key::Member(room, user) => Some(Edge { room: room.clone(), user: Some(user.clone()) }),
+        Key::Count(room) => Some(Occupancy { room: room.clone(), user: None }),
+        Key::Member(room, user) => Some(Occupancy { room: room.clone(), user: Some(user.clone()) }),
         Key::Connections(_) | Key::User(..) => None,
     }
 }

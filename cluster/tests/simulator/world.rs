@@ -7,7 +7,7 @@ use gaung_cluster::{
     NodeId, Room,
     core::{Bounds, Input, Settings},
     detector::Inbound,
-    fact::{CachedEvent, Edge, Fact, Generation, Record},
+    fact::{CachedEvent, Fact, Generation, Occupancy, Record},
     frame::{Readiness, RoomEvent},
     newest::CacheBounds,
     peer::Stage,
@@ -83,7 +83,7 @@ pub fn run(scenario: Scenario) -> Result<Tally, Vec<String>> {
     while world.now < END && world.judge.faults.is_empty() {
         world.pass();
     }
-    world.settle();
+    world.resolve();
     let World { judge, .. } = world;
     if judge.faults.is_empty() { Ok(judge.tally) } else { Err(judge.faults) }
 }
@@ -201,14 +201,14 @@ impl World {
         1000 * (EPOCH + self.now)
     }
 
-    /// The highest generation of an edge that any other node knows which a node could hear. One that has been stopped
+    /// The highest generation of an occupancy that any other node knows which a node could hear. One that has been stopped
     /// for so long that it is taken for dead is as good as cut off.
-    pub fn known_to_others(&self, slot: usize, edge: &Edge) -> u64 {
+    pub fn known_to_others(&self, slot: usize, occupancy: &Occupancy) -> u64 {
         let is_silent = |slot: &Slot| slot.stopped_until > self.now && slot.stopped_at + SILENCE <= self.now;
         let others = (0..self.slots.len()).filter(|other| *other != slot && !is_silent(&self.slots[*other]));
         let reachable = others.filter(|other| self.reaches(slot, *other));
         let processes = reachable.filter_map(|other| self.slots[other].process.as_ref());
-        processes.map(|process| generation(process, edge)).max().unwrap_or_default()
+        processes.map(|process| generation(process, occupancy)).max().unwrap_or_default()
     }
 
     pub fn with(&mut self, slot: usize, act: impl FnOnce(&mut Process)) {
@@ -286,15 +286,17 @@ impl World {
         self.judge.killed(process.id);
         self.slots[slot].stopped_until = self.now;
         self.slots[slot].starts_at = self.now + self.random.between(500, 10_000);
-        let forgotten: Vec<Edge> = self.forgotten().collect();
-        forgotten.into_iter().for_each(|edge| self.judge.forget(edge));
+        let forgotten: Vec<Occupancy> = self.forgotten().collect();
+        forgotten.into_iter().for_each(|occupancy| self.judge.forget(occupancy));
     }
 
-    /// Edges whose last webhook no living node knows of.
-    fn forgotten(&self) -> impl Iterator<Item = Edge> {
-        let is_known = |edge: &Edge, number: u64| self.processes().any(|process| generation(process, edge) >= number);
+    /// Occupancies whose last webhook no living node knows of.
+    fn forgotten(&self) -> impl Iterator<Item = Occupancy> {
+        let is_known = |occupancy: &Occupancy, number: u64| {
+            self.processes().any(|process| generation(process, occupancy) >= number)
+        };
         let posts = self.judge.last_posts().iter();
-        posts.filter(move |(edge, number)| !is_known(edge, **number)).map(|(edge, _)| edge.clone())
+        posts.filter(move |(occupancy, number)| !is_known(occupancy, **number)).map(|(occupancy, _)| occupancy.clone())
     }
 
     /// Cuts a node from the bus.
@@ -331,9 +333,9 @@ fn is_promised(receiver: &Process, origin: NodeId, room: &Room) -> bool {
     receiver.serves(room) && receiver.core.readiness() == Readiness::Ready && receiver.core.peers().any(knows)
 }
 
-fn generation(process: &Process, edge: &Edge) -> u64 {
+fn generation(process: &Process, occupancy: &Occupancy) -> u64 {
     let numbers = process.core.records().filter_map(|record| match record {
-        Record::Generation(generation) if generation.edge == *edge => Some(generation.number),
+        Record::Generation(generation) if generation.occupancy == *occupancy => Some(generation.number),
         Record::Generation(_) | Record::Cached { .. } | Record::Floor { .. } => None,
     });
     numbers.max().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Webhooks: what the view says of edges, and what the announcements want said about them.
+//! Webhooks: what the view says of occupancies, and what the announcements want said about them.
 
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
@@ -6,21 +6,21 @@ use super::{Core, Output, own::chunk};
 use crate::{
     announcements::{Action, Truth, Vote},
     codec::record_size,
-    fact::{Edge, Generation, Key, Record},
+    fact::{Generation, Key, Occupancy, Record},
     frame::{Body, Stream},
     peer::{Peer, Stage},
     subject::Subject,
     view::View,
 };
 
-/// Edges that are compared in one step at most.
+/// Occupancies that are compared in one step at most.
 const PACE: usize = 1000;
 
 impl Core {
-    /// A record may say that an edge's webhook is on its way or done.
-    pub(super) fn merge_edge(&mut self, record: &Record) {
-        if let Some(edge) = self.announcements.merge(record, self.now.up) {
-            self.compare(&edge);
+    /// A record may say that an occupancy's webhook is on its way or done.
+    pub(super) fn merge_generation(&mut self, record: &Record) {
+        if let Some(occupancy) = self.announcements.merge(record, self.now.up) {
+            self.compare(&occupancy);
         }
     }
 
@@ -30,22 +30,22 @@ impl Core {
         self.compare_some();
     }
 
-    /// Compares the next edges, after other apps want webhooks than before.
+    /// Compares the next occupancies, after other apps want webhooks than before.
     pub(super) fn compare_some(&mut self) {
         let Some(after) = self.comparing.take() else { return };
         let keys: Vec<Key> = self.view.keys_after(after.as_ref()).take(PACE).cloned().collect();
-        keys.iter().cloned().filter_map(Edge::of).for_each(|edge| self.compare(&edge));
+        keys.iter().cloned().filter_map(Occupancy::of).for_each(|occupancy| self.compare(&occupancy));
         self.comparing = keys.into_iter().last().map(Some);
     }
 
-    /// Notes whether an edge's last webhook tells the truth.
-    pub(super) fn compare(&mut self, edge: &Edge) {
-        if self.webhooks.contains(edge.room.app()) {
-            self.announcements.compare(edge, truth(&self.view, edge), self.now.up);
+    /// Notes whether an occupancy's last webhook tells the truth.
+    pub(super) fn compare(&mut self, occupancy: &Occupancy) {
+        if self.webhooks.contains(occupancy.room.app()) {
+            self.announcements.compare(occupancy, truth(&self.view, occupancy), self.now.up);
         }
     }
 
-    pub(super) fn act_on_edges(&mut self) {
+    pub(super) fn act_on_transitions(&mut self) {
         if self.announcements.set_voters(self.voters(), self.now.up) == Vote::Changed {
             // Others may know what a node said that is gone by now, or what this one was too late for.
             self.ask_all_for_records();
@@ -59,13 +59,14 @@ impl Core {
             self.announcements.begun(self.outgoing.state());
         }
         let view = &self.view;
-        let mut actions = self.announcements.act(node, |edge| truth(view, edge), self.seen_by_enough(), self.now.up);
+        let mut actions =
+            self.announcements.act(node, |occupancy| truth(view, occupancy), self.seen_by_enough(), self.now.up);
         actions.extend(self.announcements.retirements(node, self.now.up));
         self.perform(actions);
     }
 
     pub(super) fn finish_post(&mut self, generation: &Generation) {
-        if let Some(done) = self.announcements.posted(&generation.edge, generation.number) {
+        if let Some(done) = self.announcements.posted(&generation.occupancy, generation.number) {
             self.record(Record::Generation(done));
         }
     }
@@ -83,7 +84,7 @@ impl Core {
                 Action::Retire(generation) => said.push(Record::Generation(generation)),
             }
         }
-        said.iter().for_each(|record| self.merge_edge(record));
+        said.iter().for_each(|record| self.merge_generation(record));
         let mut said = said.into_iter().peekable();
         while said.peek().is_some() {
             let records = chunk(&mut said, record_size, self.settings.page);
@@ -94,7 +95,7 @@ impl Core {
     }
 
     fn record(&mut self, record: Record) {
-        self.merge_edge(&record);
+        self.merge_generation(&record);
         self.publish_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], None));
     }
 
@@ -121,6 +122,6 @@ impl Core {
     }
 }
 
-fn truth(view: &View, edge: &Edge) -> Truth {
-    if view.holds(&edge.room, edge.user.as_ref()) { Truth::Held } else { Truth::Free }
+fn truth(view: &View, occupancy: &Occupancy) -> Truth {
+    if view.holds(&occupancy.room, occupancy.user.as_ref()) { Truth::Occupied } else { Truth::Vacant }
 }
