@@ -8,17 +8,26 @@ mod turns;
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use futures_util::future::poll_fn;
 use tokio::io::AsyncWrite;
 
-use super::*;
+use super::{
+    backlog::{Backlog, Limits},
+    shard::Shard,
+    *,
+};
 use crate::{
-    config::AppSettings,
-    event::{self, Words},
-    outbox::Flushed,
+    app::App,
+    cluster::Cluster,
+    config::{AppSettings, LimitsConfig},
+    event::{self, Event, Words},
+    metrics::Metrics,
+    outbox::{Flushed, Outbox},
+    protocol::{ChannelName, SocketId},
     webhook::{Means, Timing, Webhooks},
 };
 

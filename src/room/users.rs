@@ -15,8 +15,8 @@ use crate::{
 use super::{
     fanout::Subscriber,
     interest::{ChannelHash, Interest},
-    line_of,
     messages::SignIn,
+    rooms::user_channel,
 };
 
 /// Users by app and id. Known are those who are signed in on any node, and those whom somebody here watches.
@@ -58,11 +58,11 @@ impl Users {
     pub fn sign_in(&mut self, app_id: &Arc<str>, user_id: &str, sign_in: SignIn) {
         let user = Self::user(&mut self.apps, app_id, user_id);
         if let Line::Closed = user.line {
-            self.interest.begin(ChannelHash::of(app_id, &line_of(user_id)));
+            self.interest.begin(ChannelHash::of(app_id, &user_channel(user_id)));
             user.line = match &self.cluster {
                 None => Line::Open,
                 Some(cluster) => {
-                    cluster.serve(app_id, &line_of(user_id));
+                    cluster.serve(app_id, &user_channel(user_id));
                     Line::Opening(Vec::new())
                 }
             };
@@ -102,9 +102,9 @@ impl Users {
         }
         if user.has_hung_up() {
             user.line = Line::Closed;
-            self.interest.end(ChannelHash::of(app_id, &line_of(user_id)));
+            self.interest.end(ChannelHash::of(app_id, &user_channel(user_id)));
             if let Some(cluster) = &self.cluster {
-                cluster.leave(app_id, &line_of(user_id));
+                cluster.leave(app_id, &user_channel(user_id));
             }
         }
         self.tell_peers(app_id, user_id);

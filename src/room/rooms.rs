@@ -1,0 +1,287 @@
+//! The rooms of this node as sessions, back ends and other nodes use them: every call finds its shard, and waits for no
+//! socket.
+
+use std::{cell::RefCell, sync::Arc};
+
+use actix::{Actor, Addr, Arbiter};
+use gaung_cluster::bus::PublishPermit;
+
+use super::{
+    FromPeers, Inflow, Join, SignIn, Unpublished, Watchlist, Whisper,
+    backlog::{Backlog, Limits, Permit},
+    carrier::Carrier,
+    inflow::{self, Underway},
+    interest::{ChannelHash, Interest},
+    messages::{NewsForRoom, RoomMessage, ToRoom, ToUsers, UserMessage},
+    shard::{Services, Shard},
+    shelf::Shelf,
+};
+use crate::{
+    activity::{Happening, Happenings},
+    app::App,
+    cluster::Cluster,
+    config::LimitsConfig,
+    event::{EncodedEvent, Event, Origin},
+    metrics::{
+        Metrics,
+        lag::{self, ActorThread},
+    },
+    outbox::Outbox,
+    protocol::{ChannelName, SocketId},
+    webhook::Webhooks,
+};
+
+/// How many full batches an outbox can hold: so many bursts may come upon a client before it has read the first.
+const BATCHES_IN_OUTBOX: usize = 4;
+
+/// All rooms of this node. Cheap to clone; every call may come from any thread.
+///
+/// What sessions send (`join`, `leave`, `whisper`, …) is counted by the inflow, which they ask before they read on. What
+/// back ends, clients and other nodes publish is bounded by the backlog, in events and in bytes.
+#[derive(Clone)]
+pub struct Rooms {
+    pub(super) shards: Arc<[Addr<Shard>]>,
+    pub(super) backlog: Arc<Backlog>,
+    pub(super) inflow: Arc<Inflow>,
+    pub(super) interest: Interest,
+    pub(super) cluster: Option<Cluster>,
+    pub(super) shelf: Shelf,
+    pub(super) happenings: Happenings,
+}
+
+impl Rooms {
+    /// Starts one shard on each of `threads` new threads. `cluster` is the way to the other nodes, if this one is not
+    /// alone.
+    pub fn start(
+        threads: usize,
+        limits: &LimitsConfig,
+        webhooks: &Webhooks,
+        metrics: &Metrics,
+        cluster: Option<Cluster>,
+    ) -> Self {
+        let interest = Interest::new();
+        let threads: Vec<_> = (0..threads).map(|_| Arbiter::new().handle()).collect();
+        for thread in &threads {
+            thread.spawn(lag::watch(metrics.clone(), ActorThread::Rooms));
+        }
+        let shelf = Shelf::new(limits.cache_bounds());
+        let carriers: Arc<[_]> = threads.iter().map(|thread| Carrier::start_in_arbiter(thread, |_| Carrier)).collect();
+        let shard = |thread| {
+            let (webhooks, metrics, carriers) = (webhooks.clone(), metrics.clone(), carriers.clone());
+            let batch_bytes = limits.max_outbox_bytes / BATCHES_IN_OUTBOX;
+            let (cluster, shelf, present) = (cluster.clone(), shelf.clone(), RefCell::default());
+            let services = Services { webhooks, metrics, carriers, cluster, shelf, present, batch_bytes };
+            let interest = interest.clone();
+            Shard::start_in_arbiter(thread, |_| Shard::new(services, interest))
+        };
+        let shards = threads.iter().map(shard).collect();
+        shelf.serve(&shards);
+        let waiting = Limits { events: limits.max_queued_events, bytes: limits.max_queued_event_bytes };
+        let (backlog, happenings) = (Backlog::new(waiting), metrics.happenings.clone());
+        let inflow = Inflow::new(inflow::LIMIT, cluster.clone());
+        Self { shards, backlog, inflow, interest, cluster, shelf, happenings }
+    }
+
+    /// Whether sockets are to be read on.
+    pub fn inflow(&self) -> &Arc<Inflow> {
+        &self.inflow
+    }
+
+    /// Hands events to their rooms here and on the other nodes, all or none; does not wait for sockets.
+    pub fn publish(&self, app: &Arc<App>, events: Vec<Event>) -> Result<(), Unpublished> {
+        let unheard = self.unheard(app, &events);
+        let is_wanted = |event: &Event| self.wants(app, &event.channel);
+        let events = events.into_iter().map(|event| (is_wanted(&event), event));
+        let events: Vec<_> = events
+            .filter(|(is_wanted, _)| *is_wanted || self.cluster.is_some())
+            .map(|(is_wanted, event)| (is_wanted, event.encode()))
+            .collect();
+        let wanted = events.iter().filter(|(is_wanted, _)| *is_wanted);
+        let sizes: Vec<_> = wanted.map(|(_, event)| event.frame.len()).collect();
+        let mut permits = self.backlog.reserve(&sizes)?.into_iter();
+        let mut places = self.places(events.iter().map(|(_, event)| event))?.into_iter();
+        for (is_wanted, event) in events {
+            let (alone, by_its_room) =
+                if travels_alone(&event) { (places.next(), None) } else { (None, places.next()) };
+            if let Some(permit) = if is_wanted { permits.next() } else { None } {
+                let message = RoomMessage::Publish(event.clone(), permit, by_its_room);
+                self.send(app, event.channel.clone(), message, None);
+            }
+            if let (Some(cluster), Some(place)) = (&self.cluster, alone) {
+                cluster.publish(app, &event, place);
+            }
+        }
+        for event in unheard {
+            self.happenings.tell(|| Happening::published(app.id().clone(), event.encode(), 0));
+        }
+        Ok(())
+    }
+
+    /// The events that no room here will see, for those who watch.
+    fn unheard(&self, app: &App, events: &[Event]) -> Vec<Event> {
+        if !self.happenings.are_watched() {
+            return Vec::new();
+        }
+        events.iter().filter(|event| !self.wants(app, &event.channel)).cloned().collect()
+    }
+
+    /// A place for each event on the way to the other nodes; none where this node is alone.
+    fn places<'a>(&self, events: impl Iterator<Item = &'a EncodedEvent>) -> Result<Vec<PublishPermit>, Unpublished> {
+        let Some(cluster) = &self.cluster else { return Ok(Vec::new()) };
+        let limit = cluster.max_frame();
+        let sizes: Vec<_> = events.map(|event| event.frame.len()).collect();
+        match sizes.iter().find(|bytes| **bytes > limit) {
+            Some(bytes) => Err(Unpublished::TooLarge { bytes: *bytes, limit }),
+            None => Ok(cluster.reserve(&sizes)?),
+        }
+    }
+
+    /// Subscribes a socket. The room answers it, also if it refuses; repeating a subscription is harmless.
+    pub fn join(&self, app: &Arc<App>, channel: ChannelName, join: Join) {
+        self.send(app, channel, RoomMessage::Join(join), Some(self.inflow.begin()));
+    }
+
+    /// Ends a subscription; unknown ones are ignored.
+    pub fn leave(&self, app: &Arc<App>, channel: ChannelName, socket: SocketId) {
+        self.send(app, channel, RoomMessage::Leave(socket), Some(self.inflow.begin()));
+    }
+
+    /// Publishes a client event; the room refuses it if the sender is not subscribed or the other nodes cannot be told.
+    pub fn whisper(&self, app: &Arc<App>, channel: ChannelName, whisper: Whisper) -> Result<(), Unpublished> {
+        let bytes = channel.as_str().len() + whisper.name.len() + whisper.data.len();
+        let permit = self.backlog.reserve_one(bytes)?;
+        self.send(app, channel, RoomMessage::Whisper(whisper, permit), Some(self.inflow.begin()));
+        Ok(())
+    }
+
+    /// A socket signed in as a user. It is answered when it is known, so that it misses nothing afterwards.
+    pub fn sign_in(&self, app: &Arc<App>, user_id: &str, sign_in: SignIn) {
+        let message = UserMessage::SignIn(user_id.to_owned(), sign_in);
+        self.send_to_user(app.id(), user_id, message, Some(self.inflow.begin()));
+    }
+
+    /// A signed-in socket is gone.
+    pub fn sign_out(&self, app: &Arc<App>, user_id: &str, socket: SocketId, watchlist: Watchlist) {
+        let message = UserMessage::SignOut(user_id.to_owned(), socket, watchlist);
+        self.send_to_user(app.id(), user_id, message, Some(self.inflow.begin()));
+    }
+
+    /// The users of whose coming and going a socket wants to hear.
+    pub fn watchlist(&self, app: &Arc<App>, user_ids: &[String]) -> Watchlist {
+        Watchlist { rooms: self.clone(), app: app.clone(), user_ids: user_ids.to_vec() }
+    }
+
+    /// A socket hears from now on when these users come and go, and at once who of them is here.
+    pub(super) fn watch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
+        for (shard, user_ids) in self.by_shard(app, user_ids) {
+            let message = UserMessage::Watch(user_ids, socket, outbox.clone());
+            shard.do_send(ToUsers { app_id: app.id().clone(), message, underway: None });
+        }
+    }
+
+    /// A watching socket is gone.
+    pub(super) fn unwatch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId) {
+        for (shard, user_ids) in self.by_shard(app, user_ids) {
+            let message = UserMessage::Unwatch(user_ids, socket);
+            shard.do_send(ToUsers { app_id: app.id().clone(), message, underway: None });
+        }
+    }
+
+    /// Closes every session signed in as the user, on any node, with 4009, and those that are in a presence channel as
+    /// the user where the app wants it.
+    pub fn terminate(&self, app: &Arc<App>, user_id: &str) -> Result<(), Unpublished> {
+        if let Some(cluster) = &self.cluster {
+            let bytes = user_id.len();
+            let mut places = cluster.reserve(&[bytes; 2])?.into_iter();
+            places.next().into_iter().for_each(|place| cluster.terminate(app, &user_channel(user_id), place));
+            places.next().into_iter().for_each(|place| cluster.terminate_member(app, user_id, place));
+        }
+        self.terminate_here(app.id(), user_id);
+        self.terminate_member_here(app, user_id);
+        Ok(())
+    }
+
+    /// Closes every session of this node that is in a presence channel as the user, where the app wants it.
+    pub fn terminate_member_here(&self, app: &Arc<App>, user_id: &str) {
+        if !app.settings().terminate_members {
+            return;
+        }
+        for shard in self.shards.iter() {
+            let message = UserMessage::TerminateMember(user_id.into());
+            shard.do_send(ToUsers { app_id: app.id().clone(), message, underway: None });
+        }
+    }
+
+    /// Closes every session signed in as the user on this node with 4009.
+    pub fn terminate_here(&self, app_id: &Arc<str>, user_id: &str) {
+        self.send_to_user(app_id, user_id, UserMessage::Terminate(user_id.to_owned()), None);
+    }
+
+    /// Something came from the other nodes for a room here; where there is none, nobody wants to know.
+    pub fn hear(&self, app_id: &Arc<str>, channel: ChannelName, news: FromPeers) {
+        self.shard(app_id, channel.as_str()).do_send(NewsForRoom { app_id: app_id.clone(), channel, news });
+    }
+
+    /// Nothing that other nodes publish for the user is missed any more.
+    pub fn open_user(&self, app_id: &Arc<str>, user_id: &str) {
+        self.send_to_user(app_id, user_id, UserMessage::Opened(user_id.to_owned()), None);
+    }
+
+    /// Another node published an event for a user.
+    pub fn hear_for_user(&self, app: &Arc<App>, event: EncodedEvent, permit: Permit) {
+        let user_id = event.channel.without_prefix().to_owned();
+        self.send_to_user(app.id(), &user_id, UserMessage::Event(app.clone(), event, permit), None);
+    }
+
+    /// So many sockets are signed in as the user on all other nodes.
+    pub fn set_user_elsewhere(&self, app_id: &Arc<str>, user_id: &Arc<str>, sockets: u64) {
+        self.send_to_user(app_id, user_id, UserMessage::Elsewhere(user_id.clone(), sockets), None);
+    }
+
+    /// A place in the backlog for an event that another node has accepted already. Such events may fill it beyond its
+    /// limits, up to four times of them, so that it is the back ends that are held up first; `None` beyond that.
+    pub fn admit(&self, bytes: usize) -> Option<Permit> {
+        self.backlog.admit(bytes).ok()
+    }
+
+    /// Whether an event for the channel may find a subscriber, or is to be kept for one.
+    fn wants(&self, app: &App, channel: &ChannelName) -> bool {
+        channel.kind().is_cached() || self.interest.is_possible(ChannelHash::of(app.id(), channel.as_str()))
+    }
+
+    fn send(&self, app: &Arc<App>, channel: ChannelName, message: RoomMessage, underway: Option<Underway>) {
+        self.shard(app.id(), channel.as_str()).do_send(ToRoom { app: app.clone(), channel, message, underway });
+    }
+
+    fn send_to_user(&self, app_id: &Arc<str>, user_id: &str, message: UserMessage, underway: Option<Underway>) {
+        self.shard(app_id, &user_channel(user_id)).do_send(ToUsers { app_id: app_id.clone(), message, underway });
+    }
+
+    fn by_shard(&self, app: &App, user_ids: &[String]) -> Vec<(&Addr<Shard>, Vec<String>)> {
+        let mut groups: Vec<(&Addr<Shard>, Vec<String>)> = self.shards.iter().map(|shard| (shard, vec![])).collect();
+        for user_id in user_ids {
+            groups[self.position(app.id(), &user_channel(user_id))].1.push(user_id.clone());
+        }
+        groups.retain(|(_, user_ids)| !user_ids.is_empty());
+        groups
+    }
+
+    pub(super) fn shard(&self, app_id: &str, channel: &str) -> &Addr<Shard> {
+        &self.shards[self.position(app_id, channel)]
+    }
+
+    fn position(&self, app_id: &str, channel: &str) -> usize {
+        ChannelHash::of(app_id, channel).shard(self.shards.len())
+    }
+}
+
+/// Whether an event goes to the other nodes by itself. What back ends publish to cache channels travels as state, told
+/// by its room.
+fn travels_alone(event: &EncodedEvent) -> bool {
+    !(event.channel.kind().is_cached() && event.origin == Origin::BackEnd)
+}
+
+/// The channel whose events go to a user's sockets; it decides which shard knows the user.
+pub fn user_channel(user_id: &str) -> String {
+    format!("#server-to-user-{user_id}")
+}
