@@ -3,6 +3,7 @@
 mod clocks;
 mod events;
 mod opening;
+mod stories;
 mod subscriptions;
 
 use std::{
