@@ -1,6 +1,6 @@
-//! Webhooks once in the cluster. Each occupancy has a generation, odd while occupied or added, even while vacated or removed,
+//! Posts each webhook once in the cluster. Each occupancy has a generation, odd while occupied or added, even while vacated or removed,
 //! merged by maximum. The occupancy's owner announces the next generation, waits until a peer holds it, posts it under an
-//! id that follows from it, and announces it done; a new owner repeats what is announced and not done, with the same id.
+//! id derived from it, and publishes it as done; a new owner repeats what is announced and not done, with the same id.
 
 mod generations;
 mod pending;
@@ -19,30 +19,30 @@ use crate::{
 use generations::{EVERYWHERE, Generations};
 use pending::{Pending, State};
 
-/// How long a vacated room or a removed member may come back before anybody is told.
+/// How long a vacated room or a removed member may come back without a webhook.
 const DEBOUNCE: Duration = Duration::from_secs(3);
 
-/// How long the nodes must have been the same before one of them speaks.
+/// How long the set of voters must have been stable before one of them announces anything.
 const STABLE: Duration = Duration::from_millis(2500);
 
-/// Occupancies that are looked at in one step at most.
+/// Occupancies that are checked in one step at most.
 const PACE: usize = 250;
 
-/// The generations of all occupancies, and what this node is about to say.
+/// The generations of all occupancies, and what this node does about them.
 #[derive(Debug, Default)]
 pub struct Announcements {
     generations: Generations,
     pending: Pending,
     owned: BTreeMap<Occupancy, Stage>,
-    /// Announcements that nobody is known to hold yet, by the state stream's number.
+    /// Announcements that no peer is known to hold yet, by the state stream's number.
     unacknowledged: BTreeSet<(u64, Occupancy)>,
-    /// What this node said of where all occupancies begin.
+    /// The floor of all occupancies, as this node published it.
     begun: Option<Begun>,
     voters: BTreeSet<NodeId>,
     stable_since: Duration,
 }
 
-/// The floor of all occupancies that this node said itself, and the state stream's number under which it did.
+/// The floor of all occupancies that this node published, and the state stream's number of that frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Begun {
     floor: u64,
@@ -61,9 +61,9 @@ enum Stage {
 /// What is to be done next about an occupancy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Publish this record, then tell [`Announcements::announced`] its number.
+    /// Publish this record, then pass its number to [`Announcements::announced`].
     Announce(Generation),
-    /// Post this webhook, then tell [`Announcements::posted`].
+    /// Post this webhook, then call [`Announcements::posted`].
     Post(Generation),
     /// Publish that this may be forgotten.
     Retire(Generation),
@@ -82,8 +82,8 @@ impl Announcements {
         }
     }
 
-    /// Compares an occupancy with the truth: whether anybody holds it. Who has come is announced also if they have gone again
-    /// before it was their turn.
+    /// Compares an occupancy with the truth: whether any node holds it. An arrival is announced even if it has ended before it
+    /// could be announced.
     pub fn compare(&mut self, occupancy: &Occupancy, truth: Truth, now: Duration) {
         let (number, phase) = self.generations.current(occupancy);
         let is_vacated = number.is_multiple_of(2);
@@ -101,13 +101,13 @@ impl Announcements {
         self.pending.open(occupancy, state, arrival, (now, patience(truth, phase, arrival)));
     }
 
-    /// Where all occupancies begin, if this node is to say so; then tell [`Announcements::begun`]. The first to speak takes the
-    /// time in seconds of the Unix epoch. So a cluster that starts again uses no number of the one before: an occupancy moves
-    /// less than twice a second, because it settles for longer.
+    /// The floor of all occupancies, if this node is to publish it; then call [`Announcements::begun`]. The first node takes
+    /// the time in seconds of the Unix epoch. So a restarted cluster reuses no number of the previous one: an occupancy has
+    /// less than two transitions a second, because it is debounced for longer.
     ///
-    /// Everybody says it once more, and announces nothing before enough others hold what it said. In a cluster that falls
-    /// apart as it begins each side has a beginning of its own; what the smaller one announced would be higher than what
-    /// the larger one posted meanwhile, and win once they meet.
+    /// Every node publishes it again, and announces nothing before enough others hold it. If a cluster splits as it starts,
+    /// each side has a floor of its own; what the smaller side announced would be higher than what the larger side posted
+    /// meanwhile, and win once they meet.
     pub fn beginning(&self, node: NodeId, seconds: u64, now: Duration) -> Option<Record> {
         let number = match self.generations.beginning() {
             Some(floor) if self.begun.is_none_or(|begun| begun.floor != floor) => floor,
@@ -117,12 +117,12 @@ impl Announcements {
         Some(Record::Floor { slot: EVERYWHERE, number })
     }
 
-    /// Where all occupancies begin was published as the state stream's `number`.
+    /// The floor of all occupancies was published as the state stream's `number`.
     pub fn begun(&mut self, number: u64) {
         self.begun = self.generations.beginning().map(|floor| Begun { floor, number });
     }
 
-    /// Says who takes part in decisions now, this node included if it does.
+    /// Sets the nodes that take part in decisions, this node included if it does.
     pub fn set_voters(&mut self, voters: BTreeSet<NodeId>, now: Duration) -> Vote {
         if voters == self.voters {
             return Vote::Unchanged;
@@ -132,7 +132,7 @@ impl Announcements {
         Vote::Changed
     }
 
-    /// Something may have been said that this node has not heard: it listens for a while before it speaks again.
+    /// This node may have missed announcements: it listens for a while before it announces anything again.
     pub fn disturb(&mut self, now: Duration) {
         self.stable_since = now;
         self.owned.retain(|_, stage| matches!(stage, Stage::Posting { .. }));
@@ -140,8 +140,8 @@ impl Announcements {
         self.pending.rescan();
     }
 
-    /// What this node is to do now. `truth` says who is there; `seen` up to where the best peer has followed this node,
-    /// and is `None` if there is no other voter.
+    /// What this node is to do now. `truth` is the view's; `seen` is up to where enough peers have followed this node, `None`
+    /// if there is no other voter.
     pub fn act(
         &mut self,
         node: NodeId,
@@ -162,7 +162,7 @@ impl Announcements {
         actions
     }
 
-    /// Gives up the visits that nobody has announced for long; to be asked now and then, also of a node that is silent.
+    /// Gives up visits that were not announced in time; called regularly, also while this node may not decide.
     pub fn give_up_visits(&mut self, now: Duration) {
         for _ in 0..PACE {
             let Some(occupancy) = self.pending.overdue_visit(now) else { return };
@@ -171,7 +171,7 @@ impl Announcements {
         }
     }
 
-    /// The occupancies that are to be looked at now.
+    /// The occupancies to check now.
     fn due(&mut self, seen: Option<u64>, now: Duration) -> Vec<Occupancy> {
         let mut occupancies = Vec::new();
         while occupancies.len() < PACE
@@ -188,7 +188,7 @@ impl Announcements {
         occupancies
     }
 
-    /// Vacated occupancies of this node that were quiet for long, or that are too many.
+    /// Vacated occupancies of this node to forget: without a transition for long, or too many.
     pub fn retirements(&mut self, node: NodeId, now: Duration) -> Vec<Action> {
         let voters = &self.voters;
         let retired = self.generations.retirements(|occupancy| owner(voters, occupancy) == Some(node), PACE, now);
@@ -208,7 +208,7 @@ impl Announcements {
             return None;
         }
         self.owned.remove(occupancy);
-        // What became due meanwhile was passed over, and another node may have said already that this is done.
+        // What became due meanwhile was skipped, and another node may have published this as done already.
         self.pending.look_at(occupancy, Duration::ZERO);
         Some(Generation { occupancy: occupancy.clone(), number, phase: Phase::Done })
     }
@@ -264,12 +264,12 @@ impl Announcements {
         Some(generation.occupancy.clone())
     }
 
-    /// Whether a node takes part in decisions, and those who do have been the same for long enough.
+    /// Whether a node is a voter, and the set of voters has been stable for long enough.
     fn may_act(&self, node: NodeId, now: Duration) -> bool {
         self.voters.contains(&node) && now.saturating_sub(self.stable_since) >= STABLE
     }
 
-    /// Whether enough others hold what this node said of where all occupancies begin, and that still holds.
+    /// Whether enough others hold the floor that this node published, and it is still the current one.
     fn has_begun(&self, seen: Option<u64>) -> bool {
         let floor = self.generations.beginning();
         self.begun.is_some_and(|begun| Some(begun.floor) == floor && seen.is_none_or(|seen| seen >= begun.number))
@@ -280,29 +280,28 @@ impl Announcements {
     }
 }
 
-/// The voter with the highest rendezvous hash. It has the room and its members, so that they are posted in one order.
+/// The voter with the highest rendezvous hash. It owns a room and its members alike, so that their webhooks are posted in
+/// order.
 fn owner(voters: &BTreeSet<NodeId>, occupancy: &Occupancy) -> Option<NodeId> {
     let name = hash_texts(&[occupancy.room.app(), occupancy.room.channel()]);
     voters.iter().copied().max_by_key(|voter| spread(name ^ spread(voter.bits())))
 }
 
-/// Whether other nodes take part in decisions than before.
+/// Whether the set of voters has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vote {
     Unchanged,
     Changed,
 }
 
-/// Whether anybody in the cluster holds an occupancy.
+/// Whether any node holds an occupancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Truth {
-    /// The room is occupied, or the member is there.
     Occupied,
-    /// Nobody is there.
     Vacant,
 }
 
-/// How long an occupancy must have been unsettled before anybody is told.
+/// How long a transition must have lasted before it is announced.
 fn patience(truth: Truth, phase: Phase, arrival: Option<u64>) -> Duration {
     let is_at_once = phase == Phase::Announced || truth == Truth::Occupied || arrival.is_some();
     if is_at_once { Duration::ZERO } else { DEBOUNCE }

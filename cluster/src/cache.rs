@@ -73,7 +73,7 @@ impl Cache {
         self.events.get(room).filter(|event| event.ends() > wall)
     }
 
-    /// Forgets some of what is over. What is left counts for nobody: neither [`Cache::get`] nor a hash has it.
+    /// Drops some expired events. Those that are left are not used: neither [`Cache::get`] nor a hash has them.
     pub fn expire(&mut self, wall: u64) {
         for _ in 0..PACE {
             let Some((_, room)) = self.ends.first().filter(|(ends, _)| *ends <= wall).cloned() else { return };

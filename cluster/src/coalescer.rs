@@ -1,43 +1,41 @@
-//! What this node has to tell of its own sockets, until it is told. Joins, leaves and transitions go at once while they are
-//! few; where they are many they are gathered, so that whatever clients do costs one frame now and then and not one
-//! each. Other counts are always gathered for a while.
+//! Changes of this node's own sockets that are not published yet. First joins and last leaves (transitions) are sent at once
+//! while they are few; a burst is coalesced, so that it costs one frame now and then and not one each. Other counts are
+//! always coalesced for a while.
 //!
-//! Bounds: `MAX_PENDING` things at most wait, because then all are told.
+//! Bounds: at most `MAX_PENDING` changes wait, because then all are flushed.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::fact::{Fact, Key};
 
-/// How long counts are gathered before they are told.
+/// How long counts are coalesced before they are sent.
 const COALESCE: Duration = Duration::from_millis(250);
 
 /// Edges that are told at once from one tick to the next, at most; those beyond wait for the tick.
 const AT_ONCE: usize = 32;
 
-/// Things that wait at most.
+/// Changes that wait at most.
 const MAX_PENDING: usize = 4096;
 
-/// What is to be told.
 #[derive(Debug)]
 pub struct Coalescer {
     changes: BTreeMap<Key, Change>,
     flush_at: Option<Duration>,
-    /// How many transitions may still go at once before the next tick.
+    /// How many transitions may still be sent at once before the next tick.
     at_once: usize,
 }
 
-/// What became of one thing since it was told last.
+/// The change of one fact since it was last sent.
 #[derive(Debug)]
 struct Change {
-    /// The sockets that were told last.
+    /// The sockets that were last sent.
     sent: u32,
-    /// Somebody who came and has gone again meanwhile, if anybody wants to know.
+    /// A visit: an arrival that has ended meanwhile, if visits are reported.
     visit: Option<Fact>,
-    /// What is so now.
     fact: Fact,
 }
 
-/// When a fact is told.
+/// When a fact is sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Now, by the caller.
@@ -46,12 +44,10 @@ pub enum Decision {
     Later,
 }
 
-/// Whether somebody wants to know of those who came and went before anybody was told.
+/// Whether arrivals that end before they were sent are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visits {
-    /// Both are told.
     Report,
-    /// Neither is.
     Skip,
 }
 
@@ -70,7 +66,7 @@ impl Default for Coalescer {
 }
 
 impl Coalescer {
-    /// A thing that had `known` sockets is like `fact` from now on.
+    /// A fact that had `known` sockets is `fact` from now on.
     pub fn change(&mut self, known: u32, fact: Fact, visits: Visits, now: Duration) -> Decision {
         let key = fact.key();
         let earlier = self.changes.remove(&key);
@@ -92,18 +88,18 @@ impl Coalescer {
         Decision::Later
     }
 
-    /// Time passed: transitions may go at once again.
+    /// Time passed: transitions may be sent at once again.
     pub fn tick(&mut self, now: Duration) -> Due {
         self.at_once = AT_ONCE;
         if self.flush_at.is_some_and(|at| at <= now) { Due::Now } else { Due::NotYet }
     }
 
-    /// Whether so much waits that it is to be taken now.
+    /// Whether so much waits that it is to be flushed now.
     pub fn is_full(&self) -> bool {
         self.changes.len() >= MAX_PENDING
     }
 
-    /// All that is to be told, in the order in which it is to be told.
+    /// Everything that waits, in the order in which it is to be sent.
     pub fn take(&mut self) -> impl Iterator<Item = Fact> + use<> {
         self.flush_at = None;
         let changes = std::mem::take(&mut self.changes).into_values();
@@ -112,7 +108,7 @@ impl Coalescer {
 }
 
 impl Change {
-    /// The coming of somebody who has gone since.
+    /// The arrival of a visit.
     fn arrival(self) -> Fact {
         self.visit.unwrap_or(self.fact)
     }
@@ -127,12 +123,12 @@ mod tests {
         Fact::Count { room: Room::new("shop", "orders").expect("the name is short"), sockets }
     }
 
-    /// With nothing left that may go at once.
+    /// With nothing left that may be sent at once.
     fn busy() -> Coalescer {
         Coalescer { at_once: 0, ..Coalescer::default() }
     }
 
-    /// The room has so many sockets one after the other, beginning with what was told; returns what is told then.
+    /// The room has these numbers of sockets one after the other, beginning with what was sent; checks what is sent then.
     fn check(visits: Visits, sockets: &[u32], expected: &[u32]) {
         let mut coalescer = busy();
         for pair in sockets.windows(2) {

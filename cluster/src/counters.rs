@@ -21,9 +21,9 @@ pub struct Counters {
     pub crowded: u64,
     /// Events and facts that are too large for the bus.
     pub oversized: u64,
-    /// Cached events that had to go for newer ones.
+    /// Cached events that were evicted by newer ones.
     pub cache_evicted: u64,
-    /// Frames heard twice.
+    /// Frames received twice.
     pub duplicates: u64,
     /// Gaps in what peers published, each counted once.
     pub gaps: u64,
@@ -37,10 +37,10 @@ pub struct Counters {
     pub gaps_lost: u64,
     /// Events that were lost in them, as far as they could be counted.
     pub events_lost: u64,
-    /// Snapshots that were put in force.
+    /// Snapshots that were applied.
     pub snapshots: u64,
-    /// Views that had another hash than their node.
+    /// Views whose hash differed from their node's.
     pub mismatches: u64,
-    /// Peers that were taken for dead.
+    /// Peers that were marked dead.
     pub deaths: u64,
 }

@@ -1,12 +1,12 @@
-//! When a peer counts as dead: decided by this node for itself, and only while it can hear. A node that was cut off or
-//! paused has heard nothing through its own fault, and buries nobody for it.
+//! When a peer counts as dead: decided by each node for itself, and only while it is connected. A node that was cut off or
+//! suspended missed heartbeats through its own fault, and declares no peer dead for it.
 
 use std::time::Duration;
 
 /// Silence after which a peer is dead.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// A pause between two ticks after which we take ourselves to have been stopped.
+/// A pause between two ticks after which this process is taken to have been suspended.
 const STOPPED: Duration = Duration::from_secs(1);
 
 /// The longest hold that a peer is granted.
@@ -21,14 +21,14 @@ pub enum Inbound {
     Waiting,
 }
 
-/// Since when this node hears.
+/// Since when this node receives.
 #[derive(Debug, Default)]
 pub struct Detector {
     connected_since: Option<Duration>,
     last_tick: Duration,
 }
 
-/// When a peer was heard last.
+/// The last heartbeat of a peer.
 #[derive(Debug, Clone, Copy)]
 pub struct Pulse {
     heard: Duration,
@@ -36,18 +36,17 @@ pub struct Pulse {
 }
 
 impl Detector {
-    /// The bus is there.
     pub fn connect(&mut self, now: Duration) {
         self.connected_since = Some(now);
         self.last_tick = now;
     }
 
-    /// The bus is gone: what is known is frozen.
+    /// Disconnected: no peer dies until the next connection.
     pub fn disconnect(&mut self) {
         self.connected_since = None;
     }
 
-    /// Since when this node hears without a break; `None` while the bus is away.
+    /// Since when this node is connected without a break; `None` while disconnected.
     pub fn connected_since(&self) -> Option<Duration> {
         self.connected_since
     }

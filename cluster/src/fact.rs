@@ -1,6 +1,6 @@
-//! What nodes tell one another about state. A `Fact` belongs to the node that holds the sockets and dies with it; a
-//! `Record` belongs to nobody and is merged by whoever hears it. Both are absolute values, so that a repeat or a late
-//! copy cannot corrupt a count.
+//! The state that nodes exchange. A `Fact` belongs to the node that holds the sockets and dies with it; a `Record` belongs
+//! to no node and is merged by every node that receives it. Both are absolute values, so that a duplicate or a late copy
+//! cannot corrupt a count.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::room::Room;
 
-/// One node's absolute statement about its own sockets. Zero sockets take the statement back.
+/// One node's absolute statement about its own sockets. Zero sockets withdraw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// Sockets connected to an app.
@@ -28,7 +28,7 @@ pub struct Member {
     pub user: Arc<str>,
     /// `user_info` as JSON text.
     pub info: Arc<str>,
-    /// When the user came here, in milliseconds of the Unix epoch; the eldest `info` in the cluster is the one shown.
+    /// When the user joined on this node, in milliseconds of the Unix epoch; the eldest `info` in the cluster is shown.
     pub since: u64,
     /// The user's sockets in this channel on this node.
     pub sockets: u32,
@@ -43,7 +43,7 @@ pub enum Key {
     User(Arc<str>, Arc<str>),
 }
 
-/// What outlives the node that said it.
+/// State that outlives the node that published it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// The last event of a cache channel.
@@ -63,7 +63,7 @@ pub enum Record {
     },
 }
 
-/// Where a record stands among all that a node knows.
+/// The key of a record, by which records are ordered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
     Cached(Room),
@@ -85,7 +85,7 @@ pub struct CachedEvent {
     pub payload: Bytes,
 }
 
-/// Whose coming and going a webhook tells: a room's first and last subscriber, or a member's.
+/// What webhooks report as occupied and vacated, or added and removed: a room, or a member in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Occupancy {
     pub room: Room,
@@ -93,24 +93,23 @@ pub struct Occupancy {
     pub user: Option<Arc<str>>,
 }
 
-/// How far the webhooks of one occupancy have come.
+/// The latest transition of an occupancy, and the state of its webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
     pub occupancy: Occupancy,
     /// Odd: occupied or added. Even: vacated or removed.
     pub number: u64,
-    /// What happened to it so far.
     pub phase: Phase,
 }
 
 /// The life of a generation; later phases win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Somebody is about to post it.
+    /// A node is about to post it.
     Announced,
     /// It was posted.
     Done,
-    /// It was posted long ago and its occupancy has been quiet since: it may be forgotten.
+    /// Posted long ago, without a transition since: it may be forgotten.
     Retired,
 }
 
@@ -126,8 +125,8 @@ impl Occupancy {
 }
 
 impl Member {
-    /// Of a user who is on several nodes, the member with the least of this is the one shown: that who came first, and
-    /// among equals one that every node picks alike.
+    /// Of a user who is on several nodes, the member with the least seniority key is shown: the first to join, and among
+    /// equals the same one on every node.
     pub fn seniority(&self) -> (u64, &str) {
         (self.since, &self.info)
     }
@@ -144,7 +143,6 @@ impl Fact {
         }
     }
 
-    /// How many sockets stand behind it.
     pub fn sockets(&self) -> u32 {
         match self {
             Self::Connections { sockets, .. } | Self::Count { sockets, .. } | Self::User { sockets, .. } => *sockets,
@@ -152,7 +150,7 @@ impl Fact {
         }
     }
 
-    /// The same statement taken back.
+    /// The withdrawn statement.
     pub fn withdrawn(&self) -> Self {
         let mut fact = self.clone();
         match &mut fact {

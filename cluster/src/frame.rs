@@ -18,7 +18,7 @@ pub const MAX_KEY: usize = 128;
 pub const MAX_VERSION: usize = 32;
 
 /// One message. Facts, records and events are *numbered*: each has the node's next number, and names its predecessor in
-/// the same stream, so that a node which hears only some streams still sees every gap in those.
+/// the same stream, so that a node which follows only some streams still sees every gap in those.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     pub origin: NodeId,
@@ -34,47 +34,47 @@ pub struct Frame {
 pub enum Body {
     /// Statements about the origin's own sockets. Numbered, in the state stream.
     Facts(Vec<Fact>),
-    /// News that belongs to nobody, and what they come of. Numbered, in the state stream.
+    /// State that belongs to no node, and its trace. Numbered, in the state stream.
     Records(Vec<Record>, Option<TraceContext>),
     /// An event. Numbered, in its room's stream.
     Event(RoomEvent),
     /// Events were published under a key. Numbered, in the state stream.
     Published(Publication),
-    /// I live, and this is what you should know by now.
+    /// A heartbeat, with what the receiver should know by now.
     Beat(Beat),
-    /// I am going; keep my facts for so long after you last heard me.
+    /// The origin is leaving; its facts are to be kept for `hold` after its last heartbeat.
     Bye { hold: Duration },
     /// The last numbers of streams.
     Heads(Vec<Head>),
-    /// Tell me the last numbers of all your streams.
+    /// Requests the last numbers of all streams.
     AskHeads,
-    /// Send me again what I miss: of every gap the frames after `after`, up to `through`.
+    /// Requests a resend: of every gap the frames after `after`, up to `through`.
     AskResend(Vec<Gap>),
-    /// Of what you asked for, this part cannot be had again.
+    /// Of what was requested, this part can no longer be resent.
     Gone {
         gap: Gap,
         /// The events in it that are still counted; `None` from a node that does not count them.
         events: Option<u64>,
     },
-    /// Of what you asked for, this did not fit into one answer, which ends here: ask again.
+    /// Ends an answer: of what was requested, this did not fit and is to be requested again.
     Unsent(Vec<Gap>),
-    /// Tell me the next page of all your facts.
+    /// Requests the next page of all facts.
     AskSnapshot {
         /// The last key of the page before; `None` asks for the first page.
         after: Option<Key>,
     },
     /// A page of all facts of the origin.
     Snapshot(SnapshotPage),
-    /// Tell me the next page of all records that you know.
+    /// Requests the next page of all records that the receiver knows.
     AskRecords {
         /// The last mark of the page before; `None` asks for the first page.
         after: Option<Mark>,
     },
     /// A page of all records that the origin knows.
     Ledger(LedgerPage),
-    /// To oneself: what was asked of the bus before this has been done.
+    /// To oneself: once it is back, the bus has done everything that was asked of it before.
     Barrier { token: u64 },
-    /// What only a later release understands.
+    /// A kind that only a later release knows.
     Unknown {
         kind: u8,
         /// The stream in which it is numbered.
@@ -88,7 +88,7 @@ pub struct RoomEvent {
     pub room: Room,
     /// The event, in a form that only the rooms understand.
     pub payload: Bytes,
-    /// What it comes of.
+    /// The trace of the request that it comes from.
     pub trace: Option<TraceContext>,
 }
 
@@ -129,7 +129,7 @@ pub struct Beat {
 /// Whether a node takes part in decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
-    /// It is still learning who is there.
+    /// It does not know all its peers yet.
     Learning,
     /// It knows all its peers.
     Ready,

@@ -1,5 +1,5 @@
-//! The last number of each stream in which this node published: what makes the next frame's predecessor, and what is
-//! told again after silence, so that a lost last frame is noticed although nothing follows.
+//! The last number of each stream in which this node published: it is the next frame's predecessor, and is
+//! announced again during silence, so that a lost last frame is noticed although nothing follows.
 //!
 //! Bounds: `MAX_HEADS` streams are known beside those of which the ring still has a frame; of those that go, the stream
 //! starts anew with its next frame. No call looks at more than it returns.
@@ -17,13 +17,13 @@ const HEAD_AGE: Duration = Duration::from_secs(600);
 /// Streams that are known beside those of which the ring still has a frame, at most.
 const MAX_HEADS: usize = 1 << 17;
 
-/// The longest pause between two tellings of a silent stream's last number.
+/// The longest pause between two announcements of a silent stream's head.
 const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 
 /// Heads in one frame at most. An answer whose frame is full goes on in the next.
 pub const PAGE: usize = 4096;
 
-/// Heads in one answer at most: all that are known for sure. A head that is not told is an event that is lost in silence.
+/// Heads in one answer at most: all that are known. A lost event after a head that is not announced would go unnoticed.
 const MAX_ANSWER: usize = MAX_HEADS;
 
 /// Streams that are forgotten with each that is used: more than can come.
@@ -31,12 +31,12 @@ const PACE: usize = 2;
 
 #[derive(Debug, Default)]
 pub struct Heads {
-    /// The state stream, which every beat tells of.
+    /// The head of the state stream, which every heartbeat carries.
     state: u64,
     heads: BTreeMap<Stream, StreamHead>,
     /// The same by their numbers, the oldest first.
     ages: BTreeMap<u64, Stream>,
-    /// When they are told again.
+    /// When they are announced again.
     agenda: BTreeSet<(Duration, Stream)>,
     /// Whether more was due lately than one frame has room for.
     is_behind: bool,
@@ -50,7 +50,7 @@ struct StreamHead {
     repeat: Option<Repeat>,
 }
 
-/// When the last number of a silent stream is told again: after 1, 2, 4 … 64 s, so that a lost head is noticed
+/// When the head of a silent stream is announced again: after 1, 2, 4 … 64 s, so that a lost head is noticed
 /// although several beats may be lost, and silence costs nothing in the end.
 #[derive(Debug, Clone, Copy)]
 struct Repeat {
@@ -97,7 +97,7 @@ impl Heads {
         (0..PAGE / PACE).for_each(|_| self.forget(first, now));
     }
 
-    /// The next of those whose turn to be told it is.
+    /// The next heads to announce.
     pub fn due(&mut self, now: Duration) -> Vec<Head> {
         let mut due = Vec::new();
         while due.len() < PAGE

@@ -1,11 +1,11 @@
-//! What the nodes of a cluster say to one another: a pure state machine, [`core::Core`], and the [`bus`] that drives it.
-//! All but the bus knows no socket, no clock, no randomness and no log.
+//! How the nodes of a cluster talk to one another: a pure state machine, [`core::Core`], and the [`bus`] that drives it.
+//! Everything but `bus` and `queue` knows no socket, no clock, no randomness and no log.
 //!
 //! The promises:
 //! - Events: per publishing node and room in order, none twice; none lost while the publisher lives and its ring reaches
-//!   back. What could not be had again is marked lost, never silent.
+//!   back. What cannot be resent is counted as lost, never silently.
 //! - State: every node's view is its own facts and those of the peers that live; at rest all nodes agree, and what a
-//!   client was told always adds up to its snapshot.
+//!   client was sent always adds up to its snapshot.
 //! - Webhooks: transitions of an occupancy alternate, and each has one id. The exception: where all nodes that held an
 //!   announcement are dead or cut off, the others may use its number again.
 //! - Whatever the bus brings, no step panics, and no queue or table grows without a bound.
@@ -15,15 +15,15 @@
 
 #![allow(missing_docs, reason = "a doc that repeats a name is left out; limits, units and traps are documented")]
 
-/// The promise to tell somebody once that a thing is done with.
+/// Acknowledges work whose parts are done in several places.
 pub mod ack;
-/// Webhooks once in the cluster.
+/// Decides which node posts a webhook, and that it is posted once.
 pub mod announcements;
-/// What carries frames between nodes.
+/// Carries frames between nodes over NATS.
 pub mod bus;
 /// The last events of cache channels.
 pub mod cache;
-/// What this node has to tell of its own sockets, until it is told.
+/// Coalesces changes of this node's own sockets before they are published.
 pub mod coalescer;
 pub mod codec;
 /// One node as a state machine.
@@ -32,32 +32,32 @@ pub mod core;
 pub mod counters;
 /// When a peer counts as dead.
 pub mod detector;
-/// What nodes tell one another about state.
+/// The state that nodes exchange: facts and records.
 pub mod fact;
 pub mod frame;
 /// The hash by which nodes compare what they know.
 pub mod hash;
-/// The last numbers of what this node publishes.
+/// The last number of each stream that this node publishes.
 pub mod heads;
-/// What is kept of things that come without end.
+/// Keeps the newest entries within bounds of bytes.
 pub mod newest;
 /// What this node publishes, numbered and remembered.
 pub mod outgoing;
 /// One peer, as this node knows it.
 pub mod peer;
-/// A work queue that keeps webhooks.
+/// A durable work queue for webhooks, in JetStream.
 pub mod queue;
-/// What the other nodes hold, as a room here is told.
+/// What the other nodes hold, as reported to this node's rooms.
 pub mod remote;
-/// Recent frames, for peers that missed some.
+/// Recently published frames, for resends.
 pub mod ring;
 pub mod room;
-/// What is heard from one peer, in order and once.
+/// Puts the frames of one peer in order, once each.
 pub mod sequencer;
 /// All facts of one peer, page by page.
 pub mod snapshot;
 pub mod subject;
-/// Which request an event comes of.
+/// The W3C trace context of an event.
 pub mod trace;
 /// Who is where, over all nodes.
 pub mod view;

@@ -1,5 +1,5 @@
-//! What is kept of things that come without end, cached events among them: the newest, within bounds of bytes for each
-//! app and for all of them. Knows how old and how large they are, not what they are.
+//! Keeps the newest entries, such as cached events, within bounds of bytes per app and in total. Knows their age and size,
+//! not their content.
 //!
 //! Invariant: what is kept is what the newest things of all names leave after the oldest were taken away until the bounds
 //! hold. It does not matter in which order they came, so nodes with the same bounds that know the same things keep the

@@ -1,5 +1,5 @@
 //! What this node publishes: its numbering, the ring behind it, and what the bus is known to have taken. A publish that
-//! returned proves nothing; only the echo of a later beat on the same connection does.
+//! returned proves nothing; only the echo of a later heartbeat on the same connection does.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -50,7 +50,7 @@ struct SentBeat {
 pub type OutgoingFrame = (Subject, Bytes);
 
 impl Outgoing {
-    /// A node that has said nothing yet and is not connected.
+    /// A node that has published nothing yet and is not connected.
     pub fn new(node: NodeId, reach: Reach) -> Self {
         let ring = Ring::new(reach);
         Self { node, ring, heads: Heads::default(), last: 0, confirmed: 0, connection: Connection::Down }
@@ -78,12 +78,11 @@ impl Outgoing {
         encode(&Frame { origin: self.node, number: self.last, predecessor: 0, body })
     }
 
-    /// The bus is there: what it never confirmed is to be published again.
+    /// Connected: what was never confirmed is to be published again.
     pub fn connect(&mut self) {
         self.connection = Connection::Up { sent: self.confirmed, beats: VecDeque::new() };
     }
 
-    /// The bus is gone.
     pub fn disconnect(&mut self) {
         self.connection = Connection::Down;
     }
@@ -102,7 +101,7 @@ impl Outgoing {
             })
             .map(|frame| (frame.subject.clone(), frame.bytes.clone()))
             .collect();
-        // What fell out of the ring before its turn is a gap that peers will ask for and be told of.
+        // What fell out of the ring before its turn is a gap that peers ask for, and are answered that it is gone.
         *sent = if waiting.is_empty() { self.last } else { first + waiting.len() as u64 - 1 };
         waiting
     }
@@ -167,7 +166,7 @@ impl Outgoing {
         self.heads.pages()
     }
 
-    /// The last numbers of the streams whose turn to be told it is, as many as one frame may have.
+    /// The next heads to announce, as many as fit into one frame.
     pub fn due_heads(&mut self, now: Duration) -> Vec<Head> {
         self.heads.due(now)
     }

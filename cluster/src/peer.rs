@@ -15,7 +15,7 @@ use crate::{
     snapshot::{ASK_AGAIN, Assembly, Progress},
 };
 
-/// A silence after which a peer is asked for what it said meanwhile: two beats were lost.
+/// A silence after which a peer is asked for what it published meanwhile: two heartbeats were lost.
 pub const CATCH_UP_AFTER: Duration = Duration::from_millis(2500);
 
 /// Differences that are remembered in order to know one again.
@@ -34,16 +34,13 @@ const SOON: Duration = Duration::from_secs(10);
 /// What is known of a peer beside its facts.
 #[derive(Debug)]
 pub struct Peer {
-    /// What is heard from it.
     pub sequencer: Sequencer,
-    /// When it was heard.
     pub pulse: Pulse,
-    /// When anything at all was heard from it.
+    /// When any frame was last received from it.
     pub spoke: Duration,
-    /// How many of its frames were heard.
+    /// How many of its frames were received.
     pub frames: u64,
     pub stage: Stage,
-    /// What it says of itself.
     pub readiness: Readiness,
     /// The release that it runs.
     pub version: Arc<str>,
@@ -55,7 +52,7 @@ pub struct Peer {
     pub ask_heads: Option<Duration>,
     /// The records that are being asked for.
     pub records: Option<Inquiry>,
-    /// Whether it has told all its facts at least once: it answers when it is asked by its name.
+    /// Whether it has sent all its facts at least once: it answers requests to its node id.
     pub is_proven: bool,
     /// Whether all its records came at least once.
     pub has_all_records: bool,
@@ -75,9 +72,9 @@ pub enum Stage {
     Meeting,
     /// Its facts count.
     Live,
-    /// It was silent for too long; its facts are kept for a return.
+    /// It was silent for too long; its facts are kept in case it returns.
     Dead,
-    /// It is heard again; its facts count once they are known to be its latest.
+    /// Its heartbeats are back; its facts count once they are known to be its latest.
     Returning,
 }
 
@@ -105,7 +102,7 @@ impl Peer {
             seen: BTreeMap::new(),
             snapshot: Some(Assembly::new(0, now)),
             ask_heads: None,
-            // Whoever does not know a node's facts does not know its records either.
+            // Where a node's facts are unknown, its records are too.
             records: Some(Inquiry::new(now)),
             is_proven: false,
             has_all_records: false,
@@ -117,7 +114,7 @@ impl Peer {
         }
     }
 
-    /// Whether a beat is newer than all before it; notes what the peer says of itself if so.
+    /// Takes a heartbeat if it is newer than all before it; returns whether it is.
     pub fn take_beat(&mut self, beat: &Beat) -> bool {
         if beat.count <= self.beats {
             return false;
@@ -177,13 +174,13 @@ impl Peer {
         }
     }
 
-    /// Whether it may be unknown what it knows: it lives and has not told all of it yet. Who was heard once only is no
-    /// node: those beat, and answer.
+    /// Whether it is alive and has not sent everything it knows yet. A sender of a single frame is no node: nodes send
+    /// heartbeats, and answer.
     pub fn is_unread(&self) -> bool {
         self.frames > 1 && self.stage != Stage::Dead && (self.stage == Stage::Meeting || !self.has_all_records)
     }
 
-    /// The snapshot whose next page is here and can be put in place: what it is made of was heard.
+    /// The snapshot whose next page is here and can be applied: the frames that it covers were received.
     pub fn placeable(&mut self, now: Duration) -> Option<&Assembly> {
         let assembly = self.snapshot.as_ref()?;
         let state = assembly.page()?.state;
@@ -206,7 +203,7 @@ impl Peer {
         progress
     }
 
-    /// Whether nothing is known to be missing of what it said about state.
+    /// Whether nothing is known to be missing of its state.
     pub fn is_caught_up(&self) -> bool {
         self.snapshot.is_none() && self.records.is_none() && !self.sequencer.lacks(Stream::STATE)
     }
@@ -216,7 +213,7 @@ impl Peer {
         self.snapshot.is_none().then(|| self.sequencer.last_released(Stream::STATE).max(self.covered))
     }
 
-    /// Up to where everything that it said about state is known.
+    /// Up to which number its state is known completely.
     pub fn followed(&self) -> Option<u64> {
         (self.snapshot.is_none() && self.records.is_none()).then(|| self.sequencer.position(Stream::STATE))
     }

@@ -18,7 +18,7 @@ const OVERHEAD: usize = size_of::<Kept>() + 32;
 /// Over how long it is measured how fast the ring fills.
 const LATELY: Duration = Duration::from_secs(30);
 
-/// How far back the ring reaches: whichever bound is hit first.
+/// How far back the ring reaches: the bound that is hit first.
 #[derive(Debug, Clone, Copy)]
 pub struct Reach {
     /// The age of the oldest frame.

@@ -1,8 +1,8 @@
-//! All facts of one peer, fetched page by page while it goes on telling news. Each page is put in place as it comes.
+//! All facts of one peer, requested page by page while it goes on publishing. Each page is applied as it comes.
 //!
-//! Pages are of different moments. Once the peer's state stream was heard up to the moment of a page, what it told since
-//! the page was asked for is the newest about its keys, and the page about all others: facts are absolute, and news is
-//! complete and in order.
+//! Pages are of different moments. Once the peer's state stream was received up to the moment of a page, the facts published
+//! since the page was requested are the newest about their keys, and the page about all others: facts are absolute, and the
+//! stream is complete and in order.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -14,19 +14,19 @@ use crate::{
 /// How long an answer is waited for before it is asked for again.
 pub const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Keys of which a peer may tell news while one page is on its way.
+/// Keys that a peer may change while one page is in transit.
 const MAX_NEWER: usize = 1 << 20;
 
 /// A snapshot that is being asked for.
 #[derive(Debug)]
 pub struct Assembly {
     ask_at: Duration,
-    /// Pages of earlier moments lack something that we missed, or that we heard before they were asked for.
+    /// Pages of earlier moments lack something that we missed, or that we received before they were requested.
     least: u64,
     /// The latest moment of a page.
     latest: u64,
     after: Option<Key>,
-    /// What has come and is not in place yet.
+    /// A page that has come and is not applied yet.
     page: Option<SnapshotPage>,
     newer: BTreeSet<Key>,
 }
@@ -36,7 +36,7 @@ pub struct Assembly {
 pub enum Progress {
     /// There is more to ask for.
     Part,
-    /// All of it is in place, as it is at this number of the peer's state stream.
+    /// All of it is applied, as of this number of the peer's state stream.
     Whole(u64),
 }
 
@@ -69,7 +69,7 @@ impl Assembly {
         }
     }
 
-    /// Notes what the peer told meanwhile, at number `through`.
+    /// Notes the facts that the peer published meanwhile, up to number `through`.
     pub fn note(&mut self, facts: &[Fact], through: u64, now: Duration) {
         self.newer.extend(facts.iter().map(Fact::key));
         if self.newer.len() > MAX_NEWER {
@@ -82,12 +82,12 @@ impl Assembly {
         self.page.as_ref()
     }
 
-    /// What the peer told since the page was asked for.
+    /// The keys that the peer changed since the page was requested.
     pub fn newer(&self) -> &BTreeSet<Key> {
         &self.newer
     }
 
-    /// The page is in place, where the peer's state stream was heard up to number `through`. The next is to be asked for at
+    /// The page is applied, with the peer's state stream received up to number `through`. The next is to be requested at
     /// once.
     pub fn finish_page(&mut self, through: u64, now: Duration) -> Progress {
         self.newer.clear();
@@ -99,7 +99,7 @@ impl Assembly {
     }
 }
 
-/// A page that is not the last tells where it ends, and goes on from where the one before it ended.
+/// Whether the keys of a page are in order, and continue those of the page before it. A page that is not the last has some.
 fn is_sound(page: &SnapshotPage) -> bool {
     let keys: Vec<Key> = page.facts.iter().map(Fact::key).collect();
     let Some(first) = keys.first() else { return page.rest == Rest::Nothing };

@@ -14,11 +14,11 @@ const MAX_PREFIX: usize = 128;
 /// Where a frame goes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
-    /// State, beats and farewells of all nodes; every node listens.
+    /// State, heartbeats and leave messages of all nodes; every node subscribes.
     State,
-    /// What one node alone is to read.
+    /// Messages to one node.
     Node(NodeId),
-    /// Events of one room; heard by the nodes that serve it.
+    /// Events of one room; the nodes that serve it subscribe.
     Room(Room),
 }
 
@@ -38,8 +38,8 @@ pub enum InvalidSubjects {
 }
 
 impl Subjects {
-    /// The subjects below `<prefix>.v1.<cluster>`. The version is that of the frames, so that releases which could not
-    /// read one another never hear one another.
+    /// The subjects below `<prefix>.v1.<cluster>`. The version is that of the frames, so that releases that cannot
+    /// read one another never receive one another's frames.
     pub fn new(prefix: &str, cluster: &str) -> Result<Self, InvalidSubjects> {
         if prefix.len() > MAX_PREFIX || !prefix.split('.').all(is_token) {
             return Err(InvalidSubjects::Prefix(prefix.to_owned()));

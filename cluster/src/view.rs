@@ -1,5 +1,5 @@
 //! Who is where, over all nodes: one slice of facts per node, and their union. Every change returns what it changed in
-//! the union, so that a join, a late copy, a snapshot and the death of a node all take the same road.
+//! the union, so that a join, a late copy, a snapshot and the death of a node all take the same path.
 //!
 //! Invariant: the union holds exactly the facts of the slices that are shown.
 
@@ -49,14 +49,13 @@ enum Shows {
     All,
 }
 
-/// What a change of facts changed for those who look at all nodes.
+/// A change of the union.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// A room has its first subscriber in the cluster, or a member has come to it.
     Occupied(Occupancy),
     /// A room has lost its last subscriber in the cluster, or a member has left it everywhere.
     Vacated(Occupancy),
-    /// The other nodes hold something else than before.
     Remote(RemoteChange),
 }
 
@@ -91,8 +90,8 @@ impl View {
         if slice.shows(&fact.key()) { self.unite(node, &fact) } else { Vec::new() }
     }
 
-    /// Puts a page in the place of what a node said about the same keys, except about those of which it told `newer` facts.
-    /// Where many are to go, only some of them go at once, and nothing else is done.
+    /// Replaces a node's facts about the keys of a page, except those with `newer` facts. Where many facts are to go, only
+    /// some of them go at once, and nothing else is done.
     pub fn replace(&mut self, node: NodeId, page: &SnapshotPage, newer: &BTreeSet<Key>) -> Replaced {
         let keys: Vec<Key> = page.facts.iter().map(Fact::key).collect();
         let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -162,7 +161,7 @@ impl View {
         differences
     }
 
-    /// Drops the next facts of nodes that are forgotten: dropping a million at once would hold up everything else.
+    /// Drops the next facts of forgotten nodes: dropping a million at once would block everything else.
     pub fn clear_away(&mut self) {
         for _ in 0..self.pace {
             let Some(facts) = self.retired.last_mut() else { return };
@@ -243,7 +242,7 @@ impl View {
         })
     }
 
-    /// Whether an occupancy is odd: the room has subscribers, or the user is in it.
+    /// Whether the room has subscribers, or the user is in it.
     pub fn holds(&self, room: &Room, user: Option<&Arc<str>>) -> bool {
         let key = match user {
             Some(user) => Key::Member(room.clone(), user.clone()),
@@ -252,7 +251,7 @@ impl View {
         self.union.contains_key(&key)
     }
 
-    /// What somebody has facts about, after a key, in order.
+    /// The keys of all facts after a key, in order.
     pub fn keys_after(&self, after: Option<&Key>) -> impl Iterator<Item = &Key> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.union.range::<Key, _>((from, Bound::Unbounded)).map(|(key, _)| key)
@@ -357,7 +356,7 @@ impl Slice {
     }
 }
 
-/// What all nodes but `own` hold of what `fact` is about; of connections nobody is told.
+/// What all nodes but `own` hold of the subject of `fact`; connections are not reported.
 fn remote(fact: &Fact, facts: &BTreeMap<NodeId, Fact>, own: NodeId) -> Option<RemoteChange> {
     let sockets = || sum(others(facts, own));
     match fact {

@@ -86,13 +86,13 @@ impl Generations {
         self.floors.insert(slot, number);
     }
 
-    /// An occupancy that nobody remembers is vacated, and never uses a number again that it may have had.
+    /// A forgotten occupancy is vacated, and never reuses a number that it may have had.
     pub fn current(&self, occupancy: &Occupancy) -> (u64, Phase) {
         let forgotten = || self.floor(slot(occupancy)).max(self.floor(EVERYWHERE));
         self.entries.get(occupancy).map_or_else(|| (forgotten(), Phase::Done), |entry| (entry.number, entry.phase))
     }
 
-    /// Where all occupancies begin, if anybody has said so.
+    /// The floor of all occupancies, if any node has published one.
     pub fn beginning(&self) -> Option<u64> {
         self.floors.get(&EVERYWHERE).copied()
     }

@@ -1,7 +1,7 @@
-//! The occupancies whose last webhook is not the truth or not done, and when to look at which of them.
+//! The occupancies whose last webhook is not true any more or not done, and when to check them.
 //!
-//! Bounds: an occupancy is in here once, and has one time at which it is looked at. Occupancies that nobody holds are in here while
-//! their webhook is due; of those that somebody held only between two looks, [`MAX_VISITS`], for [`VISIT`].
+//! Bounds: an occupancy is in here once, with one time at which it is checked. Vacated ones are in here while their webhook is
+//! due; of those that were occupied only between two checks (visits) at most [`MAX_VISITS`], for [`VISIT`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,21 +11,21 @@ use std::{
 
 use crate::fact::Occupancy;
 
-/// For how long an arrival that nobody has announced is remembered once it has left again: while nodes restart one after
-/// the other, it may take so long until there are enough of them to speak.
+/// How long an unannounced arrival is remembered after it has left again: during a rolling restart it may take so long until
+/// there are enough nodes to decide.
 const VISIT: Duration = Duration::from_secs(60);
 
-/// How many of these at most; beyond it the oldest are not told of.
+/// Visits at most; beyond it the oldest are not reported.
 const MAX_VISITS: usize = 1 << 16;
 
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     occupancies: BTreeMap<Occupancy, Open>,
-    /// When to look at which of them.
+    /// When to check which of them.
     agenda: BTreeSet<(Duration, Occupancy)>,
-    /// Those whose arrival is to be announced although they have left again.
+    /// Those whose arrival is to be announced although it has ended.
     visits: BTreeSet<(Duration, Occupancy)>,
-    /// How far all of them have been put on the agenda anew, while that is under way.
+    /// How far all of them have been rescheduled, while that is in progress.
     rescan: Option<Option<Occupancy>>,
 }
 
@@ -34,35 +34,33 @@ pub(super) struct Pending {
 pub(super) struct Open {
     /// Since when that is so.
     pub since: Duration,
-    /// The number that an arrival found that is to be announced, whether or not it has left again.
+    /// The generation at the time of an arrival that is to be announced, whether or not it has ended.
     pub arrival: Option<u64>,
-    /// Its place on the agenda.
+    /// Its time on the agenda.
     at: Option<Duration>,
 }
 
 /// What an occupancy is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Somebody holds it.
     Occupied,
-    /// Nobody does, and that is to be told.
+    /// Vacant, which is to be announced.
     Vacated,
-    /// Nobody does, and nobody was told that somebody had come.
+    /// Vacant again, and its arrival was not announced.
     Visited,
 }
 
 impl Pending {
-    /// What is known of an occupancy; nothing if it is settled.
+    /// What is known of an occupancy; `None` if nothing is pending.
     pub fn get(&self, occupancy: &Occupancy) -> Option<Open> {
         self.occupancies.get(occupancy).copied()
     }
 
-    /// Whether all occupancies are settled.
     pub fn is_empty(&self) -> bool {
         self.occupancies.is_empty()
     }
 
-    /// An occupancy's last webhook is not the truth or not done; it is to be looked at so long after that became so.
+    /// An occupancy's last webhook is not true any more or not done; it is to be checked `patience` after that began.
     pub fn open(
         &mut self,
         occupancy: &Occupancy,
@@ -80,12 +78,12 @@ impl Pending {
         self.occupancies.insert(occupancy.clone(), Open { since, arrival, at: Some(at) });
     }
 
-    /// An occupancy's last webhook is the truth and done.
+    /// An occupancy's last webhook is true and done.
     pub fn resolve(&mut self, occupancy: &Occupancy) {
         self.take(occupancy);
     }
 
-    /// An arrival is announced, or nobody waits for that any longer.
+    /// An arrival is announced, or given up.
     pub fn answer(&mut self, occupancy: &Occupancy) {
         if let Some(open) = self.occupancies.get_mut(occupancy)
             && open.arrival.take().is_some()
@@ -101,7 +99,7 @@ impl Pending {
         if is_overdue { self.visits.first().map(|(_, occupancy)| occupancy.clone()) } else { None }
     }
 
-    /// Looks at an occupancy at this time.
+    /// Schedules the check of an occupancy.
     pub fn look_at(&mut self, occupancy: &Occupancy, at: Duration) {
         let Some(open) = self.occupancies.get_mut(occupancy) else { return };
         if let Some(earlier) = open.at.replace(at) {
@@ -122,12 +120,12 @@ impl Pending {
         Some(occupancy)
     }
 
-    /// All occupancies are to be looked at anew: others may be ours now.
+    /// All occupancies are to be checked again: this node may own others now.
     pub fn rescan(&mut self) {
         self.rescan = Some(None);
     }
 
-    /// Puts the next occupancies on the agenda that are not on it.
+    /// Schedules the next occupancies that are not on the agenda.
     pub fn go_on(&mut self, most: usize) {
         let Some(after) = self.rescan.take() else { return };
         let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -184,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visit_that_nobody_announces_is_given_up_after_a_while_or_when_there_are_too_many() {
+    fn an_unannounced_visit_is_given_up_after_a_while_or_when_there_are_too_many() {
         let mut pending = Pending::default();
         pending.open(&occupancy(0), State::Visited, Some(0), (NOW, Duration::ZERO));
         assert_eq!(pending.overdue_visit(NOW + VISIT), None);

@@ -1,4 +1,4 @@
-//! What a node is told.
+//! The inputs of a node.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -15,13 +15,13 @@ use crate::{
     trace::TraceContext,
 };
 
-/// What a node is told at its start.
+/// The settings of a node.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// This node's name, drawn at random.
     pub node: NodeId,
-    /// The version of this node's release, which its peers show to people. Of longer texts than 32 printable ASCII
-    /// characters only those are told.
+    /// The version of this node's release, which its peers show to people. At most 32 printable ASCII
+    /// characters of it are sent.
     pub version: Arc<str>,
     /// How many nodes the cluster is meant to have. A node posts webhooks only while it sees more than half of them;
     /// where one is expected, a node posts also without a bus.
@@ -38,8 +38,7 @@ pub struct Settings {
 /// What a node holds and sends at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Bytes that wait behind what is missing of one peer's frames. Beyond it those that came last are dropped, and asked
-    /// for again.
+    /// Bytes held back behind the gaps of one peer. Beyond it the newest are dropped, and asked for again.
     pub held: usize,
     /// Bytes of the cached events that are kept; the same on all nodes.
     pub cache: CacheBounds,
@@ -54,7 +53,7 @@ impl Default for Bounds {
 }
 
 impl Settings {
-    /// How many usual facts fit into one frame: as many are shown, hidden or told of in one step.
+    /// How many usual facts fit into one frame: as many are shown, hidden or reported in one step.
     pub(crate) fn facts_in_page(&self) -> usize {
         (self.page / FACT).max(1)
     }
@@ -91,7 +90,7 @@ pub enum Input {
         /// What it comes of.
         trace: Option<TraceContext>,
     },
-    /// Events were published here under a key; all nodes are to know.
+    /// Events were published here under a key, which all nodes are to know.
     Published(Publication),
     /// Events of this room are wanted here.
     Serve(Room),
@@ -99,22 +98,21 @@ pub enum Input {
     Leave(Room),
     /// A message came from the bus.
     Received { subject: Subject, bytes: Bytes },
-    /// The bus is there, and all subscriptions with it.
+    /// The bus is connected, with all subscriptions.
     Connected,
-    /// The bus is gone.
+    /// The bus is disconnected.
     Disconnected,
-    /// The apps whose occupancies somebody wants to be told of; about others nothing is announced.
+    /// The apps that have webhooks for occupancies; for others nothing is announced.
     Webhooks(BTreeSet<Arc<str>>),
-    /// A webhook was taken over by whoever posts it.
+    /// A webhook was handed over to be posted.
     Posted(Generation),
-    /// This node is about to go: peers are to keep its facts for so long after they last heard it.
+    /// This node is about to leave: peers are to keep its facts for `hold` after its last heartbeat.
     Bye { hold: Duration },
-    /// What was told so far goes out at once, and a beat behind it, whose echo confirms it; [`super::Core::confirmed`]
-    /// says how far.
+    /// Publish everything so far at once, and a heartbeat behind it, whose echo confirms it; see
+    /// [`super::Core::confirmed`].
     Confirm,
-    /// There is time for a part of what was too much for one step; worth telling while [`super::Core::is_behind`]. Ticks do
-    /// so as well.
+    /// Continue what was too much for one step; useful while [`super::Core::is_behind`]. Ticks do so as well.
     GoOn,
-    /// Time passed; to be told about every 50 ms.
+    /// Time passed; expected about every 50 ms.
     Tick(Inbound),
 }

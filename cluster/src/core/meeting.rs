@@ -1,7 +1,8 @@
-//! Who is known: how a peer is met, and what is left of one that is forgotten.
+//! The table of peers: how one is added, and what is left of one that is forgotten.
 //!
-//! Anybody may send a frame under a new name. A name counts for little until its node has told its facts, which takes an
-//! answer to a question: where the table is full, those go first who never did, so that a real node always finds a place.
+//! Any client of the bus may send a frame under a new node id. Such a peer is proven only once it has sent its facts, which
+//! takes an answer to a request: when the table is full, unproven peers are evicted first, so that a real node is always
+//! added.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -22,7 +23,7 @@ const PACE: usize = 1024;
 /// Forgotten peers whose number is kept, at most.
 const MAX_FORGOTTEN: usize = 4096;
 
-/// Up to where those were heard who were forgotten. One that comes back is asked for what it published since.
+/// The last numbers of forgotten peers. One that returns is asked for what it published since.
 #[derive(Debug, Default)]
 pub(super) struct Forgotten {
     numbers: BTreeMap<NodeId, u64>,
@@ -39,7 +40,7 @@ impl Core {
             return false;
         }
         let now = self.now.up;
-        // What was said before we met was not said to us; this frame is.
+        // What was published before we knew the peer was not for us; this frame is.
         let first = frame.number - u64::from(frame.body.stream().is_some());
         let known = self.forgotten.take(frame.origin);
         let bounds = SequencerBounds { held: self.settings.bounds.held, step: self.settings.page };
@@ -50,7 +51,7 @@ impl Core {
         true
     }
 
-    /// Forgets what a peer told; of one that had told its facts it is kept up to where it was heard.
+    /// Forgets a peer; of a proven one its last number is kept.
     pub(super) fn forget(&mut self, node: NodeId) {
         if let Some(peer) = self.peers.remove(&node) {
             if peer.is_proven {
@@ -70,8 +71,7 @@ impl Core {
         }
     }
 
-    /// Forgets the peer that matters least, if one does not matter: one that never told its facts, or else one that is
-    /// dead; of these the one that was silent for longest.
+    /// Evicts an unproven peer, or else a dead one; of these the one that was silent for longest. `false` if there is none.
     fn evict_peer(&mut self) -> bool {
         let matters = |peer: &Peer| peer.is_proven && peer.stage != Stage::Dead;
         let others = self.peers.iter().filter(|(_, peer)| !matters(peer));

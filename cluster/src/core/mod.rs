@@ -1,7 +1,7 @@
 //! One node of the cluster as a state machine: `step(input, now) → outputs`. It knows no socket, no clock, no
-//! randomness and no log; whoever drives it brings inputs in and carries outputs out, in order.
+//! randomness and no log; its driver passes inputs in and carries outputs out, in order.
 //!
-//! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions tell, `services` the
+//! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions publish, `services` the
 //! rooms whose events they want, `receive` what comes from the bus, `meeting` who is known, `peers` what passing time asks
 //! for, `transitions` the webhooks, `query` what can be asked.
 
@@ -53,20 +53,20 @@ pub struct Core {
     detector: Detector,
     peers: BTreeMap<NodeId, Peer>,
     forgotten: Forgotten,
-    /// What was heard from those, which is dropped a few streams at a time.
+    /// The sequencers of forgotten peers, which are dropped a few streams at a time.
     retired: Vec<Sequencer>,
-    /// The peers of which more was heard than is taken in one step.
+    /// The peers of which more was received than is taken in one step.
     behind: BTreeSet<NodeId>,
     rooms: BTreeMap<Room, Service>,
     /// The streams of these rooms.
     streams: BTreeSet<Stream>,
-    /// The rooms that nobody wants any longer, each once, by when it ends.
+    /// The rooms that are no longer wanted, each once, by when they end.
     closings: BTreeSet<(Duration, Room)>,
-    /// The rooms that are about to be served, each with the last member that was told.
+    /// The rooms that are about to be served, each with the last member that was reported.
     opening: BTreeMap<Room, Arc<str>>,
     coalescer: Coalescer,
     beats: u64,
-    /// The last number of ours that all peers were told.
+    /// The last number of ours that was announced to all peers.
     announced: u64,
     next_beat: Duration,
     next_sweep: Duration,
@@ -88,7 +88,7 @@ pub struct Core {
 struct Service {
     /// The barrier whose return is awaited.
     barrier: Option<u64>,
-    /// When to stop listening, once nobody wants the events any longer.
+    /// When to unsubscribe, once the events are no longer wanted.
     ends: Option<Duration>,
 }
 
@@ -133,7 +133,7 @@ impl Core {
         }
     }
 
-    /// Takes one input; returns what is to be done about it, in order.
+    /// Takes one input; returns what is to be done, in order.
     pub fn step(&mut self, input: Input, now: Moment) -> Vec<Output> {
         self.now = now;
         match input {
@@ -164,7 +164,7 @@ impl Core {
         u64::try_from(self.now.wall.as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Says something to one node, or, without a number, to all; nothing while the bus is away.
+    /// Sends a frame without a number, to one node or to all; nothing while disconnected.
     fn send(&mut self, subject: Subject, body: Body) {
         if self.is_connected() {
             let bytes = self.outgoing.unnumbered(body);
@@ -172,7 +172,7 @@ impl Core {
         }
     }
 
-    /// Says something under the next number of a stream.
+    /// Publishes a frame under the next number of a stream.
     fn publish_numbered(&mut self, stream: Stream, subject: Subject, body: Body) {
         let frame = self.outgoing.publish(stream, subject, body, self.now.up);
         frame.into_iter().for_each(|frame| self.publish(frame));
@@ -206,7 +206,7 @@ impl Core {
         }
     }
 
-    /// Whether this node never heard of another and is not meant to.
+    /// Whether this node knows no peer and expects none.
     fn is_alone(&self) -> bool {
         !self.is_connected() && self.peers.is_empty() && self.settings.expected_nodes <= 1
     }

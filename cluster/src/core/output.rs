@@ -1,4 +1,4 @@
-//! What a node wants done, and what it tells of its peers.
+//! The outputs of a node, and the status of its peers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,36 +14,36 @@ use crate::{
     trace::TraceContext,
 };
 
-/// What a node wants done.
+/// What the driver of a node is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Publish a frame.
     Publish(Subject, Bytes),
-    /// Listen to a room's subject. Those of the node and of state are listened to from the start.
+    /// Subscribe to a room's subject. Those of the node and of state are subscribed from the start.
     Subscribe(Room),
-    /// Listen to it no more.
+    /// Unsubscribe from it.
     Unsubscribe(Room),
     /// From now on no event of this room is missed: its first subscriber may be answered.
     Serving(RemoteState),
-    /// What the other nodes hold is another now. Of rooms only those are told that are served here, from `Subscribe` to
-    /// `Unsubscribe`; of users all.
+    /// What the other nodes hold has changed. Reported for rooms that are served here, from `Subscribe` to `Unsubscribe`, and
+    /// for all users.
     Remote(RemoteChange),
     /// An event for this node's sockets.
     Deliver(NodeId, RoomEvent),
     /// An event of a cache channel that is served here, for this node's sockets; to be kept as the room's last one if it
     /// has not ended and is greater than that which the room has, unless that has ended.
     Cached(NodeId, Room, CachedEvent, Option<TraceContext>),
-    /// The last event of a cache channel that is served here is this one, which nobody told when it was new: to be kept
-    /// by the same rule, and not for sockets.
+    /// The last event of a cache channel that is served here is this one, which was not received when it was new: to be
+    /// kept by the same rule, and not for sockets.
     CacheRepaired(Room, CachedEvent),
-    /// The event of a cache channel that is served here, published at this time, had to go for newer ones of other
-    /// channels: to be kept no longer.
+    /// The event of a cache channel that is served here, published at this time, was evicted by newer ones of other
+    /// channels: to be dropped.
     CacheEvicted(Room, u64),
     /// Events were published under a key on another node.
     Published(Publication),
     /// Post a webhook, under an id made of its occupancy and number; answer with [`Input::Posted`](super::Input::Posted).
     Post(Generation),
-    /// A part of what a peer published is lost to us.
+    /// A part of what a peer published is lost for this node.
     Lost {
         origin: NodeId,
         gap: Gap,

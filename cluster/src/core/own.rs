@@ -1,4 +1,4 @@
-//! What this node's own rooms and sessions tell the cluster.
+//! What this node's own rooms and sessions publish to the cluster.
 
 use std::{ops::Bound, time::Duration};
 
@@ -13,15 +13,15 @@ use crate::{
     trace::TraceContext,
 };
 
-/// Bytes of facts that are told in one frame: some 250, which a node that knows a million takes in a few milliseconds.
+/// Bytes of facts in one frame: some 250, which a node that knows a million takes in a few milliseconds.
 const TOLD: usize = 8 << 10;
 
 /// Bytes of one payload, fact or record at most.
 const MAX_ITEM: usize = MAX_FRAME - ENVELOPE;
 
 impl Core {
-    /// While this node leaves, its sockets close and come back elsewhere; nobody is to see their users go. The sockets
-    /// themselves are counted where they are.
+    /// While this node leaves, its sockets close and reconnect to other nodes; their users are not to be seen leaving. The
+    /// sockets themselves are counted where they are.
     pub(super) fn take_own_fact(&mut self, fact: Fact) {
         let node = self.settings.node;
         let key = fact.key();
@@ -45,7 +45,7 @@ impl Core {
         }
     }
 
-    /// Webhooks tell also of what was over before any other node knew of it.
+    /// Webhooks also report visits that were over before any other node knew of them.
     fn visits_of(&self, key: &Key) -> Visits {
         match key {
             Key::Count(room) | Key::Member(room, _) if self.webhooks.contains(room.app()) => Visits::Report,
@@ -53,7 +53,7 @@ impl Core {
         }
     }
 
-    /// Tells what was collected.
+    /// Publishes what was coalesced.
     pub(super) fn flush(&mut self) {
         let mut facts = self.coalescer.take().peekable();
         while facts.peek().is_some() {
@@ -71,8 +71,8 @@ impl Core {
         self.publish_numbered(Stream::of(&event.room), subject, Body::Event(event));
     }
 
-    /// Told to all, because a repeat may come to any of them, and kept by none here: how long it is known is for those who
-    /// answer repeats to say.
+    /// Sent to all nodes, because a repeat may reach any of them, and not kept here: the code that answers repeats decides how
+    /// long it is known.
     pub(super) fn announce_publication(&mut self, publication: Publication) {
         if publication_size(&publication) > MAX_ITEM {
             self.counters.oversized += 1;
@@ -109,13 +109,13 @@ impl Core {
         self.send(subject, Body::Snapshot(page));
     }
 
-    /// Answers a peer that asks for what belongs to nobody.
+    /// Answers a peer that asks for our records.
     pub(super) fn send_records(&mut self, subject: Subject, after: Option<Mark>) {
         let (records, rest) = page(self.records_after(after.as_ref()), record_size, self.settings.page);
         self.send(subject, Body::Ledger(LedgerPage { after, rest, records }));
     }
 
-    /// What belongs to no node and stands behind a mark, in order.
+    /// The records after a mark, in order.
     pub(super) fn records_after(&self, after: Option<&Mark>) -> impl Iterator<Item = Record> {
         use Bound::{Excluded, Unbounded};
         let (cached, generations, floors) = match after {
@@ -130,7 +130,7 @@ impl Core {
     }
 }
 
-/// Whether a fact about users stands until the peers forget this node.
+/// Whether a fact is about users, and stands until the peers forget this node.
 fn is_held(fact: &Fact) -> bool {
     match fact {
         Fact::Member { .. } | Fact::User { .. } => true,

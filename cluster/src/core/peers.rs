@@ -1,4 +1,4 @@
-//! What passing time asks for: beats, questions, deaths.
+//! What happens as time passes: heartbeats, requests, deaths.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::{
     subject::Subject,
 };
 
-/// The distance of beats.
+/// The interval of heartbeats.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// How long a new node listens before it takes itself to know who is there.
+/// How long a new node listens before it can be ready.
 const LISTEN: Duration = Duration::from_millis(2500);
 
-/// Frames that go out again at one tick after a reconnect, at most, and bytes: faster than anybody publishes, or what
-/// waits would never come to its end.
+/// Frames that are republished per tick after a reconnect, at most, and their bytes: faster than new ones come, or the
+/// backlog would never end.
 const PACE: usize = 8192;
 const PACE_BYTES: usize = 4 << 20;
 
@@ -34,15 +34,15 @@ const GAPS_GIVEN_UP: usize = 64;
 /// as its ring may reach back.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// How long a dead peer is remembered for its return at least; always for longer than its gaps are.
+/// How long a dead peer is remembered at least; always for longer than its gaps.
 const REMEMBER: Duration = Duration::from_secs(120);
 const REMEMBER_LONGER: Duration = Duration::from_secs(10);
 
-/// The distance of looks at what has become too old.
+/// The interval of expiry sweeps.
 const SWEEP: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Everybody may have spoken while we were away.
+    /// Peers may have published while we were disconnected.
     pub(super) fn connect(&mut self) {
         self.outgoing.connect();
         self.detector.connect(self.now.up);
@@ -87,7 +87,7 @@ impl Core {
         self.act_on_transitions();
     }
 
-    /// Does a part of what is too much for one step.
+    /// Continues what is too much for one step.
     pub(super) fn go_on(&mut self) {
         if self.view.is_updating() {
             let differences = self.view.go_on();
@@ -152,13 +152,13 @@ impl Core {
         for peer in self.peers.values_mut() {
             peer.sequencer.resume(self.now.up);
             peer.ask_heads = Some(self.now.up);
-            // Who was away may have missed what was announced; until the answers are in, it does not speak.
+            // A node that was disconnected may have missed announcements; it decides nothing until the answers are in.
             peer.want_records(self.now.up);
         }
     }
 
-    /// Says what number we have come to, if only some nodes heard it: a node that begins to listen to a room begins
-    /// there, and has nothing sent again that was said before.
+    /// Announces our last number, if only some nodes received it: a node that begins to follow a room begins there, and does
+    /// not request what was published before.
     fn announce_number(&mut self) {
         if self.outgoing.last() > self.announced && self.outgoing.is_current() {
             self.announced = self.outgoing.last();
@@ -173,7 +173,7 @@ impl Core {
         }
     }
 
-    /// Takes away those who were silent for too long.
+    /// Marks peers as dead that were silent for too long.
     fn expire_peers(&mut self, inbound: Inbound) {
         let may_die = |stage| stage != Stage::Dead;
         let dead: Vec<NodeId> = self
@@ -186,7 +186,7 @@ impl Core {
     }
 
     fn expire_peer(&mut self, node: NodeId) {
-        // Even one that never told its facts is remembered: were it met anew, what it said before would be heard twice.
+        // Even one that never sent its facts is remembered: if it were met anew, its frames would be received twice.
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.stage = Stage::Dead;
             self.counters.deaths += 1;
@@ -222,7 +222,7 @@ impl Core {
         questions.into_iter().for_each(|body| self.send(Subject::Node(node), body));
     }
 
-    /// Declares the gaps that were not filled in time, and those that appear behind them.
+    /// Gives up the gaps that were not filled in time, and those that appear behind them.
     fn give_up(&mut self) {
         let mut most = GAPS_GIVEN_UP;
         while most > 0 && self.is_connected() {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Core {
-    /// Whether this node has heard every peer's snapshot and may take its part. Once ready it stays so until it leaves.
+    /// Whether this node has received every peer's snapshot and takes part in decisions. Once ready it stays so until it leaves.
     pub fn readiness(&self) -> Readiness {
         self.readiness
     }
@@ -94,18 +94,17 @@ impl Core {
         })
     }
 
-    /// How long ago a beat of our own came back; `None` before the first.
+    /// How long ago a heartbeat of our own came back; `None` before the first.
     pub fn loopback_age(&self) -> Option<Duration> {
         self.echo.map(|echo| self.now.up.saturating_sub(echo))
     }
 
-    /// How long the last beat that came back was on its way; `None` before the first.
+    /// The round trip of the last heartbeat that came back; `None` before the first.
     pub fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }
 
-    /// The nodes that share the cluster's work: those that are alive, ready and heard by this one, itself included if it
-    /// is ready.
+    /// The nodes that share the cluster's work: peers that are live and ready, and this node if it is ready.
     pub fn sharers(&self) -> BTreeSet<NodeId> {
         self.voters()
     }

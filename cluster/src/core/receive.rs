@@ -1,4 +1,4 @@
-//! What comes from the bus. Every message is hostile until it has passed the decoder and stands on its subject.
+//! What comes from the bus. Every message is untrusted until it has passed the decoder and belongs to its subject.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Core {
         }
     }
 
-    /// What we said ourselves says only that the bus has taken it.
+    /// Our own frames only prove that the bus has taken them.
     fn receive_echo(&mut self, body: &Body) {
         match body {
             Body::Beat(beat) => {
@@ -108,7 +108,7 @@ impl Core {
             Body::AskRecords { after } => self.send_records(answer, after),
             Body::Ledger(page) => self.receive_ledger(origin, page),
             Body::Unknown { .. } => self.counters.unknown += 1,
-            // Numbered frames have been taken above; nobody else raises our barriers.
+            // Numbered frames have been taken above; only this node raises its barriers.
             Body::Facts(_) | Body::Records(..) | Body::Event(_) | Body::Published(_) | Body::Barrier { .. } => {}
         }
     }
@@ -123,7 +123,7 @@ impl Core {
         }
     }
 
-    /// Takes what a sequencer gave out, and the page that waited for it. What was too much for one step goes on in another.
+    /// Takes what a sequencer released, and the page that waited for it. What was too much for one step continues in another.
     pub(super) fn take_released(&mut self, origin: NodeId, bodies: Vec<Body>) {
         self.take(origin, bodies);
         self.place_page(origin);
@@ -188,7 +188,7 @@ impl Core {
         self.evict(merged.evicted);
     }
 
-    /// Records that a peer knows, whoever said them and whenever that was.
+    /// Records that a peer knows, from any node and any time.
     fn repair(&mut self, records: Vec<Record>) {
         for record in records {
             self.merge_generation(&record);
@@ -262,7 +262,7 @@ impl Core {
         }
     }
 
-    /// What does not fit into one answer is named at its end, and asked for again.
+    /// What does not fit into one answer is listed at its end, and requested again.
     fn resend(&mut self, answer: &Subject, gaps: &[Gap]) {
         let (mut room, mut unsent) = (self.settings.bounds.answer, Vec::new());
         for gap in gaps {
@@ -290,8 +290,8 @@ impl Core {
         }
     }
 
-    /// A part of a stream cannot be had again. Facts and records can: they are asked for anew. `events` is how many of them
-    /// are lost, if that is known.
+    /// A part of a stream can no longer be resent. Facts and records are requested anew. `events` is how many events are
+    /// lost, if that is known.
     pub(super) fn mark_lost(&mut self, origin: NodeId, gap: Gap, events: Option<u64>) {
         let now = self.now.up;
         let Some(peer) = self.peers.get_mut(&origin) else { return };
@@ -300,7 +300,7 @@ impl Core {
             peer.want_snapshot(lost.gap.through, now);
             peer.want_records(now);
         }
-        // A gap in a room's stream is one lost event at least. Most of what is state can be had anew.
+        // A gap in a room's stream is one lost event at least. Most of the state can be requested anew.
         let events = events.unwrap_or_else(|| u64::from(gap.stream != Stream::STATE));
         self.counters.gaps_lost += 1;
         self.counters.events_lost += events;
@@ -347,7 +347,7 @@ impl Core {
         self.ask_one(origin);
     }
 
-    /// Everything about records is asked for once more where a death may have cut a sentence short.
+    /// Requests all records again, where a node died and may have reached only some of its peers.
     pub(super) fn ask_all_for_records(&mut self) {
         let at = self.now.up + Duration::from_secs(1);
         self.peers.values_mut().for_each(|peer| peer.want_records(at));

@@ -1,6 +1,6 @@
 //! The rooms whose events are wanted here, from the subscription to its end.
 //!
-//! Bounds: there is one service for each room that somebody here wants, and [`MAX_LINGERING`] more; one barrier at most
+//! Bounds: there is one service for each room that is wanted here, and [`MAX_LINGERING`] more; one barrier at most
 //! for each service.
 
 use std::{sync::Arc, time::Duration};
@@ -15,10 +15,10 @@ use crate::{
     subject::Subject,
 };
 
-/// How long a room that nobody wants is still listened to.
+/// How long a room that is no longer wanted stays subscribed.
 const LINGER: Duration = Duration::from_secs(30);
 
-/// Rooms that nobody wants and that are still listened to, at most; beyond it the oldest end at once. It spares the
+/// Rooms that are no longer wanted and still subscribed, at most; beyond it the oldest end at once. It spares the
 /// servers a client that reloads its page, not one that names ever-new rooms.
 const MAX_LINGERING: usize = 1024;
 
@@ -50,7 +50,7 @@ impl Core {
         }
     }
 
-    /// Nobody here wants the room any longer; it is listened to for a while, for those who come back.
+    /// The room is no longer wanted here; it stays subscribed for a while, for clients that come back.
     pub(super) fn leave(&mut self, room: &Room) {
         let Some(service) = self.rooms.get_mut(room) else { return };
         let ends = self.now.up + LINGER;
@@ -87,8 +87,8 @@ impl Core {
         self.open_after(room, None);
     }
 
-    /// A room begins with its members elsewhere. Of very many the first are told before it is served, as they would be if
-    /// they came now: those who fit into one step.
+    /// Reports the state of a room that begins to be served. Of very many remote members those that fit into one step are
+    /// reported first, as if they joined now.
     fn open_after(&mut self, room: Room, after: Option<Arc<str>>) {
         let most = self.settings.facts_in_page();
         let members: Vec<Member> = self.view.remote_members(&room, after.as_ref()).take(most).cloned().collect();
@@ -105,7 +105,7 @@ impl Core {
         self.outputs.push(Output::Serving(RemoteState { sockets, members, cached, room }));
     }
 
-    /// Tells of the next members of a room that has more than were told at once.
+    /// Reports the next members of a room that has more than fit into one step.
     pub(super) fn open_some(&mut self) {
         if let Some((room, after)) = self.opening.pop_first()
             && self.rooms.contains_key(&room)
@@ -114,7 +114,7 @@ impl Core {
         }
     }
 
-    /// Sends a message to ourselves behind the subscription: once it is back, the bus knows of both.
+    /// Sends a message to ourselves behind the subscription: once it is back, the bus has handled both.
     fn raise_barrier(&mut self, room: &Room) {
         let Some(service) = self.rooms.get_mut(room) else { return };
         self.last_barrier += 1;
@@ -132,14 +132,14 @@ impl Core {
         }
     }
 
-    /// While the bus is away nothing can come from other nodes, so nothing more can be missed.
+    /// While disconnected, nothing can come from other nodes, so nothing more can be missed.
     pub(super) fn pass_barriers(&mut self) {
         let tokens: Vec<u64> = self.barriers.keys().copied().take(PACE).collect();
         tokens.into_iter().for_each(|token| self.pass_barrier(token));
     }
 
     pub(super) fn repeat_barriers(&mut self) {
-        // Raised one after the other, so the first is the first to be late.
+        // Raised in order, so the first is the first to be late.
         for _ in 0..PACE {
             let Some(first) = self.barriers.first_entry().filter(|first| first.get().1 <= self.now.up) else { return };
             let (room, _) = first.remove();

@@ -1,4 +1,4 @@
-//! Webhooks: what the view says of occupancies, and what the announcements want said about them.
+//! Webhooks: compares occupancies with their announcements, and publishes the transitions.
 
 use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
 
@@ -17,7 +17,7 @@ use crate::{
 const PACE: usize = 1000;
 
 impl Core {
-    /// A record may say that an occupancy's webhook is on its way or done.
+    /// A record may announce that an occupancy's webhook is in progress or done.
     pub(super) fn merge_generation(&mut self, record: &Record) {
         if let Some(occupancy) = self.announcements.merge(record, self.now.up) {
             self.compare(&occupancy);
@@ -30,7 +30,7 @@ impl Core {
         self.compare_some();
     }
 
-    /// Compares the next occupancies, after other apps want webhooks than before.
+    /// Compares the next occupancies, after the set of apps with webhooks has changed.
     pub(super) fn compare_some(&mut self) {
         let Some(after) = self.comparing.take() else { return };
         let keys: Vec<Key> = self.view.keys_after(after.as_ref()).take(PACE).cloned().collect();
@@ -38,7 +38,7 @@ impl Core {
         self.comparing = keys.into_iter().last().map(Some);
     }
 
-    /// Notes whether an occupancy's last webhook tells the truth.
+    /// Notes whether an occupancy's last webhook is still true.
     pub(super) fn compare(&mut self, occupancy: &Occupancy) {
         if self.webhooks.contains(occupancy.room.app()) {
             self.announcements.compare(occupancy, truth(&self.view, occupancy), self.now.up);
@@ -47,10 +47,10 @@ impl Core {
 
     pub(super) fn act_on_transitions(&mut self) {
         if self.announcements.set_voters(self.voters(), self.now.up) == Vote::Changed {
-            // Others may know what a node said that is gone by now, or what this one was too late for.
+            // Others may know records of a node that is gone by now, or that this one missed.
             self.ask_all_for_records();
         }
-        if !self.may_speak() {
+        if !self.may_decide() {
             return;
         }
         let node = self.settings.node;
@@ -71,7 +71,7 @@ impl Core {
         }
     }
 
-    /// What is to be said is said together: a frame for each would cost every node much more.
+    /// Records are published together: a frame for each would cost every node much more.
     fn perform(&mut self, actions: Vec<Action>) {
         let (mut said, mut announced) = (Vec::new(), Vec::new());
         for action in actions {
@@ -99,19 +99,19 @@ impl Core {
         self.publish_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], None));
     }
 
-    /// More than half of the expected nodes, this one included; a node that does not hear its peers, or knows that it
-    /// missed something of theirs, is silent.
-    fn may_speak(&self) -> bool {
+    /// Whether this node may decide: it sees more than half of the expected nodes, itself included, is connected, and is not
+    /// known to have missed anything of its peers.
+    fn may_decide(&self) -> bool {
         let is_caught_up = self.peers.values().filter(|peer| peer.stage != Stage::Dead).all(Peer::is_caught_up);
         if !is_caught_up || self.view.is_updating() {
             return false;
         }
-        let is_heard = self.is_connected() || self.is_alone();
-        is_heard && self.voters().len() > self.settings.expected_nodes / 2
+        let is_reachable = self.is_connected() || self.is_alone();
+        is_reachable && self.voters().len() > self.settings.expected_nodes / 2
     }
 
     /// Up to where so many other voters have followed us that, with this node, they are more than half of the expected:
-    /// then whoever speaks later knows what we say. One other voter at least; `None` if there is none.
+    /// then any node that decides later knows our records. One other voter at least; `None` if there is none.
     fn seen_by_enough(&self) -> Option<u64> {
         let (node, voters) = (self.settings.node, self.voters());
         let others = self.peers.iter().filter(|(other, peer)| peer.stage == Stage::Live && voters.contains(other));
