@@ -97,7 +97,10 @@ fn contributing_has_every_part_of_the_tests() {
     let (parts, _) = parts.split_once(')').expect("the list ends");
     let usage = parts.split(' ').map(|part| format!("[{part}]")).collect::<Vec<_>>().join(" ");
     let page = read(&root().join("docs/CONTRIBUTING.md")).replace('\n', " ");
-    assert!(page.contains(&format!("`tests/run {usage}`")), "CONTRIBUTING.md lacks `tests/run {usage}`");
+    assert!(
+        page.contains(&format!("`tests/run [--yes] {usage}`")),
+        "CONTRIBUTING.md lacks `tests/run [--yes] {usage}`"
+    );
 }
 
 fn root() -> PathBuf {
