@@ -10,7 +10,7 @@ use crate::{
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-const LOG: [(&str, &str); 2] = [("GAUNG_LOG", "info,gaung::event::trace_log=debug"), ("GAUNG_LOG_FORMAT", "json")];
+const LOG: [(&str, &str); 2] = [("GAUNG_LOG", "info,gaung::trace_log=debug"), ("GAUNG_LOG_FORMAT", "json")];
 
 async fn publish(node: &GaungNode, path: &str, body: Value) {
     let (path, body) = (format!("/apps/app-id{path}"), body.to_string());

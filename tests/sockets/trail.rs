@@ -13,7 +13,7 @@ const SPAN: &str = "00f067aa0ba902b7";
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// The filter that shows all lines of this kind.
-const TOLD: (&str, &str) = ("GAUNG_LOG", "info,gaung::event::trace_log=debug");
+const TOLD: (&str, &str) = ("GAUNG_LOG", "info,gaung::trace_log=debug");
 const JSON: (&str, &str) = ("GAUNG_LOG_FORMAT", "json");
 
 /// Posts to the development app and returns the status.
@@ -40,7 +40,7 @@ fn event(channel: &str, name: &str) -> Value {
 fn trail(server: &Process) -> Vec<Value> {
     let lines = server.stderr();
     let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("every line is JSON"));
-    let mut trail: Vec<_> = lines.filter(|line| line["target"] == "gaung::event::trace_log").collect();
+    let mut trail: Vec<_> = lines.filter(|line| line["target"] == "gaung::trace_log").collect();
     for line in &mut trail {
         let time = line.as_object_mut().expect("a line is an object").remove("timestamp");
         let time = time.as_ref().and_then(Value::as_str).expect("a line has a time");
@@ -51,7 +51,7 @@ fn trail(server: &Process) -> Vec<Value> {
 
 /// A line with its flat fields.
 fn line(level: &str, message: &str, fields: &Value) -> Value {
-    let mut line = json!({"level": level, "target": "gaung::event::trace_log", "message": message, "app": "gaung",
+    let mut line = json!({"level": level, "target": "gaung::trace_log", "message": message, "app": "gaung",
                           "trace_id": TRACE, "span_id": SPAN});
     let fields = fields.as_object().expect("fields are an object").clone();
     line.as_object_mut().expect("it was made so").extend(fields);
@@ -159,7 +159,7 @@ async fn lines_of_text_have_the_same_fields_and_stay_lines() {
     let server = serve(&[TOLD]);
     assert_eq!(post(&server, "/events", &event("nobody", "two\nlines"), Some(TRACEPARENT)).await, 200);
     let expected = format!(
-        "DEBUG gaung::event::trace_log: event taken trace_id={TRACE} span_id={SPAN} app=gaung event=\"two\\nlines\" channels=\"nobody\"\n"
+        "DEBUG gaung::trace_log: event taken trace_id={TRACE} span_id={SPAN} app=gaung event=\"two\\nlines\" channels=\"nobody\"\n"
     );
     server.wait_for("the line", || server.stderr().contains(&expected));
 }
