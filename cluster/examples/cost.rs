@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{count} rooms, each with one member on the other node; microseconds a step: median, 99 %, longest");
     pair.pass(4_000);
     pair.step(MEASURED, Input::Webhooks(BTreeSet::from(["shop".into()])));
-    pair.report("ticks and what is heard, knowing nothing");
+    pair.report("ticks and received frames, knowing nothing");
     rooms.iter().for_each(|room| pair.step(MEASURED, Input::Serve(room.clone())));
     pair.report("serve a room and pass its barrier");
     for room in &rooms {
@@ -62,29 +62,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         pair.step(OTHER, Input::Fact(Fact::Count { room: room.clone(), sockets: 1 }));
         pair.step(OTHER, Input::Fact(Fact::Member { room: room.clone(), member }));
     }
-    pair.report("hear of a subscription or a member");
+    pair.report("receive a subscription or a member");
     pair.pass(3_000);
-    pair.report("ticks and what is heard, with all occupancies pending");
+    pair.report("ticks and received frames, with all occupancies pending");
     pair.pass(200_000);
-    pair.report("ticks and what is heard, later");
+    pair.report("ticks and received frames, later");
     for room in &rooms {
         let event = RoomEvent { room: room.clone(), payload: Bytes::from_static(&[0; 200]), trace: None };
         pair.step(OTHER, Input::Publish(event.clone()));
     }
-    pair.report("hear an event");
+    pair.report("receive an event");
     for room in &rooms {
         let event = RoomEvent { room: room.clone(), payload: Bytes::from_static(&[0; 200]), trace: None };
         pair.step(MEASURED, Input::Publish(event));
     }
     pair.report("publish an event");
     pair.pass(3_000);
-    pair.report("ticks and what is heard, after events in all rooms");
+    pair.report("ticks and received frames, after events in all rooms");
     pair.pass_alone(7_000);
     pair.report("ticks, and the death of the other node");
     pair.pass(3_000);
     pair.report("ticks, and its return");
     pair.pass(100_000);
-    pair.report("ticks and what is heard, until all of it is shown");
+    pair.report("ticks and received frames, until all of it is shown");
     list(&mut pair, count);
     pair.report("list a page of rooms");
     fill(&mut pair)?;
@@ -102,11 +102,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         pair.step(OTHER, Input::Fact(Fact::Count { room: room.clone(), sockets: 0 }));
         pair.step(OTHER, Input::Fact(Fact::Member { room: room.clone(), member }));
     }
-    pair.report("hear that everybody leaves");
+    pair.report("receive that all members leave");
     pair.pass(200_000);
-    pair.report("ticks and what is heard, with all occupancies vacated");
+    pair.report("ticks and received frames, with all occupancies vacated");
     pair.pass(600_000);
-    pair.report("ticks and what is heard, with all occupancies retired");
+    pair.report("ticks and received frames, with all occupancies retired");
     rooms.iter().for_each(|room| pair.step(MEASURED, Input::Leave(room.clone())));
     pair.report("leave a room");
     pair.pass_alone(400_000);

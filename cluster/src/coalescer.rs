@@ -11,7 +11,7 @@ use crate::fact::{Fact, Key};
 /// How long counts are coalesced before they are sent.
 const COALESCE: Duration = Duration::from_millis(250);
 
-/// Edges that are told at once from one tick to the next, at most; those beyond wait for the tick.
+/// Transitions that are sent at once between two ticks, at most; those beyond wait for the tick.
 const AT_ONCE: usize = 32;
 
 /// Changes that wait at most.
@@ -134,8 +134,8 @@ mod tests {
         for pair in sockets.windows(2) {
             assert_eq!(coalescer.change(pair[0], fact(pair[1]), visits, Duration::ZERO), Decision::Later);
         }
-        let told: Vec<u32> = coalescer.take().map(|fact| fact.sockets()).collect();
-        assert_eq!(told, expected, "{sockets:?}");
+        let sent: Vec<u32> = coalescer.take().map(|fact| fact.sockets()).collect();
+        assert_eq!(sent, expected, "{sockets:?}");
     }
 
     #[test]

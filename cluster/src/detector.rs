@@ -31,7 +31,7 @@ pub struct Detector {
 /// The last heartbeat of a peer.
 #[derive(Debug, Clone, Copy)]
 pub struct Pulse {
-    heard: Duration,
+    last_beat: Duration,
     hold: Duration,
 }
 
@@ -61,23 +61,23 @@ impl Detector {
         stopped
     }
 
-    /// Whether a peer is dead. Silence is counted from when we could hear again, which is more than two beats.
+    /// Whether a peer is dead. Silence is counted from the last reconnect at the earliest, which is more than two beats.
     pub fn is_dead(&self, pulse: &Pulse, inbound: Inbound, now: Duration) -> bool {
         let (Some(since), Inbound::Drained) = (self.connected_since, inbound) else { return false };
-        now.saturating_sub(since.max(pulse.heard)) > pulse.hold.max(SILENCE)
+        now.saturating_sub(since.max(pulse.last_beat)) > pulse.hold.max(SILENCE)
     }
 }
 
 impl Pulse {
-    /// A peer that is heard for the first time.
+    /// A peer whose first frame has come.
     pub fn new(now: Duration) -> Self {
-        Self { heard: now, hold: Duration::ZERO }
+        Self { last_beat: now, hold: Duration::ZERO }
     }
 
     /// A beat; returns the silence before it.
     pub fn beat(&mut self, now: Duration) -> Duration {
-        let silence = now.saturating_sub(self.heard);
-        self.heard = now;
+        let silence = now.saturating_sub(self.last_beat);
+        self.last_beat = now;
         silence
     }
 
@@ -87,8 +87,8 @@ impl Pulse {
     }
 
     /// When the last beat came.
-    pub fn heard(&self) -> Duration {
-        self.heard
+    pub fn last_beat(&self) -> Duration {
+        self.last_beat
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_dies_while_the_bus_is_away_or_just_back() {
+    fn no_peer_dies_while_disconnected_or_just_reconnected() {
         let mut detector = detector();
         detector.disconnect();
         assert!(!detector.is_dead(&Pulse::new(at(0)), Inbound::Drained, at(90_000)));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_dies_while_messages_wait_to_be_read() {
+    fn no_peer_dies_while_messages_wait_to_be_read() {
         assert!(!detector().is_dead(&Pulse::new(at(0)), Inbound::Waiting, at(60_000)));
     }
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_said_bye_is_held_for_as_long_as_it_asked_and_no_more_than_ten_minutes() {
+    fn a_peer_that_is_leaving_is_held_for_as_long_as_it_asked_and_no_more_than_ten_minutes() {
         let mut pulse = Pulse::new(at(0));
         pulse.hold(at(40_000));
         assert!(!detector().is_dead(&pulse, Inbound::Drained, at(40_000)));

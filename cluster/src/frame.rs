@@ -29,7 +29,7 @@ pub struct Frame {
     pub body: Body,
 }
 
-/// What a frame says.
+/// The content of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// Statements about the origin's own sockets. Numbered, in the state stream.
@@ -133,7 +133,7 @@ pub enum Readiness {
     Learning,
     /// It knows all its peers.
     Ready,
-    /// It has said Bye.
+    /// It is leaving, and has sent `Bye`.
     Leaving,
 }
 

@@ -159,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_streams_head_is_told_at_growing_distances_and_then_no_more() {
+    fn a_silent_streams_head_is_announced_at_growing_intervals_and_then_no_more() {
         let mut heads = filled(1);
-        let told: Vec<u64> = (0..600).filter(|second| !heads.due(Duration::from_secs(*second)).is_empty()).collect();
-        assert_eq!(told, [0, 1, 3, 7, 15, 31, 63]);
+        let due: Vec<u64> = (0..600).filter(|second| !heads.due(Duration::from_secs(*second)).is_empty()).collect();
+        assert_eq!(due, [0, 1, 3, 7, 15, 31, 63]);
     }
 
     #[test]
-    fn a_stream_that_goes_on_has_a_predecessor_and_is_told_anew() {
+    fn a_stream_that_goes_on_has_a_predecessor_and_is_announced_anew() {
         let mut heads = filled(1);
         assert_eq!(heads.due(Duration::ZERO), [Head { stream: stream(1), number: 1 }]);
         assert_eq!(heads.advance(stream(1), 2, Duration::from_millis(500)), 1);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_one_frame_holds_is_told_in_several() {
+    fn more_heads_than_one_frame_holds_are_announced_in_several() {
         let mut heads = filled(PAGE + 1);
         assert_eq!((heads.due(Duration::ZERO).len(), heads.is_behind()), (PAGE, true));
         assert_eq!((heads.due(Duration::ZERO).len(), heads.is_behind()), (1, false));

@@ -183,7 +183,7 @@ impl Outgoing {
     }
 }
 
-/// How many events are lost with a frame. What else it says is asked for anew.
+/// How many events are lost with a frame. Its other contents are requested anew.
 fn events(body: &Body) -> u8 {
     let events = match body {
         Body::Event(_) => 1,
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_tells_how_long_the_way_to_the_bus_and_back_took() {
+    fn an_echo_measures_the_round_trip_to_the_bus() {
         let mut outgoing = outgoing();
         outgoing.connect();
         outgoing.beat(1, Duration::from_millis(10));

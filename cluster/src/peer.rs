@@ -89,7 +89,7 @@ pub struct Inquiry {
 }
 
 impl Peer {
-    /// A peer that is heard for the first time.
+    /// A peer whose first frame has come.
     pub fn new(sequencer: Sequencer, now: Duration) -> Self {
         Self {
             sequencer,

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_older_than_what_was_heard_before_it_was_asked_for_is_not_taken() {
+    fn a_page_older_than_what_was_received_before_its_request_is_ignored() {
         let mut assembly = Assembly::new(3, NOW);
         assert!(!takes(&mut assembly, page(2, None, Rest::More, &["a"])));
         assert!(takes(&mut assembly, page(3, None, Rest::More, &["a"])));

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn subjects_of_nobody_are_not_read() {
+    fn foreign_subjects_are_not_read() {
         for text in [
             "",
             "gaung.v1.main-1.",

@@ -104,8 +104,8 @@ impl View {
         if is_part {
             return Replaced::Part(differences);
         }
-        let told = page.facts.iter().zip(&keys).filter(|(_, key)| !newer.contains(key));
-        differences.extend(told.flat_map(|(fact, _)| self.set(node, fact.clone())));
+        let current = page.facts.iter().zip(&keys).filter(|(_, key)| !newer.contains(key));
+        differences.extend(current.flat_map(|(fact, _)| self.set(node, fact.clone())));
         Replaced::Whole(differences)
     }
 

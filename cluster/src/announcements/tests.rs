@@ -1,4 +1,4 @@
-//! Generations, owners and the order in which a transition is told.
+//! Generations, owners and the order in which transitions are announced.
 
 use super::*;
 use crate::room::Room;
@@ -26,7 +26,7 @@ fn merge(announcements: &mut Announcements, number: u64, phase: Phase) {
     announcements.merge(&Record::Generation(generation(number, phase)), at(0));
 }
 
-/// Begins at a number, said as the state stream's first.
+/// Has published a floor as the state stream's first frame.
 fn begin(announcements: &mut Announcements, floor: u64) {
     announcements.merge(&Record::Floor { slot: EVERYWHERE, number: floor }, at(0));
     announcements.begun(1);
@@ -79,7 +79,7 @@ fn nothing_is_posted_before_a_peer_holds_the_announcement() {
 }
 
 #[test]
-fn whoever_comes_back_within_three_seconds_is_not_told_of() {
+fn a_return_within_three_seconds_is_not_reported() {
     let mut announcements = alone(1);
     assert_eq!(act(&mut announcements, Truth::Vacant, None, 10_000), []);
     assert_eq!(act(&mut announcements, Truth::Vacant, None, 12_999), []);
@@ -150,7 +150,7 @@ fn nothing_is_announced_before_enough_others_hold_where_it_begins() {
 }
 
 #[test]
-fn a_beginning_that_others_said_is_said_once_more_before_anything_is_announced() {
+fn a_floor_that_others_published_is_published_again_before_anything_is_announced() {
     let mut announcements = alone(0);
     let other = Record::Floor { slot: EVERYWHERE, number: 100 };
     announcements.merge(&other, at(0));
@@ -197,7 +197,7 @@ fn nodes_that_know_the_same_have_the_same_hash() {
 }
 
 #[test]
-fn who_comes_and_goes_before_anybody_looks_is_told_of_as_an_arrival_and_a_departure() {
+fn a_visit_between_two_checks_is_reported_as_an_arrival_and_a_departure() {
     let mut announcements = alone(2);
     announcements.compare(&occupancy(), Truth::Occupied, at(10_000));
     announcements.compare(&occupancy(), Truth::Vacant, at(10_001));
@@ -214,7 +214,7 @@ fn who_comes_and_goes_before_anybody_looks_is_told_of_as_an_arrival_and_a_depart
 }
 
 #[test]
-fn a_visit_of_which_its_owner_told_nothing_before_it_died_is_told_by_the_next() {
+fn a_visit_that_its_owner_did_not_report_before_it_died_is_reported_by_the_next() {
     let owned_by = |node| (0..).map(occupancy_of).find(|occupancy| owner(&[A, B].into(), occupancy) == Some(node));
     let occupancy = owned_by(B).expect("B owns some");
     let mut announcements = begun([A, B].into());
@@ -227,7 +227,7 @@ fn a_visit_of_which_its_owner_told_nothing_before_it_died_is_told_by_the_next() 
 }
 
 #[test]
-fn a_visit_that_another_node_has_told_is_not_told_again() {
+fn a_visit_that_another_node_has_reported_is_not_reported_again() {
     let mut announcements = begun([A].into());
     announcements.compare(&occupancy(), Truth::Occupied, at(10_000));
     announcements.compare(&occupancy(), Truth::Vacant, at(10_001));
@@ -237,7 +237,7 @@ fn a_visit_that_another_node_has_told_is_not_told_again() {
 }
 
 #[test]
-fn a_visit_that_nobody_tells_is_given_up_also_by_a_node_that_is_silent() {
+fn an_unreported_visit_is_given_up_also_by_a_node_that_may_not_decide() {
     let mut announcements = Announcements::default();
     announcements.compare(&occupancy(), Truth::Occupied, at(10_000));
     announcements.compare(&occupancy(), Truth::Vacant, at(10_001));

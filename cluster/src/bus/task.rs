@@ -121,8 +121,8 @@ impl<T: FnMut(Output)> Task<T> {
         self.wire.close().await;
     }
 
-    /// Carries out an order and those behind it, of as many bytes as are heard at once; returns how many, or [`BATCH`] where
-    /// more may wait. State comes back to who tells it, and must not pile up because more is told: it is heard between.
+    /// Executes a command and those behind it, of as many bytes as are read at once; returns how many, or [`BATCH`] where more
+    /// may wait. Published state comes back to its publisher, and must not pile up meanwhile: it is read in between.
     fn execute(&mut self, first: Option<Command>) -> usize {
         if first.is_none() {
             // Every link is dropped.

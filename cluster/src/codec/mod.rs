@@ -11,7 +11,7 @@
 //! - It may have new kinds. Those of numbered frames have the highest bit set, and the header names their stream: an
 //!   earlier release counts such a frame, and its stream goes on behind it.
 //! - A frame of our own minor version or an earlier one has nothing that we do not know; if it has, it is refused.
-//! - A frame says the first minor version that has all its fields, so that most frames are those of minor version 0.
+//! - A frame carries the first minor version that has all its fields, so that most frames are those of minor version 0.
 //!   Where a field is absent before one that is there, it is zero.
 //!
 //! Everything else needs another version, which has other subjects.

@@ -1,4 +1,4 @@
-//! Frames there and back, and frames that nobody should have sent.
+//! Round trips of frames, and invalid frames.
 
 use super::*;
 use std::time::Duration;
@@ -158,7 +158,7 @@ fn the_header_of_an_event_is_thirty_six_bytes_before_its_room() {
 }
 
 #[test]
-fn an_earlier_release_does_not_say_how_many_events_are_gone() {
+fn an_earlier_release_does_not_count_the_events_that_are_gone() {
     let gap = Gap { stream: Stream::STATE, after: 3, through: 9 };
     let frame =
         |events| Frame { origin: NodeId::from_bits(1), number: 42, predecessor: 0, body: Body::Gone { gap, events } };
@@ -258,7 +258,7 @@ fn what_no_node_sends_is_refused_by_reason() {
     check(|bytes| bytes[1] = 37, Refusal::Value);
     // A header that ends behind the frame.
     check(|bytes| (bytes[1], bytes[2]) = (255, MINOR + 1), Refusal::Short);
-    // Kinds that nobody knows, numbered and not.
+    // Unknown kinds, numbered and not.
     check(|bytes| bytes[3] = 0xc8, Refusal::Kind);
     check(|bytes| (bytes[3], bytes[27]) = (0, 0), Refusal::Kind);
     // A predecessor that is not before its frame, and one on a frame without a number.
@@ -340,7 +340,7 @@ fn mutate(bytes: &mut Vec<u8>, bits: u64) {
 }
 
 #[test]
-fn an_event_takes_the_memory_that_its_size_says() {
+fn an_event_takes_as_much_memory_as_its_size() {
     let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello"), trace: None };
     let size = super::body::event_size(&event);
     let frame = Frame { origin: NodeId::from_bits(1), number: 1, predecessor: 0, body: Body::Event(event) };

@@ -57,7 +57,6 @@ pub enum Output {
 pub struct PeerStatus {
     pub node: NodeId,
     pub stage: Stage,
-    /// What it says of itself.
     pub readiness: Readiness,
     /// How long ago its last beat came.
     pub age: Duration,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Bytes of facts in one frame: some 250, which a node that knows a million takes in a few milliseconds.
-const TOLD: usize = 8 << 10;
+const FACTS_FRAME: usize = 8 << 10;
 
 /// Bytes of one payload, fact or record at most.
 const MAX_ITEM: usize = MAX_FRAME - ENVELOPE;
@@ -57,7 +57,7 @@ impl Core {
     pub(super) fn flush(&mut self) {
         let mut facts = self.coalescer.take().peekable();
         while facts.peek().is_some() {
-            let facts = chunk(&mut facts, fact_size, self.settings.page.min(TOLD));
+            let facts = chunk(&mut facts, fact_size, self.settings.page.min(FACTS_FRAME));
             self.publish_numbered(Stream::STATE, Subject::State, Body::Facts(facts));
         }
     }

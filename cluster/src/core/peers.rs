@@ -238,7 +238,7 @@ impl Core {
     fn given_up(&self, most: usize) -> Vec<(NodeId, Gap)> {
         let (now, reach) = (self.now.up, self.settings.reach.age);
         let of_peer = |(node, peer): (&NodeId, &Peer)| {
-            let gaps = if now.saturating_sub(peer.pulse.heard()) <= CATCH_UP_AFTER {
+            let gaps = if now.saturating_sub(peer.pulse.last_beat()) <= CATCH_UP_AFTER {
                 peer.sequencer.overdue(now)
             } else if now.saturating_sub(peer.spoke) <= WAIT.max(reach) {
                 // It may return and answer, or is about to: its first word may come before its first beat.
@@ -266,8 +266,9 @@ impl Core {
         self.cache.expire(self.wall());
         self.end_services();
         let remembered = REMEMBER.max(self.settings.reach.age + REMEMBER_LONGER);
-        let is_forgotten = |heard: Duration| self.now.up.saturating_sub(heard) > remembered;
-        let dead = self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead && is_forgotten(peer.pulse.heard()));
+        let is_forgotten = |last_beat: Duration| self.now.up.saturating_sub(last_beat) > remembered;
+        let dead =
+            self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead && is_forgotten(peer.pulse.last_beat()));
         let dead: Vec<NodeId> = dead.map(|(node, _)| *node).collect();
         dead.into_iter().for_each(|node| self.forget(node));
     }

@@ -88,7 +88,7 @@ impl Core {
             node: *node,
             stage: peer.stage,
             readiness: peer.readiness,
-            age: self.now.up.saturating_sub(peer.pulse.heard()),
+            age: self.now.up.saturating_sub(peer.pulse.last_beat()),
             sessions: self.view.sessions(*node),
             version: peer.version.clone(),
         })

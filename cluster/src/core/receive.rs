@@ -83,8 +83,8 @@ impl Core {
             if self.streams.contains(&stream) {
                 peer.sequencer.follow_from_start(stream);
             }
-            let heard = peer.sequencer.receive(stream, frame, size, now);
-            return self.take_sequenced(origin, heard);
+            let sequenced = peer.sequencer.receive(stream, frame, size, now);
+            return self.take_sequenced(origin, sequenced);
         }
         peer.sequencer.note(frame.number);
         match frame.body {
@@ -113,8 +113,8 @@ impl Core {
         }
     }
 
-    fn take_sequenced(&mut self, origin: NodeId, heard: Sequenced) {
-        match heard {
+    fn take_sequenced(&mut self, origin: NodeId, sequenced: Sequenced) {
+        match sequenced {
             Sequenced::InOrder(bodies) => {
                 self.take_released(origin, bodies);
             }
@@ -368,9 +368,9 @@ impl Core {
         let stream = body.stream();
         match subject {
             Subject::State => {
-                let is_told_to_all = matches!(body, Body::Beat(_) | Body::Bye { .. } | Body::Heads(_));
+                let is_sent_to_all = matches!(body, Body::Beat(_) | Body::Bye { .. } | Body::Heads(_));
                 let is_unknown = matches!(body, Body::Unknown { stream: None, .. });
-                is_told_to_all || is_unknown || stream == Some(Stream::STATE)
+                is_sent_to_all || is_unknown || stream == Some(Stream::STATE)
             }
             Subject::Room(room) => {
                 let is_of_another = matches!(body, Body::Event(event) if event.room != *room);

@@ -94,11 +94,11 @@ impl Core {
         let members: Vec<Member> = self.view.remote_members(&room, after.as_ref()).take(most).cloned().collect();
         if let Some(last) = members.last().filter(|_| members.len() == most) {
             self.opening.insert(room.clone(), last.user.clone());
-            let told = members.into_iter().map(|member| {
+            let changes = members.into_iter().map(|member| {
                 let (room, user) = (room.clone(), member.user.clone());
                 Output::Remote(RemoteChange::Member { room, user, member: Some(member) })
             });
-            return self.outputs.extend(told);
+            return self.outputs.extend(changes);
         }
         let sockets = self.view.remote_sockets(&Key::Count(room.clone()));
         let cached = self.cached(&room).cloned();

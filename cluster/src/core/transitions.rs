@@ -73,21 +73,21 @@ impl Core {
 
     /// Records are published together: a frame for each would cost every node much more.
     fn perform(&mut self, actions: Vec<Action>) {
-        let (mut said, mut announced) = (Vec::new(), Vec::new());
+        let (mut published, mut announced) = (Vec::new(), Vec::new());
         for action in actions {
             match action {
                 Action::Announce(generation) => {
                     announced.push(generation.clone());
-                    said.push(Record::Generation(generation));
+                    published.push(Record::Generation(generation));
                 }
                 Action::Post(generation) => self.outputs.push(Output::Post(generation)),
-                Action::Retire(generation) => said.push(Record::Generation(generation)),
+                Action::Retire(generation) => published.push(Record::Generation(generation)),
             }
         }
-        said.iter().for_each(|record| self.merge_generation(record));
-        let mut said = said.into_iter().peekable();
-        while said.peek().is_some() {
-            let records = chunk(&mut said, record_size, self.settings.page);
+        published.iter().for_each(|record| self.merge_generation(record));
+        let mut published = published.into_iter().peekable();
+        while published.peek().is_some() {
+            let records = chunk(&mut published, record_size, self.settings.page);
             self.publish_numbered(Stream::STATE, Subject::State, Body::Records(records, None));
         }
         let number = self.outgoing.state();

@@ -262,7 +262,7 @@ impl ActiveConsumer {
     async fn drain(mut self, mut batch: Option<Batch>, mut endings: mpsc::UnboundedReceiver<u64>) {
         let timing = self.base.timing;
         let end = Instant::now() + timing.drain.max(timing.request + LOOK_EVERY);
-        // From here on `endings` ends with the last post, since nobody else holds a copy.
+        // From here on `endings` ends with the last post, since there is no other sender.
         self.posted = None;
         let mut is_posting = true;
         while is_posting || batch.is_some() {

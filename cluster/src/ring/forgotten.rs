@@ -1,5 +1,4 @@
-//! How many events the frames had that the ring forgot, so that a peer which asks for them can be told how many it has
-//! lost. A few bytes for each frame, and for a bounded number of them.
+//! Counts the events of frames that the ring forgot, so that a peer which asks for them learns how many it has lost. A few bytes for each frame, and for a bounded number of them.
 
 use std::collections::VecDeque;
 

@@ -122,7 +122,7 @@ fn a_lost_head_is_asked_for_once_it_had_time_to_arrive() {
 }
 
 #[test]
-fn a_peer_cannot_mark_lost_what_was_heard_or_is_not_missing() {
+fn a_peer_cannot_mark_lost_what_was_received_or_is_not_missing() {
     let mut sequencer = sequencer();
     receive(&mut sequencer, 13, 12, 0);
     let lost = sequencer.mark_lost(gap(10, 99), at(1)).unwrap();

@@ -62,7 +62,7 @@ fn a_user_on_two_nodes_comes_and_goes_once() {
 }
 
 #[test]
-fn of_this_nodes_own_facts_nothing_is_told_as_elsewhere() {
+fn this_nodes_own_facts_are_not_reported_as_remote() {
     let mut view = view();
     assert_eq!(view.set(OWN, member("7", "a", 1, 1)), [added("7")]);
     assert_eq!(view.set(OWN, count(2)), [Difference::Occupied(occupancy(None))]);
@@ -92,7 +92,7 @@ fn sessions_of_a_node_are_its_connections_to_all_apps() {
 }
 
 #[test]
-fn the_oldest_info_is_shown_whoever_was_heard_first() {
+fn the_oldest_info_is_shown_in_any_order_of_arrival() {
     let mut view = view();
     view.set(A, member("7", "younger", 5, 1));
     view.set(B, member("7", "older", 3, 1));
@@ -108,7 +108,7 @@ fn a_repeated_fact_changes_nothing() {
 }
 
 #[test]
-fn counts_are_sums_and_their_occupancies_are_told_once() {
+fn counts_are_sums_and_their_transitions_are_reported_once() {
     let mut view = view();
     assert_eq!(view.set(A, count(2)), [Difference::Occupied(occupancy(None)), subscriptions(2)]);
     assert_eq!(view.set(B, count(3)), [subscriptions(5)]);
@@ -117,7 +117,7 @@ fn counts_are_sums_and_their_occupancies_are_told_once() {
 }
 
 #[test]
-fn of_a_users_sign_ins_their_number_elsewhere_is_told() {
+fn the_number_of_a_users_remote_sign_ins_is_reported() {
     let mut view = view();
     let user = |sockets| Fact::User { app: "shop".into(), user: "7".into(), sockets };
     let remote = |sockets| Difference::Remote(RemoteChange::User { app: "shop".into(), user: "7".into(), sockets });
@@ -130,7 +130,7 @@ fn of_a_users_sign_ins_their_number_elsewhere_is_told() {
 }
 
 #[test]
-fn hiding_a_node_takes_away_only_what_nobody_else_holds() {
+fn hiding_a_node_removes_only_what_no_other_node_holds() {
     let mut view = view();
     view.set(A, member("7", "a", 5, 1));
     view.set(A, member("8", "a", 5, 1));
@@ -158,7 +158,7 @@ fn names(view: &View) -> String {
 }
 
 #[test]
-fn a_snapshot_tells_only_what_differs() {
+fn a_snapshot_reports_only_what_differs() {
     let mut view = view();
     view.set(A, member("7", "a", 5, 1));
     view.set(A, member("8", "a", 5, 1));
@@ -169,7 +169,7 @@ fn a_snapshot_tells_only_what_differs() {
 }
 
 #[test]
-fn a_page_says_nothing_of_what_stands_before_and_behind_it_and_of_what_was_told_meanwhile() {
+fn a_page_leaves_what_is_before_and_behind_it_and_what_was_published_meanwhile() {
     let mut view = view();
     for user in ["1", "3", "5", "7", "9"] {
         view.set(A, member(user, "a", 5, 1));
@@ -238,7 +238,7 @@ fn a_node_with_many_facts_is_shown_and_hidden_in_steps() {
         view.set(A, member(user, "a", 5, 1));
     }
     assert_eq!((view.show(A).len(), view.is_updating(), view.population(&room())), (4, true, 2));
-    // Of facts that are not shown yet nothing is told, and they are shown as they are by then.
+    // Facts that are not shown yet are not reported, and are shown as they are by then.
     assert_eq!(view.set(A, member("2", "a", 5, 0)), [removed("2"), there("2", None)]);
     assert_eq!(view.set(A, member("4", "a", 5, 0)), []);
     assert_eq!((view.go_on().len(), view.population(&room())), (4, 3));

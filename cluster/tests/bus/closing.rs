@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn nothing_of_what_was_told_before_the_end_is_lost() {
+async fn nothing_that_was_sent_before_the_end_is_lost() {
     let server = NatsServer::start();
     let [one, two] = Node::start_many(&server).await;
     let orders = room("orders");

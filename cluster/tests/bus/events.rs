@@ -23,9 +23,14 @@ async fn events_reach_only_nodes_that_serve_their_room() {
     two.expect(&orders, 0..3).await;
     three.expect(&news, 0..3).await;
     for (node, room) in [(&two, &news), (&three, &orders)] {
-        assert!(!node.told().iter().any(|output| matches!(output, Output::Deliver(_, event) if event.room == *room)));
+        assert!(
+            !node.outputs().iter().any(|output| matches!(output, Output::Deliver(_, event) if event.room == *room))
+        );
     }
-    assert!(!one.told().iter().any(|output| matches!(output, Output::Deliver(..))), "its own sockets have it already");
+    assert!(
+        !one.outputs().iter().any(|output| matches!(output, Output::Deliver(..))),
+        "its own sockets have it already"
+    );
 }
 
 #[tokio::test]
@@ -57,7 +62,7 @@ async fn a_room_that_is_left_and_served_again_gets_its_events_once() {
 }
 
 #[tokio::test]
-async fn questions_are_answered_after_all_that_was_told_before() {
+async fn questions_are_answered_after_all_commands_sent_before() {
     let server = NatsServer::absent();
     let node = Node::start(&server);
     for sockets in 1..=1000 {
@@ -106,7 +111,7 @@ async fn an_event_as_large_as_the_status_says_arrives_and_one_byte_more_is_count
             one.link.publish(event, permit);
         }
         let came = |output: &Output| matches!(output, Output::Deliver(_, event) if event.payload.len() == limit);
-        two.until_told("the large event comes", |told| told.iter().any(came)).await;
+        two.until_outputs("the large event comes", |outputs| outputs.iter().any(came)).await;
         let after = one.link.ask(|core| core.counters().oversized).await.unwrap() + one.link.status().dropped;
         assert_eq!(after, before + 1, "{config}");
     }

@@ -1,4 +1,4 @@
-//! What the servers go through, and what nobody is to notice of it. The pauses here are the faults' own length and the
+//! Faults of the servers that clients are not to notice. The pauses here are the faults' own length and the
 //! load's own pace; nothing is waited for by them.
 
 use std::{sync::Arc, time::Duration};
@@ -34,7 +34,7 @@ fn member(user: &str, sockets: u32) -> Input {
 
 fn removals(node: &Node) -> usize {
     let is_removal = |output: &&Output| matches!(output, Output::Remote(RemoteChange::Member { member: None, .. }));
-    node.told().iter().filter(is_removal).count()
+    node.outputs().iter().filter(is_removal).count()
 }
 
 /// A thousand events a second from one node to two, with a fault in the second second.
@@ -61,7 +61,7 @@ async fn check_load(seconds: u32, fault: impl AsyncFnOnce(&mut NatsServer)) {
     }
     for node in [&one, &two, &three] {
         node.until("all see three members", |core| core.population(&room("presence-a")) == 3).await;
-        assert_eq!(removals(node), 0, "nobody went");
+        assert_eq!(removals(node), 0, "no member left");
         let counters = node.link.ask(|core| core.counters().clone()).await.unwrap();
         assert_eq!((counters.gaps_lost, counters.deaths), (0, 0), "{counters:?} {:?}", node.link.status());
     }
@@ -138,7 +138,7 @@ async fn a_node_serves_alone_until_the_server_appears_and_joins_then() {
 }
 
 #[tokio::test]
-async fn a_connection_that_carries_nothing_is_noticed_told_of_once_and_made_anew() {
+async fn a_connection_that_carries_nothing_is_noticed_logged_once_and_reset() {
     let log = Log::catch();
     let deaf = r#"authorization { users: [{ user: u, password: p, permissions: { subscribe: { deny: ["gaung.v1.test.state"] } } }] }"#;
     let mut server = NatsServer::start_with(deaf);

@@ -1,4 +1,4 @@
-//! Who a node says it is, and what an operator hears when the server does not agree.
+//! Logins, and what an operator sees when the server rejects one.
 
 use std::{fs, path::Path};
 
@@ -37,7 +37,7 @@ async fn a_token_logs_in() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_once_without_its_value_and_tried_until_it_is_right() {
+async fn a_wrong_password_is_logged_once_without_its_value_and_retried_until_it_is_right() {
     let log = Log::catch();
     let mut server = NatsServer::start_with(USER);
     let node = Node::start_with(user(&server, "wrong-s3cret"));

@@ -1,4 +1,4 @@
-//! A node of a test: a bus on a thread of its own, and what it told its rooms.
+//! A node of a test: a bus on a thread of its own, and what it output to its rooms.
 
 use std::{
     sync::{Arc, Condvar, Mutex},
@@ -24,7 +24,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A node that runs until it is dropped.
 pub struct Node {
     pub link: Link,
-    told: watch::Receiver<Vec<Output>>,
+    outputs: watch::Receiver<Vec<Output>>,
 }
 
 /// Where a bus thread stands still while it is closed.
@@ -96,15 +96,15 @@ impl Node {
 
     fn start_on(mut runtime: Builder, settings: BusSettings, gate: Arc<Gate>) -> Self {
         let (link, bus) = open(settings).unwrap();
-        let (tell, told) = watch::channel(Vec::new());
+        let (sender, outputs) = watch::channel(Vec::new());
         thread::spawn(move || {
-            let tell = |output| {
+            let sender = |output| {
                 gate.pass();
-                tell.send_modify(|told: &mut Vec<Output>| told.push(output));
+                sender.send_modify(|outputs: &mut Vec<Output>| outputs.push(output));
             };
-            runtime.enable_all().build().unwrap().block_on(bus.run(tell));
+            runtime.enable_all().build().unwrap().block_on(bus.run(sender));
         });
-        Self { link, told }
+        Self { link, outputs }
     }
 
     /// Nodes that know one another.
@@ -143,19 +143,19 @@ impl Node {
         }
     }
 
-    /// Waits until what was told is as wanted.
-    pub async fn until_told(&self, what: &str, wanted: impl Fn(&[Output]) -> bool) {
-        let mut told = self.told.clone();
-        let waiting = tokio::time::timeout(PATIENCE, told.wait_for(|told| wanted(told)));
-        let result = waiting.await.map(|told| told.is_ok());
-        assert_eq!(result, Ok(true), "not within {PATIENCE:?}: {what}; {} outputs", self.told().len());
+    /// Waits until the outputs are as wanted.
+    pub async fn until_outputs(&self, what: &str, wanted: impl Fn(&[Output]) -> bool) {
+        let mut outputs = self.outputs.clone();
+        let waiting = tokio::time::timeout(PATIENCE, outputs.wait_for(|outputs| wanted(outputs)));
+        let result = waiting.await.map(|outputs| outputs.is_ok());
+        assert_eq!(result, Ok(true), "not within {PATIENCE:?}: {what}; {} outputs", self.outputs().len());
     }
 
     /// Serves a room, and waits until no event of it is missed.
     pub async fn serve(&self, room: &Room) {
         self.link.send(Input::Serve(room.clone()));
         let opens = |output: &Output| matches!(output, Output::Serving(state) if state.room == *room);
-        self.until_told("a room is served", |told| told.iter().any(opens)).await;
+        self.until_outputs("a room is served", |outputs| outputs.iter().any(opens)).await;
     }
 
     /// Publishes numbered events.
@@ -169,9 +169,9 @@ impl Node {
     /// Waits for exactly these numbers, in this order.
     pub async fn expect(&self, room: &Room, numbers: std::ops::Range<u32>) {
         let wanted = numbers.len();
-        self.until_told("events come", |told| delivered(told, room).count() >= wanted).await;
-        let told = self.told();
-        let came: Vec<u32> = delivered(&told, room).collect();
+        self.until_outputs("events come", |outputs| delivered(outputs, room).count() >= wanted).await;
+        let outputs = self.outputs();
+        let came: Vec<u32> = delivered(&outputs, room).collect();
         let first_wrong = came.iter().zip(numbers.clone()).position(|(came, wanted)| *came != wanted);
         assert_eq!(
             (first_wrong, came.len()),
@@ -179,18 +179,18 @@ impl Node {
             "{:?}",
             first_wrong.map(|at| &came[at.saturating_sub(2)..at + 3])
         );
-        assert!(!told.iter().any(|output| matches!(output, Output::Lost { .. })), "events were lost");
+        assert!(!outputs.iter().any(|output| matches!(output, Output::Lost { .. })), "events were lost");
     }
 
-    /// Everything that was told.
-    pub fn told(&self) -> Vec<Output> {
-        self.told.borrow().clone()
+    /// Everything that was output.
+    pub fn outputs(&self) -> Vec<Output> {
+        self.outputs.borrow().clone()
     }
 }
 
 /// The numbers that were delivered to a room.
-fn delivered<'a>(told: &'a [Output], room: &'a Room) -> impl Iterator<Item = u32> + 'a {
-    told.iter().filter_map(move |output| match output {
+fn delivered<'a>(outputs: &'a [Output], room: &'a Room) -> impl Iterator<Item = u32> + 'a {
+    outputs.iter().filter_map(move |output| match output {
         Output::Deliver(_, event) if event.room == *room => std::str::from_utf8(&event.payload).ok()?.parse().ok(),
         _ => None,
     })

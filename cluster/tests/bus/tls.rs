@@ -70,7 +70,7 @@ fn on_tls(server: &NatsServer, tls: BusTls) -> Node {
 }
 
 #[tokio::test]
-async fn nodes_hear_one_another_over_tls_with_certificates_on_both_sides() {
+async fn nodes_reach_one_another_over_tls_with_certificates_on_both_sides() {
     let mut server = NatsServer::absent();
     let authority = Authority::new(server.folder(), "ours");
     server.restart_with(&authority.config());

@@ -1,4 +1,4 @@
-//! What somebody else on the same servers can do to us: nothing but make counters grow.
+//! What other clients of the same servers can do to a node: nothing but make counters grow.
 
 use gaung_cluster::{
     NodeId, Subject, Subjects,
@@ -34,7 +34,7 @@ async fn garbage_on_all_subjects_changes_nothing_but_counters() {
     let [one, two] = Node::start_many(&server).await;
     let orders = room("orders");
     two.serve(&orders).await;
-    let before = two.told();
+    let before = two.outputs();
     let subjects = Subjects::new("gaung", "test").unwrap();
     let all = [Subject::State, Subject::Node(two.link.node()), Subject::Room(orders.clone())];
     let mut stranger = Stranger::connect(&server);
@@ -49,7 +49,7 @@ async fn garbage_on_all_subjects_changes_nothing_but_counters() {
     }
     stranger.finish();
     two.until("all garbage is counted", move |core| core.counters().refused.values().sum::<u64>() >= sent).await;
-    assert_eq!(two.told(), before);
+    assert_eq!(two.outputs(), before);
     one.publish(&orders, 0..100);
     two.expect(&orders, 0..100).await;
     let (peers, dropped) = (two.link.ask(|core| core.peers().count()).await, two.link.status().dropped);
@@ -57,7 +57,7 @@ async fn garbage_on_all_subjects_changes_nothing_but_counters() {
 }
 
 #[tokio::test]
-async fn an_event_on_another_rooms_subject_reaches_nobody() {
+async fn an_event_on_another_rooms_subject_is_not_delivered() {
     let server = NatsServer::start();
     let [one, two] = Node::start_many(&server).await;
     let (orders, news) = (room("orders"), room("news"));

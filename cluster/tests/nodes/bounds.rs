@@ -1,4 +1,4 @@
-//! Whatever clients name and how often: what a node keeps for it, and what it says of it, has a bound.
+//! Whatever clients name and how often: what a node keeps and publishes for it is bounded.
 
 use gaung_cluster::{
     Room,
@@ -34,7 +34,7 @@ fn visit(pair: &mut Pair, room: &Room) {
 }
 
 #[test]
-fn of_many_rooms_that_nobody_wants_the_oldest_are_left_at_once() {
+fn of_many_rooms_that_are_no_longer_wanted_the_oldest_are_left_at_once() {
     let mut pair = Pair::acquainted();
     names(MANY).iter().for_each(|room| visit(&mut pair, room));
     let oldest = &names(MANY)[..MANY - 1024];
@@ -79,7 +79,7 @@ fn ever_new_rooms_cost_a_few_frames_and_not_one_each() {
 }
 
 #[test]
-fn many_rooms_that_stay_are_told_together_and_all_of_them() {
+fn the_facts_of_many_rooms_that_stay_are_all_sent_together() {
     let mut pair = Pair::acquainted();
     let before = pair.nodes[A].published();
     for room in names(3 * MANY) {
@@ -92,7 +92,7 @@ fn many_rooms_that_stay_are_told_together_and_all_of_them() {
 }
 
 #[test]
-fn a_room_with_very_many_members_elsewhere_learns_of_them_in_steps_before_it_is_served() {
+fn a_room_with_very_many_remote_members_learns_of_them_in_steps_before_it_is_served() {
     let mut pair = Pair::acquainted();
     let most = PAGE / 32;
     let user = |number: usize| format!("{number:04}");
@@ -109,7 +109,7 @@ fn a_room_with_very_many_members_elsewhere_learns_of_them_in_steps_before_it_is_
         })
     };
     assert_eq!((told(&pair), served(&pair), pair.nodes[A].is_behind()), (most, None, true));
-    // One who was told and one who was not go meanwhile.
+    // A member that was reported and one that was not leave meanwhile.
     pair.step(B, Input::Fact(member(&user(0), 0)));
     pair.step(B, Input::Fact(member(&user(most + 5), 0)));
     pair.pass(300);

@@ -1,4 +1,4 @@
-//! Cached events: kept by all nodes, whoever published them.
+//! Cached events: kept by all nodes, whichever published them.
 
 use gaung_cluster::{
     Subject,
@@ -47,7 +47,7 @@ fn an_event_of_a_cache_channel_is_a_live_one_where_it_is_served_whether_or_not_i
 }
 
 #[test]
-fn a_cached_event_of_which_nobody_told_is_repaired_silently() {
+fn a_cached_event_that_was_missed_is_repaired_silently() {
     let mut pair = Pair::acquainted();
     pair.step(B, Input::Serve(room("cache-news")));
     pair.outputs.clear();
@@ -59,7 +59,7 @@ fn a_cached_event_of_which_nobody_told_is_repaired_silently() {
 }
 
 #[test]
-fn events_that_are_too_many_go_oldest_first_on_every_node_and_rooms_are_told() {
+fn events_that_are_too_many_go_oldest_first_on_every_node_and_rooms_are_notified() {
     const MEGABYTE: &[u8] = &[b'x'; 1_000_000];
     let fit = Bounds::default().cache.app / MEGABYTE.len();
     let channel = |number: usize| room(&format!("cache-{number}"));

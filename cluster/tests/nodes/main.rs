@@ -1,4 +1,4 @@
-//! Single promises of the core, on two nodes whose bus does what the test says.
+//! Single promises of the core, on two nodes whose bus the test controls.
 
 mod bounds;
 mod cache;
@@ -47,7 +47,7 @@ fn without_a_bus_a_room_is_served_at_once() {
 }
 
 #[test]
-fn a_room_that_nobody_wants_is_listened_to_for_thirty_seconds() {
+fn a_room_that_is_no_longer_wanted_stays_subscribed_for_thirty_seconds() {
     let mut pair = Pair::acquainted();
     pair.step(A, Input::Serve(room("orders")));
     pair.step(A, Input::Leave(room("orders")));
@@ -157,14 +157,14 @@ fn occupancies_go_at_once_and_other_counts_within_a_quarter_of_a_second() {
 }
 
 #[test]
-fn a_node_is_ready_once_it_has_listened_and_knows_whom_it_heard() {
+fn a_node_is_ready_once_it_has_listened_and_knows_its_peers() {
     let mut pair = Pair::strangers();
     pair.step(A, Input::Connected);
     pair.pass_for(&[A], 2_450);
     assert_eq!(pair.nodes[A].readiness(), Readiness::Learning);
     pair.pass_for(&[A], 100);
     assert_eq!(pair.nodes[A].readiness(), Readiness::Ready);
-    // B hears A, but A does not answer: it is cut off.
+    // B receives from A, but A does not answer: it is cut off.
     pair.step_quietly(B, Input::Connected);
     pair.pass_for(&[A], 1_000);
     pair.is_cut = true;
@@ -176,7 +176,7 @@ fn a_node_is_ready_once_it_has_listened_and_knows_whom_it_heard() {
 }
 
 #[test]
-fn a_node_is_ready_once_its_peers_have_told_what_they_keep_beside_facts() {
+fn a_node_is_ready_once_its_peers_have_sent_their_records() {
     let mut pair = Pair::strangers();
     pair.loses_records = true;
     pair.step(A, Input::Connected);
@@ -202,7 +202,7 @@ fn a_silent_peers_members_leave_within_six_seconds_and_come_back_with_it() {
 }
 
 #[test]
-fn while_the_bus_is_away_nobody_dies_and_nothing_is_published_then_everything_is() {
+fn while_disconnected_no_peer_dies_and_nothing_is_published_then_everything_is() {
     let mut pair = Pair::acquainted();
     pair.step(A, Input::Fact(member("7", 1)));
     pair.step(A, Input::Disconnected);
@@ -229,7 +229,7 @@ fn a_node_that_was_stopped_expires_no_peer() {
 }
 
 #[test]
-fn users_who_move_during_a_drain_come_and_go_for_nobody() {
+fn users_who_move_during_a_drain_are_not_seen_leaving_or_joining() {
     let mut pair = Pair::acquainted();
     pair.step(A, Input::Fact(member("7", 1)));
     pair.step(A, Input::Fact(member("8", 1)));
@@ -250,7 +250,7 @@ fn users_who_move_during_a_drain_come_and_go_for_nobody() {
 }
 
 #[test]
-fn a_served_room_begins_with_what_is_elsewhere_and_hears_of_every_change() {
+fn a_served_room_begins_with_the_remote_state_and_receives_every_change() {
     let mut pair = Pair::acquainted();
     let presence = room("presence-a");
     pair.step(A, Input::Fact(member("7", 1)));
@@ -269,7 +269,7 @@ fn a_served_room_begins_with_what_is_elsewhere_and_hears_of_every_change() {
 }
 
 #[test]
-fn sign_ins_elsewhere_are_told_whatever_is_served() {
+fn remote_sign_ins_are_reported_whatever_is_served() {
     let mut pair = Pair::acquainted();
     let (app, user) = ("shop".into(), "7".into());
     pair.step(A, Input::Fact(Fact::User { app, user, sockets: 1 }));
@@ -348,7 +348,7 @@ fn nothing_is_announced_for_an_app_without_webhooks() {
 fn a_view_that_differs_from_its_node_is_fetched_anew() {
     let mut pair = Pair::acquainted();
     pair.step(A, Input::Fact(member("7", 1)));
-    // What no sequencer can see: B was told something that A never said, under A's next number.
+    // What no sequencer can see: B got something that A never published, under A's next number.
     let forged = Frame { origin: id(A), number: 2, predecessor: 1, body: Body::Facts(vec![member("8", 1)]) };
     pair.step(B, Input::Received { subject: Subject::State, bytes: encode(&forged) });
     pair.step(A, Input::Fact(member("9", 1)));
@@ -358,7 +358,7 @@ fn a_view_that_differs_from_its_node_is_fetched_anew() {
 }
 
 #[test]
-fn what_a_dead_peer_said_between_many_gaps_is_told_at_once_when_they_are_given_up() {
+fn what_a_dead_peer_published_between_many_gaps_is_delivered_at_once_when_they_are_given_up() {
     let mut pair = Pair::acquainted();
     pair.step(A, Input::Serve(room("orders")));
     for _ in 0..5 {

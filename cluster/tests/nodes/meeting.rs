@@ -37,7 +37,7 @@ fn forged_first_frames_keep_no_real_node_out_however_many_they_are_and_however_l
         pair.pass(50);
     }
     assert!(sees(&pair, id(B)), "B is not seen");
-    assert_eq!(pair.nodes[A].readiness(), Readiness::Ready, "who was heard once only is waited for");
+    assert_eq!(pair.nodes[A].readiness(), Readiness::Ready, "a sender of one frame is waited for");
     assert_eq!((pair.nodes[A].peers().count(), pair.nodes[A].counters().crowded), (1024, 0));
 }
 

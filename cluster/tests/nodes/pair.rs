@@ -1,4 +1,4 @@
-//! Two nodes and a bus that does what it is told.
+//! Two nodes and a bus that the test controls.
 
 use std::{
     collections::{BTreeSet, VecDeque},

@@ -43,7 +43,7 @@ fn a_node_of_the_next_minor_release_and_one_of_this_work_together() {
 }
 
 #[test]
-fn what_an_event_comes_of_is_told_with_it_also_by_a_node_of_the_next_minor_release() {
+fn the_trace_of_an_event_is_carried_also_by_a_node_of_the_next_minor_release() {
     for newer in [None, Some(A)] {
         let mut pair = Pair::acquainted();
         pair.newer = newer;

@@ -1,4 +1,4 @@
-//! Who comes and goes again before anybody looked is told of as if they had stayed longer.
+//! A visit between two checks is reported as if it had lasted longer.
 
 use std::collections::BTreeSet;
 

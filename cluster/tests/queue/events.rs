@@ -8,7 +8,7 @@ use crate::{
     server::NatsServer,
 };
 
-/// How often the stream gave events of a channel's slot to anybody.
+/// How many deliveries of a channel's slot the stream has made.
 async fn deliveries(server: &NatsServer, channel: &str) -> u64 {
     let client = async_nats::connect(server.url()).await.unwrap();
     let stream = jetstream::new(client).get_stream(STREAM).await.unwrap();
@@ -78,7 +78,7 @@ async fn what_a_killed_node_had_not_posted_is_posted_by_the_others_before_what_c
     let rest = given.iter().position(|id| id == "a-10").expect("the first that was not posted comes");
     assert_eq!(given[rest..], ids("a", 10..100));
     assert!(given[..rest].iter().all(|id| ids("a", 0..10).contains(id)), "{given:?}");
-    // The heir's own event was under way all the time, and the stream was told so.
+    // The heir's own event was in progress all the time, and the stream knew it.
     assert_eq!(deliveries(&server, &own).await, 1);
 }
 

@@ -13,7 +13,7 @@ async fn nats_that_is_killed_and_comes_back_loses_nothing_and_repeats_nothing() 
     ids("a", 0..10).iter().for_each(|id| node.push("orders", id));
     until("the events are given", || node.given().len() == 10).await;
     server.kill();
-    // Nobody hears that these were posted.
+    // The acks of these are lost.
     node.post(&ids("a", 0..5));
     ids("a", 10..20).iter().for_each(|id| node.push("orders", id));
     server.restart();
@@ -32,12 +32,12 @@ async fn nats_that_is_killed_and_comes_back_loses_nothing_and_repeats_nothing() 
 }
 
 #[tokio::test]
-async fn a_stream_that_more_servers_should_keep_than_there_are_is_told_of() {
+async fn a_stream_with_more_replicas_than_servers_is_reported() {
     let server = server();
     let node = Node::start(QueueSettings { replicas: 3, ..settings(&server, NEVER) });
     share(&[&node]);
     node.push("orders", "a-0");
-    until("the error is told", || node.status().error.is_some_and(|error| error.contains("replicas"))).await;
+    until("the error is reported", || node.status().error.is_some_and(|error| error.contains("replicas"))).await;
     assert_eq!(node.stored(), 0);
 }
 
@@ -53,7 +53,7 @@ async fn events_wait_for_a_server_that_is_not_there_yet() {
 }
 
 #[tokio::test]
-async fn what_waits_beyond_the_bound_is_dropped_the_oldest_first_and_told() {
+async fn what_waits_beyond_the_bound_is_dropped_the_oldest_first_and_reported() {
     let mut server = absent_server();
     let mut small = settings(&server, NEVER);
     small.max_waiting_bytes = 2_000;

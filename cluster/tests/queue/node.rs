@@ -99,7 +99,7 @@ impl Node {
         let (kill, killed) = oneshot::channel::<()>();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            let tell = |told| match told {
+            let on_output = |output| match output {
                 QueueOutput::Delivered(pulled) => its_given.send_modify(|given| given.take(pulled)),
                 QueueOutput::Dropped(events) => {
                     its_dropped.fetch_add(events, Relaxed);
@@ -107,7 +107,7 @@ impl Node {
             };
             runtime.block_on(async {
                 tokio::select! {
-                    ended = worker.run(tell) => ended.unwrap(),
+                    ended = worker.run(on_output) => ended.unwrap(),
                     _ = killed => {}
                 }
             });
@@ -139,7 +139,7 @@ impl Node {
         self.stored.load(Relaxed)
     }
 
-    /// How many events the queue told to have dropped.
+    /// How many events the queue reported as dropped.
     pub fn dropped(&self) -> usize {
         self.dropped.load(Relaxed)
     }
@@ -174,7 +174,7 @@ impl Node {
         self.queue.status()
     }
 
-    /// Ends the thread and its connection without a word to anybody.
+    /// Ends the thread and its connection without a shutdown.
     pub fn kill(&mut self) {
         drop(self.kill.take());
         if let Some(thread) = self.thread.take() {
@@ -197,7 +197,7 @@ impl Drop for Node {
     }
 }
 
-/// Tells nodes that they are all there are.
+/// Sets the nodes that share the slots.
 pub fn share(nodes: &[&Node]) {
     let ids: BTreeSet<NodeId> = nodes.iter().map(|node| node.id).collect();
     nodes.iter().for_each(|node| node.queue.set_nodes(ids.clone()));

@@ -43,7 +43,7 @@ impl World {
         }
     }
 
-    /// Somebody comes to a room of their own and goes again before anybody looks.
+    /// A user joins a room of their own and leaves again between two checks.
     fn visit(&mut self, slot: usize) {
         let is_fair = self.scenario.trouble == Trouble::Leaving && self.all_are_here();
         let room = room("visit", self.random.bits());
@@ -115,8 +115,8 @@ impl World {
         }
     }
 
-    /// Once in some seconds somebody can neither speak nor hear for long.
-    pub fn cut_somebody_off(&mut self) {
+    /// Once in some seconds a node is cut off for long.
+    pub fn cut_off_a_node(&mut self) {
         if !self.random.chance(3) {
             return;
         }

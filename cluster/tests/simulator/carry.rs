@@ -13,7 +13,7 @@ use gaung_cluster::{
 
 use crate::{
     drain::is_mover,
-    replica::Told,
+    replica::Notified,
     world::{EPOCH, Slot, World},
 };
 
@@ -38,14 +38,14 @@ impl World {
             Output::Unsubscribe(room) => _ = process.subscribed.remove(&room),
             Output::Serving(state) => {
                 let opened = process.open(state);
-                self.note(slot, opened.map(|()| Told::Nothing));
+                self.note(slot, opened.map(|()| Notified::Nothing));
             }
             Output::Deliver(origin, event) => {
                 self.judge.delivered(id, origin, &event.room, number(&event.payload));
             }
             Output::Remote(remote) => {
-                let told = process.receive(remote);
-                self.note(slot, told);
+                let notified = process.receive(remote);
+                self.note(slot, notified);
             }
             Output::Cached(origin, room, event, _) => {
                 process.keep(&room, &event, wall);
@@ -75,14 +75,14 @@ impl World {
     }
 
     /// Notes what clients were told. Those who never leave are not seen to go on nodes that stay.
-    pub fn note(&mut self, slot: usize, told: Result<Told, String>) {
+    pub fn note(&mut self, slot: usize, notified: Result<Notified, String>) {
         let stays = self.slots[slot].drain.is_none();
-        match told {
+        match notified {
             Err(fault) => self.judge.faults.push(fault),
-            Ok(Told::Removed(user)) if stays && is_mover(&user) => {
+            Ok(Notified::Removed(user)) if stays && is_mover(&user) => {
                 self.judge.faults.push(format!("{user} was seen to leave at {}", self.now));
             }
-            Ok(Told::Removed(_) | Told::Added(_) | Told::Nothing) => {}
+            Ok(Notified::Removed(_) | Notified::Added(_) | Notified::Nothing) => {}
         }
     }
 

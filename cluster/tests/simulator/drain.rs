@@ -1,4 +1,4 @@
-//! A node that leaves: it says Bye, its clients move to others, and its process ends while the others still hold its
+//! A node that leaves: it sends Bye, its clients move to others, and its process ends while the others still hold its
 //! facts.
 
 use gaung_cluster::{
@@ -19,7 +19,7 @@ pub struct Drain {
     ends_at: Option<u64>,
     /// Its sockets close one by one.
     closings: Vec<(u64, Fact)>,
-    /// Users who always have a socket somewhere come back elsewhere.
+    /// Users who always have a socket somewhere reconnect to another node.
     returns: Vec<(u64, Member)>,
 }
 

@@ -14,12 +14,12 @@ pub struct Judge {
     pub faults: Vec<String>,
     pub tally: Tally,
     tracks: BTreeMap<(NodeId, NodeId, Room), Track>,
-    /// How many events of a stream were told to be lost.
+    /// How many events of a stream were reported lost.
     lost: BTreeMap<(NodeId, NodeId, Stream), u64>,
     posted: BTreeMap<Occupancy, u64>,
-    /// Occupancies that somebody held for a moment, with how often something was posted of them.
+    /// Occupancies that were held for a moment, with the number of their webhooks.
     visits: BTreeMap<Occupancy, u64>,
-    /// Occupancies whose last announcement nobody who could be heard still held.
+    /// Occupancies whose last announcement no reachable node still held.
     forgotten: BTreeSet<Occupancy>,
 }
 
@@ -44,7 +44,7 @@ pub struct Tally {
     pub forgetful_runs: u64,
 }
 
-/// One room of one publisher, as one receiver hears it.
+/// One room of one publisher, as one receiver gets it.
 #[derive(Default)]
 struct Track {
     last: u64,
@@ -80,14 +80,14 @@ impl Judge {
         }
     }
 
-    /// Nothing is promised to the dead or of what they said.
+    /// Nothing is promised to dead nodes, or of what they published.
     pub fn killed(&mut self, node: NodeId) {
         self.tally.kills += 1;
         self.tracks.retain(|(receiver, origin, _), _| *receiver != node && *origin != node);
     }
 
-    /// A webhook is announced. `known` is the highest generation of its occupancy that anybody knows whom the announcer can
-    /// hear. The one exception from alternation: all who held the last announcement are dead, stopped or cut off.
+    /// A webhook is announced. `known` is the highest generation of its occupancy among the nodes that the announcer can
+    /// reach. The one exception from alternation: all who held the last announcement are dead, stopped or cut off.
     pub fn announced(&mut self, generation: &Generation, known: u64) {
         let last = self.posted.get(&generation.occupancy).copied().unwrap_or_default();
         if known < last && !is_next(last, generation.number) && generation.number != last {
@@ -115,18 +115,18 @@ impl Judge {
         }
     }
 
-    /// Somebody held an occupancy for a moment, while nothing went wrong that may hide it.
+    /// An occupancy was held for a moment, without a fault that may hide it.
     pub fn visited(&mut self, occupancy: Occupancy) {
         self.tally.visits += 1;
         self.visits.insert(occupancy, 0);
     }
 
-    /// A node is about to leave, and with it perhaps all that it knows of visits that nobody has announced.
+    /// A node is about to leave, and with it perhaps all that it knows of unannounced visits.
     pub fn disturbed(&mut self) {
         self.visits.retain(|_, posts| *posts > 0);
     }
 
-    /// Of every visit both the coming and the going were told, once.
+    /// Both the arrival and the departure of every visit were posted, once.
     pub fn compare_visits(&mut self) {
         let wrong = self.visits.iter().filter(|(occupancy, posts)| **posts != 2 && !self.forgotten.contains(occupancy));
         self.faults
@@ -138,7 +138,7 @@ impl Judge {
         &self.posted
     }
 
-    /// Notes that nobody who lives knows of an occupancy's last generation any more.
+    /// Notes that no live node knows an occupancy's last generation any more.
     pub fn forget(&mut self, occupancy: Occupancy) {
         self.tally.bereft += u64::from(self.forgotten.insert(occupancy));
     }
@@ -146,8 +146,8 @@ impl Judge {
     /// What was posted last must agree with who is there now.
     pub fn compare_occupancys(&mut self, held: &BTreeSet<Occupancy>) {
         let occupancies: BTreeSet<&Occupancy> = held.iter().chain(self.posted.keys()).collect();
-        let is_told = |occupancy: &Occupancy| self.posted.get(occupancy).is_some_and(|number| number % 2 == 1);
-        let wrong = occupancies.into_iter().filter(|occupancy| is_told(occupancy) != held.contains(occupancy));
+        let is_posted = |occupancy: &Occupancy| self.posted.get(occupancy).is_some_and(|number| number % 2 == 1);
+        let wrong = occupancies.into_iter().filter(|occupancy| is_posted(occupancy) != held.contains(occupancy));
         let wrong = wrong.filter(|occupancy| !self.forgotten.contains(occupancy));
         let faults: Vec<String> = wrong
             .map(|occupancy| format!("the last webhook of {occupancy:?} was {:?}", self.posted.get(occupancy)))
@@ -157,7 +157,7 @@ impl Judge {
         self.tally.forgetful_runs = u64::from(!self.forgotten.is_empty());
     }
 
-    /// Every event that was promised arrived, or was told to be lost.
+    /// Every event that was promised arrived, or was reported lost.
     pub fn compare_events(&mut self, living: &BTreeSet<NodeId>) {
         for ((receiver, origin, room), track) in &self.tracks {
             let lost = self.lost.get(&(*receiver, *origin, stream(room))).copied().unwrap_or_default();

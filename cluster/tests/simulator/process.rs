@@ -12,7 +12,7 @@ use gaung_cluster::{
     remote::{RemoteChange, RemoteState},
 };
 
-use crate::replica::{Replica, Told};
+use crate::replica::{Notified, Replica};
 
 pub struct Process {
     pub id: NodeId,
@@ -27,7 +27,7 @@ pub struct Process {
     pub published: BTreeMap<Room, u64>,
     /// The webhooks that it is posting, by the time at which that is done.
     pub posting: Vec<(u64, Generation)>,
-    /// Sockets that are signed in elsewhere, by user.
+    /// Sockets that are signed in on other nodes, by user.
     users: BTreeMap<Arc<str>, u64>,
 }
 
@@ -57,21 +57,21 @@ impl Process {
         }
         let mut replica = Replica::default();
         for fact in self.facts.values().filter(|fact| room_of(fact) == Some(room)) {
-            replica.set_own(fact).expect("a room without clients misleads nobody");
+            replica.set_own(fact).expect("a room without clients misleads no client");
         }
         self.rooms.insert(room.clone(), replica);
         true
     }
 
     /// Something is true of its own sockets from now on.
-    pub fn set_fact(&mut self, fact: &Fact) -> Result<Told, String> {
+    pub fn set_fact(&mut self, fact: &Fact) -> Result<Notified, String> {
         if fact.sockets() > 0 {
             self.facts.insert(fact.key(), fact.clone());
         } else {
             self.facts.remove(&fact.key());
         }
         let replica = room_of(fact).and_then(|room| self.rooms.get_mut(room));
-        replica.map_or(Ok(Told::Nothing), |replica| replica.set_own(fact))
+        replica.map_or(Ok(Notified::Nothing), |replica| replica.set_own(fact))
     }
 
     /// A room that was wanted is served; it may have become unwanted meanwhile.
@@ -82,18 +82,18 @@ impl Process {
         }
     }
 
-    pub fn receive(&mut self, remote: RemoteChange) -> Result<Told, String> {
+    pub fn receive(&mut self, remote: RemoteChange) -> Result<Notified, String> {
         if let RemoteChange::User { user, sockets, .. } = &remote {
             let known = self.users.insert(user.clone(), *sockets).unwrap_or_default();
             let is_news = known != *sockets;
-            return if is_news { Ok(Told::Nothing) } else { Err(format!("it was told once more of {remote:?}")) };
+            return if is_news { Ok(Notified::Nothing) } else { Err(format!("it was told once more of {remote:?}")) };
         }
         let Some(room) = remote.room().filter(|room| self.subscribed.contains(room)) else {
             return Err(format!("it was told of a room that it does not serve: {remote:?}"));
         };
         match self.rooms.get_mut(room) {
             Some(replica) => replica.receive(remote),
-            None => Ok(Told::Nothing),
+            None => Ok(Notified::Nothing),
         }
     }
 
@@ -109,7 +109,7 @@ impl Process {
         }
     }
 
-    /// Where a room, or what it was told of users, is not what the core says.
+    /// Where a room, or the known sign-ins, differ from the core.
     pub fn contradictions(&self, app: &Arc<str>, wall: u64) -> Vec<String> {
         let mut faults = Vec::new();
         let mut expect = |what: String, seen: String, expected: String| {

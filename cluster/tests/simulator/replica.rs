@@ -1,5 +1,4 @@
-//! A room as a node has it: its own sockets merged with what it is told is elsewhere, and clients that believe what they
-//! are told.
+//! A room as a node has it: its own sockets merged with the remote state, and clients that believe what they are sent.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +12,7 @@ use gaung_cluster::{
 
 #[derive(Default)]
 pub struct Replica {
-    /// Whether it is served: whoever subscribes is answered.
+    /// Whether it is served: subscribers are answered.
     pub is_open: bool,
     own: Part,
     remote: Part,
@@ -27,16 +26,16 @@ struct Part {
     members: BTreeMap<Arc<str>, Member>,
 }
 
-/// What the clients of a room were told.
+/// What the clients of a room were notified of.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Notified {
     Nothing,
     Added(Arc<str>),
     Removed(Arc<str>),
 }
 
 impl Replica {
-    /// Whoever opens a room may answer from here on; its first client comes.
+    /// The room may answer subscribers from here on; its first client comes.
     pub fn open(&mut self, state: RemoteState) -> Result<(), String> {
         if std::mem::replace(&mut self.is_open, true) {
             return Err(format!("{:?} was opened twice", state.room));
@@ -48,7 +47,7 @@ impl Replica {
         Ok(())
     }
 
-    /// A client subscribes: it is given a snapshot, and hears of every change from here on.
+    /// A client subscribes: it gets a snapshot, and every change from here on.
     pub fn admit(&mut self) {
         if self.is_open {
             let members = self.members().map(|member| member.user.clone()).collect();
@@ -56,7 +55,7 @@ impl Replica {
         }
     }
 
-    pub fn set_own(&mut self, fact: &Fact) -> Result<Told, String> {
+    pub fn set_own(&mut self, fact: &Fact) -> Result<Notified, String> {
         match fact {
             Fact::Count { sockets, .. } => self.own.sockets = u64::from(*sockets),
             Fact::Member { member, .. } => {
@@ -65,16 +64,16 @@ impl Replica {
             }
             Fact::Connections { .. } | Fact::User { .. } => {}
         }
-        Ok(Told::Nothing)
+        Ok(Notified::Nothing)
     }
 
-    /// Before the room is open nobody is there to be told; of members it is told some, and when it opens the others.
-    pub fn receive(&mut self, remote: RemoteChange) -> Result<Told, String> {
+    /// Before the room is open there are no clients to notify; some members are reported before, the others when it opens.
+    pub fn receive(&mut self, remote: RemoteChange) -> Result<Notified, String> {
         if !self.is_open {
             if let RemoteChange::Member { user, member, .. } = remote {
                 self.remote.set(&user, member);
             }
-            return Ok(Told::Nothing);
+            return Ok(Notified::Nothing);
         }
         let known = match &remote {
             RemoteChange::Subscriptions { sockets, .. } => self.remote.sockets == *sockets,
@@ -91,7 +90,7 @@ impl Replica {
             }
             RemoteChange::User { .. } => {}
         }
-        Ok(Told::Nothing)
+        Ok(Notified::Nothing)
     }
 
     /// Keeps an event of a cache channel if it is greater than the one it has; neither counts once it has ended.
@@ -134,21 +133,21 @@ impl Replica {
         self.clients.iter().filter(|client| **client != members).count()
     }
 
-    fn change(&mut self, user: &Arc<str>, change: impl FnOnce(&mut Self)) -> Result<Told, String> {
+    fn change(&mut self, user: &Arc<str>, change: impl FnOnce(&mut Self)) -> Result<Notified, String> {
         let was_there = self.has(user);
         change(self);
-        let told = match (was_there, self.has(user)) {
-            (false, true) => Told::Added(user.clone()),
-            (true, false) => Told::Removed(user.clone()),
-            (true, true) | (false, false) => return Ok(Told::Nothing),
+        let notified = match (was_there, self.has(user)) {
+            (false, true) => Notified::Added(user.clone()),
+            (true, false) => Notified::Removed(user.clone()),
+            (true, true) | (false, false) => return Ok(Notified::Nothing),
         };
-        let fits = |client: &mut BTreeSet<Arc<str>>| match told {
-            Told::Added(_) => client.insert(user.clone()),
-            Told::Removed(_) => client.remove(user),
-            Told::Nothing => true,
+        let fits = |client: &mut BTreeSet<Arc<str>>| match notified {
+            Notified::Added(_) => client.insert(user.clone()),
+            Notified::Removed(_) => client.remove(user),
+            Notified::Nothing => true,
         };
         let misled = self.clients.iter_mut().filter_map(|client| (!fits(client)).then_some(())).count();
-        if misled == 0 { Ok(told) } else { Err(format!("a client heard at the wrong time: {told:?}")) }
+        if misled == 0 { Ok(notified) } else { Err(format!("a client was notified at the wrong time: {notified:?}")) }
     }
 
     fn has(&self, user: &Arc<str>) -> bool {

@@ -47,7 +47,7 @@ pub enum Trouble {
     All,
     /// The bus loses and doubles a little, and one node after the other leaves.
     Leaving,
-    /// Events are many and large, and nodes are cut off for long; nobody dies.
+    /// Events are many and large, and nodes are cut off for long; no node dies.
     Outages,
 }
 
@@ -112,7 +112,7 @@ impl World {
         self.now += 1;
         match self.scenario.trouble {
             Trouble::All if self.now < TROUBLE => self.break_something(),
-            Trouble::Outages if self.now < TROUBLE => self.cut_somebody_off(),
+            Trouble::Outages if self.now < TROUBLE => self.cut_off_a_node(),
             Trouble::All | Trouble::Outages if self.now == TROUBLE => self.heal(),
             Trouble::Leaving if self.now < TROUBLE => self.let_one_leave(),
             Trouble::All | Trouble::Leaving | Trouble::Outages => {}
@@ -219,8 +219,8 @@ impl World {
 
     pub fn set_fact(&mut self, slot: usize, fact: Fact) {
         let Some(process) = &mut self.slots[slot].process else { return };
-        let told = process.set_fact(&fact);
-        self.note(slot, told);
+        let notified = process.set_fact(&fact);
+        self.note(slot, notified);
         self.step(slot, Input::Fact(fact));
     }
 
