@@ -130,7 +130,7 @@ impl Inbound {
 
     fn pass_on(&self, change: RemoteChange) {
         let (room, message) = match change {
-            RemoteChange::User { app, user, sockets } => return self.rooms.set_user_elsewhere(&app, &user, sockets),
+            RemoteChange::User { app, user, sockets } => return self.rooms.set_user_remote(&app, &user, sockets),
             RemoteChange::Subscriptions { room, sockets } => {
                 (room, FromPeers::Subscriptions(usize::try_from(sockets).unwrap_or(usize::MAX)))
             }

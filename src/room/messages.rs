@@ -150,7 +150,7 @@ pub enum UserMessage {
     /// Nothing that other nodes publish for this user is missed any more.
     Opened(String),
     /// So many sockets are signed in as this user on all other nodes.
-    Elsewhere(Arc<str>, u64),
+    Remote(Arc<str>, u64),
     /// Another node published an event for a user of this app.
     Event(Arc<App>, EncodedEvent, Permit),
 }

@@ -90,31 +90,42 @@ impl Rooms {
     /// Hands events to their rooms here and on the other nodes, all or none; does not wait for sockets.
     pub fn publish(&self, app: &Arc<App>, events: Vec<Event>) -> Result<(), Unpublished> {
         let unheard = self.unheard(app, &events);
-        let is_wanted = |event: &Event| self.wants(app, &event.channel);
-        let events = events.into_iter().map(|event| (is_wanted(&event), event));
-        let events: Vec<_> = events
-            .filter(|(is_wanted, _)| *is_wanted || self.cluster.is_some())
-            .map(|(is_wanted, event)| (is_wanted, event.encode()))
-            .collect();
-        let wanted = events.iter().filter(|(is_wanted, _)| *is_wanted);
-        let sizes: Vec<_> = wanted.map(|(_, event)| event.frame.len()).collect();
-        let mut permits = self.backlog.reserve(&sizes)?.into_iter();
-        let mut places = self.places(events.iter().map(|(_, event)| event))?.into_iter();
-        for (is_wanted, event) in events {
+        for Reserved { event, permit, publish_permit, .. } in self.reserve(app, events)? {
             let (alone, by_its_room) =
-                if travels_alone(&event) { (places.next(), None) } else { (None, places.next()) };
-            if let Some(permit) = if is_wanted { permits.next() } else { None } {
+                if travels_alone(&event) { (publish_permit, None) } else { (None, publish_permit) };
+            if let Some(permit) = permit {
                 let message = RoomMessage::Publish(event.clone(), permit, by_its_room);
                 self.send(app, event.channel.clone(), message, None);
             }
-            if let (Some(cluster), Some(place)) = (&self.cluster, alone) {
-                cluster.publish(app, &event, place);
+            if let (Some(cluster), Some(permit)) = (&self.cluster, alone) {
+                cluster.publish(app, &event, permit);
             }
         }
         for event in unheard {
             self.happenings.tell(|| Happening::published(app.id().clone(), event.encode(), 0));
         }
         Ok(())
+    }
+
+    /// The events that somebody may hear, each with the permits that it needs; or none of them.
+    fn reserve(&self, app: &App, events: Vec<Event>) -> Result<Vec<Reserved>, Unpublished> {
+        let is_wanted = |event: &Event| self.wants(app, &event.channel);
+        let mut reserved: Vec<_> = events
+            .into_iter()
+            .map(|event| (is_wanted(&event), event))
+            .filter(|(is_wanted, _)| *is_wanted || self.cluster.is_some())
+            .map(|(is_wanted, event)| Reserved { event: event.encode(), is_wanted, permit: None, publish_permit: None })
+            .collect();
+        let sizes: Vec<_> = reserved.iter().filter(|event| event.is_wanted).map(Reserved::bytes).collect();
+        let permits = self.backlog.reserve(&sizes)?;
+        for (wanted, permit) in reserved.iter_mut().filter(|event| event.is_wanted).zip(permits) {
+            wanted.permit = Some(permit);
+        }
+        let publish_permits = self.reserve_on_bus(&reserved)?;
+        for (event, permit) in reserved.iter_mut().zip(publish_permits) {
+            event.publish_permit = Some(permit);
+        }
+        Ok(reserved)
     }
 
     /// The events that no room here will see, for those who watch.
@@ -125,11 +136,11 @@ impl Rooms {
         events.iter().filter(|event| !self.wants(app, &event.channel)).cloned().collect()
     }
 
-    /// A place for each event on the way to the other nodes; none where this node is alone.
-    fn places<'a>(&self, events: impl Iterator<Item = &'a EncodedEvent>) -> Result<Vec<PublishPermit>, Unpublished> {
+    /// A permit for each event to go to the other nodes; none where this node is alone.
+    fn reserve_on_bus(&self, events: &[Reserved]) -> Result<Vec<PublishPermit>, Unpublished> {
         let Some(cluster) = &self.cluster else { return Ok(Vec::new()) };
         let limit = cluster.max_frame();
-        let sizes: Vec<_> = events.map(|event| event.frame.len()).collect();
+        let sizes: Vec<_> = events.iter().map(Reserved::bytes).collect();
         match sizes.iter().find(|bytes| **bytes > limit) {
             Some(bytes) => Err(Unpublished::TooLarge { bytes: *bytes, limit }),
             None => Ok(cluster.reserve(&sizes)?),
@@ -234,8 +245,8 @@ impl Rooms {
     }
 
     /// So many sockets are signed in as the user on all other nodes.
-    pub fn set_user_elsewhere(&self, app_id: &Arc<str>, user_id: &Arc<str>, sockets: u64) {
-        self.send_to_user(app_id, user_id, UserMessage::Elsewhere(user_id.clone(), sockets), None);
+    pub fn set_user_remote(&self, app_id: &Arc<str>, user_id: &Arc<str>, sockets: u64) {
+        self.send_to_user(app_id, user_id, UserMessage::Remote(user_id.clone(), sockets), None);
     }
 
     /// A place in the backlog for an event that another node has accepted already. Such events may fill it beyond its
@@ -272,6 +283,23 @@ impl Rooms {
 
     fn position(&self, app_id: &str, channel: &str) -> usize {
         ChannelHash::of(app_id, channel).shard(self.shards.len())
+    }
+}
+
+/// An event with the permits that it is published by.
+struct Reserved {
+    event: EncodedEvent,
+    /// Whether somebody here may hear it, or is to be shown it later.
+    is_wanted: bool,
+    /// For its room here, if it is wanted.
+    permit: Option<Permit>,
+    /// For the other nodes, if there are any.
+    publish_permit: Option<PublishPermit>,
+}
+
+impl Reserved {
+    fn bytes(&self) -> usize {
+        self.event.frame.len()
     }
 }
 

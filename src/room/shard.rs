@@ -253,7 +253,7 @@ impl Handler<ToUsers> for Shard {
             UserMessage::Terminate(user_id) => self.users.terminate(&app_id, &user_id),
             UserMessage::TerminateMember(user_id) => self.terminate_member(&app_id, &user_id),
             UserMessage::Opened(user_id) => self.users.open(&app_id, &user_id),
-            UserMessage::Elsewhere(user_id, sockets) => self.users.set_elsewhere(&app_id, &user_id, sockets),
+            UserMessage::Remote(user_id, sockets) => self.users.set_remote(&app_id, &user_id, sockets),
             // The place in the backlog is given back when the event is written.
             UserMessage::Event(app, event, _permit) => self.deliver_to_user(&app, &event),
         }

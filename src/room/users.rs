@@ -1,7 +1,7 @@
 //! Signed-in users of one shard: which sockets are theirs, and who watches them (protocol.md §1.12). Acts only on the
 //! outboxes and the cluster that it is told to.
 //!
-//! Invariant: a user is online exactly while at least one socket, here or elsewhere, is signed in as that user.
+//! Invariant: a user is online exactly while at least one socket, here or on another node, is signed in as that user.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -31,7 +31,7 @@ struct User {
     sockets: Vec<Subscriber>,
     line: Line,
     /// Sockets on other nodes.
-    elsewhere: u64,
+    remote: u64,
     watchers: HashMap<SocketId, Arc<Outbox>>,
 }
 
@@ -71,7 +71,7 @@ impl Users {
             Line::Opening(waiting) => waiting.push(sign_in),
             Line::Closed | Line::Open => {
                 user.enter(user_id, sign_in);
-                self.tell_peers(app_id, user_id);
+                self.share_count(app_id, user_id);
             }
         }
     }
@@ -85,7 +85,7 @@ impl Users {
         for sign_in in waiting {
             user.enter(user_id, sign_in);
         }
-        self.tell_peers(app_id, user_id);
+        self.share_count(app_id, user_id);
     }
 
     /// A socket is gone. Watchers hear of a user's last socket.
@@ -98,7 +98,7 @@ impl Users {
         user.sockets.retain(|known| known.id != socket);
         // On a node that goes nobody is seen to leave: the user is on the way to another.
         if !self.cluster.as_ref().is_some_and(Cluster::is_leaving) {
-            user.tell_change(user_id, was_online);
+            user.announce_change(user_id, was_online);
         }
         if user.has_hung_up() {
             user.line = Line::Closed;
@@ -107,16 +107,16 @@ impl Users {
                 cluster.leave(app_id, &user_channel(user_id));
             }
         }
-        self.tell_peers(app_id, user_id);
+        self.share_count(app_id, user_id);
         self.forget_idle(app_id, user_id);
     }
 
     /// How many sockets are signed in as the user on all other nodes.
-    pub fn set_elsewhere(&mut self, app_id: &Arc<str>, user_id: &str, sockets: u64) {
+    pub fn set_remote(&mut self, app_id: &Arc<str>, user_id: &str, sockets: u64) {
         let user = Self::user(&mut self.apps, app_id, user_id);
         let was_online = user.is_online();
-        user.elsewhere = sockets;
-        user.tell_change(user_id, was_online);
+        user.remote = sockets;
+        user.announce_change(user_id, was_online);
         self.forget_idle(app_id, user_id);
     }
 
@@ -171,7 +171,7 @@ impl Users {
         users.get_mut(user_id).expect("the user was just put there")
     }
 
-    fn tell_peers(&self, app_id: &Arc<str>, user_id: &str) {
+    fn share_count(&self, app_id: &Arc<str>, user_id: &str) {
         let user = self.apps.get(app_id).and_then(|users| users.get(user_id));
         if let (Some(cluster), Some(user)) = (&self.cluster, user) {
             cluster.user(app_id, user_id, user.sockets.len());
@@ -198,11 +198,11 @@ impl User {
         }
         let was_online = self.is_online();
         self.sockets.push(socket);
-        self.tell_change(user_id, was_online);
+        self.announce_change(user_id, was_online);
     }
 
     fn is_online(&self) -> bool {
-        self.elsewhere > 0 || !self.sockets.is_empty()
+        self.remote > 0 || !self.sockets.is_empty()
     }
 
     fn has_hung_up(&self) -> bool {
@@ -218,7 +218,7 @@ impl User {
         !self.is_online() && self.watchers.is_empty() && matches!(self.line, Line::Closed)
     }
 
-    fn tell_change(&self, user_id: &str, was_online: bool) {
+    fn announce_change(&self, user_id: &str, was_online: bool) {
         let frame = match (was_online, self.is_online()) {
             (false, true) => outbound::watchlist(&[user_id], &[]),
             (true, false) => outbound::watchlist(&[], &[user_id]),

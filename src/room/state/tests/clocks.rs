@@ -30,6 +30,22 @@ fn nothing_is_announced_where_the_last_one_has_gone() {
 }
 
 #[test]
+fn who_comes_into_a_room_that_was_empty_is_shown_how_it_is_and_not_what_others_were_told() {
+    let mut room = stage("presence-a", Reach::Alone);
+    room.join_as(1, "ada");
+    room.announced();
+    room.leave(1);
+    let claim = Some(MemberClaim { id: "bob".to_owned(), info: "{}".to_owned() });
+    let join = Join { subscriber: room.subscriber(2), claim, attempt: 1 };
+    let effects = room.effects(room.forwarded(RoomMessage::Join(join)));
+    let answered = effects.iter().find_map(|effect| match effect {
+        Effect::Answer(_, frames) => Some(String::from_utf8_lossy(&frames.concat()).into_owned()),
+        _ => None,
+    });
+    assert!(answered.unwrap().contains(r#"\"ids\":[\"bob\"]"#));
+}
+
+#[test]
 fn counts_that_change_within_a_pause_are_announced_together() {
     let settings = AppSettings { subscription_counts: true, ..AppSettings::new("key", "secret") };
     let mut room = stage_of("products.1", Reach::Alone, settings);
