@@ -25,8 +25,8 @@ use gaung_cluster::{
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The longest that a step may take: peers take a node for dead whose bus thread is away for five seconds, and what waits
-/// for a step waits for all before it.
+/// The longest that a step may take: peers take a node for dead whose bus thread is away for five seconds, and what
+/// waits for a step waits for all before it.
 const LIMIT: Duration = Duration::from_millis(20);
 
 /// The node whose steps are measured.
@@ -224,7 +224,7 @@ impl Pair {
         }
     }
 
-    /// Time passes, and the other node says nothing.
+    /// Time passes, and the other node is silent.
     fn pass_alone(&mut self, millis: u64) {
         for _ in 0..millis / 50 {
             self.now += Duration::from_millis(50);

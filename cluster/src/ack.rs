@@ -8,8 +8,8 @@ use std::{
     },
 };
 
-/// Calls back once, when every copy has been confirmed. A copy that is dropped instead voids it: then there is no call, and
-/// the work may be done again elsewhere.
+/// Calls back once, when every copy has been confirmed. A copy that is dropped instead voids it: then there is no call,
+/// and the work may be done again elsewhere.
 pub struct Ack {
     shared: Arc<Shared>,
     is_confirmed: bool,

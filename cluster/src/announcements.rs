@@ -1,6 +1,7 @@
-//! Posts each webhook once in the cluster. Each occupancy has a generation, odd while occupied or added, even while vacated or removed,
-//! merged by maximum. The occupancy's owner announces the next generation, waits until a peer holds it, posts it under an
-//! id derived from it, and publishes it as done; a new owner repeats what is announced and not done, with the same id.
+//! Posts each webhook once in the cluster. Each occupancy has a generation, odd while occupied or added, even while
+//! vacated or removed, merged by maximum. The occupancy's owner announces the next generation, waits until a peer holds
+//! it, posts it under an id derived from it, and publishes it as done; a new owner repeats what is announced and not
+//! done, with the same id.
 
 mod generations;
 mod pending;
@@ -82,8 +83,8 @@ impl Announcements {
         }
     }
 
-    /// Compares an occupancy with the truth: whether any node holds it. An arrival is announced even if it has ended before it
-    /// could be announced.
+    /// Compares an occupancy with the truth: whether any node holds it. An arrival is announced even if it has ended
+    /// before it could be announced.
     pub fn compare(&mut self, occupancy: &Occupancy, truth: Truth, now: Duration) {
         let (number, phase) = self.generations.current(occupancy);
         let is_vacated = number.is_multiple_of(2);
@@ -101,13 +102,13 @@ impl Announcements {
         self.pending.open(occupancy, state, arrival, (now, patience(truth, phase, arrival)));
     }
 
-    /// The floor of all occupancies, if this node is to publish it; then call [`Announcements::begun`]. The first node takes
-    /// the time in seconds of the Unix epoch. So a restarted cluster reuses no number of the previous one: an occupancy has
-    /// less than two transitions a second, because it is debounced for longer.
+    /// The floor of all occupancies, if this node is to publish it; then call [`Announcements::begun`]. The first node
+    /// takes the time in seconds of the Unix epoch. So a restarted cluster reuses no number of the previous one: an
+    /// occupancy has less than two transitions a second, because it is debounced for longer.
     ///
-    /// Every node publishes it again, and announces nothing before enough others hold it. If a cluster splits as it starts,
-    /// each side has a floor of its own; what the smaller side announced would be higher than what the larger side posted
-    /// meanwhile, and win once they meet.
+    /// Every node publishes it again, and announces nothing before enough others hold it. If a cluster splits as it
+    /// starts, each side has a floor of its own; what the smaller side announced would be higher than what the larger
+    /// side posted meanwhile, and win once they meet.
     pub fn beginning(&self, node: NodeId, seconds: u64, now: Duration) -> Option<Record> {
         let number = match self.generations.beginning() {
             Some(floor) if self.begun.is_none_or(|begun| begun.floor != floor) => floor,
@@ -140,8 +141,8 @@ impl Announcements {
         self.pending.rescan();
     }
 
-    /// What this node is to do now. `truth` is the view's; `seen` is up to where enough peers have followed this node, `None`
-    /// if there is no other voter.
+    /// What this node is to do now. `truth` is the view's; `seen` is up to where enough peers have followed this node,
+    /// `None` if there is no other voter.
     pub fn act(
         &mut self,
         node: NodeId,
@@ -280,8 +281,8 @@ impl Announcements {
     }
 }
 
-/// The voter with the highest rendezvous hash. It owns a room and its members alike, so that their webhooks are posted in
-/// order.
+/// The voter with the highest rendezvous hash. It owns a room and its members alike, so that their webhooks are posted
+/// in order.
 fn owner(voters: &BTreeSet<NodeId>, occupancy: &Occupancy) -> Option<NodeId> {
     let name = hash_texts(&[occupancy.room.app(), occupancy.room.channel()]);
     voters.iter().copied().max_by_key(|voter| spread(name ^ spread(voter.bits())))

@@ -1,5 +1,5 @@
-//! The last events of cache channels. They belong to no node: everyone keeps the newest of each room until its time is
-//! over or newer ones of other rooms need its place, so that the death of a publisher loses none.
+//! The last events of cache channels. They belong to no node: every node keeps the newest of each room until its time
+//! is over or newer ones of other rooms evict it, so that the death of a publisher loses none.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,8 +48,8 @@ impl Cache {
         Self { newest, events: BTreeMap::new(), ends: BTreeSet::new(), buckets: BTreeMap::new() }
     }
 
-    /// Keeps an event if it is the newest of those of its room that are not over, and new enough for the bounds. `wall` is
-    /// the time in microseconds of the Unix epoch, here and below.
+    /// Keeps an event if it is the newest of those of its room that are not over, and new enough for the bounds. `wall`
+    /// is the time in microseconds of the Unix epoch, here and below.
     pub fn merge(&mut self, room: &Room, event: CachedEvent, wall: u64) -> Merged {
         if event.ends() <= wall || self.get(room, wall).is_some_and(|known| *known >= event) {
             return Merged::default();

@@ -1,6 +1,6 @@
-//! Changes of this node's own sockets that are not published yet. First joins and last leaves (transitions) are sent at once
-//! while they are few; a burst is coalesced, so that it costs one frame now and then and not one each. Other counts are
-//! always coalesced for a while.
+//! Changes of this node's own sockets that are not published yet. First joins and last leaves (transitions) are sent at
+//! once while they are few; a burst is coalesced, so that it costs one frame now and then and not one each. Other
+//! counts are always coalesced for a while.
 //!
 //! Bounds: at most `MAX_PENDING` changes wait, because then all are flushed.
 
@@ -128,7 +128,8 @@ mod tests {
         Coalescer { at_once: 0, ..Coalescer::default() }
     }
 
-    /// The room has these numbers of sockets one after the other, beginning with what was sent; checks what is sent then.
+    /// The room has these numbers of sockets one after the other, beginning with what was sent; checks what is sent
+    /// then.
     fn check(visits: Visits, sockets: &[u32], expected: &[u32]) {
         let mut coalescer = busy();
         for pair in sockets.windows(2) {

@@ -1,5 +1,5 @@
-//! When a peer counts as dead: decided by each node for itself, and only while it is connected. A node that was cut off or
-//! suspended missed heartbeats through its own fault, and declares no peer dead for it.
+//! When a peer counts as dead: decided by each node for itself, and only while it is connected. A node that was cut off
+//! or suspended missed heartbeats through its own fault, and declares no peer dead for it.
 
 use std::time::Duration;
 
@@ -61,7 +61,8 @@ impl Detector {
         stopped
     }
 
-    /// Whether a peer is dead. Silence is counted from the last reconnect at the earliest, which is more than two beats.
+    /// Whether a peer is dead. Silence is counted from the last reconnect at the earliest, which is more than two
+    /// beats.
     pub fn is_dead(&self, pulse: &Pulse, inbound: Inbound, now: Duration) -> bool {
         let (Some(since), Inbound::Drained) = (self.connected_since, inbound) else { return false };
         now.saturating_sub(since.max(pulse.last_beat)) > pulse.hold.max(SILENCE)

@@ -1,6 +1,6 @@
-//! The state that nodes exchange. A `Fact` belongs to the node that holds the sockets and dies with it; a `Record` belongs
-//! to no node and is merged by every node that receives it. Both are absolute values, so that a duplicate or a late copy
-//! cannot corrupt a count.
+//! The state that nodes exchange. A `Fact` belongs to the node that holds the sockets and dies with it; a `Record`
+//! belongs to no node and is merged by every node that receives it. Both are absolute values, so that a duplicate or a
+//! late copy cannot corrupt a count.
 
 use std::sync::Arc;
 
@@ -125,8 +125,8 @@ impl Occupancy {
 }
 
 impl Member {
-    /// Of a user who is on several nodes, the member with the least seniority key is shown: the first to join, and among
-    /// equals the same one on every node.
+    /// Of a user who is on several nodes, the member with the least seniority key is shown: the first to join, and
+    /// among equals the same one on every node.
     pub fn seniority(&self) -> (u64, &str) {
         (self.since, &self.info)
     }

@@ -1,5 +1,5 @@
-//! How the nodes of a cluster talk to one another: a pure state machine, [`core::Core`], and the [`bus`] that drives it.
-//! Everything but `bus` and `queue` knows no socket, no clock, no randomness and no log.
+//! How the nodes of a cluster talk to one another: a pure state machine, [`core::Core`], and the [`bus`] that drives
+//! it. Everything but `bus` and `queue` knows no socket, no clock, no randomness and no log.
 //!
 //! The promises:
 //! - Events: per publishing node and room in order, none twice; none lost while the publisher lives and its ring reaches
@@ -10,8 +10,8 @@
 //!   announcement are dead or cut off, the others may use its number again.
 //! - Whatever the bus brings, no step panics, and no queue or table grows without a bound.
 //!
-//! The way of a message: `core::own` → `outgoing` → `codec` → the bus → `codec` → `core::receive` → `sequencer` → `view`,
-//! `cache`, `announcements` or the room.
+//! The way of a message: `core::own` → `outgoing` → `codec` → the bus → `codec` → `core::receive` → `sequencer` →
+//! `view`, `cache`, `announcements` or the room.
 
 #![allow(missing_docs, reason = "a doc that repeats a name is left out; limits, units and traps are documented")]
 

@@ -1,9 +1,9 @@
-//! Keeps the newest entries, such as cached events, within bounds of bytes per app and in total. Knows their age and size,
-//! not their content.
+//! Keeps the newest entries, such as cached events, within bounds of bytes per app and in total. Knows their age and
+//! size, not their content.
 //!
-//! Invariant: what is kept is what the newest things of all names leave after the oldest were taken away until the bounds
-//! hold. It does not matter in which order they came, so nodes with the same bounds that know the same things keep the
-//! same ones.
+//! Invariant: what is kept is what the newest things of all names leave after the oldest were taken away until the
+//! bounds hold. It does not matter in which order they came, so nodes with the same bounds that know the same things
+//! keep the same ones.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -59,8 +59,8 @@ impl<K: OfApp> Newest<K> {
         Self { bounds, bytes: 0, apps: BTreeMap::new(), ages: BTreeSet::new(), evicted: 0 }
     }
 
-    /// Keeps something of so many bytes that came `at`, in place of what had its name. Returns the names of what had to go
-    /// for it, with their times, the oldest first; its own may be among them.
+    /// Keeps something of so many bytes that came `at`, in place of what had its name. Returns the names of what had to
+    /// go for it, with their times, the oldest first; its own may be among them.
     pub fn put(&mut self, name: &K, at: u64, bytes: usize) -> Vec<(K, u64)> {
         self.remove(name);
         let share = self.apps.entry(name.app().clone()).or_insert_with(AppShare::new);

@@ -21,8 +21,8 @@ pub const CATCH_UP_AFTER: Duration = Duration::from_millis(2500);
 /// Differences that are remembered in order to know one again.
 const DIFFERENCES: usize = 8;
 
-/// The pause after an inquiry about a difference. It doubles with each that follows soon and finds the difference again:
-/// nodes whose bounds differ will not agree, and are not to send one another everything at each beat.
+/// The pause after an inquiry about a difference. It doubles with each that follows soon and finds the difference
+/// again: nodes whose bounds differ will not agree, and are not to send one another everything at each beat.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The longest such pause.
@@ -191,7 +191,7 @@ impl Peer {
         Some(assembly)
     }
 
-    /// The next page is in its place.
+    /// The next page is applied.
     pub fn finish_page(&mut self, now: Duration) -> Progress {
         let Some(assembly) = &mut self.snapshot else { return Progress::Part };
         let progress = assembly.finish_page(self.sequencer.last_released(Stream::STATE), now);

@@ -38,8 +38,8 @@ pub struct RemoteState {
     pub room: Room,
     /// Its subscriptions on other nodes.
     pub sockets: u64,
-    /// Its members on other nodes, ordered by id; of each user the eldest. Of very many only the last page: the others were
-    /// reported before.
+    /// Its members on other nodes, ordered by id; of each user the eldest. Of very many only the last page: the others
+    /// were reported before.
     pub members: Vec<Member>,
     /// The last event of a cache channel.
     pub cached: Option<CachedEvent>,

@@ -156,8 +156,8 @@ impl Ring {
         Resend { frames, gone, unsent }
     }
 
-    /// For how long the frames from `oldest` on will stay if as much comes as lately: until the first of them is too old,
-    /// or there is no room for it.
+    /// For how long the frames from `oldest` on will stay if as much comes as lately: until the first of them is too
+    /// old, or there is no room for it.
     pub fn lasts(&self, oldest: u64, now: Duration) -> Duration {
         let start = self.kept(oldest);
         let age = start.map_or(Duration::ZERO, |kept| now.saturating_sub(kept.sent.at));
@@ -177,8 +177,8 @@ impl Ring {
     }
 
     fn kept(&self, number: u64) -> Option<&Kept> {
-        let place = number.checked_sub(self.first)?;
-        self.frames.get(usize::try_from(place).ok()?)
+        let index = number.checked_sub(self.first)?;
+        self.frames.get(usize::try_from(index).ok()?)
     }
 
     fn gone(&self, gap: Gap) -> Gone {

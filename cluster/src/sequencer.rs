@@ -1,8 +1,9 @@
 //! Puts the frames of one peer in order, stream by stream: drops duplicates, asks for gaps, and marks those lost that
 //! cannot be filled in time. Knows nothing of what the frames mean.
 //!
-//! Invariant: a frame is released only after its predecessor, or after the gap before it was marked lost. A gap is never
-//! marked lost for lack of memory: what is held back behind it is dropped instead, and asked for again in its turn.
+//! Invariant: a frame is released only after its predecessor, or after the gap before it was marked lost. A gap is
+//! never marked lost for lack of memory: what is held back behind it is dropped instead, and asked for again in its
+//! turn.
 
 mod stream_state;
 

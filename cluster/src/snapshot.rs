@@ -1,8 +1,8 @@
 //! All facts of one peer, requested page by page while it goes on publishing. Each page is applied as it comes.
 //!
-//! Pages are of different moments. Once the peer's state stream was received up to the moment of a page, the facts published
-//! since the page was requested are the newest about their keys, and the page about all others: facts are absolute, and the
-//! stream is complete and in order.
+//! Pages are of different moments. Once the peer's state stream was received up to the moment of a page, the facts
+//! published since the page was requested are the newest about their keys, and the page about all others: facts are
+//! absolute, and the stream is complete and in order.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -87,8 +87,8 @@ impl Assembly {
         &self.newer
     }
 
-    /// The page is applied, with the peer's state stream received up to number `through`. The next is to be requested at
-    /// once.
+    /// The page is applied, with the peer's state stream received up to number `through`. The next is to be requested
+    /// at once.
     pub fn finish_page(&mut self, through: u64, now: Duration) -> Progress {
         self.newer.clear();
         self.least = self.least.max(through);
@@ -99,7 +99,8 @@ impl Assembly {
     }
 }
 
-/// Whether the keys of a page are in order, and continue those of the page before it. A page that is not the last has some.
+/// Whether the keys of a page are in order, and continue those of the page before it. A page that is not the last has
+/// some.
 fn is_sound(page: &SnapshotPage) -> bool {
     let keys: Vec<Key> = page.facts.iter().map(Fact::key).collect();
     let Some(first) = keys.first() else { return page.rest == Rest::Nothing };

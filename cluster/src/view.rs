@@ -59,17 +59,18 @@ pub enum Difference {
     Remote(RemoteChange),
 }
 
-/// How far a page is in its place, and what that changed.
+/// How far a page is applied, and what that changed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Replaced {
     /// Facts that it does not have went, and more of them are left.
     Part(Vec<Difference>),
-    /// It is in its place.
+    /// All of it is applied.
     Whole(Vec<Difference>),
 }
 
 impl View {
-    /// Nothing but this node, whose own facts count. Of other nodes not more than `pace` facts are shown or hidden at once.
+    /// Nothing but this node, whose own facts count. Of other nodes not more than `pace` facts are shown or hidden at
+    /// once.
     pub fn new(own: NodeId, pace: usize) -> Self {
         let slices = BTreeMap::from([(own, Slice { shown: true, shows: Shows::All, ..Slice::default() })]);
         Self {
@@ -90,8 +91,8 @@ impl View {
         if slice.shows(&fact.key()) { self.unite(node, &fact) } else { Vec::new() }
     }
 
-    /// Replaces a node's facts about the keys of a page, except those with `newer` facts. Where many facts are to go, only
-    /// some of them go at once, and nothing else is done.
+    /// Replaces a node's facts about the keys of a page, except those with `newer` facts. Where many facts are to go,
+    /// only some of them go at once, and nothing else is done.
     pub fn replace(&mut self, node: NodeId, page: &SnapshotPage, newer: &BTreeSet<Key>) -> Replaced {
         let keys: Vec<Key> = page.facts.iter().map(Fact::key).collect();
         let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -223,8 +224,8 @@ impl View {
         self.people(room, behind(after)).filter_map(|facts| eldest(facts.values()))
     }
 
-    /// The members that a room has on other nodes and whose id comes after another, with the oldest `user_info` of each there,
-    /// ordered by id.
+    /// The members that a room has on other nodes and whose id comes after another, with the oldest `user_info` of each
+    /// there, ordered by id.
     pub fn remote_members(&self, room: &Room, after: Option<&Arc<str>>) -> impl Iterator<Item = &Member> {
         self.people(room, behind(after)).filter_map(|facts| eldest(others(facts, self.own)))
     }
@@ -261,7 +262,7 @@ impl View {
     fn people(&self, room: &Room, from: Bound<Arc<str>>) -> impl Iterator<Item = &BTreeMap<NodeId, Fact>> {
         let from = from.map(|user| Key::Member(room.clone(), user));
         let users = self.union.range((from, Bound::Unbounded));
-        let is_here = move |key: &Key| matches!(key, Key::Member(place, _) if place == room);
+        let is_here = move |key: &Key| matches!(key, Key::Member(other, _) if other == room);
         users.take_while(move |(key, _)| is_here(key)).map(|(_, facts)| facts)
     }
 

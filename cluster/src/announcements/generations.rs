@@ -1,8 +1,8 @@
-//! How far the webhooks of all occupancies have come: the generations, merged by maximum, and the floors below which the
-//! forgotten ones lie.
+//! How far the webhooks of all occupancies have come: the generations, merged by maximum, and the floors below which
+//! the forgotten ones lie.
 //!
-//! Bounds: one entry for each occupancy that is held, and of those that are vacated [`MAX_VACATED`] and what is on its way to
-//! be forgotten.
+//! Bounds: one entry for each occupancy that is held, and of those that are vacated [`MAX_VACATED`] and what is on its
+//! way to be forgotten.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -97,8 +97,8 @@ impl Generations {
         self.floors.get(&EVERYWHERE).copied()
     }
 
-    /// Those of `most` vacated occupancies that are to be forgotten, because they were quiet for long or are too many, that
-    /// are ours to forget.
+    /// Those of `most` vacated occupancies that are to be forgotten, because they were quiet for long or are too many,
+    /// that are ours to forget.
     pub fn retirements(&mut self, is_ours: impl Fn(&Occupancy) -> bool, most: usize, now: Duration) -> Vec<Generation> {
         let mut ours = Vec::new();
         for _ in 0..most {

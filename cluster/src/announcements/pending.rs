@@ -1,7 +1,7 @@
 //! The occupancies whose last webhook is not true any more or not done, and when to check them.
 //!
-//! Bounds: an occupancy is in here once, with one time at which it is checked. Vacated ones are in here while their webhook is
-//! due; of those that were occupied only between two checks (visits) at most [`MAX_VISITS`], for [`VISIT`].
+//! Bounds: an occupancy is in here once, with one time at which it is checked. Vacated ones are in here while their
+//! webhook is due; of those that were occupied only between two checks (visits) at most [`MAX_VISITS`], for [`VISIT`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,8 +11,8 @@ use std::{
 
 use crate::fact::Occupancy;
 
-/// How long an unannounced arrival is remembered after it has left again: during a rolling restart it may take so long until
-/// there are enough nodes to decide.
+/// How long an unannounced arrival is remembered after it has left again: during a rolling restart it may take so long
+/// until there are enough nodes to decide.
 const VISIT: Duration = Duration::from_secs(60);
 
 /// Visits at most; beyond it the oldest are not reported.

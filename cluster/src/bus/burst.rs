@@ -1,6 +1,6 @@
 //! When the bus thread coalesces commands. A single event goes out at once; of a burst, each would cost a wake-up and a
-//! system call of its own on every node, and together they cost hardly more than one. What is received was coalesced where
-//! it was published.
+//! system call of its own on every node, and together they cost hardly more than one. What is received was coalesced
+//! where it was published.
 
 use std::{
     thread,
@@ -40,8 +40,8 @@ impl Burst {
     }
 }
 
-/// Lets commands accumulate. Blocks the whole thread, which runs nothing but the bus: the runtime's timers cannot wait for
-/// less than a millisecond.
+/// Lets commands accumulate. Blocks the whole thread, which runs nothing but the bus: the runtime's timers cannot wait
+/// for less than a millisecond.
 pub(super) fn coalesce() {
     thread::sleep(COALESCE);
 }

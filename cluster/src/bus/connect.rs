@@ -32,9 +32,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidServer(String);
 
-/// A client that connects in the background and reconnects without limit. Returns at once; failures are logged, the first at
-/// once and then one in 30 s. `role` distinguishes this connection from the node's others, in logs and in the server's list
-/// of connections.
+/// A client that connects in the background and reconnects without limit. Returns at once; failures are logged, the
+/// first at once and then one in 30 s. `role` distinguishes this connection from the node's others, in logs and in the
+/// server's list of connections.
 pub async fn connect(settings: &BusSettings, role: &'static str) -> Result<Client, InvalidServer> {
     let report = Report::new(settings, role, Arc::new(Gauges::new()));
     connect_reporting(settings, &Arc::new(report)).await

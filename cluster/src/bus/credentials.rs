@@ -1,5 +1,5 @@
-//! Credentials files as NATS tools write them: a user's JWT and its seed, each between lines of dashes. Read anew for each
-//! connection, so that a file that was replaced needs no restart. No error shows a part of it.
+//! Credentials files as NATS tools write them: a user's JWT and its seed, each between lines of dashes. Read anew for
+//! each connection, so that a file that was replaced needs no restart. No error shows a part of it.
 
 use std::{io, path::Path};
 

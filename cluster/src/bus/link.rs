@@ -1,9 +1,9 @@
 //! The handle by which all other threads reach the bus thread. It never waits for NATS.
 //!
-//! Commands wait in one unbounded queue. Facts need no bound: each follows a change of this node's own sockets, whose number
-//! is bounded elsewhere; the bus thread takes them without ever waiting for the network; and a lost one would make every
-//! node's view wrong. Events come from back ends, which can be told to wait: each takes a [`PublishPermit`] first. What
-//! clients cause is slowed down at its source: what reads their sockets checks [`Link::waiting`].
+//! Commands wait in one unbounded queue. Facts need no bound: each follows a change of this node's own sockets, whose
+//! number is bounded elsewhere; the bus thread takes them without ever waiting for the network; and a lost one would
+//! make every node's view wrong. Events come from back ends, which can be told to wait: each takes a [`PublishPermit`]
+//! first. What clients cause is slowed down at its source: what reads their sockets checks [`Link::waiting`].
 
 use std::{
     fmt,
@@ -72,8 +72,8 @@ impl Link {
         let _ = self.enqueue(Command::Input(input));
     }
 
-    /// How many commands that need no permit, which are all but events, the bus thread has not executed yet; 0 once the bus
-    /// has ended. Takes no lock.
+    /// How many commands that need no permit, which are all but events, the bus thread has not executed yet; 0 once the
+    /// bus has ended. Takes no lock.
     pub fn waiting(&self) -> usize {
         if self.commands.is_closed() { 0 } else { self.gauges.waiting.load(Relaxed) }
     }

@@ -1,5 +1,5 @@
-//! Carries frames between nodes: a thin NATS shell around the core. With `queue`, the only part of this crate that knows a
-//! clock, a log, a socket.
+//! Carries frames between nodes: a thin NATS shell around the core. With `queue`, the only part of this crate that
+//! knows a clock, a log, a socket.
 //!
 //! The way of an event: `link` → `task` → the core → `wire` → NATS → `wire` → `task` → the core →
 //! `on_output`. `connect` and `report` look after the connection, `loopback` checks whether it carries messages.
@@ -50,9 +50,9 @@ pub fn open(settings: BusSettings) -> Result<(Link, Bus), InvalidServer> {
 }
 
 impl Bus {
-    /// Runs until [`Link::close`], or until every [`Link`] is dropped. Passes the core's outputs for rooms, sessions and
-    /// webhooks to `on_output`, in order; it must not block. Needs a tokio runtime with time and I/O, best a current-thread
-    /// one that runs nothing else.
+    /// Runs until [`Link::close`], or until every [`Link`] is dropped. Passes the core's outputs for rooms, sessions
+    /// and webhooks to `on_output`, in order; it must not block. Needs a tokio runtime with time and I/O, best a
+    /// current-thread one that runs nothing else.
     pub async fn run(self, on_output: impl FnMut(Output)) {
         let client = connect::connect_reporting(&self.settings, &self.report).await;
         let client = client.expect("open has read the addresses");

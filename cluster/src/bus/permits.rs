@@ -1,5 +1,6 @@
-//! Bounds the events of back ends and clients that are on their way to NATS, by number and by bytes: from the request that
-//! brings them until the NATS client has written them. Where there is no permit left, the caller learns so at once.
+//! Bounds the events of back ends and clients that are on their way to NATS, by number and by bytes: from the request
+//! that brings them until the NATS client has written them. Where there is no permit left, the caller learns so at
+//! once.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -12,8 +13,8 @@ use super::status::Gauges;
 pub struct Limits {
     /// Events between those who publish and the bus thread.
     pub events: usize,
-    /// Bytes of these and of all frames that the client has not written. The events of one request may have more while no
-    /// other waits, so that none is refused for ever.
+    /// Bytes of these and of all frames that the client has not written. The events of one request may have more while
+    /// no other waits, so that none is refused for ever.
     pub bytes: usize,
 }
 

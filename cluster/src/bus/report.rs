@@ -1,5 +1,5 @@
-//! Turns the client's connection events into log lines, counts and the last error. Called from the client's own tasks. Shows
-//! no secret and no room name: addresses are host and port, of subjects only the class.
+//! Turns the client's connection events into log lines, counts and the last error. Called from the client's own tasks.
+//! Shows no secret and no room name: addresses are host and port, of subjects only the class.
 
 use std::{
     collections::HashMap,

@@ -1,5 +1,5 @@
-//! The state of the bus, for readiness, metrics and operators. Written by the bus thread and the client's callbacks, read
-//! from any thread.
+//! The state of the bus, for readiness, metrics and operators. Written by the bus thread and the client's callbacks,
+//! read from any thread.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
@@ -17,8 +17,8 @@ pub struct Status {
     pub reconnects: u64,
     /// Messages that the client dropped because the bus thread was too slow to read them; they are asked for again.
     pub slow_consumers: u64,
-    /// Frames that the client rejected, because its queue was full or the server's limit too small; numbered ones are asked
-    /// for again.
+    /// Frames that the client rejected, because its queue was full or the server's limit too small; numbered ones are
+    /// asked for again.
     pub dropped: u64,
     /// Events between those who publish and the bus thread now.
     pub queued: usize,

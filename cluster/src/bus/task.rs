@@ -1,5 +1,5 @@
-//! The bus thread's loop. It takes commands, messages, connection changes and ticks, in bounded batches, passes them to the
-//! core and carries out the core's outputs. No step of it blocks.
+//! The bus thread's loop. It takes commands, messages, connection changes and ticks, in bounded batches, passes them to
+//! the core and carries out the core's outputs. No step of it blocks.
 
 use std::{
     future::{poll_fn, ready},
@@ -121,8 +121,9 @@ impl<T: FnMut(Output)> Task<T> {
         self.wire.close().await;
     }
 
-    /// Executes a command and those behind it, of as many bytes as are read at once; returns how many, or [`BATCH`] where more
-    /// may wait. Published state comes back to its publisher, and must not pile up meanwhile: it is read in between.
+    /// Executes a command and those behind it, of as many bytes as are read at once; returns how many, or [`BATCH`]
+    /// where more may wait. Published state comes back to its publisher, and must not pile up meanwhile: it is read in
+    /// between.
     fn execute(&mut self, first: Option<Command>) -> usize {
         if first.is_none() {
             // Every link is dropped.
@@ -221,8 +222,8 @@ impl<T: FnMut(Output)> Task<T> {
         }
     }
 
-    /// Tells the core about a new or lost connection. The client's events can be lost; its count of connections also reveals
-    /// one that was replaced between two checks.
+    /// Tells the core about a new or lost connection. The client's events can be lost; its count of connections also
+    /// reveals one that was replaced between two checks.
     fn check_connection(&mut self) -> usize {
         let connection = self.wire.connection();
         let known = match self.connection_state {

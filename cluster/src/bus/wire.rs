@@ -1,8 +1,8 @@
 //! The NATS client, without ever waiting for it.
 //!
-//! A frame is dropped and counted when the client's queue is full: peers notice the gap and ask again. A subscription waits
-//! for space instead, and until then all frames are dropped, so that no barrier can overtake it. At most the subscribed
-//! rooms wait.
+//! A frame is dropped and counted when the client's queue is full: peers notice the gap and ask again. A subscription
+//! waits for space instead, and until then all frames are dropped, so that no barrier can overtake it. At most the
+//! subscribed rooms wait.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -216,7 +216,8 @@ impl Stream for Subscription {
     }
 }
 
-/// The output of a future that is ready at once. Without tokio's budget, which would make a queue look full that is not.
+/// The output of a future that is ready at once. Without tokio's budget, which would make a queue look full that is
+/// not.
 fn at_once<F: Future>(future: F) -> Option<F::Output> {
     unconstrained(future).now_or_never()
 }

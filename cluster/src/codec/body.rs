@@ -80,8 +80,8 @@ pub fn write_body(writer: &mut Writer, body: &Body) {
     }
 }
 
-/// The body of a kind that this release knows, as a minor version writes it; `None` for others, of whose bytes nothing is
-/// read. `trace` is the header's.
+/// The body of a kind that this release knows, as a minor version writes it; `None` for others, of whose bytes nothing
+/// is read. `trace` is the header's.
 pub fn read_body(
     (kind, minor): (u8, u8),
     reader: &mut Reader,

@@ -1,9 +1,9 @@
 //! Frames as bytes. The decoder is total: whatever the bytes are, it returns a frame or a `Refusal` that can be
 //! counted, and never takes more memory than a small multiple of what it was given.
 //!
-//! Header, numbers big-endian: version (1), length of the header (1), minor version (1), kind (1), origin (8), number (8),
-//! predecessor (8), stream (8); since minor version 1, where there is one, the trace (16) and span (8) that an event or a
-//! record comes of. Then the body: since minor version 2 `Unsent`, and how many events are gone with `Gone`.
+//! Header, numbers big-endian: version (1), length of the header (1), minor version (1), kind (1), origin (8), number
+//! (8), predecessor (8), stream (8); since minor version 1, where there is one, the trace (16) and span (8) that an
+//! event or a record comes of. Then the body: since minor version 2 `Unsent`, and how many events are gone with `Gone`.
 //!
 //! What releases of one version may do, so that they can live in one cluster:
 //! - A later one has a higher minor version. It may append fields to the header and to bodies: earlier ones pass over

@@ -1,6 +1,6 @@
 //! Facts and records as bytes, and their hashes, which are those of their bytes. Both are the same in all releases of
-//! one version, or nodes of two releases would never agree: a later release brings what it has to add in frames of a new
-//! kind, with a hash of its own.
+//! one version, or nodes of two releases would never agree: a later release brings what it has to add in frames of a
+//! new kind, with a hash of its own.
 
 use super::{Refusal, hash_of, read::Reader, write::Writer};
 use crate::fact::{CachedEvent, Fact, Generation, Key, Mark, Member, Occupancy, Phase, Record};

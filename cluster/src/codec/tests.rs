@@ -214,8 +214,8 @@ fn the_longest_names_and_a_trace_fit_into_the_envelope() {
 fn newer(frame: &Frame) -> Vec<u8> {
     let bytes = encode(frame);
     let (header, body) = bytes.split_at(usize::from(bytes[1]));
-    let place = vec![0; TRACED_HEADER - header.len()];
-    let mut newer = [header, &place, b"hh", body, b"bbb"].concat();
+    let padding = vec![0; TRACED_HEADER - header.len()];
+    let mut newer = [header, &padding, b"hh", body, b"bbb"].concat();
     newer[1] = u8::try_from(TRACED_HEADER + 2).unwrap();
     newer[2] = MINOR + 1;
     newer
@@ -328,14 +328,14 @@ fn mutate(bytes: &mut Vec<u8>, bits: u64) {
     if bytes.is_empty() {
         return;
     }
-    let place = (bits >> 8) as usize % bytes.len();
+    let index = (bits >> 8) as usize % bytes.len();
     let byte = (bits >> 40) as u8;
     match bits % 5 {
-        0 => bytes[place] = byte,
-        1 => bytes[place] ^= 1 << (byte % 8),
-        2 => bytes.truncate(place),
-        3 => bytes.insert(place, byte),
-        _ => bytes.copy_within(place.., 0),
+        0 => bytes[index] = byte,
+        1 => bytes[index] ^= 1 << (byte % 8),
+        2 => bytes.truncate(index),
+        3 => bytes.insert(index, byte),
+        _ => bytes.copy_within(index.., 0),
     }
 }
 

@@ -28,8 +28,8 @@ pub struct Settings {
     pub expected_nodes: usize,
     /// How far back peers may ask.
     pub reach: Reach,
-    /// Bytes of facts or records in one frame, and of frames that are taken in one step after they had to wait, exceeded by
-    /// one of them at most; usually [`PAGE`].
+    /// Bytes of facts or records in one frame, and of frames that are taken in one step after they had to wait,
+    /// exceeded by one of them at most; usually [`PAGE`].
     pub page: usize,
     /// What this node holds and sends at most.
     pub bounds: Bounds,
@@ -85,7 +85,8 @@ pub enum Input {
     /// as state, and they take it for a live event as well.
     Cache {
         room: Room,
-        /// The event. Its `at` is later than that of every event that the publisher knows, or the others will not keep it.
+        /// The event. Its `at` is later than that of every event that the publisher knows, or the others will not keep
+        /// it.
         event: CachedEvent,
         /// What it comes of.
         trace: Option<TraceContext>,

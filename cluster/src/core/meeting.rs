@@ -1,8 +1,8 @@
 //! The table of peers: how one is added, and what is left of one that is forgotten.
 //!
-//! Any client of the bus may send a frame under a new node id. Such a peer is proven only once it has sent its facts, which
-//! takes an answer to a request: when the table is full, unproven peers are evicted first, so that a real node is always
-//! added.
+//! Any client of the bus may send a frame under a new node id. Such a peer is proven only once it has sent its facts,
+//! which takes an answer to a request: when the table is full, unproven peers are evicted first, so that a real node is
+//! always added.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -71,7 +71,8 @@ impl Core {
         }
     }
 
-    /// Evicts an unproven peer, or else a dead one; of these the one that was silent for longest. `false` if there is none.
+    /// Evicts an unproven peer, or else a dead one; of these the one that was silent for longest. `false` if there is
+    /// none.
     fn evict_peer(&mut self) -> bool {
         let matters = |peer: &Peer| peer.is_proven && peer.stage != Stage::Dead;
         let others = self.peers.iter().filter(|(_, peer)| !matters(peer));

@@ -1,9 +1,9 @@
 //! One node of the cluster as a state machine: `step(input, now) → outputs`. It knows no socket, no clock, no
 //! randomness and no log; its driver passes inputs in and carries outputs out, in order.
 //!
-//! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions publish, `services` the
-//! rooms whose events they want, `receive` what comes from the bus, `meeting` who is known, `peers` what passing time asks
-//! for, `transitions` the webhooks, `query` what can be asked.
+//! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions publish,
+//! `services` the rooms whose events they want, `receive` what comes from the bus, `meeting` who is known, `peers` what
+//! passing time asks for, `transitions` the webhooks, `query` what can be asked.
 
 mod input;
 mod meeting;

@@ -25,13 +25,13 @@ pub enum Output {
     Unsubscribe(Room),
     /// From now on no event of this room is missed: its first subscriber may be answered.
     Serving(RemoteState),
-    /// What the other nodes hold has changed. Reported for rooms that are served here, from `Subscribe` to `Unsubscribe`, and
-    /// for all users.
+    /// What the other nodes hold has changed. Reported for rooms that are served here, from `Subscribe` to
+    /// `Unsubscribe`, and for all users.
     Remote(RemoteChange),
     /// An event for this node's sockets.
     Deliver(NodeId, RoomEvent),
-    /// An event of a cache channel that is served here, for this node's sockets; to be kept as the room's last one if it
-    /// has not ended and is greater than that which the room has, unless that has ended.
+    /// An event of a cache channel that is served here, for this node's sockets; to be kept as the room's last one if
+    /// it has not ended and is greater than that which the room has, unless that has ended.
     Cached(NodeId, Room, CachedEvent, Option<TraceContext>),
     /// The last event of a cache channel that is served here is this one, which was not received when it was new: to be
     /// kept by the same rule, and not for sockets.
@@ -41,7 +41,8 @@ pub enum Output {
     CacheEvicted(Room, u64),
     /// Events were published under a key on another node.
     Published(Publication),
-    /// Post a webhook, under an id made of its occupancy and number; answer with [`Input::Posted`](super::Input::Posted).
+    /// Post a webhook, under an id made of its occupancy and number; answer with
+    /// [`Input::Posted`](super::Input::Posted).
     Post(Generation),
     /// A part of what a peer published is lost for this node.
     Lost {

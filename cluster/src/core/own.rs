@@ -20,8 +20,8 @@ const FACTS_FRAME: usize = 8 << 10;
 const MAX_ITEM: usize = MAX_FRAME - ENVELOPE;
 
 impl Core {
-    /// While this node leaves, its sockets close and reconnect to other nodes; their users are not to be seen leaving. The
-    /// sockets themselves are counted where they are.
+    /// While this node leaves, its sockets close and reconnect to other nodes; their users are not to be seen leaving.
+    /// The sockets themselves are counted where they are.
     pub(super) fn take_own_fact(&mut self, fact: Fact) {
         let node = self.settings.node;
         let key = fact.key();
@@ -71,8 +71,8 @@ impl Core {
         self.publish_numbered(Stream::of(&event.room), subject, Body::Event(event));
     }
 
-    /// Sent to all nodes, because a repeat may reach any of them, and not kept here: the code that answers repeats decides how
-    /// long it is known.
+    /// Sent to all nodes, because a repeat may reach any of them, and not kept here: the code that answers repeats
+    /// decides how long it is known.
     pub(super) fn announce_publication(&mut self, publication: Publication) {
         if publication_size(&publication) > MAX_ITEM {
             self.counters.oversized += 1;

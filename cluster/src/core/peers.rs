@@ -157,8 +157,8 @@ impl Core {
         }
     }
 
-    /// Announces our last number, if only some nodes received it: a node that begins to follow a room begins there, and does
-    /// not request what was published before.
+    /// Announces our last number, if only some nodes received it: a node that begins to follow a room begins there, and
+    /// does not request what was published before.
     fn announce_number(&mut self) {
         if self.outgoing.last() > self.announced && self.outgoing.is_current() {
             self.announced = self.outgoing.last();

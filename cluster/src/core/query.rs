@@ -11,7 +11,8 @@ use crate::{
 };
 
 impl Core {
-    /// Whether this node has received every peer's snapshot and takes part in decisions. Once ready it stays so until it leaves.
+    /// Whether this node has received every peer's snapshot and takes part in decisions. Once ready it stays so until
+    /// it leaves.
     pub fn readiness(&self) -> Readiness {
         self.readiness
     }

@@ -123,7 +123,8 @@ impl Core {
         }
     }
 
-    /// Takes what a sequencer released, and the page that waited for it. What was too much for one step continues in another.
+    /// Takes what a sequencer released, and the page that waited for it. What was too much for one step continues in
+    /// another.
     pub(super) fn take_released(&mut self, origin: NodeId, bodies: Vec<Body>) {
         self.take(origin, bodies);
         self.place_page(origin);
@@ -175,8 +176,8 @@ impl Core {
         }
     }
 
-    /// A record in the order of its origin's sequencer: an event of a cache channel is also a live one, whether or not it is
-    /// the newest.
+    /// A record in the order of its origin's sequencer: an event of a cache channel is also a live one, whether or not
+    /// it is the newest.
     fn receive_record(&mut self, origin: NodeId, record: Record, trace: Option<TraceContext>) {
         self.merge_generation(&record);
         let Record::Cached { room, event } = record else { return };
@@ -290,8 +291,8 @@ impl Core {
         }
     }
 
-    /// A part of a stream can no longer be resent. Facts and records are requested anew. `events` is how many events are
-    /// lost, if that is known.
+    /// A part of a stream can no longer be resent. Facts and records are requested anew. `events` is how many events
+    /// are lost, if that is known.
     pub(super) fn mark_lost(&mut self, origin: NodeId, gap: Gap, events: Option<u64>) {
         let now = self.now.up;
         let Some(peer) = self.peers.get_mut(&origin) else { return };
@@ -362,8 +363,8 @@ impl Core {
         self.readiness == Readiness::Learning
     }
 
-    /// Whether a frame may come on a subject: state on that of state, a room's stream on the room's. What is numbered may
-    /// also come to the one node that asked for it again.
+    /// Whether a frame may come on a subject: state on that of state, a room's stream on the room's. What is numbered
+    /// may also come to the one node that asked for it again.
     fn belongs(&self, body: &Body, subject: &Subject) -> bool {
         let stream = body.stream();
         match subject {

@@ -87,8 +87,8 @@ impl Core {
         self.open_after(room, None);
     }
 
-    /// Reports the state of a room that begins to be served. Of very many remote members those that fit into one step are
-    /// reported first, as if they joined now.
+    /// Reports the state of a room that begins to be served. Of very many remote members those that fit into one step
+    /// are reported first, as if they joined now.
     fn open_after(&mut self, room: Room, after: Option<Arc<str>>) {
         let most = self.settings.facts_in_page();
         let members: Vec<Member> = self.view.remote_members(&room, after.as_ref()).take(most).cloned().collect();

@@ -99,8 +99,8 @@ impl Core {
         self.publish_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], None));
     }
 
-    /// Whether this node may decide: it sees more than half of the expected nodes, itself included, is connected, and is not
-    /// known to have missed anything of its peers.
+    /// Whether this node may decide: it sees more than half of the expected nodes, itself included, is connected, and
+    /// is not known to have missed anything of its peers.
     fn may_decide(&self) -> bool {
         let is_caught_up = self.peers.values().filter(|peer| peer.stage != Stage::Dead).all(Peer::is_caught_up);
         if !is_caught_up || self.view.is_updating() {

@@ -1,5 +1,5 @@
-//! Consumes one slot for as long as it is this node's: pulls messages, reports progress on those that are not posted yet,
-//! and gives back at the end what was not posted.
+//! Consumes one slot for as long as it is this node's: pulls messages, reports progress on those that are not posted
+//! yet, and gives back at the end what was not posted.
 
 use std::{
     sync::{

@@ -1,8 +1,8 @@
 //! The messages of a slot that its consumer has taken, and the order in which they may be posted. Pure.
 //!
-//! The stream delivers new messages to a new owner at once, but those that the previous owner had taken only once that one
-//! gives them back, or `ack_wait` has passed. The same holds for messages that were lost with a connection. New messages
-//! are held back meanwhile, so that the older ones are posted first.
+//! The stream delivers new messages to a new owner at once, but those that the previous owner had taken only once that
+//! one gives them back, or `ack_wait` has passed. The same holds for messages that were lost with a connection. New
+//! messages are held back meanwhile, so that the older ones are posted first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,8 +36,8 @@ pub(super) enum Step {
 }
 
 impl Lease {
-    /// `missing` messages were taken by another owner and are not acknowledged; none has a number above `last`. The stream
-    /// has made `given` deliveries so far.
+    /// `missing` messages were taken by another owner and are not acknowledged; none has a number above `last`. The
+    /// stream has made `given` deliveries so far.
     pub fn new(missing: u64, last: u64, given: u64) -> Self {
         Self { missing, last, given, held: BTreeMap::new(), replies: BTreeMap::new(), finished: BTreeSet::new() }
     }

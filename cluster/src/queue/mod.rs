@@ -1,8 +1,10 @@
-//! A durable work queue in JetStream that keeps webhooks until they are posted, even if nodes die. Needs NATS 2.9 or later.
+//! A durable work queue in JetStream that keeps webhooks until they are posted, even if nodes die. Needs NATS 2.9 or
+//! later.
 //!
-//! The way of an event: `Queue::push` → `worker` → `waiting` → `store` → the stream → `consumer` on the node that owns the
-//! event's `slot` → `lease` → `on_output`. When its ack is confirmed, `consumer` acknowledges it and the stream deletes it.
-//! What a dead node had pulled goes to the others: the stream redelivers it after `ack_wait` without a progress ack.
+//! The way of an event: `Queue::push` → `worker` → `waiting` → `store` → the stream → `consumer` on the node that owns
+//! the event's `slot` → `lease` → `on_output`. When its ack is confirmed, `consumer` acknowledges it and the stream
+//! deletes it. What a dead node had pulled goes to the others: the stream redelivers it after `ack_wait` without a
+//! progress ack.
 
 mod consumer;
 mod health;
@@ -34,15 +36,16 @@ pub struct QueueSettings {
     /// Replicas of the stream, where the queue creates it: `GAUNG_WEBHOOK_STREAM_REPLICAS`.
     pub replicas: usize,
     pub timing: QueueTiming,
-    /// Bytes that may wait in memory while the stream accepts nothing (16 MiB); beyond it the oldest events are dropped.
+    /// Bytes that may wait in memory while the stream accepts nothing (16 MiB); beyond it the oldest events are
+    /// dropped.
     pub max_waiting_bytes: usize,
 }
 
 /// Timeouts. Tests shorten them.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueTiming {
-    /// The consumers' `ack_wait`: without an ack of any kind for so long, the stream redelivers an event to another node
-    /// (15 s). The same on all nodes of a cluster.
+    /// The consumers' `ack_wait`: without an ack of any kind for so long, the stream redelivers an event to another
+    /// node (15 s). The same on all nodes of a cluster.
     pub silence: Duration,
     /// How long one pull request waits for events (2 s).
     pub request: Duration,
@@ -59,7 +62,8 @@ pub struct QueuedEvent {
     pub id: String,
     /// What [`PulledEvent::body`] brings back, on this node or another.
     pub body: Bytes,
-    /// Confirmed once the stream has stored the event, or once the event was dropped for good. Dropped at [`Queue::close`].
+    /// Confirmed once the stream has stored the event, or once the event was dropped for good. Dropped at
+    /// [`Queue::close`].
     pub ack: Ack,
 }
 
@@ -125,8 +129,8 @@ impl Queue {
         self.send(Command::Nodes(nodes));
     }
 
-    /// Stops pulling. Returns once the acks of all events that are not posted yet are revoked; the stream gets those events
-    /// back as soon as current posts have ended. Events may still be pushed.
+    /// Stops pulling. Returns once the acks of all events that are not posted yet are revoked; the stream gets those
+    /// events back as soon as current posts have ended. Events may still be pushed.
     pub async fn leave(&self) {
         self.wait(Command::Leave).await;
     }

@@ -15,8 +15,8 @@ use crate::subject::Subjects;
 /// The stream's `duplicate_window`: an id is stored once within it.
 const REMEMBER: Duration = Duration::from_secs(120);
 
-/// Events of a slot that may be in flight to endpoints. Beyond it the slot waits, with all apps in it: so it is far more
-/// than an endpoint's own queue holds.
+/// Events of a slot that may be in flight to endpoints. Beyond it the slot waits, with all apps in it: so it is far
+/// more than an endpoint's own queue holds.
 const MAX_TAKEN: i64 = 5_000;
 
 /// How the stream and its consumers are to be configured.

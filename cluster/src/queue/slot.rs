@@ -31,7 +31,8 @@ impl Slot {
         self.0
     }
 
-    /// The node that consumes it: the one with the highest rendezvous hash, so that few slots move when nodes come and go.
+    /// The node that consumes it: the one with the highest rendezvous hash, so that few slots move when nodes come and
+    /// go.
     pub fn owner(self, nodes: &BTreeSet<NodeId>) -> Option<NodeId> {
         let name = spread(u64::from(self.0));
         nodes.iter().copied().max_by_key(|node| spread(name ^ spread(node.bits())))

@@ -1,5 +1,5 @@
-//! The task that owns the queue: executes commands, stores one event per slot at a time, and runs a consumer for each slot
-//! of this node.
+//! The task that owns the queue: executes commands, stores one event per slot at a time, and runs a consumer for each
+//! slot of this node.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -91,8 +91,8 @@ impl Worker {
         Self { settings, commands, health }
     }
 
-    /// Runs until [`super::Queue::close`], or until every [`super::Queue`] is dropped; `on_output` must not block. Needs a
-    /// tokio runtime with time and I/O. Fails at once on an invalid server address.
+    /// Runs until [`super::Queue::close`], or until every [`super::Queue`] is dropped; `on_output` must not block.
+    /// Needs a tokio runtime with time and I/O. Fails at once on an invalid server address.
     pub async fn run(mut self, on_output: impl FnMut(QueueOutput)) -> Result<(), InvalidServer> {
         let client = connect(&self.settings.bus, "webhooks").await?;
         let context = ContextBuilder::new().timeout(PATIENCE).build(client);

@@ -1,4 +1,5 @@
-//! Counts the events of frames that the ring forgot, so that a peer which asks for them learns how many it has lost. A few bytes for each frame, and for a bounded number of them.
+//! Counts the events of frames that the ring forgot, so that a peer which asks for them learns how many it has lost. A
+//! few bytes for each frame, and for a bounded number of them.
 
 use std::collections::VecDeque;
 
@@ -37,9 +38,9 @@ impl Forgotten {
     /// The events of a gap's stream in those of its frames that stood before `first`.
     pub fn events(&self, gap: Gap, first: u64) -> u64 {
         let (stream, start) = (half(gap.stream), self.end - self.frames.len() as u64);
-        let place = |number: u64| usize::try_from(number.saturating_sub(start)).unwrap_or(usize::MAX);
-        let end = place(first.min(gap.through + 1)).min(self.frames.len());
-        let begin = place(gap.after + 1).min(end);
+        let index = |number: u64| usize::try_from(number.saturating_sub(start)).unwrap_or(usize::MAX);
+        let end = index(first.min(gap.through + 1)).min(self.frames.len());
+        let begin = index(gap.after + 1).min(end);
         let marks = self.frames.range(begin..end).filter(|mark| mark.stream == stream);
         marks.map(|mark| u64::from(mark.events)).sum()
     }

@@ -262,7 +262,7 @@ fn a_node_that_goes_while_it_is_being_shown_is_hidden_in_steps_as_well() {
     }
     view.go_on();
     seen.push((view.hide(A).len(), names(&view)));
-    let steps = [(4, "12"), (4, ""), (4, "12"), (4, "12")].map(|(told, names)| (told, names.to_owned()));
+    let steps = [(4, "12"), (4, ""), (4, "12"), (4, "12")].map(|(changes, names)| (changes, names.to_owned()));
     assert_eq!(seen, steps);
 }
 

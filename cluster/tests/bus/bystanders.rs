@@ -66,11 +66,11 @@ impl Stranger {
     /// Returns when the server has taken everything.
     pub fn finish(&mut self) {
         self.0.write_all(b"PING\r\n").unwrap();
-        let mut heard = Vec::new();
-        while !heard.ends_with(b"PONG\r\n") {
+        let mut received = Vec::new();
+        while !received.ends_with(b"PONG\r\n") {
             let mut byte = [0];
             self.0.read_exact(&mut byte).unwrap();
-            heard.push(byte[0]);
+            received.push(byte[0]);
         }
     }
 }

@@ -96,7 +96,7 @@ async fn a_full_queue_refuses_all_events_of_a_request_and_counts_them() {
 }
 
 #[tokio::test]
-async fn an_event_as_large_as_the_status_says_arrives_and_one_byte_more_is_counted() {
+async fn an_event_as_large_as_the_status_allows_arrives_and_one_byte_more_is_counted() {
     for config in ["", "max_payload: 100KB"] {
         let server = NatsServer::start_with(config);
         let [one, two] = Node::start_many(&server).await;

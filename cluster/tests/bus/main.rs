@@ -1,5 +1,5 @@
-//! The bus with a real nats-server, which the tests start, kill, pause and restart. Each node has a thread of its own, as
-//! in the product; what it tells its rooms is recorded.
+//! The bus with a real nats-server, which the tests start, kill, pause and restart. Each node has a thread of its own,
+//! as in the product; what it outputs to its rooms is recorded.
 
 mod bystanders;
 mod closing;

@@ -101,14 +101,14 @@ fn a_room_with_very_many_remote_members_learns_of_them_in_steps_before_it_is_ser
     pair.outputs.clear();
     let room = room("presence-a");
     pair.step(A, Input::Serve(room.clone()));
-    let told = |pair: &Pair| pair.outputs.iter().filter(|(_, output)| matches!(output, Output::Remote(_))).count();
+    let reported = |pair: &Pair| pair.outputs.iter().filter(|(_, output)| matches!(output, Output::Remote(_))).count();
     let served = |pair: &Pair| {
         pair.outputs.iter().find_map(|(_, output)| match output {
             Output::Serving(state) => Some(state.members.len()),
             _ => None,
         })
     };
-    assert_eq!((told(&pair), served(&pair), pair.nodes[A].is_behind()), (most, None, true));
+    assert_eq!((reported(&pair), served(&pair), pair.nodes[A].is_behind()), (most, None, true));
     // A member that was reported and one that was not leave meanwhile.
     pair.step(B, Input::Fact(member(&user(0), 0)));
     pair.step(B, Input::Fact(member(&user(most + 5), 0)));

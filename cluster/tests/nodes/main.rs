@@ -110,8 +110,8 @@ fn an_event_on_the_subject_of_another_room_is_dropped_and_counted() {
     pair.step(B, Input::Serve(room("orders")));
     pair.outputs.clear();
     let frame = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::Event(event("1")) };
-    let heard = Input::Received { subject: Subject::Room(room("other")), bytes: encode(&frame) };
-    pair.step(B, heard);
+    let input = Input::Received { subject: Subject::Room(room("other")), bytes: encode(&frame) };
+    pair.step(B, input);
     assert_eq!((pair.outputs.len(), pair.nodes[B].counters().misdirected), (0, 1));
 }
 
@@ -365,10 +365,10 @@ fn what_a_dead_peer_published_between_many_gaps_is_delivered_at_once_when_they_a
         pair.is_cut = true;
         pair.step(B, Input::Publish(event("lost")));
         pair.is_cut = false;
-        pair.step(B, Input::Publish(event("heard")));
+        pair.step(B, Input::Publish(event("received")));
     }
     pair.is_cut = true;
-    let delivered = |pair: &Pair| pair.wanted_count(A, &Output::Deliver(id(B), event("heard")));
+    let delivered = |pair: &Pair| pair.wanted_count(A, &Output::Deliver(id(B), event("received")));
     pair.pass_for(&[A], 299_000);
     assert_eq!(delivered(&pair), 0, "it may return and fill them");
     pair.pass_for(&[A], 3_000);

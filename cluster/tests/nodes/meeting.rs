@@ -17,8 +17,8 @@ use crate::{
 fn forge(pair: &mut Pair, number: u64) {
     let origin = NodeId::from_bits(1_000 + number);
     let frame = Frame { origin, number: 1, predecessor: 0, body: Body::Event(event("forged")) };
-    let heard = Input::Received { subject: Subject::Room(room("orders")), bytes: encode(&frame) };
-    pair.step(A, heard);
+    let input = Input::Received { subject: Subject::Room(room("orders")), bytes: encode(&frame) };
+    pair.step(A, input);
 }
 
 fn sees(pair: &Pair, node: NodeId) -> bool {

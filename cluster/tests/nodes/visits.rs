@@ -45,14 +45,14 @@ fn visit(pair: &mut Pair, number: usize) -> [Occupancy; 2] {
 }
 
 #[test]
-fn a_visit_of_an_instant_is_posted_as_an_arrival_and_a_departure_whoever_owns_the_room() {
+fn a_visit_of_an_instant_is_posted_as_an_arrival_and_a_departure_whichever_node_owns_the_room() {
     let mut pair = pair();
     let occupancies: Vec<Occupancy> = (0..ROOMS).flat_map(|number| visit(&mut pair, number)).collect();
     let posted = posts(&mut pair, 10_000);
     for occupancy in &occupancies {
-        let told: Vec<bool> =
+        let posted: Vec<bool> =
             posted.iter().filter(|(other, _)| other == occupancy).map(|(_, has_come)| *has_come).collect();
-        assert_eq!(told, [true, false], "{occupancy:?}");
+        assert_eq!(posted, [true, false], "{occupancy:?}");
     }
     assert_eq!(posted.len(), 2 * occupancies.len());
     assert_eq!(posts(&mut pair, 60_000), []);

@@ -54,7 +54,7 @@ impl World {
                 }
             }
             Output::CacheRepaired(room, event) => process.keep(&room, &event, wall),
-            // What is known of a key is lost with the part of a stream that told of it: nothing to judge.
+            // What is known of a key is lost with the part of the stream that carried it: nothing to judge.
             Output::Published(_) => {}
             Output::CacheEvicted(room, at) => process.evict(&room, at),
             Output::Post(generation) => {
@@ -74,7 +74,7 @@ impl World {
         self.judge.lost(receiver, origin, gap.stream, events);
     }
 
-    /// Notes what clients were told. Those who never leave are not seen to go on nodes that stay.
+    /// Notes what clients were notified of. Those who never leave are not seen to go on nodes that stay.
     pub fn note(&mut self, slot: usize, notified: Result<Notified, String>) {
         let stays = self.slots[slot].drain.is_none();
         match notified {

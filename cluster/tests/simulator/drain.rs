@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    /// A node is told to leave.
+    /// Makes a node leave.
     pub fn drain(&mut self, slot: usize) {
         let lasts = self.random.between(2_000, 6_000);
         let place = &self.slots[slot];

@@ -23,9 +23,9 @@ pub struct Judge {
     forgotten: BTreeSet<Occupancy>,
 }
 
-/// Counts over a run, added up over many. `gaps_lost` are streams with gaps between two nodes that both lived to the end,
-/// `events_lost` the events in those gaps;
-/// `forgotten` are occupancies under the one exception, whose holders were all dead (`bereft`) or out of reach.
+/// Counts over a run, added up over many. `gaps_lost` are streams with gaps between two nodes that both lived to the
+/// end, `events_lost` the events in those gaps; `forgotten` are occupancies under the one exception, whose holders were
+/// all dead (`bereft`) or out of reach.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Tally {
     pub kills: u64,
@@ -63,7 +63,7 @@ impl Judge {
         let last = std::mem::replace(&mut track.last, number);
         track.promised.remove(&number);
         if number <= last {
-            self.faults.push(format!("{receiver} heard {number} after {last} from {origin} in {room:?}"));
+            self.faults.push(format!("{receiver} received {number} after {last} from {origin} in {room:?}"));
         }
     }
 
@@ -86,8 +86,8 @@ impl Judge {
         self.tracks.retain(|(receiver, origin, _), _| *receiver != node && *origin != node);
     }
 
-    /// A webhook is announced. `known` is the highest generation of its occupancy among the nodes that the announcer can
-    /// reach. The one exception from alternation: all who held the last announcement are dead, stopped or cut off.
+    /// A webhook is announced. `known` is the highest generation of its occupancy among the nodes that the announcer
+    /// can reach. The one exception from alternation: all who held the last announcement are dead, stopped or cut off.
     pub fn announced(&mut self, generation: &Generation, known: u64) {
         let last = self.posted.get(&generation.occupancy).copied().unwrap_or_default();
         if known < last && !is_next(last, generation.number) && generation.number != last {
@@ -129,8 +129,9 @@ impl Judge {
     /// Both the arrival and the departure of every visit were posted, once.
     pub fn compare_visits(&mut self) {
         let wrong = self.visits.iter().filter(|(occupancy, posts)| **posts != 2 && !self.forgotten.contains(occupancy));
-        self.faults
-            .extend(wrong.map(|(occupancy, posts)| format!("of a visit to {occupancy:?} {posts} webhooks told")));
+        self.faults.extend(
+            wrong.map(|(occupancy, posts)| format!("of a visit to {occupancy:?} {posts} webhooks were posted")),
+        );
     }
 
     /// The last generation that was posted of each occupancy.
@@ -179,8 +180,8 @@ impl Judge {
     }
 }
 
-/// Whether arrivals and departures alternate. An occupancy that is new to its owner begins at the time of day, so numbers may
-/// be left out.
+/// Whether arrivals and departures alternate. An occupancy that is new to its owner begins at the time of day, so
+/// numbers may be left out.
 fn is_next(last: u64, number: u64) -> bool {
     number > last && (number - last) % 2 == 1
 }

@@ -1,5 +1,6 @@
-//! Thousands of minutes in which everything goes wrong: 3 to 5 nodes, kills, restarts, stops, a bus that loses, doubles and
-//! reorders, goes away for one node or for all, and splits; then eighty seconds to heal, and a judgement.
+//! Thousands of minutes in which everything goes wrong: 3 to 5 nodes, kills, restarts, stops, a bus that loses,
+//! duplicates and reorders, goes away for one node or for all, and splits; then eighty seconds to heal, and a
+//! judgement.
 //!
 //! `SEEDS=3000` runs more of them, `SEED=17` repeats one.
 
@@ -59,7 +60,7 @@ fn after_a_minute_of_trouble_all_nodes_agree_and_every_promise_was_kept() {
 }
 
 #[test]
-fn with_a_ring_of_eight_frames_gaps_are_declared_and_state_is_right_all_the_same() {
+fn with_a_ring_of_eight_frames_gaps_are_marked_lost_and_state_is_right_all_the_same() {
     let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), Reach { frames: 8, ..MINUTE }, Trouble::All);
     assert!(tally.gaps_lost > 0 || number("SEED").is_some(), "the ring was never too short: {tally:?}");
 }
@@ -67,7 +68,7 @@ fn with_a_ring_of_eight_frames_gaps_are_declared_and_state_is_right_all_the_same
 #[test]
 fn users_who_move_while_node_after_node_leaves_are_never_seen_to_go() {
     let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), MINUTE, Trouble::Leaving);
-    assert!(tally.drains > 0 && tally.visits > 0, "nobody left or came: {tally:?}");
+    assert!(tally.drains > 0 && tally.visits > 0, "no node left, or no visit happened: {tally:?}");
 }
 
 #[test]

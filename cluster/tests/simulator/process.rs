@@ -86,10 +86,14 @@ impl Process {
         if let RemoteChange::User { user, sockets, .. } = &remote {
             let known = self.users.insert(user.clone(), *sockets).unwrap_or_default();
             let is_news = known != *sockets;
-            return if is_news { Ok(Notified::Nothing) } else { Err(format!("it was told once more of {remote:?}")) };
+            return if is_news {
+                Ok(Notified::Nothing)
+            } else {
+                Err(format!("a repeated change was reported: {remote:?}"))
+            };
         }
         let Some(room) = remote.room().filter(|room| self.subscribed.contains(room)) else {
-            return Err(format!("it was told of a room that it does not serve: {remote:?}"));
+            return Err(format!("a change was reported for a room that it does not serve: {remote:?}"));
         };
         match self.rooms.get_mut(room) {
             Some(replica) => replica.receive(remote),
@@ -114,7 +118,7 @@ impl Process {
         let mut faults = Vec::new();
         let mut expect = |what: String, seen: String, expected: String| {
             if seen != expected {
-                faults.push(format!("{} on {} {seen} where its core says {expected}", what, self.id));
+                faults.push(format!("{} on {} {seen} where its core has {expected}", what, self.id));
             }
         };
         for (room, replica) in self.rooms.iter().filter(|(_, replica)| replica.is_open) {
@@ -129,7 +133,7 @@ impl Process {
         for (user, sockets) in &self.users {
             let own = self.facts.contains_key(&Key::User(app.clone(), user.clone()));
             if self.core.is_online(app, user) != (own || *sockets > 0) {
-                faults.push(format!("{} was told of {sockets} sign-ins of user {user} on other nodes", self.id));
+                faults.push(format!("{} got {sockets} as the sign-ins of user {user} on other nodes", self.id));
             }
         }
         faults

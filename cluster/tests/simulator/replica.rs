@@ -67,7 +67,8 @@ impl Replica {
         Ok(Notified::Nothing)
     }
 
-    /// Before the room is open there are no clients to notify; some members are reported before, the others when it opens.
+    /// Before the room is open there are no clients to notify; some members are reported before, the others when it
+    /// opens.
     pub fn receive(&mut self, remote: RemoteChange) -> Result<Notified, String> {
         if !self.is_open {
             if let RemoteChange::Member { user, member, .. } = remote {
@@ -81,7 +82,7 @@ impl Replica {
             RemoteChange::User { .. } => false,
         };
         if known {
-            return Err(format!("it was told once more of {remote:?}"));
+            return Err(format!("a repeated change was reported: {remote:?}"));
         }
         match remote {
             RemoteChange::Subscriptions { sockets, .. } => self.remote.sockets = sockets,

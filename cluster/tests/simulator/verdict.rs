@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl World {
-    /// After the healing: everybody agrees with everybody and with the truth.
+    /// After recovery: all nodes agree with one another and with the truth.
     pub fn resolve(&mut self) {
         // All look at the same clock, or an event that ends right now is over for some and not for others.
         (0..self.slots.len()).for_each(|slot| self.step(slot, Input::Tick(Inbound::Drained)));

@@ -23,8 +23,8 @@ use crate::{
 };
 
 pub const TROUBLE: u64 = 60_000;
-/// What follows a gap of one who died or left at the end of the trouble is held back for a minute, for as long as its ring
-/// would have reached; then all have to learn of it.
+/// What follows a gap of one who died or left at the end of the trouble is held back for a minute, for as long as its
+/// ring would have reached; then all have to learn of it.
 const END: u64 = 140_000;
 /// After so many milliseconds nodes take a silent one for dead.
 const SILENCE: u64 = 5_000;
@@ -45,7 +45,7 @@ pub struct Scenario {
 pub enum Trouble {
     /// Everything.
     All,
-    /// The bus loses and doubles a little, and one node after the other leaves.
+    /// The bus loses and duplicates a little, and one node after the other leaves.
     Leaving,
     /// Events are many and large, and nodes are cut off for long; no node dies.
     Outages,
@@ -201,8 +201,8 @@ impl World {
         1000 * (EPOCH + self.now)
     }
 
-    /// The highest generation of an occupancy that any other node knows which a node could hear. One that has been stopped
-    /// for so long that it is taken for dead is as good as cut off.
+    /// The highest generation of an occupancy that any other node knows which a node could hear. One that has been
+    /// stopped for so long that it is taken for dead is as good as cut off.
     pub fn known_to_others(&self, slot: usize, occupancy: &Occupancy) -> u64 {
         let is_silent = |slot: &Slot| slot.stopped_until > self.now && slot.stopped_at + SILENCE <= self.now;
         let others = (0..self.slots.len()).filter(|other| *other != slot && !is_silent(&self.slots[*other]));
