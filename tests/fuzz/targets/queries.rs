@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use gaung::{
-    app::{AppKey, Secret},
-    protocol::signature::{SignedRequest, sign_request, verify_request},
+use gaung::protocol::{
+    AppKey, Secret,
+    signature::{SignedRequest, sign_request, verify_request},
 };
 use libfuzzer_sys::fuzz_target;
 

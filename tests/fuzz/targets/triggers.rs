@@ -2,9 +2,9 @@
 #![no_main]
 
 use gaung::{
-    app::AppSettings,
+    config::AppSettings,
+    event::now,
     http::publication::{PostedBatch, PostedEvent},
-    room::event::now,
 };
 use libfuzzer_sys::fuzz_target;
 
