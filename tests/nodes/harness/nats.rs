@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpStream,
-    time::{Duration, timeout},
+    time::{Duration, sleep, timeout},
 };
 
 use super::{eventually, free_port, new_folder, send_signal};
@@ -31,11 +31,29 @@ impl NatsServer {
 
     /// A server with these further lines in its configuration file.
     pub async fn start_with(lines: &str) -> Self {
-        let folder = new_folder("nats");
-        let (port, monitor) = (free_port(), free_port());
-        let server = Self { port, monitor, child: launch(&folder, port, monitor, lines), folder };
-        server.answers().await;
-        server
+        loop {
+            let folder = new_folder("nats");
+            let (port, monitor) = (free_port(), free_port());
+            let mut server = Self { port, monitor, child: launch(&folder, port, monitor, lines), folder };
+            if server.has_its_ports().await {
+                server.answers().await;
+                return server;
+            }
+        }
+    }
+
+    /// Whether nobody took a port between the question for a free one and the start: such a server ends at once.
+    async fn has_its_ports(&mut self) -> bool {
+        for _ in 0..50 {
+            if self.child.try_wait().expect("the server is ours").is_some() {
+                return false;
+            }
+            if greets(self.port).await {
+                return self.child.try_wait().expect("the server is ours").is_none();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        true
     }
 
     /// Three servers that form a cluster.
