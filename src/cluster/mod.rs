@@ -70,7 +70,7 @@ impl Cluster {
         self.is_leaving.load(Ordering::Acquire)
     }
 
-    /// Events of a channel are wanted here from now on. The answer is [`News`]: from then on none is missed.
+    /// Events of a channel are wanted here from now on. The room is told when it is open: from then on none is missed.
     pub fn serve(&self, app_id: &str, channel: &str) {
         if let Ok(room) = Room::new(app_id, channel) {
             self.link.send(Input::Serve(room));
