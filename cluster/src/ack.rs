@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Calls back once, when every copy has been confirmed. A copy that is dropped instead voids it: then there is no call,
-/// and the work may be done again elsewhere.
+/// and the work may be done again by another node.
 pub struct Ack {
     shared: Arc<Shared>,
     is_confirmed: bool,
@@ -40,7 +40,7 @@ impl Ack {
         self.is_confirmed = true;
     }
 
-    /// Whether the work was taken over elsewhere and need not be done here.
+    /// Whether another node took the work over, so that it need not be done here.
     pub fn is_revoked(&self) -> bool {
         self.shared.revoked.load(Ordering::Relaxed)
     }

@@ -79,7 +79,7 @@ impl Connection {
         self.permit.borrow().as_ref().is_some_and(ConnectionPermit::is_held_by_address)
     }
 
-    /// It is a socket from now on, and no connection of HTTP any more. Its address_permit among those of its client, where it has one.
+    /// It is a socket from now on, and no connection of HTTP any more. Its permit among those of its client, where it has one.
     pub fn leave(&self) -> Option<AddressPermit> {
         self.permit.take()?.into_address_permit()
     }

@@ -268,7 +268,7 @@ impl<'a> UpgradeRequest<'a> {
         let permit = shared.readiness.capacity().take().map_err(|NodeFull| Close::OverCapacity)?;
         let forwarded = forwarded(self.headers);
         let client = self.peer.map(|peer| client_address(peer, &forwarded, &shared.limits.trusted_proxies));
-        // A connection that has asked for something before has its client's app_permit already.
+        // A connection that has asked for something before has its client's permit already.
         let needs_address_permit = !self.connection.is_some_and(|connection| connection.is_held_by_address());
         let address = match client.filter(|_| needs_address_permit) {
             Some(client) => shared.addresses.take(client).map_err(|OverLimit| Close::OverAddressLimit)?,

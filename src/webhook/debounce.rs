@@ -61,7 +61,7 @@ impl Debounce {
         }
     }
 
-    /// Takes a pending at `now` and returns those that are to be posted at once.
+    /// Takes an event at `now` and returns those that are to be posted at once.
     pub fn take(&mut self, pending: PendingEvent, now: Instant) -> Vec<PendingEvent> {
         let key = DebounceKey::of(&pending);
         match step(&pending.edge.change) {

@@ -28,7 +28,7 @@ impl DurableQueue {
         Self { queue, registry, waiting, metrics, too_large: Seldom::new(), unreadable: Seldom::new() }
     }
 
-    /// Gives an event to the stream. Its permit is redeemed when the stream has it.
+    /// Gives an event to the stream. Its permit is acknowledged when the stream has it.
     pub fn keep(&self, PendingEvent { app, edge, id, permit }: PendingEvent) {
         let body = stored_event::write(app.id(), &edge, &id);
         if body.len() > stored_event::MAX_BYTES {

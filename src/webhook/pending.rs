@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::Edge;
 use crate::app::App;
 
-/// What an edge takes beside its texts: its pending, its id, its place among those that settle, its permit.
+/// What an edge takes beside its texts: its entry, its id, its key among those that wait, its permit.
 const OVERHEAD: usize = 640;
 
 /// An edge, whose it is, and its place in the count.
@@ -48,7 +48,7 @@ struct PermitTable {
     bytes: usize,
 }
 
-/// A permit's: since when it waits, and what tells it from all others.
+/// A permit's number: since when it waits, and what tells it from all others.
 type Number = (Instant, u64);
 
 /// One waiting event; it stops waiting when the permit is dropped, so that the count cannot drift. May carry an ack
@@ -64,7 +64,7 @@ pub struct PendingPermit {
 impl PendingEvent {
     /// The bytes that an edge takes while it waits, settling included.
     pub fn cost(edge: &Edge) -> usize {
-        // Its texts stand once in the pending and once in the index of what settles.
+        // Its texts stand once in the event and once in the index of what waits.
         OVERHEAD + 2 * edge.text_bytes()
     }
 }

@@ -1,7 +1,7 @@
 //! The handle by which all other threads reach the bus thread. It never waits for NATS.
 //!
 //! Commands wait in one unbounded queue. Facts need no bound: each follows a change of this node's own sockets, whose
-//! number is bounded elsewhere; the bus thread takes them without ever waiting for the network; and a lost one would
+//! number has a bound of its own; the bus thread takes them without ever waiting for the network; and a lost one would
 //! make every node's view wrong. Events come from back ends, which can be told to wait: each takes a [`PublishPermit`]
 //! first. What clients cause is slowed down at its source: what reads their sockets checks [`Link::waiting`].
 

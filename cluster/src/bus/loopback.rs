@@ -47,10 +47,10 @@ impl LoopbackProbe {
             self.since = now;
         }
         self.last_check = now;
-        let batch = echo.unwrap_or_default().max(self.since);
-        let silence = now.saturating_sub(batch);
+        let last_echo = echo.unwrap_or_default().max(self.since);
+        let silence = now.saturating_sub(last_echo);
         if silence <= DOWN {
-            self.reconnect_at = batch + BROKEN;
+            self.reconnect_at = last_echo + BROKEN;
             return if echo.is_some_and(|echo| echo >= self.since) {
                 LoopbackHealth::Healthy
             } else {
