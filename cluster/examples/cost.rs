@@ -15,11 +15,10 @@ use bytes::Bytes;
 use cpu_time::ThreadTime;
 use gaung_cluster::{
     NodeId, Room, Subject,
-    core::{Bounds, Core, Input, Moment, Output, PAGE, Settings},
+    core::{Core, Input, Moment, Output, Settings},
     detector::Inbound,
     fact::{Fact, Member},
     frame::RoomEvent,
-    ring::Reach,
 };
 
 #[global_allocator]
@@ -148,17 +147,7 @@ fn list(pair: &mut Pair, count: usize) {
 
 impl Pair {
     fn new() -> Self {
-        let core = |bits| {
-            let settings = Settings {
-                node: NodeId::from_bits(bits),
-                version: "1.0.0".into(),
-                expected_nodes: 2,
-                reach: Reach::default(),
-                page: PAGE,
-                bounds: Bounds::default(),
-            };
-            Core::new(settings)
-        };
+        let core = |bits| Core::new(Settings::new(NodeId::from_bits(bits), "1.0.0", 2));
         let mut pair = Self {
             now: Duration::ZERO,
             nodes: [core(1), core(2)],

@@ -21,8 +21,7 @@ use gaung_cluster::{
 use crate::{
     app::App,
     config::ClusterConfig,
-    event::{self, wire},
-    event::{Counts, EncodedEvent},
+    event::{self, Counts, EncodedEvent, wire},
     protocol::ChannelName,
 };
 
@@ -232,19 +231,14 @@ fn clamp(sockets: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use gaung_cluster::{
-        core::{Bounds, Moment, Settings},
-        ring::Reach,
-    };
+    use gaung_cluster::core::{Moment, Settings};
 
     use super::*;
 
     #[test]
     fn the_members_of_a_large_channel_come_in_full_pages_each_once_and_in_order() {
         const COUNT: usize = PAGE * 2 + 7;
-        let (node, version) = (NodeId::from_bits(1), VERSION.into());
-        let (reach, page, bounds) = (Reach::default(), gaung_cluster::core::PAGE, Bounds::default());
-        let mut core = Core::new(Settings { node, version, expected_nodes: 1, reach, page, bounds });
+        let mut core = Core::new(Settings::new(NodeId::from_bits(1), VERSION, 1));
         let room = Room::new("app", "presence-a").unwrap();
         for number in 0..COUNT {
             let member = Member { user: format!("{number:05}").into(), info: "{}".into(), since: 1, sockets: 1 };

@@ -53,6 +53,12 @@ impl Default for Bounds {
 }
 
 impl Settings {
+    /// A node with the defaults.
+    pub fn new(node: NodeId, version: &str, expected_nodes: usize) -> Self {
+        let (reach, bounds) = (Reach::default(), Bounds::default());
+        Self { node, version: version.into(), expected_nodes, reach, page: PAGE, bounds }
+    }
+
     /// How many usual facts fit into one frame: as many are shown, hidden or reported in one step.
     pub(crate) fn facts_in_page(&self) -> usize {
         (self.page / FACT).max(1)

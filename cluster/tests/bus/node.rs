@@ -10,9 +10,8 @@ use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subjects,
     bus::{Auth, BusSettings, BusTls, Limits, Link, Status, open},
-    core::{Bounds, Core, Input, Output, PAGE, Settings},
+    core::{Core, Input, Output, Settings},
     frame::RoomEvent,
-    ring::Reach,
 };
 use tokio::{runtime::Builder, sync::watch};
 
@@ -57,14 +56,7 @@ pub fn settings(server: &NatsServer) -> BusSettings {
         auth: Auth::None,
         tls: BusTls::default(),
         subjects: Subjects::new("gaung", "test").unwrap(),
-        core: Settings {
-            node,
-            version: "0.0.0".into(),
-            expected_nodes: 2,
-            reach: Reach::default(),
-            page: PAGE,
-            bounds: Bounds::default(),
-        },
+        core: Settings::new(node, "0.0.0", 2),
         version: "0.0.0",
         limits: Limits { events: 100_000, bytes: usize::MAX },
     }

@@ -9,12 +9,11 @@ use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subject,
     codec::decode,
-    core::{Bounds, Core, Input, Moment, Output, PAGE, Settings},
+    core::{Core, Input, Moment, Output, Settings},
     detector::Inbound,
     fact::{Fact, Member},
     frame::Body,
     remote::RemoteState,
-    ring::Reach,
 };
 
 use crate::upgrade::newer;
@@ -60,14 +59,7 @@ pub fn count(sockets: u32) -> Fact {
 }
 
 pub fn settings(slot: usize) -> Settings {
-    Settings {
-        node: id(slot),
-        version: "1.0.0".into(),
-        expected_nodes: 1,
-        reach: Reach::default(),
-        page: PAGE,
-        bounds: Bounds::default(),
-    }
+    Settings::new(id(slot), "1.0.0", 1)
 }
 
 /// A room that begins with nothing.

@@ -15,9 +15,8 @@ use gaung_cluster::{
     NodeId, Subjects,
     ack::Ack,
     bus::{Auth, BusSettings, BusTls, Limits},
-    core::{Bounds, PAGE, Settings},
+    core::Settings,
     queue::{PulledEvent, Queue, QueueOutput, QueueSettings, QueueTiming, QueuedEvent, Slot, Status, open},
-    ring::Reach,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -75,14 +74,7 @@ pub fn settings(server: &NatsServer, silence: Duration) -> QueueSettings {
         auth: Auth::None,
         tls: BusTls::default(),
         subjects: Subjects::new("gaung", "test").unwrap(),
-        core: Settings {
-            node,
-            version: "0.0.0".into(),
-            expected_nodes: 2,
-            reach: Reach::default(),
-            page: PAGE,
-            bounds: Bounds::default(),
-        },
+        core: Settings::new(node, "0.0.0", 2),
         version: "0.0.0",
         limits: Limits { events: 1000, bytes: usize::MAX },
     };

@@ -167,12 +167,10 @@ impl World {
 
     fn start(&mut self, slot: usize) {
         let settings = Settings {
-            node: NodeId::from_bits(self.random.bits()),
-            version: "1.0.0".into(),
-            expected_nodes: self.slots.len(),
             reach: self.scenario.reach,
             page: 200,
             bounds: Bounds { cache: self.cache_bounds(), ..self.scenario.bounds },
+            ..Settings::new(NodeId::from_bits(self.random.bits()), "1.0.0", self.slots.len())
         };
         self.slots[slot].process = Some(Process::new(settings));
         self.step(slot, Input::Webhooks(BTreeSet::from([Arc::from(APP)])));

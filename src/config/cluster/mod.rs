@@ -128,12 +128,9 @@ impl ClusterConfig {
             tls: self.tls.clone(),
             subjects: self.subjects.clone(),
             core: core::Settings {
-                node,
-                version: version.into(),
-                expected_nodes: self.expected_nodes,
                 reach: self.reach,
-                page: core::PAGE,
                 bounds: core::Bounds { cache: self.cache, ..core::Bounds::default() },
+                ..core::Settings::new(node, version, self.expected_nodes)
             },
             version,
             limits: self.queued,

@@ -8,10 +8,9 @@ use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subject,
     codec::{decode, encode},
-    core::{Bounds, Core, Input, Moment, PAGE, Settings},
+    core::{Core, Input, Moment, Settings},
     detector::Inbound,
     frame::{Body, Frame},
-    ring::Reach,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -20,14 +19,7 @@ const NODE: NodeId = NodeId::from_bits(1);
 fuzz_target!(|bytes: &[u8]| {
     let room = Room::new("app", "room").expect("the names are valid");
     let subjects = [Subject::State, Subject::Node(NODE), Subject::Room(room.clone())];
-    let settings = Settings {
-        node: NODE,
-        version: "fuzz".into(),
-        expected_nodes: 2,
-        reach: Reach::default(),
-        page: PAGE,
-        bounds: Bounds::default(),
-    };
+    let settings = Settings::new(NODE, "fuzz", 2);
     let (mut core, mut now) = (Core::new(settings), Moment::default());
     core.step(Input::Connected, now);
     core.step(Input::Serve(room), now);
