@@ -111,10 +111,10 @@ impl Cluster {
         app: &App,
         channel: &ChannelName,
         event: CachedEvent,
-        (trace, place): (Option<TraceContext>, PublishPermit),
+        (trace, permit): (Option<TraceContext>, PublishPermit),
     ) {
         if let Ok(room) = Room::new(app.id(), channel.as_str()) {
-            self.link.cache(room, event, trace, place);
+            self.link.cache(room, event, trace, permit);
         }
     }
 
@@ -129,18 +129,18 @@ impl Cluster {
     }
 
     /// Publishes an event that this node's own sockets have already.
-    pub fn publish(&self, app: &App, event: &EncodedEvent, place: PublishPermit) {
-        self.send(app, event.channel.as_str(), (wire::event(event), event.trace), place);
+    pub fn publish(&self, app: &App, event: &EncodedEvent, permit: PublishPermit) {
+        self.send(app, event.channel.as_str(), (wire::event(event), event.trace), permit);
     }
 
     /// Ends a user's connections on all other nodes.
-    pub fn terminate(&self, app: &App, line: &str, place: PublishPermit) {
-        self.send(app, line, (wire::terminate(), None), place);
+    pub fn terminate(&self, app: &App, line: &str, permit: PublishPermit) {
+        self.send(app, line, (wire::terminate(), None), permit);
     }
 
     /// Ends, on all other nodes, the connections that are in a presence channel as a user.
-    pub fn terminate_member(&self, app: &App, user: &str, place: PublishPermit) {
-        self.send(app, MEMBERS_LINE, (wire::terminate_member(user), None), place);
+    pub fn terminate_member(&self, app: &App, user: &str, permit: PublishPermit) {
+        self.send(app, MEMBERS_LINE, (wire::terminate_member(user), None), permit);
     }
 
     /// Bytes that an event's frame may have, so that the bus carries it.
@@ -194,9 +194,9 @@ impl Cluster {
         None
     }
 
-    fn send(&self, app: &App, channel: &str, (payload, trace): (Bytes, Option<TraceContext>), place: PublishPermit) {
+    fn send(&self, app: &App, channel: &str, (payload, trace): (Bytes, Option<TraceContext>), permit: PublishPermit) {
         if let Ok(room) = Room::new(app.id(), channel) {
-            self.link.publish(RoomEvent { room, payload, trace }, place);
+            self.link.publish(RoomEvent { room, payload, trace }, permit);
         }
     }
 

@@ -14,8 +14,8 @@ use bytes::Bytes;
 
 use super::{
     backlog::Permit,
-    carrier::Write,
     dialect::{Announcement, Dialect},
+    fanout_worker::Write,
     joined::Joined,
 };
 use crate::{

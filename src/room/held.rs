@@ -66,7 +66,7 @@ impl Held {
                     decided.insert(*socket);
                     false
                 }
-                RoomMessage::Publish(..) | RoomMessage::Whisper(..) | RoomMessage::FromPeers(_) => true,
+                RoomMessage::Publish(..) | RoomMessage::ClientEvent(..) | RoomMessage::FromPeers(_) => true,
             };
             if stays {
                 kept.push_front(message);

@@ -1,6 +1,6 @@
 //! What the subscribers of a presence channel are told of its members, and when (protocol.md §1.9). Pure.
 //!
-//! Invariants: all subscribers have been told the same, so that what waits is news to all of them alike; of a user they
+//! Invariants: all subscribers have been told the same, so that what waits is new to all of them alike; of a user they
 //! hear one change in [`PAUSE`], and nothing where the user is in the end as they were told.
 
 use std::{

@@ -38,17 +38,17 @@ pub struct Forwarded {
     pub underway: Option<Underway>,
 }
 
-/// News of the other nodes for one room. They know no apps, only ids; and the room must hear them also while its app is
-/// gone for a moment.
+/// Something from the other nodes for one room. They know no apps, only ids; and the room must hear it also while its app
+/// is gone for a moment.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct NewsForRoom {
+pub struct FromPeersForRoom {
     /// Whose room.
     pub app_id: Arc<str>,
     /// Which room.
     pub channel: ChannelName,
     /// What.
-    pub news: FromPeers,
+    pub from_peers: FromPeers,
 }
 
 /// What a room is told.
@@ -58,10 +58,10 @@ pub enum RoomMessage {
     Join(Join),
     /// A socket unsubscribes or is gone.
     Leave(SocketId),
-    /// A back end publishes. In a cluster the last event of a cache channel has a place on the way to the other nodes too.
+    /// A back end publishes. In a cluster the last event of a cache channel has a permit of the bus too.
     Publish(EncodedEvent, Permit, Option<PublishPermit>),
     /// A subscriber publishes.
-    Whisper(Whisper, Permit),
+    ClientEvent(ClientEvent, Permit),
     /// Something came from the other nodes.
     FromPeers(FromPeers),
 }
@@ -111,7 +111,7 @@ pub struct Join {
 
 /// A client event whose sender is not yet known to be a subscriber.
 #[derive(Debug)]
-pub struct Whisper {
+pub struct ClientEvent {
     /// Who sends, and where a refusal goes.
     pub sender: Subscriber,
     /// `client-…`

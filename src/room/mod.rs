@@ -15,15 +15,15 @@
 //! | `membership`, `member_notices`, `count_notice`, `cached`, `held` | the parts of that state |
 //! | `perform`, `refusals`, `shelf` | how effects are done |
 //! | `fanout`, `joined`, `dialect` | who is written what |
-//! | `serving`, `carrier` | when, by how many threads, and who is waited for |
+//! | `serving`, `fanout_worker` | when, by how many threads, and who is waited for |
 
 mod actor;
 pub mod backlog;
 mod cached;
-mod carrier;
 mod count_notice;
 mod dialect;
 mod fanout;
+mod fanout_worker;
 mod held;
 mod inflow;
 mod interest;
@@ -48,7 +48,7 @@ mod users;
 pub use dialect::Dialect;
 pub use fanout::Subscriber;
 pub use inflow::Inflow;
-pub use messages::{FromPeers, Join, Opening, SignIn, Watchlist, Whisper};
+pub use messages::{ClientEvent, FromPeers, Join, Opening, SignIn, Watchlist};
 pub use questions::Unanswered;
 pub use rooms::Rooms;
 pub use shelf::CacheUse;

@@ -11,8 +11,8 @@ use super::{
     Unpublished,
     actor::Room,
     messages::Retire,
-    refusals::refuse_whisper,
-    state::{Effect, PendingWhisper, RoomInput, Surroundings},
+    refusals::refuse_client_event,
+    state::{Effect, PendingClientEvent, RoomInput, Surroundings},
 };
 use crate::{
     activity::{Happening, What},
@@ -55,8 +55,8 @@ impl Room {
                 return frames.iter().map(Bytes::len).sum();
             }
             Effect::RefuseJoin { join, refusal, is_subscribed } => self.refuse_join(&join, &refusal, is_subscribed),
-            Effect::RefuseWhisper(sender) => {
-                refuse_whisper(&sender, self.state.channel(), self.app.id(), &self.services)
+            Effect::RefuseClientEvent(sender) => {
+                refuse_client_event(&sender, self.state.channel(), self.app.id(), &self.services)
             }
             Effect::Close(subscriber) => subscriber.dialect.words().close(&subscriber.outbox, Close::Terminated),
             Effect::Webhook(change) => self.notify(change),
@@ -64,8 +64,8 @@ impl Room {
             Effect::Unsubscribed(socket) => self.show(|channel| What::Unsubscribed { socket, channel }),
             Effect::Unheard(event) => self.show_published(event, 0),
             Effect::Delivered(event, sockets) => trace_log::delivered(&self.app, &event, sockets),
-            Effect::CountWhisper => _ = self.app.counters.client_events_in.fetch_add(1, Relaxed),
-            Effect::SendWhisper(whisper) => self.send_whisper(whisper, ctx),
+            Effect::CountClientEvent => _ = self.app.counters.client_events_in.fetch_add(1, Relaxed),
+            Effect::SendClientEvent(client_event) => self.send_client_event(client_event, ctx),
             Effect::Shelve { at, bytes } => self.shelve(at, bytes, ctx),
             Effect::Replay => self.replay(ctx),
             Effect::ReplayLater => _ = ctx.spawn(yield_now().into_actor(self).map(|(), room, ctx| room.replay(ctx))),
@@ -82,8 +82,8 @@ impl Room {
             Effect::ShareCount(sockets) => {
                 self.share(|cluster| cluster.count(&self.app, self.state.channel(), sockets))
             }
-            Effect::ShareCached(record, trace, place) => {
-                self.share(|cluster| cluster.cache(&self.app, self.state.channel(), record, (trace, place)));
+            Effect::ShareCached(record, trace, publish_permit) => {
+                self.share(|cluster| cluster.cache(&self.app, self.state.channel(), record, (trace, publish_permit)));
             }
         }
         0
@@ -110,10 +110,10 @@ impl Room {
         }
     }
 
-    fn send_whisper(&mut self, whisper: Box<PendingWhisper>, ctx: &mut Context<Self>) {
-        match self.publish_to_peers(&whisper.event) {
-            Ok(()) => _ = self.act(RoomInput::WhisperSent(whisper), ctx),
-            Err(unpublished) => self.refuse_unpublished(&whisper.sender, unpublished),
+    fn send_client_event(&mut self, client_event: Box<PendingClientEvent>, ctx: &mut Context<Self>) {
+        match self.publish_to_peers(&client_event.event) {
+            Ok(()) => _ = self.act(RoomInput::ClientEventSent(client_event), ctx),
+            Err(unpublished) => self.refuse_unpublished(&client_event.sender, unpublished),
         }
     }
 
@@ -124,7 +124,7 @@ impl Room {
         if bytes > limit {
             return Err(Unpublished::TooLarge { bytes, limit });
         }
-        cluster.reserve(&[bytes])?.into_iter().for_each(|place| cluster.publish(&self.app, event, place));
+        cluster.reserve(&[bytes])?.into_iter().for_each(|permit| cluster.publish(&self.app, event, permit));
         Ok(())
     }
 

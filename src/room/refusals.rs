@@ -38,19 +38,19 @@ impl Room {
     /// Tells a client that its event could not be sent to the other nodes.
     pub(super) fn refuse_unpublished(&self, sender: &Subscriber, unpublished: Unpublished) {
         let text = unpublished.to_string();
-        count_whisper(sender, self.state.channel(), self.app.id(), &self.services, &text);
+        count_refusal(sender, self.state.channel(), self.app.id(), &self.services, &text);
         sender.outbox.send(&outbound::error(Some(CLIENT_EVENT_REFUSED), &text, Some(self.state.channel().as_str())));
     }
 }
 
 /// Tells a client that it may not publish where it is not subscribed.
-pub fn refuse_whisper(sender: &Subscriber, channel: &ChannelName, app_id: &Arc<str>, services: &Services) {
+pub fn refuse_client_event(sender: &Subscriber, channel: &ChannelName, app_id: &Arc<str>, services: &Services) {
     let text = format!("Cannot broadcast client event (connection not subscribed to channel {channel})");
-    count_whisper(sender, channel, app_id, services, &text);
+    count_refusal(sender, channel, app_id, services, &text);
     sender.outbox.send(&outbound::error(None, &text, Some(channel.as_str())));
 }
 
-fn count_whisper(sender: &Subscriber, channel: &ChannelName, app_id: &Arc<str>, services: &Services, text: &str) {
+fn count_refusal(sender: &Subscriber, channel: &ChannelName, app_id: &Arc<str>, services: &Services, text: &str) {
     const REASON: &str = "client_event";
     services
         .metrics

@@ -7,12 +7,12 @@ use actix::{Actor, Addr, Arbiter};
 use gaung_cluster::bus::PublishPermit;
 
 use super::{
-    FromPeers, Inflow, Join, SignIn, Unpublished, Watchlist, Whisper,
+    ClientEvent, FromPeers, Inflow, Join, SignIn, Unpublished, Watchlist,
     backlog::{Backlog, Limits, Permit},
-    carrier::Carrier,
+    fanout_worker::FanoutWorker,
     inflow::{self, Underway},
     interest::{ChannelHash, Interest},
-    messages::{NewsForRoom, RoomMessage, ToRoom, ToUsers, UserMessage},
+    messages::{FromPeersForRoom, RoomMessage, ToRoom, ToUsers, UserMessage},
     shard::{Services, Shard},
     shelf::Shelf,
 };
@@ -36,8 +36,8 @@ const BATCHES_IN_OUTBOX: usize = 4;
 
 /// All rooms of this node. Cheap to clone; every call may come from any thread.
 ///
-/// What sessions send (`join`, `leave`, `whisper`, …) is counted by the inflow, which they ask before they read on. What
-/// back ends, clients and other nodes publish is bounded by the backlog, in events and in bytes.
+/// What sessions send (`join`, `leave`, `publish_client_event`, …) is counted by the inflow, which they ask before they
+/// read on. What back ends, clients and other nodes publish is bounded by the backlog, in events and in bytes.
 #[derive(Clone)]
 pub struct Rooms {
     pub(super) shards: Arc<[Addr<Shard>]>,
@@ -65,12 +65,13 @@ impl Rooms {
             thread.spawn(lag::watch(metrics.clone(), ActorThread::Rooms));
         }
         let shelf = Shelf::new(limits.cache_bounds());
-        let carriers: Arc<[_]> = threads.iter().map(|thread| Carrier::start_in_arbiter(thread, |_| Carrier)).collect();
+        let fanout_workers: Arc<[_]> =
+            threads.iter().map(|thread| FanoutWorker::start_in_arbiter(thread, |_| FanoutWorker)).collect();
         let shard = |thread| {
-            let (webhooks, metrics, carriers) = (webhooks.clone(), metrics.clone(), carriers.clone());
+            let (webhooks, metrics, fanout_workers) = (webhooks.clone(), metrics.clone(), fanout_workers.clone());
             let batch_bytes = limits.max_outbox_bytes / BATCHES_IN_OUTBOX;
             let (cluster, shelf, present) = (cluster.clone(), shelf.clone(), RefCell::default());
-            let services = Services { webhooks, metrics, carriers, cluster, shelf, present, batch_bytes };
+            let services = Services { webhooks, metrics, fanout_workers, cluster, shelf, present, batch_bytes };
             let interest = interest.clone();
             Shard::start_in_arbiter(thread, |_| Shard::new(services, interest))
         };
@@ -158,10 +159,15 @@ impl Rooms {
     }
 
     /// Publishes a client event; the room refuses it if the sender is not subscribed or the other nodes cannot be told.
-    pub fn whisper(&self, app: &Arc<App>, channel: ChannelName, whisper: Whisper) -> Result<(), Unpublished> {
-        let bytes = channel.as_str().len() + whisper.name.len() + whisper.data.len();
+    pub fn publish_client_event(
+        &self,
+        app: &Arc<App>,
+        channel: ChannelName,
+        client_event: ClientEvent,
+    ) -> Result<(), Unpublished> {
+        let bytes = channel.as_str().len() + client_event.name.len() + client_event.data.len();
         let permit = self.backlog.reserve_one(bytes)?;
-        self.send(app, channel, RoomMessage::Whisper(whisper, permit), Some(self.inflow.begin()));
+        self.send(app, channel, RoomMessage::ClientEvent(client_event, permit), Some(self.inflow.begin()));
         Ok(())
     }
 
@@ -203,9 +209,9 @@ impl Rooms {
     pub fn terminate(&self, app: &Arc<App>, user_id: &str) -> Result<(), Unpublished> {
         if let Some(cluster) = &self.cluster {
             let bytes = user_id.len();
-            let mut places = cluster.reserve(&[bytes; 2])?.into_iter();
-            places.next().into_iter().for_each(|place| cluster.terminate(app, &user_channel(user_id), place));
-            places.next().into_iter().for_each(|place| cluster.terminate_member(app, user_id, place));
+            let mut permits = cluster.reserve(&[bytes; 2])?.into_iter();
+            permits.next().into_iter().for_each(|permit| cluster.terminate(app, &user_channel(user_id), permit));
+            permits.next().into_iter().for_each(|permit| cluster.terminate_member(app, user_id, permit));
         }
         self.terminate_here(app.id(), user_id);
         self.terminate_member_here(app, user_id);
@@ -229,8 +235,8 @@ impl Rooms {
     }
 
     /// Something came from the other nodes for a room here; where there is none, nobody wants to know.
-    pub fn hear(&self, app_id: &Arc<str>, channel: ChannelName, news: FromPeers) {
-        self.shard(app_id, channel.as_str()).do_send(NewsForRoom { app_id: app_id.clone(), channel, news });
+    pub fn hear(&self, app_id: &Arc<str>, channel: ChannelName, from_peers: FromPeers) {
+        self.shard(app_id, channel.as_str()).do_send(FromPeersForRoom { app_id: app_id.clone(), channel, from_peers });
     }
 
     /// Nothing that other nodes publish for the user is missed any more.

@@ -11,8 +11,8 @@ use tokio::task::yield_now;
 
 use super::{
     actor::Room,
-    carrier::{Carry, LARGE},
     fanout::{Completed, Served},
+    fanout_worker::{LARGE, WriteAll},
     state::{RoomInput, Serving},
 };
 use crate::outbox::{Lag, Outbox};
@@ -30,7 +30,7 @@ impl Room {
     /// served whole, by all threads.
     pub(super) fn serve(&mut self, ctx: &mut Context<Self>) {
         self.act(RoomInput::AnnounceDue, ctx);
-        if self.state.counts().subscriptions >= LARGE && self.services.carriers.len() > 1 {
+        if self.state.counts().subscriptions >= LARGE && self.services.fanout_workers.len() > 1 {
             return self.serve_by_all(ctx);
         }
         let served = self.state.serve();
@@ -39,10 +39,10 @@ impl Room {
 
     fn serve_by_all(&mut self, ctx: &mut Context<Self>) {
         let (writes, served) = self.state.hand_over();
-        let carriers = self.services.carriers.iter();
-        let shares = writes.chunks(writes.len().div_ceil(carriers.len()).max(1));
-        let carried = join_all(carriers.zip(shares).map(|(carrier, share)| carrier.send(Carry(share.to_vec()))));
-        ctx.spawn(carried.into_actor(self).map(move |_, room, ctx| {
+        let fanout_workers = self.services.fanout_workers.iter();
+        let shares = writes.chunks(writes.len().div_ceil(fanout_workers.len()).max(1));
+        let written = join_all(fanout_workers.zip(shares).map(|(worker, share)| worker.send(WriteAll(share.to_vec()))));
+        ctx.spawn(written.into_actor(self).map(move |_, room, ctx| {
             let late = room.state.take_late();
             room.finish_turn(Served { late, ..served }, ctx);
         }));

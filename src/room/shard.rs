@@ -16,15 +16,15 @@ use tokio::task::yield_now;
 use super::{
     actor::Room,
     cached::{self, Cache},
-    carrier::Carrier,
+    fanout_worker::FanoutWorker,
     interest::{ChannelHash, Interest},
     messages::{
-        Answer, Count, Find, Forwarded, FromPeers, ListOccupied, NewsForRoom, Retire, RoomMessage, Sum, ToRoom,
+        Answer, Count, Find, Forwarded, FromPeers, FromPeersForRoom, ListOccupied, Retire, RoomMessage, Sum, ToRoom,
         ToUsers, UserMessage,
     },
     present::Present,
     questions::PAGE,
-    refusals::refuse_whisper,
+    refusals::refuse_client_event,
     registered::{Registered, Tally},
     shelf::Shelf,
     users::Users,
@@ -59,7 +59,7 @@ pub struct Services {
     /// Counts.
     pub metrics: Metrics,
     /// One for each room thread.
-    pub carriers: Arc<[Addr<Carrier>]>,
+    pub fanout_workers: Arc<[Addr<FanoutWorker>]>,
     /// The other nodes, if this one is not alone.
     pub cluster: Option<Cluster>,
     /// Who is in the presence channels of this thread.
@@ -151,11 +151,12 @@ impl Shard {
     /// An event of a cache channel that nobody here is subscribed to. The cluster keeps it, and a room that opens for a
     /// later subscriber learns it from there: what is told of one channel is told in order.
     fn publish_kept(&self, app: &App, message: RoomMessage) {
-        let (Some(cluster), RoomMessage::Publish(event, _, Some(place))) = (&self.services.cluster, message) else {
+        let (Some(cluster), RoomMessage::Publish(event, _, Some(publish_permit))) = (&self.services.cluster, message)
+        else {
             return;
         };
         let record = cached::record(&event, Cache::default().date(event.accepted_at), app.settings().cache_ttl);
-        cluster.cache(app, &event.channel, record, (event.trace, place));
+        cluster.cache(app, &event.channel, record, (event.trace, publish_permit));
         self.tell_published(app, &event, 0);
     }
 
@@ -183,8 +184,8 @@ impl Handler<ToRoom> for Shard {
                 return self.publish_kept(&app, message);
             }
             (message, None) if opens_room(message) => self.open(&app, &channel, ctx),
-            (RoomMessage::Whisper(whisper, _), None) => {
-                return refuse_whisper(&whisper.sender, &channel, app.id(), &self.services);
+            (RoomMessage::ClientEvent(client_event, _), None) => {
+                return refuse_client_event(&client_event.sender, &channel, app.id(), &self.services);
             }
             (RoomMessage::Publish(event, ..), None) => return self.tell_published(&app, event, 0),
             (RoomMessage::Join(..) | RoomMessage::Leave(_) | RoomMessage::FromPeers(_), None) => return,
@@ -193,13 +194,13 @@ impl Handler<ToRoom> for Shard {
     }
 }
 
-impl Handler<NewsForRoom> for Shard {
+impl Handler<FromPeersForRoom> for Shard {
     type Result = ();
 
     /// Where no room is, nobody wants to know.
-    fn handle(&mut self, NewsForRoom { app_id, channel, news }: NewsForRoom, ctx: &mut Context<Self>) {
+    fn handle(&mut self, FromPeersForRoom { app_id, channel, from_peers }: FromPeersForRoom, ctx: &mut Context<Self>) {
         self.rest(ctx);
-        let message = RoomMessage::FromPeers(news);
+        let message = RoomMessage::FromPeers(from_peers);
         self.forward(&app_id, &channel, Forwarded { message, underway: None });
     }
 }
@@ -209,7 +210,7 @@ fn opens_room(message: &RoomMessage) -> bool {
     match message {
         RoomMessage::Join(..) => true,
         RoomMessage::Publish(event, ..) => is_kept(event),
-        RoomMessage::Leave(_) | RoomMessage::Whisper(..) | RoomMessage::FromPeers(_) => false,
+        RoomMessage::Leave(_) | RoomMessage::ClientEvent(..) | RoomMessage::FromPeers(_) => false,
     }
 }
 

@@ -11,7 +11,7 @@ use gaung_cluster::{
     newest::{CacheBounds, Newest},
 };
 
-use super::{FromPeers, Rooms, interest::ChannelHash, messages::NewsForRoom, shard::Shard};
+use super::{FromPeers, Rooms, interest::ChannelHash, messages::FromPeersForRoom, shard::Shard};
 use crate::protocol::ChannelName;
 
 /// Which events are kept. Cheap to clone.
@@ -75,7 +75,11 @@ impl Shelf {
             return;
         };
         let shard = &shards[ChannelHash::of(room.app(), channel.as_str()).shard(shards.len())];
-        shard.do_send(NewsForRoom { app_id: room.app().clone(), channel, news: FromPeers::CacheEvicted(at) });
+        shard.do_send(FromPeersForRoom {
+            app_id: room.app().clone(),
+            channel,
+            from_peers: FromPeers::CacheEvicted(at),
+        });
     }
 
     fn newest(&self) -> MutexGuard<'_, Newest<Room>> {

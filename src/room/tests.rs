@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Enough for a room to be served by all threads.
-const CROWD: u64 = carrier::LARGE as u64 + 100;
+const CROWD: u64 = fanout_worker::LARGE as u64 + 100;
 
 struct Stage {
     rooms: Rooms,
@@ -102,8 +102,8 @@ async fn what_sockets_send_counts_until_it_is_handled_whatever_becomes_of_it() {
         let sign_in = SignIn { socket: sender.clone(), welcome: vec![], watchlist: rooms.watchlist(app, &[]) };
         rooms.sign_in(app, "user", sign_in);
         for channel in [channel.clone(), unknown()] {
-            let whisper = Whisper { sender: sender.clone(), name: "client-a".to_owned(), data: String::new() };
-            rooms.whisper(app, channel.clone(), whisper).unwrap();
+            let client_event = ClientEvent { sender: sender.clone(), name: "client-a".to_owned(), data: String::new() };
+            rooms.publish_client_event(app, channel.clone(), client_event).unwrap();
             rooms.leave(app, channel, sender.id);
         }
         rooms.sign_out(app, "user", sender.id, rooms.watchlist(app, &[]));

@@ -18,7 +18,7 @@ use crate::{
         presence::{MemberClaim, UserClaim},
         signature,
     },
-    room::{Dialect, Rooms, SignIn, Whisper},
+    room::{ClientEvent, Dialect, Rooms, SignIn},
 };
 
 /// `pusher:error` code of a message over the quota.
@@ -68,7 +68,9 @@ impl PusherProtocol {
                 }
             }
             Ok(ClientMessage::SignIn { auth, user_data }) => self.sign_in(&auth, &user_data, session),
-            Ok(ClientMessage::ClientEvent { name, channel, data }) => self.whisper(name, &channel, data, session),
+            Ok(ClientMessage::ClientEvent { name, channel, data }) => {
+                self.publish_client_event(name, &channel, data, session)
+            }
             Err(malformed) => {
                 let text = malformed.to_string();
                 session.count_refusal("malformed_message", &text, None);
@@ -210,19 +212,27 @@ impl PusherProtocol {
         }
     }
 
-    fn whisper(&self, name: String, channel: &str, data: String, session: &Session) {
-        let whispered = self.check_whisper(&name, channel, &data, session).and_then(|channel| {
-            let whisper = Whisper { sender: session.as_subscriber(self.dialect.clone()), name, data };
+    fn publish_client_event(&self, name: String, channel: &str, data: String, session: &Session) {
+        let published = self.check_client_event(&name, channel, &data, session).and_then(|channel| {
+            let client_event = ClientEvent { sender: session.as_subscriber(self.dialect.clone()), name, data };
             let rooms = &session.services.shared.rooms;
-            rooms.whisper(session.app(), channel, whisper).map_err(|unpublished| unpublished.to_string())
+            rooms
+                .publish_client_event(session.app(), channel, client_event)
+                .map_err(|unpublished| unpublished.to_string())
         });
-        if let Err(text) = whispered {
+        if let Err(text) = published {
             session.count_refusal("client_event", &text, Some(channel));
             session.outbox.send(&outbound::error(Some(CLIENT_EVENT_REFUSED), &text, Some(channel)));
         }
     }
 
-    fn check_whisper(&self, name: &str, channel: &str, data: &str, session: &Session) -> Result<ChannelName, String> {
+    fn check_client_event(
+        &self,
+        name: &str,
+        channel: &str,
+        data: &str,
+        session: &Session,
+    ) -> Result<ChannelName, String> {
         let settings = session.app().settings();
         if !settings.client_events {
             return Err("the app does not have client messaging enabled (app setting client_events)".to_owned());

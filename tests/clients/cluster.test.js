@@ -186,7 +186,7 @@ for (const [kind, enter] of [
   ["private", (echo) => echo.private("chat")],
   ["presence", (echo) => echo.join("chat")],
 ]) {
-  test(`a whisper on a ${kind} channel is heard on the other nodes once, and not by its sender`, async (t) => {
+  test(`a client event on a ${kind} channel is heard on the other nodes once, and not by its sender`, async (t) => {
     const listen = ({ echo, note }) => enter(echo).listenForWhisper("typing", note("typing"));
     const tabs = await cluster.openEverywhere(t, application, listen);
     for (const { echo } of tabs) enter(echo).whisper("typing", { from: echo.socketId() });
@@ -200,12 +200,12 @@ for (const [kind, enter] of [
   });
 }
 
-test("a whisper on a presence channel says on the other nodes who sent it", async (t) => {
+test("a client event on a presence channel says on the other nodes who sent it", async (t) => {
   const [ada, bob] = await cluster.openEverywhere(t, application, ({ echo }) => echo.join("who"));
   const channel = bob.echo.connector.pusher.channel("presence-who");
   const sender = new Promise((resolve) => channel.bind("client-typing", (_, { user_id: id }) => resolve(id)));
   ada.echo.join("who").whisper("typing", {});
-  assert.equal(await within(sender, "the whisper is heard"), ADA.id);
+  assert.equal(await within(sender, "the client event is heard"), ADA.id);
 });
 
 test("the last event of a cache channel is heard on every node, whichever was posted to", async (t) => {

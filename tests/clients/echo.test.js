@@ -131,7 +131,7 @@ for (const [kind, enter] of [
   ["private", (echo) => echo.private("chat")],
   ["presence", (echo) => echo.join("chat")],
 ]) {
-  test(`a whisper on a ${kind} channel is heard by the others`, async (t) => {
+  test(`a client event on a ${kind} channel is heard by the others`, async (t) => {
     const [ada, bob] = [open(t), open(t, { id: "43", name: "Bob" })];
     const channels = [ada, bob].map(({ echo, note }) =>
       enter(echo)

@@ -30,7 +30,7 @@ async function serve(t, starting) {
   return { gaung, application };
 }
 
-/** Two tabs of Echo on a private channel hear the back end, and one hears the other's whisper. */
+/** Two tabs of Echo on a private channel hear the back end, and one hears the other's client event. */
 async function checkEcho(t, { gaung, application }, options, backEndOptions = {}) {
   const tab = (id) => {
     const user = application.user({ id, info: { id, name: id } });

@@ -213,7 +213,7 @@ async fn watchers_hear_when_the_users_of_their_list_come_and_go() {
 }
 
 #[actix::test]
-async fn whispers_in_public_channels_are_between_subscribers_and_only_where_the_app_wants_them() {
+async fn client_events_in_public_channels_are_between_subscribers_and_only_where_the_app_wants_them() {
     let node = start(|app| (app.client_events, app.public_client_events) = (true, true)).await;
     let (mut ada, mut bob, mut stranger) = (node.connect().await, node.connect().await, node.connect().await);
     ada.subscribe("lobby").await;

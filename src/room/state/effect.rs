@@ -32,7 +32,7 @@ pub enum Effect {
         is_subscribed: bool,
     },
     /// Refuse a client event of a socket that is not subscribed.
-    RefuseWhisper(Subscriber),
+    RefuseClientEvent(Subscriber),
     /// Close a session whose user a back end terminates.
     Close(Subscriber),
     /// Tell the webhooks.
@@ -46,10 +46,10 @@ pub enum Effect {
     /// Log that an event with a trace goes to so many sockets.
     Delivered(EncodedEvent, usize),
     /// Count a client event.
-    CountWhisper,
-    /// Send a client event to the other nodes; answer with [`RoomInput::WhisperSent`](super::RoomInput::WhisperSent), or
-    /// refuse it.
-    SendWhisper(Box<PendingWhisper>),
+    CountClientEvent,
+    /// Send a client event to the other nodes; answer with
+    /// [`RoomInput::ClientEventSent`](super::RoomInput::ClientEventSent), or refuse it.
+    SendClientEvent(Box<PendingClientEvent>),
     /// Tell the other nodes how many are subscribed here.
     ShareCount(usize),
     /// Tell the shard and the other nodes how a user is in the channel here.
@@ -93,7 +93,7 @@ pub enum Clock {
 
 /// A client event that the other nodes must be sent before anybody hears it.
 #[derive(Debug)]
-pub struct PendingWhisper {
+pub struct PendingClientEvent {
     /// Who sends, and where a refusal goes.
     pub sender: Subscriber,
     /// The event.

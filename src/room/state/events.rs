@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use gaung_cluster::{bus::PublishPermit, fact::CachedEvent};
 
-use super::{Clock, Effect, PendingWhisper, RoomState, Surroundings};
+use super::{Clock, Effect, PendingClientEvent, RoomState, Surroundings};
 use crate::{
     event::{Cached, EncodedEvent, Event, Origin, wire},
-    room::{backlog::Permit, cached, dialect::Announcement, messages::Whisper},
+    room::{backlog::Permit, cached, dialect::Announcement, messages::ClientEvent},
     webhook::Change,
 };
 
@@ -14,26 +14,26 @@ impl RoomState {
     pub(super) fn publish(
         &mut self,
         event: EncodedEvent,
-        places: (Permit, Option<PublishPermit>),
+        permits: (Permit, Option<PublishPermit>),
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) {
         let at = self.cache.date(event.accepted_at);
-        self.publish_dated((event, at), places, around, effects);
+        self.publish_dated((event, at), permits, around, effects);
     }
 
     /// Publishes an event that is newer than those dated before `at`, in microseconds of the Unix epoch.
     pub(super) fn publish_dated(
         &mut self,
         (event, at): (EncodedEvent, u64),
-        (permit, place): (Permit, Option<PublishPermit>),
+        (permit, publish_permit): (Permit, Option<PublishPermit>),
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) {
         if self.kind.is_cached() && event.origin == Origin::BackEnd {
             let cached = self.cached_at(&event, at, around);
-            if let (true, Some(place)) = (self.is_clustered, place) {
-                effects.push(Effect::ShareCached(cached.record.clone(), event.trace, place));
+            if let (true, Some(publish_permit)) = (self.is_clustered, publish_permit) {
+                effects.push(Effect::ShareCached(cached.record.clone(), event.trace, publish_permit));
             }
             self.keep(cached, around, effects);
         }
@@ -41,15 +41,15 @@ impl RoomState {
     }
 
     /// Publishes a client event on all nodes, or on none.
-    pub(super) fn whisper(
+    pub(super) fn publish_client_event(
         &mut self,
-        Whisper { sender, name, data }: Whisper,
+        ClientEvent { sender, name, data }: ClientEvent,
         permit: Permit,
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) {
         if !self.fanout.contains(sender.id) {
-            return effects.push(Effect::RefuseWhisper(sender));
+            return effects.push(Effect::RefuseClientEvent(sender));
         }
         let user = self.membership.user_of(sender.id).cloned();
         let user_id = user.as_ref().map(ToString::to_string);
@@ -61,21 +61,26 @@ impl RoomState {
         };
         let source = (sender.id, user_id);
         let event = Event::from_client(self.channel.clone(), name, data, source, around.moment()).encode();
-        let whisper = PendingWhisper { sender, event, change, user, permit };
+        let client_event = PendingClientEvent { sender, event, change, user, permit };
         if self.is_clustered {
-            effects.push(Effect::SendWhisper(Box::new(whisper)));
+            effects.push(Effect::SendClientEvent(Box::new(client_event)));
         } else {
-            self.accept_whisper(whisper, around, effects);
+            self.accept_client_event(client_event, around, effects);
         }
     }
 
-    pub(super) fn accept_whisper(&mut self, whisper: PendingWhisper, around: &Surroundings, effects: &mut Vec<Effect>) {
-        let PendingWhisper { event, change, user, permit, .. } = whisper;
+    pub(super) fn accept_client_event(
+        &mut self,
+        client_event: PendingClientEvent,
+        around: &Surroundings,
+        effects: &mut Vec<Effect>,
+    ) {
+        let PendingClientEvent { event, change, user, permit, .. } = client_event;
         if let Some(user) = user {
             // The others must know of a member before they hear it.
             self.announce_member_now(&user, around);
         }
-        effects.push(Effect::CountWhisper);
+        effects.push(Effect::CountClientEvent);
         effects.push(Effect::Webhook(change));
         self.announce_event(event, Some(permit), around, effects);
     }

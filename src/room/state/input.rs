@@ -2,7 +2,7 @@
 
 use std::{cell::OnceCell, time::Instant};
 
-use super::{Clock, PendingWhisper};
+use super::{Clock, PendingClientEvent};
 use crate::{
     app::App,
     event::Moment,
@@ -19,7 +19,7 @@ pub enum RoomInput {
     /// A turn of replays is over.
     EndReplay,
     /// The other nodes are sent this client event.
-    WhisperSent(Box<PendingWhisper>),
+    ClientEventSent(Box<PendingClientEvent>),
     /// The cached event that was published at this time has its place among all that the node keeps.
     Shelved(u64, ShelfPlace),
     /// What is due of the members is announced before what comes next.

@@ -20,10 +20,10 @@ use std::{mem, sync::Arc};
 use super::{
     backlog::Permit,
     cached::Cache,
-    carrier::Write,
     count_notice::CountNotice,
     dialect::Announcement,
     fanout::{Fanout, Served},
+    fanout_worker::Write,
     held::Held,
     member_notices::MemberNotices,
     membership::Membership,
@@ -37,7 +37,7 @@ use crate::{
 use opening::Phase;
 use subscriptions::Cause;
 
-pub use effect::{Clock, Effect, PendingWhisper};
+pub use effect::{Clock, Effect, PendingClientEvent};
 pub use input::{RoomInput, Serving, Surroundings};
 
 /// One channel of one app on this node.
@@ -107,7 +107,7 @@ impl RoomState {
             RoomInput::Message(forwarded) => self.take(forwarded, around, effects),
             RoomInput::Replay => return self.replay(around, effects),
             RoomInput::EndReplay => self.end_replay(around, effects),
-            RoomInput::WhisperSent(whisper) => self.accept_whisper(*whisper, around, effects),
+            RoomInput::ClientEventSent(client_event) => self.accept_client_event(*client_event, around, effects),
             RoomInput::Shelved(at, place) => return self.cache.set_place(at, place),
             RoomInput::AnnounceDue => return self.announce_due(around),
             RoomInput::Announce => {
@@ -170,17 +170,21 @@ impl RoomState {
     /// Does what a message says.
     fn act(&mut self, message: RoomMessage, around: &Surroundings, effects: &mut Vec<Effect>) {
         match message {
-            RoomMessage::FromPeers(news) => self.hear(news, around, effects),
+            RoomMessage::FromPeers(from_peers) => self.hear(from_peers, around, effects),
             RoomMessage::Join(join) => self.join(join, around, effects),
             RoomMessage::Leave(socket) => self.leave(socket, around, effects),
-            RoomMessage::Publish(event, permit, place) => self.publish(event, (permit, place), around, effects),
-            RoomMessage::Whisper(whisper, permit) => self.whisper(whisper, permit, around, effects),
+            RoomMessage::Publish(event, permit, publish_permit) => {
+                self.publish(event, (permit, publish_permit), around, effects)
+            }
+            RoomMessage::ClientEvent(client_event, permit) => {
+                self.publish_client_event(client_event, permit, around, effects)
+            }
         }
     }
 
     /// Takes what came from other nodes.
-    fn hear(&mut self, news: FromPeers, around: &Surroundings, effects: &mut Vec<Effect>) {
-        match news {
+    fn hear(&mut self, from_peers: FromPeers, around: &Surroundings, effects: &mut Vec<Effect>) {
+        match from_peers {
             FromPeers::Opened(opening) => self.open(opening, around, effects),
             FromPeers::Subscriptions(subscriptions) => {
                 self.remote = subscriptions;

@@ -26,10 +26,12 @@ impl RoomState {
         matches!(self.phase, Phase::CatchingUp(..))
     }
 
-    /// Takes a message; while the room opens, all but the news of other nodes waits.
+    /// Takes a message; while the room opens, all waits but what other nodes say.
     pub(super) fn take(&mut self, forwarded: Forwarded, around: &Surroundings, effects: &mut Vec<Effect>) {
         match (forwarded, &mut self.phase) {
-            (Forwarded { message: RoomMessage::FromPeers(news), .. }, _) => self.hear(news, around, effects),
+            (Forwarded { message: RoomMessage::FromPeers(from_peers), .. }, _) => {
+                self.hear(from_peers, around, effects)
+            }
             (forwarded, Phase::Opening(held)) => held.push(forwarded),
             (forwarded, Phase::CatchingUp(held, _)) => held.append(forwarded),
             (Forwarded { message, underway }, Phase::Open) => {
@@ -65,9 +67,9 @@ impl RoomState {
         };
         match message {
             // It was published before what the room has just learnt was known here, and may be older.
-            RoomMessage::Publish(event, permit, place) if has_waited => {
+            RoomMessage::Publish(event, permit, publish_permit) if has_waited => {
                 let at = Cache::default().date(event.accepted_at);
-                self.publish_dated((event, at), (permit, place), around, effects);
+                self.publish_dated((event, at), (permit, publish_permit), around, effects);
             }
             message => self.act(message, around, effects),
         }

@@ -34,8 +34,8 @@ fn stage_and_bus(channel: &str) -> (Stage, Bus) {
 }
 
 impl Stage {
-    fn hear(&self, news: FromPeers) {
-        self.rooms.hear(self.app.id(), self.channel.clone(), news);
+    fn hear(&self, from_peers: FromPeers) {
+        self.rooms.hear(self.app.id(), self.channel.clone(), from_peers);
     }
 
     fn open(&self, subscriptions: usize, members: Vec<fact::Member>) {
@@ -308,16 +308,16 @@ async fn a_client_event_that_the_other_nodes_cannot_be_sent_reaches_nobody_and_i
     stage.open(0, Vec::new());
     read_until(&sender, &[SUCCESS]).await;
     read_until(&other, &[SUCCESS]).await;
-    let whisper = |data: String| {
+    let client_event = |data: String| {
         let outbox = sender.clone();
         let sender = Subscriber { id: SocketId::from_bits(1), outbox, dialect: Dialect::Pusher };
-        let whisper = Whisper { sender, name: "client-e".to_owned(), data };
-        stage.rooms.whisper(&stage.app, stage.channel.clone(), whisper).unwrap();
+        let client_event = ClientEvent { sender, name: "client-e".to_owned(), data };
+        stage.rooms.publish_client_event(&stage.app, stage.channel.clone(), client_event).unwrap();
     };
     let limit = stage.rooms.cluster.as_ref().unwrap().max_frame();
-    whisper("x".repeat(limit));
+    client_event("x".repeat(limit));
     read_until(&sender, &["pusher:error", "max_payload of the NATS server"]).await;
-    whisper("short".to_owned());
+    client_event("short".to_owned());
     let heard = read_until(&other, &["short"]).await;
     assert!(heard.len() < 1_000, "{} bytes", heard.len());
     assert_eq!(stage.metrics.refusals.with_label_values(&["client_event"]).get(), 1);

@@ -25,10 +25,10 @@ impl Door {
         self.answer().await
     }
 
-    async fn whisper(&self, id: u64, data: &str) -> Vec<String> {
+    async fn publish_client_event(&self, id: u64, data: &str) -> Vec<String> {
         let sender = Subscriber { id: SocketId::from_bits(id), outbox: self.outbox.clone(), dialect: Dialect::Pusher };
-        let whisper = Whisper { sender, name: "client-e".to_owned(), data: data.to_owned() };
-        self.stage.rooms.whisper(&self.stage.app, self.stage.channel.clone(), whisper).unwrap();
+        let client_event = ClientEvent { sender, name: "client-e".to_owned(), data: data.to_owned() };
+        self.stage.rooms.publish_client_event(&self.stage.app, self.stage.channel.clone(), client_event).unwrap();
         self.answer().await
     }
 
@@ -71,9 +71,9 @@ async fn a_socket_that_is_in_the_channel_stays_in_it_when_another_user_is_refuse
 #[actix::test]
 async fn a_client_event_of_a_socket_that_is_not_subscribed_is_counted() {
     let door = door();
-    assert_eq!(door.whisper(1, "{}").await, ["pusher:error"]);
+    assert_eq!(door.publish_client_event(1, "{}").await, ["pusher:error"]);
     assert_eq!(door.join(1, "ada", 1).await, [SUCCESS]);
-    assert_eq!(door.whisper(2, "{}").await, ["pusher:error"]);
+    assert_eq!(door.publish_client_event(2, "{}").await, ["pusher:error"]);
     assert_eq!(door.refused("client_event"), 2);
 }
 
@@ -82,8 +82,8 @@ async fn client_events_wait_in_the_backlog_like_all_others() {
     let door = door();
     let rooms = Rooms { backlog: Backlog::new(Limits { events: 0, bytes: 0 }), ..door.stage.rooms.clone() };
     let sender = Subscriber { id: SocketId::from_bits(1), outbox: door.outbox.clone(), dialect: Dialect::Pusher };
-    let whisper = Whisper { sender, name: "client-e".to_owned(), data: "{}".to_owned() };
-    let refused = rooms.whisper(&door.stage.app, door.stage.channel.clone(), whisper);
+    let client_event = ClientEvent { sender, name: "client-e".to_owned(), data: "{}".to_owned() };
+    let refused = rooms.publish_client_event(&door.stage.app, door.stage.channel.clone(), client_event);
     assert_eq!(refused, Err(Unpublished::RoomsFull { limit: 0 }));
 }
 

@@ -60,8 +60,8 @@ fn an_event_comes_after_the_members_that_came_before_it() {
 fn a_client_event_of_a_socket_that_is_not_subscribed_is_refused() {
     let mut room = stage("private-a", Reach::Alone);
     room.join(1);
-    let whisper = room.whisper(2);
-    assert_eq!(room.step(whisper), ["refuse event of 2"]);
+    let client_event = room.publish_client_event(2);
+    assert_eq!(room.step(client_event), ["refuse event of 2"]);
     assert_eq!(room.backlog.waiting(), 0);
 }
 
@@ -69,8 +69,8 @@ fn a_client_event_of_a_socket_that_is_not_subscribed_is_refused() {
 fn a_client_event_is_for_all_but_its_sender() {
     let mut room = stage("private-a", Reach::Alone);
     (1..=2).for_each(|id| drop(room.join(id)));
-    let whisper = room.whisper(1);
-    assert_eq!(room.step(whisper), ["count client event", "webhook ClientEvent", "serve"]);
+    let client_event = room.publish_client_event(1);
+    assert_eq!(room.step(client_event), ["count client event", "webhook ClientEvent", "serve"]);
     assert_eq!(room.served(), ["2 hears client-e"]);
 }
 
@@ -78,10 +78,10 @@ fn a_client_event_is_for_all_but_its_sender() {
 fn in_a_cluster_nobody_hears_a_client_event_that_the_other_nodes_were_not_sent() {
     let mut room = opened("private-a");
     (1..=2).for_each(|id| drop(room.join(id)));
-    let whisper = room.whisper(1);
-    let Some(Effect::SendWhisper(pending)) = room.effects(whisper).pop() else { panic!("it is to be sent") };
+    let client_event = room.publish_client_event(1);
+    let Some(Effect::SendClientEvent(pending)) = room.effects(client_event).pop() else { panic!("it is to be sent") };
     assert_eq!(room.served(), [""; 0]);
-    assert_eq!(room.step(RoomInput::WhisperSent(pending)), ["count client event", "webhook ClientEvent", "serve"]);
+    assert_eq!(room.step(RoomInput::ClientEventSent(pending)), ["count client event", "webhook ClientEvent", "serve"]);
     assert_eq!(room.served(), ["2 hears client-e"]);
 }
 

@@ -19,7 +19,7 @@ use crate::{
     outbox::Outbox,
     protocol::presence::MemberClaim,
     room::{
-        Dialect, Join, Subscriber, Whisper,
+        ClientEvent, Dialect, Join, Subscriber,
         backlog::{Backlog, Limits},
         inflow::Inflow,
         messages::{Forwarded, Opening},
@@ -99,8 +99,8 @@ impl Stage {
         self.step(self.forwarded(message))
     }
 
-    fn hear(&mut self, news: FromPeers) -> Vec<String> {
-        self.tell(RoomMessage::FromPeers(news))
+    fn hear(&mut self, from_peers: FromPeers) -> Vec<String> {
+        self.tell(RoomMessage::FromPeers(from_peers))
     }
 
     fn subscriber(&mut self, id: u64) -> Subscriber {
@@ -137,9 +137,10 @@ impl Stage {
         self.tell(RoomMessage::Publish(self.event(name), self.permit(), None))
     }
 
-    fn whisper(&mut self, id: u64) -> RoomInput {
-        let whisper = Whisper { sender: self.subscriber(id), name: "client-e".to_owned(), data: "{}".to_owned() };
-        self.forwarded(RoomMessage::Whisper(whisper, self.permit()))
+    fn publish_client_event(&mut self, id: u64) -> RoomInput {
+        let client_event =
+            ClientEvent { sender: self.subscriber(id), name: "client-e".to_owned(), data: "{}".to_owned() };
+        self.forwarded(RoomMessage::ClientEvent(client_event, self.permit()))
     }
 
     /// What was replayed, message by message.
@@ -189,15 +190,15 @@ fn word(effect: &Effect) -> String {
     match effect {
         Effect::Answer(_, frames) => format!("answer {}", names(&frames.concat())),
         Effect::RefuseJoin { refusal, is_subscribed, .. } => format!("refuse {refusal:?}, subscribed {is_subscribed}"),
-        Effect::RefuseWhisper(sender) => format!("refuse event of {}", sender.id.bits()),
+        Effect::RefuseClientEvent(sender) => format!("refuse event of {}", sender.id.bits()),
         Effect::Close(subscriber) => format!("close {}", subscriber.id.bits()),
         Effect::Webhook(change) => format!("webhook {:?}", change.event()),
         Effect::Subscribed(socket) => format!("{} subscribed", socket.bits()),
         Effect::Unsubscribed(socket) => format!("{} unsubscribed", socket.bits()),
         Effect::Unheard(event) => format!("unheard {}", names(&event.frame)),
         Effect::Delivered(_, sockets) => format!("delivered to {sockets}"),
-        Effect::CountWhisper => "count client event".to_owned(),
-        Effect::SendWhisper(_) => "send client event".to_owned(),
+        Effect::CountClientEvent => "count client event".to_owned(),
+        Effect::SendClientEvent(_) => "send client event".to_owned(),
         Effect::ShareCount(count) => format!("share count {count}"),
         Effect::ShareMember(member) => format!("share member {} with {}", member.user, member.sockets),
         Effect::ShareCached(record, ..) => format!("share cached {}", record.at),

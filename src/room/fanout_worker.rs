@@ -12,13 +12,13 @@ use crate::outbox::Outbox;
 /// From this many subscribers on a room is served by all threads. Below, handing the work over costs more than it saves.
 pub const LARGE: usize = 8_192;
 
-/// One thread's pair of hands.
-pub struct Carrier;
+/// Writes to sockets on its own thread, for rooms of any thread.
+pub struct FanoutWorker;
 
 /// Writes for sockets, none of them twice, to be done before the answer.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Carry(pub Vec<Write>);
+pub struct WriteAll(pub Vec<Write>);
 
 /// Frames for one socket.
 #[derive(Clone)]
@@ -29,14 +29,14 @@ pub struct Write {
     pub frames: Bytes,
 }
 
-impl Actor for Carrier {
+impl Actor for FanoutWorker {
     type Context = Context<Self>;
 }
 
-impl Handler<Carry> for Carrier {
+impl Handler<WriteAll> for FanoutWorker {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, Carry(writes): Carry, _: &mut Context<Self>) -> ResponseFuture<()> {
+    fn handle(&mut self, WriteAll(writes): WriteAll, _: &mut Context<Self>) -> ResponseFuture<()> {
         Box::pin(async move {
             for slice in writes.chunks(SLICE) {
                 slice.iter().for_each(|write| write.outbox.send(&write.frames));
