@@ -35,8 +35,8 @@ export function startGaungWith(settings) {
 }
 
 /** A server without any app configured, as the first command of the README starts it. */
-export function startDevelopmentGaung() {
-  return start({});
+export function startDevelopmentGaung(settings = {}) {
+  return start(settings);
 }
 
 /** A command of the same binary, as its user's terminal shows it: `{ lines, exit }`, the lines as they are printed. */
