@@ -1,6 +1,6 @@
-//! Which happenings a watcher wants. Pure.
+//! Which activity a watcher wants. Pure.
 
-use super::Happening;
+use super::ActivityEvent;
 
 /// Those of one app and of some channels; the default takes all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,11 +27,11 @@ impl Filter {
         Self { app, channel: channel.map(pattern) }
     }
 
-    /// Whether the watcher wants to hear of it.
-    pub fn admits(&self, happening: &Happening) -> bool {
-        let is_of_app = self.app.as_deref().is_none_or(|app| happening.app.as_deref() == Some(app));
+    /// Whether the watcher wants this event.
+    pub fn admits(&self, event: &ActivityEvent) -> bool {
+        let is_of_app = self.app.as_deref().is_none_or(|app| event.app.as_deref() == Some(app));
         let is_of_channel =
-            self.channel.as_ref().is_none_or(|pattern| happening.channel().is_some_and(|name| pattern.admits(name)));
+            self.channel.as_ref().is_none_or(|pattern| event.channel().is_some_and(|name| pattern.admits(name)));
         is_of_app && is_of_channel
     }
 }
@@ -49,48 +49,48 @@ impl Pattern {
 mod tests {
     use super::*;
     use crate::{
-        activity::What,
+        activity::ActivityKind,
         protocol::{ChannelName, SocketId},
     };
 
-    fn check(app: Option<&str>, channel: Option<&str>, happening: &Happening, admitted: bool) {
+    fn check(app: Option<&str>, channel: Option<&str>, event: &ActivityEvent, admitted: bool) {
         let filter = Filter::new(app.map(str::to_owned), channel.map(str::to_owned));
-        assert_eq!(filter.admits(happening), admitted, "{app:?} {channel:?}");
+        assert_eq!(filter.admits(event), admitted, "{app:?} {channel:?}");
     }
 
-    fn subscribed(app: &str, channel: &str) -> Happening {
+    fn subscribed(app: &str, channel: &str) -> ActivityEvent {
         let channel = ChannelName::parse(channel, 200).unwrap();
-        Happening::of(app.into(), What::Subscribed { socket: SocketId::from_bits(1), channel })
+        ActivityEvent::of(app.into(), ActivityKind::Subscribed { socket: SocketId::from_bits(1), channel })
     }
 
     #[test]
     fn an_app_is_chosen_by_its_whole_id() {
-        let happening = subscribed("12", "a");
-        check(None, None, &happening, true);
-        check(Some("12"), None, &happening, true);
-        check(Some("1"), None, &happening, false);
-        check(Some("*"), None, &happening, false);
+        let event = subscribed("12", "a");
+        check(None, None, &event, true);
+        check(Some("12"), None, &event, true);
+        check(Some("1"), None, &event, false);
+        check(Some("*"), None, &event, false);
     }
 
     #[test]
     fn a_channel_is_chosen_by_its_name_or_its_beginning() {
-        let happening = subscribed("1", "private-orders.7");
+        let event = subscribed("1", "private-orders.7");
         for pattern in ["private-orders.7", "private-orders.7*", "private-*", "*"] {
-            check(None, Some(pattern), &happening, true);
+            check(None, Some(pattern), &event, true);
         }
         for pattern in ["private-orders", "orders*", "private-*7", "", "private-orders.77*"] {
-            check(None, Some(pattern), &happening, false);
+            check(None, Some(pattern), &event, false);
         }
-        check(Some("2"), Some("*"), &happening, false);
+        check(Some("2"), Some("*"), &event, false);
     }
 
     #[test]
     fn what_belongs_to_no_channel_or_no_app_passes_only_where_none_is_asked_for() {
         let socket = SocketId::from_bits(1);
-        let connected = Happening::of("1".into(), What::Connected { socket, address: None });
+        let connected = ActivityEvent::of("1".into(), ActivityKind::Connected { socket, address: None });
         check(Some("1"), None, &connected, true);
         check(Some("1"), Some("*"), &connected, false);
-        let nobodys = Happening { app: None, ..connected };
+        let nobodys = ActivityEvent { app: None, ..connected };
         check(None, None, &nobodys, true);
         check(Some("1"), None, &nobodys, false);
     }

@@ -1,11 +1,10 @@
-//! What happens on this node, told to the consoles that watch while it happens. Nothing is kept: who does not watch misses
-//! it.
+//! What happens on this node, reported to the consoles that watch at that moment. Nothing is kept for later.
 //!
-//! Invariants: telling waits for nobody, and costs one look at an atomic while nobody watches. A watcher hears of
-//! happenings in the order in which each thread told them, or of how many it missed.
+//! Invariants: reporting never blocks, and costs one atomic load while nobody watches. A watcher gets the events of each
+//! thread in the order in which they were reported, and the number of those it missed.
 
+mod event;
 mod filter;
-mod happening;
 
 use std::{
     fmt,
@@ -18,77 +17,77 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
+pub use event::{ActivityEvent, ActivityKind, Asked, Refusal};
 pub use filter::Filter;
-pub use happening::{Asked, Happening, Refusal, What};
 
-/// Happenings that wait for one watcher at most; what comes when so many wait is missed. It is also the most that a
-/// watcher takes at once, so that a busy node floods nobody's screen.
+/// Events that wait for one watcher at most; it misses what is reported while so many wait. A watcher takes no more than
+/// that at once either, so that a busy node floods nobody's screen.
 pub const MAX_WAITING: usize = 50;
 
-/// Where happenings are told. Cheap to clone; every call may come from any thread.
+/// The hub: code that does something reports it here. Cheap to clone; every call may come from any thread.
 #[derive(Clone, Default)]
-pub struct Happenings(Arc<Shared>);
+pub struct Activity(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     watching: AtomicUsize,
-    watchers: ArcSwap<Vec<Arc<Line>>>,
+    watchers: ArcSwap<Vec<Arc<Watcher>>>,
 }
 
-/// The way to one watcher.
-struct Line {
+/// One watcher, as the hub sees it.
+struct Watcher {
     filter: Filter,
-    queue: mpsc::Sender<Arc<Happening>>,
+    queue: mpsc::Sender<Arc<ActivityEvent>>,
     missed: AtomicU64,
 }
 
-/// What one watcher hears, from [`Happenings::watch`] until it is dropped.
+/// A watcher's own end: it gets events from [`Activity::watch`] until it is dropped.
 pub struct Watch {
     shared: Arc<Shared>,
-    line: Arc<Line>,
-    queue: mpsc::Receiver<Arc<Happening>>,
+    watcher: Arc<Watcher>,
+    queue: mpsc::Receiver<Arc<ActivityEvent>>,
 }
 
 /// What a watcher takes at once.
 #[derive(Debug, Default)]
-pub struct Heard {
-    /// Happenings that it would have heard of, had there been room.
+pub struct Batch {
+    /// Events that were dropped because too many waited.
     pub missed: u64,
-    /// The others.
-    pub list: Vec<Arc<Happening>>,
+    /// The others, in order.
+    pub events: Vec<Arc<ActivityEvent>>,
 }
 
-impl Happenings {
-    /// Tells what happened to those who watch. It is looked at, and made, only if anybody does.
-    pub fn tell(&self, happening: impl FnOnce() -> Happening) {
-        if self.are_watched() {
-            self.pass_on(happening());
+impl Activity {
+    /// Reports an event to those who watch. It is made only if anybody does.
+    pub fn report(&self, event: impl FnOnce() -> ActivityEvent) {
+        if self.is_watched() {
+            self.dispatch(event());
         }
     }
 
-    /// Whether anybody watches, for those who must prepare what they may have to tell.
-    pub fn are_watched(&self) -> bool {
+    /// Whether anybody watches, for callers that must prepare what they report.
+    pub fn is_watched(&self) -> bool {
         self.0.watching.load(Relaxed) > 0
     }
 
     /// Watches what passes the filter, from now on.
     pub fn watch(&self, filter: Filter) -> Watch {
         let (sender, queue) = mpsc::channel(MAX_WAITING);
-        let line = Arc::new(Line { filter, queue: sender, missed: AtomicU64::new(0) });
+        let watcher = Arc::new(Watcher { filter, queue: sender, missed: AtomicU64::new(0) });
         self.0.watchers.rcu(|watchers| {
             let mut watchers = Vec::clone(watchers);
-            watchers.push(line.clone());
+            watchers.push(watcher.clone());
             watchers
         });
         self.0.watching.fetch_add(1, Relaxed);
-        Watch { shared: self.0.clone(), line, queue }
+        Watch { shared: self.0.clone(), watcher, queue }
     }
 
-    fn pass_on(&self, happening: Happening) {
-        let happening = Arc::new(happening);
-        for line in self.0.watchers.load().iter().filter(|line| line.filter.admits(&happening)) {
-            if line.queue.try_send(happening.clone()).is_err() {
-                line.missed.fetch_add(1, Relaxed);
+    fn dispatch(&self, event: ActivityEvent) {
+        let event = Arc::new(event);
+        for watcher in self.0.watchers.load().iter().filter(|watcher| watcher.filter.admits(&event)) {
+            if watcher.queue.try_send(event.clone()).is_err() {
+                watcher.missed.fetch_add(1, Relaxed);
             }
         }
     }
@@ -96,16 +95,16 @@ impl Happenings {
 
 impl Watch {
     /// Takes what waits, without waiting for more.
-    pub fn take(&mut self) -> Heard {
-        let list = std::iter::from_fn(|| self.queue.try_recv().ok()).take(MAX_WAITING).collect();
-        Heard { missed: self.line.missed.swap(0, Relaxed), list }
+    pub fn take(&mut self) -> Batch {
+        let events = std::iter::from_fn(|| self.queue.try_recv().ok()).take(MAX_WAITING).collect();
+        Batch { missed: self.watcher.missed.swap(0, Relaxed), events }
     }
 }
 
-impl Heard {
-    /// Whether there is nothing to tell.
+impl Batch {
+    /// Whether there is nothing to show.
     pub fn is_empty(&self) -> bool {
-        self.missed == 0 && self.list.is_empty()
+        self.missed == 0 && self.events.is_empty()
     }
 }
 
@@ -113,15 +112,15 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.shared.watching.fetch_sub(1, Relaxed);
         self.shared.watchers.rcu(|watchers| {
-            let others = watchers.iter().filter(|line| !Arc::ptr_eq(line, &self.line));
+            let others = watchers.iter().filter(|watcher| !Arc::ptr_eq(watcher, &self.watcher));
             others.cloned().collect::<Vec<_>>()
         });
     }
 }
 
-impl fmt::Debug for Happenings {
+impl fmt::Debug for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Happenings(watched by {})", self.0.watching.load(Relaxed))
+        write!(f, "Activity(watched by {})", self.0.watching.load(Relaxed))
     }
 }
 
@@ -130,29 +129,29 @@ mod tests {
     use super::*;
     use crate::protocol::SocketId;
 
-    fn connected(app: &str, socket: u64) -> Happening {
-        Happening::of(app.into(), What::Connected { socket: SocketId::from_bits(socket), address: None })
+    fn connected(app: &str, socket: u64) -> ActivityEvent {
+        ActivityEvent::of(app.into(), ActivityKind::Connected { socket: SocketId::from_bits(socket), address: None })
     }
 
-    fn apps(heard: &Heard) -> Vec<&str> {
-        heard.list.iter().filter_map(|happening| happening.app.as_deref()).collect()
+    fn apps(batch: &Batch) -> Vec<&str> {
+        batch.events.iter().filter_map(|event| event.app.as_deref()).collect()
     }
 
     #[test]
     fn what_nobody_watches_is_not_even_made() {
-        let happenings = Happenings::default();
-        happenings.tell(|| panic!("nobody watches"));
-        drop(happenings.watch(Filter::default()));
-        happenings.tell(|| panic!("nobody watches any more"));
+        let activity = Activity::default();
+        activity.report(|| panic!("nobody watches"));
+        drop(activity.watch(Filter::default()));
+        activity.report(|| panic!("nobody watches any more"));
     }
 
     #[test]
     fn everybody_who_watches_hears_what_passes_their_filter_in_order() {
-        let happenings = Happenings::default();
-        let mut all = happenings.watch(Filter::default());
-        let mut one = happenings.clone().watch(Filter::new(Some("2".to_owned()), None));
+        let activity = Activity::default();
+        let mut all = activity.watch(Filter::default());
+        let mut one = activity.clone().watch(Filter::new(Some("2".to_owned()), None));
         for (socket, app) in ["1", "2", "3"].iter().enumerate() {
-            happenings.tell(|| connected(app, socket as u64));
+            activity.report(|| connected(app, socket as u64));
         }
         assert_eq!(apps(&all.take()), ["1", "2", "3"]);
         assert_eq!(apps(&one.take()), ["2"]);
@@ -161,28 +160,28 @@ mod tests {
 
     #[test]
     fn who_does_not_take_misses_the_newest_and_is_told_how_many() {
-        let happenings = Happenings::default();
-        let mut slow = happenings.watch(Filter::new(Some("1".to_owned()), None));
+        let activity = Activity::default();
+        let mut slow = activity.watch(Filter::new(Some("1".to_owned()), None));
         for socket in 0..MAX_WAITING as u64 + 7 {
-            happenings.tell(|| connected("1", socket));
-            happenings.tell(|| connected("2", socket));
+            activity.report(|| connected("1", socket));
+            activity.report(|| connected("2", socket));
         }
-        let heard = slow.take();
-        assert_eq!((heard.list.len(), heard.missed), (MAX_WAITING, 7), "what the filter keeps away is not missed");
-        let What::Connected { socket, .. } = heard.list[0].what else { panic!("{:?}", heard.list[0]) };
+        let batch = slow.take();
+        assert_eq!((batch.events.len(), batch.missed), (MAX_WAITING, 7), "what the filter keeps away is not missed");
+        let ActivityKind::Connected { socket, .. } = batch.events[0].kind else { panic!("{:?}", batch.events[0]) };
         assert_eq!(socket, SocketId::from_bits(0));
-        happenings.tell(|| connected("1", 0));
-        let heard = slow.take();
-        assert_eq!((heard.list.len(), heard.missed), (1, 0));
+        activity.report(|| connected("1", 0));
+        let batch = slow.take();
+        assert_eq!((batch.events.len(), batch.missed), (1, 0));
     }
 
     #[test]
     fn one_who_stops_watching_takes_nothing_from_the_others() {
-        let happenings = Happenings::default();
-        let leaving = happenings.watch(Filter::default());
-        let mut staying = happenings.watch(Filter::default());
+        let activity = Activity::default();
+        let leaving = activity.watch(Filter::default());
+        let mut staying = activity.watch(Filter::default());
         drop(leaving);
-        happenings.tell(|| connected("1", 0));
+        activity.report(|| connected("1", 0));
         assert_eq!(apps(&staying.take()), ["1"]);
     }
 }

@@ -25,7 +25,7 @@ use actix_web::{HttpResponse, ResponseError};
 pub use routes::app;
 
 use crate::{
-    activity::{Asked, Happening, Refusal, What},
+    activity::{ActivityEvent, ActivityKind, Asked, Refusal},
     app::{App, Registry},
     config::{HttpConfig, LimitsConfig},
     metrics::Metrics,
@@ -64,9 +64,9 @@ impl Api {
     /// Counts a refusal and tells consoles of it. An answer that is not given through [`signed`] goes through
     /// [`Api::refuse`].
     fn count(&self, error: &ApiError, app: impl FnOnce() -> Option<Arc<App>>) {
-        self.metrics.happenings.tell(|| {
+        self.metrics.activity.report(|| {
             let refusal = Refusal::new(Asked::Request, error.reason(), &error.without_quotes());
-            Happening::now(app().map(|app| app.id().clone()), What::Refused(refusal))
+            ActivityEvent::now(app().map(|app| app.id().clone()), ActivityKind::Refused(refusal))
         });
         if let ApiError::Unauthenticated(_) = error {
             self.metrics.auth_failures.with_label_values(&["request"]).inc();

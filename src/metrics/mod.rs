@@ -11,7 +11,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 
 use self::{catalogue::Description, lag::ActorThread};
 use crate::{
-    activity::{Happening, Happenings, Refusal, What},
+    activity::{Activity, ActivityEvent, ActivityKind, Refusal},
     protocol::Close,
 };
 
@@ -102,8 +102,8 @@ pub struct Metrics {
     pub cluster_events_refused: IntCounterVec,
     /// Reloads of the apps file and of certificates, by `outcome`: `applied`, `refused`.
     pub reloads: IntCounterVec,
-    /// Where what is counted is told too, to consoles that watch. Here, because whoever counts a thing saw it happen.
-    pub happenings: Happenings,
+    /// What is counted is reported here too, to consoles that watch, because the code that counts a thing saw it happen.
+    pub activity: Activity,
 }
 
 impl Metrics {
@@ -131,7 +131,7 @@ impl Metrics {
             repeat_keys_evicted: counter(&catalogue::REPEAT_KEYS_EVICTED),
             cluster_events_refused: counters(&catalogue::CLUSTER_EVENTS_REFUSED, &["rooms_full", "payload"]),
             reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
-            happenings: Happenings::default(),
+            activity: Activity::default(),
         }
     }
 
@@ -156,7 +156,7 @@ impl Metrics {
     /// Counts a message of a socket that is refused, and tells consoles what the client is told.
     pub fn refuse(&self, app_id: &Arc<str>, reason: &str, refusal: impl FnOnce() -> Refusal) {
         self.refusals.with_label_values(&[reason]).inc();
-        self.happenings.tell(|| Happening::of(app_id.clone(), What::Refused(refusal())));
+        self.activity.report(|| ActivityEvent::of(app_id.clone(), ActivityKind::Refused(refusal())));
         tracing::debug!(app = %app_id, reason, "message refused");
     }
 

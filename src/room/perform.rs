@@ -15,7 +15,7 @@ use super::{
     state::{Effect, PendingClientEvent, RoomInput, Surroundings},
 };
 use crate::{
-    activity::{Happening, What},
+    activity::{ActivityEvent, ActivityKind},
     cluster::Cluster,
     event::{self, EncodedEvent},
     protocol::{ChannelName, Close},
@@ -60,8 +60,8 @@ impl Room {
             }
             Effect::Close(subscriber) => subscriber.dialect.words().close(&subscriber.outbox, Close::Terminated),
             Effect::Webhook(change) => self.notify(change),
-            Effect::Subscribed(socket) => self.show(|channel| What::Subscribed { socket, channel }),
-            Effect::Unsubscribed(socket) => self.show(|channel| What::Unsubscribed { socket, channel }),
+            Effect::Subscribed(socket) => self.show(|channel| ActivityKind::Subscribed { socket, channel }),
+            Effect::Unsubscribed(socket) => self.show(|channel| ActivityKind::Unsubscribed { socket, channel }),
             Effect::Unheard(event) => self.show_published(event, 0),
             Effect::Delivered(event, sockets) => trace_log::delivered(&self.app, &event, sockets),
             Effect::CountClientEvent => _ = self.app.counters.client_events_in.fetch_add(1, Relaxed),
@@ -143,13 +143,13 @@ impl Room {
         self.services.webhooks.notify(&self.app, Edge { channel: self.state.channel().clone(), change });
     }
 
-    fn show(&self, what: impl FnOnce(ChannelName) -> What) {
-        let happenings = &self.services.metrics.happenings;
-        happenings.tell(|| Happening::of(self.app.id().clone(), what(self.state.channel().clone())));
+    fn show(&self, kind: impl FnOnce(ChannelName) -> ActivityKind) {
+        let activity = &self.services.metrics.activity;
+        activity.report(|| ActivityEvent::of(self.app.id().clone(), kind(self.state.channel().clone())));
     }
 
     pub(super) fn show_published(&self, event: EncodedEvent, sockets: usize) {
-        let happenings = &self.services.metrics.happenings;
-        happenings.tell(|| Happening::published(self.app.id().clone(), event, sockets));
+        let activity = &self.services.metrics.activity;
+        activity.report(|| ActivityEvent::published(self.app.id().clone(), event, sockets));
     }
 }

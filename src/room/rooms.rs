@@ -17,7 +17,7 @@ use super::{
     shelf::Shelf,
 };
 use crate::{
-    activity::{Happening, Happenings},
+    activity::{Activity, ActivityEvent},
     app::App,
     cluster::Cluster,
     config::LimitsConfig,
@@ -46,7 +46,7 @@ pub struct Rooms {
     pub(super) interest: Interest,
     pub(super) cluster: Option<Cluster>,
     pub(super) shelf: Shelf,
-    pub(super) happenings: Happenings,
+    pub(super) activity: Activity,
 }
 
 impl Rooms {
@@ -78,9 +78,9 @@ impl Rooms {
         let shards = threads.iter().map(shard).collect();
         shelf.serve(&shards);
         let waiting = Limits { events: limits.max_queued_events, bytes: limits.max_queued_event_bytes };
-        let (backlog, happenings) = (Backlog::new(waiting), metrics.happenings.clone());
+        let (backlog, activity) = (Backlog::new(waiting), metrics.activity.clone());
         let inflow = Inflow::new(inflow::LIMIT, cluster.clone());
-        Self { shards, backlog, inflow, interest, cluster, shelf, happenings }
+        Self { shards, backlog, inflow, interest, cluster, shelf, activity }
     }
 
     /// Whether sockets are to be read on.
@@ -103,7 +103,7 @@ impl Rooms {
             }
         }
         for event in unheard {
-            self.happenings.tell(|| Happening::published(app.id().clone(), event.encode(), 0));
+            self.activity.report(|| ActivityEvent::published(app.id().clone(), event.encode(), 0));
         }
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Rooms {
 
     /// The events that no room here will see, for those who watch.
     fn unheard(&self, app: &App, events: &[Event]) -> Vec<Event> {
-        if !self.happenings.are_watched() {
+        if !self.activity.is_watched() {
             return Vec::new();
         }
         events.iter().filter(|event| !self.wants(app, &event.channel)).cloned().collect()

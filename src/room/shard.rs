@@ -30,7 +30,7 @@ use super::{
     users::Users,
 };
 use crate::{
-    activity::Happening,
+    activity::ActivityEvent,
     app::App,
     cluster::{Cluster, MEMBERS_LINE},
     event::{Counts, EncodedEvent, Origin},
@@ -161,8 +161,8 @@ impl Shard {
     }
 
     fn tell_published(&self, app: &App, event: &EncodedEvent, sockets: usize) {
-        let happenings = &self.services.metrics.happenings;
-        happenings.tell(|| Happening::published(app.id().clone(), event.clone(), sockets));
+        let activity = &self.services.metrics.activity;
+        activity.report(|| ActivityEvent::published(app.id().clone(), event.clone(), sockets));
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     tenant_protocol::TenantProtocol,
 };
 use crate::{
-    activity::{Asked, Happening, Refusal, What},
+    activity::{ActivityEvent, ActivityKind, Asked, Refusal},
     app::{App, counters::AppPermit},
     capacity::SocketPermit,
     connection::address::AddressPermit,
@@ -99,7 +99,7 @@ impl Session {
             pinged: None,
             answers_pings: false,
         };
-        session.tell(|| What::Connected { socket: session.id, address: admission.client });
+        session.report(|| ActivityKind::Connected { socket: session.id, address: admission.client });
         session
     }
 
@@ -127,9 +127,9 @@ impl Session {
         self.services.shared.metrics.refuse(self.app().id(), reason, refusal);
     }
 
-    pub(super) fn tell(&self, what: impl FnOnce() -> What) {
-        let happenings = &self.services.shared.metrics.happenings;
-        happenings.tell(|| Happening::of(self.app().id().clone(), what()));
+    pub(super) fn report(&self, kind: impl FnOnce() -> ActivityKind) {
+        let activity = &self.services.shared.metrics.activity;
+        activity.report(|| ActivityEvent::of(self.app().id().clone(), kind()));
     }
 
     /// Joins a channel that the socket may join as far as the session can tell; the room decides.
@@ -229,7 +229,7 @@ impl Actor for Session {
         if closing == Some(Close::SlowConsumer) {
             shared.metrics.slow_consumers.inc();
         }
-        self.tell(|| What::Closed { socket: self.id, close: closing });
+        self.report(|| ActivityKind::Closed { socket: self.id, close: closing });
         tracing::debug!(socket = %self.id, app = %self.app_permit.app().id(), close = ?closing, "session ended");
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt::Display, sync::Arc};
 
 use super::actor::Session;
 use crate::{
-    activity::What,
+    activity::ActivityKind,
     app::{
         App,
         rate::{RateLimit, Window},
@@ -192,7 +192,7 @@ impl PusherProtocol {
         let (rooms, app) = (&session.services.shared.rooms, session.app());
         let watchlist = rooms.watchlist(app, if is_repeated { &[] } else { &user.watchlist });
         let socket = session.as_subscriber(self.dialect.clone());
-        session.tell(|| What::SignedIn { socket: session.id, user: user.id.clone() });
+        session.report(|| ActivityKind::SignedIn { socket: session.id, user: user.id.clone() });
         rooms.sign_in(app, &user.id, SignIn { socket, welcome, watchlist });
     }
 

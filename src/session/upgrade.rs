@@ -28,7 +28,7 @@ use super::{
     wire::{SharedSocket, Socket, Wire},
 };
 use crate::{
-    activity::{self, Asked, Happening, What},
+    activity::{self, ActivityEvent, ActivityKind, Asked},
     app::{
         App,
         counters::{AppPermit, QuotaTaken},
@@ -325,11 +325,11 @@ fn tell_refused_origin(app: &App, origin: &str) {
 fn count_refusal(services: &Services, reason: &'static str, refused: impl FnOnce() -> (Option<Arc<App>>, String)) {
     let metrics = &services.shared.metrics;
     metrics.refusals.with_label_values(&[reason]).inc();
-    metrics.happenings.tell(|| {
+    metrics.activity.report(|| {
         let (app, text) = refused();
-        Happening::now(
+        ActivityEvent::now(
             app.map(|app| app.id().clone()),
-            What::Refused(activity::Refusal::new(Asked::Socket, reason, &text)),
+            ActivityKind::Refused(activity::Refusal::new(Asked::Socket, reason, &text)),
         )
     });
 }

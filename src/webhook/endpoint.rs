@@ -16,7 +16,7 @@ use super::{
     post::{self, Failure},
 };
 use crate::{
-    activity::{Happening, What},
+    activity::{ActivityEvent, ActivityKind},
     app::App,
     metrics::Metrics,
 };
@@ -176,15 +176,15 @@ impl Endpoint {
 
     fn count(&self, attempt: &Attempt, outcome: &'static str, status: Option<StatusCode>) {
         self.metrics.webhook_attempts.with_label_values(&[outcome]).inc();
-        self.metrics.happenings.tell(|| {
-            let webhook = What::Webhook {
+        self.metrics.activity.report(|| {
+            let webhook = ActivityKind::Webhook {
                 events: payload::names(&attempt.body),
                 url: self.bare_url.clone(),
                 outcome,
                 status: status.map(|status| status.as_u16()),
                 took: attempt.began.elapsed(),
             };
-            Happening::of(self.app.id().clone(), webhook)
+            ActivityEvent::of(self.app.id().clone(), webhook)
         });
     }
 }

@@ -131,7 +131,7 @@ test("the tail keeps to the app and the channels that are asked for", async (t) 
   assert.deepEqual(shown, [["published", "shop", "orders.2"]]);
 });
 
-test("the tail can be narrowed to one kind of happening and back", async (t) => {
+test("the tail can be narrowed to one kind of activity and back", async (t) => {
   const gaung = await start(t);
   const tab = await openTail(t, gaung);
   await subscribe(await connect(t, gaung, SHOP), "news");

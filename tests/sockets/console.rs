@@ -37,7 +37,7 @@ impl Console {
         }
     }
 
-    /// The next frame; what it tells of happenings is kept for [`Console::happening`].
+    /// The next frame; activity is kept for [`Console::event`].
     pub async fn next(&mut self) -> Value {
         let frame = self.client.next().await;
         if frame["type"] == "happenings" {
@@ -84,28 +84,28 @@ impl Console {
         self.ask(json!({"type": "publish", "app": app, "channel": channel, "event": "e", "data": data})).await
     }
 
-    /// The next happening, without its time.
-    pub async fn happening(&mut self) -> Value {
+    /// The next event, without its time.
+    pub async fn event(&mut self) -> Value {
         while self.heard.is_empty() {
             self.next().await;
         }
-        let mut happening = self.heard.pop_front().expect("something was heard");
-        let at = happening.as_object_mut().expect("a happening is an object").remove("at");
+        let mut event = self.heard.pop_front().expect("something was heard");
+        let at = event.as_object_mut().expect("an event is an object").remove("at");
         assert!(at.is_some_and(|at| at.as_u64() > Some(1_600_000_000_000)), "milliseconds since 1970");
-        happening
+        event
     }
 
-    /// The next happening, which must be this.
+    /// The next event, which must be this.
     pub async fn expect(&mut self, expected: Value) {
-        assert_eq!(self.happening().await, expected);
+        assert_eq!(self.event().await, expected);
     }
 
-    /// The next happening but for a time that it took, which must be this.
+    /// The next event but for a time that it took, which must be this.
     pub async fn expect_timed(&mut self, unit: &str, expected: Value) {
-        let mut happening = self.happening().await;
-        let took = happening.as_object_mut().expect("a happening is an object").remove(unit);
-        assert!(took.is_some_and(|took| took.is_u64()), "{happening}");
-        assert_eq!(happening, expected);
+        let mut event = self.event().await;
+        let took = event.as_object_mut().expect("an event is an object").remove(unit);
+        assert!(took.is_some_and(|took| took.is_u64()), "{event}");
+        assert_eq!(event, expected);
     }
 }
 

@@ -39,7 +39,7 @@ async fn a_socket_that_is_lost_leaves_its_channels_and_has_no_code() {
     let socket = client.id.clone();
     drop(client);
     // The room hears of it on its own thread.
-    let mut ends = [console.happening().await, console.happening().await];
+    let mut ends = [console.event().await, console.event().await];
     ends.sort_by_key(|end| end["kind"].to_string());
     assert_eq!(ends[0], json!({"kind": "closed", "app": "app-id", "socket": socket, "code": null, "reason": "lost"}));
     assert_eq!(ends[1], json!({"kind": "unsubscribed", "app": "app-id", "socket": socket, "channel": "orders"}));
@@ -104,7 +104,7 @@ async fn a_refusal_does_not_show_what_the_parser_quotes_of_a_body() {
     let mut console = watching(&node).await;
     let (status, answer) = node.post("/events", &json!("a payload where none belongs")).await;
     assert!(status == 400 && answer["error"].as_str().unwrap().contains("a payload"), "{answer}");
-    assert_eq!(console.happening().await["detail"], "the body is not the JSON that this path takes");
+    assert_eq!(console.event().await["detail"], "the body is not the JSON that this path takes");
 }
 
 #[actix_web::test]
@@ -134,7 +134,7 @@ async fn webhooks_are_shown_without_what_may_be_secret_in_their_url() {
     client.subscribe("orders").await;
     receiver.next().await.answer("500 No", "");
     receiver.next().await.answer("200 OK", "");
-    while console.happening().await["kind"] != "subscribed" {}
+    while console.event().await["kind"] != "subscribed" {}
     let mut shown = json!({
         "kind": "webhook", "app": "app-id", "events": ["channel_occupied"], "url": receiver.url, "outcome": "retried",
         "status": 500
@@ -178,8 +178,8 @@ async fn a_console_sees_the_app_and_the_channels_that_it_watches_until_it_watche
     node.publish("last", "e", "d").await;
     let mut seen = Vec::new();
     while seen.last().is_none_or(|(_, channel)| channel != "last") {
-        let happening = console.happening().await;
-        seen.push((happening["app"].as_str().unwrap().to_owned(), happening["channel"].as_str().unwrap().to_owned()));
+        let event = console.event().await;
+        seen.push((event["app"].as_str().unwrap().to_owned(), event["channel"].as_str().unwrap().to_owned()));
     }
     let seen: Vec<_> = seen.iter().map(|(app, channel)| (app.as_str(), channel.as_str())).collect();
     // What was gathered when the console began to watch others may be shown or not.

@@ -23,7 +23,7 @@ const live = new Live({
   denied,
   hello,
   snapshot,
-  happenings: (message) => tail.happenings(message),
+  happenings: (message) => tail.received(message),
   failed: (message) => tail.failed(message),
 });
 const overview = new Overview(go);

@@ -30,7 +30,7 @@ use crate::{
 
 const PUSH_PERIOD: Duration = Duration::from_secs(1);
 
-/// How long happenings are gathered. With what may wait for a watcher it bounds what a page is sent in a second.
+/// How long activity is collected. With what may wait for a watcher it bounds what a page is sent in a second.
 const GATHER_PERIOD: Duration = Duration::from_millis(100);
 
 /// A console that answers no ping for so long is gone. It bounds how many snapshots can wait for it.
@@ -146,7 +146,7 @@ impl Console {
     /// What was gathered for the watch before is not shown any more.
     fn watch(&mut self, filter: Filter, ctx: &mut Ctx) {
         self.unwatch(ctx);
-        let watch = self.admin.metrics.happenings.watch(filter);
+        let watch = self.admin.metrics.activity.watch(filter);
         self.tail = Some(Tail { watch, gathering: ctx.run_interval(GATHER_PERIOD, Self::show) });
     }
 

@@ -28,7 +28,7 @@ const WORDS = {
 
 export class Tail {
   #live;
-  #happenings = [];
+  #entries = [];
   #waiting = [];
   #waitingCount = 0;
   #isShown = false;
@@ -69,7 +69,7 @@ export class Tail {
   }
 
   lost() {
-    if (this.#isShown && this.#happenings.length) this.#add([note("The connection was lost: what happened until it was back is not here.")]);
+    if (this.#isShown && this.#entries.length) this.#add([note("The connection was lost: what happened until it was back is not here.")]);
   }
 
   /** Begins again with what the form says now. */
@@ -79,8 +79,8 @@ export class Tail {
     if (this.#isShown) this.#watch();
   }
 
-  happenings({ missed, list }) {
-    const left = missed ? [note(`${count(missed, "happening")} left out: there were too many to show.`)] : [];
+  received({ missed, list }) {
+    const left = missed ? [note(`${count(missed, "row")} left out: there were too many to show.`)] : [];
     this.#add([...list, ...left]);
   }
 
@@ -95,14 +95,14 @@ export class Tail {
   }
 
   /** Oldest first. */
-  #add(happenings) {
+  #add(entries) {
     if (this.#isPaused) {
-      this.#waitingCount += happenings.length;
-      this.#waiting = [...this.#waiting, ...happenings].slice(-MOST_ROWS);
+      this.#waitingCount += entries.length;
+      this.#waiting = [...this.#waiting, ...entries].slice(-MOST_ROWS);
       return this.#drawCount();
     }
-    const newest = happenings.slice(-MOST_ROWS).reverse();
-    this.#happenings = [...newest, ...this.#happenings].slice(0, MOST_ROWS);
+    const newest = entries.slice(-MOST_ROWS).reverse();
+    this.#entries = [...newest, ...this.#entries].slice(0, MOST_ROWS);
     this.#body.prepend(...newest.filter(isWanted()).map(row));
     while (this.#body.rows.length > MOST_ROWS) this.#body.lastChild.remove();
     this.#drawCount();
@@ -113,19 +113,19 @@ export class Tail {
     const [waiting, waitingCount] = [this.#waiting, this.#waitingCount];
     [this.#waiting, this.#waitingCount] = [[], 0];
     byId("tail-pause").setAttribute("aria-pressed", this.#isPaused);
-    if (waitingCount > waiting.length) this.#add([note(`${count(waitingCount - waiting.length, "happening")} left out during the pause.`)]);
+    if (waitingCount > waiting.length) this.#add([note(`${count(waitingCount - waiting.length, "row")} left out during the pause.`)]);
     this.#add(waiting);
   }
 
   #clear() {
-    this.#happenings = [];
+    this.#entries = [];
     this.#waiting = [];
     this.#waitingCount = 0;
     this.#drawAll();
   }
 
   #drawAll() {
-    this.#body.replaceChildren(...this.#happenings.filter(isWanted()).map(row));
+    this.#body.replaceChildren(...this.#entries.filter(isWanted()).map(row));
     this.#drawCount();
   }
 
@@ -143,13 +143,13 @@ function isWanted() {
   return ({ kind }) => !kinds || kind === "note" || kinds.split(" ").includes(kind);
 }
 
-function row(happening) {
-  const { at, kind, app, channel, event, data } = happening;
+function row(entry) {
+  const { at, kind, app, channel, event, data } = entry;
   // The roles, because on a narrow screen a row is not laid out as one.
   const cell = (attributes, ...children) => element("td", { role: "cell", ...attributes }, ...children);
   const what = cell({ class: "what" });
   if (event) what.append(element("b", {}, event), " ");
-  what.append(WORDS[kind]?.(happening) ?? "");
+  what.append(WORDS[kind]?.(entry) ?? "");
   if (data !== undefined) what.append(payload(data));
   return element(
     "tr",

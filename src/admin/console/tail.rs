@@ -1,4 +1,4 @@
-//! What happened, as the page gets it. Work that the teller was spared is done here, on the admin thread: an event that
+//! What happened, as the page gets it. Work that the reporter was spared is done here, on the admin thread: an event that
 //! came from another node is read out of its frame.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -6,7 +6,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use serde::Serialize;
 
 use crate::{
-    activity::{Asked, Happening, Heard, Refusal, What},
+    activity::{ActivityEvent, ActivityKind, Asked, Batch, Refusal},
     event::{EncodedEvent, Origin},
     protocol::Close,
 };
@@ -78,36 +78,38 @@ enum Kind<'a> {
     },
 }
 
-/// The frame of what was heard, with what events say or without.
-pub(super) fn frame(heard: &Heard, shows_payloads: bool) -> String {
-    let entry = |happening| Entry::of(happening, shows_payloads);
-    let frame = Frame { missed: heard.missed, list: heard.list.iter().map(entry).collect() };
+/// The frame of one batch, with the payloads of events or without.
+pub(super) fn frame(batch: &Batch, shows_payloads: bool) -> String {
+    let entry = |event| Entry::of(event, shows_payloads);
+    let frame = Frame { missed: batch.missed, list: batch.events.iter().map(entry).collect() };
     serde_json::to_string(&frame).expect("numbers and strings are always JSON")
 }
 
 impl<'a> Entry<'a> {
-    fn of(happening: &'a Arc<Happening>, shows_payloads: bool) -> Self {
-        let kind = match &happening.what {
-            What::Connected { socket, address } => Kind::Connected { socket: socket.to_string(), address: *address },
-            What::Closed { socket, close } => Kind::Closed {
+    fn of(event: &'a Arc<ActivityEvent>, shows_payloads: bool) -> Self {
+        let kind = match &event.kind {
+            ActivityKind::Connected { socket, address } => {
+                Kind::Connected { socket: socket.to_string(), address: *address }
+            }
+            ActivityKind::Closed { socket, close } => Kind::Closed {
                 socket: socket.to_string(),
                 code: close.map(Close::code),
                 reason: close.map_or("lost", Close::name),
             },
-            What::Subscribed { socket, channel } => {
+            ActivityKind::Subscribed { socket, channel } => {
                 Kind::Subscribed { socket: socket.to_string(), channel: channel.as_str() }
             }
-            What::Unsubscribed { socket, channel } => {
+            ActivityKind::Unsubscribed { socket, channel } => {
                 Kind::Unsubscribed { socket: socket.to_string(), channel: channel.as_str() }
             }
-            What::SignedIn { socket, user } => Kind::SignedIn { socket: socket.to_string(), user },
-            What::Refused(refusal) => refused(refusal),
-            What::Published { event, sockets, took } => published(event, *sockets, *took, shows_payloads),
-            What::Webhook { events, url, outcome, status, took } => {
+            ActivityKind::SignedIn { socket, user } => Kind::SignedIn { socket: socket.to_string(), user },
+            ActivityKind::Refused(refusal) => refused(refusal),
+            ActivityKind::Published { event, sockets, took } => published(event, *sockets, *took, shows_payloads),
+            ActivityKind::Webhook { events, url, outcome, status, took } => {
                 Kind::Webhook { events, url, outcome, status: *status, millis: clamp(took.as_millis()) }
             }
         };
-        Self { at: clamp(happening.at.as_millis()), app: happening.app.as_deref(), kind }
+        Self { at: clamp(event.at.as_millis()), app: event.app.as_deref(), kind }
     }
 }
 
@@ -155,10 +157,10 @@ mod tests {
         protocol::{ChannelName, SocketId},
     };
 
-    fn shown(what: What, shows_payloads: bool) -> Value {
-        let happening = Happening { at: Duration::from_millis(1_700), app: Some("1".into()), what };
-        let heard = Heard { missed: 3, list: vec![Arc::new(happening)] };
-        let mut frame: Value = serde_json::from_str(&frame(&heard, shows_payloads)).unwrap();
+    fn shown(kind: ActivityKind, shows_payloads: bool) -> Value {
+        let event = ActivityEvent { at: Duration::from_millis(1_700), app: Some("1".into()), kind };
+        let batch = Batch { missed: 3, events: vec![Arc::new(event)] };
+        let mut frame: Value = serde_json::from_str(&frame(&batch, shows_payloads)).unwrap();
         assert_eq!((&frame["type"], &frame["missed"]), (&json!("happenings"), &json!(3)));
         frame["list"][0].take()
     }
@@ -170,14 +172,14 @@ mod tests {
 
     #[test]
     fn an_event_is_shown_with_its_payload_only_where_that_is_wanted() {
-        let what = What::Published { event: event(), sockets: 7, took: Duration::from_micros(9) };
+        let kind = ActivityKind::Published { event: event(), sockets: 7, took: Duration::from_micros(9) };
         let mut expected = json!({
             "at": 1_700, "app": "1", "kind": "published", "origin": "back_end", "channel": "a", "event": "e", "sockets": 7,
             "micros": 9
         });
-        assert_eq!(shown(what.clone(), false), expected);
+        assert_eq!(shown(kind.clone(), false), expected);
         expected["data"] = json!("secret");
-        assert_eq!(shown(what, true), expected);
+        assert_eq!(shown(kind, true), expected);
     }
 
     #[test]
@@ -185,13 +187,13 @@ mod tests {
         let EncodedEvent { channel, origin, accepted, accepted_at, frame, .. } = event();
         let payload = Payload { origin, accepted_at, except: None, frame };
         let event = EncodedEvent::from_peer(channel, payload, None, accepted);
-        let shown = shown(What::Published { event, sockets: 0, took: Duration::ZERO }, false);
+        let shown = shown(ActivityKind::Published { event, sockets: 0, took: Duration::ZERO }, false);
         assert_eq!((&shown["origin"], &shown["event"]), (&json!("peer"), &json!("e")));
     }
 
     #[test]
     fn a_socket_that_was_lost_has_no_code() {
-        let closed = |close| shown(What::Closed { socket: SocketId::from_bits(1), close }, false);
+        let closed = |close| shown(ActivityKind::Closed { socket: SocketId::from_bits(1), close }, false);
         let lost = json!({"at": 1_700, "app": "1", "kind": "closed", "socket": "0.1", "code": null, "reason": "lost"});
         assert_eq!(closed(None), lost);
         let silent = closed(Some(Close::Silent));
@@ -202,7 +204,7 @@ mod tests {
     fn a_refusal_names_who_asked_and_for_what_only_if_it_is_known() {
         let refusal = Refusal::new(Asked::Request, "app_unknown", "no app has this id of 1 characters");
         assert_eq!(
-            shown(What::Refused(refusal), false),
+            shown(ActivityKind::Refused(refusal), false),
             json!({
                 "at": 1_700, "app": "1", "kind": "refused", "what": "request", "reason": "app_unknown",
                 "detail": "no app has this id of 1 characters"

@@ -1,4 +1,4 @@
-//! One thing that happened. It holds what its teller has at hand; what it takes to show it is done where it is shown.
+//! One thing that happened. It holds what its reporter has at hand; formatting is left to the console.
 
 use std::{
     net::IpAddr,
@@ -16,18 +16,18 @@ const MAX_TEXT: usize = 300;
 
 /// Something that happened on this node.
 #[derive(Debug, Clone)]
-pub struct Happening {
+pub struct ActivityEvent {
     /// When, as time since the Unix epoch.
     pub at: Duration,
     /// The app's id, as far as it is known.
     pub app: Option<Arc<str>>,
-    /// What.
-    pub what: What,
+    /// What happened.
+    pub kind: ActivityKind,
 }
 
-/// What may happen.
+/// The kinds of activity.
 #[derive(Debug, Clone)]
-pub enum What {
+pub enum ActivityKind {
     /// A socket was opened.
     Connected {
         /// The socket.
@@ -80,7 +80,7 @@ pub enum What {
         events: Vec<String>,
         /// Where to, without what may be secret: user, password and query.
         url: String,
-        /// What became of it, in the word that metrics have for it.
+        /// The outcome, as the label of the metric.
         outcome: &'static str,
         /// The endpoint's answer, if there was one.
         status: Option<u16>,
@@ -110,36 +110,41 @@ pub enum Asked {
     Message,
 }
 
-impl Happening {
+impl ActivityEvent {
     /// It happened just now to one of the app's.
-    pub fn of(app: Arc<str>, what: What) -> Self {
-        Self::now(Some(app), what)
+    pub fn of(app: Arc<str>, kind: ActivityKind) -> Self {
+        Self::now(Some(app), kind)
     }
 
     /// It happened just now.
-    pub fn now(app: Option<Arc<str>>, what: What) -> Self {
-        Self { at: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(), app, what }
+    pub fn now(app: Option<Arc<str>>, kind: ActivityKind) -> Self {
+        Self { at: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(), app, kind }
     }
 
     /// An event has reached so many sockets.
     pub fn published(app: Arc<str>, event: EncodedEvent, sockets: usize) -> Self {
         let took = event.accepted.elapsed();
-        Self::of(app, What::Published { event, sockets, took })
+        Self::of(app, ActivityKind::Published { event, sockets, took })
     }
 
     /// The channel that it is about.
     pub fn channel(&self) -> Option<&str> {
-        match &self.what {
-            What::Subscribed { channel, .. } | What::Unsubscribed { channel, .. } => Some(channel.as_str()),
-            What::Published { event, .. } => Some(event.channel.as_str()),
-            What::Refused(refusal) => refusal.channel(),
-            What::Connected { .. } | What::Closed { .. } | What::SignedIn { .. } | What::Webhook { .. } => None,
+        match &self.kind {
+            ActivityKind::Subscribed { channel, .. } | ActivityKind::Unsubscribed { channel, .. } => {
+                Some(channel.as_str())
+            }
+            ActivityKind::Published { event, .. } => Some(event.channel.as_str()),
+            ActivityKind::Refused(refusal) => refusal.channel(),
+            ActivityKind::Connected { .. }
+            | ActivityKind::Closed { .. }
+            | ActivityKind::SignedIn { .. }
+            | ActivityKind::Webhook { .. } => None,
         }
     }
 }
 
 impl Refusal {
-    /// `reason` is the metrics' word for it, `detail` what the one who asked is told; it is cut if it is very long, for it
+    /// `reason` is the label of the metric, `detail` what the one who asked is told; it is cut if it is very long, for it
     /// may quote what was sent.
     pub fn new(asked: Asked, reason: &'static str, detail: &str) -> Self {
         Self { asked, reason, detail: cut(detail), socket: None, channel: None }
@@ -155,7 +160,7 @@ impl Refusal {
         self.asked
     }
 
-    /// The word that metrics have for it.
+    /// The label of the metric.
     pub fn reason(&self) -> &'static str {
         self.reason
     }
