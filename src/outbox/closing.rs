@@ -1,5 +1,5 @@
-//! How a session is told that it ends: an error frame in its own words, then the close frame. protocol.md §1.1 wants both,
-//! because clients of protocols 5 and 6 look at the frame alone.
+//! How a client is told that its session ends: an error frame in its own protocol, then the close frame. protocol.md §1.1
+//! wants both, because clients of protocols 5 and 6 look at the frame alone.
 
 use super::Outbox;
 use crate::{
@@ -7,23 +7,23 @@ use crate::{
     tenant,
 };
 
-/// In whose words a session is spoken to.
+/// The protocol that a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Words {
-    /// The Pusher protocol's.
+pub enum ClientProtocol {
+    /// The Pusher protocol.
     Pusher,
-    /// The tenant dialect's.
+    /// Plain frames of a tenant.
     Tenant,
 }
 
-impl Words {
+impl ClientProtocol {
     /// Closes a session for a reason from the table.
     pub fn close(self, outbox: &Outbox, close: Close) {
-        self.close_saying(outbox, close, close.text());
+        self.close_with_text(outbox, close, close.text());
     }
 
     /// Closes a session with a text of its own in the error frame. WebSocket's own codes need no error frame.
-    pub fn close_saying(self, outbox: &Outbox, close: Close, text: &str) {
+    pub fn close_with_text(self, outbox: &Outbox, close: Close, text: &str) {
         if close.code() >= 4000 {
             outbox.send(&match self {
                 Self::Pusher => outbound::error(Some(close.code()), text, None),

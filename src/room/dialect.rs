@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::membership::JoinRefusal;
 use crate::{
     event::EncodedEvent,
-    outbox::closing::Words,
+    outbox::closing::ClientProtocol,
     protocol::{ChannelName, close::UNAUTHORIZED, outbound},
     tenant::{Problem, TenantId, outbound as tenant},
 };
@@ -60,11 +60,11 @@ impl Announcement {
 }
 
 impl Dialect {
-    /// In whose words its speaker is told why its session ends.
-    pub fn words(&self) -> Words {
+    /// The protocol in which its client is told why its session ends.
+    pub fn client_protocol(&self) -> ClientProtocol {
         match self {
-            Self::Pusher | Self::Traced => Words::Pusher,
-            Self::Tenant(_) => Words::Tenant,
+            Self::Pusher | Self::Traced => ClientProtocol::Pusher,
+            Self::Tenant(_) => ClientProtocol::Tenant,
         }
     }
 

@@ -58,7 +58,9 @@ impl Room {
             Effect::RefuseClientEvent(sender) => {
                 refuse_client_event(&sender, self.state.channel(), self.app.id(), &self.services)
             }
-            Effect::Close(subscriber) => subscriber.dialect.words().close(&subscriber.outbox, Close::Terminated),
+            Effect::Close(subscriber) => {
+                subscriber.dialect.client_protocol().close(&subscriber.outbox, Close::Terminated)
+            }
             Effect::Webhook(change) => self.notify(change),
             Effect::Subscribed(socket) => self.show(|channel| ActivityKind::Subscribed { socket, channel }),
             Effect::Unsubscribed(socket) => self.show(|channel| ActivityKind::Unsubscribed { socket, channel }),

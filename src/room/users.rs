@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     cluster::Cluster,
     event::EncodedEvent,
-    outbox::{Outbox, closing::Words},
+    outbox::{Outbox, closing::ClientProtocol},
     protocol::{Close, SocketId, outbound},
 };
 
@@ -155,7 +155,7 @@ impl Users {
             Line::Closed | Line::Open => &[],
         };
         for socket in user.sockets.iter().chain(waiting.iter().map(|waiting| &waiting.socket)) {
-            Words::Pusher.close(&socket.outbox, Close::Terminated);
+            ClientProtocol::Pusher.close(&socket.outbox, Close::Terminated);
         }
     }
 

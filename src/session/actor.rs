@@ -23,7 +23,7 @@ use crate::{
     app::{App, counters::AppPermit},
     capacity::SocketPermit,
     connection::address::AddressPermit,
-    outbox::{Outbox, closing::Words},
+    outbox::{Outbox, closing::ClientProtocol},
     protocol::{ChannelName, Close, SocketId, frame, outbound, presence::MemberClaim},
     room::{Dialect, Join, Subscriber},
     tenant,
@@ -40,7 +40,7 @@ pub struct Session {
     app_permit: AppPermit,
     _address: Option<AddressPermit>,
     _permit: Option<SocketPermit>,
-    words: Words,
+    client_protocol: ClientProtocol,
     /// `None` only while it hears a message.
     protocol: Option<SessionProtocol>,
     heard: Instant,
@@ -59,10 +59,10 @@ pub enum SessionProtocol {
 }
 
 impl SessionProtocol {
-    fn words(&self) -> Words {
+    fn client_protocol(&self) -> ClientProtocol {
         match self {
-            Self::Pusher(_) => Words::Pusher,
-            Self::Tenant(_) => Words::Tenant,
+            Self::Pusher(_) => ClientProtocol::Pusher,
+            Self::Tenant(_) => ClientProtocol::Tenant,
         }
     }
 }
@@ -93,7 +93,7 @@ impl Session {
             app_permit: admission.app_permit,
             _address: admission.address,
             _permit: admission.permit,
-            words: admission.protocol.words(),
+            client_protocol: admission.protocol.client_protocol(),
             protocol: Some(admission.protocol),
             heard: Instant::now(),
             pinged: None,
@@ -113,7 +113,7 @@ impl Session {
 
     /// Ends the session.
     pub(super) fn close(&self, close: Close) {
-        self.words.close(&self.outbox, close);
+        self.client_protocol.close(&self.outbox, close);
     }
 
     /// Time for rate limits.
@@ -186,7 +186,7 @@ impl Session {
     fn ping(&mut self) {
         self.pinged = Some(Instant::now());
         self.outbox.send(&frame::ping(&[]));
-        if self.words == Words::Pusher && !self.answers_pings {
+        if self.client_protocol == ClientProtocol::Pusher && !self.answers_pings {
             self.outbox.send(&outbound::ping());
         }
     }
@@ -205,15 +205,15 @@ impl Actor for Session {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let words = self.words;
+        let protocol = self.client_protocol;
         // Enters before it greets: a client that was greeted is one that a drain closes.
-        let listed = RegisteredSession { app_id: self.app().id().clone(), outbox: self.outbox.clone(), words };
+        let listed = RegisteredSession { app_id: self.app().id().clone(), outbox: self.outbox.clone(), protocol };
         self.services.sessions.do_send(Enter(self.id, listed));
-        self.outbox.send(&match words {
-            Words::Tenant => tenant::outbound::connected(self.id),
-            Words::Pusher => outbound::connection_established(self.id, self.app().settings().activity_timeout),
+        self.outbox.send(&match protocol {
+            ClientProtocol::Tenant => tenant::outbound::connected(self.id),
+            ClientProtocol::Pusher => outbound::connection_established(self.id, self.app().settings().activity_timeout),
         });
-        if words == Words::Pusher {
+        if protocol == ClientProtocol::Pusher {
             self.watch_authorisation(ctx);
         }
         ctx.run_later(self.services.shared.limits.ping_interval, Self::check_liveness);

@@ -6,7 +6,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 
 use crate::{
     app::Registry,
-    outbox::{Outbox, closing::Words},
+    outbox::{Outbox, closing::ClientProtocol},
     protocol::{Close, SocketId},
 };
 
@@ -29,7 +29,7 @@ pub struct RegisteredSession {
     /// Where its close frame goes.
     pub outbox: Arc<Outbox>,
     /// How it is told.
-    pub words: Words,
+    pub protocol: ClientProtocol,
 }
 
 /// A session has begun.
@@ -89,7 +89,7 @@ impl SessionRegistry {
     /// Why a session that enters now may not stay.
     fn objection(&self, session: &RegisteredSession) -> Option<Close> {
         match self.registry.by_id(&session.app_id) {
-            _ if self.is_draining => Some(session.words.going_away()),
+            _ if self.is_draining => Some(session.protocol.going_away()),
             None => Some(Close::AppUnknown),
             Some(app) => (!app.settings().enabled).then_some(Close::AppDisabled),
         }
@@ -106,7 +106,7 @@ impl SessionRegistry {
 
 impl RegisteredSession {
     fn send_away(&self) {
-        self.words.close(&self.outbox, self.words.going_away());
+        self.protocol.close(&self.outbox, self.protocol.going_away());
     }
 }
 
@@ -119,7 +119,7 @@ impl Handler<Enter> for SessionRegistry {
 
     fn handle(&mut self, Enter(id, session): Enter, _: &mut Context<Self>) {
         if let Some(close) = self.objection(&session) {
-            session.words.close(&session.outbox, close);
+            session.protocol.close(&session.outbox, close);
         }
         self.sessions.insert(id, session);
     }
@@ -138,7 +138,7 @@ impl Handler<CloseApp> for SessionRegistry {
 
     fn handle(&mut self, CloseApp { app_id, close }: CloseApp, _: &mut Context<Self>) {
         for session in self.sessions.values().filter(|session| session.app_id == app_id) {
-            session.words.close(&session.outbox, close);
+            session.protocol.close(&session.outbox, close);
         }
     }
 }
@@ -158,7 +158,7 @@ mod tests {
     use crate::config::AppSettings;
 
     fn listed() -> RegisteredSession {
-        RegisteredSession { app_id: "1".into(), outbox: Outbox::new(None, 1_000), words: Words::Pusher }
+        RegisteredSession { app_id: "1".into(), outbox: Outbox::new(None, 1_000), protocol: ClientProtocol::Pusher }
     }
 
     fn check(sessions: usize, window: Duration, expected: &[usize]) {

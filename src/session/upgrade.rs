@@ -40,7 +40,7 @@ use crate::{
         address::{OverLimit, client_address},
     },
     event,
-    outbox::{Outbox, closing::Words},
+    outbox::{Outbox, closing::ClientProtocol},
     protocol::Close,
     readiness::Stage,
     room::Dialect,
@@ -155,11 +155,11 @@ struct UpgradeRequest<'a> {
     route: Route<'a>,
 }
 
-/// Why a visitor may not stay, and in whose words.
+/// Why a client may not stay, and the protocol in which it is told.
 struct Refusal {
     close: Close,
     text: String,
-    words: Words,
+    protocol: ClientProtocol,
 }
 
 impl<'a> UpgradeRequest<'a> {
@@ -174,7 +174,7 @@ impl<'a> UpgradeRequest<'a> {
     }
 
     async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
-        let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), words: Words::Pusher };
+        let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), protocol: ClientProtocol::Pusher };
         match &self.route {
             Route::App(key) => {
                 let app = self.find_app(key, services).map_err(|close| match close {
@@ -356,11 +356,11 @@ impl Refusal {
     }
 
     fn tenant(close: Close, text: impl ToString) -> Self {
-        Self { close, text: text.to_string(), words: Words::Tenant }
+        Self { close, text: text.to_string(), protocol: ClientProtocol::Tenant }
     }
 
     fn send(&self, outbox: &Outbox) {
-        self.words.close_saying(outbox, self.close, &self.text);
+        self.protocol.close_with_text(outbox, self.close, &self.text);
     }
 }
 
