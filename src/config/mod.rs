@@ -32,7 +32,7 @@ pub use problems::Problems;
 pub use rule::Rule;
 pub use server::{AdminConfig, DrainConfig, LogConfig, LogFormat, OutgoingConfig, ServerConfig, TlsConfig};
 pub use tenant::{TenantAccess, TenantConfig};
-pub use variable::{Variable, variables};
+pub use variable::{Section, Variable, sections, variables};
 
 use environment::Environment;
 

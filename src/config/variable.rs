@@ -35,23 +35,34 @@ impl From<(&'static str, &dyn Display, Rule, &'static str)> for Variable {
     }
 }
 
+/// A table of docs/configuration.md.
+#[derive(Debug)]
+pub struct Section {
+    /// Its heading on that page.
+    pub title: &'static str,
+    /// Its rows.
+    pub variables: Vec<Variable>,
+}
+
 /// All variables, by concern.
-pub fn variables() -> Vec<Variable> {
-    [
-        ServerConfig::variables(),
-        AdminConfig::variables(),
-        TlsConfig::variables(),
-        OutgoingConfig::variables(),
-        app::variables(),
-        settings::variables(&AppSettings::without_keys()),
-        TenantConfig::variables(),
-        LimitsConfig::variables(),
-        HttpConfig::variables(),
-        ClusterConfig::variables(),
-        DrainConfig::variables(),
-        LogConfig::variables(),
+pub fn sections() -> Vec<Section> {
+    let server =
+        [ServerConfig::variables(), AdminConfig::variables(), TlsConfig::variables(), OutgoingConfig::variables()];
+    let section = |title, variables| Section { title, variables };
+    vec![
+        section("The server", server.concat()),
+        section("Apps", app::variables()),
+        section("Settings of an app", settings::variables(&AppSettings::without_keys())),
+        section("Plain sockets of tenants", TenantConfig::variables()),
+        section("Limits of the node", [LimitsConfig::variables(), HttpConfig::variables()].concat()),
+        section("Many nodes", ClusterConfig::variables()),
+        section("Shutdown and log", [DrainConfig::variables(), LogConfig::variables()].concat()),
     ]
-    .concat()
+}
+
+/// All variables, in the order of their sections.
+pub fn variables() -> Vec<Variable> {
+    sections().into_iter().flat_map(|section| section.variables).collect()
 }
 
 #[cfg(test)]

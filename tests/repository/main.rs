@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod configuration;
 mod ground_plan;
 mod moving_in;
 mod papers;

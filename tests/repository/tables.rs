@@ -1,15 +1,11 @@
-//! The documentation tells of everything that a user can set, measure or be told.
+//! The documentation tells of everything that a user can run, measure or be told.
 
 use gaung::{
-    config,
     metrics::{catalogue, soketi},
     protocol::Close,
 };
 
 use super::common::process::run;
-
-/// The defaults of these depend on the machine.
-const BY_CORES: [&str; 2] = ["GAUNG_HTTP_THREADS", "GAUNG_ROOM_THREADS"];
 
 /// Fails with the rows that no line of the page begins with, whatever its words are links to.
 fn check(page: &str, rows: impl Iterator<Item = String>) {
@@ -30,48 +26,6 @@ fn without_links(line: &str) -> String {
         plain.push_str(part.split_once(')').map_or(part, |(_, rest)| rest));
     }
     plain
-}
-
-#[test]
-fn every_variable_has_a_row_with_its_default_its_meaning_and_what_is_allowed() {
-    check(
-        "configuration.md",
-        config::variables().into_iter().map(|variable| {
-            let default = match variable.default.as_str() {
-                _ if BY_CORES.contains(&variable.name) => "half the cores".to_owned(),
-                "" => "–".to_owned(),
-                default => format!("`{default}`"),
-            };
-            let allowed = allowed(&variable.rule.to_string());
-            format!("| `{}` | {default} | {} | {allowed}", variable.name, variable.meaning)
-        }),
-    );
-}
-
-#[test]
-fn every_row_of_a_variable_is_of_one_that_is_read() {
-    let page = include_str!("../../docs/configuration.md");
-    let names: Vec<&str> =
-        page.lines().filter_map(|line| line.strip_prefix("| `GAUNG_")?.split_once('`')).map(|(name, _)| name).collect();
-    let variables = config::variables();
-    assert_eq!(names.len(), variables.len());
-    for name in names {
-        assert!(variables.iter().any(|variable| variable.name.strip_prefix("GAUNG_") == Some(name)), "GAUNG_{name}");
-    }
-}
-
-/// A rule as the tables have it: numbers with commas, and in fewer words.
-fn allowed(rule: &str) -> String {
-    let Some(range) = rule.strip_prefix("a whole number from ") else { return rule.to_owned() };
-    let (range, quota) =
-        range.strip_suffix(", or 0 for no limit").map_or((range, ""), |range| (range, "0: no limit; "));
-    let numbers: Vec<_> = range.split(" to ").map(with_commas).collect();
-    format!("{quota}{}", numbers.join(" to "))
-}
-
-fn with_commas(digits: &str) -> String {
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join(",")
 }
 
 #[test]
