@@ -22,7 +22,7 @@ use crate::{
     metrics::Metrics,
     protocol::ChannelName,
     repeats::Repeats,
-    room::{self, FromPeers, Rooms, backlog::Permit},
+    room::{FromPeers, Rooms, backlog::Permit},
     webhook::{Ack, Change, Edge, Webhooks, ids},
 };
 
@@ -68,10 +68,8 @@ impl Inbound {
         if channel.kind().is_server_to_user() {
             return self.rooms.open_user(&app_id, channel.without_prefix());
         }
-        let cached = opening.cached.and_then(|record| event::cached(channel.clone(), record, event::now()));
-        let subscriptions = usize::try_from(opening.sockets).unwrap_or(usize::MAX);
-        let opening = room::Opening { subscriptions, members: opening.members, cached };
-        self.rooms.hear(&app_id, channel, FromPeers::Opened(opening));
+        let opened = FromPeers::opened(&channel, opening, event::now());
+        self.rooms.hear(&app_id, channel, opened);
     }
 
     fn deliver(&self, RoomEvent { room, payload, trace }: RoomEvent) {
@@ -111,19 +109,16 @@ impl Inbound {
     fn deliver_cached(&self, room: &Room, record: CachedEvent, trace: Option<TraceContext>) {
         let Some(channel) = channel(room) else { return };
         let Some(permit) = self.rooms.admit(record.payload.len()) else { return self.refuse("rooms_full") };
-        match event::cached(channel.clone(), record, event::now()) {
-            Some(mut cached) => {
-                cached.event.trace = trace;
-                self.rooms.hear(room.app(), channel, FromPeers::Cached(cached, permit));
-            }
+        match FromPeers::cached(&channel, record, (trace, permit), event::now()) {
+            Some(news) => self.rooms.hear(room.app(), channel, news),
             None => self.refuse("payload"),
         }
     }
 
     fn repair_cache(&self, room: &Room, record: CachedEvent) {
         let Some(channel) = channel(room) else { return };
-        match event::cached(channel.clone(), record, event::now()) {
-            Some(cached) => self.rooms.hear(room.app(), channel, FromPeers::CacheRepaired(cached)),
+        match FromPeers::cache_repaired(&channel, record, event::now()) {
+            Some(news) => self.rooms.hear(room.app(), channel, news),
             None => self.refuse("payload"),
         }
     }
@@ -131,9 +126,7 @@ impl Inbound {
     fn pass_on(&self, change: RemoteChange) {
         let (room, message) = match change {
             RemoteChange::User { app, user, sockets } => return self.rooms.set_user_remote(&app, &user, sockets),
-            RemoteChange::Subscriptions { room, sockets } => {
-                (room, FromPeers::Subscriptions(usize::try_from(sockets).unwrap_or(usize::MAX)))
-            }
+            RemoteChange::Subscriptions { room, sockets } => (room, FromPeers::subscriptions(sockets)),
             RemoteChange::Member { room, user, member } => (room, FromPeers::Member(user, member)),
         };
         if let Some(channel) = channel(&room) {

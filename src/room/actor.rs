@@ -9,7 +9,7 @@ use super::{
     messages::{Forwarded, ListMembers, ReadCache},
     registered::Tally,
     shard::{Services, Shard},
-    state::{Effect, Reach, RoomInput, RoomState},
+    state::{Effect, RoomInput, RoomState},
 };
 use crate::{
     app::App,
@@ -41,8 +41,7 @@ impl Room {
         shard: Addr<Shard>,
         services: Rc<Services>,
     ) -> Self {
-        let reach = if services.cluster.is_some() { Reach::Cluster } else { Reach::Alone };
-        let state = RoomState::new(channel, reach, services.batch_bytes);
+        let state = RoomState::new(channel, services.reach(), services.batch_bytes);
         let (effects, impatient_until, turn) = (Vec::new(), None, Turn::default());
         Self { app, state, effects, impatient_until, turn, tally, shard, services }
     }

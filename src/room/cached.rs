@@ -28,6 +28,11 @@ pub fn record(event: &EncodedEvent, at: u64, ttl: Duration) -> CachedEvent {
     CachedEvent { at, ttl, payload: wire::event(event) }
 }
 
+/// The record of an event of a cache channel that nobody is subscribed to on this node.
+pub fn unserved_record(event: &EncodedEvent, ttl: Duration) -> CachedEvent {
+    record(event, Cache::default().date(event.accepted_at), ttl)
+}
+
 impl Cache {
     /// When an event that is published here now is to be dated, in microseconds of the Unix epoch: it is newer than what
     /// is known here, whatever the clocks of others say.

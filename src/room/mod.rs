@@ -5,10 +5,10 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `rooms`, `messages` | what sessions, back ends and other nodes say to rooms, and how it finds its shard |
+//! | `rooms`, `messages`, `from_peers` | what sessions, back ends and other nodes say to rooms, and how it finds its shard |
 //! | `questions`, `probe` | what can be asked about them |
 //! | `backlog`, `inflow`, `interest` | how much waits, and what need not be sent to a room at all |
-//! | `shard`, `registered`, `present` | the rooms of one thread: found by name, opened, listed, retired |
+//! | `shard`, `routing`, `registered`, `present` | the rooms of one thread: found by name, opened, listed, retired |
 //! | `users` | the signed-in users of one thread, and who watches them |
 //! | `actor` | the mailbox of one room |
 //! | `state` | the room itself, as a state machine: inputs in, effects out |
@@ -24,6 +24,7 @@ mod count_notice;
 mod dialect;
 mod fanout;
 mod fanout_worker;
+mod from_peers;
 mod held;
 mod inflow;
 mod interest;
@@ -38,19 +39,22 @@ mod questions;
 mod refusals;
 mod registered;
 mod rooms;
+mod routing;
 mod serving;
 mod shard;
 mod shelf;
-mod state;
+pub mod state;
 mod unpublished;
 mod users;
 
+pub use cached::unserved_record;
 pub use dialect::Dialect;
 pub use fanout::Subscriber;
 pub use inflow::Inflow;
-pub use messages::{ClientEvent, FromPeers, Join, Opening, SignIn, Watchlist};
+pub use messages::{ClientEvent, Forwarded, FromPeers, Join, Opening, RoomMessage, SignIn, Watchlist};
 pub use questions::Unanswered;
-pub use rooms::Rooms;
+pub use rooms::{Rooms, travels_alone};
+pub use routing::{Route, route};
 pub use shelf::CacheUse;
 pub use unpublished::Unpublished;
 

@@ -311,7 +311,7 @@ impl Reserved {
 
 /// Whether an event goes to the other nodes by itself. What back ends publish to cache channels travels as state, told
 /// by its room.
-fn travels_alone(event: &EncodedEvent) -> bool {
+pub fn travels_alone(event: &EncodedEvent) -> bool {
     !(event.channel.kind().is_cached() && event.origin == Origin::BackEnd)
 }
 

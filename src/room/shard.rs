@@ -15,7 +15,7 @@ use tokio::task::yield_now;
 
 use super::{
     actor::Room,
-    cached::{self, Cache},
+    cached::unserved_record,
     fanout_worker::FanoutWorker,
     interest::{ChannelHash, Interest},
     messages::{
@@ -26,14 +26,16 @@ use super::{
     questions::PAGE,
     refusals::refuse_client_event,
     registered::{Registered, Tally},
+    routing::{Route, route},
     shelf::Shelf,
+    state::Reach,
     users::Users,
 };
 use crate::{
     activity::ActivityEvent,
     app::App,
     cluster::{Cluster, MEMBERS_LINE},
-    event::{Counts, EncodedEvent, Origin},
+    event::{Counts, EncodedEvent},
     metrics::Metrics,
     protocol::ChannelName,
     trace_log,
@@ -68,6 +70,13 @@ pub struct Services {
     pub shelf: Shelf,
     /// How many bytes a room writes to a subscriber at once.
     pub batch_bytes: usize,
+}
+
+impl Services {
+    /// Whether rooms have counterparts on other nodes.
+    pub fn reach(&self) -> Reach {
+        if self.cluster.is_some() { Reach::Cluster } else { Reach::Alone }
+    }
 }
 
 impl Shard {
@@ -155,7 +164,7 @@ impl Shard {
         else {
             return;
         };
-        let record = cached::record(&event, Cache::default().date(event.accepted_at), app.settings().cache_ttl);
+        let record = unserved_record(&event, app.settings().cache_ttl);
         cluster.cache(app, &event.channel, record, (event.trace, publish_permit));
         self.tell_published(app, &event, 0);
     }
@@ -175,20 +184,18 @@ impl Handler<ToRoom> for Shard {
 
     fn handle(&mut self, ToRoom { app, channel, message, underway }: ToRoom, ctx: &mut Context<Self>) {
         self.rest(ctx);
-        match (&message, self.entry(app.id(), &channel)) {
-            (RoomMessage::Publish(event, ..), _) if channel.kind().is_server_to_user() => {
+        match &message {
+            RoomMessage::Publish(event, ..) if channel.kind().is_server_to_user() => {
                 return self.deliver_to_user(&app, event);
             }
-            (_, Some(_)) => {}
-            (RoomMessage::Publish(event, ..), None) if self.services.cluster.is_some() && is_kept(event) => {
-                return self.publish_kept(&app, message);
-            }
-            (message, None) if opens_room(message) => self.open(&app, &channel, ctx),
-            (RoomMessage::ClientEvent(client_event, _), None) => {
-                return refuse_client_event(&client_event.sender, &channel, app.id(), &self.services);
-            }
-            (RoomMessage::Publish(event, ..), None) => return self.tell_published(&app, event, 0),
-            (RoomMessage::Join(..) | RoomMessage::Leave(_) | RoomMessage::FromPeers(_), None) => return,
+            _ if self.entry(app.id(), &channel).is_none() => match route(&message, self.services.reach()) {
+                Route::Open => self.open(&app, &channel, ctx),
+                Route::Share => return self.publish_kept(&app, message),
+                Route::Refuse(sender) => return refuse_client_event(sender, &channel, app.id(), &self.services),
+                Route::Unheard(event) => return self.tell_published(&app, event, 0),
+                Route::Drop => return,
+            },
+            _ => {}
         }
         self.forward(app.id(), &channel, Forwarded { message, underway });
     }
@@ -203,20 +210,6 @@ impl Handler<FromPeersForRoom> for Shard {
         let message = RoomMessage::FromPeers(from_peers);
         self.forward(&app_id, &channel, Forwarded { message, underway: None });
     }
-}
-
-/// Whether a message is reason enough for a room: a subscriber, or an event that a node keeps which is alone.
-fn opens_room(message: &RoomMessage) -> bool {
-    match message {
-        RoomMessage::Join(..) => true,
-        RoomMessage::Publish(event, ..) => is_kept(event),
-        RoomMessage::Leave(_) | RoomMessage::ClientEvent(..) | RoomMessage::FromPeers(_) => false,
-    }
-}
-
-/// Whether an event is to be kept for later subscribers.
-fn is_kept(event: &EncodedEvent) -> bool {
-    event.channel.kind().is_cached() && event.origin == Origin::BackEnd
 }
 
 impl Handler<Retire> for Shard {

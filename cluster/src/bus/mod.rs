@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::core::Output;
+use crate::core::{Input, Output};
 use link::Command;
 use report::Report;
 use status::Gauges;
@@ -50,6 +50,18 @@ pub fn open(settings: BusSettings) -> Result<(Link, Bus), InvalidServer> {
 }
 
 impl Bus {
+    /// Takes the next input that a link has sent, for a simulation that drives a core without a server. Nobody answers
+    /// questions there.
+    pub fn next_input(&mut self) -> Option<Input> {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Input(input) | Command::Event(input, _) => return Some(input),
+                Command::Question(_) | Command::Close { .. } => {}
+            }
+        }
+        None
+    }
+
     /// Runs until [`Link::close`], or until every [`Link`] is dropped. Passes the core's outputs for rooms, sessions
     /// and webhooks to `on_output`, in order; it must not block. Needs a tokio runtime with time and I/O, best a
     /// current-thread one that runs nothing else.

@@ -58,10 +58,9 @@ impl<'a> Surroundings<'a> {
         Self { app, is_leaving, clock, moment: OnceCell::new() }
     }
 
-    /// A step at a given moment.
-    #[cfg(test)]
-    pub fn at(app: &'a App, moment: Moment) -> Self {
-        Self { moment: OnceCell::from(moment), ..Self::new(app, false, || unreachable!("the moment is given")) }
+    /// A step at a given moment, for tests and simulations, whose time is not the clock's.
+    pub fn at(app: &'a App, is_leaving: bool, moment: Moment) -> Self {
+        Self { moment: OnceCell::from(moment), ..Self::new(app, is_leaving, || unreachable!("the moment is given")) }
     }
 
     /// When the step happens, on both clocks.

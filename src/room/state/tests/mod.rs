@@ -80,8 +80,7 @@ impl Stage {
 
     /// Takes a step; returns what is to be done.
     fn effects(&mut self, input: RoomInput) -> Vec<Effect> {
-        let mut around = Surroundings::at(&self.app, self.moment());
-        around.is_leaving = self.is_leaving;
+        let around = Surroundings::at(&self.app, self.is_leaving, self.moment());
         let mut effects = Vec::new();
         self.state.step(input, &around, &mut effects);
         effects

@@ -1,0 +1,39 @@
+//! What a shard does with a message for a room that is not there. Pure.
+
+use super::{Subscriber, messages::RoomMessage, state::Reach};
+use crate::event::{EncodedEvent, Origin};
+
+/// What becomes of the message.
+#[derive(Debug)]
+pub enum Route<'a> {
+    /// A room begins, and takes it.
+    Open,
+    /// The event goes to the other nodes only. The cluster keeps it, and a room that opens for a later subscriber learns
+    /// it from there.
+    Share,
+    /// The sender of a client event is told that it is not subscribed.
+    Refuse(&'a Subscriber),
+    /// Nobody here hears the event.
+    Unheard(&'a EncodedEvent),
+    /// It concerns a room that is gone.
+    Drop,
+}
+
+/// What becomes of a message for a room that is not there.
+pub fn route(message: &RoomMessage, reach: Reach) -> Route<'_> {
+    match message {
+        RoomMessage::Join(_) => Route::Open,
+        RoomMessage::Publish(event, ..) if !is_kept(event) => Route::Unheard(event),
+        RoomMessage::Publish(..) => match reach {
+            Reach::Cluster => Route::Share,
+            Reach::Alone => Route::Open,
+        },
+        RoomMessage::ClientEvent(client_event, _) => Route::Refuse(&client_event.sender),
+        RoomMessage::Leave(_) | RoomMessage::FromPeers(_) => Route::Drop,
+    }
+}
+
+/// Whether an event is to be kept for later subscribers.
+fn is_kept(event: &EncodedEvent) -> bool {
+    event.channel.kind().is_cached() && event.origin == Origin::BackEnd
+}
