@@ -49,13 +49,10 @@ pub struct NodeFull;
 /// One look at a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fill {
-    /// What is used.
     pub used: u64,
-    /// What there is.
     pub limit: u64,
     /// Below this the node wants new sockets again.
     pub low: u64,
-    /// Whether it wants none.
     pub is_full: bool,
 }
 

@@ -19,9 +19,7 @@ const LEAST: u64 = 32;
 /// and the admin port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
-    /// How many descriptors there are.
     pub limit: u64,
-    /// Sockets.
     pub sockets: u64,
     /// Connections of the public port that are no sockets, or none yet: an eighth.
     pub requests: u64,

@@ -73,7 +73,6 @@ pub struct Node {
     pub public: SocketAddr,
     /// Where operators look.
     pub admin: SocketAddr,
-    /// What is counted.
     pub metrics: Metrics,
     servers: [ServerHandle; 2],
     watches: Vec<JoinHandle<()>>,
@@ -97,16 +96,12 @@ struct Failures(UnboundedSender<String>);
 /// Why a node did not start. The operator must act.
 #[derive(Debug)]
 pub enum StartError {
-    /// An address cannot be listened on.
     Listen {
-        /// The address.
         address: SocketAddr,
         /// The variables that set it.
         settings: &'static str,
-        /// What the system said.
         error: io::Error,
     },
-    /// The certificate cannot be served.
     Tls(tls::TlsError),
     /// `GAUNG_CA` cannot be used.
     Trust(String),
@@ -205,7 +200,6 @@ impl Node {
         })
     }
 
-    /// Whether it wants new sockets.
     pub fn readiness(&self) -> &Readiness {
         &self.readiness
     }

@@ -44,7 +44,6 @@ struct Switches {
 pub enum Stage {
     /// It does not know its peers yet. It serves whoever comes, but should not be sent anybody.
     Joining,
-    /// It wants new sockets.
     Ready,
     /// It will go soon. It serves whoever comes, until load balancers have noticed.
     Leaving,
@@ -57,11 +56,9 @@ pub enum Stage {
 pub enum Objection {
     /// It does not know its peers yet.
     Joining,
-    /// It goes.
     Leaving,
     /// It has enough sockets, or too little memory for more.
     Full,
-    /// It does not hear its peers.
     CutOff,
     /// A thread of its rooms does not answer.
     RoomsSilent,
@@ -81,11 +78,8 @@ pub struct Answers {
 /// All that the one decision rests on, of which every probe, page and metric is told the same.
 #[derive(Debug, Clone, Copy)]
 pub struct Grounds {
-    /// What the node is about.
     pub stage: Stage,
-    /// Which of its threads answered.
     pub answers: Answers,
-    /// Whether it has enough of anything.
     pub is_full: bool,
     /// Whether it does not hear its peers and wants nobody without them.
     pub is_cut_off: bool,
@@ -122,7 +116,6 @@ impl Readiness {
         Self { switches, capacity, lifeline, answers: Arc::default() }
     }
 
-    /// What the node is about.
     pub fn stage(&self) -> Stage {
         let Switches { joining, draining, left } = &*self.switches;
         if draining.load(Ordering::Acquire) {
@@ -155,7 +148,6 @@ impl Readiness {
         answers
     }
 
-    /// How full the node is.
     pub fn capacity(&self) -> &Capacity {
         &self.capacity
     }

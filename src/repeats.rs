@@ -40,7 +40,6 @@ pub struct Key {
 /// A post that is to be published once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Post {
-    /// Its key.
     pub key: Key,
     /// A hash of where it was posted and of its body.
     pub body: u128,
@@ -53,7 +52,6 @@ pub struct Differs;
 /// Whose turn it is.
 #[derive(Debug)]
 pub enum Turn {
-    /// The post is the first.
     First(Claim),
     /// It repeats one that was published; how that was answered.
     Repeat(Bytes),

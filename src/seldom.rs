@@ -24,7 +24,6 @@ struct Counted {
 }
 
 impl Seldom {
-    /// It has not happened yet.
     pub fn new() -> Self {
         Self { started: Instant::now(), counted: Mutex::default() }
     }

@@ -13,8 +13,6 @@
 //! The way of a message: `core::own` → `outgoing` → `codec` → the bus → `codec` → `core::receive` → `sequencer` →
 //! `view`, `cache`, `announcements` or the room.
 
-#![allow(missing_docs, reason = "a doc that repeats a name is left out; limits, units and traps are documented")]
-
 /// Acknowledges work whose parts are done in several places.
 pub mod ack;
 /// Decides which node posts a webhook, and that it is posted once.

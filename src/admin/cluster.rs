@@ -20,18 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What can be said of the cluster.
 #[derive(Debug)]
 pub(super) enum Cluster {
-    /// The node is in none.
     Alone,
     /// The bus thread is gone or does not answer within [`PATIENCE`].
     Silent,
-    /// It answered.
     Seen(Box<Look>),
 }
 
 /// The cluster as this node sees it.
 #[derive(Debug)]
 pub(super) struct Look {
-    /// This node.
     pub(super) node: NodeId,
     pub(super) readiness: Readiness,
     /// All others that are known, the dead as well.
@@ -42,7 +39,6 @@ pub(super) struct Look {
     pub(super) round_trip: Option<Duration>,
     /// For how long the node keeps what NATS has not taken.
     pub(super) ring: Duration,
-    /// The bytes of all cached events.
     pub(super) cached_bytes: usize,
     pub(super) counters: Counters,
     pub(super) status: Status,

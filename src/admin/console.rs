@@ -36,7 +36,6 @@ pub struct ConsoleSettings {
 /// The public listener, as clients must name it.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct PublicPort {
-    /// Its port.
     pub port: u16,
     /// Whether it speaks TLS itself.
     pub tls: bool,

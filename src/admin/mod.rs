@@ -53,21 +53,15 @@ POST /noop          reads the body, checks nothing and answers {}: what the benc
 /// What the admin port shows. Cheap to clone; each worker of its server has one.
 #[derive(Clone)]
 pub struct Admin {
-    /// Which apps there are.
     pub registry: Registry,
-    /// Who is in which channel.
     pub rooms: Rooms,
-    /// What waits to be posted.
     pub webhooks: Webhooks,
-    /// What was counted so far.
     pub metrics: Metrics,
     /// The way to the other nodes; `None` if the node is alone.
     pub link: Option<Link>,
     /// Connections that are no sockets.
     pub permits: Arc<ConnectionPermits>,
-    /// Whether the node wants new sockets.
     pub readiness: Readiness,
-    /// When the node started.
     pub started: Instant,
     /// How long the node may take to go.
     pub drain_limit: Duration,
@@ -75,7 +69,6 @@ pub struct Admin {
     pub soketi_names: Option<SoketiNames>,
     /// Who may use the console, and what for.
     pub console: ConsoleSettings,
-    /// Which version runs.
     pub version: &'static str,
 }
 

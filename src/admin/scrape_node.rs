@@ -25,7 +25,6 @@ pub(super) struct NodeFigures {
 }
 
 impl NodeFigures {
-    /// As they are now.
     pub(super) fn of(admin: &Admin) -> Self {
         let capacity = admin.readiness.capacity();
         Self {

@@ -27,9 +27,7 @@ pub struct AppCounters {
     pub bytes_out: AtomicU64,
     /// WebSocket payload bytes read from sockets.
     pub bytes_in: AtomicU64,
-    /// Limits `events_per_second`.
     pub event_rate: RateLimit,
-    /// Limits `reads_per_second`.
     pub read_rate: RateLimit,
     has_refused_an_origin: AtomicBool,
 }
@@ -62,7 +60,6 @@ impl AppPermit {
         Ok(Self(app.clone()))
     }
 
-    /// The app whose place it is.
     pub fn app(&self) -> &Arc<App> {
         &self.0
     }

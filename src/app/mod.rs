@@ -38,7 +38,6 @@ impl App {
         self.settings.load()
     }
 
-    /// Puts new settings in force.
     pub fn replace_settings(&self, settings: AppSettings) {
         self.settings.store(Arc::new(settings));
     }

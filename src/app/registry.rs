@@ -146,7 +146,6 @@ fn replace(app: &Arc<App>, settings: AppSettings) -> Option<AppChange> {
 }
 
 impl AppChange {
-    /// The app it is about.
     pub fn app(&self) -> &Arc<App> {
         match self {
             Self::Added(app) | Self::Changed(app) | Self::Disabled(app) | Self::Enabled(app) | Self::Removed(app) => {

@@ -12,9 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the server answered, whatever it was.
 pub struct Answer {
-    /// Its status.
     pub status: StatusCode,
-    /// Its text.
     pub body: String,
 }
 

@@ -15,9 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the API answered, whatever it was.
 pub struct Answer {
-    /// Its status.
     pub status: u16,
-    /// Its text.
     pub body: String,
 }
 

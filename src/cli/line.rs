@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 /// One message (protocol.md §1.3).
 #[derive(Debug, Default, Deserialize)]
 pub struct Message {
-    /// What happened.
     pub event: String,
-    /// Where.
     pub channel: Option<String>,
     /// A JSON string, or an object in errors.
     pub data: Option<Value>,

@@ -108,7 +108,6 @@ the process at once, with exit code 130.",
     ),
 ];
 
-/// The command line with its manual.
 pub fn command() -> clap::Command {
     let command = Cli::command();
     let template = format!(

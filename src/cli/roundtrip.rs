@@ -52,7 +52,6 @@ pub struct Roundtrip {
 struct Ear {
     name: &'static str,
     connection: Connection,
-    /// Events that came.
     heard: u32,
     /// Milliseconds from the node's acceptance to here.
     latencies: Vec<f64>,

@@ -52,7 +52,6 @@ pub struct TargetOptions {
 /// A server and the credentials of an app.
 #[derive(Debug)]
 pub struct Target {
-    /// The app's id.
     pub app_id: String,
     /// The app's first key.
     pub key: AppKey,

@@ -140,18 +140,15 @@ pub enum WebhookEvent {
     MemberAdded,
     /// A user's last socket left a presence channel.
     MemberRemoved,
-    /// A client published an event.
     ClientEvent,
     /// A subscriber found a cache channel empty.
     CacheMiss,
-    /// The number of subscribers changed.
     SubscriptionCount,
 }
 
 /// One webhook endpoint of an app (protocol.md §4.4).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WebhookEndpoint {
-    /// Where to post.
     pub url: String,
     /// What to post; empty means everything.
     pub events: Vec<WebhookEvent>,

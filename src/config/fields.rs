@@ -8,7 +8,6 @@ use serde::{Deserialize, Deserializer, de::Error};
 use super::{cluster::Servers, rule, webhooks};
 use crate::{config::WebhookEndpoint, tenant::TenantChannels};
 
-/// An address.
 pub(crate) fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
     rule::host(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is not an address")))

@@ -41,30 +41,23 @@ use environment::Environment;
 pub struct Config {
     /// The public listener and the threads behind it.
     pub server: ServerConfig,
-    /// The admin listener.
     pub admin: AdminConfig,
-    /// Limits of the node.
     pub limits: LimitsConfig,
     /// What requests, and connections that are no sockets, are granted.
     pub http: HttpConfig,
-    /// Who may open tenant sockets.
     pub tenant: TenantConfig,
     /// Certificate files of the public listener.
     pub tls: TlsConfig,
-    /// Whose certificates applications may have.
     pub outgoing: OutgoingConfig,
     /// The cluster that the node belongs to; `None` if it is alone.
     pub cluster: Option<ClusterConfig>,
-    /// How the node goes away.
     pub drain: DrainConfig,
-    /// What is logged, and how.
     pub log: LogConfig,
 }
 
 /// A sound configuration.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// Everything but the apps.
     pub config: Config,
     /// The apps, and where they come from.
     pub apps: AppsSource,

@@ -7,7 +7,6 @@ use std::{error::Error, fmt};
 pub struct Problems(Vec<String>);
 
 impl Problems {
-    /// The lines.
     pub fn lines(&self) -> &[String] {
         &self.0
     }

@@ -37,11 +37,9 @@ pub enum Rule {
     Origins,
     /// An id or a key: it stands in URLs and in signatures.
     Name,
-    /// Any text.
     Text,
     /// Anything; never shown.
     Secret,
-    /// The path of a file.
     Path,
     /// A `tracing` filter.
     LogFilter,

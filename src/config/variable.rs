@@ -12,13 +12,10 @@ use crate::config::AppSettings;
 /// One variable that the server reads.
 #[derive(Debug, Clone)]
 pub struct Variable {
-    /// Its full name.
     pub name: &'static str,
     /// What holds if it is not set; empty if nothing does.
     pub default: String,
-    /// What it may hold.
     pub rule: Rule,
-    /// What it is for.
     pub meaning: &'static str,
 }
 
@@ -40,7 +37,6 @@ impl From<(&'static str, &dyn Display, Rule, &'static str)> for Variable {
 pub struct Section {
     /// Its heading on that page.
     pub title: &'static str,
-    /// Its rows.
     pub variables: Vec<Variable>,
 }
 

@@ -31,15 +31,12 @@ pub enum Malformed {
     Plain,
     /// HTTP/2 without TLS.
     Http2,
-    /// SSH.
     Ssh,
-    /// The PROXY protocol.
     Proxy,
     /// A request that does not say which host it is for.
     NoHost,
     /// A request whose head has too many bytes or headers.
     TooLarge,
-    /// Anything else.
     Other,
 }
 
@@ -124,7 +121,6 @@ impl Malformed {
 }
 
 impl Log {
-    /// None yet.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }

@@ -54,7 +54,6 @@ impl Connection {
         }
     }
 
-    /// Where it comes from.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.peer
     }

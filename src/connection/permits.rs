@@ -43,9 +43,7 @@ pub struct ConnectionPermit {
 /// Who has all the connections that there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitReached {
-    /// The node.
     OnNode,
-    /// The client's address.
     OfAddress,
 }
 
@@ -78,7 +76,6 @@ impl ConnectionPermits {
         Ok(permit)
     }
 
-    /// How many are taken.
     pub fn taken(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }

@@ -55,7 +55,6 @@ enum Stage {
     Frames,
 }
 
-/// One connection's progress.
 #[derive(Debug)]
 pub struct Progress {
     stage: Stage,

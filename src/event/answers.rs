@@ -7,7 +7,6 @@ use crate::protocol::ChannelName;
 /// The last event of a cache channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedEvent {
-    /// The event's data.
     pub data: String,
     /// What is left of its time.
     pub ttl: Duration,
@@ -25,7 +24,6 @@ pub struct Member {
 /// Some occupied channels, ordered by name.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// The channels.
     pub channels: Vec<(ChannelName, Counts)>,
     /// After which name the next page begins; `None` if this is the last one.
     pub next: Option<Arc<str>>,
@@ -45,7 +43,6 @@ pub struct Counts {
 pub struct AppTotals {
     /// Rooms, also those that only keep a cached event.
     pub rooms: usize,
-    /// Subscriptions.
     pub subscriptions: usize,
     /// Members of presence channels, a user counted once per channel.
     pub members: usize,

@@ -16,7 +16,6 @@ const OVERHEAD: usize = 2_048;
 /// An event that later subscribers are shown.
 #[derive(Debug)]
 pub struct Cached {
-    /// The event, ready for sockets.
     pub event: EncodedEvent,
     /// The same event as nodes compare it: the newest is kept, on every node the same one.
     pub record: CachedEvent,

@@ -26,13 +26,11 @@ pub enum Origin {
 /// One event for one channel.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// Where it goes.
     pub channel: ChannelName,
     /// What it says, shared by all channels of one request.
     pub words: Arc<Words>,
     /// The socket that does not receive it.
     pub except: Option<SocketId>,
-    /// Who published it.
     pub origin: Origin,
     /// When the server took it, for latency figures.
     pub accepted: Instant,
@@ -84,11 +82,9 @@ impl Event {
 /// An event with its ready WebSocket frame for Pusher sockets.
 #[derive(Debug, Clone)]
 pub struct EncodedEvent {
-    /// Where it goes.
     pub channel: ChannelName,
     /// The socket that does not receive it.
     pub except: Option<SocketId>,
-    /// Who published it.
     pub origin: Origin,
     /// When this node took it, for latency figures.
     pub accepted: Instant,
@@ -96,7 +92,6 @@ pub struct EncodedEvent {
     pub accepted_at: Duration,
     /// The request that it comes of, for the log.
     pub trace: Option<TraceContext>,
-    /// The frame.
     pub frame: Bytes,
     words: Option<Arc<Words>>,
 }

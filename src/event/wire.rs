@@ -24,7 +24,6 @@ pub const HEADER: usize = 17;
 /// An event as it crossed the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
-    /// Who published it.
     pub origin: Origin,
     /// When the publishing node took it, as time since the Unix epoch.
     pub accepted_at: Duration,
@@ -37,7 +36,6 @@ pub struct Payload {
 /// What came for a room or a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// An event.
     Event(Payload),
     /// A back end ends all connections of the user.
     Terminate,

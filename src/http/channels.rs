@@ -22,14 +22,12 @@ pub struct Occupied {
     attributes: Attributes,
 }
 
-/// One channel.
 #[derive(Debug)]
 pub struct Channel {
     name: ChannelName,
     attributes: Attributes,
 }
 
-/// The members of a presence channel.
 #[derive(Debug)]
 pub struct Users {
     channel: ChannelName,

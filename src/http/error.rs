@@ -30,13 +30,11 @@ pub enum Rate {
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
-    /// Nothing is served at this path.
     PathUnknown,
     /// The path exists for other methods only; those.
     MethodRefused(&'static str),
     /// A plain request where sockets are served; what keeps it from being an upgrade.
     UpgradeMissing(Vec<handshake::Fault>),
-    /// The node is going away.
     Draining,
     /// The node does not know its peers yet.
     Joining,
@@ -69,11 +67,9 @@ pub enum ApiError {
     BodyTooSlow(Duration),
     /// The request is not signed by the app.
     Unauthenticated(RequestAuthError),
-    /// The app is switched off.
     AppDisabled,
     /// More than the app's rate.
     TooMany {
-        /// Which rate.
         rate: Rate,
         /// What the request counts.
         tokens: u32,

@@ -11,7 +11,6 @@ use crate::protocol::InvalidChannelName;
 pub enum InvalidEvent {
     /// Not JSON, or not of the right shape; the parser's words.
     Json(String),
-    /// A required field is absent.
     Missing(&'static str),
     /// `data` is longer than the app allows.
     TooLarge {
@@ -20,7 +19,6 @@ pub enum InvalidEvent {
         /// The app's limit.
         limit: usize,
     },
-    /// The name has no characters.
     NameEmpty,
     /// The name is longer than the app allows.
     NameTooLong {
@@ -31,11 +29,8 @@ pub enum InvalidEvent {
     },
     /// Only the server sends such names.
     NameReserved(String),
-    /// The list of channels is empty.
     NoChannels,
-    /// More channels than the app allows.
     TooManyChannels {
-        /// Channels named.
         count: usize,
         /// The app's limit.
         limit: usize,

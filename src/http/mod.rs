@@ -38,7 +38,6 @@ use error::{ApiError, Rate};
 
 /// What the API works with; shared by all HTTP threads.
 pub struct Api {
-    /// The apps.
     pub registry: Registry,
     /// Where events go and counts come from.
     pub rooms: Rooms,
@@ -46,15 +45,12 @@ pub struct Api {
     pub repeats: Repeats,
     /// Counts refusals and times triggers.
     pub metrics: Metrics,
-    /// The node's limits.
     pub limits: LimitsConfig,
-    /// What requests are granted.
     pub http: HttpConfig,
     /// The bodies that are being read.
     pub bodies: HeldBodies,
     /// `GAUNG_PATH_PREFIX`: empty, or starts with `/` and does not end with one.
     pub path_prefix: String,
-    /// What probes are told.
     pub readiness: Readiness,
     /// The moment from which the apps' rates measure time.
     pub started: Instant,

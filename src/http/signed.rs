@@ -29,13 +29,9 @@ use crate::{
 
 /// A verified request of an app, asking for `T`.
 pub struct Signed<T> {
-    /// What the node's API works with.
     pub api: web::Data<Api>,
-    /// Who asks.
     pub app: Arc<App>,
-    /// When the request arrived.
     pub arrival: Moment,
-    /// What is asked.
     pub ask: T,
 }
 
@@ -44,9 +40,7 @@ pub struct Verified<'a> {
     api: &'a Api,
     app: &'a App,
     request: &'a HttpRequest,
-    /// When the request arrived.
     pub arrival: Moment,
-    /// The app's limits.
     pub settings: &'a AppSettings,
     /// The whole body.
     pub body: &'a [u8],
@@ -54,7 +48,6 @@ pub struct Verified<'a> {
 
 /// What a signed request can ask for. Checks sizes (413), then rates (429), then everything else (400).
 pub trait Ask: Sized {
-    /// Understands the request.
     fn parse(verified: &Verified<'_>) -> Result<Self, ApiError>;
 }
 

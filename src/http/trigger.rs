@@ -47,7 +47,6 @@ enum Once {
     Always,
     /// Unless it is a repeat of what was published under its key.
     Keyed(Post),
-    /// It is a repeat.
     Repeat(Bytes),
 }
 
@@ -130,13 +129,11 @@ struct Batched {
     batch: Vec<CountsAnswer>,
 }
 
-/// Publishes one event.
 pub async fn trigger(signed: Signed<Trigger>) -> Result<HttpResponse, ApiError> {
     let Signed { api, app, arrival, ask: Trigger(publication) } = signed;
     respond(&api, &app, arrival, publication).await
 }
 
-/// Publishes all events of a batch.
 pub async fn batch(signed: Signed<Batch>) -> Result<HttpResponse, ApiError> {
     let Signed { api, app, arrival, ask: Batch(publication) } = signed;
     respond(&api, &app, arrival, publication).await

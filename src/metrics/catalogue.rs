@@ -8,7 +8,6 @@ use prometheus::{HistogramOpts, Opts};
 pub struct Description {
     /// The name, with its unit where it has one.
     pub name: &'static str,
-    /// How its value moves.
     pub kind: Kind,
     /// What its value is divided by; empty for the node as a whole.
     pub labels: &'static [&'static str],

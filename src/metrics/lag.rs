@@ -16,14 +16,12 @@ const EVERY: Duration = Duration::from_millis(25);
 pub enum ActorThread {
     /// Sessions and the API.
     Http,
-    /// Rooms.
     Rooms,
     /// The dispatcher of webhooks and its endpoints.
     Webhooks,
 }
 
 impl ActorThread {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Http, Self::Rooms, Self::Webhooks];
 
     /// As the metric names it.

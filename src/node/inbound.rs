@@ -39,7 +39,6 @@ pub struct Inbound {
     pub webhooks: Webhooks,
     /// Hears what became of a webhook.
     pub link: Link,
-    /// Counts.
     pub metrics: Metrics,
 }
 

@@ -29,7 +29,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The bus and its handle, before the bus runs.
 pub struct ClusterSetup {
-    /// The handle for rooms.
     pub cluster: Cluster,
     bus: Bus,
 }

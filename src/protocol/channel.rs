@@ -64,10 +64,8 @@ impl ChannelKind {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName(Arc<str>);
 
-/// Why a channel name was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidChannelName {
-    /// The name has no characters.
     Empty,
     /// Longer than the app's limit: actual length and limit, in characters.
     TooLong {

@@ -13,22 +13,18 @@ pub enum Close {
     Echo(Option<u16>),
     /// The frames break RFC 6455.
     ProtocolViolation,
-    /// A text message is not UTF-8.
     InvalidUtf8,
     /// A message is longer than `GAUNG_MAX_FRAME_BYTES`.
     TooLarge,
     /// The tenant socket's node goes away.
     GoingAway,
-    /// No app has this key.
     AppUnknown,
-    /// The app is switched off.
     AppDisabled,
     /// The app has `max_connections` sockets on this node already.
     OverQuota,
     /// The app has `max_connections` sockets on all nodes together. The client may try again: sockets that move from one
     /// node to another are counted on both for a moment, and those of a dead node for some seconds.
     OverClusterQuota,
-    /// Nothing is served at this path.
     PathUnknown,
     /// `protocol` is not a number.
     VersionInvalid,

@@ -49,9 +49,7 @@ pub enum ClientMessage {
 /// Why a message was not understood. The text goes to the client in a `pusher:error` without a code, and the session stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Malformed {
-    /// The text breaks the JSON grammar.
     NotJson,
-    /// The JSON is not an object.
     NotAnObject,
     /// `event` is missing or not a string.
     NoEvent,

@@ -7,6 +7,5 @@ use super::Secret;
 pub struct AppKey {
     /// Names the app in `/app/{key}` and in signatures.
     pub key: String,
-    /// Signs.
     pub secret: Secret,
 }

@@ -11,7 +11,6 @@ pub(super) struct Object<'a>(HashMap<String, &'a RawValue>);
 /// Why a text is not a JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotAnObject {
-    /// The text breaks the JSON grammar.
     NotJson,
     /// It is JSON, but an array, a string or another value.
     OtherValue,

@@ -51,7 +51,6 @@ pub enum InvalidClaim {
     NoId(&'static str),
     /// An id is neither a string nor a number.
     IdType,
-    /// An id has no characters.
     IdEmpty,
     /// An id is longer than the protocol allows.
     IdTooLong {

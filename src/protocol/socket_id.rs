@@ -16,12 +16,10 @@ impl SocketId {
         Self(rand::random())
     }
 
-    /// An id from its 64 bits.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// The 64 bits.
     pub const fn bits(self) -> u64 {
         self.0
     }

@@ -52,7 +52,6 @@ pub struct Session {
 
 /// How the client speaks, and what only that dialect remembers.
 pub enum SessionProtocol {
-    /// The Pusher protocol.
     Pusher(PusherProtocol),
     /// The plain tenant dialect.
     Tenant(TenantProtocol),
@@ -69,15 +68,11 @@ impl SessionProtocol {
 
 /// What an admission gives to a session.
 pub struct Admission {
-    /// The app's quota.
     pub app_permit: AppPermit,
-    /// The address's quota.
     pub address: Option<AddressPermit>,
-    /// The node's limit.
     pub permit: Option<SocketPermit>,
     /// Where the client is; not kept.
     pub client: Option<IpAddr>,
-    /// The dialect.
     pub protocol: SessionProtocol,
 }
 
@@ -111,7 +106,6 @@ impl Session {
         Subscriber { id: self.id, outbox: self.outbox.clone(), dialect }
     }
 
-    /// Ends the session.
     pub(super) fn close(&self, close: Close) {
         self.client_protocol.close(&self.outbox, close);
     }

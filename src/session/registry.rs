@@ -24,7 +24,6 @@ pub struct SessionRegistry {
 /// A session as the registry knows it.
 #[derive(Clone)]
 pub struct RegisteredSession {
-    /// Its app.
     pub app_id: Arc<str>,
     /// Where its close frame goes.
     pub outbox: Arc<Outbox>,
@@ -32,12 +31,10 @@ pub struct RegisteredSession {
     pub protocol: ClientProtocol,
 }
 
-/// A session has begun.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Enter(pub SocketId, pub RegisteredSession);
 
-/// A session has ended.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Exit(pub SocketId);
@@ -46,9 +43,7 @@ pub struct Exit(pub SocketId);
 #[derive(Message, Clone)]
 #[rtype(result = "()")]
 pub struct CloseApp {
-    /// The app.
     pub app_id: Arc<str>,
-    /// Why.
     pub close: Close,
 }
 
@@ -81,7 +76,6 @@ impl Farewells {
 }
 
 impl SessionRegistry {
-    /// A registry without sessions.
     pub fn new(registry: Registry) -> Self {
         Self { sessions: HashMap::new(), registry, is_draining: false }
     }

@@ -14,7 +14,6 @@ pub enum Route<'a> {
     App(&'a str),
     /// `/ws`, and who asks there.
     Tenant(Result<TenantRequest, InvalidRequest>),
-    /// Nothing.
     Nowhere,
 }
 

@@ -22,15 +22,11 @@ use crate::{
 /// What is the same on every HTTP thread.
 #[derive(Clone)]
 pub struct Shared {
-    /// The apps.
     pub registry: Registry,
-    /// The rooms.
     pub rooms: Rooms,
     /// What was published under which key.
     pub repeats: Repeats,
-    /// Counters.
     pub metrics: Metrics,
-    /// The node's limits.
     pub limits: LimitsConfig,
     /// What requests, and connections that are no sockets, are granted.
     pub http: HttpConfig,
@@ -44,7 +40,6 @@ pub struct Shared {
     pub path_prefix: String,
     /// Whether a node that goes answers upgrades with 503 (`GAUNG_DRAIN_REFUSES_UPGRADES`).
     pub refuses_upgrades: bool,
-    /// Whether new sockets are taken.
     pub readiness: Readiness,
     /// Sockets by client address.
     pub addresses: Arc<Addresses>,
@@ -56,7 +51,6 @@ pub struct Shared {
 
 /// One thread's services.
 pub struct Services {
-    /// What all threads share.
     pub shared: Shared,
     /// This thread's sessions.
     pub sessions: Addr<SessionRegistry>,

@@ -38,7 +38,6 @@ impl Subscriptions {
         self.channels.drain().map(|(channel, _)| channel)
     }
 
-    /// How many there are.
     pub fn count(&self) -> usize {
         self.channels.len()
     }

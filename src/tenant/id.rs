@@ -10,10 +10,8 @@ const MAX_LENGTH: usize = 128;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TenantId(Arc<str>);
 
-/// Why a tenant id was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidTenantId {
-    /// It has no characters.
     Empty,
     /// It has more than 128 characters; how many.
     TooLong(usize),

@@ -7,12 +7,9 @@ use std::fmt;
 use super::{Malformed, TenantChannels, TenantId};
 use crate::protocol::InvalidChannelName;
 
-/// Why a message was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
-    /// It was not understood.
     Malformed(Malformed),
-    /// It names no possible channel.
     InvalidChannel(InvalidChannelName),
     /// The channel is not this tenant's; which channels tenants have.
     NotOfTenant(TenantId, TenantChannels),
@@ -40,7 +37,6 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// The code in the error message.
     pub fn code(&self) -> u16 {
         match self {
             Self::Malformed(_) | Self::InvalidChannel(_) => 400,

@@ -33,9 +33,7 @@ pub struct TenantRequest {
 /// Why a request cannot be admitted, whatever token it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidRequest {
-    /// The query has no `tenant_id`.
     TenantMissing,
-    /// The `tenant_id` cannot be one.
     Tenant(InvalidTenantId),
     /// The `user_id` is longer than 128 characters; how long.
     UserTooLong(usize),

@@ -34,11 +34,9 @@ pub enum TokenError {
     Algorithm,
     /// Not signed with a secret of the app.
     Signature,
-    /// The named claim is missing.
     Missing(&'static str),
     /// The named claim has the wrong type.
     WrongType(&'static str),
-    /// The tenant id cannot be one.
     Tenant(InvalidTenantId),
     /// The user id is empty or longer than 128 characters.
     User,

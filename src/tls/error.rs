@@ -13,11 +13,9 @@ pub enum TlsError {
     Unreadable(PemFile, io::Error),
     /// The file is not PEM.
     Malformed(PemFile, pem::Error),
-    /// The certificate's file holds none.
     NoCertificate(PemFile),
     /// The key's file holds none that can be read without a password.
     NoKey(PemFile),
-    /// The key is not the certificate's.
     KeyMismatch(Box<PemPair>),
     /// Both files are PEM, but the pair cannot be used: an unknown kind of key, a damaged certificate.
     Unusable(Box<PemPair>, rustls::Error),

@@ -21,7 +21,6 @@ use crate::files;
 pub struct PemFile {
     /// The variable to change when the file is the wrong one.
     pub setting: &'static str,
-    /// Where the file is.
     pub path: PathBuf,
 }
 

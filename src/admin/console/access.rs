@@ -32,7 +32,6 @@ pub(super) enum Denied {
     Elsewhere,
 }
 
-/// Checks a request from `peer`.
 pub(super) fn check(token: Option<&Secret>, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Denied> {
     match token {
         Some(token) if has_cookie(token, headers) || has_bearer(token, headers) => Ok(()),

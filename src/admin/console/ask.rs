@@ -18,16 +18,17 @@ const MAX_ROOMS: usize = 500;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Ask {
     /// Show what happens from now on: of one app or all, of some channels or of everything.
-    Watch { app: Option<String>, channel: Option<String> },
+    Watch {
+        app: Option<String>,
+        channel: Option<String>,
+    },
     /// Show it no more.
     Unwatch,
     /// Which rooms of the cluster have this in their name?
     Rooms(Search),
-    /// Publish an event.
     Publish(Draft),
 }
 
-/// A search for rooms.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Search {
     pub(super) query: u64,
@@ -51,11 +52,19 @@ pub(super) struct Draft {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Answer {
     /// The rooms that a search has found: how many, and the largest of them.
-    Rooms { query: u64, total: usize, rooms: Vec<Room> },
-    /// The event is published.
-    Published { query: u64 },
+    Rooms {
+        query: u64,
+        total: usize,
+        rooms: Vec<Room>,
+    },
+    Published {
+        query: u64,
+    },
     /// It could not be done, or was not understood; why.
-    Failed { query: Option<u64>, message: String },
+    Failed {
+        query: Option<u64>,
+        message: String,
+    },
 }
 
 /// One room on all nodes.

@@ -44,7 +44,6 @@ struct AppHello {
     activity_timeout_seconds: u64,
 }
 
-/// The frame, as it is now.
 pub(super) fn frame(admin: &Admin) -> String {
     let hello = Hello {
         version: admin.version,

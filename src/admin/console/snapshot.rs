@@ -77,7 +77,6 @@ struct ClusterFigures {
     peers: Vec<Row>,
 }
 
-/// One app's line.
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct AppFigures {
     app: String,
@@ -121,7 +120,6 @@ impl Snapshot {
         }
     }
 
-    /// The frame.
     pub(super) fn frame(&self) -> String {
         serde_json::to_string(self).expect("numbers and strings are always JSON")
     }

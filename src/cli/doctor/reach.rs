@@ -28,9 +28,7 @@ const TLS_ANSWERS: [u8; 2] = [22, 21];
 
 /// What the server answers to a request for `/ready`.
 pub struct Reply {
-    /// Its status.
     pub status: u16,
-    /// Its text.
     pub body: String,
     /// How many seconds the server's clock is before ours, if it tells.
     pub ahead_seconds: Option<i64>,

@@ -18,13 +18,10 @@ pub enum Format {
 pub struct Finding {
     /// The kind of it in one word, for programs; docs/operations.md lists all.
     pub problem: &'static str,
-    /// What is wrong.
     pub text: String,
-    /// What to do.
     pub advice: String,
 }
 
-/// All steps of one examination.
 #[derive(Debug, Serialize)]
 pub struct Report {
     #[serde(skip)]

@@ -51,12 +51,7 @@ pub enum RequestAuthError {
     /// `auth_timestamp` is not a number of seconds.
     Timestamp,
     /// `auth_timestamp` is too far from the server's clock, before or after it.
-    Expired {
-        /// How far.
-        distance: Duration,
-        /// What is allowed.
-        window: Duration,
-    },
+    Expired { distance: Duration, window: Duration },
     /// `auth_signature` is not 64 lower-case hex digits.
     NotHex,
     /// `auth_signature` is of something else, or with another secret.
