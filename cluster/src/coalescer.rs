@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::fact::{Fact, Key};
+use crate::fact::{Fact, FactKey};
 
 /// How long counts are coalesced before they are sent.
 const COALESCE: Duration = Duration::from_millis(250);
@@ -19,7 +19,7 @@ const MAX_PENDING: usize = 4096;
 
 #[derive(Debug)]
 pub struct Coalescer {
-    changes: BTreeMap<Key, Change>,
+    changes: BTreeMap<FactKey, Change>,
     flush_at: Option<Duration>,
     /// How many transitions may still be sent at once before the next tick.
     at_once: usize,

@@ -30,7 +30,7 @@ pub struct Detector {
 
 /// The last heartbeat of a peer.
 #[derive(Debug, Clone, Copy)]
-pub struct Pulse {
+pub struct Liveness {
     last_beat: Duration,
     hold: Duration,
 }
@@ -63,13 +63,13 @@ impl Detector {
 
     /// Whether a peer is dead. Silence is counted from the last reconnect at the earliest, which is more than two
     /// beats.
-    pub fn is_dead(&self, pulse: &Pulse, inbound: Inbound, now: Duration) -> bool {
+    pub fn is_dead(&self, liveness: &Liveness, inbound: Inbound, now: Duration) -> bool {
         let (Some(since), Inbound::Drained) = (self.connected_since, inbound) else { return false };
-        now.saturating_sub(since.max(pulse.last_beat)) > pulse.hold.max(SILENCE)
+        now.saturating_sub(since.max(liveness.last_beat)) > liveness.hold.max(SILENCE)
     }
 }
 
-impl Pulse {
+impl Liveness {
     /// A peer whose first frame has come.
     pub fn new(now: Duration) -> Self {
         Self { last_beat: now, hold: Duration::ZERO }
@@ -115,23 +115,23 @@ mod tests {
     #[test]
     fn a_peer_is_dead_after_five_seconds_of_silence() {
         let detector = detector();
-        assert!(!detector.is_dead(&Pulse::new(at(1000)), Inbound::Drained, at(6000)));
-        assert!(detector.is_dead(&Pulse::new(at(1000)), Inbound::Drained, at(6001)));
+        assert!(!detector.is_dead(&Liveness::new(at(1000)), Inbound::Drained, at(6000)));
+        assert!(detector.is_dead(&Liveness::new(at(1000)), Inbound::Drained, at(6001)));
     }
 
     #[test]
     fn no_peer_dies_while_disconnected_or_just_reconnected() {
         let mut detector = detector();
         detector.disconnect();
-        assert!(!detector.is_dead(&Pulse::new(at(0)), Inbound::Drained, at(90_000)));
+        assert!(!detector.is_dead(&Liveness::new(at(0)), Inbound::Drained, at(90_000)));
         detector.connect(at(90_000));
-        assert!(!detector.is_dead(&Pulse::new(at(0)), Inbound::Drained, at(95_000)));
-        assert!(detector.is_dead(&Pulse::new(at(0)), Inbound::Drained, at(95_001)));
+        assert!(!detector.is_dead(&Liveness::new(at(0)), Inbound::Drained, at(95_000)));
+        assert!(detector.is_dead(&Liveness::new(at(0)), Inbound::Drained, at(95_001)));
     }
 
     #[test]
     fn no_peer_dies_while_messages_wait_to_be_read() {
-        assert!(!detector().is_dead(&Pulse::new(at(0)), Inbound::Waiting, at(60_000)));
+        assert!(!detector().is_dead(&Liveness::new(at(0)), Inbound::Waiting, at(60_000)));
     }
 
     #[test]
@@ -139,18 +139,18 @@ mod tests {
         let mut detector = detector();
         live(&mut detector, 0, 1000);
         assert!(detector.tick(at(11_000)));
-        assert!(!detector.is_dead(&Pulse::new(at(1000)), Inbound::Drained, at(16_000)));
+        assert!(!detector.is_dead(&Liveness::new(at(1000)), Inbound::Drained, at(16_000)));
         live(&mut detector, 11_000, 16_000);
-        assert!(detector.is_dead(&Pulse::new(at(1000)), Inbound::Drained, at(16_001)));
+        assert!(detector.is_dead(&Liveness::new(at(1000)), Inbound::Drained, at(16_001)));
     }
 
     #[test]
     fn a_peer_that_is_leaving_is_held_for_as_long_as_it_asked_and_no_more_than_ten_minutes() {
-        let mut pulse = Pulse::new(at(0));
-        pulse.hold(at(40_000));
-        assert!(!detector().is_dead(&pulse, Inbound::Drained, at(40_000)));
-        assert!(detector().is_dead(&pulse, Inbound::Drained, at(40_001)));
-        pulse.hold(Duration::MAX);
-        assert!(detector().is_dead(&pulse, Inbound::Drained, at(600_001)));
+        let mut liveness = Liveness::new(at(0));
+        liveness.hold(at(40_000));
+        assert!(!detector().is_dead(&liveness, Inbound::Drained, at(40_000)));
+        assert!(detector().is_dead(&liveness, Inbound::Drained, at(40_001)));
+        liveness.hold(Duration::MAX);
+        assert!(detector().is_dead(&liveness, Inbound::Drained, at(600_001)));
     }
 }

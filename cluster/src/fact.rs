@@ -36,7 +36,7 @@ pub struct Member {
 
 /// What a fact is about: two facts with one key replace one another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
+pub enum FactKey {
     Connections(Arc<str>),
     Count(Room),
     Member(Room, Arc<str>),
@@ -65,7 +65,7 @@ pub enum Record {
 
 /// The key of a record, by which records are ordered.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mark {
+pub enum RecordKey {
     Cached(Room),
     /// An occupancy's generation.
     Generation(Occupancy),
@@ -115,11 +115,11 @@ pub enum Phase {
 
 impl Occupancy {
     /// The occupancy that facts with this key are about, if they are about one.
-    pub fn of(key: Key) -> Option<Self> {
+    pub fn of(key: FactKey) -> Option<Self> {
         match key {
-            Key::Count(room) => Some(Self { room, user: None }),
-            Key::Member(room, user) => Some(Self { room, user: Some(user) }),
-            Key::Connections(_) | Key::User(..) => None,
+            FactKey::Count(room) => Some(Self { room, user: None }),
+            FactKey::Member(room, user) => Some(Self { room, user: Some(user) }),
+            FactKey::Connections(_) | FactKey::User(..) => None,
         }
     }
 }
@@ -134,12 +134,12 @@ impl Member {
 
 impl Fact {
     /// What the fact is about.
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> FactKey {
         match self {
-            Self::Connections { app, .. } => Key::Connections(app.clone()),
-            Self::Count { room, .. } => Key::Count(room.clone()),
-            Self::Member { room, member } => Key::Member(room.clone(), member.user.clone()),
-            Self::User { app, user, .. } => Key::User(app.clone(), user.clone()),
+            Self::Connections { app, .. } => FactKey::Connections(app.clone()),
+            Self::Count { room, .. } => FactKey::Count(room.clone()),
+            Self::Member { room, member } => FactKey::Member(room.clone(), member.user.clone()),
+            Self::User { app, user, .. } => FactKey::User(app.clone(), user.clone()),
         }
     }
 
@@ -165,11 +165,11 @@ impl Fact {
 
 impl Record {
     /// Where it stands.
-    pub fn mark(&self) -> Mark {
+    pub fn key(&self) -> RecordKey {
         match self {
-            Self::Cached { room, .. } => Mark::Cached(room.clone()),
-            Self::Generation(generation) => Mark::Generation(generation.occupancy.clone()),
-            Self::Floor { slot, .. } => Mark::Floor(*slot),
+            Self::Cached { room, .. } => RecordKey::Cached(room.clone()),
+            Self::Generation(generation) => RecordKey::Generation(generation.occupancy.clone()),
+            Self::Floor { slot, .. } => RecordKey::Floor(*slot),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    fact::{Fact, Key, Mark, Record},
+    fact::{Fact, FactKey, Record, RecordKey},
     hash::hash_texts,
     room::{NodeId, Room},
     trace::TraceContext,
@@ -61,17 +61,17 @@ pub enum Body {
     /// Requests the next page of all facts.
     AskSnapshot {
         /// The last key of the page before; `None` asks for the first page.
-        after: Option<Key>,
+        after: Option<FactKey>,
     },
     /// A page of all facts of the origin.
     Snapshot(SnapshotPage),
     /// Requests the next page of all records that the receiver knows.
     AskRecords {
-        /// The last mark of the page before; `None` asks for the first page.
-        after: Option<Mark>,
+        /// The last key of the page before; `None` asks for the first page.
+        after: Option<RecordKey>,
     },
     /// A page of all records that the origin knows.
-    Ledger(LedgerPage),
+    RecordPage(RecordPage),
     /// To oneself: once it is back, the bus has done everything that was asked of it before.
     Barrier { token: u64 },
     /// A kind that only a later release knows.
@@ -160,18 +160,18 @@ pub struct SnapshotPage {
     /// The last number of the state stream that the page covers.
     pub state: u64,
     /// The key after which the page begins.
-    pub after: Option<Key>,
+    pub after: Option<FactKey>,
     /// What follows it.
     pub rest: Rest,
     /// All facts up to the last of these.
     pub facts: Vec<Fact>,
 }
 
-/// A page of all records that a node knows, ordered by mark.
+/// A page of all records that a node knows, ordered by key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedgerPage {
-    /// The mark after which the page begins.
-    pub after: Option<Mark>,
+pub struct RecordPage {
+    /// The key after which the page begins.
+    pub after: Option<RecordKey>,
     /// What follows it.
     pub rest: Rest,
     /// All records up to the last of these.
@@ -226,7 +226,7 @@ impl Body {
             | Self::AskSnapshot { .. }
             | Self::Snapshot(_)
             | Self::AskRecords { .. }
-            | Self::Ledger(_)
+            | Self::RecordPage(_)
             | Self::Barrier { .. } => None,
         }
     }

@@ -7,12 +7,12 @@ use std::{
 };
 
 use crate::{
-    detector::Pulse,
-    fact::{Mark, Record},
-    frame::{Beat, Body, LedgerPage, Readiness, Rest, Stream},
+    detector::Liveness,
+    fact::{Record, RecordKey},
+    frame::{Beat, Body, Readiness, RecordPage, Rest, Stream},
     room::NodeId,
     sequencer::Sequencer,
-    snapshot::{ASK_AGAIN, Assembly, Progress},
+    snapshot::{ASK_AGAIN, Progress, SnapshotFetch},
 };
 
 /// A silence after which a peer is asked for what it published meanwhile: two heartbeats were lost.
@@ -21,7 +21,7 @@ pub const CATCH_UP_AFTER: Duration = Duration::from_millis(2500);
 /// Differences that are remembered in order to know one again.
 const DIFFERENCES: usize = 8;
 
-/// The pause after an inquiry about a difference. It doubles with each that follows soon and finds the difference
+/// The pause after records were fetched because of a difference. It doubles each time the difference is soon found
 /// again: nodes whose bounds differ will not agree, and are not to send one another everything at each beat.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -35,7 +35,7 @@ const SOON: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Peer {
     pub sequencer: Sequencer,
-    pub pulse: Pulse,
+    pub liveness: Liveness,
     /// When any frame was last received from it.
     pub spoke: Duration,
     /// How many of its frames were received.
@@ -46,12 +46,12 @@ pub struct Peer {
     pub version: Arc<str>,
     /// Up to where it has followed others.
     pub seen: BTreeMap<NodeId, u64>,
-    /// The snapshot that is being asked for.
-    pub snapshot: Option<Assembly>,
+    /// The snapshot that is being requested.
+    pub snapshot: Option<SnapshotFetch>,
     /// When to ask for the last numbers of all streams; `None` if they are known.
     pub ask_heads: Option<Duration>,
-    /// The records that are being asked for.
-    pub records: Option<Inquiry>,
+    /// The records that are being requested.
+    pub records: Option<RecordFetch>,
     /// Whether it has sent all its facts at least once: it answers requests to its node id.
     pub is_proven: bool,
     /// Whether all its records came at least once.
@@ -60,7 +60,7 @@ pub struct Peer {
     /// Up to where its snapshot covered its state stream.
     covered: u64,
     differences: VecDeque<[u64; 2]>,
-    /// Before this no difference is inquired into again.
+    /// No difference makes the records be fetched again before this.
     quiet_until: Duration,
     pause: Duration,
 }
@@ -78,11 +78,11 @@ pub enum Stage {
     Returning,
 }
 
-/// All records of a peer, asked for page by page. Each page is merged as it comes.
+/// All records of a peer, requested page by page. Each page is merged as it comes.
 #[derive(Debug)]
-pub struct Inquiry {
+pub struct RecordFetch {
     ask_at: Duration,
-    after: Option<Mark>,
+    after: Option<RecordKey>,
     is_asked: bool,
     /// When to ask for everything once more after this.
     again: Option<Duration>,
@@ -93,17 +93,17 @@ impl Peer {
     pub fn new(sequencer: Sequencer, now: Duration) -> Self {
         Self {
             sequencer,
-            pulse: Pulse::new(now),
+            liveness: Liveness::new(now),
             spoke: now,
             frames: 0,
             stage: Stage::Meeting,
             readiness: Readiness::Learning,
             version: "".into(),
             seen: BTreeMap::new(),
-            snapshot: Some(Assembly::new(0, now)),
+            snapshot: Some(SnapshotFetch::new(0, now)),
             ask_heads: None,
             // Where a node's facts are unknown, its records are too.
-            records: Some(Inquiry::new(now)),
+            records: Some(RecordFetch::new(now)),
             is_proven: false,
             has_all_records: false,
             beats: 0,
@@ -141,8 +141,8 @@ impl Peer {
         persists
     }
 
-    /// Whether a difference that persists may be inquired into now, which is noted.
-    pub fn may_inquire(&mut self, now: Duration) -> bool {
+    /// Whether a difference that persists may make the records be fetched now; if so, it counts as done.
+    pub fn may_fetch_records(&mut self, now: Duration) -> bool {
         let Some(rest) = now.checked_sub(self.quiet_until) else { return false };
         self.pause = if rest > SOON { FIRST_PAUSE } else { (2 * self.pause).min(LONGEST_PAUSE) };
         self.quiet_until = now + self.pause;
@@ -152,25 +152,25 @@ impl Peer {
     /// Asks for all facts anew, as they are at number `least` of its state stream or later.
     pub fn want_snapshot(&mut self, least: u64, now: Duration) {
         match &mut self.snapshot {
-            Some(assembly) => assembly.restart(least, now),
-            None => self.snapshot = Some(Assembly::new(least, now)),
+            Some(fetch) => fetch.restart(least, now),
+            None => self.snapshot = Some(SnapshotFetch::new(least, now)),
         }
     }
 
     /// Asks for all records anew. What is under way ends first: however often this is wanted, it gets there.
     pub fn want_records(&mut self, at: Duration) {
         match &mut self.records {
-            Some(inquiry) if inquiry.is_asked => inquiry.again = Some(at),
-            _ => self.records = Some(Inquiry::new(at)),
+            Some(fetch) if fetch.is_asked => fetch.again = Some(at),
+            _ => self.records = Some(RecordFetch::new(at)),
         }
     }
 
     /// A page of records has come.
-    pub fn take_records(&mut self, page: &LedgerPage, now: Duration) {
-        let Some(inquiry) = &mut self.records else { return };
-        if inquiry.take(page, now) {
+    pub fn take_records(&mut self, page: &RecordPage, now: Duration) {
+        let Some(fetch) = &mut self.records else { return };
+        if fetch.take(page, now) {
             self.has_all_records = true;
-            self.records = inquiry.again.map(Inquiry::new);
+            self.records = fetch.again.map(RecordFetch::new);
         }
     }
 
@@ -181,20 +181,20 @@ impl Peer {
     }
 
     /// The snapshot whose next page is here and can be applied: the frames that it covers were received.
-    pub fn placeable(&mut self, now: Duration) -> Option<&Assembly> {
-        let assembly = self.snapshot.as_ref()?;
-        let state = assembly.page()?.state;
+    pub fn placeable(&mut self, now: Duration) -> Option<&SnapshotFetch> {
+        let fetch = self.snapshot.as_ref()?;
+        let state = fetch.page()?.state;
         if self.sequencer.position(Stream::STATE) < state {
             self.sequencer.learn_head(Stream::STATE, state, now);
             return None;
         }
-        Some(assembly)
+        Some(fetch)
     }
 
     /// The next page is applied.
     pub fn finish_page(&mut self, now: Duration) -> Progress {
-        let Some(assembly) = &mut self.snapshot else { return Progress::Part };
-        let progress = assembly.finish_page(self.sequencer.last_released(Stream::STATE), now);
+        let Some(fetch) = &mut self.snapshot else { return Progress::Part };
+        let progress = fetch.finish_page(self.sequencer.last_released(Stream::STATE), now);
         if let Progress::Whole(latest) = progress {
             self.covered = self.covered.max(latest);
             self.is_proven = true;
@@ -219,7 +219,7 @@ impl Peer {
     }
 }
 
-impl Inquiry {
+impl RecordFetch {
     fn new(at: Duration) -> Self {
         Self { ask_at: at, after: None, is_asked: false, again: None }
     }
@@ -235,11 +235,11 @@ impl Inquiry {
     }
 
     /// A page has come; returns whether that was all.
-    pub fn take(&mut self, page: &LedgerPage, now: Duration) -> bool {
+    pub fn take(&mut self, page: &RecordPage, now: Duration) -> bool {
         if page.after != self.after {
             return false;
         }
-        self.after = page.records.last().map(Record::mark).or(self.after.take());
+        self.after = page.records.last().map(Record::key).or(self.after.take());
         self.ask_at = now;
         page.rest == Rest::Nothing
     }
@@ -263,7 +263,7 @@ mod tests {
         Peer::new(Sequencer::new(0, SequencerBounds { held: 0, step: 0 }), Duration::ZERO)
     }
 
-    fn asked(peer: &mut Peer, second: u64) -> Option<Option<Mark>> {
+    fn asked(peer: &mut Peer, second: u64) -> Option<Option<RecordKey>> {
         match peer.records.as_mut()?.ask(Duration::from_secs(second))? {
             Body::AskRecords { after } => Some(after),
             _ => None,
@@ -271,29 +271,29 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_that_stays_is_inquired_into_ever_more_rarely() {
+    fn a_difference_that_stays_has_the_records_fetched_ever_more_rarely() {
         let mut peer = peer();
-        let mut inquiries = |seconds: std::ops::Range<u64>| -> Vec<u64> {
-            seconds.filter(|second| peer.may_inquire(Duration::from_secs(*second))).collect()
+        let mut fetches = |seconds: std::ops::Range<u64>| -> Vec<u64> {
+            seconds.filter(|second| peer.may_fetch_records(Duration::from_secs(*second))).collect()
         };
-        assert_eq!(inquiries(20..200), [20, 22, 26, 34, 50, 82, 146]);
-        assert_eq!(inquiries(300..310), [300, 302, 306], "another difference");
+        assert_eq!(fetches(20..200), [20, 22, 26, 34, 50, 82, 146]);
+        assert_eq!(fetches(300..310), [300, 302, 306], "another difference");
     }
 
     #[test]
     fn records_that_are_wanted_again_meanwhile_are_first_had_to_their_end() {
         let mut peer = peer();
         assert_eq!(asked(&mut peer, 0), Some(None));
-        let first = LedgerPage { after: None, rest: Rest::More, records: vec![record("a")] };
+        let first = RecordPage { after: None, rest: Rest::More, records: vec![record("a")] };
         peer.take_records(&first, Duration::ZERO);
         peer.want_records(Duration::from_secs(1));
-        let mark = Some(record("a").mark());
-        assert_eq!(asked(&mut peer, 0), Some(mark.clone()));
-        let last = LedgerPage { after: mark, rest: Rest::Nothing, records: vec![record("b")] };
+        let key = Some(record("a").key());
+        assert_eq!(asked(&mut peer, 0), Some(key.clone()));
+        let last = RecordPage { after: key, rest: Rest::Nothing, records: vec![record("b")] };
         peer.take_records(&last, Duration::ZERO);
         assert!(peer.has_all_records && !peer.is_caught_up());
         assert_eq!((asked(&mut peer, 0), asked(&mut peer, 1)), (None, Some(None)));
-        peer.take_records(&LedgerPage { rest: Rest::Nothing, ..first }, Duration::ZERO);
+        peer.take_records(&RecordPage { rest: Rest::Nothing, ..first }, Duration::ZERO);
         assert!(peer.records.is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! The frames that a node published lately, by number, for peers that missed some. Bounded by age, bytes and number.
 
-mod forgotten;
+mod evicted;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     frame::{Gap, Stream},
     subject::Subject,
 };
-use forgotten::Forgotten;
+use evicted::EvictedFrames;
 
 /// Bytes that a frame costs beside its own.
 const OVERHEAD: usize = size_of::<Kept>() + 32;
@@ -44,7 +44,7 @@ pub struct Ring {
     bytes: usize,
     /// Bytes of all frames that there ever were.
     total: u64,
-    forgotten: Forgotten,
+    evicted: EvictedFrames,
 }
 
 /// A frame as it was published.
@@ -92,7 +92,7 @@ pub struct Gone {
 impl Ring {
     /// An empty ring; the first frame will have number 1.
     pub fn new(reach: Reach) -> Self {
-        Self { reach, frames: VecDeque::new(), first: 1, bytes: 0, total: 0, forgotten: Forgotten::default() }
+        Self { reach, frames: VecDeque::new(), first: 1, bytes: 0, total: 0, evicted: EvictedFrames::default() }
     }
 
     /// Keeps the frame with the next number.
@@ -114,7 +114,7 @@ impl Ring {
                 return;
             }
             self.bytes -= size(&oldest.sent);
-            self.forgotten.add(self.first, &oldest.sent);
+            self.evicted.add(self.first, &oldest.sent);
             self.frames.pop_front();
             self.first += 1;
         }
@@ -182,7 +182,7 @@ impl Ring {
     }
 
     fn gone(&self, gap: Gap) -> Gone {
-        Gone { through: gap.through, events: self.forgotten.events(gap, self.first) }
+        Gone { through: gap.through, events: self.evicted.events(gap, self.first) }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    fact::{Fact, Key},
+    fact::{Fact, FactKey},
     frame::{Body, Rest, SnapshotPage},
 };
 
@@ -17,18 +17,18 @@ pub const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Keys that a peer may change while one page is in transit.
 const MAX_NEWER: usize = 1 << 20;
 
-/// A snapshot that is being asked for.
+/// A snapshot that is being requested.
 #[derive(Debug)]
-pub struct Assembly {
+pub struct SnapshotFetch {
     ask_at: Duration,
     /// Pages of earlier moments lack something that we missed, or that we received before they were requested.
     least: u64,
     /// The latest moment of a page.
     latest: u64,
-    after: Option<Key>,
+    after: Option<FactKey>,
     /// A page that has come and is not applied yet.
     page: Option<SnapshotPage>,
-    newer: BTreeSet<Key>,
+    newer: BTreeSet<FactKey>,
 }
 
 /// How far a snapshot has come.
@@ -40,7 +40,7 @@ pub enum Progress {
     Whole(u64),
 }
 
-impl Assembly {
+impl SnapshotFetch {
     /// A snapshot that covers the peer's state stream at least up to `least`; to be asked for at once.
     pub fn new(least: u64, now: Duration) -> Self {
         Self { ask_at: now, least, latest: 0, after: None, page: None, newer: BTreeSet::new() }
@@ -83,7 +83,7 @@ impl Assembly {
     }
 
     /// The keys that the peer changed since the page was requested.
-    pub fn newer(&self) -> &BTreeSet<Key> {
+    pub fn newer(&self) -> &BTreeSet<FactKey> {
         &self.newer
     }
 
@@ -102,7 +102,7 @@ impl Assembly {
 /// Whether the keys of a page are in order, and continue those of the page before it. A page that is not the last has
 /// some.
 fn is_sound(page: &SnapshotPage) -> bool {
-    let keys: Vec<Key> = page.facts.iter().map(Fact::key).collect();
+    let keys: Vec<FactKey> = page.facts.iter().map(Fact::key).collect();
     let Some(first) = keys.first() else { return page.rest == Rest::Nothing };
     keys.is_sorted_by(|one, other| one < other) && page.after.as_ref().is_none_or(|after| after < first)
 }
@@ -123,13 +123,13 @@ mod tests {
         SnapshotPage { state, after, rest, facts: channels.iter().map(|channel| fact(channel)).collect() }
     }
 
-    fn takes(assembly: &mut Assembly, page: SnapshotPage) -> bool {
-        assembly.take(page.clone());
-        assembly.page() == Some(&page)
+    fn takes(fetch: &mut SnapshotFetch, page: SnapshotPage) -> bool {
+        fetch.take(page.clone());
+        fetch.page() == Some(&page)
     }
 
-    fn asks(assembly: &mut Assembly) -> Option<Option<Key>> {
-        match assembly.ask(NOW)? {
+    fn asks(fetch: &mut SnapshotFetch) -> Option<Option<FactKey>> {
+        match fetch.ask(NOW)? {
             Body::AskSnapshot { after } => Some(after),
             _ => None,
         }
@@ -137,38 +137,38 @@ mod tests {
 
     #[test]
     fn page_after_page_is_asked_for_and_put_in_place() {
-        let mut assembly = Assembly::new(0, NOW);
-        assert_eq!((asks(&mut assembly), asks(&mut assembly)), (Some(None), None));
-        assert!(takes(&mut assembly, page(5, None, Rest::More, &["a", "b"])));
-        assert!(!takes(&mut assembly, page(5, None, Rest::More, &["a", "c"])), "one that is in its way");
-        assert_eq!((assembly.ask(ASK_AGAIN), assembly.finish_page(5, NOW)), (None, Progress::Part));
-        assert_eq!(asks(&mut assembly), Some(Some(fact("b").key())));
-        assert!(!takes(&mut assembly, page(6, None, Rest::More, &["a", "b"])), "one that came before");
-        assert!(takes(&mut assembly, page(4 + 2, Some("b"), Rest::Nothing, &[])));
-        assert_eq!(assembly.finish_page(7, NOW), Progress::Whole(6));
+        let mut fetch = SnapshotFetch::new(0, NOW);
+        assert_eq!((asks(&mut fetch), asks(&mut fetch)), (Some(None), None));
+        assert!(takes(&mut fetch, page(5, None, Rest::More, &["a", "b"])));
+        assert!(!takes(&mut fetch, page(5, None, Rest::More, &["a", "c"])), "one that is in its way");
+        assert_eq!((fetch.ask(ASK_AGAIN), fetch.finish_page(5, NOW)), (None, Progress::Part));
+        assert_eq!(asks(&mut fetch), Some(Some(fact("b").key())));
+        assert!(!takes(&mut fetch, page(6, None, Rest::More, &["a", "b"])), "one that came before");
+        assert!(takes(&mut fetch, page(4 + 2, Some("b"), Rest::Nothing, &[])));
+        assert_eq!(fetch.finish_page(7, NOW), Progress::Whole(6));
     }
 
     #[test]
     fn a_page_older_than_what_was_received_before_its_request_is_ignored() {
-        let mut assembly = Assembly::new(3, NOW);
-        assert!(!takes(&mut assembly, page(2, None, Rest::More, &["a"])));
-        assert!(takes(&mut assembly, page(3, None, Rest::More, &["a"])));
-        assembly.note(&[fact("b")], 8, NOW);
-        assert_eq!(assembly.newer().len(), 1);
-        assembly.finish_page(8, NOW);
-        assert!(assembly.newer().is_empty());
-        assert!(!takes(&mut assembly, page(7, Some("a"), Rest::Nothing, &["b"])));
-        assert!(takes(&mut assembly, page(8, Some("a"), Rest::Nothing, &["b"])));
+        let mut fetch = SnapshotFetch::new(3, NOW);
+        assert!(!takes(&mut fetch, page(2, None, Rest::More, &["a"])));
+        assert!(takes(&mut fetch, page(3, None, Rest::More, &["a"])));
+        fetch.note(&[fact("b")], 8, NOW);
+        assert_eq!(fetch.newer().len(), 1);
+        fetch.finish_page(8, NOW);
+        assert!(fetch.newer().is_empty());
+        assert!(!takes(&mut fetch, page(7, Some("a"), Rest::Nothing, &["b"])));
+        assert!(takes(&mut fetch, page(8, Some("a"), Rest::Nothing, &["b"])));
     }
 
     #[test]
     fn a_page_out_of_order_or_without_an_end_is_not_taken() {
-        let mut assembly = Assembly::new(0, NOW);
+        let mut fetch = SnapshotFetch::new(0, NOW);
         for facts in [&["b", "a"][..], &["a", "a"], &[]] {
-            assert!(!takes(&mut assembly, page(1, None, Rest::More, facts)), "{facts:?}");
+            assert!(!takes(&mut fetch, page(1, None, Rest::More, facts)), "{facts:?}");
         }
-        assert!(takes(&mut assembly, page(1, None, Rest::More, &["b"])));
-        assembly.finish_page(1, NOW);
-        assert!(!takes(&mut assembly, page(1, Some("b"), Rest::Nothing, &["a"])), "it goes back");
+        assert!(takes(&mut fetch, page(1, None, Rest::More, &["b"])));
+        fetch.finish_page(1, NOW);
+        assert!(!takes(&mut fetch, page(1, Some("b"), Rest::Nothing, &["a"])), "it goes back");
     }
 }

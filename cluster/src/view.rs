@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     codec::fact_hash,
-    fact::{Fact, Key, Member, Occupancy},
+    fact::{Fact, FactKey, Member, Occupancy},
     frame::{Rest, SnapshotPage},
     remote::RemoteChange,
     room::{NodeId, Room},
@@ -23,16 +23,16 @@ pub struct View {
     pace: usize,
     updating: BTreeSet<NodeId>,
     slices: BTreeMap<NodeId, Slice>,
-    union: BTreeMap<Key, BTreeMap<NodeId, Fact>>,
+    union: BTreeMap<FactKey, BTreeMap<NodeId, Fact>>,
     populations: BTreeMap<Room, usize>,
     /// Facts of nodes that are forgotten, which are dropped a few at a time.
-    retired: Vec<BTreeMap<Key, Fact>>,
+    retired: Vec<BTreeMap<FactKey, Fact>>,
 }
 
 /// One node's part.
 #[derive(Debug, Default)]
 struct Slice {
-    facts: BTreeMap<Key, Fact>,
+    facts: BTreeMap<FactKey, Fact>,
     hash: u64,
     /// Whether all of it is to be shown, or nothing.
     shown: bool,
@@ -45,7 +45,7 @@ enum Shows {
     #[default]
     Nothing,
     /// Those up to this key.
-    Through(Key),
+    Through(FactKey),
     All,
 }
 
@@ -93,11 +93,11 @@ impl View {
 
     /// Replaces a node's facts about the keys of a page, except those with `newer` facts. Where many facts are to go,
     /// only some of them go at once, and nothing else is done.
-    pub fn replace(&mut self, node: NodeId, page: &SnapshotPage, newer: &BTreeSet<Key>) -> Replaced {
-        let keys: Vec<Key> = page.facts.iter().map(Fact::key).collect();
+    pub fn replace(&mut self, node: NodeId, page: &SnapshotPage, newer: &BTreeSet<FactKey>) -> Replaced {
+        let keys: Vec<FactKey> = page.facts.iter().map(Fact::key).collect();
         let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let through = keys.last().filter(|_| page.rest == Rest::More).map_or(Bound::Unbounded, Bound::Included);
-        let old = self.slices.get(&node).into_iter().flat_map(|slice| slice.facts.range::<Key, _>((from, through)));
+        let old = self.slices.get(&node).into_iter().flat_map(|slice| slice.facts.range::<FactKey, _>((from, through)));
         let gone = old.filter(|(key, _)| keys.binary_search(key).is_err() && !newer.contains(key));
         let gone: Vec<Fact> = gone.take(self.pace).map(|(_, fact)| fact.withdrawn()).collect();
         let is_part = gone.len() == self.pace;
@@ -183,24 +183,24 @@ impl View {
     }
 
     /// A node's facts after a key, ordered.
-    pub fn facts_after(&self, node: NodeId, after: Option<&Key>) -> impl Iterator<Item = &Fact> {
+    pub fn facts_after(&self, node: NodeId, after: Option<&FactKey>) -> impl Iterator<Item = &Fact> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let slice = self.slices.get(&node).into_iter();
-        slice.flat_map(move |slice| slice.facts.range::<Key, _>((from, Bound::Unbounded))).map(|(_, fact)| fact)
+        slice.flat_map(move |slice| slice.facts.range::<FactKey, _>((from, Bound::Unbounded))).map(|(_, fact)| fact)
     }
 
     /// A node's fact about one thing.
-    pub fn fact(&self, node: NodeId, key: &Key) -> Option<&Fact> {
+    pub fn fact(&self, node: NodeId, key: &FactKey) -> Option<&Fact> {
         self.slices.get(&node)?.facts.get(key)
     }
 
     /// Sockets behind a key, in the cluster: an app's connections, a room's subscriptions, a user's sign-ins.
-    pub fn sockets(&self, key: &Key) -> u64 {
+    pub fn sockets(&self, key: &FactKey) -> u64 {
         self.union.get(key).map_or(0, |facts| sum(facts.values()))
     }
 
     /// Sockets behind a key on all nodes but this one.
-    pub fn remote_sockets(&self, key: &Key) -> u64 {
+    pub fn remote_sockets(&self, key: &FactKey) -> u64 {
         self.union.get(key).map_or(0, |facts| sum(others(facts, self.own)))
     }
 
@@ -237,32 +237,32 @@ impl View {
 
     /// All occupied rooms from one on, and their subscriptions, ordered.
     pub fn rooms_from(&self, from: Bound<Room>) -> impl Iterator<Item = (&Room, u64)> {
-        self.union.range((from.map(Key::Count), Bound::Unbounded)).map_while(|(key, facts)| match key {
-            Key::Count(room) => Some((room, sum(facts.values()))),
-            Key::Connections(_) | Key::Member(..) | Key::User(..) => None,
+        self.union.range((from.map(FactKey::Count), Bound::Unbounded)).map_while(|(key, facts)| match key {
+            FactKey::Count(room) => Some((room, sum(facts.values()))),
+            FactKey::Connections(_) | FactKey::Member(..) | FactKey::User(..) => None,
         })
     }
 
     /// Whether the room has subscribers, or the user is in it.
     pub fn holds(&self, room: &Room, user: Option<&Arc<str>>) -> bool {
         let key = match user {
-            Some(user) => Key::Member(room.clone(), user.clone()),
-            None => Key::Count(room.clone()),
+            Some(user) => FactKey::Member(room.clone(), user.clone()),
+            None => FactKey::Count(room.clone()),
         };
         self.union.contains_key(&key)
     }
 
     /// The keys of all facts after a key, in order.
-    pub fn keys_after(&self, after: Option<&Key>) -> impl Iterator<Item = &Key> {
+    pub fn keys_after(&self, after: Option<&FactKey>) -> impl Iterator<Item = &FactKey> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.union.range::<Key, _>((from, Bound::Unbounded)).map(|(key, _)| key)
+        self.union.range::<FactKey, _>((from, Bound::Unbounded)).map(|(key, _)| key)
     }
 
     /// What is known of each user of a room.
     fn people(&self, room: &Room, from: Bound<Arc<str>>) -> impl Iterator<Item = &BTreeMap<NodeId, Fact>> {
-        let from = from.map(|user| Key::Member(room.clone(), user));
+        let from = from.map(|user| FactKey::Member(room.clone(), user));
         let users = self.union.range((from, Bound::Unbounded));
-        let is_here = move |key: &Key| matches!(key, Key::Member(other, _) if other == room);
+        let is_here = move |key: &FactKey| matches!(key, FactKey::Member(other, _) if other == room);
         users.take_while(move |(key, _)| is_here(key)).map(|(_, facts)| facts)
     }
 
@@ -285,7 +285,7 @@ impl View {
     }
 
     /// The first came, or the last left.
-    fn transition(&mut self, key: Key, is_held: bool) -> Option<Difference> {
+    fn transition(&mut self, key: FactKey, is_held: bool) -> Option<Difference> {
         let occupancy = Occupancy::of(key)?;
         if occupancy.user.is_some() {
             self.count_member(&occupancy.room, is_held);
@@ -307,7 +307,7 @@ impl View {
 }
 
 impl Slice {
-    fn shows(&self, key: &Key) -> bool {
+    fn shows(&self, key: &FactKey) -> bool {
         match &self.shows {
             Shows::Nothing => false,
             Shows::Through(last) => key <= last,
@@ -322,7 +322,7 @@ impl Slice {
             Shows::Through(last) => Bound::Excluded(last),
             Shows::All => return Vec::new(),
         };
-        let next = self.facts.range::<Key, _>((from, Bound::Unbounded)).take(most);
+        let next = self.facts.range::<FactKey, _>((from, Bound::Unbounded)).take(most);
         let facts: Vec<Fact> = next.map(|(_, fact)| fact.clone()).collect();
         self.shows = match facts.last() {
             Some(last) if facts.len() == most => Shows::Through(last.key()),
@@ -338,7 +338,7 @@ impl Slice {
             Shows::Through(last) => Bound::Included(last),
             Shows::All => Bound::Unbounded,
         };
-        let mut last = self.facts.range::<Key, _>((Bound::Unbounded, through)).rev();
+        let mut last = self.facts.range::<FactKey, _>((Bound::Unbounded, through)).rev();
         let facts = last.by_ref().take(most).map(|(_, fact)| fact.withdrawn()).collect();
         self.shows = last.next().map_or(Shows::Nothing, |(key, _)| Shows::Through(key.clone()));
         facts

@@ -17,9 +17,9 @@ use tokio::{
 };
 
 use super::{
+    nats_client::FLUSH_TIMEOUT,
     permits::{self, Full, Limits, PublishPermit},
     status::{Gauges, Status},
-    wire::FLUSH_TIMEOUT,
 };
 use crate::{
     core::{Core, Input},

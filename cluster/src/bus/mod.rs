@@ -1,7 +1,7 @@
 //! Carries frames between nodes: a thin NATS shell around the core. With `queue`, the only part of this crate that
 //! knows a clock, a log, a socket.
 //!
-//! The way of an event: `link` → `task` → the core → `wire` → NATS → `wire` → `task` → the core →
+//! The way of an event: `link` → `task` → the core → `nats_client` → NATS → `nats_client` → `task` → the core →
 //! `on_output`. `connect` and `report` look after the connection, `loopback` checks whether it carries messages.
 
 mod burst;
@@ -9,12 +9,12 @@ mod connect;
 mod credentials;
 mod link;
 mod loopback;
+mod nats_client;
 mod permits;
 mod report;
 mod settings;
 mod status;
 mod task;
-mod wire;
 
 use std::sync::Arc;
 

@@ -19,9 +19,9 @@ use super::{
     burst::{self, Burst},
     link::Command,
     loopback::{LoopbackHealth, LoopbackProbe},
+    nats_client::{BATCH, BATCH_BYTES, Batch, NatsClient},
     report::Report,
     status::Gauges,
-    wire::{BATCH, BATCH_BYTES, Batch, Wire},
 };
 use crate::{
     codec::MAX_FRAME,
@@ -35,7 +35,7 @@ const TICK: Duration = Duration::from_millis(50);
 
 pub(super) struct Task<T> {
     core: Core,
-    wire: Wire,
+    client: NatsClient,
     commands: mpsc::UnboundedReceiver<Command>,
     report: Arc<Report>,
     gauges: Arc<Gauges>,
@@ -73,12 +73,12 @@ struct Closing {
 impl<T: FnMut(Output)> Task<T> {
     pub fn new(bus: Bus, client: Client, on_output: T) -> Self {
         let Bus { settings, commands, report, gauges } = bus;
-        let mut wire = Wire::new(client, settings.subjects, gauges.clone());
-        wire.subscribe(Subject::State);
-        wire.subscribe(Subject::Node(settings.core.node));
+        let mut client = NatsClient::new(client, settings.subjects, gauges.clone());
+        client.subscribe(Subject::State);
+        client.subscribe(Subject::Node(settings.core.node));
         Self {
             core: Core::new(settings.core),
-            wire,
+            client,
             commands,
             report,
             gauges,
@@ -108,7 +108,7 @@ impl<T: FnMut(Output)> Task<T> {
                     executed = self.execute(first);
                     executed
                 }
-                () = poll_fn(|ctx| self.wire.poll_messages(ctx, &mut batch)) => self.receive(&mut batch),
+                () = poll_fn(|ctx| self.client.poll_messages(ctx, &mut batch)) => self.receive(&mut batch),
                 () = ready(()), if self.core.is_behind() => self.go_on(),
             };
             if taken == BATCH {
@@ -118,7 +118,7 @@ impl<T: FnMut(Output)> Task<T> {
             }
         }
         self.gauges.connected.store(false, Relaxed);
-        self.wire.close().await;
+        self.client.close().await;
     }
 
     /// Executes a command and those behind it, of as many bytes as are read at once; returns how many, or [`BATCH`]
@@ -140,7 +140,7 @@ impl<T: FnMut(Output)> Task<T> {
         if bytes < BATCH_BYTES {
             return count;
         }
-        let mut batch = self.wire.batch();
+        let mut batch = self.client.batch();
         self.receive(&mut batch);
         BATCH
     }
@@ -163,10 +163,10 @@ impl<T: FnMut(Output)> Task<T> {
     /// Drops subscriptions that have ended, where commands come so fast that they would pile up.
     fn drop_ended_subscriptions(&mut self) {
         for _ in 0..BATCH {
-            if !self.wire.has_ended_subscriptions() {
+            if !self.client.has_ended_subscriptions() {
                 return;
             }
-            if let Some((subject, bytes)) = self.wire.next_waiting() {
+            if let Some((subject, bytes)) = self.client.next_waiting() {
                 self.step(Input::Received { subject, bytes });
             }
         }
@@ -184,10 +184,10 @@ impl<T: FnMut(Output)> Task<T> {
 
     /// Reads waiting messages before the tick: a waiting heartbeat must not be missed. Returns how many messages.
     fn tick(&mut self) -> usize {
-        let mut batch = self.wire.batch();
+        let mut batch = self.client.batch();
         let inbound = if batch.is_full() { Inbound::Waiting } else { Inbound::Drained };
         let count = self.receive(&mut batch);
-        self.wire.subscribe_waiting();
+        self.client.subscribe_waiting();
         self.check_connection();
         self.learn_limit();
         self.check_loopback(inbound);
@@ -204,9 +204,9 @@ impl<T: FnMut(Output)> Task<T> {
     fn step(&mut self, input: Input) {
         for output in self.core.step(input, self.now()) {
             match output {
-                Output::Publish(subject, bytes) => self.wire.publish(&subject, bytes),
-                Output::Subscribe(room) => self.wire.subscribe(Subject::Room(room)),
-                Output::Unsubscribe(room) => self.wire.unsubscribe(&room),
+                Output::Publish(subject, bytes) => self.client.publish(&subject, bytes),
+                Output::Subscribe(room) => self.client.subscribe(Subject::Room(room)),
+                Output::Unsubscribe(room) => self.client.unsubscribe(&room),
                 Output::Serving(_)
                 | Output::Remote(_)
                 | Output::Deliver(..)
@@ -225,7 +225,7 @@ impl<T: FnMut(Output)> Task<T> {
     /// Tells the core about a new or lost connection. The client's events can be lost; its count of connections also
     /// reveals one that was replaced between two checks.
     fn check_connection(&mut self) -> usize {
-        let connection = self.wire.connection();
+        let connection = self.client.connection();
         let known = match self.connection_state {
             Connection::Down => None,
             Connection::Up(number) | Connection::Silent(number) => Some(number),
@@ -297,11 +297,11 @@ impl<T: FnMut(Output)> Task<T> {
             tracing::warn!("{WHY}");
         }
         self.gauges.set_error(Some(WHY.to_owned()));
-        self.wire.reconnect();
+        self.client.reconnect();
     }
 
     fn learn_limit(&mut self) {
-        let max_message = self.wire.max_message();
+        let max_message = self.client.max_message();
         self.gauges.limit(max_message);
         if max_message < MAX_FRAME && max_message != self.max_message {
             tracing::warn!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Refusal, read::Reader, state, write::Writer};
 use crate::{
-    frame::{Beat, Body, Gap, Head, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage, Stream, is_key},
+    frame::{Beat, Body, Gap, Head, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage, Stream, is_key},
     room::NodeId,
     trace::TraceContext,
 };
@@ -29,7 +29,7 @@ pub fn kind(body: &Body) -> u8 {
         Body::AskSnapshot { .. } => 7,
         Body::Snapshot(_) => 8,
         Body::AskRecords { .. } => 9,
-        Body::Ledger(_) => 10,
+        Body::RecordPage(_) => 10,
         Body::Barrier { .. } => 11,
         Body::Unsent(_) => 12,
         Body::Unknown { kind, .. } => *kind,
@@ -62,16 +62,16 @@ pub fn write_body(writer: &mut Writer, body: &Body) {
             write_gap(writer, gap);
             events.iter().for_each(|events| writer.u64(*events));
         }
-        Body::AskSnapshot { after } => writer.option(after.as_ref(), state::write_key),
+        Body::AskSnapshot { after } => writer.option(after.as_ref(), state::write_fact_key),
         Body::Snapshot(page) => {
             writer.u64(page.state);
-            writer.option(page.after.as_ref(), state::write_key);
+            writer.option(page.after.as_ref(), state::write_fact_key);
             write_rest(writer, page.rest);
             writer.list(&page.facts, state::write_fact);
         }
-        Body::AskRecords { after } => writer.option(after.as_ref(), state::write_mark),
-        Body::Ledger(page) => {
-            writer.option(page.after.as_ref(), state::write_mark);
+        Body::AskRecords { after } => writer.option(after.as_ref(), state::write_record_key),
+        Body::RecordPage(page) => {
+            writer.option(page.after.as_ref(), state::write_record_key);
             write_rest(writer, page.rest);
             writer.list(&page.records, state::write_record);
         }
@@ -98,10 +98,10 @@ pub fn read_body(
         4 => Body::AskHeads,
         5 => Body::AskResend(reader.list(read_gap)?),
         6 => Body::Gone { gap: read_gap(reader)?, events: (minor >= 2).then(|| reader.u64()).transpose()? },
-        7 => Body::AskSnapshot { after: reader.option(state::read_key)? },
+        7 => Body::AskSnapshot { after: reader.option(state::read_fact_key)? },
         8 => Body::Snapshot(read_snapshot(reader)?),
-        9 => Body::AskRecords { after: reader.option(state::read_mark)? },
-        10 => Body::Ledger(read_ledger(reader)?),
+        9 => Body::AskRecords { after: reader.option(state::read_record_key)? },
+        10 => Body::RecordPage(read_record_page(reader)?),
         11 => Body::Barrier { token: reader.u64()? },
         12 => Body::Unsent(reader.list(read_gap)?),
         _ => return Ok(None),
@@ -189,17 +189,17 @@ fn read_gap(reader: &mut Reader) -> Result<Gap, Refusal> {
 }
 
 fn read_snapshot(reader: &mut Reader) -> Result<SnapshotPage, Refusal> {
-    let (state, after, rest) = (reader.u64()?, reader.option(state::read_key)?, read_rest(reader)?);
+    let (state, after, rest) = (reader.u64()?, reader.option(state::read_fact_key)?, read_rest(reader)?);
     let facts = reader.list(state::read_fact)?;
     let goes_on = rest == Rest::Nothing || facts.last().is_some_and(|fact| Some(fact.key()) > after);
     if goes_on { Ok(SnapshotPage { state, after, rest, facts }) } else { Err(Refusal::Value) }
 }
 
-fn read_ledger(reader: &mut Reader) -> Result<LedgerPage, Refusal> {
-    let (after, rest) = (reader.option(state::read_mark)?, read_rest(reader)?);
+fn read_record_page(reader: &mut Reader) -> Result<RecordPage, Refusal> {
+    let (after, rest) = (reader.option(state::read_record_key)?, read_rest(reader)?);
     let records = reader.list(state::read_record)?;
-    let goes_on = rest == Rest::Nothing || records.last().is_some_and(|record| Some(record.mark()) > after);
-    if goes_on { Ok(LedgerPage { after, rest, records }) } else { Err(Refusal::Value) }
+    let goes_on = rest == Rest::Nothing || records.last().is_some_and(|record| Some(record.key()) > after);
+    if goes_on { Ok(RecordPage { after, rest, records }) } else { Err(Refusal::Value) }
 }
 
 fn write_rest(writer: &mut Writer, rest: Rest) {

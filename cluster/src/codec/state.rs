@@ -3,7 +3,7 @@
 //! new kind, with a hash of its own.
 
 use super::{Refusal, hash_of, read::Reader, write::Writer};
-use crate::fact::{CachedEvent, Fact, Generation, Key, Mark, Member, Occupancy, Phase, Record};
+use crate::fact::{CachedEvent, Fact, FactKey, Generation, Member, Occupancy, Phase, Record, RecordKey};
 
 /// The hash of a fact; that of a node's facts is the sum.
 pub fn fact_hash(fact: &Fact) -> u64 {
@@ -74,22 +74,22 @@ pub fn read_fact(reader: &mut Reader) -> Result<Fact, Refusal> {
     })
 }
 
-pub fn write_key(writer: &mut Writer, key: &Key) {
+pub fn write_fact_key(writer: &mut Writer, key: &FactKey) {
     match key {
-        Key::Connections(app) => {
+        FactKey::Connections(app) => {
             writer.u8(1);
             writer.text(app);
         }
-        Key::Count(room) => {
+        FactKey::Count(room) => {
             writer.u8(2);
             writer.room(room);
         }
-        Key::Member(room, user) => {
+        FactKey::Member(room, user) => {
             writer.u8(3);
             writer.room(room);
             writer.text(user);
         }
-        Key::User(app, user) => {
+        FactKey::User(app, user) => {
             writer.u8(4);
             writer.text(app);
             writer.text(user);
@@ -97,38 +97,38 @@ pub fn write_key(writer: &mut Writer, key: &Key) {
     }
 }
 
-pub fn read_key(reader: &mut Reader) -> Result<Key, Refusal> {
+pub fn read_fact_key(reader: &mut Reader) -> Result<FactKey, Refusal> {
     Ok(match reader.u8()? {
-        1 => Key::Connections(reader.app()?),
-        2 => Key::Count(reader.room()?),
-        3 => Key::Member(reader.room()?, reader.user()?),
-        4 => Key::User(reader.app()?, reader.user()?),
+        1 => FactKey::Connections(reader.app()?),
+        2 => FactKey::Count(reader.room()?),
+        3 => FactKey::Member(reader.room()?, reader.user()?),
+        4 => FactKey::User(reader.app()?, reader.user()?),
         _ => return Err(Refusal::Kind),
     })
 }
 
-pub fn write_mark(writer: &mut Writer, mark: &Mark) {
-    match mark {
-        Mark::Cached(room) => {
+pub fn write_record_key(writer: &mut Writer, key: &RecordKey) {
+    match key {
+        RecordKey::Cached(room) => {
             writer.u8(1);
             writer.room(room);
         }
-        Mark::Generation(occupancy) => {
+        RecordKey::Generation(occupancy) => {
             writer.u8(2);
             write_occupancy(writer, occupancy);
         }
-        Mark::Floor(slot) => {
+        RecordKey::Floor(slot) => {
             writer.u8(3);
             writer.u16(*slot);
         }
     }
 }
 
-pub fn read_mark(reader: &mut Reader) -> Result<Mark, Refusal> {
+pub fn read_record_key(reader: &mut Reader) -> Result<RecordKey, Refusal> {
     Ok(match reader.u8()? {
-        1 => Mark::Cached(reader.room()?),
-        2 => Mark::Generation(read_occupancy(reader)?),
-        3 => Mark::Floor(reader.u16()?),
+        1 => RecordKey::Cached(reader.room()?),
+        2 => RecordKey::Generation(read_occupancy(reader)?),
+        3 => RecordKey::Floor(reader.u16()?),
         _ => return Err(Refusal::Kind),
     })
 }

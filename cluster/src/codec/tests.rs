@@ -4,8 +4,8 @@ use super::*;
 use std::time::Duration;
 
 use crate::{
-    fact::{CachedEvent, Fact, Generation, Key, Mark, Member, Occupancy, Phase, Record},
-    frame::{Beat, Gap, Head, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage},
+    fact::{CachedEvent, Fact, FactKey, Generation, Member, Occupancy, Phase, Record, RecordKey},
+    frame::{Beat, Gap, Head, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage},
     hash::spread,
     room::Room,
 };
@@ -88,22 +88,22 @@ fn bodies() -> Vec<Body> {
         Body::Published(publication(&"é".repeat(128), "{}")),
         Body::Snapshot(SnapshotPage { state: 3, after: None, rest: Rest::More, facts: facts() }),
         Body::Snapshot(SnapshotPage { state: 3, after: keys().pop(), rest: Rest::Nothing, facts: Vec::new() }),
-        Body::Ledger(LedgerPage { after: None, rest: Rest::More, records: records() }),
-        Body::Ledger(LedgerPage { after: marks().pop(), rest: Rest::Nothing, records: Vec::new() }),
+        Body::RecordPage(RecordPage { after: None, rest: Rest::More, records: records() }),
+        Body::RecordPage(RecordPage { after: record_keys().pop(), rest: Rest::Nothing, records: Vec::new() }),
         Body::Barrier { token: 6 },
     ]
     .into_iter()
     .chain(optional(keys()).map(|after| Body::AskSnapshot { after }))
-    .chain(optional(marks()).map(|after| Body::AskRecords { after }))
+    .chain(optional(record_keys()).map(|after| Body::AskRecords { after }))
     .collect()
 }
 
-fn keys() -> Vec<Key> {
+fn keys() -> Vec<FactKey> {
     facts().iter().map(Fact::key).collect()
 }
 
-fn marks() -> Vec<Mark> {
-    records().iter().map(Record::mark).collect()
+fn record_keys() -> Vec<RecordKey> {
+    records().iter().map(Record::key).collect()
 }
 
 fn optional<T>(values: Vec<T>) -> impl Iterator<Item = Option<T>> {

@@ -20,12 +20,12 @@ const MAX_PEERS: usize = 1024;
 /// Streams of a forgotten peer that are dropped in one step at most.
 const PACE: usize = 1024;
 
-/// Forgotten peers whose number is kept, at most.
+/// ForgottenPeers peers whose number is kept, at most.
 const MAX_FORGOTTEN: usize = 4096;
 
 /// The last numbers of forgotten peers. One that returns is asked for what it published since.
 #[derive(Debug, Default)]
-pub(super) struct Forgotten {
+pub(super) struct ForgottenPeers {
     numbers: BTreeMap<NodeId, u64>,
     order: VecDeque<NodeId>,
 }
@@ -82,7 +82,7 @@ impl Core {
     }
 }
 
-impl Forgotten {
+impl ForgottenPeers {
     fn add(&mut self, node: NodeId, number: u64) {
         if self.numbers.insert(node, number).is_none() {
             self.order.push_back(node);

@@ -27,7 +27,7 @@ use crate::{
     coalescer::Coalescer,
     counters::Counters,
     detector::Detector,
-    fact::Key,
+    fact::FactKey,
     frame::{Body, MAX_VERSION, Readiness, Stream},
     outgoing::{Outgoing, OutgoingFrame},
     peer::{Peer, Stage},
@@ -37,7 +37,7 @@ use crate::{
     view::{Difference, View},
 };
 
-use meeting::Forgotten;
+use meeting::ForgottenPeers;
 
 pub use input::{Bounds, Input, Moment, PAGE, Settings};
 pub use output::{Output, PeerStatus};
@@ -52,7 +52,7 @@ pub struct Core {
     announcements: Announcements,
     detector: Detector,
     peers: BTreeMap<NodeId, Peer>,
-    forgotten: Forgotten,
+    forgotten: ForgottenPeers,
     /// The sequencers of forgotten peers, which are dropped a few streams at a time.
     retired: Vec<Sequencer>,
     /// The peers of which more was received than is taken in one step.
@@ -76,7 +76,7 @@ pub struct Core {
     last_barrier: u64,
     webhooks: BTreeSet<Arc<str>>,
     /// How far all occupancies were compared since other apps want webhooks, while that is under way.
-    comparing: Option<Option<Key>>,
+    comparing: Option<Option<FactKey>>,
     readiness: Readiness,
     hold: Duration,
     counters: Counters,
@@ -108,7 +108,7 @@ impl Core {
             announcements: Announcements::default(),
             detector: Detector::default(),
             peers: BTreeMap::new(),
-            forgotten: Forgotten::default(),
+            forgotten: ForgottenPeers::default(),
             retired: Vec::new(),
             behind: BTreeSet::new(),
             rooms: BTreeMap::new(),

@@ -6,8 +6,8 @@ use super::Core;
 use crate::{
     coalescer::{Decision, Visits},
     codec::{ENVELOPE, MAX_FRAME, fact_size, publication_size, record_size},
-    fact::{CachedEvent, Fact, Key, Mark, Record},
-    frame::{Body, LedgerPage, Publication, Readiness, Rest, RoomEvent, SnapshotPage, Stream},
+    fact::{CachedEvent, Fact, FactKey, Record, RecordKey},
+    frame::{Body, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage, Stream},
     room::Room,
     subject::Subject,
     trace::TraceContext,
@@ -46,10 +46,10 @@ impl Core {
     }
 
     /// Webhooks also report visits that were over before any other node knew of them.
-    fn visits_of(&self, key: &Key) -> Visits {
+    fn visits_of(&self, key: &FactKey) -> Visits {
         match key {
-            Key::Count(room) | Key::Member(room, _) if self.webhooks.contains(room.app()) => Visits::Report,
-            Key::Count(_) | Key::Member(..) | Key::Connections(_) | Key::User(..) => Visits::Skip,
+            FactKey::Count(room) | FactKey::Member(room, _) if self.webhooks.contains(room.app()) => Visits::Report,
+            FactKey::Count(_) | FactKey::Member(..) | FactKey::Connections(_) | FactKey::User(..) => Visits::Skip,
         }
     }
 
@@ -101,7 +101,7 @@ impl Core {
     }
 
     /// Answers a peer that asks for our facts.
-    pub(super) fn send_snapshot(&mut self, subject: Subject, after: Option<Key>) {
+    pub(super) fn send_snapshot(&mut self, subject: Subject, after: Option<FactKey>) {
         self.flush();
         let facts = self.view.facts_after(self.settings.node, after.as_ref()).cloned();
         let (facts, rest) = page(facts, fact_size, self.settings.page);
@@ -110,19 +110,19 @@ impl Core {
     }
 
     /// Answers a peer that asks for our records.
-    pub(super) fn send_records(&mut self, subject: Subject, after: Option<Mark>) {
+    pub(super) fn send_records(&mut self, subject: Subject, after: Option<RecordKey>) {
         let (records, rest) = page(self.records_after(after.as_ref()), record_size, self.settings.page);
-        self.send(subject, Body::Ledger(LedgerPage { after, rest, records }));
+        self.send(subject, Body::RecordPage(RecordPage { after, rest, records }));
     }
 
-    /// The records after a mark, in order.
-    pub(super) fn records_after(&self, after: Option<&Mark>) -> impl Iterator<Item = Record> {
+    /// The records after a key, in order.
+    pub(super) fn records_after(&self, after: Option<&RecordKey>) -> impl Iterator<Item = Record> {
         use Bound::{Excluded, Unbounded};
         let (cached, generations, floors) = match after {
             None => (Some(Unbounded), Some(Unbounded), Unbounded),
-            Some(Mark::Cached(room)) => (Some(Excluded(room)), Some(Unbounded), Unbounded),
-            Some(Mark::Generation(occupancy)) => (None, Some(Excluded(occupancy)), Unbounded),
-            Some(Mark::Floor(slot)) => (None, None, Excluded(*slot)),
+            Some(RecordKey::Cached(room)) => (Some(Excluded(room)), Some(Unbounded), Unbounded),
+            Some(RecordKey::Generation(occupancy)) => (None, Some(Excluded(occupancy)), Unbounded),
+            Some(RecordKey::Floor(slot)) => (None, None, Excluded(*slot)),
         };
         let cached = cached.into_iter().flat_map(|after| self.cache.records_after(after));
         let generations = generations.into_iter().flat_map(|after| self.announcements.generations_after(after));

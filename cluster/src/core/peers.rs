@@ -179,7 +179,7 @@ impl Core {
         let dead: Vec<NodeId> = self
             .peers
             .iter()
-            .filter(|(_, peer)| may_die(peer.stage) && self.detector.is_dead(&peer.pulse, inbound, self.now.up))
+            .filter(|(_, peer)| may_die(peer.stage) && self.detector.is_dead(&peer.liveness, inbound, self.now.up))
             .map(|(node, _)| *node)
             .collect();
         dead.into_iter().for_each(|node| self.expire_peer(node));
@@ -213,8 +213,8 @@ impl Core {
         self.counters.gaps += peer.sequencer.take_noticed();
         self.counters.asked += gaps.len() as u64;
         let mut questions: Vec<Body> = gaps.chunks(GAPS).map(|gaps| Body::AskResend(gaps.to_vec())).collect();
-        questions.extend(peer.snapshot.as_mut().and_then(|assembly| assembly.ask(now)));
-        questions.extend(peer.records.as_mut().and_then(|inquiry| inquiry.ask(now)));
+        questions.extend(peer.snapshot.as_mut().and_then(|fetch| fetch.ask(now)));
+        questions.extend(peer.records.as_mut().and_then(|fetch| fetch.ask(now)));
         if peer.ask_heads.is_some_and(|at| at <= now) {
             peer.ask_heads = Some(now + ASK_AGAIN);
             questions.push(Body::AskHeads);
@@ -238,7 +238,7 @@ impl Core {
     fn given_up(&self, most: usize) -> Vec<(NodeId, Gap)> {
         let (now, reach) = (self.now.up, self.settings.reach.age);
         let of_peer = |(node, peer): (&NodeId, &Peer)| {
-            let gaps = if now.saturating_sub(peer.pulse.last_beat()) <= CATCH_UP_AFTER {
+            let gaps = if now.saturating_sub(peer.liveness.last_beat()) <= CATCH_UP_AFTER {
                 peer.sequencer.overdue(now)
             } else if now.saturating_sub(peer.spoke) <= WAIT.max(reach) {
                 // It may return and answer, or is about to: its first word may come before its first beat.
@@ -268,7 +268,7 @@ impl Core {
         let remembered = REMEMBER.max(self.settings.reach.age + REMEMBER_LONGER);
         let is_forgotten = |last_beat: Duration| self.now.up.saturating_sub(last_beat) > remembered;
         let dead =
-            self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead && is_forgotten(peer.pulse.last_beat()));
+            self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead && is_forgotten(peer.liveness.last_beat()));
         let dead: Vec<NodeId> = dead.map(|(node, _)| *node).collect();
         dead.into_iter().for_each(|node| self.forget(node));
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::Bound, sync::Arc, time::Duration};
 use super::{Core, PeerStatus};
 use crate::{
     counters::Counters,
-    fact::{CachedEvent, Key, Member, Record},
+    fact::{CachedEvent, FactKey, Member, Record},
     frame::{Gap, Readiness},
     room::{NodeId, Room},
 };
@@ -33,7 +33,7 @@ impl Core {
     }
 
     pub fn subscriptions(&self, room: &Room) -> u64 {
-        self.view.sockets(&Key::Count(room.clone()))
+        self.view.sockets(&FactKey::Count(room.clone()))
     }
 
     /// An app's occupied rooms and their subscriptions, ordered by channel.
@@ -55,17 +55,17 @@ impl Core {
     }
 
     pub fn connections(&self, app: &Arc<str>) -> u64 {
-        self.view.sockets(&Key::Connections(app.clone()))
+        self.view.sockets(&FactKey::Connections(app.clone()))
     }
 
     /// An app's connections on all nodes but this one.
     pub fn remote_connections(&self, app: &Arc<str>) -> u64 {
-        self.view.remote_sockets(&Key::Connections(app.clone()))
+        self.view.remote_sockets(&FactKey::Connections(app.clone()))
     }
 
     /// Whether a user is signed in anywhere.
     pub fn is_online(&self, app: &Arc<str>, user: &Arc<str>) -> bool {
-        self.view.sockets(&Key::User(app.clone(), user.clone())) > 0
+        self.view.sockets(&FactKey::User(app.clone(), user.clone())) > 0
     }
 
     /// The last event of a cache channel.
@@ -89,7 +89,7 @@ impl Core {
             node: *node,
             stage: peer.stage,
             readiness: peer.readiness,
-            age: self.now.up.saturating_sub(peer.pulse.last_beat()),
+            age: self.now.up.saturating_sub(peer.liveness.last_beat()),
             sessions: self.view.sessions(*node),
             version: peer.version.clone(),
         })

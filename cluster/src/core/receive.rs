@@ -9,7 +9,7 @@ use crate::{
     cache::Cache,
     codec::decode,
     fact::{Fact, Record},
-    frame::{Beat, Body, Frame, Gap, Head, LedgerPage, Readiness, RoomEvent, SnapshotPage, Stream},
+    frame::{Beat, Body, Frame, Gap, Head, Readiness, RecordPage, RoomEvent, SnapshotPage, Stream},
     heads::PAGE,
     peer::{CATCH_UP_AFTER, Stage},
     ring::Gone,
@@ -64,7 +64,7 @@ impl Core {
             | Body::AskSnapshot { .. }
             | Body::Snapshot(_)
             | Body::AskRecords { .. }
-            | Body::Ledger(_)
+            | Body::RecordPage(_)
             | Body::Unknown { .. } => {}
         }
     }
@@ -89,7 +89,7 @@ impl Core {
         peer.sequencer.note(frame.number);
         match frame.body {
             Body::Beat(beat) => self.receive_beat(origin, &beat),
-            Body::Bye { hold } => peer.pulse.hold(hold),
+            Body::Bye { hold } => peer.liveness.hold(hold),
             Body::Heads(heads) => self.receive_heads(origin, &heads, subject),
             Body::AskHeads => {
                 self.outgoing.heads().into_iter().for_each(|heads| self.send(answer.clone(), Body::Heads(heads)));
@@ -106,7 +106,7 @@ impl Core {
             Body::AskSnapshot { after } => self.send_snapshot(answer, after),
             Body::Snapshot(page) => self.receive_snapshot(origin, page),
             Body::AskRecords { after } => self.send_records(answer, after),
-            Body::Ledger(page) => self.receive_ledger(origin, page),
+            Body::RecordPage(page) => self.receive_record_page(origin, page),
             Body::Unknown { .. } => self.counters.unknown += 1,
             // Numbered frames have been taken above; only this node raises its barriers.
             Body::Facts(_) | Body::Records(..) | Body::Event(_) | Body::Published(_) | Body::Barrier { .. } => {}
@@ -153,7 +153,7 @@ impl Core {
                 | Body::AskSnapshot { .. }
                 | Body::Snapshot(_)
                 | Body::AskRecords { .. }
-                | Body::Ledger(_)
+                | Body::RecordPage(_)
                 | Body::Barrier { .. } => {}
             }
         }
@@ -161,8 +161,8 @@ impl Core {
 
     fn take_facts(&mut self, origin: NodeId, facts: Vec<Fact>) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
-        if let Some(assembly) = &mut peer.snapshot {
-            assembly.note(&facts, peer.sequencer.last_released(Stream::STATE), self.now.up);
+        if let Some(fetch) = &mut peer.snapshot {
+            fetch.note(&facts, peer.sequencer.last_released(Stream::STATE), self.now.up);
         }
         for fact in facts {
             let differences = self.view.set(origin, fact);
@@ -210,7 +210,7 @@ impl Core {
         if !peer.take_beat(beat) {
             return;
         }
-        if peer.pulse.beat(now) > CATCH_UP_AFTER {
+        if peer.liveness.beat(now) > CATCH_UP_AFTER {
             peer.sequencer.resume(now);
             peer.ask_heads = Some(now);
             peer.want_records(now);
@@ -220,7 +220,7 @@ impl Core {
             peer.stage = Stage::Returning;
         }
         let difference = [beat.cached ^ ours[0], beat.generations.wrapping_sub(ours[1])];
-        if peer.disagrees(difference) && peer.records.is_none() && peer.may_inquire(now) {
+        if peer.disagrees(difference) && peer.records.is_none() && peer.may_fetch_records(now) {
             peer.want_records(now);
         }
         peer.sequencer.learn_head(Stream::STATE, beat.state, now);
@@ -311,17 +311,17 @@ impl Core {
 
     fn receive_snapshot(&mut self, origin: NodeId, page: SnapshotPage) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
-        let Some(assembly) = &mut peer.snapshot else { return };
-        assembly.take(page);
+        let Some(fetch) = &mut peer.snapshot else { return };
+        fetch.take(page);
         self.place_page(origin);
     }
 
     fn place_page(&mut self, origin: NodeId) {
         let now = self.now.up;
         let Some(peer) = self.peers.get_mut(&origin) else { return };
-        let Some(assembly) = peer.placeable(now) else { return };
-        let Some(page) = assembly.page() else { return };
-        let (differences, progress) = match self.view.replace(origin, page, assembly.newer()) {
+        let Some(fetch) = peer.placeable(now) else { return };
+        let Some(page) = fetch.page() else { return };
+        let (differences, progress) = match self.view.replace(origin, page, fetch.newer()) {
             Replaced::Part(differences) => {
                 self.behind.insert(origin);
                 (differences, Progress::Part)
@@ -341,7 +341,7 @@ impl Core {
         }
     }
 
-    fn receive_ledger(&mut self, origin: NodeId, page: LedgerPage) {
+    fn receive_record_page(&mut self, origin: NodeId, page: RecordPage) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         peer.take_records(&page, self.now.up);
         self.repair(page.records);

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Core, Output, Service};
 use crate::{
-    fact::{Key, Member},
+    fact::{FactKey, Member},
     frame::{Body, Stream},
     remote::{RemoteChange, RemoteState},
     room::Room,
@@ -100,7 +100,7 @@ impl Core {
             });
             return self.outputs.extend(changes);
         }
-        let sockets = self.view.remote_sockets(&Key::Count(room.clone()));
+        let sockets = self.view.remote_sockets(&FactKey::Count(room.clone()));
         let cached = self.cached(&room).cloned();
         self.outputs.push(Output::Serving(RemoteState { sockets, members, cached, room }));
     }

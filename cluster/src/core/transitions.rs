@@ -6,7 +6,7 @@ use super::{Core, Output, own::chunk};
 use crate::{
     announcements::{Action, Truth, Vote},
     codec::record_size,
-    fact::{Generation, Key, Occupancy, Record},
+    fact::{FactKey, Generation, Occupancy, Record},
     frame::{Body, Stream},
     peer::{Peer, Stage},
     subject::Subject,
@@ -33,7 +33,7 @@ impl Core {
     /// Compares the next occupancies, after the set of apps with webhooks has changed.
     pub(super) fn compare_some(&mut self) {
         let Some(after) = self.comparing.take() else { return };
-        let keys: Vec<Key> = self.view.keys_after(after.as_ref()).take(PACE).cloned().collect();
+        let keys: Vec<FactKey> = self.view.keys_after(after.as_ref()).take(PACE).cloned().collect();
         keys.iter().cloned().filter_map(Occupancy::of).for_each(|occupancy| self.compare(&occupancy));
         self.comparing = keys.into_iter().last().map(Some);
     }

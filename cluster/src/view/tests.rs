@@ -143,13 +143,13 @@ fn hiding_a_node_removes_only_what_no_other_node_holds() {
 
 /// A page of facts after those of a user; the last, or one that others follow.
 fn page(after: Option<&str>, rest: Rest, users: &[(&str, u32)]) -> SnapshotPage {
-    let after = after.map(|user| Key::Member(room(), user.into()));
+    let after = after.map(|user| FactKey::Member(room(), user.into()));
     let facts = users.iter().map(|(user, sockets)| member(user, "a", 5, *sockets)).collect();
     SnapshotPage { state: 1, after, rest, facts }
 }
 
 fn replace(view: &mut View, page: &SnapshotPage, newer: &[&str]) -> Replaced {
-    let newer = newer.iter().map(|user| Key::Member(room(), (*user).into())).collect();
+    let newer = newer.iter().map(|user| FactKey::Member(room(), (*user).into())).collect();
     view.replace(A, page, &newer)
 }
 
@@ -214,7 +214,7 @@ fn the_hash_depends_on_what_is_held_and_not_on_how_it_came_to_be() {
 fn a_slice_that_is_not_shown_is_kept_silently() {
     let mut view = View::new(OWN, 100);
     assert_eq!(view.set(A, count(1)), []);
-    assert_eq!(view.sockets(&Key::Count(room())), 0);
+    assert_eq!(view.sockets(&FactKey::Count(room())), 0);
     assert_eq!(view.show(A), [Difference::Occupied(occupancy(None)), subscriptions(1)]);
 }
 

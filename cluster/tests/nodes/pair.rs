@@ -68,7 +68,7 @@ pub fn serving(room: Room) -> Output {
 }
 
 fn is_ledger(bytes: &Bytes) -> bool {
-    matches!(decode(bytes.clone()).expect("nodes publish frames").body, Body::Ledger(_))
+    matches!(decode(bytes.clone()).expect("nodes publish frames").body, Body::RecordPage(_))
 }
 
 impl Pair {

@@ -1,6 +1,6 @@
 //! What clients, back ends and fate do, at random.
 
-use gaung_cluster::fact::{Fact, Key, Member, Occupancy};
+use gaung_cluster::fact::{Fact, FactKey, Member, Occupancy};
 
 use crate::{
     drain::lobby,
@@ -71,7 +71,7 @@ impl World {
         };
         let mut member = fresh;
         self.with(slot, |process| {
-            let key = Key::Member(room.clone(), user.as_str().into());
+            let key = FactKey::Member(room.clone(), user.as_str().into());
             if let Some(Fact::Member { member: known, .. }) = process.facts.get(&key) {
                 member = Member { sockets, ..known.clone() };
             }

@@ -8,7 +8,7 @@ use std::{
 use gaung_cluster::{
     NodeId, Room,
     core::{Core, Settings},
-    fact::{CachedEvent, Fact, Generation, Key, Member},
+    fact::{CachedEvent, Fact, FactKey, Generation, Member},
     remote::{RemoteChange, RemoteState},
 };
 
@@ -18,7 +18,7 @@ pub struct Process {
     pub id: NodeId,
     pub core: Core,
     /// What is true of its own sockets.
-    pub facts: BTreeMap<Key, Fact>,
+    pub facts: BTreeMap<FactKey, Fact>,
     /// The rooms whose subjects it listens to.
     pub subscribed: BTreeSet<Room>,
     /// The rooms that its clients want, served or about to be.
@@ -131,7 +131,7 @@ impl Process {
             expect(named("misled clients"), replica.misled().to_string(), "0".to_owned());
         }
         for (user, sockets) in &self.users {
-            let own = self.facts.contains_key(&Key::User(app.clone(), user.clone()));
+            let own = self.facts.contains_key(&FactKey::User(app.clone(), user.clone()));
             if self.core.is_online(app, user) != (own || *sockets > 0) {
                 faults.push(format!("{} got {sockets} as the sign-ins of user {user} on other nodes", self.id));
             }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use gaung_cluster::{
     NodeId, Room,
-    fact::{Fact, Key, Member},
+    fact::{Fact, FactKey, Member},
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// All facts of the living, by key.
-pub type Truth = BTreeMap<Key, Vec<(NodeId, Fact)>>;
+pub type Truth = BTreeMap<FactKey, Vec<(NodeId, Fact)>>;
 
 /// Where a node's view is not the truth.
 pub fn disagreements(process: &Process, truth: &Truth) -> Vec<String> {
@@ -25,14 +25,14 @@ pub fn disagreements(process: &Process, truth: &Truth) -> Vec<String> {
     };
     let core = &process.core;
     let sockets =
-        |key: Key| truth.get(&key).map_or(0, |facts| facts.iter().map(|(_, fact)| u64::from(fact.sockets())).sum());
+        |key: FactKey| truth.get(&key).map_or(0, |facts| facts.iter().map(|(_, fact)| u64::from(fact.sockets())).sum());
     let app: Arc<str> = APP.into();
-    expect("connections", core.connections(&app).to_string(), sockets(Key::Connections(app.clone())).to_string());
+    expect("connections", core.connections(&app).to_string(), sockets(FactKey::Connections(app.clone())).to_string());
     for number in 0..6 {
         let room = room("room", number);
-        expect("subscriptions", core.subscriptions(&room).to_string(), sockets(Key::Count(room)).to_string());
+        expect("subscriptions", core.subscriptions(&room).to_string(), sockets(FactKey::Count(room)).to_string());
         let user: Arc<str> = number.to_string().into();
-        let is_online = sockets(Key::User(app.clone(), user.clone())) > 0;
+        let is_online = sockets(FactKey::User(app.clone(), user.clone())) > 0;
         expect("a user", core.is_online(&app, &user).to_string(), is_online.to_string());
     }
     for number in 0..3 {
@@ -49,7 +49,7 @@ fn true_members(room: &Room, truth: &Truth) -> Vec<String> {
     for (key, facts) in truth {
         let here: Vec<(u64, NodeId, &Member)> = facts.iter().filter_map(|(node, fact)| member(*node, fact)).collect();
         let oldest = here.iter().min_by_key(|(since, node, _)| (*since, *node));
-        if let (Key::Member(place, user), Some((_, _, member))) = (key, oldest)
+        if let (FactKey::Member(place, user), Some((_, _, member))) = (key, oldest)
             && place == room
         {
             members.push(format!("{user} {}", member.info));

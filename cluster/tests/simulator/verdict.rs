@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gaung_cluster::{
     core::Input,
     detector::Inbound,
-    fact::{Key, Occupancy},
+    fact::{FactKey, Occupancy},
 };
 
 use crate::{
@@ -56,11 +56,11 @@ impl World {
     }
 }
 
-fn occupancy(key: &Key) -> Option<Occupancy> {
+fn occupancy(key: &FactKey) -> Option<Occupancy> {
     match key {
-        Key::Count(room) => Some(Occupancy { room: room.clone(), user: None }),
-        Key::Member(room, user) => Some(Occupancy { room: room.clone(), user: Some(user.clone()) }),
-        Key::Connections(_) | Key::User(..) => None,
+        FactKey::Count(room) => Some(Occupancy { room: room.clone(), user: None }),
+        FactKey::Member(room, user) => Some(Occupancy { room: room.clone(), user: Some(user.clone()) }),
+        FactKey::Connections(_) | FactKey::User(..) => None,
     }
 }
 

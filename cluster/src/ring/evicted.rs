@@ -6,29 +6,29 @@ use std::collections::VecDeque;
 use super::Sent;
 use crate::frame::{Gap, Stream};
 
-/// Frames of which it is known: of what was forgotten longer ago nothing is counted.
+/// Frames of which it is known: of what was evicted longer ago nothing is counted.
 const MOST: usize = 1 << 19;
 
-/// Frames that were forgotten last, oldest first.
+/// Frames that were evicted last, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Forgotten {
-    frames: VecDeque<Mark>,
+pub(super) struct EvictedFrames {
+    frames: VecDeque<EvictedFrame>,
     /// The number behind the last of them.
     end: u64,
 }
 
 /// What is still known of a frame.
 #[derive(Debug, Clone, Copy)]
-struct Mark {
+struct EvictedFrame {
     /// Half of its stream's name: enough to tell streams apart where only a count depends on it.
     stream: u32,
     events: u8,
 }
 
-impl Forgotten {
-    /// Notes that the frame with this number, the next one, is forgotten.
+impl EvictedFrames {
+    /// Notes that the frame with this number, the next one, is evicted.
     pub fn add(&mut self, number: u64, sent: &Sent) {
-        self.frames.push_back(Mark { stream: half(sent.stream), events: sent.events });
+        self.frames.push_back(EvictedFrame { stream: half(sent.stream), events: sent.events });
         self.end = number + 1;
         if self.frames.len() > MOST {
             self.frames.pop_front();
@@ -41,8 +41,8 @@ impl Forgotten {
         let index = |number: u64| usize::try_from(number.saturating_sub(start)).unwrap_or(usize::MAX);
         let end = index(first.min(gap.through + 1)).min(self.frames.len());
         let begin = index(gap.after + 1).min(end);
-        let marks = self.frames.range(begin..end).filter(|mark| mark.stream == stream);
-        marks.map(|mark| u64::from(mark.events)).sum()
+        let frames = self.frames.range(begin..end).filter(|frame| frame.stream == stream);
+        frames.map(|frame| u64::from(frame.events)).sum()
     }
 }
 

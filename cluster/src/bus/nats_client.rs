@@ -1,4 +1,4 @@
-//! The NATS client, without ever waiting for it.
+//! Publishes and subscribes through the NATS client without ever waiting for it.
 //!
 //! A frame is dropped and counted when the client's queue is full: peers notice the gap and ask again. A subscription
 //! waits for space instead, and until then all frames are dropped, so that no barrier can overtake it. At most the
@@ -39,8 +39,8 @@ pub(super) const BATCH_BYTES: usize = 64 << 10;
 /// Subscriptions that may have ended and are still held.
 const MAX_ENDED: usize = 256;
 
-/// A client and its subscriptions.
-pub(super) struct Wire {
+/// The client and its subscriptions.
+pub(super) struct NatsClient {
     client: Client,
     subjects: Subjects,
     gauges: Arc<Gauges>,
@@ -71,7 +71,7 @@ struct Subscription {
     subscriber: Subscriber,
 }
 
-impl Wire {
+impl NatsClient {
     pub fn new(client: Client, subjects: Subjects, gauges: Arc<Gauges>) -> Self {
         let (streams, rooms, waiting) = (SelectAll::new(), HashMap::new(), BTreeMap::new());
         Self { client, subjects, gauges, streams, rooms, waiting, asked: 0 }
