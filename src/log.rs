@@ -17,13 +17,13 @@ use tracing_subscriber::fmt::MakeWriter;
 /// How many bytes of lines may wait: some ten thousand lines, which a collector that pauses for a moment catches up with.
 const MAX_WAITING_BYTES: usize = 2 * 1_048_576;
 
-/// How long the writer waits before it tries a full pipe again that somebody has made non-blocking.
+/// How long the writer waits before it tries again where the pipe is full and was made non-blocking.
 const RETRY: Duration = Duration::from_millis(20);
 
 /// The least time between two lines that say how many were dropped.
 const NOTICE_PAUSE: Duration = Duration::from_secs(60);
 
-/// Of all logs of the process, of which a server has one.
+/// Counted over all logs of the process; a server has one.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// How many log lines were dropped since the process started.
@@ -31,12 +31,12 @@ pub fn dropped_lines() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// The way of lines to where they are written. Cheap to clone; clones share one queue and one thread. Writing to it never
-/// fails and never waits.
+/// A queue of log lines, and the thread that writes them. Cheap to clone; clones share both. Writing to it never fails and
+/// never waits.
 #[derive(Debug, Clone)]
 pub struct Log(Arc<Queue>);
 
-/// One event's way into the log.
+/// Puts one event into the log.
 #[derive(Debug)]
 pub struct Line<'a>(&'a Log);
 
@@ -57,7 +57,7 @@ struct Waiting {
 }
 
 impl Log {
-    /// A log on stderr; stdout belongs to the addresses.
+    /// A log on stderr; stdout is for the addresses that the server listens on.
     pub fn on_stderr() -> io::Result<Self> {
         Self::start(io::stderr(), MAX_WAITING_BYTES)
     }
@@ -69,7 +69,7 @@ impl Log {
         Ok(log)
     }
 
-    /// Waits until everything that was logged before is written or dropped, but no longer than this.
+    /// Waits until everything that was logged before is written or dropped, `patience` at most.
     pub fn flush(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut waiting = self.0.lock();
@@ -102,18 +102,18 @@ impl Queue {
 
     /// The writer's thread, for as long as the process lives: a log that cannot be written today may be tomorrow.
     fn write_to(&self, mut to: impl Write) {
-        let (mut lines, mut notices, mut is_well) = (Vec::new(), Notices::default(), true);
+        let (mut lines, mut notices, mut is_writable) = (Vec::new(), Notices::default(), true);
         loop {
             let dropped = self.take(&mut lines);
             // Now there is room for a notice; where nothing can be written it would only be dropped too.
-            if is_well && let Some(lines) = notices.due(dropped, Instant::now()) {
+            if is_writable && let Some(lines) = notices.due(dropped, Instant::now()) {
                 tracing::warn!(lines, "log lines were dropped: what reads the log does not keep up or refused them");
             }
             let written = write(&mut to, &lines);
             let lost = count_lines(&lines[written..]);
             lines.clear();
             self.wrote(lost);
-            is_well = lost == 0;
+            is_writable = lost == 0;
         }
     }
 
@@ -137,10 +137,10 @@ impl Queue {
     }
 }
 
-/// What the log itself says of dropped lines: at once, and then at most once a minute.
+/// Limits the warnings about dropped lines: the first comes at once, later ones at most once a minute.
 #[derive(Debug, Default)]
 struct Notices {
-    told: u64,
+    reported: u64,
     last: Option<Instant>,
 }
 
@@ -148,11 +148,11 @@ impl Notices {
     /// How many lines were dropped since the last notice, if it is time for the next.
     fn due(&mut self, dropped: u64, now: Instant) -> Option<u64> {
         let is_due = self.last.is_none_or(|last| now >= last + NOTICE_PAUSE);
-        if dropped == self.told || !is_due {
+        if dropped == self.reported || !is_due {
             return None;
         }
         self.last = Some(now);
-        Some(dropped - mem::replace(&mut self.told, dropped))
+        Some(dropped - mem::replace(&mut self.reported, dropped))
     }
 }
 

@@ -1,5 +1,5 @@
-//! This node's place in its cluster: what rooms tell the other nodes and ask about them, in the words of this crate.
-//! How it travels is `gaung-cluster`'s; what comes in goes through `news` to the rooms.
+//! What this node's rooms publish to the other nodes of the cluster and ask about them. The crate `gaung-cluster` carries
+//! it; what comes in goes through `node::inbound` to the rooms.
 
 use std::{
     sync::{
@@ -31,12 +31,12 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The name of the thread that talks to NATS, as the system shows it.
 pub const BUS_THREAD: &str = "gaung-bus";
 
-/// Rooms, or members of one, that the bus thread looks at for one page: about a millisecond's work.
+/// Rooms, or members of one, that the bus thread lists for one page: about a millisecond's work.
 const PAGE: usize = 1024;
 
-/// The line of no user: what concerns users that a node has in presence channels, signed in or not, is said there, and
-/// every node hears it that has served a presence channel of the app.
-pub const MEMBERS_LINE: &str = "#server-to-user-";
+/// The user channel that belongs to no user. What concerns users in presence channels, signed in or not, is published
+/// there; every node that has served a presence channel of the app receives it.
+pub const MEMBERS_CHANNEL: &str = "#server-to-user-";
 
 /// The handle that rooms hold. Cheap to clone; nothing here waits for another node.
 #[derive(Debug, Clone)]
@@ -53,23 +53,23 @@ impl Cluster {
         Ok((Self { link, is_leaving: Arc::default() }, bus))
     }
 
-    /// The way to the other nodes, for those who look at it as a whole.
+    /// The handle of the bus, for its status and for questions about the whole cluster.
     pub fn link(&self) -> &Link {
         &self.link
     }
 
-    /// This node is about to go: the others are to keep its members for so long after they last heard it.
+    /// This node is about to leave: the others are to keep its members for so long after its last heartbeat.
     pub fn say_bye(&self, hold: Duration) {
         self.is_leaving.store(true, Ordering::Release);
         self.link.send(Input::Bye { hold });
     }
 
-    /// Whether this node has said that it goes: nobody is to see its members leave.
+    /// Whether this node is leaving: then its members are not to be seen leaving.
     pub fn is_leaving(&self) -> bool {
         self.is_leaving.load(Ordering::Acquire)
     }
 
-    /// Events of a channel are wanted here from now on. The room is told when it is open: from then on none is missed.
+    /// Events of a channel are wanted here from now on. The room is told when no event is missed any more.
     pub fn serve(&self, app_id: &str, channel: &str) {
         if let Ok(room) = Room::new(app_id, channel) {
             self.link.send(Input::Serve(room));
@@ -118,12 +118,12 @@ impl Cluster {
         }
     }
 
-    /// Events were published here under a key; the other nodes are to know.
+    /// Tells the other nodes that events were published here under a key.
     pub fn published(&self, publication: frame::Publication) {
         self.link.send(Input::Published(publication));
     }
 
-    /// Takes places for events of these sizes, or none where the way to the other nodes is full.
+    /// Permits for events of these sizes: all of them, or none where too much waits for the bus.
     pub fn reserve(&self, sizes: &[usize]) -> Result<Vec<PublishPermit>, Full> {
         self.link.reserve(sizes)
     }
@@ -133,14 +133,14 @@ impl Cluster {
         self.send(app, event.channel.as_str(), (wire::event(event), event.trace), permit);
     }
 
-    /// Ends a user's connections on all other nodes.
-    pub fn terminate(&self, app: &App, line: &str, permit: PublishPermit) {
-        self.send(app, line, (wire::terminate(), None), permit);
+    /// Ends a user's connections on all other nodes. `channel` is the user's.
+    pub fn terminate(&self, app: &App, channel: &str, permit: PublishPermit) {
+        self.send(app, channel, (wire::terminate(), None), permit);
     }
 
     /// Ends, on all other nodes, the connections that are in a presence channel as a user.
     pub fn terminate_member(&self, app: &App, user: &str, permit: PublishPermit) {
-        self.send(app, MEMBERS_LINE, (wire::terminate_member(user), None), permit);
+        self.send(app, MEMBERS_CHANNEL, (wire::terminate_member(user), None), permit);
     }
 
     /// Bytes that an event's frame may have, so that the bus carries it.
@@ -180,7 +180,7 @@ impl Cluster {
     }
 
     /// The members of a presence channel on all nodes: page by page, because the bus thread has more to do than to list a
-    /// hundred thousand. Who comes or goes meanwhile may be among them or not.
+    /// hundred thousand. Those who join or leave meanwhile may be among them or not.
     pub async fn members(&self, app: &App, channel: &ChannelName) -> Option<Vec<event::Member>> {
         let Ok(room) = Room::new(app.id(), channel.as_str()) else { return Some(Vec::new()) };
         let mut members = Vec::new();

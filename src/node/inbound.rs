@@ -14,7 +14,7 @@ use gaung_cluster::{
 
 use crate::{
     app::Registry,
-    cluster::MEMBERS_LINE,
+    cluster::MEMBERS_CHANNEL,
     event::{
         self, EncodedEvent,
         wire::{self, Message},
@@ -84,7 +84,7 @@ impl Inbound {
                 self.rooms.hear(room.app(), channel, FromPeers::Event(event, permit));
             }
             Some(Message::Terminate) if is_line => self.rooms.terminate_here(room.app(), channel.without_prefix()),
-            Some(Message::TerminateMember(user)) if room.channel().as_ref() == MEMBERS_LINE => {
+            Some(Message::TerminateMember(user)) if room.channel().as_ref() == MEMBERS_CHANNEL => {
                 self.terminate_member(room.app(), &user);
             }
             Some(Message::Terminate | Message::TerminateMember(_)) | None => self.refuse("payload"),

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     activity::ActivityEvent,
     app::App,
-    cluster::{Cluster, MEMBERS_LINE},
+    cluster::{Cluster, MEMBERS_CHANNEL},
     event::{Counts, EncodedEvent},
     metrics::Metrics,
     protocol::ChannelName,
@@ -144,7 +144,7 @@ impl Shard {
         if let Some(cluster) = &self.services.cluster
             && self.hearing.insert(app_id.clone())
         {
-            cluster.serve(app_id, MEMBERS_LINE);
+            cluster.serve(app_id, MEMBERS_CHANNEL);
         }
     }
 
