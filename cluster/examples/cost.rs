@@ -202,14 +202,14 @@ impl Pair {
             self.now += Duration::from_millis(50);
             self.step(MEASURED, Input::Tick(Inbound::Drained));
             self.step(OTHER, Input::Tick(Inbound::Drained));
-            self.go_on();
+            self.continue_work();
         }
     }
 
     /// Does what was too much for one step, as the bus's loop does while nothing else happens.
-    fn go_on(&mut self) {
+    fn continue_work(&mut self) {
         while let Some(slot) = [MEASURED, OTHER].into_iter().find(|slot| self.nodes[*slot].is_behind()) {
-            self.step(slot, Input::GoOn);
+            self.step(slot, Input::Continue);
         }
     }
 
@@ -219,7 +219,7 @@ impl Pair {
             self.now += Duration::from_millis(50);
             self.one_step(MEASURED, Input::Tick(Inbound::Drained));
             while self.nodes[MEASURED].is_behind() {
-                self.one_step(MEASURED, Input::GoOn);
+                self.one_step(MEASURED, Input::Continue);
             }
             self.way.clear();
         }

@@ -17,17 +17,17 @@ use crate::{
     hash::{hash_texts, spread},
     room::NodeId,
 };
-use generations::{EVERYWHERE, Generations};
+use generations::{ALL_SLOTS, Generations};
 use pending::{Pending, State};
 
 /// How long a vacated room or a removed member may come back without a webhook.
 const DEBOUNCE: Duration = Duration::from_secs(3);
 
 /// How long the set of voters must have been stable before one of them announces anything.
-const STABLE: Duration = Duration::from_millis(2500);
+const STABLE_FOR: Duration = Duration::from_millis(2500);
 
 /// Occupancies that are checked in one step at most.
-const PACE: usize = 250;
+const MAX_PER_STEP: usize = 250;
 
 /// The generations of all occupancies, and what this node does about them.
 #[derive(Debug, Default)]
@@ -38,14 +38,14 @@ pub struct Announcements {
     /// Announcements that no peer is known to hold yet, by the state stream's number.
     unacknowledged: BTreeSet<(u64, Occupancy)>,
     /// The floor of all occupancies, as this node published it.
-    begun: Option<Begun>,
+    published_floor: Option<PublishedFloor>,
     voters: BTreeSet<NodeId>,
     stable_since: Duration,
 }
 
 /// The floor of all occupancies that this node published, and the state stream's number of that frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Begun {
+struct PublishedFloor {
     floor: u64,
     number: u64,
 }
@@ -99,28 +99,28 @@ impl Announcements {
             (Truth::Vacant, Some(_)) => State::Visited,
             (Truth::Vacant, None) => State::Vacated,
         };
-        self.pending.open(occupancy, state, arrival, (now, patience(truth, phase, arrival)));
+        self.pending.open(occupancy, state, arrival, (now, debounce(truth, phase, arrival)));
     }
 
-    /// The floor of all occupancies, if this node is to publish it; then call [`Announcements::begun`]. The first node
-    /// takes the time in seconds of the Unix epoch. So a restarted cluster reuses no number of the previous one: an
-    /// occupancy has less than two transitions a second, because it is debounced for longer.
+    /// The floor of all occupancies, if this node is to publish it; then call [`Announcements::floor_published`]. The
+    /// first node takes twice the seconds since the Unix epoch. So a restarted cluster reuses no number of the previous
+    /// one: an occupancy has less than two transitions a second, because it is debounced for longer.
     ///
     /// Every node publishes it again, and announces nothing before enough others hold it. If a cluster splits as it
     /// starts, each side has a floor of its own; what the smaller side announced would be higher than what the larger
     /// side posted meanwhile, and win once they meet.
-    pub fn beginning(&self, node: NodeId, seconds: u64, now: Duration) -> Option<Record> {
-        let number = match self.generations.beginning() {
-            Some(floor) if self.begun.is_none_or(|begun| begun.floor != floor) => floor,
+    pub fn floor_to_publish(&self, node: NodeId, seconds: u64, now: Duration) -> Option<Record> {
+        let number = match self.generations.global_floor() {
+            Some(floor) if self.published_floor.is_none_or(|published| published.floor != floor) => floor,
             None if !self.pending.is_empty() && self.may_act(node, now) => seconds.saturating_mul(2),
             Some(_) | None => return None,
         };
-        Some(Record::Floor { slot: EVERYWHERE, number })
+        Some(Record::Floor { slot: ALL_SLOTS, number })
     }
 
     /// The floor of all occupancies was published as the state stream's `number`.
-    pub fn begun(&mut self, number: u64) {
-        self.begun = self.generations.beginning().map(|floor| Begun { floor, number });
+    pub fn floor_published(&mut self, number: u64) {
+        self.published_floor = self.generations.global_floor().map(|floor| PublishedFloor { floor, number });
     }
 
     /// Sets the nodes that take part in decisions, this node included if it does.
@@ -150,10 +150,10 @@ impl Announcements {
         seen: Option<u64>,
         now: Duration,
     ) -> Vec<Action> {
-        if !self.may_act(node, now) || !self.has_begun(seen) {
+        if !self.may_act(node, now) || !self.is_floor_held(seen) {
             return Vec::new();
         }
-        self.pending.go_on(PACE);
+        self.pending.continue_work(MAX_PER_STEP);
         let mut actions = Vec::new();
         for occupancy in self.due(seen, now) {
             if self.owner(&occupancy) == Some(node) {
@@ -165,7 +165,7 @@ impl Announcements {
 
     /// Gives up visits that were not announced in time; called regularly, also while this node may not decide.
     pub fn give_up_visits(&mut self, now: Duration) {
-        for _ in 0..PACE {
+        for _ in 0..MAX_PER_STEP {
             let Some(occupancy) = self.pending.overdue_visit(now) else { return };
             self.pending.answer(&occupancy);
             self.compare(&occupancy, Truth::Vacant, now);
@@ -175,13 +175,13 @@ impl Announcements {
     /// The occupancies to check now.
     fn due(&mut self, seen: Option<u64>, now: Duration) -> Vec<Occupancy> {
         let mut occupancies = Vec::new();
-        while occupancies.len() < PACE
+        while occupancies.len() < MAX_PER_STEP
             && let Some((_, occupancy)) =
                 pop_if(&mut self.unacknowledged, |number| seen.is_none_or(|seen| *number <= seen))
         {
             occupancies.push(occupancy);
         }
-        while occupancies.len() < PACE
+        while occupancies.len() < MAX_PER_STEP
             && let Some(occupancy) = self.pending.due(now)
         {
             occupancies.push(occupancy);
@@ -192,7 +192,8 @@ impl Announcements {
     /// Vacated occupancies of this node to forget: without a transition for long, or too many.
     pub fn retirements(&mut self, node: NodeId, now: Duration) -> Vec<Action> {
         let voters = &self.voters;
-        let retired = self.generations.retirements(|occupancy| owner(voters, occupancy) == Some(node), PACE, now);
+        let retired =
+            self.generations.retirements(|occupancy| owner(voters, occupancy) == Some(node), MAX_PER_STEP, now);
         retired.into_iter().map(Action::Retire).collect()
     }
 
@@ -210,7 +211,7 @@ impl Announcements {
         }
         self.owned.remove(occupancy);
         // What became due meanwhile was skipped, and another node may have published this as done already.
-        self.pending.look_at(occupancy, Duration::ZERO);
+        self.pending.check_at(occupancy, Duration::ZERO);
         Some(Generation { occupancy: occupancy.clone(), number, phase: Phase::Done })
     }
 
@@ -244,9 +245,9 @@ impl Announcements {
                 })
             }
             Some(Stage::Announced { .. }) | None => {
-                let at = open.since + patience(truth, phase, open.arrival);
+                let at = open.since + debounce(truth, phase, open.arrival);
                 if at > now {
-                    self.pending.look_at(occupancy, at);
+                    self.pending.check_at(occupancy, at);
                     return None;
                 }
                 Some(Action::Announce(generation))
@@ -267,13 +268,14 @@ impl Announcements {
 
     /// Whether a node is a voter, and the set of voters has been stable for long enough.
     fn may_act(&self, node: NodeId, now: Duration) -> bool {
-        self.voters.contains(&node) && now.saturating_sub(self.stable_since) >= STABLE
+        self.voters.contains(&node) && now.saturating_sub(self.stable_since) >= STABLE_FOR
     }
 
     /// Whether enough others hold the floor that this node published, and it is still the current one.
-    fn has_begun(&self, seen: Option<u64>) -> bool {
-        let floor = self.generations.beginning();
-        self.begun.is_some_and(|begun| Some(begun.floor) == floor && seen.is_none_or(|seen| seen >= begun.number))
+    fn is_floor_held(&self, seen: Option<u64>) -> bool {
+        let floor = self.generations.global_floor();
+        self.published_floor
+            .is_some_and(|published| Some(published.floor) == floor && seen.is_none_or(|seen| seen >= published.number))
     }
 
     fn owner(&self, occupancy: &Occupancy) -> Option<NodeId> {
@@ -303,7 +305,7 @@ pub enum Truth {
 }
 
 /// How long a transition must have lasted before it is announced.
-fn patience(truth: Truth, phase: Phase, arrival: Option<u64>) -> Duration {
+fn debounce(truth: Truth, phase: Phase, arrival: Option<u64>) -> Duration {
     let is_at_once = phase == Phase::Announced || truth == Truth::Occupied || arrival.is_some();
     if is_at_once { Duration::ZERO } else { DEBOUNCE }
 }

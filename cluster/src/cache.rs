@@ -18,7 +18,7 @@ use crate::{
 const BUCKET: u64 = 10_000_000;
 
 /// Events that are forgotten in one step at most.
-const PACE: usize = 4096;
+const MAX_PER_STEP: usize = 4096;
 
 /// What an event takes beside its payload and the name of its channel.
 const OVERHEAD: usize = 512;
@@ -75,7 +75,7 @@ impl Cache {
 
     /// Drops some expired events. Those that are left are not used: neither [`Cache::get`] nor a hash has them.
     pub fn expire(&mut self, wall: u64) {
-        for _ in 0..PACE {
+        for _ in 0..MAX_PER_STEP {
             let Some((_, room)) = self.ends.first().filter(|(ends, _)| *ends <= wall).cloned() else { return };
             self.remove(&room);
         }

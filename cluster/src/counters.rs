@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::codec::Refusal;
+use crate::codec::DecodeError;
 
 /// Counts since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Counters {
     /// Bytes taken from the bus.
     pub bytes_in: u64,
     /// Messages that were no frames, by reason.
-    pub refused: BTreeMap<Refusal, u64>,
+    pub refused: BTreeMap<DecodeError, u64>,
     /// Frames of a kind that only a later release knows.
     pub unknown: u64,
     /// Frames on a subject where they do not belong, among them events of another room.

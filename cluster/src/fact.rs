@@ -176,7 +176,7 @@ impl Record {
 
 impl CachedEvent {
     /// The same event, which no longer keeps the message that it came in: that may be much larger.
-    pub fn in_memory_of_its_own(self) -> Self {
+    pub fn detached(self) -> Self {
         Self { payload: Bytes::copy_from_slice(&self.payload), ..self }
     }
 

@@ -27,7 +27,7 @@ pub const PAGE: usize = 4096;
 const MAX_ANSWER: usize = MAX_HEADS;
 
 /// Streams that are forgotten with each that is used: more than can come.
-const PACE: usize = 2;
+const FORGOTTEN_PER_USE: usize = 2;
 
 #[derive(Debug, Default)]
 pub struct Heads {
@@ -37,7 +37,7 @@ pub struct Heads {
     /// The same by their numbers, the oldest first.
     ages: BTreeMap<u64, Stream>,
     /// When they are announced again.
-    agenda: BTreeSet<(Duration, Stream)>,
+    schedule: BTreeSet<(Duration, Stream)>,
     /// Whether more was due lately than one frame has room for.
     is_behind: bool,
 }
@@ -71,7 +71,7 @@ impl Heads {
         }
         let before = self.remove(stream);
         let repeat = Repeat { next: now, pause: Duration::from_secs(1) };
-        self.agenda.insert((now, stream));
+        self.schedule.insert((now, stream));
         self.ages.insert(number, stream);
         self.heads.insert(stream, StreamHead { number, at: now, repeat: Some(repeat) });
         before
@@ -79,7 +79,7 @@ impl Heads {
 
     /// Forgets a few that are too old or too many. None from `first` on goes, which the ring may be asked for.
     pub fn forget(&mut self, first: u64, now: Duration) {
-        for _ in 0..PACE {
+        for _ in 0..FORGOTTEN_PER_USE {
             let Some((number, stream)) = self.ages.first_key_value().map(|(number, stream)| (*number, *stream)) else {
                 return;
             };
@@ -94,21 +94,21 @@ impl Heads {
 
     /// Forgets some that are too old or too many, now and then.
     pub fn expire(&mut self, first: u64, now: Duration) {
-        (0..PAGE / PACE).for_each(|_| self.forget(first, now));
+        (0..PAGE / FORGOTTEN_PER_USE).for_each(|_| self.forget(first, now));
     }
 
     /// The next heads to announce.
     pub fn due(&mut self, now: Duration) -> Vec<Head> {
         let mut due = Vec::new();
         while due.len() < PAGE
-            && self.agenda.first().is_some_and(|(at, _)| *at <= now)
-            && let Some((_, stream)) = self.agenda.pop_first()
+            && self.schedule.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, stream)) = self.schedule.pop_first()
             && let Some(head) = self.heads.get_mut(&stream)
         {
             due.push(Head { stream, number: head.number });
             let pause = head.repeat.map_or(LONGEST_PAUSE, |repeat| repeat.pause);
             head.repeat = (pause < LONGEST_PAUSE).then(|| Repeat { next: now + pause, pause: pause * 2 });
-            self.agenda.extend(head.repeat.map(|repeat| (repeat.next, stream)));
+            self.schedule.extend(head.repeat.map(|repeat| (repeat.next, stream)));
         }
         self.is_behind = due.len() == PAGE;
         due
@@ -135,7 +135,7 @@ impl Heads {
         let Some(head) = self.heads.remove(&stream) else { return 0 };
         self.ages.remove(&head.number);
         if let Some(repeat) = head.repeat {
-            self.agenda.remove(&(repeat.next, stream));
+            self.schedule.remove(&(repeat.next, stream));
         }
         head.number
     }
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(heads.due(Duration::ZERO), [Head { stream: stream(1), number: 1 }]);
         assert_eq!(heads.advance(stream(1), 2, Duration::from_millis(500)), 1);
         assert_eq!(heads.due(Duration::from_millis(500)), [Head { stream: stream(1), number: 2 }]);
-        assert_eq!((heads.heads.len(), heads.ages.len(), heads.agenda.len()), (1, 1, 1));
+        assert_eq!((heads.heads.len(), heads.ages.len(), heads.schedule.len()), (1, 1, 1));
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         heads.expire(3, Duration::ZERO);
         assert_eq!(heads.heads.len(), MAX_HEADS + 1);
         heads.expire(u64::MAX, Duration::ZERO);
-        assert_eq!((heads.heads.len(), heads.ages.len(), heads.agenda.len()), (MAX_HEADS, MAX_HEADS, MAX_HEADS));
+        assert_eq!((heads.heads.len(), heads.ages.len(), heads.schedule.len()), (MAX_HEADS, MAX_HEADS, MAX_HEADS));
         assert_eq!(heads.ages.first_key_value(), Some((&4, &stream(4))));
     }
 

@@ -10,7 +10,7 @@ use crate::{
     fact::Record,
     frame::{Body, Frame, Gap, Head, Stream},
     heads::Heads,
-    ring::{Reach, Resend, Ring, Sent},
+    ring::{Resend, Retention, Ring, Sent},
     room::NodeId,
     subject::Subject,
 };
@@ -51,8 +51,8 @@ pub type OutgoingFrame = (Subject, Bytes);
 
 impl Outgoing {
     /// A node that has published nothing yet and is not connected.
-    pub fn new(node: NodeId, reach: Reach) -> Self {
-        let ring = Ring::new(reach);
+    pub fn new(node: NodeId, retention: Retention) -> Self {
+        let ring = Ring::new(retention);
         Self { node, ring, heads: Heads::default(), last: 0, confirmed: 0, connection: Connection::Down }
     }
 
@@ -201,7 +201,7 @@ mod tests {
     const ROOM: Stream = Stream::from_bits(7);
 
     fn outgoing() -> Outgoing {
-        Outgoing::new(NodeId::from_bits(1), Reach { frames: 4, ..Reach::default() })
+        Outgoing::new(NodeId::from_bits(1), Retention { frames: 4, ..Retention::default() })
     }
 
     fn publish(outgoing: &mut Outgoing, stream: Stream) -> Option<(u64, u64)> {
@@ -261,7 +261,7 @@ mod tests {
         let mut outgoing = outgoing();
         outgoing.connect();
         publish(&mut outgoing, ROOM);
-        let (age, later) = (Reach::default().age, Duration::from_secs(100));
+        let (age, later) = (Retention::default().age, Duration::from_secs(100));
         assert_eq!(outgoing.lasts(later), age - later);
         outgoing.beat(1, later);
         outgoing.echo(1, later);

@@ -18,7 +18,7 @@ use crate::{
 /// A silence after which a peer is asked for what it published meanwhile: two heartbeats were lost.
 pub const CATCH_UP_AFTER: Duration = Duration::from_millis(2500);
 
-/// Differences that are remembered in order to know one again.
+/// The last differences that are remembered, so that one which comes again is recognized.
 const DIFFERENCES: usize = 8;
 
 /// The pause after records were fetched because of a difference. It doubles each time the difference is soon found
@@ -28,7 +28,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(64);
 
-/// What follows later than this after a pause has another reason.
+/// A difference that is found later than this after a pause has another cause.
 const SOON: Duration = Duration::from_secs(10);
 
 /// What is known of a peer beside its facts.

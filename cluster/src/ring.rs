@@ -18,9 +18,9 @@ const OVERHEAD: usize = size_of::<Kept>() + 32;
 /// Over how long it is measured how fast the ring fills.
 const LATELY: Duration = Duration::from_secs(30);
 
-/// How far back the ring reaches: the bound that is hit first.
+/// How far back the ring keeps frames: the bound that is hit first.
 #[derive(Debug, Clone, Copy)]
-pub struct Reach {
+pub struct Retention {
     /// The age of the oldest frame.
     pub age: Duration,
     /// The bytes of all frames together, with what keeping them costs.
@@ -29,7 +29,7 @@ pub struct Reach {
     pub frames: usize,
 }
 
-impl Default for Reach {
+impl Default for Retention {
     fn default() -> Self {
         Self { age: Duration::from_secs(300), bytes: 64 << 20, frames: usize::MAX }
     }
@@ -38,7 +38,7 @@ impl Default for Reach {
 /// The ring. Every number goes through it, so the frames in it have consecutive numbers.
 #[derive(Debug)]
 pub struct Ring {
-    reach: Reach,
+    retention: Retention,
     frames: VecDeque<Kept>,
     first: u64,
     bytes: usize,
@@ -73,11 +73,11 @@ struct Kept {
 /// The answer to a request for a resend.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Resend {
-    /// The frames that could still be had, oldest first.
+    /// The frames that the ring still has, oldest first.
     pub frames: Vec<Bytes>,
-    /// What of those asked for could not.
+    /// What of the gap it no longer has.
     pub gone: Option<Gone>,
-    /// What could, and did not fit.
+    /// What it has and did not fit.
     pub unsent: Option<Gap>,
 }
 
@@ -91,8 +91,8 @@ pub struct Gone {
 
 impl Ring {
     /// An empty ring; the first frame will have number 1.
-    pub fn new(reach: Reach) -> Self {
-        Self { reach, frames: VecDeque::new(), first: 1, bytes: 0, total: 0, evicted: EvictedFrames::default() }
+    pub fn new(retention: Retention) -> Self {
+        Self { retention, frames: VecDeque::new(), first: 1, bytes: 0, total: 0, evicted: EvictedFrames::default() }
     }
 
     /// Keeps the frame with the next number.
@@ -104,12 +104,12 @@ impl Ring {
         self.expire(now);
     }
 
-    /// Forgets what is beyond reach.
+    /// Forgets what is older or more than is retained.
     pub fn expire(&mut self, now: Duration) {
         while let Some(oldest) = self.frames.front() {
-            let within = self.bytes <= self.reach.bytes
-                && self.frames.len() <= self.reach.frames
-                && now.saturating_sub(oldest.sent.at) <= self.reach.age;
+            let within = self.bytes <= self.retention.bytes
+                && self.frames.len() <= self.retention.frames
+                && now.saturating_sub(oldest.sent.at) <= self.retention.age;
             if within {
                 return;
             }
@@ -162,11 +162,11 @@ impl Ring {
         let start = self.kept(oldest);
         let age = start.map_or(Duration::ZERO, |kept| now.saturating_sub(kept.sent.at));
         let bytes = self.total - start.map_or(self.total, |kept| kept.before);
-        let room = (self.reach.bytes as u64).saturating_sub(bytes);
+        let room = (self.retention.bytes as u64).saturating_sub(bytes);
         // Without a frame in all that time nothing comes, and only age counts.
         let lately = self.frames.partition_point(|kept| now.saturating_sub(kept.sent.at) > LATELY);
         let come = self.frames.get(lately).map_or(0, |kept| self.total - kept.before);
-        let time_left = self.reach.age.saturating_sub(age);
+        let time_left = self.retention.age.saturating_sub(age);
         if come == 0 { time_left } else { time_left.min(self.measured(now).mul_f64(room as f64 / come as f64)) }
     }
 

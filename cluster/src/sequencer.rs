@@ -18,9 +18,9 @@ use stream_state::{ASK_AGAIN, Held, StreamState, Waiting};
 
 /// How long what follows a gap is held back while the peer can be asked and answers nothing at all. A peer that answers
 /// reports itself what it no longer has; this is for one whose answers never arrive.
-const PATIENCE: Duration = Duration::from_secs(30);
+const GAP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes that a held frame costs beside its own.
+/// Bytes that holding a frame costs beside its own.
 const OVERHEAD: usize = size_of::<Held>() + size_of::<(Priority, Stream)>();
 
 /// Gaps in one round of requests at most.
@@ -248,7 +248,7 @@ impl Sequencer {
 
     /// The gaps to give up.
     pub fn overdue(&self, now: Duration) -> Vec<Gap> {
-        let is_long_ago = |since: Duration| now.saturating_sub(self.answered.unwrap_or(since).max(since)) > PATIENCE;
+        let is_long_ago = |since: Duration| now.saturating_sub(self.answered.unwrap_or(since).max(since)) > GAP_TIMEOUT;
         self.gaps(|waiting| waiting.since.is_some_and(is_long_ago))
     }
 

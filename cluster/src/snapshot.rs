@@ -11,7 +11,7 @@ use crate::{
     frame::{Body, Rest, SnapshotPage},
 };
 
-/// How long an answer is waited for before it is asked for again.
+/// How long to wait for an answer before the request is repeated.
 pub const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Keys that a peer may change while one page is in transit.

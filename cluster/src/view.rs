@@ -110,18 +110,18 @@ impl View {
         Replaced::Whole(differences)
     }
 
-    /// A node's facts count from now on; where they are many, [`View::go_on`] does the rest.
+    /// A node's facts count from now on; where they are many, [`View::continue_work`] does the rest.
     pub fn show(&mut self, node: NodeId) -> Vec<Difference> {
         self.set_shown(node, true)
     }
 
-    /// A node's facts are kept and count no more; where they are many, [`View::go_on`] does the rest.
+    /// A node's facts are kept and count no more; where they are many, [`View::continue_work`] does the rest.
     pub fn hide(&mut self, node: NodeId) -> Vec<Difference> {
         self.set_shown(node, false)
     }
 
     /// Shows or hides the next facts of a node that has so many that it was not done at once.
-    pub fn go_on(&mut self) -> Vec<Difference> {
+    pub fn continue_work(&mut self) -> Vec<Difference> {
         self.updating.first().copied().map_or_else(Vec::new, |node| self.update_some(node, self.pace))
     }
 

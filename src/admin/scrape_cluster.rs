@@ -1,6 +1,6 @@
 //! The cluster's part of `/metrics`. A node alone shows none of it.
 
-use gaung_cluster::{codec::Refusal, peer::Stage};
+use gaung_cluster::{codec::DecodeError, peer::Stage};
 
 use super::{cluster::Look, peers::stage_name, scrape::Exposition};
 use crate::{metrics::catalogue, room::CacheUse};
@@ -8,13 +8,13 @@ use crate::{metrics::catalogue, room::CacheUse};
 const STAGES: [Stage; 4] = [Stage::Meeting, Stage::Live, Stage::Dead, Stage::Returning];
 
 /// Why a message from NATS is not taken, and the label for it.
-const REFUSALS: [(Refusal, &str); 6] = [
-    (Refusal::TooLong, "too_long"),
-    (Refusal::Short, "short"),
-    (Refusal::Trailing, "trailing"),
-    (Refusal::Version, "version"),
-    (Refusal::Kind, "kind"),
-    (Refusal::Value, "value"),
+const REFUSALS: [(DecodeError, &str); 6] = [
+    (DecodeError::TooLong, "too_long"),
+    (DecodeError::Short, "short"),
+    (DecodeError::Trailing, "trailing"),
+    (DecodeError::Version, "version"),
+    (DecodeError::Kind, "kind"),
+    (DecodeError::Value, "value"),
 ];
 
 impl Exposition {
@@ -68,8 +68,8 @@ impl Exposition {
 
     fn frames(&self, look: &Look) -> prometheus::Result<()> {
         let counters = &look.counters;
-        let refused = |refusal| counters.refused.get(refusal).copied().unwrap_or_default() as f64;
-        let unreadable = REFUSALS.iter().map(|(refusal, reason)| ([*reason], refused(refusal)));
+        let refused = |error| counters.refused.get(error).copied().unwrap_or_default() as f64;
+        let unreadable = REFUSALS.iter().map(|(error, reason)| ([*reason], refused(error)));
         let unwanted = [
             (["misdirected"], counters.misdirected as f64),
             (["crowded"], counters.crowded as f64),
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn every_reason_to_refuse_a_frame_is_shown_with_its_count() {
         let mut look = look();
-        look.counters.refused.insert(Refusal::Version, 2);
+        look.counters.refused.insert(DecodeError::Version, 2);
         look.counters.misdirected = 3;
         check(
             &look,

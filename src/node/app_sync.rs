@@ -77,7 +77,7 @@ impl AppSync {
         let ids: Vec<Arc<str>> = apps.iter().map(|app| app.id().clone()).collect();
         let answer = self.cluster.link().ask(move |core| {
             let elsewhere: Vec<u64> = ids.iter().map(|app_id| core.remote_connections(app_id)).collect();
-            (elsewhere, core.sharers())
+            (elsewhere, core.ready_nodes())
         });
         let Some((counts, nodes)) = answer.await else { return false };
         for (app, sockets) in apps.iter().zip(counts) {

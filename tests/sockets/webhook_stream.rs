@@ -22,7 +22,7 @@ use gaung_cluster::{
     bus::{Auth, BusSettings, BusTls, Limits},
     core::{Bounds, PAGE, Settings},
     queue::{QueueSettings, QueueTiming},
-    ring::Reach,
+    ring::Retention,
 };
 
 use crate::{
@@ -89,14 +89,14 @@ fn stream(server: &NatsServer, node: NodeId) -> QueueSettings {
             node,
             version: "0.0.0".into(),
             expected_nodes: 1,
-            reach: Reach::default(),
+            retention: Retention::default(),
             page: PAGE,
             bounds: Bounds::default(),
         },
         version: "0.0.0",
         limits: Limits { events: 1000, bytes: usize::MAX },
     };
-    let timing = QueueTiming { silence: NEVER, request: Duration::from_millis(500), ..QueueTiming::default() };
+    let timing = QueueTiming { ack_wait: NEVER, request: Duration::from_millis(500), ..QueueTiming::default() };
     QueueSettings { timing, ..QueueSettings::new(bus, "HOOKS", 1) }
 }
 

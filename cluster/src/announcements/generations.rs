@@ -29,7 +29,7 @@ const MAX_VACATED: usize = 1 << 16;
 const SLOTS: u64 = 1024;
 
 /// Stands for all floors.
-pub(super) const EVERYWHERE: u16 = u16::MAX;
+pub(super) const ALL_SLOTS: u16 = u16::MAX;
 
 /// The generations of all occupancies.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ impl Generations {
     /// No occupancy of a slot may use a number up to this one again.
     pub fn raise(&mut self, slot: u16, number: u64) {
         let known = self.floors.get(&slot).copied();
-        if known.is_some_and(|known| known >= number) || (u64::from(slot) >= SLOTS && slot != EVERYWHERE) {
+        if known.is_some_and(|known| known >= number) || (u64::from(slot) >= SLOTS && slot != ALL_SLOTS) {
             return;
         }
         let removed = known.map_or(0, |number| record_hash(&Record::Floor { slot, number }));
@@ -88,13 +88,13 @@ impl Generations {
 
     /// A forgotten occupancy is vacated, and never reuses a number that it may have had.
     pub fn current(&self, occupancy: &Occupancy) -> (u64, Phase) {
-        let forgotten = || self.floor(slot(occupancy)).max(self.floor(EVERYWHERE));
+        let forgotten = || self.floor(slot(occupancy)).max(self.floor(ALL_SLOTS));
         self.entries.get(occupancy).map_or_else(|| (forgotten(), Phase::Done), |entry| (entry.number, entry.phase))
     }
 
     /// The floor of all occupancies, if any node has published one.
-    pub fn beginning(&self) -> Option<u64> {
-        self.floors.get(&EVERYWHERE).copied()
+    pub fn global_floor(&self) -> Option<u64> {
+        self.floors.get(&ALL_SLOTS).copied()
     }
 
     /// Those of `most` vacated occupancies that are to be forgotten, because they were quiet for long or are too many,

@@ -22,7 +22,7 @@ const MAX_VISITS: usize = 1 << 16;
 pub(super) struct Pending {
     occupancies: BTreeMap<Occupancy, Open>,
     /// When to check which of them.
-    agenda: BTreeSet<(Duration, Occupancy)>,
+    schedule: BTreeSet<(Duration, Occupancy)>,
     /// Those whose arrival is to be announced although it has ended.
     visits: BTreeSet<(Duration, Occupancy)>,
     /// How far all of them have been rescheduled, while that is in progress.
@@ -36,7 +36,7 @@ pub(super) struct Open {
     pub since: Duration,
     /// The generation at the time of an arrival that is to be announced, whether or not it has ended.
     pub arrival: Option<u64>,
-    /// Its time on the agenda.
+    /// Its time on the schedule.
     at: Option<Duration>,
 }
 
@@ -60,18 +60,18 @@ impl Pending {
         self.occupancies.is_empty()
     }
 
-    /// An occupancy's last webhook is not true any more or not done; it is to be checked `patience` after that began.
+    /// An occupancy's last webhook is not true any more or not done; it is to be checked `debounce` after that began.
     pub fn open(
         &mut self,
         occupancy: &Occupancy,
         state: State,
         arrival: Option<u64>,
-        (now, patience): (Duration, Duration),
+        (now, debounce): (Duration, Duration),
     ) {
         let before = self.take(occupancy);
         let since = before.map_or(now, |open| open.since);
-        let at = since + patience;
-        self.agenda.insert((at, occupancy.clone()));
+        let at = since + debounce;
+        self.schedule.insert((at, occupancy.clone()));
         if state == State::Visited {
             self.visits.insert((since, occupancy.clone()));
         }
@@ -100,20 +100,20 @@ impl Pending {
     }
 
     /// Schedules the check of an occupancy.
-    pub fn look_at(&mut self, occupancy: &Occupancy, at: Duration) {
+    pub fn check_at(&mut self, occupancy: &Occupancy, at: Duration) {
         let Some(open) = self.occupancies.get_mut(occupancy) else { return };
         if let Some(earlier) = open.at.replace(at) {
-            self.agenda.remove(&(earlier, occupancy.clone()));
+            self.schedule.remove(&(earlier, occupancy.clone()));
         }
-        self.agenda.insert((at, occupancy.clone()));
+        self.schedule.insert((at, occupancy.clone()));
     }
 
     /// The next occupancy whose time it is.
     pub fn due(&mut self, now: Duration) -> Option<Occupancy> {
-        if self.agenda.first()?.0 > now {
+        if self.schedule.first()?.0 > now {
             return None;
         }
-        let (_, occupancy) = self.agenda.pop_first()?;
+        let (_, occupancy) = self.schedule.pop_first()?;
         if let Some(open) = self.occupancies.get_mut(&occupancy) {
             open.at = None;
         }
@@ -125,15 +125,15 @@ impl Pending {
         self.rescan = Some(None);
     }
 
-    /// Schedules the next occupancies that are not on the agenda.
-    pub fn go_on(&mut self, most: usize) {
+    /// Schedules the next occupancies that are not on the schedule.
+    pub fn continue_work(&mut self, most: usize) {
         let Some(after) = self.rescan.take() else { return };
         let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut last = None;
         for (occupancy, open) in self.occupancies.range_mut::<Occupancy, _>((from, Bound::Unbounded)).take(most) {
             if open.at.is_none() {
                 open.at = Some(open.since);
-                self.agenda.insert((open.since, occupancy.clone()));
+                self.schedule.insert((open.since, occupancy.clone()));
             }
             last = Some(occupancy.clone());
         }
@@ -143,7 +143,7 @@ impl Pending {
     fn take(&mut self, occupancy: &Occupancy) -> Option<Open> {
         let open = self.occupancies.remove(occupancy)?;
         if let Some(at) = open.at {
-            self.agenda.remove(&(at, occupancy.clone()));
+            self.schedule.remove(&(at, occupancy.clone()));
         }
         if open.arrival.is_some() {
             self.visits.remove(&(open.since, occupancy.clone()));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn sizes(pending: &Pending) -> (usize, usize, usize) {
-        (pending.occupancies.len(), pending.agenda.len(), pending.visits.len())
+        (pending.occupancies.len(), pending.schedule.len(), pending.visits.len())
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
             let now = Duration::from_secs(second);
             pending.open(&occupancy(1), State::Occupied, Some(0), (now, Duration::ZERO));
             pending.open(&occupancy(1), State::Visited, Some(0), (now, Duration::ZERO));
-            pending.look_at(&occupancy(1), now * 2);
+            pending.check_at(&occupancy(1), now * 2);
         }
         assert_eq!(sizes(&pending), (1, 1, 1));
         pending.resolve(&occupancy(1));
@@ -202,8 +202,8 @@ mod tests {
         while pending.due(NOW).is_some() {}
         pending.rescan();
         let steps = [4, 8, 10, 10].map(|expected| {
-            pending.go_on(4);
-            (expected, pending.agenda.len())
+            pending.continue_work(4);
+            (expected, pending.schedule.len())
         });
         assert!(steps.iter().all(|(expected, len)| expected == len), "{steps:?}");
     }

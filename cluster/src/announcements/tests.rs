@@ -28,12 +28,12 @@ fn merge(announcements: &mut Announcements, number: u64, phase: Phase) {
 
 /// Has published a floor as the state stream's first frame.
 fn begin(announcements: &mut Announcements, floor: u64) {
-    announcements.merge(&Record::Floor { slot: EVERYWHERE, number: floor }, at(0));
-    announcements.begun(1);
+    announcements.merge(&Record::Floor { slot: ALL_SLOTS, number: floor }, at(0));
+    announcements.floor_published(1);
 }
 
 /// Some voters who began at 0.
-fn begun(voters: BTreeSet<NodeId>) -> Announcements {
+fn with_floor(voters: BTreeSet<NodeId>) -> Announcements {
     let mut announcements = Announcements::default();
     announcements.set_voters(voters, at(0));
     begin(&mut announcements, 0);
@@ -42,7 +42,7 @@ fn begun(voters: BTreeSet<NodeId>) -> Announcements {
 
 /// One node alone, with these generations behind it.
 fn alone(done: u64) -> Announcements {
-    let mut announcements = begun([A].into());
+    let mut announcements = with_floor([A].into());
     if done > 0 {
         merge(&mut announcements, done, Phase::Done);
     }
@@ -91,7 +91,7 @@ fn a_return_within_three_seconds_is_not_reported() {
 
 #[test]
 fn a_new_owner_repeats_what_is_not_done_with_the_same_number_once_the_nodes_are_stable() {
-    let mut announcements = begun([A, B].into());
+    let mut announcements = with_floor([A, B].into());
     merge(&mut announcements, 5, Phase::Announced);
     announcements.set_voters([A].into(), at(10_000));
     assert_eq!(act(&mut announcements, Truth::Vacant, None, 12_499), []);
@@ -113,7 +113,7 @@ fn a_node_that_may_have_missed_something_listens_first_and_announces_anew() {
 #[test]
 fn exactly_one_voter_owns_an_occupancy_and_a_node_without_a_vote_is_silent() {
     let owners = [A, B].map(|node| {
-        let mut announcements = begun([A, B].into());
+        let mut announcements = with_floor([A, B].into());
         announcements.compare(&occupancy(), Truth::Occupied, at(0));
         announcements.act(node, |_| Truth::Occupied, None, at(9000)).len()
     });
@@ -138,12 +138,12 @@ fn nothing_is_announced_before_enough_others_hold_where_it_begins() {
     let mut announcements = Announcements::default();
     announcements.set_voters([A].into(), at(0));
     announcements.compare(&occupancy(), Truth::Occupied, at(0));
-    assert_eq!(announcements.beginning(A, 50, at(2499)), None);
-    let beginning = Record::Floor { slot: EVERYWHERE, number: 100 };
-    assert_eq!(announcements.beginning(A, 50, at(2500)), Some(beginning.clone()));
-    announcements.merge(&beginning, at(2500));
-    announcements.begun(17);
-    assert_eq!(announcements.beginning(A, 51, at(2600)), None);
+    assert_eq!(announcements.floor_to_publish(A, 50, at(2499)), None);
+    let floor = Record::Floor { slot: ALL_SLOTS, number: 100 };
+    assert_eq!(announcements.floor_to_publish(A, 50, at(2500)), Some(floor.clone()));
+    announcements.merge(&floor, at(2500));
+    announcements.floor_published(17);
+    assert_eq!(announcements.floor_to_publish(A, 51, at(2600)), None);
     assert_eq!(act(&mut announcements, Truth::Occupied, Some(16), 2600), []);
     let announced = Action::Announce(generation(101, Phase::Announced));
     assert_eq!(act(&mut announcements, Truth::Occupied, Some(17), 2700), [announced]);
@@ -152,11 +152,11 @@ fn nothing_is_announced_before_enough_others_hold_where_it_begins() {
 #[test]
 fn a_floor_that_others_published_is_published_again_before_anything_is_announced() {
     let mut announcements = alone(0);
-    let other = Record::Floor { slot: EVERYWHERE, number: 100 };
+    let other = Record::Floor { slot: ALL_SLOTS, number: 100 };
     announcements.merge(&other, at(0));
     assert_eq!(act(&mut announcements, Truth::Occupied, Some(16), 3000), []);
-    assert_eq!(announcements.beginning(A, 51, at(3000)), Some(other));
-    announcements.begun(17);
+    assert_eq!(announcements.floor_to_publish(A, 51, at(3000)), Some(other));
+    announcements.floor_published(17);
     let announced = Action::Announce(generation(101, Phase::Announced));
     assert_eq!(act(&mut announcements, Truth::Occupied, Some(17), 3100), [announced]);
 }
@@ -217,7 +217,7 @@ fn a_visit_between_two_checks_is_reported_as_an_arrival_and_a_departure() {
 fn a_visit_that_its_owner_did_not_report_before_it_died_is_reported_by_the_next() {
     let owned_by = |node| (0..).map(occupancy_of).find(|occupancy| owner(&[A, B].into(), occupancy) == Some(node));
     let occupancy = owned_by(B).expect("B owns some");
-    let mut announcements = begun([A, B].into());
+    let mut announcements = with_floor([A, B].into());
     announcements.compare(&occupancy, Truth::Occupied, at(10_000));
     announcements.compare(&occupancy, Truth::Vacant, at(10_001));
     assert_eq!(announcements.act(A, |_| Truth::Vacant, None, at(10_100)), []);
@@ -228,7 +228,7 @@ fn a_visit_that_its_owner_did_not_report_before_it_died_is_reported_by_the_next(
 
 #[test]
 fn a_visit_that_another_node_has_reported_is_not_reported_again() {
-    let mut announcements = begun([A].into());
+    let mut announcements = with_floor([A].into());
     announcements.compare(&occupancy(), Truth::Occupied, at(10_000));
     announcements.compare(&occupancy(), Truth::Vacant, at(10_001));
     merge(&mut announcements, 2, Phase::Done);

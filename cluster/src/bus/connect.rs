@@ -12,17 +12,17 @@ use super::{
 };
 
 /// The interval of our pings. The client closes the connection when the third stays unanswered.
-const PING: Duration = Duration::from_secs(2);
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a server may take to accept a connection.
-const GREETING: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Commands between us and the client's connection, beside one per event that the trigger API may have queued: what a
 /// thousand events a second put there in a minute.
-const COMMANDS: usize = 1 << 16;
+const CLIENT_QUEUE: usize = 1 << 16;
 
 /// Messages between the client's connection and us, per subscription.
-const MESSAGES: usize = 1 << 16;
+const SUBSCRIPTION_QUEUE: usize = 1 << 16;
 
 /// The pause before an attempt grows by `PAUSE`, up to `LONGEST_PAUSE`; up to a half of it is added at random.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -43,13 +43,13 @@ pub async fn connect(settings: &BusSettings, role: &'static str) -> Result<Clien
 /// The same with a given report.
 pub(super) async fn connect_reporting(settings: &BusSettings, report: &Arc<Report>) -> Result<Client, InvalidServer> {
     let servers = parse(&settings.servers)?;
-    let (listener, witness) = (report.clone(), report.clone());
+    let (listener, attempts) = (report.clone(), report.clone());
     let options = encrypt(log_in(&settings.auth), &settings.tls)
         .name(format!("gaung/{}/{}/{}", settings.version, settings.core.node, report.role()))
-        .ping_interval(PING)
-        .connection_timeout(GREETING)
-        .client_capacity(COMMANDS + settings.limits.events)
-        .subscription_capacity(MESSAGES)
+        .ping_interval(PING_INTERVAL)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .client_capacity(CLIENT_QUEUE + settings.limits.events)
+        .subscription_capacity(SUBSCRIPTION_QUEUE)
         .max_reconnects(None)
         .retry_on_initial_connect()
         .reconnect_delay_callback(pause)
@@ -59,7 +59,7 @@ pub(super) async fn connect_reporting(settings: &BusSettings, report: &Arc<Repor
         })
         // Chooses nothing: this is the only callback that knows why the previous attempt failed.
         .reconnect_to_server_callback(move |servers, _| {
-            witness.attempt(&servers);
+            attempts.attempt(&servers);
             std::future::ready(None)
         });
     options.connect(servers).await.map_err(|error| InvalidServer(error.to_string()))

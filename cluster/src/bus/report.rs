@@ -14,7 +14,7 @@ use super::{settings::BusSettings, status::Gauges};
 use crate::subject::{Subject, Subjects};
 
 /// The shortest time between two log lines about one kind of error.
-const QUIET: Duration = Duration::from_secs(30);
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Report {
@@ -153,7 +153,7 @@ impl Report {
 impl Throttle {
     fn is_due(&self) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = last.is_none_or(|last| last.elapsed() >= QUIET);
+        let is_due = last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
         if is_due {
             *last = Some(Instant::now());
         }

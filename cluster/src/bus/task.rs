@@ -109,7 +109,7 @@ impl<T: FnMut(Output)> Task<T> {
                     executed
                 }
                 () = poll_fn(|ctx| self.client.poll_messages(ctx, &mut batch)) => self.receive(&mut batch),
-                () = ready(()), if self.core.is_behind() => self.go_on(),
+                () = ready(()), if self.core.is_behind() => self.continue_work(),
             };
             if taken == BATCH {
                 yield_now().await;
@@ -196,8 +196,8 @@ impl<T: FnMut(Output)> Task<T> {
     }
 
     /// Continues what was too much for one step, and then lets other tasks run.
-    fn go_on(&mut self) -> usize {
-        self.step(Input::GoOn);
+    fn continue_work(&mut self) -> usize {
+        self.step(Input::Continue);
         BATCH
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Refusal, read::Reader, state, write::Writer};
+use super::{DecodeError, read::Reader, state, write::Writer};
 use crate::{
     frame::{Beat, Body, Gap, Head, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage, Stream, is_key},
     room::NodeId,
@@ -86,7 +86,7 @@ pub fn read_body(
     (kind, minor): (u8, u8),
     reader: &mut Reader,
     trace: Option<TraceContext>,
-) -> Result<Option<Body>, Refusal> {
+) -> Result<Option<Body>, DecodeError> {
     Ok(Some(match kind {
         0x81 => Body::Facts(reader.list(state::read_fact)?),
         0x82 => Body::Records(reader.list(state::read_record)?, trace),
@@ -121,10 +121,10 @@ fn write_publication(writer: &mut Writer, publication: &Publication) {
     writer.chunk(&publication.answer);
 }
 
-fn read_publication(reader: &mut Reader) -> Result<Publication, Refusal> {
+fn read_publication(reader: &mut Reader) -> Result<Publication, DecodeError> {
     let (app, key) = (reader.app()?, reader.text()?);
     let publication = Publication { app, key, body: reader.u128()?, answer: reader.chunk()? };
-    if is_key(&publication.key) && !publication.answer.is_empty() { Ok(publication) } else { Err(Refusal::Value) }
+    if is_key(&publication.key) && !publication.answer.is_empty() { Ok(publication) } else { Err(DecodeError::Value) }
 }
 
 pub fn event_size(event: &RoomEvent) -> usize {
@@ -153,12 +153,12 @@ fn write_beat(writer: &mut Writer, beat: &Beat) {
     writer.text(&beat.version);
 }
 
-fn read_beat(reader: &mut Reader) -> Result<Beat, Refusal> {
+fn read_beat(reader: &mut Reader) -> Result<Beat, DecodeError> {
     let readiness = match reader.u8()? {
         0 => Readiness::Learning,
         1 => Readiness::Ready,
         2 => Readiness::Leaving,
-        _ => return Err(Refusal::Value),
+        _ => return Err(DecodeError::Value),
     };
     Ok(Beat {
         readiness,
@@ -173,7 +173,7 @@ fn read_beat(reader: &mut Reader) -> Result<Beat, Refusal> {
     })
 }
 
-fn read_head(reader: &mut Reader) -> Result<Head, Refusal> {
+fn read_head(reader: &mut Reader) -> Result<Head, DecodeError> {
     Ok(Head { stream: Stream::from_bits(reader.u64()?), number: reader.u64()? })
 }
 
@@ -183,23 +183,23 @@ fn write_gap(writer: &mut Writer, gap: &Gap) {
     writer.u64(gap.through);
 }
 
-fn read_gap(reader: &mut Reader) -> Result<Gap, Refusal> {
+fn read_gap(reader: &mut Reader) -> Result<Gap, DecodeError> {
     let gap = Gap { stream: Stream::from_bits(reader.u64()?), after: reader.u64()?, through: reader.u64()? };
-    if gap.after < gap.through { Ok(gap) } else { Err(Refusal::Value) }
+    if gap.after < gap.through { Ok(gap) } else { Err(DecodeError::Value) }
 }
 
-fn read_snapshot(reader: &mut Reader) -> Result<SnapshotPage, Refusal> {
+fn read_snapshot(reader: &mut Reader) -> Result<SnapshotPage, DecodeError> {
     let (state, after, rest) = (reader.u64()?, reader.option(state::read_fact_key)?, read_rest(reader)?);
     let facts = reader.list(state::read_fact)?;
     let goes_on = rest == Rest::Nothing || facts.last().is_some_and(|fact| Some(fact.key()) > after);
-    if goes_on { Ok(SnapshotPage { state, after, rest, facts }) } else { Err(Refusal::Value) }
+    if goes_on { Ok(SnapshotPage { state, after, rest, facts }) } else { Err(DecodeError::Value) }
 }
 
-fn read_record_page(reader: &mut Reader) -> Result<RecordPage, Refusal> {
+fn read_record_page(reader: &mut Reader) -> Result<RecordPage, DecodeError> {
     let (after, rest) = (reader.option(state::read_record_key)?, read_rest(reader)?);
     let records = reader.list(state::read_record)?;
     let goes_on = rest == Rest::Nothing || records.last().is_some_and(|record| Some(record.key()) > after);
-    if goes_on { Ok(RecordPage { after, rest, records }) } else { Err(Refusal::Value) }
+    if goes_on { Ok(RecordPage { after, rest, records }) } else { Err(DecodeError::Value) }
 }
 
 fn write_rest(writer: &mut Writer, rest: Rest) {
@@ -209,10 +209,10 @@ fn write_rest(writer: &mut Writer, rest: Rest) {
     });
 }
 
-fn read_rest(reader: &mut Reader) -> Result<Rest, Refusal> {
+fn read_rest(reader: &mut Reader) -> Result<Rest, DecodeError> {
     match reader.u8()? {
         0 => Ok(Rest::Nothing),
         1 => Ok(Rest::More),
-        _ => Err(Refusal::Value),
+        _ => Err(DecodeError::Value),
     }
 }

@@ -1,4 +1,4 @@
-//! Frames as bytes. The decoder is total: whatever the bytes are, it returns a frame or a `Refusal` that can be
+//! Frames as bytes. The decoder is total: whatever the bytes are, it returns a frame or a `DecodeError` that can be
 //! counted, and never takes more memory than a small multiple of what it was given.
 //!
 //! Header, numbers big-endian: version (1), length of the header (1), minor version (1), kind (1), origin (8), number
@@ -56,7 +56,7 @@ pub const ENVELOPE: usize = HEADER + MAX_APP + MAX_CHANNEL + 64;
 
 /// Why bytes are not a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Refusal {
+pub enum DecodeError {
     /// Longer than [`MAX_FRAME`].
     TooLong,
     /// The bytes end before the frame does.
@@ -93,9 +93,9 @@ pub fn encode(frame: &Frame) -> Bytes {
 }
 
 /// The frame of some bytes; large payloads are slices of `bytes`.
-pub fn decode(bytes: Bytes) -> Result<Frame, Refusal> {
+pub fn decode(bytes: Bytes) -> Result<Frame, DecodeError> {
     if bytes.len() > MAX_FRAME {
-        return Err(Refusal::TooLong);
+        return Err(DecodeError::TooLong);
     }
     let mut reader = Reader::new(bytes);
     let header = read_header(&mut reader)?;
@@ -103,12 +103,12 @@ pub fn decode(bytes: Bytes) -> Result<Frame, Refusal> {
         return header.unknown();
     };
     if !reader.is_at_end() && !header.is_newer {
-        return Err(Refusal::Trailing);
+        return Err(DecodeError::Trailing);
     }
     if body.trace() != header.trace && !header.is_newer {
-        return Err(Refusal::Value);
+        return Err(DecodeError::Value);
     }
-    if body.stream() == header.stream { Ok(header.frame(body)) } else { Err(Refusal::Value) }
+    if body.stream() == header.stream { Ok(header.frame(body)) } else { Err(DecodeError::Value) }
 }
 
 struct Header {
@@ -123,9 +123,9 @@ struct Header {
     trace: Option<TraceContext>,
 }
 
-fn read_header(reader: &mut Reader) -> Result<Header, Refusal> {
+fn read_header(reader: &mut Reader) -> Result<Header, DecodeError> {
     if reader.u8()? != VERSION {
-        return Err(Refusal::Version);
+        return Err(DecodeError::Version);
     }
     let (length, minor, kind) = (usize::from(reader.u8()?), reader.u8()?, reader.u8()?);
     let (origin, number) = (NodeId::from_bits(reader.u64()?), reader.u64()?);
@@ -134,25 +134,25 @@ fn read_header(reader: &mut Reader) -> Result<Header, Refusal> {
     let is_numbered = kind & NUMBERED != 0;
     let fits = if is_numbered { predecessor < number } else { predecessor == 0 && stream == Stream::STATE };
     if !fits {
-        return Err(Refusal::Value);
+        return Err(DecodeError::Value);
     }
     let stream = is_numbered.then_some(stream);
     Ok(Header { is_newer: minor > MINOR, minor, kind, origin, number, predecessor, stream, trace })
 }
 
 /// What a header of minor version 0 does not have.
-fn read_later_fields(reader: &mut Reader, minor: u8, length: usize) -> Result<Option<TraceContext>, Refusal> {
+fn read_later_fields(reader: &mut Reader, minor: u8, length: usize) -> Result<Option<TraceContext>, DecodeError> {
     if length == HEADER {
         return Ok(None);
     }
-    let unknown = length.checked_sub(TRACED_HEADER).ok_or(Refusal::Value)?;
+    let unknown = length.checked_sub(TRACED_HEADER).ok_or(DecodeError::Value)?;
     if minor == 0 || (unknown > 0 && minor <= MINOR) {
-        return Err(Refusal::Value);
+        return Err(DecodeError::Value);
     }
     let (trace, span) = (reader.u128()?, reader.u64()?);
     reader.skip(unknown)?;
     let context = TraceContext::new(trace, span);
-    if context.is_some() || (trace, span) == (0, 0) { Ok(context) } else { Err(Refusal::Value) }
+    if context.is_some() || (trace, span) == (0, 0) { Ok(context) } else { Err(DecodeError::Value) }
 }
 
 impl Header {
@@ -160,13 +160,13 @@ impl Header {
         Frame { origin: self.origin, number: self.number, predecessor: self.predecessor, body }
     }
 
-    fn unknown(self) -> Result<Frame, Refusal> {
+    fn unknown(self) -> Result<Frame, DecodeError> {
         let body = Body::Unknown { kind: self.kind, stream: self.stream };
-        if self.is_newer { Ok(self.frame(body)) } else { Err(Refusal::Kind) }
+        if self.is_newer { Ok(self.frame(body)) } else { Err(DecodeError::Kind) }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => write!(f, "the frame is longer than {MAX_FRAME} bytes"),

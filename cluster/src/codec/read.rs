@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Refusal;
+use super::DecodeError;
 use crate::{
     frame::is_version,
     room::{Room, is_app},
@@ -22,64 +22,64 @@ impl Reader {
         Self { left: bytes }
     }
 
-    pub fn u8(&mut self) -> Result<u8, Refusal> {
+    pub fn u8(&mut self) -> Result<u8, DecodeError> {
         self.array().map(u8::from_be_bytes)
     }
 
-    pub fn u16(&mut self) -> Result<u16, Refusal> {
+    pub fn u16(&mut self) -> Result<u16, DecodeError> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub fn u32(&mut self) -> Result<u32, Refusal> {
+    pub fn u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub fn u64(&mut self) -> Result<u64, Refusal> {
+    pub fn u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub fn u128(&mut self) -> Result<u128, Refusal> {
+    pub fn u128(&mut self) -> Result<u128, DecodeError> {
         self.array().map(u128::from_be_bytes)
     }
 
     /// Bytes behind their length; a slice, not a copy.
-    pub fn chunk(&mut self) -> Result<Bytes, Refusal> {
-        let length = usize::try_from(self.u32()?).map_err(|_| Refusal::Short)?;
+    pub fn chunk(&mut self) -> Result<Bytes, DecodeError> {
+        let length = usize::try_from(self.u32()?).map_err(|_| DecodeError::Short)?;
         self.take(length)
     }
 
     /// A text behind its length.
-    pub fn text(&mut self) -> Result<Arc<str>, Refusal> {
+    pub fn text(&mut self) -> Result<Arc<str>, DecodeError> {
         let chunk = self.chunk()?;
-        std::str::from_utf8(&chunk).map(Arc::from).map_err(|_| Refusal::Value)
+        std::str::from_utf8(&chunk).map(Arc::from).map_err(|_| DecodeError::Value)
     }
 
-    pub fn app(&mut self) -> Result<Arc<str>, Refusal> {
-        self.text().and_then(|app| if is_app(&app) { Ok(app) } else { Err(Refusal::Value) })
+    pub fn app(&mut self) -> Result<Arc<str>, DecodeError> {
+        self.text().and_then(|app| if is_app(&app) { Ok(app) } else { Err(DecodeError::Value) })
     }
 
-    pub fn user(&mut self) -> Result<Arc<str>, Refusal> {
+    pub fn user(&mut self) -> Result<Arc<str>, DecodeError> {
         let user = self.text()?;
-        if (1..=MAX_USER).contains(&user.len()) { Ok(user) } else { Err(Refusal::Value) }
+        if (1..=MAX_USER).contains(&user.len()) { Ok(user) } else { Err(DecodeError::Value) }
     }
 
     /// A user; the empty text, which no user has for a name, stands for none.
-    pub fn user_or_none(&mut self) -> Result<Option<Arc<str>>, Refusal> {
+    pub fn user_or_none(&mut self) -> Result<Option<Arc<str>>, DecodeError> {
         let user = self.text()?;
-        if user.len() <= MAX_USER { Ok((!user.is_empty()).then_some(user)) } else { Err(Refusal::Value) }
+        if user.len() <= MAX_USER { Ok((!user.is_empty()).then_some(user)) } else { Err(DecodeError::Value) }
     }
 
-    pub fn version(&mut self) -> Result<Arc<str>, Refusal> {
-        self.text().and_then(|version| if is_version(&version) { Ok(version) } else { Err(Refusal::Value) })
+    pub fn version(&mut self) -> Result<Arc<str>, DecodeError> {
+        self.text().and_then(|version| if is_version(&version) { Ok(version) } else { Err(DecodeError::Value) })
     }
 
-    pub fn room(&mut self) -> Result<Room, Refusal> {
+    pub fn room(&mut self) -> Result<Room, DecodeError> {
         let (app, channel) = (self.text()?, self.text()?);
-        Room::new(&app, &channel).map_err(|_| Refusal::Value)
+        Room::new(&app, &channel).map_err(|_| DecodeError::Value)
     }
 
     /// Items behind their number. The number alone reserves no memory.
-    pub fn list<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, Refusal>) -> Result<Vec<T>, Refusal> {
+    pub fn list<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, DecodeError>) -> Result<Vec<T>, DecodeError> {
         let count = self.u32()?;
         let mut items = Vec::new();
         for _ in 0..count {
@@ -89,16 +89,16 @@ impl Reader {
     }
 
     /// Something that may be absent.
-    pub fn option<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+    pub fn option<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, DecodeError>) -> Result<Option<T>, DecodeError> {
         match self.u8()? {
             0 => Ok(None),
             1 => read(self).map(Some),
-            _ => Err(Refusal::Value),
+            _ => Err(DecodeError::Value),
         }
     }
 
     /// Passes over some bytes.
-    pub fn skip(&mut self, length: usize) -> Result<(), Refusal> {
+    pub fn skip(&mut self, length: usize) -> Result<(), DecodeError> {
         self.take(length).map(drop)
     }
 
@@ -106,12 +106,12 @@ impl Reader {
         self.left.is_empty()
     }
 
-    fn take(&mut self, length: usize) -> Result<Bytes, Refusal> {
-        if length > self.left.len() { Err(Refusal::Short) } else { Ok(self.left.split_to(length)) }
+    fn take(&mut self, length: usize) -> Result<Bytes, DecodeError> {
+        if length > self.left.len() { Err(DecodeError::Short) } else { Ok(self.left.split_to(length)) }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Refusal> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let bytes = self.take(N)?;
-        bytes.as_ref().try_into().map_err(|_| Refusal::Short)
+        bytes.as_ref().try_into().map_err(|_| DecodeError::Short)
     }
 }

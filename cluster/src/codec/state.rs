@@ -2,7 +2,7 @@
 //! one version, or nodes of two releases would never agree: a later release brings what it has to add in frames of a
 //! new kind, with a hash of its own.
 
-use super::{Refusal, hash_of, read::Reader, write::Writer};
+use super::{DecodeError, hash_of, read::Reader, write::Writer};
 use crate::fact::{CachedEvent, Fact, FactKey, Generation, Member, Occupancy, Phase, Record, RecordKey};
 
 /// The hash of a fact; that of a node's facts is the sum.
@@ -60,7 +60,7 @@ pub fn write_fact(writer: &mut Writer, fact: &Fact) {
     }
 }
 
-pub fn read_fact(reader: &mut Reader) -> Result<Fact, Refusal> {
+pub fn read_fact(reader: &mut Reader) -> Result<Fact, DecodeError> {
     Ok(match reader.u8()? {
         1 => Fact::Connections { app: reader.app()?, sockets: reader.u32()? },
         2 => Fact::Count { room: reader.room()?, sockets: reader.u32()? },
@@ -70,7 +70,7 @@ pub fn read_fact(reader: &mut Reader) -> Result<Fact, Refusal> {
             Fact::Member { room, member: Member { user, info, since: reader.u64()?, sockets: reader.u32()? } }
         }
         4 => Fact::User { app: reader.app()?, user: reader.user()?, sockets: reader.u32()? },
-        _ => return Err(Refusal::Kind),
+        _ => return Err(DecodeError::Kind),
     })
 }
 
@@ -97,13 +97,13 @@ pub fn write_fact_key(writer: &mut Writer, key: &FactKey) {
     }
 }
 
-pub fn read_fact_key(reader: &mut Reader) -> Result<FactKey, Refusal> {
+pub fn read_fact_key(reader: &mut Reader) -> Result<FactKey, DecodeError> {
     Ok(match reader.u8()? {
         1 => FactKey::Connections(reader.app()?),
         2 => FactKey::Count(reader.room()?),
         3 => FactKey::Member(reader.room()?, reader.user()?),
         4 => FactKey::User(reader.app()?, reader.user()?),
-        _ => return Err(Refusal::Kind),
+        _ => return Err(DecodeError::Kind),
     })
 }
 
@@ -124,12 +124,12 @@ pub fn write_record_key(writer: &mut Writer, key: &RecordKey) {
     }
 }
 
-pub fn read_record_key(reader: &mut Reader) -> Result<RecordKey, Refusal> {
+pub fn read_record_key(reader: &mut Reader) -> Result<RecordKey, DecodeError> {
     Ok(match reader.u8()? {
         1 => RecordKey::Cached(reader.room()?),
         2 => RecordKey::Generation(read_occupancy(reader)?),
         3 => RecordKey::Floor(reader.u16()?),
-        _ => return Err(Refusal::Kind),
+        _ => return Err(DecodeError::Kind),
     })
 }
 
@@ -160,7 +160,7 @@ pub fn write_record(writer: &mut Writer, record: &Record) {
     }
 }
 
-pub fn read_record(reader: &mut Reader) -> Result<Record, Refusal> {
+pub fn read_record(reader: &mut Reader) -> Result<Record, DecodeError> {
     Ok(match reader.u8()? {
         1 => {
             let room = reader.room()?;
@@ -169,18 +169,18 @@ pub fn read_record(reader: &mut Reader) -> Result<Record, Refusal> {
         }
         2 => Record::Generation(read_generation(reader)?),
         3 => Record::Floor { slot: reader.u16()?, number: reader.u64()? },
-        _ => return Err(Refusal::Kind),
+        _ => return Err(DecodeError::Kind),
     })
 }
 
-fn read_generation(reader: &mut Reader) -> Result<Generation, Refusal> {
+fn read_generation(reader: &mut Reader) -> Result<Generation, DecodeError> {
     let occupancy = read_occupancy(reader)?;
     let number = reader.u64()?;
     let phase = match reader.u8()? {
         0 => Phase::Announced,
         1 => Phase::Done,
         2 => Phase::Retired,
-        _ => return Err(Refusal::Value),
+        _ => return Err(DecodeError::Value),
     };
     Ok(Generation { occupancy, number, phase })
 }
@@ -190,7 +190,7 @@ fn write_occupancy(writer: &mut Writer, occupancy: &Occupancy) {
     writer.text(occupancy.user.as_deref().unwrap_or_default());
 }
 
-fn read_occupancy(reader: &mut Reader) -> Result<Occupancy, Refusal> {
+fn read_occupancy(reader: &mut Reader) -> Result<Occupancy, DecodeError> {
     let (room, user) = (reader.room()?, reader.user_or_none()?);
     Ok(Occupancy { room, user })
 }

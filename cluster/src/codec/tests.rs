@@ -51,7 +51,7 @@ fn a_publication_whose_key_no_app_could_have_chosen_is_refused() {
     for key in ["", &"x".repeat(129)] {
         let body = Body::Published(publication(key, "{}"));
         let frame = Frame { origin: NodeId::from_bits(1), number: 2, predecessor: 1, body };
-        assert_eq!(decode(encode(&frame)), Err(Refusal::Value));
+        assert_eq!(decode(encode(&frame)), Err(DecodeError::Value));
     }
 }
 
@@ -142,10 +142,10 @@ fn every_truncation_and_every_added_byte_is_refused() {
     for frame in frames() {
         let bytes = encode(&frame);
         for end in 0..bytes.len() {
-            assert_eq!(decode(bytes.slice(..end)), Err(Refusal::Short), "{frame:?} up to {end}");
+            assert_eq!(decode(bytes.slice(..end)), Err(DecodeError::Short), "{frame:?} up to {end}");
         }
         let longer = [&bytes[..], b"x"].concat();
-        assert_eq!(decode(longer.into()), Err(Refusal::Trailing));
+        assert_eq!(decode(longer.into()), Err(DecodeError::Trailing));
     }
 }
 
@@ -180,26 +180,26 @@ fn an_earlier_release_passes_over_what_an_event_comes_of() {
 #[test]
 fn a_trace_that_no_node_sends_is_refused() {
     let traced = encode(&frames().nth(TRACED_EVENT).unwrap()).to_vec();
-    let check = |change: &dyn Fn(&mut Vec<u8>), refusal| {
+    let check = |change: &dyn Fn(&mut Vec<u8>), error| {
         let mut bytes = traced.clone();
         change(&mut bytes);
-        assert_eq!(decode(bytes.into()), Err(refusal));
+        assert_eq!(decode(bytes.into()), Err(error));
     };
     // Without a trace, without a span, and in a release that had none.
-    check(&|bytes| bytes[HEADER..HEADER + 16].fill(0), Refusal::Value);
-    check(&|bytes| bytes[HEADER + 16..TRACED_HEADER].fill(0), Refusal::Value);
-    check(&|bytes| bytes[2] = 0, Refusal::Value);
+    check(&|bytes| bytes[HEADER..HEADER + 16].fill(0), DecodeError::Value);
+    check(&|bytes| bytes[HEADER + 16..TRACED_HEADER].fill(0), DecodeError::Value);
+    check(&|bytes| bytes[2] = 0, DecodeError::Value);
     // A part of it, also from a later release, and more than it.
     for minor in [MINOR, MINOR + 1] {
-        check(&|bytes| (bytes[1], bytes[2]) = (59, minor), Refusal::Value);
-        check(&|bytes| (bytes[1], bytes[2]) = (37, minor), Refusal::Value);
+        check(&|bytes| (bytes[1], bytes[2]) = (59, minor), DecodeError::Value);
+        check(&|bytes| (bytes[1], bytes[2]) = (37, minor), DecodeError::Value);
     }
-    check(&|bytes| bytes[1] = 61, Refusal::Value);
+    check(&|bytes| bytes[1] = 61, DecodeError::Value);
     // On facts, which come of no request.
     let facts = encode(&frames().next().unwrap());
     let mut claimed = [&facts[..HEADER], &traced[HEADER..TRACED_HEADER], &facts[HEADER..]].concat();
     (claimed[1], claimed[2]) = (60, 1);
-    assert_eq!(decode(claimed.into()), Err(Refusal::Value));
+    assert_eq!(decode(claimed.into()), Err(DecodeError::Value));
 }
 
 #[test]
@@ -241,45 +241,45 @@ fn an_unknown_kind_of_a_later_minor_release_keeps_its_place_in_its_stream() {
     assert_eq!(unnumbered.body, Body::Unknown { kind: 0x70, stream: None });
 }
 
-fn check(change: impl Fn(&mut Vec<u8>), refusal: Refusal) {
+fn check(change: impl Fn(&mut Vec<u8>), error: DecodeError) {
     let mut bytes = encode(&frames().next().unwrap()).to_vec();
     change(&mut bytes);
-    assert_eq!(decode(bytes.into()), Err(refusal));
+    assert_eq!(decode(bytes.into()), Err(error));
 }
 
 #[test]
 fn what_no_node_sends_is_refused_by_reason() {
-    check(|bytes| bytes.clear(), Refusal::Short);
-    check(|bytes| bytes[0] = 2, Refusal::Version);
-    check(|bytes| bytes[HEADER + 4] = 99, Refusal::Kind);
-    check(|bytes| bytes.resize(MAX_FRAME + 1, 0), Refusal::TooLong);
+    check(|bytes| bytes.clear(), DecodeError::Short);
+    check(|bytes| bytes[0] = 2, DecodeError::Version);
+    check(|bytes| bytes[HEADER + 4] = 99, DecodeError::Kind);
+    check(|bytes| bytes.resize(MAX_FRAME + 1, 0), DecodeError::TooLong);
     // A header that is shorter than ours, and a longer one of our own minor version.
-    check(|bytes| bytes[1] = 35, Refusal::Value);
-    check(|bytes| bytes[1] = 37, Refusal::Value);
+    check(|bytes| bytes[1] = 35, DecodeError::Value);
+    check(|bytes| bytes[1] = 37, DecodeError::Value);
     // A header that ends behind the frame.
-    check(|bytes| (bytes[1], bytes[2]) = (255, MINOR + 1), Refusal::Short);
+    check(|bytes| (bytes[1], bytes[2]) = (255, MINOR + 1), DecodeError::Short);
     // Unknown kinds, numbered and not.
-    check(|bytes| bytes[3] = 0xc8, Refusal::Kind);
-    check(|bytes| (bytes[3], bytes[27]) = (0, 0), Refusal::Kind);
+    check(|bytes| bytes[3] = 0xc8, DecodeError::Kind);
+    check(|bytes| (bytes[3], bytes[27]) = (0, 0), DecodeError::Kind);
     // A predecessor that is not before its frame, and one on a frame without a number.
-    check(|bytes| bytes[27] = 42, Refusal::Value);
-    check(|bytes| bytes[3] = 1, Refusal::Value);
+    check(|bytes| bytes[27] = 42, DecodeError::Value);
+    check(|bytes| bytes[3] = 1, DecodeError::Value);
     // Facts in the stream of a room.
-    check(|bytes| bytes[35] = 7, Refusal::Value);
+    check(|bytes| bytes[35] = 7, DecodeError::Value);
     // An app's id with a star.
-    check(|bytes| bytes[HEADER + 9] = b'*', Refusal::Value);
+    check(|bytes| bytes[HEADER + 9] = b'*', DecodeError::Value);
 }
 
 #[test]
 fn an_event_in_the_stream_of_another_room_is_refused() {
     let mut bytes = encode(&frames().nth(EVENT).unwrap()).to_vec();
     bytes[HEADER + 4..HEADER + 8].copy_from_slice(b"spam");
-    assert_eq!(decode(bytes.into()), Err(Refusal::Value));
+    assert_eq!(decode(bytes.into()), Err(DecodeError::Value));
 }
 
 #[test]
 fn a_list_that_claims_four_billion_items_is_cut_short() {
-    check(|bytes| bytes[HEADER..HEADER + 4].fill(0xff), Refusal::Short);
+    check(|bytes| bytes[HEADER..HEADER + 4].fill(0xff), DecodeError::Short);
 }
 
 /// Every mutation comes from the round's number alone, so a failure repeats.

@@ -9,7 +9,7 @@ use crate::{
     fact::{CachedEvent, Fact, Generation},
     frame::{Publication, RoomEvent},
     newest::CacheBounds,
-    ring::Reach,
+    ring::Retention,
     room::{NodeId, Room},
     subject::Subject,
     trace::TraceContext,
@@ -26,8 +26,8 @@ pub struct Settings {
     /// How many nodes the cluster is meant to have. A node posts webhooks only while it sees more than half of them;
     /// where one is expected, a node posts also without a bus.
     pub expected_nodes: usize,
-    /// How far back peers may ask.
-    pub reach: Reach,
+    /// How far back peers may ask for frames again.
+    pub retention: Retention,
     /// Bytes of facts or records in one frame, and of frames that are taken in one step after they had to wait,
     /// exceeded by one of them at most; usually [`PAGE`].
     pub page: usize,
@@ -55,8 +55,8 @@ impl Default for Bounds {
 impl Settings {
     /// A node with the defaults.
     pub fn new(node: NodeId, version: &str, expected_nodes: usize) -> Self {
-        let (reach, bounds) = (Reach::default(), Bounds::default());
-        Self { node, version: version.into(), expected_nodes, reach, page: PAGE, bounds }
+        let (retention, bounds) = (Retention::default(), Bounds::default());
+        Self { node, version: version.into(), expected_nodes, retention, page: PAGE, bounds }
     }
 
     /// How many usual facts fit into one frame: as many are shown, hidden or reported in one step.
@@ -83,7 +83,7 @@ pub struct Moment {
 /// What happens to a node.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// A fact about this node's own sockets is another now.
+    /// A fact about this node's own sockets has changed.
     Fact(Fact),
     /// An event was published here, in a room that is no cache channel. This node's own sockets have it already.
     Publish(RoomEvent),
@@ -119,7 +119,7 @@ pub enum Input {
     /// [`super::Core::confirmed`].
     Confirm,
     /// Continue what was too much for one step; useful while [`super::Core::is_behind`]. Ticks do so as well.
-    GoOn,
+    Continue,
     /// Time passed; expected about every 50 ms.
     Tick(Inbound),
 }

@@ -2,17 +2,17 @@
 //! randomness and no log; its driver passes inputs in and carries outputs out, in order.
 //!
 //! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions publish,
-//! `services` the rooms whose events they want, `receive` what comes from the bus, `meeting` who is known, `peers` what
-//! passing time asks for, `transitions` the webhooks, `query` what can be asked.
+//! `served_rooms` the rooms whose events they want, `receive` what comes from the bus, `peer_table` who is known,
+//! `peers` what passing time asks for, `transitions` the webhooks, `query` what can be asked.
 
 mod input;
-mod meeting;
 mod output;
 mod own;
+mod peer_table;
 mod peers;
 mod query;
 mod receive;
-mod services;
+mod served_rooms;
 mod transitions;
 
 use std::{
@@ -37,7 +37,7 @@ use crate::{
     view::{Difference, View},
 };
 
-use meeting::ForgottenPeers;
+use peer_table::ForgottenPeers;
 
 pub use input::{Bounds, Input, Moment, PAGE, Settings};
 pub use output::{Output, PeerStatus};
@@ -57,11 +57,11 @@ pub struct Core {
     retired: Vec<Sequencer>,
     /// The peers of which more was received than is taken in one step.
     behind: BTreeSet<NodeId>,
-    rooms: BTreeMap<Room, Service>,
+    rooms: BTreeMap<Room, ServedRoom>,
     /// The streams of these rooms.
     streams: BTreeSet<Stream>,
     /// The rooms that are no longer wanted, each once, by when they end.
-    closings: BTreeSet<(Duration, Room)>,
+    lingering: BTreeSet<(Duration, Room)>,
     /// The rooms that are about to be served, each with the last member that was reported.
     opening: BTreeMap<Room, Arc<str>>,
     coalescer: Coalescer,
@@ -85,7 +85,7 @@ pub struct Core {
 
 /// A room whose events are wanted here.
 #[derive(Debug)]
-struct Service {
+struct ServedRoom {
     /// The barrier whose return is awaited.
     barrier: Option<u64>,
     /// When to unsubscribe, once the events are no longer wanted.
@@ -95,7 +95,7 @@ struct Service {
 impl Core {
     /// A node that knows only itself.
     pub fn new(settings: Settings) -> Self {
-        let outgoing = Outgoing::new(settings.node, settings.reach);
+        let outgoing = Outgoing::new(settings.node, settings.retention);
         let view = View::new(settings.node, settings.facts_in_page());
         let version: String = settings.version.chars().filter(char::is_ascii_graphic).take(MAX_VERSION).collect();
         let cache = Cache::new(settings.bounds.cache);
@@ -113,7 +113,7 @@ impl Core {
             behind: BTreeSet::new(),
             rooms: BTreeMap::new(),
             streams: BTreeSet::new(),
-            closings: BTreeSet::new(),
+            lingering: BTreeSet::new(),
             opening: BTreeMap::new(),
             coalescer: Coalescer::default(),
             beats: 0,
@@ -150,7 +150,7 @@ impl Core {
             Input::Posted(generation) => self.finish_post(&generation),
             Input::Bye { hold } => self.send_bye(hold),
             Input::Confirm => self.beat(),
-            Input::GoOn => self.go_on(),
+            Input::Continue => self.continue_work(),
             Input::Tick(inbound) => self.tick(inbound),
         }
         std::mem::take(&mut self.outputs)

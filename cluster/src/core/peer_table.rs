@@ -18,9 +18,9 @@ use crate::{
 const MAX_PEERS: usize = 1024;
 
 /// Streams of a forgotten peer that are dropped in one step at most.
-const PACE: usize = 1024;
+const MAX_PER_STEP: usize = 1024;
 
-/// ForgottenPeers peers whose number is kept, at most.
+/// Forgotten peers whose number is kept, at most.
 const MAX_FORGOTTEN: usize = 4096;
 
 /// The last numbers of forgotten peers. One that returns is asked for what it published since.
@@ -31,8 +31,8 @@ pub(super) struct ForgottenPeers {
 }
 
 impl Core {
-    /// Makes sure that the origin is known; `false` if there are too many peers already.
-    pub(super) fn meet(&mut self, frame: &Frame) -> bool {
+    /// Adds the origin if it is not known yet; `false` if there are too many peers already.
+    pub(super) fn ensure_peer(&mut self, frame: &Frame) -> bool {
         if self.peers.contains_key(&frame.origin) {
             return true;
         }
@@ -65,7 +65,7 @@ impl Core {
     /// Drops a part of what is left of peers that are forgotten.
     pub(super) fn drop_retired(&mut self) {
         if let Some(sequencer) = self.retired.last_mut()
-            && sequencer.tear_down(PACE) == Teardown::Whole
+            && sequencer.tear_down(MAX_PER_STEP) == Teardown::Whole
         {
             self.retired.pop();
         }

@@ -19,24 +19,26 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How long a new node listens before it can be ready.
 const LISTEN: Duration = Duration::from_millis(2500);
 
-/// Frames that are republished per tick after a reconnect, at most, and their bytes: faster than new ones come, or the
-/// backlog would never end.
-const PACE: usize = 8192;
-const PACE_BYTES: usize = 4 << 20;
+/// Frames that are republished per tick after a reconnect, at most, and their bytes: more than can come in that time, or
+/// the backlog would never end.
+const REPUBLISHED_FRAMES: usize = 8192;
+const REPUBLISHED_BYTES: usize = 4 << 20;
 
-/// Gaps in one question.
-const GAPS: usize = 256;
+/// Gaps in one request at most.
+const GAPS_PER_REQUEST: usize = 256;
 
 /// Gaps that are given up in one step at most.
 const GAPS_GIVEN_UP: usize = 64;
 
-/// How long what follows a gap is held back at least for a silent peer that may return and fill it; at most for as long
-/// as its ring may reach back.
-const WAIT: Duration = Duration::from_secs(30);
+/// How long what follows a gap is held back for a silent peer, which may return and fill it; longer where its ring keeps
+/// frames for longer.
+const SILENT_PEER_GRACE: Duration = Duration::from_secs(30);
 
-/// How long a dead peer is remembered at least; always for longer than its gaps.
-const REMEMBER: Duration = Duration::from_secs(120);
-const REMEMBER_LONGER: Duration = Duration::from_secs(10);
+/// How long a dead peer is remembered at least.
+const DEAD_PEER_RETENTION: Duration = Duration::from_secs(120);
+
+/// By how much that exceeds the age of a ring's frames at least, so that a peer is remembered for longer than its gaps.
+const BEYOND_RETENTION: Duration = Duration::from_secs(10);
 
 /// The interval of expiry sweeps.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -65,7 +67,7 @@ impl Core {
             self.sweep();
             self.give_up();
         }
-        self.go_on();
+        self.continue_work();
         if self.coalescer.tick(self.now.up) == Due::Now {
             self.flush();
         }
@@ -88,9 +90,9 @@ impl Core {
     }
 
     /// Continues what is too much for one step.
-    pub(super) fn go_on(&mut self) {
+    pub(super) fn continue_work(&mut self) {
         if self.view.is_updating() {
-            let differences = self.view.go_on();
+            let differences = self.view.continue_work();
             self.report(differences);
         }
         if let Some(node) = self.behind.pop_first()
@@ -167,7 +169,7 @@ impl Core {
     }
 
     fn republish(&mut self) {
-        for frame in self.outgoing.republish(PACE, PACE_BYTES) {
+        for frame in self.outgoing.republish(REPUBLISHED_FRAMES, REPUBLISHED_BYTES) {
             self.counters.republished += 1;
             self.publish(frame);
         }
@@ -212,7 +214,8 @@ impl Core {
         let gaps = peer.sequencer.asks(now);
         self.counters.gaps += peer.sequencer.take_noticed();
         self.counters.asked += gaps.len() as u64;
-        let mut questions: Vec<Body> = gaps.chunks(GAPS).map(|gaps| Body::AskResend(gaps.to_vec())).collect();
+        let mut questions: Vec<Body> =
+            gaps.chunks(GAPS_PER_REQUEST).map(|gaps| Body::AskResend(gaps.to_vec())).collect();
         questions.extend(peer.snapshot.as_mut().and_then(|fetch| fetch.ask(now)));
         questions.extend(peer.records.as_mut().and_then(|fetch| fetch.ask(now)));
         if peer.ask_heads.is_some_and(|at| at <= now) {
@@ -236,11 +239,11 @@ impl Core {
     }
 
     fn given_up(&self, most: usize) -> Vec<(NodeId, Gap)> {
-        let (now, reach) = (self.now.up, self.settings.reach.age);
+        let (now, retention) = (self.now.up, self.settings.retention.age);
         let of_peer = |(node, peer): (&NodeId, &Peer)| {
             let gaps = if now.saturating_sub(peer.liveness.last_beat()) <= CATCH_UP_AFTER {
                 peer.sequencer.overdue(now)
-            } else if now.saturating_sub(peer.spoke) <= WAIT.max(reach) {
+            } else if now.saturating_sub(peer.spoke) <= SILENT_PEER_GRACE.max(retention) {
                 // It may return and answer, or is about to: its first word may come before its first beat.
                 Vec::new()
             } else {
@@ -264,8 +267,8 @@ impl Core {
     fn sweep(&mut self) {
         self.outgoing.expire(self.now.up);
         self.cache.expire(self.wall());
-        self.end_services();
-        let remembered = REMEMBER.max(self.settings.reach.age + REMEMBER_LONGER);
+        self.unsubscribe_unwanted();
+        let remembered = DEAD_PEER_RETENTION.max(self.settings.retention.age + BEYOND_RETENTION);
         let is_forgotten = |last_beat: Duration| self.now.up.saturating_sub(last_beat) > remembered;
         let dead =
             self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead && is_forgotten(peer.liveness.last_beat()));

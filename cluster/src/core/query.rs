@@ -106,7 +106,7 @@ impl Core {
     }
 
     /// The nodes that share the cluster's work: peers that are live and ready, and this node if it is ready.
-    pub fn sharers(&self) -> BTreeSet<NodeId> {
+    pub fn ready_nodes(&self) -> BTreeSet<NodeId> {
         self.voters()
     }
 

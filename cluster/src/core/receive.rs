@@ -27,8 +27,8 @@ impl Core {
         self.counters.bytes_in += size as u64;
         let frame = match decode(bytes) {
             Ok(frame) => frame,
-            Err(refusal) => {
-                *self.counters.refused.entry(refusal).or_default() += 1;
+            Err(error) => {
+                *self.counters.refused.entry(error).or_default() += 1;
                 return;
             }
         };
@@ -36,7 +36,7 @@ impl Core {
             self.counters.misdirected += 1;
         } else if frame.origin == self.settings.node {
             self.receive_echo(&frame.body);
-        } else if self.meet(&frame) {
+        } else if self.ensure_peer(&frame) {
             self.receive_peer(frame, subject, size);
         } else {
             self.counters.crowded += 1;
@@ -181,7 +181,7 @@ impl Core {
     fn receive_record(&mut self, origin: NodeId, record: Record, trace: Option<TraceContext>) {
         self.merge_generation(&record);
         let Record::Cached { room, event } = record else { return };
-        let event = event.in_memory_of_its_own();
+        let event = event.detached();
         let merged = self.cache.merge(&room, event.clone(), self.wall());
         if self.rooms.contains_key(&room) {
             self.outputs.push(Output::Cached(origin, room, event, trace));
@@ -194,7 +194,7 @@ impl Core {
         for record in records {
             self.merge_generation(&record);
             let Record::Cached { room, event } = record else { continue };
-            let event = event.in_memory_of_its_own();
+            let event = event.detached();
             let merged = self.cache.merge(&room, event.clone(), self.wall());
             if merged.is_kept && self.rooms.contains_key(&room) {
                 self.outputs.push(Output::CacheRepaired(room, event));

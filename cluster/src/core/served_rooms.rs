@@ -1,11 +1,10 @@
 //! The rooms whose events are wanted here, from the subscription to its end.
 //!
-//! Bounds: there is one service for each room that is wanted here, and [`MAX_LINGERING`] more; one barrier at most
-//! for each service.
+//! Bounds: there is one entry for each room that is wanted here, and [`MAX_LINGERING`] more; one barrier each at most.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Core, Output, Service};
+use super::{Core, Output, ServedRoom};
 use crate::{
     fact::{FactKey, Member},
     frame::{Body, Stream},
@@ -23,14 +22,14 @@ const LINGER: Duration = Duration::from_secs(30);
 const MAX_LINGERING: usize = 1024;
 
 /// Barriers that are given up or raised again in one step at most.
-const PACE: usize = 512;
+const MAX_PER_STEP: usize = 512;
 
 impl Core {
     pub(super) fn serve(&mut self, room: Room) {
-        if let Some(service) = self.rooms.get_mut(&room) {
-            let is_open = service.barrier.is_none();
-            if let Some(ends) = service.ends.take() {
-                self.closings.remove(&(ends, room.clone()));
+        if let Some(served) = self.rooms.get_mut(&room) {
+            let is_open = served.barrier.is_none();
+            if let Some(ends) = served.ends.take() {
+                self.lingering.remove(&(ends, room.clone()));
             }
             if is_open {
                 self.open(room);
@@ -41,7 +40,7 @@ impl Core {
         self.streams.insert(stream);
         self.peers.values_mut().for_each(|peer| peer.sequencer.follow(stream));
         self.outputs.push(Output::Subscribe(room.clone()));
-        self.rooms.insert(room.clone(), Service { barrier: None, ends: None });
+        self.rooms.insert(room.clone(), ServedRoom { barrier: None, ends: None });
         if self.is_connected() {
             self.raise_barrier(&room);
         } else {
@@ -52,29 +51,29 @@ impl Core {
 
     /// The room is no longer wanted here; it stays subscribed for a while, for clients that come back.
     pub(super) fn leave(&mut self, room: &Room) {
-        let Some(service) = self.rooms.get_mut(room) else { return };
+        let Some(served) = self.rooms.get_mut(room) else { return };
         let ends = self.now.up + LINGER;
-        if let Some(earlier) = service.ends.replace(ends) {
-            self.closings.remove(&(earlier, room.clone()));
+        if let Some(earlier) = served.ends.replace(ends) {
+            self.lingering.remove(&(earlier, room.clone()));
         }
-        self.closings.insert((ends, room.clone()));
-        while self.closings.len() > MAX_LINGERING
-            && let Some((_, oldest)) = self.closings.pop_first()
+        self.lingering.insert((ends, room.clone()));
+        while self.lingering.len() > MAX_LINGERING
+            && let Some((_, oldest)) = self.lingering.pop_first()
         {
-            self.end_service(oldest);
+            self.unsubscribe(oldest);
         }
     }
 
-    pub(super) fn end_services(&mut self) {
-        while self.closings.first().is_some_and(|(at, _)| *at <= self.now.up)
-            && let Some((_, room)) = self.closings.pop_first()
+    pub(super) fn unsubscribe_unwanted(&mut self) {
+        while self.lingering.first().is_some_and(|(at, _)| *at <= self.now.up)
+            && let Some((_, room)) = self.lingering.pop_first()
         {
-            self.end_service(room);
+            self.unsubscribe(room);
         }
     }
 
-    fn end_service(&mut self, room: Room) {
-        if let Some(token) = self.rooms.remove(&room).and_then(|service| service.barrier) {
+    fn unsubscribe(&mut self, room: Room) {
+        if let Some(token) = self.rooms.remove(&room).and_then(|served| served.barrier) {
             self.barriers.remove(&token);
         }
         let stream = Stream::of(&room);
@@ -116,31 +115,31 @@ impl Core {
 
     /// Sends a message to ourselves behind the subscription: once it is back, the bus has handled both.
     fn raise_barrier(&mut self, room: &Room) {
-        let Some(service) = self.rooms.get_mut(room) else { return };
+        let Some(served) = self.rooms.get_mut(room) else { return };
         self.last_barrier += 1;
         let token = self.last_barrier;
-        service.barrier = Some(token);
+        served.barrier = Some(token);
         self.barriers.insert(token, (room.clone(), self.now.up + ASK_AGAIN));
         self.send(Subject::Node(self.settings.node), Body::Barrier { token });
     }
 
     pub(super) fn pass_barrier(&mut self, token: u64) {
         let Some((room, _)) = self.barriers.remove(&token) else { return };
-        if let Some(service) = self.rooms.get_mut(&room) {
-            service.barrier = None;
+        if let Some(served) = self.rooms.get_mut(&room) {
+            served.barrier = None;
             self.open(room);
         }
     }
 
     /// While disconnected, nothing can come from other nodes, so nothing more can be missed.
     pub(super) fn pass_barriers(&mut self) {
-        let tokens: Vec<u64> = self.barriers.keys().copied().take(PACE).collect();
+        let tokens: Vec<u64> = self.barriers.keys().copied().take(MAX_PER_STEP).collect();
         tokens.into_iter().for_each(|token| self.pass_barrier(token));
     }
 
     pub(super) fn repeat_barriers(&mut self) {
         // Raised in order, so the first is the first to be late.
-        for _ in 0..PACE {
+        for _ in 0..MAX_PER_STEP {
             let Some(first) = self.barriers.first_entry().filter(|first| first.get().1 <= self.now.up) else { return };
             let (room, _) = first.remove();
             self.raise_barrier(&room);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Occupancies that are compared in one step at most.
-const PACE: usize = 1000;
+const MAX_PER_STEP: usize = 1000;
 
 impl Core {
     /// A record may announce that an occupancy's webhook is in progress or done.
@@ -33,7 +33,7 @@ impl Core {
     /// Compares the next occupancies, after the set of apps with webhooks has changed.
     pub(super) fn compare_some(&mut self) {
         let Some(after) = self.comparing.take() else { return };
-        let keys: Vec<FactKey> = self.view.keys_after(after.as_ref()).take(PACE).cloned().collect();
+        let keys: Vec<FactKey> = self.view.keys_after(after.as_ref()).take(MAX_PER_STEP).cloned().collect();
         keys.iter().cloned().filter_map(Occupancy::of).for_each(|occupancy| self.compare(&occupancy));
         self.comparing = keys.into_iter().last().map(Some);
     }
@@ -54,9 +54,9 @@ impl Core {
             return;
         }
         let node = self.settings.node;
-        if let Some(beginning) = self.announcements.beginning(node, self.now.wall.as_secs(), self.now.up) {
-            self.record(beginning);
-            self.announcements.begun(self.outgoing.state());
+        if let Some(floor) = self.announcements.floor_to_publish(node, self.now.wall.as_secs(), self.now.up) {
+            self.record(floor);
+            self.announcements.floor_published(self.outgoing.state());
         }
         let view = &self.view;
         let mut actions =

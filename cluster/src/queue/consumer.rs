@@ -24,31 +24,31 @@ use super::{
     PulledEvent, QueueTiming,
     health::Health,
     lease::{Lease, Step},
-    setup::{Plan, QueueError},
+    setup::{QueueError, StreamSpec},
     slot::Slot,
     store::connected,
 };
 use crate::ack::Ack;
 
 /// Messages that one request asks for.
-const REQUEST: usize = 256;
+const REQUEST_MESSAGES: usize = 256;
 
 /// The pause after something failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a new owner checks whether the previous one has stopped.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How much later than this node another one may notice that a slot has moved.
+/// How much later than this node the previous owner may notice that a slot has moved.
 const LAG: Duration = Duration::from_secs(2);
 
 /// How many progress acks the stream gets per `ack_wait`, after which it would redeliver a message to another node.
-const SIGNS: u32 = 3;
+const PROGRESS_ACKS: u32 = 3;
 
 /// The consumer of one slot, before it has begun.
 pub(super) struct SlotConsumer {
     pub context: Context,
-    pub plan: Plan,
+    pub spec: StreamSpec,
     pub timing: QueueTiming,
     pub slot: Slot,
     pub health: Health,
@@ -78,11 +78,11 @@ impl SlotConsumer {
             _ = &mut stop => None,
         };
         let Some((consumer, lease)) = begun else { return slot };
-        let (posted, endings) = mpsc::unbounded_channel();
+        let (posted, posted_numbers) = mpsc::unbounded_channel();
         let connections = self.connections();
         let posted = Some(posted);
         let active = ActiveConsumer { base: self, consumer, lease, waits_since: None, connections, posted };
-        active.work(stop, endings).await;
+        active.work(stop, posted_numbers).await;
         slot
     }
 
@@ -112,13 +112,13 @@ impl SlotConsumer {
                     ),
                 ));
             }
-            sleep(LOOK_EVERY).await;
+            sleep(CHECK_INTERVAL).await;
         }
     }
 
     async fn consumer(&self) -> Result<PullConsumer, QueueError> {
-        self.plan.stream(&self.context).await?;
-        let consumer = self.plan.consumer(&self.context, self.slot).await?;
+        self.spec.stream(&self.context).await?;
+        let consumer = self.spec.consumer(&self.context, self.slot).await?;
         self.health.worked();
         Ok(consumer)
     }
@@ -143,35 +143,35 @@ impl SlotConsumer {
 }
 
 impl ActiveConsumer {
-    async fn work(mut self, mut stop: oneshot::Receiver<()>, mut endings: mpsc::UnboundedReceiver<u64>) {
-        let mut signs = ticks(self.base.timing.silence / SIGNS);
-        let mut looks = ticks(LOOK_EVERY);
+    async fn work(mut self, mut stop: oneshot::Receiver<()>, mut posted_numbers: mpsc::UnboundedReceiver<u64>) {
+        let mut progress = ticks(self.base.timing.ack_wait / PROGRESS_ACKS);
+        let mut checks = ticks(CHECK_INTERVAL);
         let mut batch = None;
         loop {
             tokio::select! {
                 // In this order, so that a request is given up only when all that it brought has been taken.
                 biased;
                 _ = &mut stop => break,
-                Some(number) = endings.recv() => self.acknowledge(number).await,
-                _ = signs.tick() => self.reply_to_all(AckKind::Progress).await,
+                Some(number) = posted_numbers.recv() => self.acknowledge(number).await,
+                _ = progress.tick() => self.reply_to_all(AckKind::Progress).await,
                 message = next(&mut batch) => match message {
                     Some(Ok(message)) => self.take(message).await,
                     Some(Err(error)) => batch = self.recover(QueueError::Server(error.to_string())).await,
                     None => batch = self.request().await,
                 },
-                _ = looks.tick() => {
-                    self.look().await;
+                _ = checks.tick() => {
+                    self.check_missing().await;
                     if self.has_reconnected() {
                         batch = None;
                     }
                 }
             }
         }
-        self.drain(batch, endings).await;
+        self.drain(batch, posted_numbers).await;
     }
 
     async fn request(&mut self) -> Option<Batch> {
-        let batch = self.consumer.batch().max_messages(REQUEST).expires(self.base.timing.request);
+        let batch = self.consumer.batch().max_messages(REQUEST_MESSAGES).expires(self.base.timing.request);
         match batch.messages().await {
             Ok(batch) => Some(batch),
             Err(error) => self.recover(QueueError::Server(error.to_string())).await,
@@ -198,9 +198,9 @@ impl ActiveConsumer {
 
     fn enter(&mut self, message: Message) -> Option<Step> {
         // A message without a reply subject or a number did not come from the stream.
-        let (number, given) = message.info().ok().map(|info| (info.stream_sequence, info.consumer_sequence))?;
+        let (number, delivered) = message.info().ok().map(|info| (info.stream_sequence, info.consumer_sequence))?;
         let reply = message.reply.as_ref()?.to_string();
-        Some(self.lease.take(number, given, message.message.payload, reply))
+        Some(self.lease.take(number, delivered, message.message.payload, reply))
     }
 
     fn post(&self, messages: Vec<(u64, bytes::Bytes)>) {
@@ -228,14 +228,15 @@ impl ActiveConsumer {
         }
     }
 
-    /// Whether the messages that are waited for will not come: the owner before may have posted them after all.
-    async fn look(&mut self) {
+    /// Stops waiting for missing messages if none is pending any more (the previous owner has posted them after all), or if
+    /// they are late.
+    async fn check_missing(&mut self) {
         if !self.lease.holds_back() {
             self.waits_since = None;
             return;
         }
         let since = *self.waits_since.get_or_insert_with(Instant::now);
-        let is_late = since.elapsed() >= self.base.timing.silence + LAG;
+        let is_late = since.elapsed() >= self.base.timing.ack_wait + LAG;
         if is_late {
             warn!(
                 slot = self.base.slot.number(),
@@ -259,24 +260,24 @@ impl ActiveConsumer {
     }
 
     /// Lets current posts end, takes what the last request still brings, and gives back everything that is left.
-    async fn drain(mut self, mut batch: Option<Batch>, mut endings: mpsc::UnboundedReceiver<u64>) {
+    async fn drain(mut self, mut batch: Option<Batch>, mut posted_numbers: mpsc::UnboundedReceiver<u64>) {
         let timing = self.base.timing;
-        let end = Instant::now() + timing.drain.max(timing.request + LOOK_EVERY);
-        // From here on `endings` ends with the last post, since there is no other sender.
+        let end = Instant::now() + timing.drain.max(timing.request + CHECK_INTERVAL);
+        // From here on `posted_numbers` ends with the last post, since there is no other sender.
         self.posted = None;
         let mut is_posting = true;
         while is_posting || batch.is_some() {
             let step = async {
                 tokio::select! {
-                    number = endings.recv(), if is_posting => Left::Posted(number),
-                    message = next(&mut batch), if batch.is_some() => Left::Came(message.and_then(Result::ok).map(Box::new)),
+                    number = posted_numbers.recv(), if is_posting => DrainStep::Posted(number),
+                    message = next(&mut batch), if batch.is_some() => DrainStep::Came(message.and_then(Result::ok).map(Box::new)),
                 }
             };
             match timeout_at(end, step).await {
-                Ok(Left::Posted(Some(number))) => self.acknowledge(number).await,
-                Ok(Left::Posted(None)) => is_posting = false,
-                Ok(Left::Came(Some(message))) => drop(self.enter(*message)),
-                Ok(Left::Came(None)) => batch = None,
+                Ok(DrainStep::Posted(Some(number))) => self.acknowledge(number).await,
+                Ok(DrainStep::Posted(None)) => is_posting = false,
+                Ok(DrainStep::Came(Some(message))) => drop(self.enter(*message)),
+                Ok(DrainStep::Came(None)) => batch = None,
                 Err(_) => break,
             }
         }
@@ -285,7 +286,7 @@ impl ActiveConsumer {
 }
 
 /// What happens while a consumer drains.
-enum Left {
+enum DrainStep {
     Posted(Option<u64>),
     Came(Option<Box<Message>>),
 }

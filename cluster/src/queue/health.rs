@@ -1,4 +1,4 @@
-//! Whether the stream works, according to its last use.
+//! Whether the webhook stream worked when it was last used.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use tracing::{error, info};
 use super::{Status, setup::QueueError};
 
 /// The shortest time between two log lines about an error.
-const QUIET: Duration = Duration::from_secs(30);
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Shared by everything that uses the stream.
 #[derive(Debug, Clone, Default)]
@@ -21,13 +21,13 @@ pub(super) struct Health(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    verdict: Mutex<Verdict>,
+    last_use: Mutex<LastUse>,
     stored: AtomicU64,
     dropped: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Verdict {
+struct LastUse {
     state: State,
     /// When an error was last logged; `None` since recovery was logged.
     logged: Option<Instant>,
@@ -44,26 +44,26 @@ enum State {
 impl Health {
     /// An operation failed.
     pub fn failed(&self, error: QueueError) {
-        let mut verdict = self.verdict();
-        if verdict.logged.is_none_or(|logged| logged.elapsed() >= QUIET) {
-            error!(trouble = %error, "the webhook stream cannot be used; events wait in memory");
-            verdict.logged = Some(Instant::now());
+        let mut last_use = self.last_use();
+        if last_use.logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
+            error!(%error, "the webhook stream cannot be used; events wait in memory");
+            last_use.logged = Some(Instant::now());
         }
-        verdict.state = State::Fails(error);
+        last_use.state = State::Fails(error);
     }
 
     /// An operation succeeded.
     pub fn worked(&self) {
-        let mut verdict = self.verdict();
-        verdict.state = State::Works;
-        if verdict.logged.take_if(|logged| logged.elapsed() >= QUIET).is_some() {
+        let mut last_use = self.last_use();
+        last_use.state = State::Works;
+        if last_use.logged.take_if(|logged| logged.elapsed() >= LOG_INTERVAL).is_some() {
             info!("the webhook stream works again");
         }
     }
 
     /// Whether the last operation succeeded.
     pub fn is_healthy(&self) -> bool {
-        matches!(self.verdict().state, State::Works)
+        matches!(self.last_use().state, State::Works)
     }
 
     pub fn stored(&self) {
@@ -76,14 +76,14 @@ impl Health {
     }
 
     pub fn status(&self) -> Status {
-        let error = match &self.verdict().state {
+        let error = match &self.last_use().state {
             State::Unknown | State::Works => None,
             State::Fails(error) => Some(error.to_string()),
         };
         Status { stored: self.0.stored.load(Relaxed), dropped: self.0.dropped.load(Relaxed), error }
     }
 
-    fn verdict(&self) -> MutexGuard<'_, Verdict> {
-        self.0.verdict.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_use(&self) -> MutexGuard<'_, LastUse> {
+        self.0.last_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

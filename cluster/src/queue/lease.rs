@@ -19,7 +19,7 @@ pub(super) struct Lease {
     /// An upper bound of their sequence numbers.
     last: u64,
     /// Deliveries so far, to any owner, redeliveries included.
-    given: u64,
+    delivered: u64,
     held: BTreeMap<u64, Bytes>,
     /// Where to acknowledge each message that was taken and is not finished.
     replies: BTreeMap<u64, String>,
@@ -37,14 +37,14 @@ pub(super) enum Step {
 
 impl Lease {
     /// `missing` messages were taken by another owner and are not acknowledged; none has a number above `last`. The
-    /// stream has made `given` deliveries so far.
-    pub fn new(missing: u64, last: u64, given: u64) -> Self {
-        Self { missing, last, given, held: BTreeMap::new(), replies: BTreeMap::new(), finished: BTreeSet::new() }
+    /// stream has made `delivered` deliveries so far.
+    pub fn new(missing: u64, last: u64, delivered: u64) -> Self {
+        Self { missing, last, delivered, held: BTreeMap::new(), replies: BTreeMap::new(), finished: BTreeSet::new() }
     }
 
-    /// Takes a message, the `given`th delivery of the stream.
-    pub fn take(&mut self, number: u64, given: u64, body: Bytes, reply: String) -> Step {
-        self.miss(number, given);
+    /// Takes a message, the `delivered`th delivery of the stream.
+    pub fn take(&mut self, number: u64, delivered: u64, body: Bytes, reply: String) -> Step {
+        self.miss(number, delivered);
         if self.finished.contains(&number) {
             return Step::Acknowledge(reply);
         }
@@ -93,13 +93,13 @@ impl Lease {
     }
 
     /// Counts the deliveries between the previous one and this one, which did not arrive here.
-    fn miss(&mut self, number: u64, given: u64) {
-        let missed = given.saturating_sub(self.given.saturating_add(1));
+    fn miss(&mut self, number: u64, delivered: u64) {
+        let missed = delivered.saturating_sub(self.delivered.saturating_add(1));
         if missed > 0 {
             self.missing += missed;
             self.last = self.last.max(number.saturating_sub(1));
         }
-        self.given = self.given.max(given);
+        self.delivered = self.delivered.max(delivered);
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
 
     /// Takes a message that came in its turn.
     fn take(lease: &mut Lease, number: u64) -> Step {
-        lease.take(number, lease.given + 1, Bytes::from(number.to_string()), format!("reply {number}"))
+        lease.take(number, lease.delivered + 1, Bytes::from(number.to_string()), format!("reply {number}"))
     }
 
     fn post(numbers: impl IntoIterator<Item = u64>) -> Step {

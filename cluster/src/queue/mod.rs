@@ -46,7 +46,7 @@ pub struct QueueSettings {
 pub struct QueueTiming {
     /// The consumers' `ack_wait`: without an ack of any kind for so long, the stream redelivers an event to another
     /// node (15 s). The same on all nodes of a cluster.
-    pub silence: Duration,
+    pub ack_wait: Duration,
     /// How long one pull request waits for events (2 s).
     pub request: Duration,
     /// How long current posts may take to end when a node gives a slot away (2 s).
@@ -159,6 +159,6 @@ impl Queue {
 
 impl Default for QueueTiming {
     fn default() -> Self {
-        Self { silence: Duration::from_secs(15), request: Duration::from_secs(2), drain: Duration::from_secs(2) }
+        Self { ack_wait: Duration::from_secs(15), request: Duration::from_secs(2), drain: Duration::from_secs(2) }
     }
 }

@@ -21,13 +21,13 @@ const MAX_TAKEN: i64 = 5_000;
 
 /// How the stream and its consumers are to be configured.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(super) struct StreamSpec {
     pub name: String,
     /// Used only where the stream is created.
     pub replicas: usize,
     pub subjects: Subjects,
     /// The consumers' `ack_wait`.
-    pub silence: Duration,
+    pub ack_wait: Duration,
 }
 
 /// Why the stream cannot be used. An operator must act, unless only the connection failed.
@@ -41,7 +41,7 @@ pub(super) enum QueueError {
     Server(String),
 }
 
-impl Plan {
+impl StreamSpec {
     /// Creates the stream if there is none, and rejects one that does not fit.
     pub async fn stream(&self, context: &Context) -> Result<(), QueueError> {
         let config = match context.get_stream(&self.name).await {
@@ -61,7 +61,7 @@ impl Plan {
             durable_name: Some(subject.replace('.', "_")),
             filter_subject: subject,
             ack_policy: AckPolicy::Explicit,
-            ack_wait: self.silence,
+            ack_wait: self.ack_wait,
             max_ack_pending: MAX_TAKEN,
             ..pull::Config::default()
         };
@@ -100,9 +100,9 @@ impl Plan {
 
 /// Whether a subject pattern matches everything that another one matches.
 fn covers(pattern: &str, subject: &str) -> bool {
-    let (mut wanted, mut given) = (pattern.split('.'), subject.split('.'));
+    let (mut wanted, mut tokens) = (pattern.split('.'), subject.split('.'));
     loop {
-        match (wanted.next(), given.next()) {
+        match (wanted.next(), tokens.next()) {
             (Some(">"), Some(_)) | (None, None) => return true,
             (Some("*"), Some(token)) if token != ">" => {}
             (Some(wanted), Some(token)) if wanted == token => {}

@@ -11,14 +11,14 @@ use tokio::time::sleep;
 use super::{
     QueuedEvent,
     health::Health,
-    setup::{Plan, QueueError},
+    setup::{QueueError, StreamSpec},
 };
 
 /// The pause before a retry.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// How often to check for a connection while there is none.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The outcome for one event.
 #[derive(Debug)]
@@ -30,17 +30,17 @@ pub(super) enum StoreOutcome {
 }
 
 /// Retries until there is an outcome. Retries carry the event's id, so that the stream stores it once.
-pub(super) async fn store(context: Context, plan: Plan, health: Health, event: QueuedEvent) -> StoreOutcome {
-    let subject = plan.subjects.webhooks(&event.slot.number().to_string());
+pub(super) async fn store(context: Context, spec: StreamSpec, health: Health, event: QueuedEvent) -> StoreOutcome {
+    let subject = spec.subjects.webhooks(&event.slot.number().to_string());
     loop {
         connected(&context).await;
-        if let Err(error) = check(&context, &plan, &health).await {
+        if let Err(error) = check(&context, &spec, &health).await {
             health.failed(error);
             sleep(PAUSE).await;
             continue;
         }
         let message = PublishMessage::build().payload(event.body.clone()).message_id(&event.id);
-        let sent = context.send_publish(subject.clone(), message.expected_stream(&plan.name)).await;
+        let sent = context.send_publish(subject.clone(), message.expected_stream(&spec.name)).await;
         let answer = match sent {
             Ok(acknowledgement) => acknowledgement.await,
             Err(error) => Err(error),
@@ -63,14 +63,14 @@ pub(super) async fn store(context: Context, plan: Plan, health: Health, event: Q
 pub(super) async fn connected(context: &Context) {
     let client = context.client();
     while client.connection_state() != State::Connected {
-        sleep(LOOK_EVERY).await;
+        sleep(CHECK_INTERVAL).await;
     }
 }
 
 /// Checks the stream before the first event and after every failure: a misconfigured stream would lose events.
-async fn check(context: &Context, plan: &Plan, health: &Health) -> Result<(), QueueError> {
+async fn check(context: &Context, spec: &StreamSpec, health: &Health) -> Result<(), QueueError> {
     if !health.is_healthy() {
-        plan.stream(context).await?;
+        spec.stream(context).await?;
         health.worked();
     }
     Ok(())

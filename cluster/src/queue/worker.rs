@@ -25,7 +25,7 @@ use super::{
     PulledEvent, QueueOutput, QueueSettings, QueuedEvent,
     consumer::SlotConsumer,
     health::Health,
-    setup::Plan,
+    setup::StreamSpec,
     slot::Slot,
     store::{StoreOutcome, store},
     waiting::Waiting,
@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// How long to wait for an answer of JetStream.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The queue's background task, to be run on a thread with a tokio runtime.
 pub struct Worker {
@@ -55,9 +55,9 @@ pub(super) enum Command {
 }
 
 /// The worker while it runs.
-struct Work<T> {
+struct RunningWorker<T> {
     settings: QueueSettings,
-    plan: Plan,
+    spec: StreamSpec,
     context: Context,
     health: Health,
     on_output: T,
@@ -74,7 +74,7 @@ struct Work<T> {
 
 /// Who shares the slots.
 enum Nodes {
-    These(BTreeSet<NodeId>),
+    Sharing(BTreeSet<NodeId>),
     /// Not this node, which has left.
     Left,
 }
@@ -95,10 +95,10 @@ impl Worker {
     /// Needs a tokio runtime with time and I/O. Fails at once on an invalid server address.
     pub async fn run(mut self, on_output: impl FnMut(QueueOutput)) -> Result<(), InvalidServer> {
         let client = connect(&self.settings.bus, "webhooks").await?;
-        let context = ContextBuilder::new().timeout(PATIENCE).build(client);
+        let context = ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(client);
         // Unbounded, because the stream gives no more than `MAX_TAKEN` messages of each slot.
         let (pulled, mut arrivals) = mpsc::unbounded_channel();
-        let mut work = Work::new(self.settings, context, self.health, on_output, pulled);
+        let mut work = RunningWorker::new(self.settings, context, self.health, on_output, pulled);
         while !work.is_over() {
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -115,7 +115,7 @@ impl Worker {
     }
 }
 
-impl<T: FnMut(QueueOutput)> Work<T> {
+impl<T: FnMut(QueueOutput)> RunningWorker<T> {
     fn new(
         settings: QueueSettings,
         context: Context,
@@ -125,14 +125,14 @@ impl<T: FnMut(QueueOutput)> Work<T> {
     ) -> Self {
         let (name, subjects) = (settings.name.clone(), settings.bus.subjects.clone());
         Self {
-            plan: Plan { name, replicas: settings.replicas, subjects, silence: settings.timing.silence },
+            spec: StreamSpec { name, replicas: settings.replicas, subjects, ack_wait: settings.timing.ack_wait },
             context,
             health,
             on_output,
             waiting: Waiting::new(settings.max_waiting_bytes),
             storing: JoinSet::new(),
             busy: BTreeSet::new(),
-            nodes: Nodes::These(BTreeSet::new()),
+            nodes: Nodes::Sharing(BTreeSet::new()),
             pulling: JoinSet::new(),
             consumers: BTreeMap::new(),
             pulled,
@@ -145,7 +145,7 @@ impl<T: FnMut(QueueOutput)> Work<T> {
         match command {
             Command::Push(event) => self.push(event),
             Command::Nodes(nodes) => {
-                if let Nodes::These(known) = &mut self.nodes {
+                if let Nodes::Sharing(known) = &mut self.nodes {
                     *known = nodes;
                 }
                 self.share();
@@ -177,7 +177,7 @@ impl<T: FnMut(QueueOutput)> Work<T> {
         }
         let Some(event) = self.waiting.next(slot) else { return };
         self.busy.insert(slot);
-        self.storing.spawn(store(self.context.clone(), self.plan.clone(), self.health.clone(), event));
+        self.storing.spawn(store(self.context.clone(), self.spec.clone(), self.health.clone(), event));
     }
 
     fn conclude(&mut self, ending: StoreOutcome) {
@@ -223,7 +223,7 @@ impl<T: FnMut(QueueOutput)> Work<T> {
 
     fn owns(&self, slot: Slot) -> bool {
         match &self.nodes {
-            Nodes::These(nodes) => slot.owner(nodes) == Some(self.settings.bus.core.node),
+            Nodes::Sharing(nodes) => slot.owner(nodes) == Some(self.settings.bus.core.node),
             Nodes::Left => false,
         }
     }
@@ -233,7 +233,7 @@ impl<T: FnMut(QueueOutput)> Work<T> {
         let revoked = Arc::new(AtomicBool::new(false));
         let consumer = SlotConsumer {
             context: self.context.clone(),
-            plan: self.plan.clone(),
+            spec: self.spec.clone(),
             timing: self.settings.timing,
             slot,
             health: self.health.clone(),
@@ -262,7 +262,7 @@ impl<T: FnMut(QueueOutput)> Work<T> {
         // Flush what was given back before the connection closes. Without a connection there is nothing to wait for.
         let client = self.context.client();
         if client.connection_state() == State::Connected {
-            let _ = timeout(PATIENCE, client.flush()).await;
+            let _ = timeout(REQUEST_TIMEOUT, client.flush()).await;
         }
         if let Some(closed) = self.closed.take() {
             let _ = closed.send(());

@@ -5,7 +5,7 @@ use super::*;
 const ROOM: Stream = Stream::from_bits(7);
 
 fn ring(frames: usize) -> Ring {
-    Ring::new(Reach { age: Duration::from_secs(60), bytes: 5 * OVERHEAD + 1000, frames })
+    Ring::new(Retention { age: Duration::from_secs(60), bytes: 5 * OVERHEAD + 1000, frames })
 }
 
 fn push(ring: &mut Ring, stream: Stream, predecessor: u64, text: &'static str) {
@@ -87,8 +87,8 @@ fn events_that_are_gone_are_counted_by_stream_and_only_those_that_were_asked_for
 
 #[test]
 fn a_ring_lasts_until_the_first_frame_is_too_old_or_there_is_no_room_for_it() {
-    let reach = Reach { age: Duration::from_secs(60), bytes: 100 * (OVERHEAD + 1), frames: 999 };
-    let mut ring = Ring::new(reach);
+    let retention = Retention { age: Duration::from_secs(60), bytes: 100 * (OVERHEAD + 1), frames: 999 };
+    let mut ring = Ring::new(retention);
     let at = Duration::from_secs;
     assert_eq!(ring.lasts(1, at(0)), at(60));
     for second in 1..=30 {

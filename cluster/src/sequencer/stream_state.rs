@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::frame::{Body, Gap, Stream};
 
-/// How often a gap is asked for.
+/// The pause before a gap is asked for again.
 pub const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// How long a missing last frame may take before it is asked for: what announced its number may have overtaken it.

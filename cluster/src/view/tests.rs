@@ -241,13 +241,13 @@ fn a_node_with_many_facts_is_shown_and_hidden_in_steps() {
     // Facts that are not shown yet are not reported, and are shown as they are by then.
     assert_eq!(view.set(A, member("2", "a", 5, 0)), [removed("2"), there("2", None)]);
     assert_eq!(view.set(A, member("4", "a", 5, 0)), []);
-    assert_eq!((view.go_on().len(), view.population(&room())), (4, 3));
-    assert_eq!((view.go_on().len(), view.is_updating()), (0, false));
+    assert_eq!((view.continue_work().len(), view.population(&room())), (4, 3));
+    assert_eq!((view.continue_work().len(), view.is_updating()), (0, false));
     assert_eq!((view.hide(A).len(), view.population(&room())), (4, 1));
     // Those that are still shown come and go as before.
     assert_eq!(view.set(A, member("1", "a", 5, 0)), [removed("1"), there("1", None)]);
     assert_eq!(view.set(A, member("5", "a", 5, 2)), []);
-    assert_eq!((view.go_on().len(), view.is_updating(), view.population(&room())), (0, false, 0));
+    assert_eq!((view.continue_work().len(), view.is_updating(), view.population(&room())), (0, false, 0));
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_node_that_goes_while_it_is_being_shown_is_hidden_in_steps_as_well() {
     for turn in [View::show, View::hide, View::show] {
         seen.push((turn(&mut view, A).len(), names(&view)));
     }
-    view.go_on();
+    view.continue_work();
     seen.push((view.hide(A).len(), names(&view)));
     let steps = [(4, "12"), (4, ""), (4, "12"), (4, "12")].map(|(changes, names)| (changes, names.to_owned()));
     assert_eq!(seen, steps);
@@ -274,12 +274,12 @@ fn a_node_that_returns_while_it_is_being_hidden_is_shown_whole() {
     }
     view.show(A);
     while view.is_updating() {
-        view.go_on();
+        view.continue_work();
     }
     view.hide(A);
     view.show(A);
     while view.is_updating() {
-        view.go_on();
+        view.continue_work();
     }
     assert_eq!((view.population(&room()), view.members(&room()).count()), (5, 5));
 }

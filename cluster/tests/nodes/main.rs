@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use bytes::Bytes;
 use gaung_cluster::{
     Subject,
-    codec::{Refusal, encode},
+    codec::{DecodeError, encode},
     core::{Core, Input, Moment, Output},
     detector::Inbound,
     fact::{Fact, Generation, Occupancy, Phase},
@@ -129,8 +129,8 @@ fn what_is_no_frame_is_counted_by_reason() {
     for bytes in [&b""[..], b"\x02", b"\x01\x24"] {
         pair.step(A, Input::Received { subject: Subject::State, bytes: Bytes::copy_from_slice(bytes) });
     }
-    let refused: Vec<(Refusal, u64)> = pair.nodes[A].counters().refused.clone().into_iter().collect();
-    assert_eq!(refused, [(Refusal::Short, 2), (Refusal::Version, 1)]);
+    let refused: Vec<(DecodeError, u64)> = pair.nodes[A].counters().refused.clone().into_iter().collect();
+    assert_eq!(refused, [(DecodeError::Short, 2), (DecodeError::Version, 1)]);
 }
 
 #[test]

@@ -58,8 +58,8 @@ async fn a_repeat_of_an_event_is_stored_once_and_counts_as_stored() {
 #[tokio::test]
 async fn what_a_killed_node_had_not_posted_is_posted_by_the_others_before_what_came_later() {
     let server = server();
-    let silence = std::time::Duration::from_secs(2);
-    let [mut victim, heir] = Node::start_many(&server, silence);
+    let ack_wait = std::time::Duration::from_secs(2);
+    let [mut victim, heir] = Node::start_many(&server, ack_wait);
     let (lost, own) = (channel_of(&victim, &[&victim, &heir]), channel_of(&heir, &[&victim, &heir]));
     heir.push(&own, "own-1");
     ids("a", 0..50).iter().for_each(|id| heir.push(&lost, id));

@@ -67,7 +67,7 @@ pub fn absent_server() -> NatsServer {
 }
 
 /// A stream that waits so long for a word about an event.
-pub fn settings(server: &NatsServer, silence: Duration) -> QueueSettings {
+pub fn settings(server: &NatsServer, ack_wait: Duration) -> QueueSettings {
     let node = NodeId::from_bits(rand::random());
     let bus = BusSettings {
         servers: vec![server.url()],
@@ -78,7 +78,7 @@ pub fn settings(server: &NatsServer, silence: Duration) -> QueueSettings {
         version: "0.0.0",
         limits: Limits { events: 1000, bytes: usize::MAX },
     };
-    let timing = QueueTiming { silence, request: Duration::from_millis(500), drain: Duration::from_millis(500) };
+    let timing = QueueTiming { ack_wait, request: Duration::from_millis(500), drain: Duration::from_millis(500) };
     QueueSettings { bus, name: STREAM.to_owned(), replicas: 1, timing, max_waiting_bytes: 1 << 20 }
 }
 
@@ -109,8 +109,8 @@ impl Node {
     }
 
     /// Nodes that share the slots.
-    pub fn start_many<const N: usize>(server: &NatsServer, silence: Duration) -> [Self; N] {
-        let nodes: [Self; N] = std::array::from_fn(|_| Self::start(settings(server, silence)));
+    pub fn start_many<const N: usize>(server: &NatsServer, ack_wait: Duration) -> [Self; N] {
+        let nodes: [Self; N] = std::array::from_fn(|_| Self::start(settings(server, ack_wait)));
         let all: Vec<&Self> = nodes.iter().collect();
         share(&all);
         nodes

@@ -137,7 +137,7 @@ impl World {
     fn all_are_here(&self) -> bool {
         let count = self.slots.len();
         let knows_all =
-            |slot: &Slot| slot.process.as_ref().is_some_and(|process| process.core.sharers().len() == count);
+            |slot: &Slot| slot.process.as_ref().is_some_and(|process| process.core.ready_nodes().len() == count);
         self.slots.iter().all(|slot| slot.drain.is_none() && knows_all(slot))
     }
 

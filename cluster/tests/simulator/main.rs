@@ -18,7 +18,7 @@ mod world;
 
 use std::{env, time::Duration};
 
-use gaung_cluster::{core::Bounds, ring::Reach};
+use gaung_cluster::{core::Bounds, ring::Retention};
 use judge::Tally;
 use world::{Scenario, Trouble, run};
 
@@ -27,10 +27,10 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// A ring that reaches back for as long as the trouble lasts.
-const MINUTE: Reach = Reach { age: Duration::from_secs(60), bytes: 16 << 20, frames: usize::MAX };
+const MINUTE: Retention = Retention { age: Duration::from_secs(60), bytes: 16 << 20, frames: usize::MAX };
 
 /// Runs the seeds and fails with those that failed.
-fn check(seeds: u64, reach: Reach, trouble: Trouble) -> Tally {
+fn check(seeds: u64, retention: Retention, trouble: Trouble) -> Tally {
     // Where events are large, what may be held back and what fits into an answer is a handful of them.
     let bounds = if trouble == Trouble::Outages {
         Bounds { held: 5_000, answer: 2_000, ..Bounds::default() }
@@ -40,7 +40,7 @@ fn check(seeds: u64, reach: Reach, trouble: Trouble) -> Tally {
     let seeds = number("SEED").map_or(0..seeds, |seed| seed..seed + 1);
     let (mut tally, mut failed) = (Tally::default(), Vec::new());
     for seed in seeds {
-        match run(Scenario { seed, reach, bounds, trouble }) {
+        match run(Scenario { seed, retention, bounds, trouble }) {
             Ok(happened) => tally.add(happened),
             Err(faults) => {
                 println!("SEED={seed}: {} faults, the first: {}", faults.len(), faults[0]);
@@ -61,7 +61,7 @@ fn after_a_minute_of_trouble_all_nodes_agree_and_every_promise_was_kept() {
 
 #[test]
 fn with_a_ring_of_eight_frames_gaps_are_marked_lost_and_state_is_right_all_the_same() {
-    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), Reach { frames: 8, ..MINUTE }, Trouble::All);
+    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), Retention { frames: 8, ..MINUTE }, Trouble::All);
     assert!(tally.gaps_lost > 0 || number("SEED").is_some(), "the ring was never too short: {tally:?}");
 }
 
@@ -73,8 +73,8 @@ fn users_who_move_while_node_after_node_leaves_are_never_seen_to_go() {
 
 #[test]
 fn with_large_events_a_small_bound_and_long_outages_nothing_is_lost_that_a_publisher_remembers() {
-    let reach = Reach { age: Duration::from_secs(300), ..MINUTE };
-    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), reach, Trouble::Outages);
+    let retention = Retention { age: Duration::from_secs(300), ..MINUTE };
+    let tally = check(number("SEEDS").unwrap_or(500).div_ceil(5), retention, Trouble::Outages);
     assert!(tally.promised > 0 || number("SEED").is_some(), "nothing happened: {tally:?}");
     assert_eq!(tally.events_lost, 0, "every ring reached back to the beginning");
 }

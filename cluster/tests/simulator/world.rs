@@ -11,7 +11,7 @@ use gaung_cluster::{
     frame::{Readiness, RoomEvent},
     newest::CacheBounds,
     peer::Stage,
-    ring::Reach,
+    ring::Retention,
 };
 
 use crate::{
@@ -35,7 +35,7 @@ pub const APP: &str = "shop";
 #[derive(Clone, Copy)]
 pub struct Scenario {
     pub seed: u64,
-    pub reach: Reach,
+    pub retention: Retention,
     pub bounds: Bounds,
     pub trouble: Trouble,
 }
@@ -146,17 +146,17 @@ impl World {
         if (self.now + 11 * slot as u64).is_multiple_of(50) {
             self.step(slot, Input::Tick(Inbound::Drained));
         }
-        self.go_on(slot);
+        self.continue_work(slot);
         if self.now < TROUBLE && self.slots[slot].drain.is_none() && self.random.chance(self.bustle()) {
             self.act(slot);
         }
     }
 
     /// Sooner or later a node has time for what was too much for one step.
-    fn go_on(&mut self, slot: usize) {
+    fn continue_work(&mut self, slot: usize) {
         let is_behind = self.slots[slot].process.as_ref().is_some_and(|process| process.core.is_behind());
         if is_behind && self.random.chance(1_000) {
-            self.step(slot, Input::GoOn);
+            self.step(slot, Input::Continue);
         }
     }
 
@@ -167,7 +167,7 @@ impl World {
 
     fn start(&mut self, slot: usize) {
         let settings = Settings {
-            reach: self.scenario.reach,
+            retention: self.scenario.retention,
             page: 200,
             bounds: Bounds { cache: self.cache_bounds(), ..self.scenario.bounds },
             ..Settings::new(NodeId::from_bits(self.random.bits()), "1.0.0", self.slots.len())

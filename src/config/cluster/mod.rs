@@ -14,7 +14,7 @@ use gaung_cluster::{
     bus::{Auth, BusSettings, BusTls, Limits},
     core,
     newest::CacheBounds,
-    ring::Reach,
+    ring::Retention,
 };
 use serde::Deserialize;
 
@@ -42,7 +42,7 @@ pub struct ClusterConfig {
     /// `GAUNG_CLUSTER_NODES` (1): how many nodes the cluster is meant to have.
     pub expected_nodes: usize,
     /// `GAUNG_CLUSTER_RING_SECONDS` (300) and `GAUNG_CLUSTER_RING_MB` (64): how far back peers may ask.
-    pub reach: Reach,
+    pub retention: Retention,
     /// `GAUNG_MAX_CACHE_BYTES` and `GAUNG_MAX_APP_CACHE_BYTES`: how many bytes of cached events all nodes keep.
     pub cache: CacheBounds,
     /// `GAUNG_MAX_QUEUED_BUS_EVENTS` (65,536) and `GAUNG_MAX_QUEUED_BUS_EVENT_BYTES` (33,554,432): events on their way to
@@ -82,7 +82,7 @@ struct Form {
 
 impl Default for Form {
     fn default() -> Self {
-        let reach = Reach::default();
+        let retention = Retention::default();
         Self {
             nats_url: Servers::default(),
             cluster_name: "gaung".to_owned(),
@@ -96,8 +96,8 @@ impl Default for Form {
             nats_ca: None,
             nats_cert: None,
             nats_key: None,
-            cluster_ring_seconds: reach.age,
-            cluster_ring_mb: reach.bytes / MIB,
+            cluster_ring_seconds: retention.age,
+            cluster_ring_mb: retention.bytes / MIB,
             max_queued_bus_events: 65_536,
             max_queued_bus_event_bytes: 32 * MIB,
             webhook_stream: None,
@@ -128,7 +128,7 @@ impl ClusterConfig {
             tls: self.tls.clone(),
             subjects: self.subjects.clone(),
             core: core::Settings {
-                reach: self.reach,
+                retention: self.retention,
                 bounds: core::Bounds { cache: self.cache, ..core::Bounds::default() },
                 ..core::Settings::new(node, version, self.expected_nodes)
             },
@@ -148,7 +148,11 @@ impl Form {
             auth,
             tls: BusTls { required: self.nats_tls, ca: self.nats_ca, cert: self.nats_cert, key: self.nats_key },
             expected_nodes: self.cluster_nodes,
-            reach: Reach { age: self.cluster_ring_seconds, bytes: self.cluster_ring_mb * MIB, ..Reach::default() },
+            retention: Retention {
+                age: self.cluster_ring_seconds,
+                bytes: self.cluster_ring_mb * MIB,
+                ..Retention::default()
+            },
             cache,
             queued: Limits { events: self.max_queued_bus_events, bytes: self.max_queued_bus_event_bytes },
             webhook_stream: self.webhook_stream,

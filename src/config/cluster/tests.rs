@@ -24,7 +24,7 @@ fn a_url_alone_makes_a_cluster_of_the_default_name() {
     assert_eq!((cluster.name.as_str(), cluster.expected_nodes, cluster.queued.events), ("gaung", 1, 65_536));
     assert_eq!((cluster.servers, cluster.auth), (vec!["nats://127.0.0.1:4222".to_owned()], Auth::None));
     assert_eq!(cluster.subjects, Subjects::new("gaung", "gaung").unwrap());
-    assert_eq!((cluster.reach.age, cluster.reach.bytes), (Duration::from_secs(300), 64 << 20));
+    assert_eq!((cluster.retention.age, cluster.retention.bytes), (Duration::from_secs(300), 64 << 20));
     assert_eq!(cluster.webhook_stream, None);
 }
 
@@ -62,7 +62,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         tls: BusTls { required: true, ca: file.clone(), cert: file.clone(), key: file },
         subjects: Subjects::new("acme.live", "eu-1").unwrap(),
         expected_nodes: 3,
-        reach: Reach { age: Duration::from_secs(7), bytes: 8 << 20, ..Reach::default() },
+        retention: Retention { age: Duration::from_secs(7), bytes: 8 << 20, ..Retention::default() },
         cache: CacheBounds { app: 2_097_162, node: 128 << 20 },
         queued: Limits { events: 9, bytes: 1_048_577 },
         webhook_stream: Some("HOOKS".to_owned()),
