@@ -13,7 +13,7 @@
 //! | [`room`] | one actor per channel: who is subscribed, and the fan-out to them |
 //! | [`cluster`] | what this node's rooms tell the other nodes, and what comes from them |
 //! | [`http`] | the trigger API and the health probes |
-//! | [`webhook`] | edges of channels and members, posted to back ends |
+//! | [`webhook`] | what happens in channels, posted to back ends |
 //! | [`admin`] | the admin port: health, metrics, console |
 //! | [`metrics`] | counters and histograms, and the table of all metrics |
 //! | [`activity`] | what happens, told to consoles that watch |

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use serde::Deserialize;
 
 use super::fields;
-use crate::protocol::{AppKey, Secret};
+use crate::protocol::{AppKey, Secret, WebhookKind};
 
 /// Credentials, switches and limits of one app. Everything but the keys is read by its name, as text.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -81,7 +81,7 @@ pub struct AppSettings {
     /// How long a socket may stay without sign-in or an authorised channel; `None` is for ever.
     #[serde(rename = "authorised_within_seconds", deserialize_with = "fields::seconds_or_never")]
     pub authorised_within: Option<Duration>,
-    /// Where edges of channels and members are posted; shared by all events that wait for them.
+    /// Where webhook events are posted; shared by all events that wait for them.
     #[serde(deserialize_with = "fields::webhooks")]
     pub webhooks: Vec<Arc<WebhookEndpoint>>,
 }
@@ -128,30 +128,12 @@ impl AppSettings {
     }
 }
 
-/// What a webhook may tell (protocol.md §4.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WebhookEvent {
-    /// The first subscriber came.
-    ChannelOccupied,
-    /// The last subscriber left.
-    ChannelVacated,
-    /// A user's first socket joined a presence channel.
-    MemberAdded,
-    /// A user's last socket left a presence channel.
-    MemberRemoved,
-    ClientEvent,
-    /// A subscriber found a cache channel empty.
-    CacheMiss,
-    SubscriptionCount,
-}
-
 /// One webhook endpoint of an app (protocol.md §4.4).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WebhookEndpoint {
     pub url: String,
     /// What to post; empty means everything.
-    pub events: Vec<WebhookEvent>,
+    pub events: Vec<WebhookKind>,
     /// Extra request headers; they cannot replace `X-Pusher-*`.
     pub headers: Vec<(String, String)>,
     /// Only channels whose name starts so.

@@ -22,7 +22,7 @@ mod webhooks;
 
 use std::path::PathBuf;
 
-pub use app_settings::{AppSettings, WebhookEndpoint, WebhookEvent};
+pub use app_settings::{AppSettings, WebhookEndpoint};
 pub use cluster::ClusterConfig;
 pub use describe::{apps_of_file, describe, settings_in_force};
 pub use file::parse_apps;

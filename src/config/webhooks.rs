@@ -6,13 +6,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{problems, rule};
-use crate::config::{WebhookEndpoint, WebhookEvent};
+use crate::{config::WebhookEndpoint, protocol::WebhookKind};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Form {
     url: String,
-    event_types: Vec<WebhookEvent>,
+    event_types: Vec<WebhookKind>,
     headers: BTreeMap<String, String>,
     filter: Filter,
     batching: bool,
@@ -107,7 +107,7 @@ mod tests {
             "filter":{"channel_name_starts_with":"beta-","channel_name_ends_with":"-app"}}]"#;
         let expected = WebhookEndpoint {
             url: "https://example.com/hook".to_owned(),
-            events: vec![WebhookEvent::ClientEvent, WebhookEvent::CacheMiss],
+            events: vec![WebhookKind::ClientEvent, WebhookKind::CacheMiss],
             headers: vec![("X-Custom".to_owned(), "v".to_owned())],
             channel_prefix: Some("beta-".to_owned()),
             channel_suffix: Some("-app".to_owned()),

@@ -20,10 +20,10 @@ use crate::{
         wire::{self, Message},
     },
     metrics::Metrics,
-    protocol::ChannelName,
+    protocol::{ChannelName, WebhookDetail, WebhookEvent},
     repeats::Repeats,
     room::{FromPeers, Rooms, backlog::Permit},
-    webhook::{Ack, Change, Edge, Webhooks, ids},
+    webhook::{Ack, Webhooks, ids},
 };
 
 /// Where what other nodes send goes.
@@ -35,7 +35,7 @@ pub struct Inbound {
     pub registry: Registry,
     /// What was published under which key.
     pub repeats: Repeats,
-    /// Posts the edges that this node is to tell.
+    /// Posts the webhook events that this node is to post.
     pub webhooks: Webhooks,
     /// Hears what became of a webhook.
     pub link: Link,
@@ -142,7 +142,7 @@ impl Inbound {
             return ack.confirm();
         };
         let id = id(&generation);
-        self.webhooks.post(&app, Edge { channel, change: change(&generation) }, id, ack);
+        self.webhooks.post(&app, WebhookEvent { channel, detail: detail(&generation) }, id, ack);
     }
 
     fn refuse(&self, reason: &str) {
@@ -160,12 +160,12 @@ fn id(Generation { occupancy, number, .. }: &Generation) -> String {
 }
 
 /// What a generation says of its occupancy: odd numbers are arrivals.
-fn change(generation: &Generation) -> Change {
+fn detail(generation: &Generation) -> WebhookDetail {
     let has_come = generation.number % 2 == 1;
     match (&generation.occupancy.user, has_come) {
-        (None, true) => Change::Occupied,
-        (None, false) => Change::Vacated,
-        (Some(user), true) => Change::MemberAdded(user.to_string()),
-        (Some(user), false) => Change::MemberRemoved(user.to_string()),
+        (None, true) => WebhookDetail::ChannelOccupied,
+        (None, false) => WebhookDetail::ChannelVacated,
+        (Some(user), true) => WebhookDetail::MemberAdded { user_id: user.to_string() },
+        (Some(user), false) => WebhookDetail::MemberRemoved { user_id: user.to_string() },
     }
 }

@@ -11,9 +11,11 @@ pub mod presence;
 mod secret;
 pub mod signature;
 pub mod socket_id;
+pub mod webhook;
 
 pub use channel::{ChannelKind, ChannelName, InvalidChannelName};
 pub use close::Close;
 pub use key::AppKey;
 pub use secret::Secret;
 pub use socket_id::SocketId;
+pub use webhook::{WebhookDetail, WebhookEvent, WebhookKind};

@@ -18,9 +18,8 @@ use crate::{
     activity::{ActivityEvent, ActivityKind},
     cluster::Cluster,
     event::{self, EncodedEvent},
-    protocol::{ChannelName, Close},
+    protocol::{ChannelName, Close, WebhookDetail, WebhookEvent},
     trace_log, turn,
-    webhook::{Change, Edge},
 };
 
 impl Room {
@@ -61,7 +60,7 @@ impl Room {
             Effect::Close(subscriber) => {
                 subscriber.dialect.client_protocol().close(&subscriber.outbox, Close::Terminated)
             }
-            Effect::Webhook(change) => self.notify(change),
+            Effect::Webhook(detail) => self.notify(detail),
             Effect::Subscribed(socket) => self.show(|channel| ActivityKind::Subscribed { socket, channel }),
             Effect::Unsubscribed(socket) => self.show(|channel| ActivityKind::Unsubscribed { socket, channel }),
             Effect::Unheard(event) => self.show_published(event, 0),
@@ -141,8 +140,8 @@ impl Room {
         self.step(RoomInput::EndReplay, ctx);
     }
 
-    fn notify(&self, change: Change) {
-        self.services.webhooks.notify(&self.app, Edge { channel: self.state.channel().clone(), change });
+    fn notify(&self, detail: WebhookDetail) {
+        self.services.webhooks.notify(&self.app, WebhookEvent { channel: self.state.channel().clone(), detail });
     }
 
     fn show(&self, kind: impl FnOnce(ChannelName) -> ActivityKind) {

@@ -56,7 +56,7 @@ pub struct Shard {
 
 /// What rooms use besides their subscribers.
 pub struct Services {
-    /// Hears of edges.
+    /// Gets the webhook events.
     pub webhooks: Webhooks,
     /// Counts.
     pub metrics: Metrics,

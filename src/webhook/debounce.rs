@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Change, pending::PendingEvent};
-use crate::protocol::ChannelName;
+use super::pending::PendingEvent;
+use crate::protocol::{ChannelName, WebhookDetail};
 
 /// Channels whose cache misses are remembered at most. Beyond it the oldest is forgotten early, and may be told again.
 const MAX_MISSES: usize = 16_384;
@@ -17,7 +17,7 @@ const MAX_MISSES: usize = 16_384;
 pub struct Debounce {
     delay: Duration,
     miss_pause: Duration,
-    /// Bytes of the edges held at most, for all apps together. Beyond it the oldest is let go early: it loses the chance
+    /// Bytes of the events held at most, for all apps together. Beyond it the oldest is let go early: it loses the chance
     /// to be cancelled, but is not lost.
     max_bytes: usize,
     bytes: usize,
@@ -29,7 +29,7 @@ pub struct Debounce {
     missed: VecDeque<(Instant, DebounceKey)>,
 }
 
-/// What an edge is about: a channel, or a member of it.
+/// What an event is about: a channel, or a member of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct DebounceKey {
     app: Arc<str>,
@@ -64,7 +64,7 @@ impl Debounce {
     /// Takes an event at `now` and returns those that are to be posted at once.
     pub fn take(&mut self, pending: PendingEvent, now: Instant) -> Vec<PendingEvent> {
         let key = DebounceKey::of(&pending);
-        match step(&pending.edge.change) {
+        match step(&pending.event.detail) {
             Step::Hold => self.hold(key, pending, now),
             Step::Undo => self.undo(&key, pending).into_iter().collect(),
             Step::Miss if self.first_miss(key, now) => vec![pending],
@@ -141,54 +141,52 @@ impl Debounce {
 
 impl DebounceKey {
     fn of(pending: &PendingEvent) -> Self {
-        let member = match &pending.edge.change {
-            Change::MemberAdded(user) | Change::MemberRemoved(user) => Some(user.clone()),
-            Change::Occupied
-            | Change::Vacated
-            | Change::ClientEvent { .. }
-            | Change::CacheMiss
-            | Change::SubscriptionCount(_) => None,
+        let member = match &pending.event.detail {
+            WebhookDetail::MemberAdded { user_id: user } | WebhookDetail::MemberRemoved { user_id: user } => {
+                Some(user.clone())
+            }
+            WebhookDetail::ChannelOccupied
+            | WebhookDetail::ChannelVacated
+            | WebhookDetail::ClientEvent { .. }
+            | WebhookDetail::CacheMiss
+            | WebhookDetail::SubscriptionCount { .. } => None,
         };
-        Self { app: pending.app.id().clone(), channel: pending.edge.channel.clone(), member }
+        Self { app: pending.app.id().clone(), channel: pending.event.channel.clone(), member }
     }
 }
 
-fn step(change: &Change) -> Step {
-    match change {
-        Change::Vacated | Change::MemberRemoved(_) => Step::Hold,
-        Change::Occupied | Change::MemberAdded(_) => Step::Undo,
-        Change::CacheMiss => Step::Miss,
-        Change::ClientEvent { .. } | Change::SubscriptionCount(_) => Step::Pass,
+fn step(detail: &WebhookDetail) -> Step {
+    match detail {
+        WebhookDetail::ChannelVacated | WebhookDetail::MemberRemoved { .. } => Step::Hold,
+        WebhookDetail::ChannelOccupied | WebhookDetail::MemberAdded { .. } => Step::Undo,
+        WebhookDetail::CacheMiss => Step::Miss,
+        WebhookDetail::ClientEvent { .. } | WebhookDetail::SubscriptionCount { .. } => Step::Pass,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        app::App,
-        config::AppSettings,
-        webhook::{Edge, pending::Waiting},
-    };
+    use crate::{app::App, config::AppSettings, protocol::WebhookEvent, webhook::pending::Waiting};
 
     const DELAY: Duration = Duration::from_secs(3);
     const PAUSE: Duration = Duration::from_secs(5);
     const MAX_BYTES: usize = 1_000;
 
-    fn added(user: &str) -> Change {
-        Change::MemberAdded(user.to_owned())
+    fn added(user: &str) -> WebhookDetail {
+        WebhookDetail::MemberAdded { user_id: user.to_owned() }
     }
 
-    fn removed(user: &str) -> Change {
-        Change::MemberRemoved(user.to_owned())
+    fn removed(user: &str) -> WebhookDetail {
+        WebhookDetail::MemberRemoved { user_id: user.to_owned() }
     }
 
     fn told(pending: PendingEvent) -> String {
-        format!("{} {} {:?}", pending.app.id(), pending.edge.channel, pending.edge.change)
+        format!("{} {} {:?}", pending.app.id(), pending.event.channel, pending.event.detail)
     }
 
     /// Takes the changes at their milliseconds and returns what is posted, with the millisecond at which it was.
-    fn play(steps: &[(u64, &str, &str, Change)], until: u64) -> Vec<(u64, String)> {
+    fn play(steps: &[(u64, &str, &str, WebhookDetail)], until: u64) -> Vec<(u64, String)> {
         let start = Instant::now();
         let waiting = Waiting::new(MAX_BYTES);
         let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
@@ -196,10 +194,10 @@ mod tests {
         for now in 0..=until {
             let instant = start + Duration::from_millis(now);
             posted.extend(settle.expire(instant).into_iter().map(|pending| (now, told(pending))));
-            for (_, app, channel, change) in steps.iter().filter(|(at, ..)| *at == now) {
+            for (_, app, channel, detail) in steps.iter().filter(|(at, ..)| *at == now) {
                 let pending = PendingEvent {
                     app: App::new(app, AppSettings::new("key", "secret")),
-                    edge: Edge { channel: ChannelName::parse(channel, 200).unwrap(), change: change.clone() },
+                    event: WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail: detail.clone() },
                     id: "ab-1".to_owned(),
                     permit: waiting.permit(1).unwrap(),
                 };
@@ -209,39 +207,43 @@ mod tests {
         posted
     }
 
-    fn check(steps: &[(u64, &str, &str, Change)], expected: &[(u64, &str)]) {
+    fn check(steps: &[(u64, &str, &str, WebhookDetail)], expected: &[(u64, &str)]) {
         let expected: Vec<_> = expected.iter().map(|(at, text)| (*at, (*text).to_owned())).collect();
         assert_eq!(play(steps, 12_000), expected);
     }
 
     #[test]
     fn an_occupied_channel_is_told_at_once() {
-        check(&[(7, "1", "a", Change::Occupied)], &[(7, "1 a Occupied")]);
+        check(&[(7, "1", "a", WebhookDetail::ChannelOccupied)], &[(7, "1 a ChannelOccupied")]);
     }
 
     #[test]
     fn a_vacated_channel_is_told_after_the_delay() {
-        check(&[(7, "1", "a", Change::Vacated)], &[(3_007, "1 a Vacated")]);
+        check(&[(7, "1", "a", WebhookDetail::ChannelVacated)], &[(3_007, "1 a ChannelVacated")]);
     }
 
     #[test]
     fn a_channel_that_comes_back_in_time_is_not_told_at_all() {
-        check(&[(0, "1", "a", Change::Vacated), (2_999, "1", "a", Change::Occupied)], &[]);
+        check(&[(0, "1", "a", WebhookDetail::ChannelVacated), (2_999, "1", "a", WebhookDetail::ChannelOccupied)], &[]);
     }
 
     #[test]
     fn a_channel_that_comes_back_too_late_is_told_twice() {
         check(
-            &[(0, "1", "a", Change::Vacated), (3_000, "1", "a", Change::Occupied)],
-            &[(3_000, "1 a Vacated"), (3_000, "1 a Occupied")],
+            &[(0, "1", "a", WebhookDetail::ChannelVacated), (3_000, "1", "a", WebhookDetail::ChannelOccupied)],
+            &[(3_000, "1 a ChannelVacated"), (3_000, "1 a ChannelOccupied")],
         );
     }
 
     #[test]
     fn each_departure_has_its_own_delay() {
         check(
-            &[(0, "1", "a", Change::Vacated), (2_000, "1", "a", Change::Occupied), (2_500, "1", "a", Change::Vacated)],
-            &[(5_500, "1 a Vacated")],
+            &[
+                (0, "1", "a", WebhookDetail::ChannelVacated),
+                (2_000, "1", "a", WebhookDetail::ChannelOccupied),
+                (2_500, "1", "a", WebhookDetail::ChannelVacated),
+            ],
+            &[(5_500, "1 a ChannelVacated")],
         );
     }
 
@@ -256,9 +258,9 @@ mod tests {
                 (4, "1", "presence-a", added("7")),
             ],
             &[
-                (1, r#"1 presence-a MemberAdded("8")"#),
-                (2, r#"1 presence-b MemberAdded("7")"#),
-                (3, r#"2 presence-a MemberAdded("7")"#),
+                (1, r#"1 presence-a MemberAdded { user_id: "8" }"#),
+                (2, r#"1 presence-b MemberAdded { user_id: "7" }"#),
+                (3, r#"2 presence-a MemberAdded { user_id: "7" }"#),
             ],
         );
     }
@@ -266,8 +268,8 @@ mod tests {
     #[test]
     fn departures_keep_their_order() {
         check(
-            &[(0, "1", "presence-a", removed("7")), (0, "1", "presence-a", Change::Vacated)],
-            &[(3_000, r#"1 presence-a MemberRemoved("7")"#), (3_000, "1 presence-a Vacated")],
+            &[(0, "1", "presence-a", removed("7")), (0, "1", "presence-a", WebhookDetail::ChannelVacated)],
+            &[(3_000, r#"1 presence-a MemberRemoved { user_id: "7" }"#), (3_000, "1 presence-a ChannelVacated")],
         );
     }
 
@@ -275,11 +277,11 @@ mod tests {
     fn cache_misses_of_a_channel_are_told_once_in_the_pause() {
         check(
             &[
-                (0, "1", "cache-a", Change::CacheMiss),
-                (1, "1", "cache-a", Change::CacheMiss),
-                (2, "1", "cache-b", Change::CacheMiss),
-                (4_999, "1", "cache-a", Change::CacheMiss),
-                (5_000, "1", "cache-a", Change::CacheMiss),
+                (0, "1", "cache-a", WebhookDetail::CacheMiss),
+                (1, "1", "cache-a", WebhookDetail::CacheMiss),
+                (2, "1", "cache-b", WebhookDetail::CacheMiss),
+                (4_999, "1", "cache-a", WebhookDetail::CacheMiss),
+                (5_000, "1", "cache-a", WebhookDetail::CacheMiss),
             ],
             &[(0, "1 cache-a CacheMiss"), (2, "1 cache-b CacheMiss"), (5_000, "1 cache-a CacheMiss")],
         );
@@ -287,23 +289,26 @@ mod tests {
 
     #[test]
     fn counts_pass_untouched() {
-        check(&[(0, "1", "a", Change::SubscriptionCount(2))], &[(0, "1 a SubscriptionCount(2)")]);
+        check(
+            &[(0, "1", "a", WebhookDetail::SubscriptionCount { count: 2 })],
+            &[(0, "1 a SubscriptionCount { count: 2 }")],
+        );
     }
 
     #[test]
     fn releasing_lets_go_all_that_is_held_and_forgets_it() {
         let waiting = Waiting::new(MAX_BYTES);
         let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
-        let pending = |change| PendingEvent {
+        let pending = |detail| PendingEvent {
             app: App::new("1", AppSettings::new("key", "secret")),
-            edge: Edge { channel: ChannelName::parse("a", 200).unwrap(), change },
+            event: WebhookEvent { channel: ChannelName::parse("a", 200).unwrap(), detail },
             id: "ab-1".to_owned(),
             permit: waiting.permit(1).unwrap(),
         };
         let now = Instant::now();
-        assert!(settle.take(pending(Change::Vacated), now).is_empty());
-        assert_eq!(settle.release().into_iter().map(told).collect::<Vec<_>>(), ["1 a Vacated"]);
-        assert_eq!(settle.take(pending(Change::Occupied), now).len(), 1);
+        assert!(settle.take(pending(WebhookDetail::ChannelVacated), now).is_empty());
+        assert_eq!(settle.release().into_iter().map(told).collect::<Vec<_>>(), ["1 a ChannelVacated"]);
+        assert_eq!(settle.take(pending(WebhookDetail::ChannelOccupied), now).len(), 1);
         assert_eq!(settle.next_expiry(), None);
     }
 
@@ -313,18 +318,21 @@ mod tests {
         let app = App::new("1", AppSettings::new("key", "secret"));
         let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
         let now = Instant::now();
-        let mut take = |channel: &str, change, bytes| {
-            let edge = Edge { channel: ChannelName::parse(channel, 200).unwrap(), change };
+        let mut take = |channel: &str, detail, bytes| {
+            let event = WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail };
             let permit = waiting.permit(bytes).unwrap();
-            let pending = PendingEvent { app: app.clone(), edge, id: channel.to_owned(), permit };
+            let pending = PendingEvent { app: app.clone(), event, id: channel.to_owned(), permit };
             settle.take(pending, now).into_iter().map(told).collect::<Vec<_>>()
         };
         for channel in ["a", "b", "c", "d"] {
-            assert_eq!(take(channel, Change::Vacated, MAX_BYTES / 4), [""; 0]);
+            assert_eq!(take(channel, WebhookDetail::ChannelVacated, MAX_BYTES / 4), [""; 0]);
         }
-        assert_eq!(take("d", Change::Occupied, 1), [""; 0]);
-        assert_eq!(take("e", Change::Vacated, MAX_BYTES / 2), ["1 a Vacated"]);
-        assert_eq!(take("f", Change::Vacated, MAX_BYTES), ["1 b Vacated", "1 c Vacated", "1 e Vacated"]);
+        assert_eq!(take("d", WebhookDetail::ChannelOccupied, 1), [""; 0]);
+        assert_eq!(take("e", WebhookDetail::ChannelVacated, MAX_BYTES / 2), ["1 a ChannelVacated"]);
+        assert_eq!(
+            take("f", WebhookDetail::ChannelVacated, MAX_BYTES),
+            ["1 b ChannelVacated", "1 c ChannelVacated", "1 e ChannelVacated"]
+        );
     }
 
     #[test]
@@ -335,9 +343,9 @@ mod tests {
         let now = Instant::now();
         let mut miss = |number: usize| {
             let channel = ChannelName::parse(&format!("cache-{number}"), 200).unwrap();
-            let edge = Edge { channel, change: Change::CacheMiss };
+            let event = WebhookEvent { channel, detail: WebhookDetail::CacheMiss };
             let pending =
-                PendingEvent { app: app.clone(), edge, id: number.to_string(), permit: waiting.permit(1).unwrap() };
+                PendingEvent { app: app.clone(), event, id: number.to_string(), permit: waiting.permit(1).unwrap() };
             settle.take(pending, now).len()
         };
         (0..=MAX_MISSES).for_each(|number| assert_eq!(miss(number), 1));

@@ -1,4 +1,4 @@
-//! The actor between rooms and endpoints: lets edges settle, writes each event once and hands it to every endpoint that
+//! The actor between rooms and endpoints: lets events settle, writes each event once and hands it to every endpoint that
 //! wants it. Waits for no endpoint.
 
 use std::{
@@ -65,7 +65,7 @@ enum Phase {
 #[derive(Debug)]
 pub enum Intake {
     /// Something happened; it may have to settle.
-    Edge(PendingEvent),
+    Unsettled(PendingEvent),
     /// Something happened and has settled.
     Settled(PendingEvent),
     /// The node is going: from here on nothing waits for its delay.
@@ -86,7 +86,7 @@ impl Intake {
     /// Drops it for good: nobody is to do it again.
     pub fn give_up(self) {
         match self {
-            Self::Edge(pending) | Self::Settled(pending) => pending.permit.acknowledge(),
+            Self::Unsettled(pending) | Self::Settled(pending) => pending.permit.acknowledge(),
             Self::Close => {}
         }
     }
@@ -160,13 +160,13 @@ impl Dispatch {
     }
 
     /// Gives an event to all endpoints that want it.
-    fn hand_out(&mut self, PendingEvent { app, edge, id, permit }: PendingEvent) {
+    fn hand_out(&mut self, PendingEvent { app, event, id, permit }: PendingEvent) {
         let settings = app.settings();
-        let mut event: Option<Arc<str>> = None;
-        for endpoint in settings.webhooks.iter().filter(|endpoint| payload::wants(endpoint, &edge)) {
-            let event = event.get_or_insert_with(|| payload::event(&edge, &id).into()).clone();
-            let permit = permit.copy(Item::cost(&event));
-            let item = Item { endpoint: endpoint.clone(), event, permit };
+        let mut text: Option<Arc<str>> = None;
+        for endpoint in settings.webhooks.iter().filter(|endpoint| payload::wants(endpoint, &event)) {
+            let text = text.get_or_insert_with(|| payload::encode(&event, &id).into()).clone();
+            let permit = permit.copy(Item::cost(&text));
+            let item = Item { endpoint: endpoint.clone(), event: text, permit };
             let line = self.line(&app, &endpoint.url);
             line.sent += 1;
             line.addr.do_send(Deliver { app: app.clone(), item });
@@ -242,7 +242,7 @@ impl Actor for Dispatch {
 impl StreamHandler<Intake> for Dispatch {
     fn handle(&mut self, intake: Intake, ctx: &mut Context<Self>) {
         match intake {
-            Intake::Edge(pending) => self.take(pending, ctx),
+            Intake::Unsettled(pending) => self.take(pending, ctx),
             Intake::Settled(pending) => self.post(pending),
             Intake::Close => self.close(),
         }
@@ -292,8 +292,8 @@ mod tests {
     use super::*;
     use crate::{
         config::{AppSettings, WebhookEndpoint},
-        protocol::ChannelName,
-        webhook::{Change, Edge, pending::Waiting},
+        protocol::{ChannelName, WebhookDetail, WebhookEvent},
+        webhook::pending::Waiting,
     };
 
     /// How many endpoints are there?
@@ -311,7 +311,7 @@ mod tests {
 
     const MAX_BYTES: usize = 1 << 20;
 
-    fn pending(change: Change, waiting: &Waiting) -> PendingEvent {
+    fn pending(detail: WebhookDetail, waiting: &Waiting) -> PendingEvent {
         // Nothing listens on port 1, and a failed post is given up at once.
         let endpoint = WebhookEndpoint {
             url: "http://127.0.0.1:1/".to_owned(),
@@ -322,8 +322,8 @@ mod tests {
             batching: false,
         };
         let settings = AppSettings { webhooks: vec![Arc::new(endpoint)], ..AppSettings::new("key", "secret") };
-        let edge = Edge { channel: ChannelName::parse("a", 200).unwrap(), change };
-        PendingEvent { app: App::new("1", settings), edge, id: "ab-1".to_owned(), permit: waiting.permit(1).unwrap() }
+        let event = WebhookEvent { channel: ChannelName::parse("a", 200).unwrap(), detail };
+        PendingEvent { app: App::new("1", settings), event, id: "ab-1".to_owned(), permit: waiting.permit(1).unwrap() }
     }
 
     #[actix_web::test]
@@ -331,10 +331,10 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let timing = Timing { give_up: Duration::ZERO, sweep: Duration::from_millis(1), ..Timing::default() };
         let (metrics, waiting) = (Metrics::new(), Waiting::new(MAX_BYTES));
-        let told = pending(Change::Occupied, &waiting);
+        let told = pending(WebhookDetail::ChannelOccupied, &waiting);
         let its_metrics = metrics.clone();
         let dispatch = Dispatch::create(|ctx| {
-            ctx.add_stream(stream::iter([Intake::Edge(told)]).chain(stream::pending()));
+            ctx.add_stream(stream::iter([Intake::Unsettled(told)]).chain(stream::pending()));
             Dispatch::new(its_metrics, timing, &Means::of_bytes(MAX_BYTES), Arc::default())
         });
         waiting.emptied().await;

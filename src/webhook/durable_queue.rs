@@ -29,13 +29,13 @@ impl DurableQueue {
     }
 
     /// Gives an event to the stream. Its permit is acknowledged when the stream has it.
-    pub fn keep(&self, PendingEvent { app, edge, id, permit }: PendingEvent) {
-        let body = stored_event::write(app.id(), &edge, &id);
+    pub fn keep(&self, PendingEvent { app, event, id, permit }: PendingEvent) {
+        let body = stored_event::write(app.id(), &event, &id);
         if body.len() > stored_event::MAX_BYTES {
             self.drop_too_large(app.id(), body.len());
             return permit.acknowledge();
         }
-        let slot = Slot::of(app.id(), edge.channel.as_str());
+        let slot = Slot::of(app.id(), event.channel.as_str());
         let ack = Ack::new(move || permit.acknowledge());
         self.queue.push(QueuedEvent { slot, id, body: body.into(), ack });
     }
@@ -47,10 +47,10 @@ impl DurableQueue {
             Ok((app, stored))
         });
         match read {
-            Ok((app, StoredEvent { id, edge, .. })) => {
+            Ok((app, StoredEvent { id, event, .. })) => {
                 // The stream's events have to wait for their endpoints here, within the bounds of those.
-                let permit = self.waiting.permit_beyond(PendingEvent::cost(&edge)).with(ack);
-                Some(PendingEvent { app, edge, id, permit })
+                let permit = self.waiting.permit_beyond(PendingEvent::cost(&event)).with(ack);
+                Some(PendingEvent { app, event, id, permit })
             }
             Err(reason) => {
                 self.drop_unreadable(body.len(), &reason);
@@ -91,8 +91,7 @@ mod tests {
     use crate::{
         config,
         config::AppSettings,
-        protocol::{ChannelName, SocketId},
-        webhook::{Change, Edge},
+        protocol::{ChannelName, SocketId, WebhookDetail, WebhookEvent},
     };
 
     /// Where the log goes meanwhile.
@@ -123,14 +122,14 @@ mod tests {
     fn too_large(durable_queue: &DurableQueue) -> PendingEvent {
         let app = durable_queue.registry.by_id("a").unwrap();
         let data = "x".repeat(stored_event::MAX_BYTES);
-        let change = Change::ClientEvent {
+        let detail = WebhookDetail::ClientEvent {
             event: "client-a".to_owned(),
             data,
             socket_id: SocketId::from_bits(1),
             user_id: None,
         };
-        let edge = Edge { channel: ChannelName::parse("private-a", 200).unwrap(), change };
-        PendingEvent { app, edge, id: "1".to_owned(), permit: durable_queue.waiting.permit(1).unwrap() }
+        let event = WebhookEvent { channel: ChannelName::parse("private-a", 200).unwrap(), detail };
+        PendingEvent { app, event, id: "1".to_owned(), permit: durable_queue.waiting.permit(1).unwrap() }
     }
 
     #[test]

@@ -9,7 +9,6 @@ pub mod backlog;
 pub mod debounce;
 pub mod dispatch;
 pub mod durable_queue;
-pub mod edge;
 pub mod endpoint;
 pub mod ids;
 pub mod payload;
@@ -52,13 +51,13 @@ use crate::{
         lag::{self, ActorThread},
     },
     outgoing::Trust,
+    protocol::{WebhookDetail, WebhookEvent},
 };
 
-pub use edge::{Change, Edge};
 pub use gaung_cluster::ack::Ack;
 
 /// Edges between the rooms and the dispatcher at most. The dispatcher waits for nobody, so this fills only while its
-/// thread gets no processor time. Beyond it, or beyond the bytes that may wait, the newest edge is dropped and counted.
+/// thread gets no processor time. Beyond it, or beyond the bytes that may wait, the newest event is dropped and counted.
 const MAX_INTAKE: usize = 65_536;
 
 /// How long the stream's connection may take at the end to give back what is not posted.
@@ -81,7 +80,7 @@ pub struct Timing {
     pub request_timeout: Duration,
     /// How long further cache misses of a channel are not told (5 s).
     pub cache_miss_pause: Duration,
-    /// How often idle endpoints are let go and refused edges are logged (10 s).
+    /// How often idle endpoints are let go and refused events are logged (10 s).
     pub sweep: Duration,
 }
 
@@ -172,32 +171,32 @@ impl Webhooks {
         }
     }
 
-    /// Takes an edge of one of the app's rooms, which may have to settle. Never blocks, and returns at once where nobody
+    /// Takes an event of one of the app's rooms, which may have to settle. Never blocks, and returns at once where nobody
     /// wants to know.
-    pub fn notify(&self, app: &Arc<App>, edge: Edge) {
-        if !is_of_interest(&app.settings(), &edge) {
+    pub fn notify(&self, app: &Arc<App>, event: WebhookEvent) {
+        if !is_of_interest(&app.settings(), &event) {
             return;
         }
-        let Some(permit) = self.waiting.permit(PendingEvent::cost(&edge)) else { return self.refuse() };
+        let Some(permit) = self.waiting.permit(PendingEvent::cost(&event)) else { return self.refuse() };
         let id = self.ids.next();
-        self.hand_in(Intake::Edge(PendingEvent { app: app.clone(), edge, id, permit }));
+        self.hand_in(Intake::Unsettled(PendingEvent { app: app.clone(), event, id, permit }));
     }
 
-    /// Takes an edge that has settled and that the cluster gave to this node. Its id is [`ids::of_generation`]'s. Never
+    /// Takes an event that has settled and that the cluster gave to this node. Its id is [`ids::of_generation`]'s. Never
     /// blocks.
     ///
-    /// The ack is confirmed when every endpoint that wants the edge took it or gave it up for good; where none does,
-    /// at once. It is dropped where the node goes first: the edge is then for its next owner, under the same id.
-    pub fn post(&self, app: &Arc<App>, edge: Edge, id: String, ack: Ack) {
-        if !app.settings().webhooks.iter().any(|endpoint| payload::wants(endpoint, &edge)) {
+    /// The ack is confirmed when every endpoint that wants the event took it or gave it up for good; where none does,
+    /// at once. It is dropped where the node goes first: the event is then for its next owner, under the same id.
+    pub fn post(&self, app: &Arc<App>, event: WebhookEvent, id: String, ack: Ack) {
+        if !app.settings().webhooks.iter().any(|endpoint| payload::wants(endpoint, &event)) {
             return ack.confirm();
         }
-        let Some(permit) = self.waiting.permit(PendingEvent::cost(&edge)) else {
+        let Some(permit) = self.waiting.permit(PendingEvent::cost(&event)) else {
             self.refuse();
             return ack.confirm();
         };
         let permit = permit.with(ack);
-        self.hand_in(Intake::Settled(PendingEvent { app: app.clone(), edge, id, permit }));
+        self.hand_in(Intake::Settled(PendingEvent { app: app.clone(), event, id, permit }));
     }
 
     /// How many events wait: for their delay, in batches and for endpoints.
@@ -211,7 +210,7 @@ impl Webhooks {
     }
 
     /// Sends what waits without further delay, gives up what did not arrive by the deadline, and ends the webhooks:
-    /// edges that come later are dropped and counted. No ack of what was given up is confirmed. To be called after the
+    /// events that come later are dropped and counted. No ack of what was given up is confirmed. To be called after the
     /// last session has been closed.
     ///
     /// Events that a stream keeps are left to the other nodes, but for those that are being posted at this moment. It takes
@@ -259,14 +258,17 @@ async fn run(worker: Worker, dispatch: Addr<Dispatch>) {
     }
 }
 
-/// Whether an edge must be looked at. A comeback that no endpoint asked for may still cancel a departure that one did.
-fn is_of_interest(settings: &AppSettings, edge: &Edge) -> bool {
-    match edge.change {
-        Change::Occupied | Change::Vacated | Change::MemberAdded(_) | Change::MemberRemoved(_) => {
-            !settings.webhooks.is_empty() && !edge.channel.kind().is_server_to_user()
+/// Whether an event must be looked at. A comeback that no endpoint asked for may still cancel a departure that one did.
+fn is_of_interest(settings: &AppSettings, event: &WebhookEvent) -> bool {
+    match event.detail {
+        WebhookDetail::ChannelOccupied
+        | WebhookDetail::ChannelVacated
+        | WebhookDetail::MemberAdded { .. }
+        | WebhookDetail::MemberRemoved { .. } => {
+            !settings.webhooks.is_empty() && !event.channel.kind().is_server_to_user()
         }
-        Change::ClientEvent { .. } | Change::CacheMiss | Change::SubscriptionCount(_) => {
-            settings.webhooks.iter().any(|endpoint| payload::wants(endpoint, edge))
+        WebhookDetail::ClientEvent { .. } | WebhookDetail::CacheMiss | WebhookDetail::SubscriptionCount { .. } => {
+            settings.webhooks.iter().any(|endpoint| payload::wants(endpoint, event))
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Edge};
-use crate::{config::WebhookEndpoint, protocol::ChannelName};
+use crate::{
+    config::WebhookEndpoint,
+    protocol::{ChannelName, WebhookDetail, WebhookEvent},
+};
 
 /// One event as JSON. Ids and `data` are strings whatever the client sent: typed SDKs fail on anything else.
 #[derive(Serialize)]
@@ -23,22 +25,26 @@ struct Fields<'a> {
     subscription_count: Option<usize>,
 }
 
-/// The event of an edge, an element of the body's `events`. A repeat of the event has the same `id`.
-pub fn event(Edge { channel, change }: &Edge, id: &str) -> String {
-    let fields = match change {
-        Change::Occupied => Fields::new("channel_occupied", channel),
-        Change::Vacated => Fields::new("channel_vacated", channel),
-        Change::MemberAdded(user) => Fields { user_id: Some(user), ..Fields::new("member_added", channel) },
-        Change::MemberRemoved(user) => Fields { user_id: Some(user), ..Fields::new("member_removed", channel) },
-        Change::ClientEvent { event, data, socket_id, user_id } => Fields {
+/// The event of an event, an element of the body's `events`. A repeat of the event has the same `id`.
+pub fn encode(WebhookEvent { channel, detail }: &WebhookEvent, id: &str) -> String {
+    let fields = match detail {
+        WebhookDetail::ChannelOccupied => Fields::new("channel_occupied", channel),
+        WebhookDetail::ChannelVacated => Fields::new("channel_vacated", channel),
+        WebhookDetail::MemberAdded { user_id: user } => {
+            Fields { user_id: Some(user), ..Fields::new("member_added", channel) }
+        }
+        WebhookDetail::MemberRemoved { user_id: user } => {
+            Fields { user_id: Some(user), ..Fields::new("member_removed", channel) }
+        }
+        WebhookDetail::ClientEvent { event, data, socket_id, user_id } => Fields {
             event: Some(event),
             data: Some(data),
             socket_id: Some(socket_id.to_string()),
             user_id: user_id.as_deref(),
             ..Fields::new("client_event", channel)
         },
-        Change::CacheMiss => Fields::new("cache_miss", channel),
-        Change::SubscriptionCount(count) => {
+        WebhookDetail::CacheMiss => Fields::new("cache_miss", channel),
+        WebhookDetail::SubscriptionCount { count } => {
             Fields { subscription_count: Some(*count), ..Fields::new("subscription_count", channel) }
         }
     };
@@ -64,12 +70,12 @@ pub fn names(body: &[u8]) -> Vec<String> {
     body.map(|body| body.events.into_iter().map(|event| event.name).collect()).unwrap_or_default()
 }
 
-/// Whether an endpoint asked for the edge. All its conditions must hold; `#` channels are nobody's.
-pub fn wants(endpoint: &WebhookEndpoint, edge: &Edge) -> bool {
-    let name = edge.channel.as_str();
-    let is_chosen = endpoint.events.is_empty() || endpoint.events.contains(&edge.change.event());
+/// Whether an endpoint asked for the event. All its conditions must hold; `#` channels are nobody's.
+pub fn wants(endpoint: &WebhookEndpoint, event: &WebhookEvent) -> bool {
+    let name = event.channel.as_str();
+    let is_chosen = endpoint.events.is_empty() || endpoint.events.contains(&event.detail.kind());
     is_chosen
-        && !edge.channel.kind().is_server_to_user()
+        && !event.channel.kind().is_server_to_user()
         && endpoint.channel_prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix))
         && endpoint.channel_suffix.as_deref().is_none_or(|suffix| name.ends_with(suffix))
 }
@@ -93,21 +99,21 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::WebhookEvent::{self, ChannelOccupied, ChannelVacated},
-        protocol::SocketId,
+    use crate::protocol::{
+        SocketId,
+        WebhookKind::{self, ChannelOccupied, ChannelVacated},
     };
 
-    fn edge(channel: &str, change: Change) -> Edge {
-        Edge { channel: ChannelName::parse(channel, 200).unwrap(), change }
+    fn event(channel: &str, detail: WebhookDetail) -> WebhookEvent {
+        WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail }
     }
 
-    fn check_event(channel: &str, change: Change, expected: &str) {
-        assert_eq!(event(&edge(channel, change), "ab-1"), expected);
+    fn check_event(channel: &str, detail: WebhookDetail, expected: &str) {
+        assert_eq!(encode(&event(channel, detail), "ab-1"), expected);
     }
 
-    fn client_event(data: &str, user_id: Option<&str>) -> Change {
-        Change::ClientEvent {
+    fn client_event(data: &str, user_id: Option<&str>) -> WebhookDetail {
+        WebhookDetail::ClientEvent {
             event: "client-move".to_owned(),
             data: data.to_owned(),
             socket_id: SocketId::from_bits(1 << 32 | 2),
@@ -118,30 +124,41 @@ mod tests {
     #[test]
     fn the_names_in_a_body_are_read_back_in_order() {
         let channel = ChannelName::parse("presence-a", 200).unwrap();
-        let told = |change| event(&Edge { channel: channel.clone(), change }, "1");
-        let body = body(1, &[&told(Change::Occupied), &told(Change::MemberAdded("7".to_owned()))]);
+        let told = |detail| encode(&WebhookEvent { channel: channel.clone(), detail }, "1");
+        let body = body(
+            1,
+            &[&told(WebhookDetail::ChannelOccupied), &told(WebhookDetail::MemberAdded { user_id: "7".to_owned() })],
+        );
         assert_eq!(names(body.as_bytes()), ["channel_occupied", "member_added"]);
         assert_eq!(names(b"{}"), Vec::<String>::new());
     }
 
     #[test]
     fn each_change_has_its_name_and_its_fields() {
-        check_event("orders", Change::Occupied, r#"{"name":"channel_occupied","channel":"orders","id":"ab-1"}"#);
-        check_event("orders", Change::Vacated, r#"{"name":"channel_vacated","channel":"orders","id":"ab-1"}"#);
+        check_event(
+            "orders",
+            WebhookDetail::ChannelOccupied,
+            r#"{"name":"channel_occupied","channel":"orders","id":"ab-1"}"#,
+        );
+        check_event(
+            "orders",
+            WebhookDetail::ChannelVacated,
+            r#"{"name":"channel_vacated","channel":"orders","id":"ab-1"}"#,
+        );
         check_event(
             "presence-a",
-            Change::MemberAdded("7".to_owned()),
+            WebhookDetail::MemberAdded { user_id: "7".to_owned() },
             r#"{"name":"member_added","channel":"presence-a","id":"ab-1","user_id":"7"}"#,
         );
         check_event(
             "presence-a",
-            Change::MemberRemoved("7".to_owned()),
+            WebhookDetail::MemberRemoved { user_id: "7".to_owned() },
             r#"{"name":"member_removed","channel":"presence-a","id":"ab-1","user_id":"7"}"#,
         );
-        check_event("cache-a", Change::CacheMiss, r#"{"name":"cache_miss","channel":"cache-a","id":"ab-1"}"#);
+        check_event("cache-a", WebhookDetail::CacheMiss, r#"{"name":"cache_miss","channel":"cache-a","id":"ab-1"}"#);
         check_event(
             "orders",
-            Change::SubscriptionCount(12),
+            WebhookDetail::SubscriptionCount { count: 12 },
             r#"{"name":"subscription_count","channel":"orders","id":"ab-1","subscription_count":12}"#,
         );
     }
@@ -177,10 +194,10 @@ mod tests {
     }
 
     fn check_wants(
-        events: &[WebhookEvent],
+        events: &[WebhookKind],
         prefix: Option<&str>,
         suffix: Option<&str>,
-        told: (&str, Change),
+        told: (&str, WebhookDetail),
         expected: bool,
     ) {
         let endpoint = WebhookEndpoint {
@@ -191,34 +208,40 @@ mod tests {
             channel_suffix: suffix.map(str::to_owned),
             batching: false,
         };
-        assert_eq!(wants(&endpoint, &edge(told.0, told.1.clone())), expected, "{endpoint:?} {told:?}");
+        assert_eq!(wants(&endpoint, &event(told.0, told.1.clone())), expected, "{endpoint:?} {told:?}");
     }
 
     #[test]
     fn an_endpoint_without_a_choice_wants_everything() {
-        check_wants(&[], None, None, ("a", Change::Occupied), true);
-        check_wants(&[], None, None, ("cache-a", Change::CacheMiss), true);
+        check_wants(&[], None, None, ("a", WebhookDetail::ChannelOccupied), true);
+        check_wants(&[], None, None, ("cache-a", WebhookDetail::CacheMiss), true);
     }
 
     #[test]
     fn an_endpoint_gets_only_the_events_it_chose() {
-        check_wants(&[ChannelVacated, ChannelOccupied], None, None, ("a", Change::Occupied), true);
-        check_wants(&[ChannelVacated], None, None, ("a", Change::Occupied), false);
+        check_wants(&[ChannelVacated, ChannelOccupied], None, None, ("a", WebhookDetail::ChannelOccupied), true);
+        check_wants(&[ChannelVacated], None, None, ("a", WebhookDetail::ChannelOccupied), false);
     }
 
     #[test]
     fn all_filters_must_match() {
-        check_wants(&[], Some("beta-"), None, ("beta-x", Change::Occupied), true);
-        check_wants(&[], Some("beta-"), None, ("alpha-beta-x", Change::Occupied), false);
-        check_wants(&[], None, Some("-app"), ("my-app", Change::Occupied), true);
-        check_wants(&[], None, Some("-app"), ("my-app-2", Change::Occupied), false);
-        check_wants(&[], Some("beta-"), Some("-app"), ("beta-app", Change::Occupied), true);
-        check_wants(&[], Some("beta-"), Some("-app"), ("beta-x", Change::Occupied), false);
-        check_wants(&[ChannelVacated], Some("beta-"), Some("-app"), ("beta-1-app", Change::Occupied), false);
+        check_wants(&[], Some("beta-"), None, ("beta-x", WebhookDetail::ChannelOccupied), true);
+        check_wants(&[], Some("beta-"), None, ("alpha-beta-x", WebhookDetail::ChannelOccupied), false);
+        check_wants(&[], None, Some("-app"), ("my-app", WebhookDetail::ChannelOccupied), true);
+        check_wants(&[], None, Some("-app"), ("my-app-2", WebhookDetail::ChannelOccupied), false);
+        check_wants(&[], Some("beta-"), Some("-app"), ("beta-app", WebhookDetail::ChannelOccupied), true);
+        check_wants(&[], Some("beta-"), Some("-app"), ("beta-x", WebhookDetail::ChannelOccupied), false);
+        check_wants(
+            &[ChannelVacated],
+            Some("beta-"),
+            Some("-app"),
+            ("beta-1-app", WebhookDetail::ChannelOccupied),
+            false,
+        );
     }
 
     #[test]
     fn user_channels_are_never_told() {
-        check_wants(&[], None, None, ("#server-to-user-7", Change::Occupied), false);
+        check_wants(&[], None, None, ("#server-to-user-7", WebhookDetail::ChannelOccupied), false);
     }
 }

@@ -1,4 +1,4 @@
-//! An edge on its way to the endpoints of its app, and the count of what is on its way. Pure.
+//! An event on its way to the endpoints of its app, and the count of what is on its way. Pure.
 
 use std::{
     collections::BTreeSet,
@@ -9,19 +9,18 @@ use std::{
 use gaung_cluster::ack::Ack;
 use tokio::sync::Notify;
 
-use super::Edge;
-use crate::app::App;
+use crate::{app::App, protocol::WebhookEvent};
 
-/// What an edge takes beside its texts: its entry, its id, its key among those that wait, its permit.
+/// What an event takes beside its texts: its entry, its id, its key among those that wait, its permit.
 const OVERHEAD: usize = 640;
 
-/// An edge, whose it is, and its place in the count.
+/// An event, whose it is, and its place in the count.
 #[derive(Debug)]
 pub struct PendingEvent {
     /// Whose endpoints hear of it.
     pub app: Arc<App>,
     /// What happened.
-    pub edge: Edge,
+    pub event: WebhookEvent,
     /// The event's id, the same at each repeat.
     pub id: String,
     /// Counts it as waiting.
@@ -62,10 +61,10 @@ pub struct PendingPermit {
 }
 
 impl PendingEvent {
-    /// The bytes that an edge takes while it waits, settling included.
-    pub fn cost(edge: &Edge) -> usize {
+    /// The bytes that an event takes while it waits, settling included.
+    pub fn cost(event: &WebhookEvent) -> usize {
         // Its texts stand once in the event and once in the index of what waits.
-        OVERHEAD + 2 * edge.text_bytes()
+        OVERHEAD + 2 * event.text_bytes()
     }
 }
 

@@ -6,8 +6,7 @@ use std::fmt;
 use gaung_cluster::room::MAX_CHANNEL;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Edge};
-use crate::protocol::ChannelName;
+use crate::protocol::{ChannelName, WebhookDetail, WebhookEvent};
 
 /// Bytes of a stored event at most: NATS takes no more as it comes.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -23,7 +22,7 @@ pub struct StoredEvent {
     /// The event's id.
     pub id: String,
     /// The event.
-    pub edge: Edge,
+    pub event: WebhookEvent,
 }
 
 /// Why a stored event was not read.
@@ -62,12 +61,12 @@ enum What {
 }
 
 /// An event as the stream keeps it.
-pub fn write(app: &str, edge: &Edge, id: &str) -> String {
+pub fn write(app: &str, event: &WebhookEvent, id: &str) -> String {
     let text = Text {
         app: app.to_owned(),
         id: id.to_owned(),
-        channel: edge.channel.as_str().to_owned(),
-        what: What::of(&edge.change),
+        channel: event.channel.as_str().to_owned(),
+        what: What::of(&event.detail),
     };
     serde_json::to_string(&text).expect("strings and numbers are always valid JSON")
 }
@@ -83,37 +82,37 @@ pub fn read(bytes: &[u8]) -> Result<StoredEvent, Unreadable> {
         return Err(Unreadable::Id);
     }
     let channel = ChannelName::parse(&text.channel, MAX_CHANNEL).map_err(|_| Unreadable::Channel)?;
-    let edge = Edge { channel, change: text.what.change()? };
-    Ok(StoredEvent { app: text.app, id: text.id, edge })
+    let event = WebhookEvent { channel, detail: text.what.detail()? };
+    Ok(StoredEvent { app: text.app, id: text.id, event })
 }
 
 impl What {
-    fn of(change: &Change) -> Self {
-        match change.clone() {
-            Change::Occupied => Self::ChannelOccupied,
-            Change::Vacated => Self::ChannelVacated,
-            Change::MemberAdded(user_id) => Self::MemberAdded { user_id },
-            Change::MemberRemoved(user_id) => Self::MemberRemoved { user_id },
-            Change::ClientEvent { event, data, socket_id, user_id } => {
+    fn of(detail: &WebhookDetail) -> Self {
+        match detail.clone() {
+            WebhookDetail::ChannelOccupied => Self::ChannelOccupied,
+            WebhookDetail::ChannelVacated => Self::ChannelVacated,
+            WebhookDetail::MemberAdded { user_id } => Self::MemberAdded { user_id },
+            WebhookDetail::MemberRemoved { user_id } => Self::MemberRemoved { user_id },
+            WebhookDetail::ClientEvent { event, data, socket_id, user_id } => {
                 Self::ClientEvent { event, data, socket_id: socket_id.to_string(), user_id }
             }
-            Change::CacheMiss => Self::CacheMiss,
-            Change::SubscriptionCount(count) => Self::SubscriptionCount { count },
+            WebhookDetail::CacheMiss => Self::CacheMiss,
+            WebhookDetail::SubscriptionCount { count } => Self::SubscriptionCount { count },
         }
     }
 
-    fn change(self) -> Result<Change, Unreadable> {
+    fn detail(self) -> Result<WebhookDetail, Unreadable> {
         Ok(match self {
-            Self::ChannelOccupied => Change::Occupied,
-            Self::ChannelVacated => Change::Vacated,
-            Self::MemberAdded { user_id } => Change::MemberAdded(user_id),
-            Self::MemberRemoved { user_id } => Change::MemberRemoved(user_id),
+            Self::ChannelOccupied => WebhookDetail::ChannelOccupied,
+            Self::ChannelVacated => WebhookDetail::ChannelVacated,
+            Self::MemberAdded { user_id } => WebhookDetail::MemberAdded { user_id },
+            Self::MemberRemoved { user_id } => WebhookDetail::MemberRemoved { user_id },
             Self::ClientEvent { event, data, socket_id, user_id } => {
                 let socket_id = socket_id.parse().map_err(|_| Unreadable::Socket)?;
-                Change::ClientEvent { event, data, socket_id, user_id }
+                WebhookDetail::ClientEvent { event, data, socket_id, user_id }
             }
-            Self::CacheMiss => Change::CacheMiss,
-            Self::SubscriptionCount { count } => Change::SubscriptionCount(count),
+            Self::CacheMiss => WebhookDetail::CacheMiss,
+            Self::SubscriptionCount { count } => WebhookDetail::SubscriptionCount { count },
         })
     }
 }
@@ -135,24 +134,24 @@ mod tests {
     use super::*;
     use crate::protocol::SocketId;
 
-    fn check(channel: &str, change: Change) {
-        let edge = Edge { channel: ChannelName::parse(channel, 200).unwrap(), change };
-        let read = read(write("1", &edge, "ab-1").as_bytes());
-        assert_eq!(read, Ok(StoredEvent { app: "1".to_owned(), id: "ab-1".to_owned(), edge }));
+    fn check(channel: &str, detail: WebhookDetail) {
+        let event = WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail };
+        let read = read(write("1", &event, "ab-1").as_bytes());
+        assert_eq!(read, Ok(StoredEvent { app: "1".to_owned(), id: "ab-1".to_owned(), event }));
     }
 
     #[test]
     fn every_event_is_read_as_it_was_written() {
-        check("orders", Change::Occupied);
-        check("orders", Change::Vacated);
-        check("presence-a", Change::MemberAdded("7\" ü".to_owned()));
-        check("presence-a", Change::MemberRemoved("7".to_owned()));
-        check("cache-a", Change::CacheMiss);
-        check("orders", Change::SubscriptionCount(12));
+        check("orders", WebhookDetail::ChannelOccupied);
+        check("orders", WebhookDetail::ChannelVacated);
+        check("presence-a", WebhookDetail::MemberAdded { user_id: "7\" ü".to_owned() });
+        check("presence-a", WebhookDetail::MemberRemoved { user_id: "7".to_owned() });
+        check("cache-a", WebhookDetail::CacheMiss);
+        check("orders", WebhookDetail::SubscriptionCount { count: 12 });
         for user_id in [None, Some("7".to_owned())] {
             check(
                 "private-a",
-                Change::ClientEvent {
+                WebhookDetail::ClientEvent {
                     event: "client-move".to_owned(),
                     data: r#"{"x":"\u0000"}"#.to_owned(),
                     socket_id: SocketId::from_bits(1 << 32 | 2),
@@ -164,12 +163,12 @@ mod tests {
 
     #[test]
     fn the_form_is_that_of_all_releases() {
-        let edge = Edge {
+        let event = WebhookEvent {
             channel: ChannelName::parse("presence-a", 200).unwrap(),
-            change: Change::MemberAdded("7".to_owned()),
+            detail: WebhookDetail::MemberAdded { user_id: "7".to_owned() },
         };
         let text = r#"{"app":"1","id":"ab-1","channel":"presence-a","what":{"kind":"member_added","user_id":"7"}}"#;
-        assert_eq!(write("1", &edge, "ab-1"), text);
+        assert_eq!(write("1", &event, "ab-1"), text);
     }
 
     #[test]

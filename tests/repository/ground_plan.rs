@@ -34,7 +34,6 @@ const PURE: &[&str] = &[
     "src/session/origin.rs",
     "src/session/subscriptions.rs",
     "src/turn.rs",
-    "src/webhook/edge.rs",
     "src/webhook/ids.rs",
     "src/webhook/stored_event.rs",
     "src/webhook/payload.rs",

@@ -10,10 +10,10 @@ use std::{
 
 use gaung::{
     app::App,
-    config::{AppSettings, WebhookEndpoint, WebhookEvent},
+    config::{AppSettings, WebhookEndpoint},
     metrics::Metrics,
-    protocol::ChannelName,
-    webhook::{Ack, Change, Edge, Means, Timing, Webhooks, ids},
+    protocol::{ChannelName, WebhookDetail, WebhookEvent, WebhookKind},
+    webhook::{Ack, Means, Timing, Webhooks, ids},
 };
 
 use crate::webhook_receiver::{PATIENCE, Receiver, within};
@@ -52,8 +52,8 @@ fn app(endpoints: impl Into<Vec<WebhookEndpoint>>) -> Arc<App> {
     )
 }
 
-fn vacated(channel: &str) -> Edge {
-    Edge { channel: ChannelName::parse(channel, 200).unwrap(), change: Change::Vacated }
+fn vacated(channel: &str) -> WebhookEvent {
+    WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail: WebhookDetail::ChannelVacated }
 }
 
 fn id(generation: u64) -> String {
@@ -108,7 +108,7 @@ async fn it_is_done_at_once_where_no_endpoint_wants_it() {
     let receiver = Receiver::start().await;
     let (webhooks, _) = start(Timing::default());
     let told = Told::default();
-    let other = WebhookEndpoint { events: vec![WebhookEvent::ChannelOccupied], ..receiver.endpoint() };
+    let other = WebhookEndpoint { events: vec![WebhookKind::ChannelOccupied], ..receiver.endpoint() };
     webhooks.post(&app([other]), vacated("orders"), id(2), told.ack());
     webhooks.post(&app([]), vacated("orders"), id(4), told.ack());
     assert_eq!(told.times(), 2);
@@ -133,9 +133,9 @@ async fn events_of_this_node_have_ids_that_never_come_again_but_with_a_repeat() 
     let mut receiver = Receiver::start().await;
     let (webhooks, _) = start(Timing { first_retry: Duration::from_millis(1), ..Timing::default() });
     let app = app([receiver.endpoint()]);
-    let edge = |change| Edge { change, ..vacated("orders") };
-    webhooks.notify(&app, edge(Change::SubscriptionCount(1)));
-    webhooks.notify(&app, edge(Change::SubscriptionCount(1)));
+    let event = |detail| WebhookEvent { detail, ..vacated("orders") };
+    webhooks.notify(&app, event(WebhookDetail::SubscriptionCount { count: 1 }));
+    webhooks.notify(&app, event(WebhookDetail::SubscriptionCount { count: 1 }));
     let request = receiver.next().await;
     let first = request.ids();
     request.answer("500 Internal Server Error", "");

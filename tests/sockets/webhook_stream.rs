@@ -14,8 +14,8 @@ use gaung::{
     app::Registry,
     config::{AppSettings, WebhookEndpoint},
     metrics::Metrics,
-    protocol::ChannelName,
-    webhook::{Ack, Change, Edge, Means, Timing, Webhooks, ids},
+    protocol::{ChannelName, WebhookDetail, WebhookEvent},
+    webhook::{Ack, Means, Timing, Webhooks, ids},
 };
 use gaung_cluster::{
     NodeId, Subjects,
@@ -60,18 +60,18 @@ impl Node {
         Self { id, webhooks, registry, metrics, stored: Arc::default() }
     }
 
-    /// Posts the vacated edge of a generation.
+    /// Posts the vacated event of a generation.
     fn post(&self, channel: &str, generation: u64) {
         let stored = self.stored.clone();
         let ack = Ack::new(move || {
             stored.fetch_add(1, Ordering::Relaxed);
         });
         let app = self.registry.by_id("1").unwrap();
-        self.webhooks.post(&app, edge(channel, Change::Vacated), id(channel, generation), ack);
+        self.webhooks.post(&app, event(channel, WebhookDetail::ChannelVacated), id(channel, generation), ack);
     }
 
-    fn notify(&self, channel: &str, change: Change) {
-        self.webhooks.notify(&self.registry.by_id("1").unwrap(), edge(channel, change));
+    fn notify(&self, channel: &str, detail: WebhookDetail) {
+        self.webhooks.notify(&self.registry.by_id("1").unwrap(), event(channel, detail));
     }
 
     fn stored(&self) -> u32 {
@@ -112,8 +112,8 @@ fn share(nodes: &[&Node]) {
     nodes.iter().for_each(|node| node.webhooks.set_nodes(ids.clone()));
 }
 
-fn edge(channel: &str, change: Change) -> Edge {
-    Edge { channel: ChannelName::parse(channel, 200).unwrap(), change }
+fn event(channel: &str, detail: WebhookDetail) -> WebhookEvent {
+    WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail }
 }
 
 fn id(channel: &str, generation: u64) -> String {
@@ -142,10 +142,10 @@ async fn events_of_all_kinds_go_through_the_stream() {
     assert_eq!(request.ids(), [id("orders", 2)]);
     assert_eq!(request.events(), r#"[{"name":"channel_vacated","channel":"orders"}]"#);
     request.answer("200 OK", "");
-    node.notify("orders", Change::SubscriptionCount(3));
+    node.notify("orders", WebhookDetail::SubscriptionCount { count: 3 });
     let counted = r#"[{"name":"subscription_count","channel":"orders","subscription_count":3}]"#;
     assert_eq!(receiver.next_events().await, counted);
-    node.notify("orders", Change::Vacated);
+    node.notify("orders", WebhookDetail::ChannelVacated);
     assert_eq!(receiver.next_events().await, r#"[{"name":"channel_vacated","channel":"orders"}]"#);
     until(|| node.webhooks.queued() == 0).await;
 }

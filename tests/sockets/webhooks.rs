@@ -6,8 +6,8 @@ use gaung::{
     app::App,
     config::{AppSettings, WebhookEndpoint},
     metrics::Metrics,
-    protocol::{AppKey, ChannelName, Secret},
-    webhook::{Change, Edge, Means, Timing, Webhooks},
+    protocol::{AppKey, ChannelName, Secret, WebhookDetail, WebhookEvent, WebhookKind},
+    webhook::{Means, Timing, Webhooks},
 };
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -50,12 +50,12 @@ fn app(id: &str, endpoint: WebhookEndpoint) -> Arc<App> {
     App::new(id, settings(endpoint))
 }
 
-fn edge(channel: &str, change: Change) -> Edge {
-    Edge { channel: ChannelName::parse(channel, 200).unwrap(), change }
+fn event(channel: &str, detail: WebhookDetail) -> WebhookEvent {
+    WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail }
 }
 
-fn occupied(channel: &str) -> Edge {
-    edge(channel, Change::Occupied)
+fn occupied(channel: &str) -> WebhookEvent {
+    event(channel, WebhookDetail::ChannelOccupied)
 }
 
 fn attempts(metrics: &Metrics, outcome: &str) -> u64 {
@@ -217,7 +217,7 @@ async fn only_wanted_events_are_posted() {
 async fn a_vacated_channel_is_reported_when_its_delay_is_over() {
     let mut receiver = Receiver::start().await;
     let (webhooks, _) = start(quick());
-    webhooks.notify(&app("1", receiver.endpoint()), edge("left", Change::Vacated));
+    webhooks.notify(&app("1", receiver.endpoint()), event("left", WebhookDetail::ChannelVacated));
     assert_eq!(receiver.next_events().await, r#"[{"name":"channel_vacated","channel":"left"}]"#);
 }
 
@@ -226,9 +226,9 @@ async fn a_channel_that_comes_back_in_time_is_not_reported() {
     let mut receiver = Receiver::start().await;
     let (webhooks, _) = start(Timing { settle: NEVER, ..quick() });
     let app = app("1", receiver.endpoint());
-    webhooks.notify(&app, edge("reloaded", Change::Vacated));
+    webhooks.notify(&app, event("reloaded", WebhookDetail::ChannelVacated));
     webhooks.notify(&app, occupied("reloaded"));
-    webhooks.notify(&app, edge("reloaded", Change::SubscriptionCount(1)));
+    webhooks.notify(&app, event("reloaded", WebhookDetail::SubscriptionCount { count: 1 }));
     let next = r#"[{"name":"subscription_count","channel":"reloaded","subscription_count":1}]"#;
     assert_eq!(receiver.next_events().await, next);
     until(|| webhooks.queued() == 0).await;
@@ -238,11 +238,11 @@ async fn a_channel_that_comes_back_in_time_is_not_reported() {
 async fn a_departure_is_cancelled_by_a_comeback_that_the_endpoint_did_not_ask_for() {
     let mut receiver = Receiver::start().await;
     let (webhooks, _) = start(Timing { settle: NEVER, ..quick() });
-    let events = vec![gaung::config::WebhookEvent::ChannelVacated];
+    let events = vec![WebhookKind::ChannelVacated];
     let app = app("1", WebhookEndpoint { events, ..receiver.endpoint() });
-    webhooks.notify(&app, edge("reloaded", Change::Vacated));
+    webhooks.notify(&app, event("reloaded", WebhookDetail::ChannelVacated));
     webhooks.notify(&app, occupied("reloaded"));
-    webhooks.notify(&app, edge("left", Change::Vacated));
+    webhooks.notify(&app, event("left", WebhookDetail::ChannelVacated));
     until(|| webhooks.queued() == 1).await;
     let (_, events) = tokio::join!(webhooks.flush(PATIENCE), receiver.next_events());
     assert_eq!(events, r#"[{"name":"channel_vacated","channel":"left"}]"#);
@@ -264,7 +264,7 @@ async fn a_flush_sends_what_waits_for_its_delay_its_batch_or_its_retry() {
     webhooks.notify(&plain, occupied("failing"));
     receiver.next().await.answer("503 Service Unavailable", "");
     until(|| attempts(&metrics, "retried") == 1).await;
-    webhooks.notify(&plain, edge("held", Change::Vacated));
+    webhooks.notify(&plain, event("held", WebhookDetail::ChannelVacated));
     webhooks.notify(&batching, occupied("batched"));
 
     let receive = async { [receiver.next_events().await, receiver.next_events().await, receiver.next_events().await] };
@@ -324,7 +324,7 @@ async fn an_https_endpoint_is_spoken_to_in_tls() {
 async fn an_app_without_webhooks_costs_nothing() {
     let (webhooks, metrics) = start(quick());
     let app = App::new("1", AppSettings::new("key", "secret"));
-    webhooks.notify(&app, edge("orders", Change::Vacated));
+    webhooks.notify(&app, event("orders", WebhookDetail::ChannelVacated));
     assert_eq!((webhooks.queued(), metrics.webhook_drops.get()), (0, 0));
 }
 

@@ -12,9 +12,8 @@ use gaung_cluster::{
 use crate::{
     event::EncodedEvent,
     outbox::Outbox,
-    protocol::SocketId,
+    protocol::{SocketId, WebhookDetail},
     room::{Join, Subscriber, backlog::Permit, inflow::Underway, membership::JoinRefusal},
-    webhook::Change,
 };
 
 /// What is to be done, in order. Events for subscribers are no effects: they wait in the fan-out for [`Effect::Serve`].
@@ -36,7 +35,7 @@ pub enum Effect {
     /// Close a session whose user a back end terminates.
     Close(Subscriber),
     /// Tell the webhooks.
-    Webhook(Change),
+    Webhook(WebhookDetail),
     /// Show that a socket has subscribed.
     Subscribed(SocketId),
     /// Show that a socket has unsubscribed.
@@ -99,7 +98,7 @@ pub struct PendingClientEvent {
     /// The event.
     pub event: EncodedEvent,
     /// What the webhooks are told of it.
-    pub change: Change,
+    pub detail: WebhookDetail,
     /// The sender's user on a presence channel.
     pub user: Option<Arc<str>>,
     /// Its place in the backlog.

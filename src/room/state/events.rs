@@ -6,8 +6,8 @@ use gaung_cluster::{bus::PublishPermit, fact::CachedEvent};
 use super::{Clock, Effect, PendingClientEvent, RoomState, Surroundings};
 use crate::{
     event::{Cached, EncodedEvent, Event, Origin, wire},
+    protocol::WebhookDetail,
     room::{backlog::Permit, cached, dialect::Announcement, messages::ClientEvent},
-    webhook::Change,
 };
 
 impl RoomState {
@@ -53,7 +53,7 @@ impl RoomState {
         }
         let user = self.membership.user_of(sender.id).cloned();
         let user_id = user.as_ref().map(ToString::to_string);
-        let change = Change::ClientEvent {
+        let detail = WebhookDetail::ClientEvent {
             event: name.clone(),
             data: data.clone(),
             socket_id: sender.id,
@@ -61,7 +61,7 @@ impl RoomState {
         };
         let source = (sender.id, user_id);
         let event = Event::from_client(self.channel.clone(), name, data, source, around.moment()).encode();
-        let client_event = PendingClientEvent { sender, event, change, user, permit };
+        let client_event = PendingClientEvent { sender, event, detail, user, permit };
         if self.is_clustered {
             effects.push(Effect::SendClientEvent(Box::new(client_event)));
         } else {
@@ -75,13 +75,13 @@ impl RoomState {
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) {
-        let PendingClientEvent { event, change, user, permit, .. } = client_event;
+        let PendingClientEvent { event, detail, user, permit, .. } = client_event;
         if let Some(user) = user {
             // The others must know of a member before they hear it.
             self.announce_member_now(&user, around);
         }
         effects.push(Effect::CountClientEvent);
-        effects.push(Effect::Webhook(change));
+        effects.push(Effect::Webhook(detail));
         self.announce_event(event, Some(permit), around, effects);
     }
 

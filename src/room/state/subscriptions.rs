@@ -6,14 +6,13 @@ use bytes::Bytes;
 
 use super::{Clock, Effect, RoomState, Surroundings};
 use crate::{
-    protocol::SocketId,
+    protocol::{SocketId, WebhookDetail},
     room::{
         Join, Subscriber,
         count_notice::Notice,
         dialect::Announcement,
         membership::{self, JoinRefusal, Joined},
     },
-    webhook::Change,
 };
 
 /// Where the number of subscribers changed.
@@ -52,10 +51,10 @@ impl RoomState {
             effects.push(Effect::Subscribed(id));
         }
         if is_new && self.fanout.len() == 1 {
-            self.notify_edge(Change::Occupied, effects);
+            self.notify_transition(WebhookDetail::ChannelOccupied, effects);
         }
         if let (Some(Joined::Added), Some(claim), Some(user)) = (joined, claim, user) {
-            self.notify_edge(Change::MemberAdded(claim.id), effects);
+            self.notify_transition(WebhookDetail::MemberAdded { user_id: claim.id }, effects);
             self.notices.added(&user, claim.info.into(), Some(id), around.now());
         }
         if is_new {
@@ -87,7 +86,7 @@ impl RoomState {
         match self.cache.fresh(around.now()) {
             Some(cached) => subscriber.dialect.event(&cached.event),
             None => {
-                effects.push(Effect::Webhook(Change::CacheMiss));
+                effects.push(Effect::Webhook(WebhookDetail::CacheMiss));
                 subscriber.dialect.cache_miss(&self.channel)
             }
         }
@@ -103,13 +102,13 @@ impl RoomState {
         } else if let Some(left) = self.membership.leave(socket) {
             self.share_member(&left.user, effects);
             if let membership::Change::Removed(info) = left.change {
-                self.notify_edge(Change::MemberRemoved(left.user.to_string()), effects);
+                self.notify_transition(WebhookDetail::MemberRemoved { user_id: left.user.to_string() }, effects);
                 self.notices.removed(&left.user, info, around.now());
             }
         }
         self.count_changed(Cause::Here, around, effects);
         if self.fanout.len() == 0 {
-            self.notify_edge(Change::Vacated, effects);
+            self.notify_transition(WebhookDetail::ChannelVacated, effects);
         }
     }
 
@@ -134,7 +133,7 @@ impl RoomState {
     fn announce_count(&mut self, effects: &mut Vec<Effect>) {
         let count = self.subscriptions();
         if mem::take(&mut self.count_is_ours) {
-            effects.push(Effect::Webhook(Change::SubscriptionCount(count)));
+            effects.push(Effect::Webhook(WebhookDetail::SubscriptionCount { count }));
         }
         self.announce(Announcement::SubscriptionCount(count), None, None);
     }
@@ -152,10 +151,10 @@ impl RoomState {
         self.fanout.len() + self.remote
     }
 
-    /// In a cluster the edges of one node say nothing: webhooks hear of those of all nodes together.
-    fn notify_edge(&self, change: Change, effects: &mut Vec<Effect>) {
+    /// In a cluster the transitions of one node are not reported: webhooks get those of all nodes together.
+    fn notify_transition(&self, detail: WebhookDetail, effects: &mut Vec<Effect>) {
         if !self.is_clustered {
-            effects.push(Effect::Webhook(change));
+            effects.push(Effect::Webhook(detail));
         }
     }
 }

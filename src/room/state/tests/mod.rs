@@ -191,7 +191,7 @@ fn word(effect: &Effect) -> String {
         Effect::RefuseJoin { refusal, is_subscribed, .. } => format!("refuse {refusal:?}, subscribed {is_subscribed}"),
         Effect::RefuseClientEvent(sender) => format!("refuse event of {}", sender.id.bits()),
         Effect::Close(subscriber) => format!("close {}", subscriber.id.bits()),
-        Effect::Webhook(change) => format!("webhook {:?}", change.event()),
+        Effect::Webhook(detail) => format!("webhook {:?}", detail.kind()),
         Effect::Subscribed(socket) => format!("{} subscribed", socket.bits()),
         Effect::Unsubscribed(socket) => format!("{} unsubscribed", socket.bits()),
         Effect::Unheard(event) => format!("unheard {}", names(&event.frame)),
