@@ -1,24 +1,26 @@
 //! What clients, back ends and fate do, at random.
 
 use gaung_cluster::fact::{Fact, FactKey, Member, Occupancy};
+use gaung_simulator::{Fault, Slot};
 
 use crate::{
     drain::lobby,
+    process::Process,
     replica::Replica,
-    world::{Slot, Trouble, World, room},
+    world::{Trouble, World, room},
 };
 
 impl World {
     /// Something happens to one node's clients.
     pub fn act(&mut self, slot: usize) {
-        match self.random.below(16) {
+        match self.net.random.below(16) {
             0..=3 => self.move_member(slot),
             4 => {
-                let fact = Fact::Count { room: room("room", self.random.below(6)), sockets: self.sockets() };
+                let fact = Fact::Count { room: room("room", self.net.random.below(6)), sockets: self.sockets() };
                 self.set_fact(slot, fact);
             }
             5 => {
-                let user = self.random.below(6).to_string().into();
+                let user = self.net.random.below(6).to_string().into();
                 let fact = Fact::User { app: "shop".into(), user, sockets: self.sockets() };
                 self.set_fact(slot, fact);
             }
@@ -27,17 +29,17 @@ impl World {
                 self.set_fact(slot, fact);
             }
             7..=10 => {
-                let room = room("room", self.random.below(4));
+                let room = room("room", self.net.random.below(4));
                 self.publish_event(slot, room);
             }
             11 => {
-                let room = room("cache", self.random.below(3));
+                let room = room("cache", self.net.random.below(3));
                 self.cache_event(slot, room);
             }
             12 | 13 => self.serve_or_leave(slot),
             14 => self.visit(slot),
             _ => {
-                let room = room("presence", self.random.below(3));
+                let room = room("presence", self.net.random.below(3));
                 self.with(slot, |process| process.rooms.get_mut(&room).into_iter().for_each(Replica::admit));
             }
         }
@@ -46,7 +48,7 @@ impl World {
     /// A user joins a room of their own and leaves again between two checks.
     fn visit(&mut self, slot: usize) {
         let is_fair = self.scenario.trouble == Trouble::Leaving && self.all_are_here();
-        let room = room("visit", self.random.bits());
+        let room = room("visit", self.net.random.bits());
         for sockets in [1, 0] {
             self.set_fact(slot, Fact::Count { room: room.clone(), sockets });
         }
@@ -57,16 +59,16 @@ impl World {
 
     /// Few or none: occupancies are what is hard.
     fn sockets(&mut self) -> u32 {
-        [0, 0, 1, 2, 3][self.random.below(5) as usize]
+        [0, 0, 1, 2, 3][self.net.random.below(5) as usize]
     }
 
     fn move_member(&mut self, slot: usize) {
-        let (room, user) = (room("presence", self.random.below(3)), self.random.below(5).to_string());
+        let (room, user) = (room("presence", self.net.random.below(3)), self.net.random.below(5).to_string());
         let sockets = self.sockets();
         let fresh = Member {
             user: user.as_str().into(),
-            info: format!("{{\"since\":{}}}", self.now).into(),
-            since: self.now,
+            info: format!("{{\"since\":{}}}", self.net.now).into(),
+            since: self.net.now,
             sockets,
         };
         let mut member = fresh;
@@ -80,74 +82,42 @@ impl World {
     }
 
     fn serve_or_leave(&mut self, slot: usize) {
-        let kind = ["room", "presence", "cache"][self.random.below(3) as usize];
-        let room = room(kind, self.random.below(4));
-        if self.random.chance(7000) {
+        let kind = ["room", "presence", "cache"][self.net.random.below(3) as usize];
+        let room = room(kind, self.net.random.below(4));
+        if self.net.random.chance(7000) {
             self.want(slot, room);
         } else if self.scenario.trouble != Trouble::Leaving || room != lobby() {
             self.leave(slot, room);
         }
     }
 
-    /// Once in some seconds something breaks.
-    pub fn break_something(&mut self) {
-        if !self.random.chance(2) {
-            return;
-        }
-        let slot = self.random.below(self.slots.len() as u64) as usize;
-        match self.random.below(10) {
-            0 | 1 => self.kill(slot),
-            2..=4 => {
-                let until = self.now + self.random.between(100, 12_000);
-                self.cut(slot, until);
-            }
-            5 => {
-                let until = self.now + self.random.between(100, 8_000);
-                (0..self.slots.len()).for_each(|slot| self.cut(slot, until));
-            }
-            6 if self.slots[slot].away_until <= self.now => {
-                self.slots[slot].stopped_at = self.now;
-                self.slots[slot].stopped_until = self.now + self.random.between(1_000, 10_000);
-            }
-            6 | 7 => (0..self.slots.len()).for_each(|slot| self.slots[slot].side = self.random.below(2)),
-            8 => self.slots.iter_mut().for_each(|slot| slot.side = 0),
-            _ => self.drain(slot),
-        }
-    }
-
-    /// Once in some seconds a node is cut off for long.
-    pub fn cut_off_a_node(&mut self) {
-        if !self.random.chance(3) {
-            return;
-        }
-        let slot = self.random.below(self.slots.len() as u64) as usize;
-        let until = self.now + self.random.between(1_000, 40_000);
-        match self.random.below(6) {
-            0..=2 => self.cut(slot, until),
-            3 => (0..self.slots.len()).for_each(|slot| self.cut(slot, until)),
-            4 if self.slots[slot].away_until <= self.now => {
-                self.slots[slot].stopped_at = self.now;
-                self.slots[slot].stopped_until = until;
-            }
-            _ => (0..self.slots.len()).for_each(|slot| self.slots[slot].side = self.random.below(2)),
+    /// Carries out what breaks, if something does.
+    pub fn suffer(&mut self, fault: Option<Fault>) {
+        match fault {
+            None => {}
+            Some(Fault::Kill(slot)) => self.kill(slot),
+            Some(Fault::Cut(slot, until)) => self.cut(slot, until),
+            Some(Fault::CutAll(until)) => (0..self.net.slots.len()).for_each(|slot| self.cut(slot, until)),
+            Some(Fault::Drain(slot)) => self.drain(slot),
         }
     }
 
     /// Whether no node is about to leave, and all know one another.
     fn all_are_here(&self) -> bool {
-        let count = self.slots.len();
-        let knows_all =
-            |slot: &Slot| slot.process.as_ref().is_some_and(|process| process.core.ready_nodes().len() == count);
-        self.slots.iter().all(|slot| slot.drain.is_none() && knows_all(slot))
+        let count = self.net.slots.len();
+        let knows_all = |slot: &Slot<Process>| {
+            slot.process.as_ref().is_some_and(|process| process.core.ready_nodes().len() == count)
+        };
+        self.drains.iter().all(Option::is_none) && self.net.slots.iter().all(knows_all)
     }
 
     /// Once in some seconds, while all are there, one leaves.
     pub fn let_one_leave(&mut self) {
-        if self.now == 10_000 {
+        if self.net.now == 10_000 {
             self.seat_movers();
         }
-        if self.now > 12_000 && self.all_are_here() && self.random.chance(10) {
-            let slot = self.random.below(self.slots.len() as u64) as usize;
+        if self.net.now > 12_000 && self.all_are_here() && self.net.random.chance(10) {
+            let slot = self.net.random.below(self.net.slots.len() as u64) as usize;
             self.drain(slot);
         }
     }

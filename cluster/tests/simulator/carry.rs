@@ -1,27 +1,21 @@
 //! Does what the processes want done.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Subject,
     codec::decode,
-    core::{Input, Moment, Output},
+    core::{Input, Output},
     fact::Record,
     frame::{Body, Gap},
 };
 
-use crate::{
-    drain::is_mover,
-    replica::Notified,
-    world::{EPOCH, Slot, World},
-};
+use crate::{drain::is_mover, replica::Notified, world::World};
 
 impl World {
     /// Gives a process an input, and does what it wants.
     pub fn step(&mut self, slot: usize, input: Input) {
-        let moment = Moment { up: Duration::from_millis(self.now), wall: Duration::from_millis(EPOCH + self.now) };
-        let Some(process) = &mut self.slots[slot].process else { return };
+        let moment = self.net.moment();
+        let Some(process) = &mut self.net.slots[slot].process else { return };
         let outputs = process.core.step(input, moment);
         for output in outputs {
             self.carry_out(slot, output);
@@ -29,8 +23,8 @@ impl World {
     }
 
     fn carry_out(&mut self, slot: usize, output: Output) {
-        let (now, wall) = (self.now, self.wall());
-        let Some(process) = &mut self.slots[slot].process else { return };
+        let (now, wall) = (self.net.now, self.net.wall());
+        let Some(process) = &mut self.net.slots[slot].process else { return };
         let id = process.id;
         match output {
             Output::Publish(subject, bytes) => self.publish(slot, &subject, &bytes),
@@ -58,7 +52,7 @@ impl World {
             Output::Published(_) => {}
             Output::CacheEvicted(room, at) => process.evict(&room, at),
             Output::Post(generation) => {
-                process.posting.push((now + self.random.between(20, 200), generation.clone()));
+                process.posting.push((now + self.net.random.between(20, 200), generation.clone()));
                 self.judge.posted(&generation);
             }
             Output::Lost { origin, gap, events } => self.lose((id, origin), gap, events),
@@ -67,8 +61,8 @@ impl World {
 
     /// What a living publisher remembers is never lost.
     fn lose(&mut self, (receiver, origin): (NodeId, NodeId), gap: Gap, events: u64) {
-        if self.processes().any(|process| process.id == origin && process.core.remembers(gap)) {
-            let fault = format!("{receiver} gave up {gap:?} of {origin}, who remembers it, at {}", self.now);
+        if self.net.processes().any(|process| process.id == origin && process.core.remembers(gap)) {
+            let fault = format!("{receiver} gave up {gap:?} of {origin}, who remembers it, at {}", self.net.now);
             self.judge.faults.push(fault);
         }
         self.judge.lost(receiver, origin, gap.stream, events);
@@ -76,11 +70,11 @@ impl World {
 
     /// Notes what clients were notified of. Those who never leave are not seen to go on nodes that stay.
     pub fn note(&mut self, slot: usize, notified: Result<Notified, String>) {
-        let stays = self.slots[slot].drain.is_none();
+        let stays = self.drains[slot].is_none();
         match notified {
             Err(fault) => self.judge.faults.push(fault),
             Ok(Notified::Removed(user)) if stays && is_mover(&user) => {
-                self.judge.faults.push(format!("{user} was seen to leave at {}", self.now));
+                self.judge.faults.push(format!("{user} was seen to leave at {}", self.net.now));
             }
             Ok(Notified::Removed(_) | Notified::Added(_) | Notified::Nothing) => {}
         }
@@ -88,14 +82,10 @@ impl World {
 
     fn publish(&mut self, from: usize, subject: &Subject, bytes: &Bytes) {
         self.note_announcements(from, bytes);
-        if self.slots[from].away_until > self.now {
+        if self.net.is_away(from) {
             self.judge.faults.push("something was published while the bus was away".to_owned());
         }
-        for to in 0..self.slots.len() {
-            if self.reaches(from, to) && self.listens(to, subject) {
-                self.bus.send(self.now, &mut self.random, (from, to), (subject, bytes));
-            }
-        }
+        self.net.publish(from, subject, bytes);
     }
 
     /// What a node announces, it announces to others who may know better.
@@ -107,20 +97,6 @@ impl World {
                 let known = self.known_to_others(from, &generation.occupancy);
                 self.judge.announced(&generation, known);
             }
-        }
-    }
-
-    pub fn reaches(&self, from: usize, to: usize) -> bool {
-        let is_here = |slot: &Slot| slot.process.is_some() && slot.away_until <= self.now;
-        is_here(&self.slots[from]) && is_here(&self.slots[to]) && self.slots[from].side == self.slots[to].side
-    }
-
-    fn listens(&self, slot: usize, subject: &Subject) -> bool {
-        let Some(process) = &self.slots[slot].process else { return false };
-        match subject {
-            Subject::State => true,
-            Subject::Node(node) => *node == process.id,
-            Subject::Room(room) => process.subscribed.contains(room),
         }
     }
 }

@@ -40,28 +40,29 @@ impl World {
     /// Users who never leave come to their first nodes.
     pub fn seat_movers(&mut self) {
         for number in 0..MOVERS {
-            let slot = self.random.below(self.slots.len() as u64) as usize;
+            let slot = self.net.random.below(self.net.slots.len() as u64) as usize;
             let member =
-                Member { user: format!("mover-{number}").into(), info: "{}".into(), since: self.now, sockets: 1 };
+                Member { user: format!("mover-{number}").into(), info: "{}".into(), since: self.net.now, sockets: 1 };
             self.set_fact(slot, Fact::Member { room: lobby(), member });
         }
     }
 
     /// Makes a node leave.
     pub fn drain(&mut self, slot: usize) {
-        let lasts = self.random.between(2_000, 6_000);
-        let place = &self.slots[slot];
-        let Some(process) = place.process.as_ref().filter(|_| place.drain.is_none()) else { return };
+        let lasts = self.net.random.between(2_000, 6_000);
+        let Some(process) = self.net.slots[slot].process.as_ref().filter(|_| self.drains[slot].is_none()) else {
+            return;
+        };
         if process.core.readiness() != Readiness::Ready {
             return;
         }
         let facts: Vec<Fact> = process.facts.values().cloned().collect();
-        let (now, random) = (self.now, &mut self.random);
+        let (now, random) = (self.net.now, &mut self.net.random);
         let closings: Vec<(u64, Fact)> =
             facts.iter().map(|fact| (now + random.below(lasts), fact.withdrawn())).collect();
         let movers = closings.iter().filter_map(|(at, fact)| Some((*at, mover(fact)?)));
         let returns = movers.map(|(at, member)| (at + random.between(50, 6_000), member)).collect();
-        self.slots[slot].drain = Some(Drain { ends_at: Some(now + lasts), closings, returns });
+        self.drains[slot] = Some(Drain { ends_at: Some(now + lasts), closings, returns });
         let hold = std::time::Duration::from_millis(lasts + 10_000);
         self.step(slot, Input::Bye { hold });
         self.judge.tally.drains += 1;
@@ -70,8 +71,8 @@ impl World {
 
     /// What is due of a node's leaving.
     pub fn go_on_draining(&mut self, slot: usize) {
-        let now = self.now;
-        let Some(drain) = &mut self.slots[slot].drain else { return };
+        let now = self.net.now;
+        let Some(drain) = &mut self.drains[slot] else { return };
         let closings: Vec<(u64, Fact)> = drain.closings.extract_if(.., |(at, _)| *at <= now).collect();
         let returns: Vec<(u64, Member)> = drain.returns.extract_if(.., |(at, _)| *at <= now).collect();
         let ends = drain.ends_at.take_if(|at| *at <= now).is_some();
@@ -82,16 +83,17 @@ impl World {
             self.end(slot);
         }
         if is_over {
-            self.slots[slot].drain = None;
+            self.drains[slot] = None;
         }
     }
 
     /// A user comes back on a node that stays.
     fn come_back(&mut self, member: Member) {
-        let stays = |slot: &crate::world::Slot| slot.drain.is_none() && slot.process.as_ref().is_some_and(is_ready);
-        let staying: Vec<usize> = (0..self.slots.len()).filter(|slot| stays(&self.slots[*slot])).collect();
-        let slot = staying[self.random.below(staying.len() as u64) as usize];
-        let member = Member { since: self.now, sockets: 1, ..member };
+        let is_ready = |slot: usize| self.net.slots[slot].process.as_ref().is_some_and(is_ready);
+        let stays = |slot: &usize| self.drains[*slot].is_none() && is_ready(*slot);
+        let staying: Vec<usize> = (0..self.net.slots.len()).filter(stays).collect();
+        let slot = staying[self.net.random.below(staying.len() as u64) as usize];
+        let member = Member { since: self.net.now, sockets: 1, ..member };
         self.set_fact(slot, Fact::Member { room: lobby(), member });
     }
 }

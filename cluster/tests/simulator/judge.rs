@@ -1,21 +1,23 @@
 //! Watches a run for broken promises about events and webhooks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::AddAssign,
+};
 
 use gaung_cluster::{
     NodeId, Room,
     fact::{Generation, Occupancy},
     frame::Stream,
 };
+use gaung_simulator::Promises;
 
 /// What happened in one run.
 #[derive(Default)]
 pub struct Judge {
     pub faults: Vec<String>,
     pub tally: Tally,
-    tracks: BTreeMap<(NodeId, NodeId, Room), Track>,
-    /// How many events of a stream were reported lost.
-    lost: BTreeMap<(NodeId, NodeId, Stream), u64>,
+    promises: Promises<NodeId>,
     posted: BTreeMap<Occupancy, u64>,
     /// Occupancies that were held for a moment, with the number of their webhooks.
     visits: BTreeMap<Occupancy, u64>,
@@ -44,46 +46,30 @@ pub struct Tally {
     pub forgetful_runs: u64,
 }
 
-/// One room of one publisher, as one receiver gets it.
-#[derive(Default)]
-struct Track {
-    last: u64,
-    promised: BTreeSet<u64>,
-}
-
 impl Judge {
     pub fn promise(&mut self, receiver: NodeId, origin: NodeId, room: &Room, number: u64) {
         self.tally.promised += 1;
-        self.track(receiver, origin, room).promised.insert(number);
+        self.promises.promise(receiver, origin, room, number);
     }
 
     pub fn delivered(&mut self, receiver: NodeId, origin: NodeId, room: &Room, number: u64) {
         self.tally.delivered += 1;
-        let track = self.track(receiver, origin, room);
-        let last = std::mem::replace(&mut track.last, number);
-        track.promised.remove(&number);
-        if number <= last {
-            self.faults.push(format!("{receiver} received {number} after {last} from {origin} in {room:?}"));
-        }
+        self.faults.extend(self.promises.deliver(receiver, origin, room, number));
     }
 
     pub fn lost(&mut self, receiver: NodeId, origin: NodeId, stream: Stream, events: u64) {
-        *self.lost.entry((receiver, origin, stream)).or_default() += events;
+        self.promises.lose(receiver, origin, stream, events);
     }
 
     /// A receiver no longer wants a room: nothing more is promised to it.
     pub fn left(&mut self, receiver: NodeId, room: &Room) {
-        for ((node, _, place), track) in &mut self.tracks {
-            if *node == receiver && place == room {
-                track.promised.clear();
-            }
-        }
+        self.promises.leave(receiver, room);
     }
 
     /// Nothing is promised to dead nodes, or of what they published.
     pub fn killed(&mut self, node: NodeId) {
         self.tally.kills += 1;
-        self.tracks.retain(|(receiver, origin, _), _| *receiver != node && *origin != node);
+        self.promises.forget(node);
     }
 
     /// A webhook is announced. `known` is the highest generation of its occupancy among the nodes that the announcer
@@ -160,23 +146,10 @@ impl Judge {
 
     /// Every event that was promised arrived, or was reported lost.
     pub fn compare_events(&mut self, living: &BTreeSet<NodeId>) {
-        for ((receiver, origin, room), track) in &self.tracks {
-            let lost = self.lost.get(&(*receiver, *origin, stream(room))).copied().unwrap_or_default();
-            if track.promised.len() as u64 > lost {
-                let misses = &track.promised;
-                let fault = format!("{receiver} misses {misses:?} of {origin} in {room:?}, and counts {lost}");
-                self.faults.push(fault);
-            }
-        }
-        let lived =
-            |(receiver, origin, _): &(NodeId, NodeId, Stream)| living.contains(receiver) && living.contains(origin);
-        let losses: Vec<u64> = self.lost.iter().filter(|(track, _)| lived(track)).map(|(_, lost)| *lost).collect();
+        self.faults.extend(self.promises.broken());
+        let losses: Vec<u64> = self.promises.losses_among(living).collect();
         self.tally.gaps_lost = losses.len() as u64;
         self.tally.events_lost = losses.iter().sum();
-    }
-
-    fn track(&mut self, receiver: NodeId, origin: NodeId, room: &Room) -> &mut Track {
-        self.tracks.entry((receiver, origin, room.clone())).or_default()
     }
 }
 
@@ -186,8 +159,8 @@ fn is_next(last: u64, number: u64) -> bool {
     number > last && (number - last) % 2 == 1
 }
 
-impl Tally {
-    pub fn add(&mut self, other: Self) {
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
         self.kills += other.kills;
         self.drains += other.drains;
         self.delivered += other.delivered;
@@ -203,9 +176,4 @@ impl Tally {
         self.bereft += other.bereft;
         self.forgetful_runs += other.forgetful_runs;
     }
-}
-
-/// The stream in which a room's events travel: those of a cache channel are state.
-fn stream(room: &Room) -> Stream {
-    if room.channel().starts_with("cache") { Stream::STATE } else { Stream::of(room) }
 }

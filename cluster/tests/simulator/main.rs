@@ -5,26 +5,21 @@
 //! `SEEDS=3000` runs more of them, `SEED=17` repeats one.
 
 mod actions;
-mod bus;
 mod carry;
 mod drain;
 mod judge;
 mod process;
-mod random;
 mod replica;
 mod truth;
 mod verdict;
 mod world;
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
 use gaung_cluster::{core::Bounds, ring::Retention};
+use gaung_simulator::{number, run_seeds};
 use judge::Tally;
 use world::{Scenario, Trouble, run};
-
-fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text:?}")))
-}
 
 /// A ring that reaches back for as long as the trouble lasts.
 const MINUTE: Retention = Retention { age: Duration::from_secs(60), bytes: 16 << 20, frames: usize::MAX };
@@ -37,20 +32,7 @@ fn check(seeds: u64, retention: Retention, trouble: Trouble) -> Tally {
     } else {
         Bounds::default()
     };
-    let seeds = number("SEED").map_or(0..seeds, |seed| seed..seed + 1);
-    let (mut tally, mut failed) = (Tally::default(), Vec::new());
-    for seed in seeds {
-        match run(Scenario { seed, retention, bounds, trouble }) {
-            Ok(happened) => tally.add(happened),
-            Err(faults) => {
-                println!("SEED={seed}: {} faults, the first: {}", faults.len(), faults[0]);
-                failed.push(seed);
-            }
-        }
-    }
-    println!("{tally:?}");
-    assert!(failed.is_empty(), "{} seeds failed; to repeat: SEED={}", failed.len(), failed[0]);
-    tally
+    run_seeds(seeds, |seed| run(Scenario { seed, retention, bounds, trouble }))
 }
 
 #[test]

@@ -11,6 +11,7 @@ use gaung_cluster::{
     fact::{CachedEvent, Fact, FactKey, Generation, Member},
     remote::{RemoteChange, RemoteState},
 };
+use gaung_simulator as simulator;
 
 use crate::replica::{Notified, Replica};
 
@@ -29,6 +30,20 @@ pub struct Process {
     pub posting: Vec<(u64, Generation)>,
     /// Sockets that are signed in on other nodes, by user.
     users: BTreeMap<Arc<str>, u64>,
+}
+
+impl simulator::Process for Process {
+    fn id(&self) -> NodeId {
+        self.id
+    }
+
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn listens(&self, room: &Room) -> bool {
+        self.subscribed.contains(room)
+    }
 }
 
 impl Process {

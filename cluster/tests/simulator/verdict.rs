@@ -18,15 +18,15 @@ impl World {
     /// After recovery: all nodes agree with one another and with the truth.
     pub fn resolve(&mut self) {
         // All look at the same clock, or an event that ends right now is over for some and not for others.
-        (0..self.slots.len()).for_each(|slot| self.step(slot, Input::Tick(Inbound::Drained)));
+        (0..self.net.slots.len()).for_each(|slot| self.step(slot, Input::Tick(Inbound::Drained)));
         let truth = self.truth();
         let mut faults = Vec::new();
-        let wall = self.wall();
-        for process in self.processes() {
+        let wall = self.net.wall();
+        for process in self.net.processes() {
             faults.extend(process.contradictions(&APP.into(), wall));
             faults.extend(disagreements(process, &truth));
         }
-        let caches: BTreeSet<Vec<String>> = self.processes().map(cached).collect();
+        let caches: BTreeSet<Vec<String>> = self.net.processes().map(cached).collect();
         if caches.len() > 1 {
             faults.push(format!("cached events differ: {caches:?}"));
         }
@@ -34,10 +34,10 @@ impl World {
             let held = truth.keys().filter_map(occupancy).collect();
             self.judge.compare_occupancys(&held);
             self.judge.compare_visits();
-            let living = self.processes().map(|process| process.id).collect();
+            let living = self.net.processes().map(|process| process.id).collect();
             self.judge.compare_events(&living);
         }
-        for process in self.slots.iter().filter_map(|slot| slot.process.as_ref()) {
+        for process in self.net.slots.iter().filter_map(|slot| slot.process.as_ref()) {
             self.judge.tally.snapshots += process.core.counters().snapshots;
             self.judge.tally.mismatches += process.core.counters().mismatches;
         }
@@ -47,7 +47,7 @@ impl World {
     /// All facts of the living, by key.
     fn truth(&self) -> Truth {
         let mut truth = Truth::new();
-        for process in self.processes() {
+        for process in self.net.processes() {
             for (key, fact) in &process.facts {
                 truth.entry(key.clone()).or_default().push((process.id, fact.clone()));
             }

@@ -10,7 +10,9 @@ use crate::random::Random;
 /// How bad the bus is, in ten-thousandths of all deliveries.
 #[derive(Clone, Copy)]
 pub struct Weather {
+    /// Those that are lost.
     pub loss: u64,
+    /// Those that come once more, later.
     pub duplicates: u64,
 }
 
