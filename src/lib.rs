@@ -32,6 +32,8 @@
 //! | [`seldom`] | what is logged at once and then once a minute |
 //! | [`tls`] | certificates of the public listener |
 
+#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used))]
+
 pub mod activity;
 pub mod admin;
 pub mod app;

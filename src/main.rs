@@ -1,5 +1,7 @@
 //! The command line. One file per command in `cli`; every problem is one line on stderr and a non-zero exit code.
 
+#![cfg_attr(not(test), warn(unreachable_pub, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used))]
+
 mod cli;
 
 use std::process::ExitCode;

@@ -155,7 +155,7 @@ impl Fact {
         let mut fact = self.clone();
         match &mut fact {
             Self::Connections { sockets, .. } | Self::Count { sockets, .. } | Self::User { sockets, .. } => {
-                *sockets = 0
+                *sockets = 0;
             }
             Self::Member { member, .. } => member.sockets = 0,
         }

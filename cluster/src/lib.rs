@@ -13,6 +13,8 @@
 //! The way of a message: `core::own` → `outgoing` → `codec` → the bus → `codec` → `core::receive` → `sequencer` →
 //! `view`, `cache`, `announcements` or the room.
 
+#![cfg_attr(not(test), warn(unreachable_pub, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used))]
+
 /// Acknowledges work whose parts are done in several places.
 pub mod ack;
 /// Decides which node posts a webhook, and that it is posted once.

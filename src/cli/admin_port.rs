@@ -11,13 +11,13 @@ use super::Failure;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What the server answered, whatever it was.
-pub struct Answer {
+pub(super) struct Answer {
     pub status: StatusCode,
     pub body: String,
 }
 
 /// Asks for the resource at an URL.
-pub async fn get(url: &str) -> Result<Answer, Failure> {
+pub(super) async fn get(url: &str) -> Result<Answer, Failure> {
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(Failure::usage(format!("{url} does not start with http:// or https://")));
     }
@@ -28,7 +28,7 @@ pub async fn get(url: &str) -> Result<Answer, Failure> {
 }
 
 /// Where the configuration says that the admin port is.
-pub fn configured() -> Result<AdminConfig, Failure> {
+pub(super) fn configured() -> Result<AdminConfig, Failure> {
     listener(std::env::vars_os().filter_map(text))
 }
 

@@ -14,18 +14,18 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the API answered, whatever it was.
-pub struct Answer {
+pub(super) struct Answer {
     pub status: u16,
     pub body: String,
 }
 
 /// Publishes an event. The text of the answer, which must be 200.
-pub async fn publish(target: &Target, body: String) -> Result<String, Failure> {
+pub(super) async fn publish(target: &Target, body: String) -> Result<String, Failure> {
     post(target, body).await?.accepted("the event was refused")
 }
 
 /// Posts an event, whatever the answer.
-pub async fn post(target: &Target, body: String) -> Result<Answer, Failure> {
+pub(super) async fn post(target: &Target, body: String) -> Result<Answer, Failure> {
     let path = target.api_path(&["events"]);
     let url = signed_url(target, &Method::POST, &path, &[], body.as_bytes());
     let request = target.client().post(url).timeout(PATIENCE).content_type("application/json");
@@ -33,7 +33,7 @@ pub async fn post(target: &Target, body: String) -> Result<Answer, Failure> {
 }
 
 /// Asks for one of the app's resources. The text of the answer, which must be 200.
-pub async fn get(target: &Target, segments: &[&str], parameters: &[(&str, &str)]) -> Result<String, Failure> {
+pub(super) async fn get(target: &Target, segments: &[&str], parameters: &[(&str, &str)]) -> Result<String, Failure> {
     let url = signed_url(target, &Method::GET, &target.api_path(segments), parameters, b"");
     answer(target, target.client().get(url).timeout(PATIENCE).send()).await?.accepted("the request was refused")
 }

@@ -12,7 +12,7 @@ const PRESENCE: &str = "presence-";
 
 /// Which channels, and how to print them.
 #[derive(clap::Args)]
-pub struct Channels {
+pub(super) struct Channels {
     /// Only channels whose name starts so: presence-
     #[arg(long, default_value = "", hide_default_value = true)]
     prefix: String,
@@ -39,7 +39,7 @@ struct Counts {
 
 impl Channels {
     /// Succeeds if the server tells of its channels, also if there is none.
-    pub async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
+    pub(super) async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let target = self.target.resolve(loaded)?;
         let mut occupied = Occupied::default();
         for (prefix, info) in questions(&self.prefix) {

@@ -7,7 +7,7 @@ use super::{Failure, complain, print};
 
 /// How to print it.
 #[derive(clap::Args)]
-pub struct Check {
+pub(super) struct Check {
     /// Print {"ok":true,"settings":[{"variable":…,"value":…,"source":…}],"apps":[{"id":…,"keys":[…],"settings":{…}}],
     /// "warnings":[…]}, or {"ok":false,"problems":[…]}
     #[arg(long)]
@@ -16,7 +16,7 @@ pub struct Check {
 
 impl Check {
     /// The configuration goes to stdout, warnings and problems to stderr; as JSON all go to stdout too.
-    pub fn run(&self, loaded: Result<Loaded, Problems>) -> Result<(), Failure> {
+    pub(super) fn run(&self, loaded: Result<Loaded, Problems>) -> Result<(), Failure> {
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(problems) => {

@@ -13,14 +13,14 @@ const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
 /// How a socket is opened.
 #[derive(clap::Args)]
-pub struct SocketOptions {
+pub(super) struct SocketOptions {
     /// The page's origin, as a browser would say it, for an app with allowed_origins: https://shop.example.com
     #[arg(long)]
     pub origin: Option<String>,
 }
 
 /// An open socket that the server has greeted.
-pub struct Connection {
+pub(super) struct Connection {
     framed: Framed<BoxedSocket, Codec>,
     /// The socket id as the server gave it.
     pub socket_id: String,
@@ -28,7 +28,7 @@ pub struct Connection {
 
 impl Connection {
     /// Connects, and waits for the greeting.
-    pub async fn open(target: &Target, options: &SocketOptions) -> Result<Self, Failure> {
+    pub(super) async fn open(target: &Target, options: &SocketOptions) -> Result<Self, Failure> {
         let opened = Self::dial(target, options).await;
         let mut connection =
             opened.map_err(|error| Failure::new(format!("cannot open a socket at {}: {error}", target.base())))?;
@@ -38,7 +38,7 @@ impl Connection {
     }
 
     /// Connects. What the server greets with is the caller's to read.
-    pub async fn dial(target: &Target, options: &SocketOptions) -> Result<Self, WsClientError> {
+    pub(super) async fn dial(target: &Target, options: &SocketOptions) -> Result<Self, WsClientError> {
         let mut request = target.client().ws(target.socket_url()).max_frame_size(MAX_MESSAGE_BYTES);
         if let Some(origin) = &options.origin {
             request = request.origin(origin);
@@ -48,7 +48,7 @@ impl Connection {
     }
 
     /// Takes the socket id from the greeting.
-    pub fn welcome(&mut self, greeting: &Message) -> Result<(), Failure> {
+    pub(super) fn welcome(&mut self, greeting: &Message) -> Result<(), Failure> {
         let Some(Value::String(id)) = greeting.member("socket_id") else {
             return Err(Failure::new(format!("the server greeted with {} and without a socket_id", greeting.event)));
         };
@@ -57,19 +57,19 @@ impl Connection {
     }
 
     /// Sends one message of the protocol.
-    pub async fn send(&mut self, event: &str, data: Value) -> Result<(), Failure> {
+    pub(super) async fn send(&mut self, event: &str, data: Value) -> Result<(), Failure> {
         let text = json!({"event": event, "data": data}).to_string();
         self.write(Outgoing::Text(text.into())).await
     }
 
     /// The next message that is neither a ping nor a problem. Problems, and the socket's end, are failures.
-    pub async fn next(&mut self) -> Result<Message, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Message, Failure> {
         let message = self.receive().await?;
         message.problem().map_or(Ok(message), |problem| Err(Failure::new(problem)))
     }
 
     /// The next message that is no ping, a problem too. The socket's end is a failure.
-    pub async fn receive(&mut self) -> Result<Message, Failure> {
+    pub(super) async fn receive(&mut self) -> Result<Message, Failure> {
         loop {
             let frame = self.framed.next().await.ok_or_else(|| Failure::new("the connection was lost"))?;
             match frame.map_err(|error| Failure::new(format!("the connection broke: {error}")))? {
@@ -91,7 +91,7 @@ impl Connection {
     }
 
     /// Says goodbye.
-    pub async fn close(mut self) -> Result<(), Failure> {
+    pub(super) async fn close(mut self) -> Result<(), Failure> {
         self.write(Outgoing::Close(Some(CloseCode::Normal.into()))).await
     }
 

@@ -6,36 +6,36 @@ use gaung::config::Problems;
 
 /// What stands on stderr, and the exit code.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     text: String,
     code: u8,
 }
 
 impl Failure {
     /// Something went wrong while the command ran: exit code 1.
-    pub fn new(problem: impl fmt::Display) -> Self {
+    pub(crate) fn new(problem: impl fmt::Display) -> Self {
         Self { text: format!("gaung: {problem}"), code: 1 }
     }
 
     /// The configuration or the arguments are wrong: exit code 2, one line per problem.
-    pub fn configuration(problems: Problems) -> Self {
+    pub(crate) fn configuration(problems: Problems) -> Self {
         let lines: Vec<_> = problems.lines().iter().map(|line| format!("gaung: {line}")).collect();
         Self { text: lines.join("\n"), code: 2 }
     }
 
     /// The arguments are wrong: exit code 2.
-    pub fn usage(problem: impl fmt::Display) -> Self {
+    pub(crate) fn usage(problem: impl fmt::Display) -> Self {
         Self { text: format!("gaung: {problem}"), code: 2 }
     }
 
     /// The same failure, said to be that of one thing among several.
-    pub fn of(self, what: &str) -> Self {
+    pub(crate) fn of(self, what: &str) -> Self {
         let problem = self.text.strip_prefix("gaung: ").unwrap_or(&self.text);
         Self { text: format!("gaung: {what}: {problem}"), code: self.code }
     }
 
     /// For the end of the process.
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
     }
 }

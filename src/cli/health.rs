@@ -10,7 +10,7 @@ use super::{
 
 /// Where to ask.
 #[derive(clap::Args)]
-pub struct Health {
+pub(super) struct Health {
     /// The admin listener's host (GAUNG_ADMIN_HOST)
     #[arg(long)]
     host: Option<String>,
@@ -30,7 +30,7 @@ pub struct Health {
 
 impl Health {
     /// Succeeds if the server says that it is ready, or alive.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let answer = admin_port::get(&self.url(&admin_port::configured()?)?).await?;
         if self.json {
             let parsed = serde_json::from_str(&answer.body);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// One message (protocol.md §1.3).
 #[derive(Debug, Default, Deserialize)]
-pub struct Message {
+pub(super) struct Message {
     pub event: String,
     pub channel: Option<String>,
     /// A JSON string, or an object in errors.
@@ -18,7 +18,7 @@ pub struct Message {
 
 impl Message {
     /// The payload as text.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match &self.data {
             None => String::new(),
             Some(Value::String(text)) => text.clone(),
@@ -27,19 +27,19 @@ impl Message {
     }
 
     /// A member of the payload, which may be an object or a JSON string of one.
-    pub fn member(&self, name: &str) -> Option<Value> {
+    pub(super) fn member(&self, name: &str) -> Option<Value> {
         let payload: Value = serde_json::from_str(&self.text()).ok()?;
         payload.get(name).cloned()
     }
 
     /// The code of an error (protocol.md §1.5).
-    pub fn code(&self) -> Option<u16> {
+    pub(super) fn code(&self) -> Option<u16> {
         let code = self.member("code").filter(|_| self.event == "pusher:error")?;
         code.as_u64().and_then(|code| u16::try_from(code).ok())
     }
 
     /// What goes wrong, if the message says so, and where.
-    pub fn problem(&self) -> Option<String> {
+    pub(super) fn problem(&self) -> Option<String> {
         let (text, code) = match self.event.as_str() {
             "pusher:error" => ("message", "code"),
             "pusher:subscription_error" => ("error", "status"),
@@ -52,13 +52,13 @@ impl Message {
     }
 
     /// Whether it is an event that somebody published, and not the protocol's own.
-    pub fn is_published(&self) -> bool {
+    pub(super) fn is_published(&self) -> bool {
         !self.event.starts_with("pusher:") && !self.event.starts_with("pusher_internal:")
     }
 
     /// One line: time of day in UTC, channel, event, payload, and the time since the server took it. `now` is the time
     /// since the Unix epoch.
-    pub fn line(&self, now: Duration) -> String {
+    pub(super) fn line(&self, now: Duration) -> String {
         let channel = self.channel.as_deref().unwrap_or("-");
         let mut line = format!("{}  {channel}  {}  {}", time_of_day(now), self.event, self.text());
         if let Some(latency) = self.latency(now) {
@@ -68,7 +68,7 @@ impl Message {
     }
 
     /// The same for programs: the payload as it came, times in milliseconds, and no latency where there is none.
-    pub fn object(&self, now: Duration) -> Value {
+    pub(super) fn object(&self, now: Duration) -> Value {
         let mut object = json!({
             "time_ms": now.as_millis() as u64,
             "channel": self.channel,
@@ -83,7 +83,7 @@ impl Message {
 
     /// Milliseconds since the server took it, if the server says when. Two machines' clocks may disagree, so that it can
     /// be negative. `now` is the time since the Unix epoch.
-    pub fn latency(&self, now: Duration) -> Option<f64> {
+    pub(super) fn latency(&self, now: Duration) -> Option<f64> {
         self.accepted_at_us.map(|accepted| (now.as_micros() as f64 - accepted as f64) / 1e3)
     }
 }
@@ -95,7 +95,7 @@ fn time_of_day(now: Duration) -> String {
 }
 
 /// What others sent must neither break the line nor reach the terminal as a command.
-pub fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut line, character| {
         if character.is_control() {
             line.extend(character.escape_default());

@@ -108,7 +108,7 @@ the process at once, with exit code 130.",
     ),
 ];
 
-pub fn command() -> clap::Command {
+pub(super) fn command() -> clap::Command {
     let command = Cli::command();
     let template = format!(
         "{{before-help}}{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}Options:\n{{options}}{{after-help}}",

@@ -40,7 +40,7 @@ use failure::Failure;
 /// Configured by GAUNG_* variables, and by Laravel's REVERB_* and PUSHER_* where those are not set.
 #[derive(Parser)]
 #[command(name = "gaung", version)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -75,12 +75,12 @@ enum Command {
 
 impl Cli {
     /// From the process's arguments. Wrong ones end the process with exit code 2, as does a question for help with 0.
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         let matches = manual::command().get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
-    pub fn run(self) -> Result<(), Failure> {
+    pub(crate) fn run(self) -> Result<(), Failure> {
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::run(load),
             Command::Check(check) => check.run(config::load_environment()),
@@ -112,6 +112,6 @@ fn print(line: impl fmt::Display) -> Result<(), Failure> {
 }
 
 /// One line on stderr. There is nowhere to tell that stderr is gone.
-pub fn complain(line: impl fmt::Display) {
+pub(crate) fn complain(line: impl fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -7,7 +7,7 @@ use super::{Failure, admin_port, print, table::table, target::host_of};
 
 /// Whom to ask, and how to print.
 #[derive(clap::Args)]
-pub struct Peers {
+pub(super) struct Peers {
     /// The admin port to ask (GAUNG_ADMIN_HOST and GAUNG_ADMIN_PORT): http://127.0.0.1:9601
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
@@ -32,7 +32,7 @@ const HEADINGS: [&str; 7] = ["NODE", "VERSION", "STAGE", "READINESS", "AGE", "SE
 
 impl Peers {
     /// Succeeds if the server tells of its peers, whatever it tells.
-    pub async fn run(self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
         let url = self.url(&admin_port::configured()?)?;
         let answer = admin_port::get(&url).await?;
         if !answer.status.is_success() {

@@ -29,7 +29,7 @@ const WHERE_TO_LOOK: &str = "look at the log and /readyz of each node, and wheth
 
 /// Where to, how often and for how long.
 #[derive(clap::Args)]
-pub struct Roundtrip {
+pub(super) struct Roundtrip {
     /// The admin port, which is asked first whether the server is ready: http://127.0.0.1:9601
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
@@ -66,7 +66,7 @@ struct Deadline {
 
 impl Roundtrip {
     /// Succeeds if both sockets heard each event, in order and once.
-    pub async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
+    pub(super) async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let target = self.target.resolve(loaded)?;
         let deadline = Deadline { at: Instant::now() + Duration::from_secs(self.timeout), seconds: self.timeout };
         if let Some(admin) = &self.admin {

@@ -15,7 +15,7 @@ use super::{Failure, print, target::AppChoice};
 
 /// What to sign: by default a subscription of SOCKET_ID to CHANNEL.
 #[derive(clap::Args)]
-pub struct Sign {
+pub(super) struct Sign {
     /// The socket's id, as the server told it
     socket_id: Option<String>,
     /// The channel to subscribe to
@@ -48,7 +48,7 @@ pub struct Sign {
 
 impl Sign {
     /// Prints the signature alone, for use in scripts.
-    pub fn run(self, loaded: &Loaded) -> Result<(), Failure> {
+    pub(super) fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let (_, key) = self.app.key(loaded)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         print(self.signature(&key, now)?)

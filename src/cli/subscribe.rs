@@ -21,7 +21,7 @@ const USER_LINE: &str = "#server-to-user-";
 
 /// Which channels, and for how long.
 #[derive(clap::Args)]
-pub struct Subscribe {
+pub(super) struct Subscribe {
     /// The channels, of any kind; private ones are signed with the app's secret
     #[arg(required = true, value_name = "CHANNEL")]
     channels: Vec<String>,
@@ -42,7 +42,7 @@ pub struct Subscribe {
 
 impl Subscribe {
     /// Events go to stdout, the protocol's own messages to stderr. Ends only with the count or with a failure.
-    pub async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
+    pub(super) async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let target = self.target.resolve(loaded)?;
         let mut connection = Connection::open(&target, &self.socket).await?;
         for channel in &self.channels {
@@ -59,7 +59,12 @@ impl Subscribe {
 }
 
 /// Asks for one channel, of any kind; the answer is the caller's to read.
-pub async fn subscribe(connection: &mut Connection, channel: &str, user: &str, key: &AppKey) -> Result<(), Failure> {
+pub(super) async fn subscribe(
+    connection: &mut Connection,
+    channel: &str,
+    user: &str,
+    key: &AppKey,
+) -> Result<(), Failure> {
     let id = connection.socket_id.parse();
     let id = id.map_err(|_| Failure::new(format!("the server's socket id {} is malformed", connection.socket_id)))?;
     for (event, data) in requests(channel, user, key, id) {

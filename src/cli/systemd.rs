@@ -5,7 +5,7 @@ use std::{ffi::OsStr, io, os::unix::net::UnixDatagram};
 
 /// What systemd is told.
 #[derive(Debug, Clone, Copy)]
-pub enum Stage {
+pub(super) enum Stage {
     /// The service serves: units that wait for it may start.
     Ready,
     /// The service has been asked to go, and goes.
@@ -13,7 +13,7 @@ pub enum Stage {
 }
 
 /// Says it, where systemd wants to know (`Type=notify`).
-pub fn notify(stage: Stage) {
+pub(super) fn notify(stage: Stage) {
     let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
     let text: &[u8] = match stage {
         Stage::Ready => b"READY=1",

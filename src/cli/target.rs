@@ -24,7 +24,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// Chooses an app.
 #[derive(clap::Args)]
-pub struct AppChoice {
+pub(super) struct AppChoice {
     /// The app's id, where several are configured
     #[arg(long)]
     app: Option<String>,
@@ -32,7 +32,7 @@ pub struct AppChoice {
 
 /// Chooses a server and an app.
 #[derive(clap::Args)]
-pub struct TargetOptions {
+pub(super) struct TargetOptions {
     /// The server's host (GAUNG_HOST)
     #[arg(long)]
     host: Option<String>,
@@ -51,7 +51,7 @@ pub struct TargetOptions {
 
 /// A server and the credentials of an app.
 #[derive(Debug)]
-pub struct Target {
+pub(super) struct Target {
     pub app_id: String,
     /// The app's first key.
     pub key: AppKey,
@@ -62,7 +62,7 @@ pub struct Target {
 
 impl AppChoice {
     /// The app's id and settings.
-    pub fn resolve<'a>(&self, loaded: &'a Loaded) -> Result<(&'a str, &'a AppSettings), Failure> {
+    pub(super) fn resolve<'a>(&self, loaded: &'a Loaded) -> Result<(&'a str, &'a AppSettings), Failure> {
         let apps = loaded.apps.apps();
         let ids = || apps.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>().join(", ");
         let chosen = match (&self.app, apps) {
@@ -77,7 +77,7 @@ impl AppChoice {
     }
 
     /// The app's id and the key that signs in its name.
-    pub fn key(&self, loaded: &Loaded) -> Result<(String, AppKey), Failure> {
+    pub(super) fn key(&self, loaded: &Loaded) -> Result<(String, AppKey), Failure> {
         let (id, settings) = self.resolve(loaded)?;
         let key = settings.keys.first().ok_or_else(|| Failure::usage(format!("the app {id} has no key")))?;
         Ok((id.to_owned(), key.clone()))
@@ -86,7 +86,7 @@ impl AppChoice {
 
 impl TargetOptions {
     /// Flags before configuration.
-    pub fn resolve(&self, loaded: &Loaded) -> Result<Target, Failure> {
+    pub(super) fn resolve(&self, loaded: &Loaded) -> Result<Target, Failure> {
         let (app_id, key) = self.app.key(loaded)?;
         let tls = self.ca.as_deref().map(trust::only).transpose()?;
         let target = Target { app_id, key, base: self.base(&loaded.config)?, tls };
@@ -95,7 +95,7 @@ impl TargetOptions {
     }
 
     /// At this address, if one is given.
-    pub fn at(mut self, url: Option<String>) -> Self {
+    pub(super) fn at(mut self, url: Option<String>) -> Self {
         self.url = url.or(self.url);
         self
     }
@@ -112,24 +112,24 @@ impl TargetOptions {
 
 impl Target {
     /// The address of a path of the API with its query.
-    pub fn api_url(&self, path: &str, query: &str) -> String {
+    pub(super) fn api_url(&self, path: &str, query: &str) -> String {
         format!("{}{path}?{query}", self.base)
     }
 
     /// The path of one of the app's resources as it is signed: without the prefix (protocol.md §2.4).
-    pub fn api_path(&self, segments: &[&str]) -> String {
+    pub(super) fn api_path(&self, segments: &[&str]) -> String {
         let segments = [&["apps", &self.app_id], segments].concat();
         segments.iter().map(|segment| format!("/{}", utf8_percent_encode(segment, SEGMENT))).collect()
     }
 
     /// Where sockets of the app connect. Events carry the time at which the server accepted them.
-    pub fn socket_url(&self) -> String {
+    pub(super) fn socket_url(&self) -> String {
         let key = utf8_percent_encode(&self.key.key, SEGMENT);
         format!("{}/app/{key}?protocol=7&client=gaung&version={}&trace=1", self.base, env!("CARGO_PKG_VERSION"))
     }
 
     /// Asks the server over HTTP/1.1, which sockets need.
-    pub fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         // To name the version would replace whom we believe; ours offers no other anyway.
         let connector = match &self.tls {
             Some(tls) => Connector::new().rustls_0_23(tls.clone()),
@@ -139,29 +139,29 @@ impl Target {
     }
 
     /// For messages.
-    pub fn base(&self) -> &str {
+    pub(super) fn base(&self) -> &str {
         &self.base
     }
 
     /// The same app on a server elsewhere.
-    pub fn with_base(&self, base: String) -> Self {
+    pub(super) fn with_base(&self, base: String) -> Self {
         Self { app_id: self.app_id.clone(), key: self.key.clone(), base, tls: self.tls.clone() }
     }
 
     /// Scheme, host and port, and the path prefix after them.
-    pub fn origin_and_path(&self) -> (&str, &str) {
+    pub(super) fn origin_and_path(&self) -> (&str, &str) {
         let host = self.base.find("://").map_or(0, |scheme| scheme + 3);
         let path = self.base[host..].find('/').map_or(self.base.len(), |path| host + path);
         self.base.split_at(path)
     }
 
     /// Whether the server is asked over TLS.
-    pub fn is_tls(&self) -> bool {
+    pub(super) fn is_tls(&self) -> bool {
         self.base.starts_with("https:")
     }
 
     /// Host and port to connect to.
-    pub fn address(&self) -> Result<(String, u16), Failure> {
+    pub(super) fn address(&self) -> Result<(String, u16), Failure> {
         let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("{} is no address: {why}", self.base));
         let uri: Uri = self.base.parse().map_err(|error| wrong(&error))?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| wrong(&"it names no host"))?;
@@ -171,7 +171,7 @@ impl Target {
 }
 
 /// `https` if the server has certificates of its own.
-pub fn scheme(config: &Config) -> &'static str {
+pub(super) fn scheme(config: &Config) -> &'static str {
     match config.tls.cert {
         Some(_) => "https",
         None => "http",
@@ -179,7 +179,7 @@ pub fn scheme(config: &Config) -> &'static str {
 }
 
 /// Where to connect to reach a listener on this address: loopback for one that listens on all.
-pub fn host_of(listener: IpAddr) -> String {
+pub(super) fn host_of(listener: IpAddr) -> String {
     let host = match listener {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -189,7 +189,7 @@ pub fn host_of(listener: IpAddr) -> String {
 }
 
 /// The flag's port or the configured one, which must be known beforehand.
-pub fn port(flag: Option<u16>, configured: u16, variable: &str) -> Result<u16, Failure> {
+pub(super) fn port(flag: Option<u16>, configured: u16, variable: &str) -> Result<u16, Failure> {
     match flag.unwrap_or(configured) {
         0 => Err(Failure::usage(format!("{variable} is 0, so the server took any free port: say which with --port"))),
         port => Ok(port),
@@ -197,7 +197,7 @@ pub fn port(flag: Option<u16>, configured: u16, variable: &str) -> Result<u16, F
 }
 
 /// An IPv6 address needs brackets before a port.
-pub fn bracketed(host: &str) -> String {
+pub(super) fn bracketed(host: &str) -> String {
     match host.parse() {
         Ok(IpAddr::V6(address)) => format!("[{address}]"),
         Ok(IpAddr::V4(_)) | Err(_) => host.to_owned(),

@@ -12,7 +12,7 @@ use super::{Failure, api, print, target::TargetOptions};
 
 /// One event.
 #[derive(clap::Args)]
-pub struct Trigger {
+pub(super) struct Trigger {
     /// The channel, for example products.42
     channel: String,
     /// The event's name, for example product.updated
@@ -35,7 +35,7 @@ pub struct Trigger {
 
 impl Trigger {
     /// Prints the answer's status and body and how long it took.
-    pub async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
+    pub(super) async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let target = self.target.resolve(loaded)?;
         let body = self.body()?;
         let started = Instant::now();

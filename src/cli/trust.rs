@@ -8,13 +8,13 @@ use rustls::{ClientConfig, RootCertStore};
 use super::Failure;
 
 /// A TLS client that believes the certificates in a PEM file, and what they have signed, and nobody else.
-pub fn only(file: &Path) -> Result<Arc<ClientConfig>, Failure> {
+pub(super) fn only(file: &Path) -> Result<Arc<ClientConfig>, Failure> {
     let mut roots = RootCertStore::empty();
     trust::add_file(&mut roots, file).map_err(|error| Failure::usage(format!("--ca {}: {error}", file.display())))?;
     Ok(trust::client_config(roots))
 }
 
 /// A TLS client that believes nobody: to hear whether TLS is spoken at all.
-pub fn nobody() -> Arc<ClientConfig> {
+pub(super) fn nobody() -> Arc<ClientConfig> {
     trust::client_config(RootCertStore::empty())
 }

@@ -8,7 +8,7 @@ use super::{Failure, api, print, table::table, target::TargetOptions};
 
 /// Which channel, and how to print its members.
 #[derive(clap::Args)]
-pub struct Users {
+pub(super) struct Users {
     /// The presence channel, for example presence-room
     channel: String,
     /// Show also what the application tells of each member
@@ -35,7 +35,7 @@ struct Member {
 
 impl Users {
     /// Succeeds if the server tells of the members, also if there is none.
-    pub async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
+    pub(super) async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let target = self.target.resolve(loaded)?;
         let parameters = if self.info { &[("with_user_info", "1")][..] } else { &[] };
         let answer = api::get(&target, &["channels", &self.channel, "users"], parameters).await?;

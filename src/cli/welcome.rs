@@ -10,7 +10,7 @@ use gaung::{
 use super::target::{host_of, scheme};
 
 /// What does not depend on the ports taken.
-pub struct Welcome {
+pub(super) struct Welcome {
     scheme: &'static str,
     prefix: String,
     access: TenantAccess,
@@ -29,7 +29,7 @@ struct Credentials {
 
 impl Welcome {
     /// The secret is shown only where everybody knows it: that of the development app.
-    pub fn new(loaded: &Loaded) -> Self {
+    pub(super) fn new(loaded: &Loaded) -> Self {
         let apps = loaded.apps.apps();
         let app = apps.first().and_then(|(id, settings)| {
             let key = settings.keys.first()?.clone();
@@ -44,7 +44,7 @@ impl Welcome {
     }
 
     /// The first two lines are for programs too: a word, blanks, an address.
-    pub fn text(&self, public: SocketAddr, admin: SocketAddr) -> String {
+    pub(super) fn text(&self, public: SocketAddr, admin: SocketAddr) -> String {
         let mut text = format!("public  {}://{public}\nadmin   http://{admin}\n", self.scheme);
         if let Some(app) = &self.app {
             let sections = [self.app(app), self.laravel(app, public), self.echo(app, public), self.socket(public)];

@@ -24,7 +24,7 @@ pub struct Patience {
 
 /// What a connection has not done in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overdue {
+pub(super) enum Overdue {
     /// A head is there in part.
     Head,
     /// Nothing of an answer was taken.
@@ -33,7 +33,7 @@ pub enum Overdue {
 
 /// What may be read now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Allowance {
+pub(super) enum Allowance {
     /// So many bytes.
     Bytes(usize),
     /// Nothing in this turn, but something in the next.
@@ -56,7 +56,7 @@ enum Stage {
 }
 
 #[derive(Debug)]
-pub struct Progress {
+pub(super) struct Progress {
     stage: Stage,
     /// What this turn has read.
     turn: usize,
@@ -89,12 +89,12 @@ impl Default for Progress {
 
 impl Progress {
     /// From now on the connection speaks HTTP/2.
-    pub fn frames(&mut self) {
+    pub(super) fn frames(&mut self) {
         self.stage = Stage::Frames;
     }
 
     /// What may be read now. A client that does not take its answers is not read: they would only grow.
-    pub fn allowance(&mut self) -> Allowance {
+    pub(super) fn allowance(&mut self) -> Allowance {
         let most = match self.stage {
             _ if self.blocked_since.is_some() => return Allowance::Later,
             Stage::Answer => return Allowance::Later,
@@ -113,12 +113,12 @@ impl Progress {
     }
 
     /// There is nothing more to read now.
-    pub fn drained(&mut self) {
+    pub(super) fn drained(&mut self) {
         (self.turn, self.was_full) = (0, false);
     }
 
     /// These bytes were read; `now` is asked only where it matters.
-    pub fn read(&mut self, bytes: &[u8], now: impl FnOnce() -> Instant) {
+    pub(super) fn read(&mut self, bytes: &[u8], now: impl FnOnce() -> Instant) {
         self.turn += bytes.len();
         for byte in &bytes[bytes.len().saturating_sub(self.tail.len())..] {
             self.tail.rotate_left(1);
@@ -130,7 +130,7 @@ impl Progress {
     }
 
     /// A head is complete, and the application has its request.
-    pub fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.is_used = true;
         self.head_since = None;
         self.ends_in_body = false;
@@ -138,18 +138,18 @@ impl Progress {
     }
 
     /// The application reads the request's body.
-    pub fn body_begins(&mut self) {
+    pub(super) fn body_begins(&mut self) {
         self.ends_in_body = true;
         self.enter(Stage::Body);
     }
 
     /// The application has the body.
-    pub fn body_ends(&mut self) {
+    pub(super) fn body_ends(&mut self) {
         self.enter(Stage::Answer);
     }
 
     /// The application has answered. Where what was read does not end as a head does, the next one has begun.
-    pub fn end(&mut self, now: impl FnOnce() -> Instant) {
+    pub(super) fn end(&mut self, now: impl FnOnce() -> Instant) {
         self.enter(Stage::Head);
         if !self.ends_in_body && !self.ends_as_a_head() {
             self.head_since = Some(now());
@@ -157,7 +157,7 @@ impl Progress {
     }
 
     /// The socket takes no bytes now.
-    pub fn refused(&mut self, now: impl FnOnce() -> Instant) {
+    pub(super) fn refused(&mut self, now: impl FnOnce() -> Instant) {
         if self.blocked_since.is_none() {
             self.blocked_since = Some(now());
         }
@@ -165,12 +165,12 @@ impl Progress {
 
     /// The socket took bytes. The kernel says that it has room again only when a good part of what it held has gone, so that
     /// a client cannot stay by taking a byte now and then. Whether it had refused some before.
-    pub fn taken(&mut self) -> bool {
+    pub(super) fn taken(&mut self) -> bool {
         self.blocked_since.take().is_some()
     }
 
     /// What will be overdue next, and when.
-    pub fn deadline(&self, patience: Patience) -> Option<(Instant, Overdue)> {
+    pub(super) fn deadline(&self, patience: Patience) -> Option<(Instant, Overdue)> {
         let answer = self.blocked_since.map(|since| (since + patience.answer, Overdue::Answer));
         let head = self.head_since.filter(|_| self.stage == Stage::Head);
         answer.or_else(|| head.map(|since| (since + patience.head, Overdue::Head)))

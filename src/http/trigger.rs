@@ -80,7 +80,7 @@ impl Ask for Batch {
         let batch = PostedBatch::read(verified.body)?;
         let post = verified.post(batch.idempotency_key()?);
         let batch = batch.sized(verified.settings)?;
-        let once = once(verified, post, batch.iter().map(|posted| posted.tokens()).sum())?;
+        let once = once(verified, post, batch.iter().map(super::publication::SizedEvent::tokens).sum())?;
         let mut events = Vec::with_capacity(batch.len());
         let mut asked = Vec::with_capacity(batch.len());
         let (accepted, mut accepted_at) = verified.arrival;

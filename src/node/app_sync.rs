@@ -20,7 +20,7 @@ use crate::{
 const EVERY: Duration = Duration::from_millis(250);
 
 /// What was told so far.
-pub struct AppSync {
+pub(super) struct AppSync {
     cluster: Cluster,
     registry: Registry,
     webhooks: Webhooks,
@@ -31,13 +31,13 @@ pub struct AppSync {
 
 impl AppSync {
     /// Has announced nothing yet.
-    pub fn new(cluster: Cluster, registry: Registry, webhooks: Webhooks) -> Self {
+    pub(super) fn new(cluster: Cluster, registry: Registry, webhooks: Webhooks) -> Self {
         let (told, wanting, nodes) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
         Self { cluster, registry, webhooks, told, wanting, nodes }
     }
 
     /// Counts until the bus is gone.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -21,7 +21,7 @@ const STAMP_IS_FRESH: Duration = Duration::from_secs(2);
 
 /// Looks at the apps file twice a second for as long as the future is polled, applies what changed, and hands each change
 /// on, so that the sockets of apps that are gone or disabled can be closed. Reads on a thread of its own.
-pub fn watch(
+pub(super) fn watch(
     path: PathBuf,
     registry: Registry,
     metrics: Metrics,

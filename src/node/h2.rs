@@ -32,7 +32,7 @@ use tokio::{
 };
 
 /// Requests of one connection that are under way, as announced in `MAX_CONCURRENT_STREAMS`.
-pub const STREAMS: usize = 100;
+pub(super) const STREAMS: usize = 100;
 
 /// What may be under way of one request's body until it is read.
 const STREAM_WINDOW: u32 = 65_535;
@@ -53,7 +53,7 @@ const PIECE_BYTES: usize = 16_384;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// How long a client may take over what.
-pub struct Patience<I> {
+pub(super) struct Patience<I> {
     /// The preface.
     pub handshake: Duration,
     /// Asking for nothing; looked up whenever nothing is under way.
@@ -80,8 +80,12 @@ enum Event {
 type Connection<T> = server::Connection<T, Bytes>;
 
 /// Serves a connection to its end.
-pub async fn serve<T, S, R, B>(io: T, service: &S, peer: Option<SocketAddr>, patience: Patience<impl Fn() -> Duration>)
-where
+pub(super) async fn serve<T, S, R, B>(
+    io: T,
+    service: &S,
+    peer: Option<SocketAddr>,
+    patience: Patience<impl Fn() -> Duration>,
+) where
     T: AsyncRead + AsyncWrite + Unpin,
     S: Service<Request, Response = R>,
     S::Error: Into<Response<BoxBody>>,

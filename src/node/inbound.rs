@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Where what other nodes send goes.
-pub struct Inbound {
+pub(crate) struct Inbound {
     /// The rooms of this node. They are addressed by the id of their app: a room that opens, or whose members come and
     /// go, while its app is gone for a moment, would never learn of it otherwise.
     pub rooms: Rooms,
@@ -44,7 +44,7 @@ pub struct Inbound {
 
 impl Inbound {
     /// Dispatches one output of the core.
-    pub fn dispatch(&self, output: Output) {
+    pub(crate) fn dispatch(&self, output: Output) {
         match output {
             Output::Serving(opening) => self.open(opening),
             Output::Deliver(_, event) => self.deliver(event),

@@ -28,19 +28,19 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The bus and its handle, before the bus runs.
-pub struct ClusterSetup {
+pub(super) struct ClusterSetup {
     pub cluster: Cluster,
     bus: Bus,
 }
 
 /// Opens the setup. The node's name is drawn at random: a process that starts again is another node.
-pub fn open(config: &ClusterConfig) -> Result<ClusterSetup, InvalidServer> {
+pub(super) fn open(config: &ClusterConfig) -> Result<ClusterSetup, InvalidServer> {
     let (cluster, bus) = Cluster::open(config, rand::random())?;
     Ok(ClusterSetup { cluster, bus })
 }
 
 /// The webhooks of a node, which a stream keeps if the cluster has one.
-pub fn webhooks(
+pub(super) fn webhooks(
     config: &Config,
     trust: &Trust,
     setup: Option<&ClusterSetup>,
@@ -64,7 +64,7 @@ fn stream(config: &ClusterConfig, node: NodeId) -> Option<QueueSettings> {
 
 impl ClusterSetup {
     /// Sets everything going; returns the tasks that look after it.
-    pub fn run(self, shared: &Shared, webhooks: &Webhooks, failures: &Failures) -> Vec<JoinHandle<()>> {
+    pub(super) fn run(self, shared: &Shared, webhooks: &Webhooks, failures: &Failures) -> Vec<JoinHandle<()>> {
         let Self { cluster, bus } = self;
         let inbound = Inbound {
             rooms: shared.rooms.clone(),

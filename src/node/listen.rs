@@ -64,7 +64,7 @@ struct Refused;
 const LAST_REQUESTS: u64 = 3;
 
 /// A listener on the address; IPv6 addresses take IPv4 clients too where the system allows it.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -74,7 +74,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// What serves the API, on whatever port.
-pub fn api(shared: &Shared) -> Arc<Api> {
+pub(super) fn api(shared: &Shared) -> Arc<Api> {
     Arc::new(Api {
         registry: shared.registry.clone(),
         rooms: shared.rooms.clone(),
@@ -91,7 +91,7 @@ pub fn api(shared: &Shared) -> Arc<Api> {
 
 /// The threads of the public listener.
 #[derive(Debug, Clone, Copy)]
-pub struct Workers {
+pub(super) struct Workers {
     threads: usize,
     /// Connections that one of them may have which are no sockets, or none yet; more are not accepted until some end.
     max_requests: usize,
@@ -99,7 +99,7 @@ pub struct Workers {
 
 impl Workers {
     /// So many, which have the requests' share of the descriptors together.
-    pub fn new(threads: usize, descriptors: Option<Shares>) -> Self {
+    pub(super) fn new(threads: usize, descriptors: Option<Shares>) -> Self {
         // The library counts one beyond it.
         let unbounded = usize::MAX >> 1;
         let share = |shares: Shares| usize::try_from(shares.requests).map_or(unbounded, |all| (all / threads).max(1));
@@ -108,13 +108,13 @@ impl Workers {
 
     /// Connections that are no sockets which the node takes. More are refused before the threads accept no more, which
     /// nobody could tell from a node that is gone.
-    pub fn connections(self, http: &HttpConfig) -> usize {
+    pub(super) fn connections(self, http: &HttpConfig) -> usize {
         http.max_http_connections.min(self.threads.saturating_mul(self.max_requests))
     }
 }
 
 /// Serves sockets and the trigger API, each thread with a session registry of its own.
-pub fn public(
+pub(super) fn public(
     listener: TcpListener,
     shared: Shared,
     workers: Workers,
@@ -344,7 +344,7 @@ fn is_nonsense(error: &io::Error) -> bool {
 }
 
 /// Serves the admin port on one thread.
-pub fn admin(listener: TcpListener, admin: Admin, failures: Failures) -> ServerHandle {
+pub(super) fn admin(listener: TcpListener, admin: Admin, failures: Failures) -> ServerHandle {
     let server = HttpServer::new(move || App::new().configure(admin::configure(admin.clone())));
     let server = server.workers(1).shutdown_timeout(LAST_REQUESTS).disable_signals().listen(listener);
     run("admin", server.expect("the listener is bound").run(), failures)

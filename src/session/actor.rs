@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// One WebSocket connection.
-pub struct Session {
+pub(super) struct Session {
     pub(super) id: SocketId,
     pub(super) outbox: Arc<Outbox>,
     pub(super) services: Rc<Services>,
@@ -51,7 +51,7 @@ pub struct Session {
 }
 
 /// How the client speaks, and what only that dialect remembers.
-pub enum SessionProtocol {
+pub(super) enum SessionProtocol {
     Pusher(PusherProtocol),
     /// The plain tenant dialect.
     Tenant(TenantProtocol),
@@ -67,7 +67,7 @@ impl SessionProtocol {
 }
 
 /// What an admission gives to a session.
-pub struct Admission {
+pub(super) struct Admission {
     pub app_permit: AppPermit,
     pub address: Option<AddressPermit>,
     pub permit: Option<SocketPermit>,
@@ -78,7 +78,7 @@ pub struct Admission {
 
 impl Session {
     /// A session that has just been admitted.
-    pub fn new(outbox: Arc<Outbox>, admission: Admission, services: Rc<Services>) -> Self {
+    pub(super) fn new(outbox: Arc<Outbox>, admission: Admission, services: Rc<Services>) -> Self {
         let session = Self {
             id: SocketId::random(),
             outbox,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What to do about a session that was silent for some time.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Check {
+pub(super) enum Check {
     /// It was heard of lately: look again after this time.
     Later(Duration),
     /// Ping it, and look again after this time.
@@ -14,7 +14,12 @@ pub enum Check {
 }
 
 /// Judges a silence. Any frame from the client ends a silence; `pinged` is how long ago this one was answered by a ping.
-pub fn check(silence: Duration, pinged: Option<Duration>, ping_interval: Duration, pong_timeout: Duration) -> Check {
+pub(super) fn check(
+    silence: Duration,
+    pinged: Option<Duration>,
+    ping_interval: Duration,
+    pong_timeout: Duration,
+) -> Check {
     if silence < ping_interval {
         return Check::Later(ping_interval - silence);
     }

@@ -28,7 +28,7 @@ const OVER_QUOTA: u16 = 4301;
 const WATCHLIST_CUT: u16 = 4302;
 
 /// What a session remembers of its Pusher client.
-pub struct PusherProtocol {
+pub(super) struct PusherProtocol {
     dialect: Dialect,
     user: Option<Box<UserClaim>>,
     client_event_rate: RateLimit,
@@ -47,12 +47,12 @@ struct Refusal {
 
 impl PusherProtocol {
     /// A client that is not signed in.
-    pub fn new(dialect: Dialect) -> Self {
+    pub(super) fn new(dialect: Dialect) -> Self {
         Self { dialect, user: None, client_event_rate: RateLimit::default(), quota: None }
     }
 
     /// Handles one message. Whatever it is, the session stays, but for an app that wants those closed who send too many.
-    pub fn hear(&mut self, text: &str, session: &mut Session) {
+    pub(super) fn hear(&mut self, text: &str, session: &mut Session) {
         if !self.is_within_quota(session) {
             return;
         }
@@ -69,7 +69,7 @@ impl PusherProtocol {
             }
             Ok(ClientMessage::SignIn { auth, user_data }) => self.sign_in(&auth, &user_data, session),
             Ok(ClientMessage::ClientEvent { name, channel, data }) => {
-                self.publish_client_event(name, &channel, data, session)
+                self.publish_client_event(name, &channel, data, session);
             }
             Err(malformed) => {
                 let text = malformed.to_string();
@@ -99,7 +99,7 @@ impl PusherProtocol {
     }
 
     /// Ends the sign-in of a session that is going.
-    pub fn sign_out(&mut self, id: SocketId, app: &Arc<App>, rooms: &Rooms) {
+    pub(super) fn sign_out(&mut self, id: SocketId, app: &Arc<App>, rooms: &Rooms) {
         let Some(user) = self.user.take() else { return };
         rooms.sign_out(app, &user.id, id, rooms.watchlist(app, &user.watchlist));
     }

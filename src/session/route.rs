@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What a path asks for.
-pub enum Route<'a> {
+pub(super) enum Route<'a> {
     /// `/app/{key}`
     App(&'a str),
     /// `/ws`, and who asks there.
@@ -19,7 +19,11 @@ pub enum Route<'a> {
 
 impl<'a> Route<'a> {
     /// `tenant` reads who asks, where tenants are served.
-    pub fn of(path: &'a str, prefix: &str, tenant: impl FnOnce() -> Result<TenantRequest, InvalidRequest>) -> Self {
+    pub(super) fn of(
+        path: &'a str,
+        prefix: &str,
+        tenant: impl FnOnce() -> Result<TenantRequest, InvalidRequest>,
+    ) -> Self {
         let Some(path) = path.strip_prefix(prefix) else { return Self::Nowhere };
         match path.strip_prefix("/app/") {
             Some(key) if !key.is_empty() && !key.contains('/') => Self::App(key),
@@ -30,13 +34,13 @@ impl<'a> Route<'a> {
 }
 
 /// The key itself is not told: it may be a secret in the wrong place.
-pub fn unknown_key(key: &str) -> String {
+pub(super) fn unknown_key(key: &str) -> String {
     let characters = percent_decode_str(key).decode_utf8_lossy().chars().count();
     format!("{}; its key has {characters} characters", Close::AppUnknown.text())
 }
 
 /// What came and what is served. What stands where a key stands is not told, for the same reason.
-pub fn unknown_path(path: &str, prefix: &str) -> String {
+pub(super) fn unknown_path(path: &str, prefix: &str) -> String {
     let without_key = match path.split_once("/app/") {
         Some((before, key)) if !key.is_empty() => {
             let after = key.find('/').map_or("", |end| &key[end..]);

@@ -9,19 +9,19 @@ use crate::{
 };
 
 /// What a session remembers of its tenant client.
-pub struct TenantProtocol {
+pub(super) struct TenantProtocol {
     grant: Grant,
     message_rate: RateLimit,
 }
 
 impl TenantProtocol {
     /// A client that was admitted with this grant.
-    pub fn new(grant: Grant) -> Self {
+    pub(super) fn new(grant: Grant) -> Self {
         Self { grant, message_rate: RateLimit::default() }
     }
 
     /// Handles one message. Whatever it is, the session stays.
-    pub fn hear(&mut self, text: &str, session: &mut Session) {
+    pub(super) fn hear(&mut self, text: &str, session: &mut Session) {
         if let Err(problem) = self.check_rate(session) {
             return refuse(&problem, None, session);
         }

@@ -182,7 +182,7 @@ impl Socket for TlsStream<TcpStream> {
 
 fn is_hung_up(socket: &TcpStream) -> bool {
     let ready = socket.ready(Interest::READABLE).now_or_never();
-    ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+    ready.is_some_and(|ready| ready.is_ok_and(tokio::io::Ready::is_read_closed))
 }
 
 /// A TCP socket whose write half is shared with an outbox.

@@ -1,5 +1,5 @@
-//! What several test binaries share. Each of them uses a part.
-#![allow(dead_code)]
+//! What several test binaries share.
+#![allow(dead_code, reason = "each of them uses a part")]
 
 pub mod client;
 pub mod process;

@@ -24,12 +24,12 @@ pub(super) struct Burst {
 }
 
 impl Burst {
-    pub fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self { since: now, count: 0 }
     }
 
     /// Counts commands that were taken; returns whether to coalesce the next ones.
-    pub fn is_busy(&mut self, taken: usize, now: Instant) -> bool {
+    pub(super) fn is_busy(&mut self, taken: usize, now: Instant) -> bool {
         if now.saturating_duration_since(self.since) > WINDOW {
             let was_busy = self.count >= BUSY && now.saturating_duration_since(self.since) <= WINDOW * 3;
             *self = Self { since: now, count: taken };

@@ -37,12 +37,12 @@ pub(super) enum LoopbackHealth {
 
 impl LoopbackProbe {
     /// A new connection.
-    pub fn connect(&mut self, now: Duration) {
+    pub(super) fn connect(&mut self, now: Duration) {
         *self = Self { since: now, last_check: now, reconnect_at: now + BROKEN };
     }
 
     /// Checks, given when a heartbeat of our own last came back.
-    pub fn check(&mut self, echo: Option<Duration>, now: Duration) -> LoopbackHealth {
+    pub(super) fn check(&mut self, echo: Option<Duration>, now: Duration) -> LoopbackHealth {
         if now.saturating_sub(self.last_check) > STOPPED {
             self.since = now;
         }

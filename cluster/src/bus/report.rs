@@ -34,7 +34,7 @@ pub(super) struct Report {
 struct Throttle(Mutex<Option<Instant>>);
 
 impl Report {
-    pub fn new(settings: &BusSettings, role: &'static str, gauges: Arc<Gauges>) -> Self {
+    pub(super) fn new(settings: &BusSettings, role: &'static str, gauges: Arc<Gauges>) -> Self {
         Self {
             role,
             login: settings.auth.settings(),
@@ -48,16 +48,16 @@ impl Report {
         }
     }
 
-    pub fn role(&self) -> &'static str {
+    pub(super) fn role(&self) -> &'static str {
         self.role
     }
 
     /// Waits until the connection may have changed. The client can lose its events: they are hints.
-    pub async fn changed(&self) {
+    pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    pub fn note(&self, event: &Event) {
+    pub(super) fn note(&self, event: &Event) {
         match event {
             Event::Connected => self.recover(),
             Event::Disconnected | Event::Closed => self.changed.notify_one(),
@@ -70,7 +70,7 @@ impl Report {
     }
 
     /// Takes the servers before an attempt to connect; those that failed since the previous attempt say why.
-    pub fn attempt(&self, servers: &[Server]) {
+    pub(super) fn attempt(&self, servers: &[Server]) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         for server in servers {
             let address = format!("{}:{}", server.addr.host(), server.addr.port());

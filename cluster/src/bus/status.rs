@@ -53,7 +53,7 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             connected: AtomicBool::new(false),
             connections: AtomicU64::new(0),
@@ -70,19 +70,19 @@ impl Gauges {
     }
 
     /// Notes the server's `max_payload`.
-    pub fn limit(&self, max_message: usize) {
+    pub(super) fn limit(&self, max_message: usize) {
         self.max_payload.store(payload_of(max_message), Relaxed);
     }
 
-    pub fn set_error(&self, error: Option<String>) {
+    pub(super) fn set_error(&self, error: Option<String>) {
         *self.error() = error;
     }
 
-    pub fn max_payload(&self) -> usize {
+    pub(super) fn max_payload(&self) -> usize {
         self.max_payload.load(Relaxed)
     }
 
-    pub fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         Status {
             connected: self.connected.load(Relaxed),
             reconnects: self.connections.load(Relaxed).saturating_sub(1),

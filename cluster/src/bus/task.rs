@@ -71,7 +71,7 @@ struct Closing {
 }
 
 impl<T: FnMut(Output)> Task<T> {
-    pub fn new(bus: Bus, client: Client, on_output: T) -> Self {
+    pub(super) fn new(bus: Bus, client: Client, on_output: T) -> Self {
         let Bus { settings, commands, report, gauges } = bus;
         let mut client = NatsClient::new(client, settings.subjects, gauges.clone());
         client.subscribe(Subject::State);
@@ -94,7 +94,7 @@ impl<T: FnMut(Output)> Task<T> {
     }
 
     /// Runs until the bus is closed.
-    pub async fn work(mut self) {
+    pub(super) async fn work(mut self) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Batch::default();
@@ -284,7 +284,7 @@ impl<T: FnMut(Output)> Task<T> {
         match (self.connection_state, health) {
             (Connection::Up(number) | Connection::Silent(number), LoopbackHealth::Healthy) => self.mark_healthy(number),
             (Connection::Up(number), LoopbackHealth::Silent | LoopbackHealth::Dead) => {
-                self.mark_down(Connection::Silent(number))
+                self.mark_down(Connection::Silent(number));
             }
             (Connection::Silent(_), LoopbackHealth::Dead) => self.reset_connection(),
             (Connection::Down, _) | (_, LoopbackHealth::Unknown) | (Connection::Silent(_), LoopbackHealth::Silent) => {}

@@ -12,9 +12,9 @@ use crate::{
 
 /// Set in the kinds of numbered frames, so that a frame of a kind that only a later release knows still takes its place
 /// in its stream.
-pub const NUMBERED: u8 = 0x80;
+pub(super) const NUMBERED: u8 = 0x80;
 
-pub fn kind(body: &Body) -> u8 {
+pub(super) fn kind(body: &Body) -> u8 {
     match body {
         Body::Facts(_) => NUMBERED | 1,
         Body::Records(..) => NUMBERED | 2,
@@ -37,7 +37,7 @@ pub fn kind(body: &Body) -> u8 {
 }
 
 /// The first minor version in which a body has all its fields.
-pub fn minor(body: &Body) -> u8 {
+pub(super) fn minor(body: &Body) -> u8 {
     match body {
         Body::Unsent(_) | Body::Published(_) | Body::Gone { events: Some(_), .. } => 2,
         _ if body.trace().is_some() => 1,
@@ -45,7 +45,7 @@ pub fn minor(body: &Body) -> u8 {
     }
 }
 
-pub fn write_body(writer: &mut Writer, body: &Body) {
+pub(super) fn write_body(writer: &mut Writer, body: &Body) {
     match body {
         Body::Facts(facts) => writer.list(facts, state::write_fact),
         Body::Records(records, _) => writer.list(records, state::write_record),
@@ -82,7 +82,7 @@ pub fn write_body(writer: &mut Writer, body: &Body) {
 
 /// The body of a kind that this release knows, as a minor version writes it; `None` for others, of whose bytes nothing
 /// is read. `trace` is the header's.
-pub fn read_body(
+pub(super) fn read_body(
     (kind, minor): (u8, u8),
     reader: &mut Reader,
     trace: Option<TraceContext>,
@@ -127,7 +127,7 @@ fn read_publication(reader: &mut Reader) -> Result<Publication, DecodeError> {
     if is_key(&publication.key) && !publication.answer.is_empty() { Ok(publication) } else { Err(DecodeError::Value) }
 }
 
-pub fn event_size(event: &RoomEvent) -> usize {
+pub(super) fn event_size(event: &RoomEvent) -> usize {
     let texts = [event.room.app().len(), event.room.channel().len(), event.payload.len()];
     texts.iter().map(|length| size_of::<u32>() + length).sum()
 }

@@ -71,7 +71,7 @@ struct ActiveConsumer {
 
 impl SlotConsumer {
     /// Runs until `stop` is dropped, and then until no post of the slot is in progress here.
-    pub async fn work(self, mut stop: oneshot::Receiver<()>) -> Slot {
+    pub(super) async fn work(self, mut stop: oneshot::Receiver<()>) -> Slot {
         let slot = self.slot;
         let begun = tokio::select! {
             begun = self.begin() => Some(begun),

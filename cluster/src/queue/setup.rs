@@ -43,7 +43,7 @@ pub(super) enum QueueError {
 
 impl StreamSpec {
     /// Creates the stream if there is none, and rejects one that does not fit.
-    pub async fn stream(&self, context: &Context) -> Result<(), QueueError> {
+    pub(super) async fn stream(&self, context: &Context) -> Result<(), QueueError> {
         let config = match context.get_stream(&self.name).await {
             Ok(stream) => stream.cached_info().config.clone(),
             Err(error) => match error.kind() {
@@ -55,7 +55,7 @@ impl StreamSpec {
     }
 
     /// The slot's durable consumer, with which a node continues where another one stopped.
-    pub async fn consumer(&self, context: &Context, slot: Slot) -> Result<PullConsumer, QueueError> {
+    pub(super) async fn consumer(&self, context: &Context, slot: Slot) -> Result<PullConsumer, QueueError> {
         let subject = self.subjects.webhooks(&slot.number().to_string());
         let config = pull::Config {
             durable_name: Some(subject.replace('.', "_")),

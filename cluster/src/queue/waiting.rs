@@ -16,12 +16,12 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub fn new(max_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: usize) -> Self {
         Self { max_bytes, slots: BTreeMap::new(), arrivals: 0, bytes: 0 }
     }
 
     /// Adds an event; returns those that were dropped for it, the oldest first.
-    pub fn push(&mut self, event: QueuedEvent) -> Vec<QueuedEvent> {
+    pub(super) fn push(&mut self, event: QueuedEvent) -> Vec<QueuedEvent> {
         self.arrivals += 1;
         self.bytes += cost(&event);
         self.slots.entry(event.slot).or_default().push_back((self.arrivals, event));
@@ -34,13 +34,13 @@ impl Waiting {
     }
 
     /// The next event of a slot.
-    pub fn next(&mut self, slot: Slot) -> Option<QueuedEvent> {
+    pub(super) fn next(&mut self, slot: Slot) -> Option<QueuedEvent> {
         let (_, event) = self.slots.get_mut(&slot)?.pop_front()?;
         self.bytes -= cost(&event);
         Some(event)
     }
 
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.slots.values().map(VecDeque::len).sum()
     }
 

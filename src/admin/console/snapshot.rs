@@ -165,7 +165,7 @@ impl ClusterFigures {
 fn refusals(metrics: &Metrics) -> BTreeMap<String, u64> {
     let unauthenticated = metrics.auth_failures.with_label_values(&["request"]).get();
     let families = metrics.refusals.collect();
-    let counted = families.iter().flat_map(|family| family.get_metric()).filter_map(|metric| {
+    let counted = families.iter().flat_map(prometheus::proto::MetricFamily::get_metric).filter_map(|metric| {
         let reason = metric.get_label().first()?.value().to_owned();
         Some((reason, metric.get_counter().get_value() as u64))
     });

@@ -6,7 +6,7 @@ use super::{finding, in_time, report::Finding};
 use crate::cli::{api, target::Target};
 
 /// Publishes an event on a channel that nobody else has.
-pub async fn publish(target: &Target, channel: &str) -> Result<String, Finding> {
+pub(super) async fn publish(target: &Target, channel: &str) -> Result<String, Finding> {
     let body = json!({"name": "gaung.doctor", "channels": [channel], "data": "{}"}).to_string();
     match in_time(api::post(target, body)).await {
         Some(Ok(answer)) => finding::of_api(answer.status, &answer.body, &target.app_id),

@@ -25,14 +25,14 @@ const RAISE_ADDRESS_LIMIT: &str = "Raise GAUNG_MAX_CONNECTIONS_PER_IP; behind a 
 const LOOK_AT_THE_LOG: &str = "Look at the server's log and at /readyz of its admin port.";
 
 /// How something that takes connections fails to speak HTTP.
-pub enum Cut {
+pub(super) enum Cut {
     /// It says nothing.
     Silent,
     /// It says something else, or ends the connection.
     Other(String),
 }
 
-pub fn of_name(host: &str, why: &str) -> Finding {
+pub(super) fn of_name(host: &str, why: &str) -> Finding {
     Finding::new(
         "name_unknown",
         format!("The name {host} does not resolve: {why}."),
@@ -40,7 +40,7 @@ pub fn of_name(host: &str, why: &str) -> Finding {
     )
 }
 
-pub fn of_port(address: SocketAddr, error: &io::Error) -> Finding {
+pub(super) fn of_port(address: SocketAddr, error: &io::Error) -> Finding {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Finding::new(
             "nothing_listens",
@@ -61,7 +61,7 @@ pub fn of_port(address: SocketAddr, error: &io::Error) -> Finding {
     }
 }
 
-pub fn of_tls(host: &str, address: SocketAddr, error: &TlsError) -> Finding {
+pub(super) fn of_tls(host: &str, address: SocketAddr, error: &TlsError) -> Finding {
     match error {
         TlsError::InvalidMessage(_) => Finding::new(
             "tls_on_plain",
@@ -100,7 +100,7 @@ fn of_certificate(host: &str, error: &CertificateError) -> Finding {
     Finding::new("certificate", text, advice)
 }
 
-pub fn of_cut_handshake(address: SocketAddr, why: &str) -> Finding {
+pub(super) fn of_cut_handshake(address: SocketAddr, why: &str) -> Finding {
     Finding::new(
         "tls_cut",
         format!("The TLS handshake with {address} was broken off: {why}."),
@@ -108,7 +108,7 @@ pub fn of_cut_handshake(address: SocketAddr, why: &str) -> Finding {
     )
 }
 
-pub fn plain_on_tls(address: SocketAddr) -> Finding {
+pub(super) fn plain_on_tls(address: SocketAddr) -> Finding {
     Finding::new(
         "plain_on_tls",
         format!("Plain HTTP was asked of {address}, but TLS is served there."),
@@ -116,7 +116,7 @@ pub fn plain_on_tls(address: SocketAddr) -> Finding {
     )
 }
 
-pub fn of_no_http(address: SocketAddr, cut: Cut) -> Finding {
+pub(super) fn of_no_http(address: SocketAddr, cut: Cut) -> Finding {
     let text = match cut {
         Cut::Silent => format!("{address} takes connections but does not answer a request."),
         Cut::Other(why) => format!("What listens at {address} does not answer in HTTP: {why}."),
@@ -124,7 +124,7 @@ pub fn of_no_http(address: SocketAddr, cut: Cut) -> Finding {
     Finding::new("no_http", text, "Correct the port: another program listens there, or the server hangs.")
 }
 
-pub fn of_gateway(status: u16) -> Finding {
+pub(super) fn of_gateway(status: u16) -> Finding {
     Finding::new(
         "gateway",
         format!("A proxy answers with {status}: it finds no server behind it."),
@@ -133,7 +133,7 @@ pub fn of_gateway(status: u16) -> Finding {
 }
 
 /// `None` where no clock is told.
-pub fn of_clock(ahead_seconds: Option<i64>) -> Result<String, Finding> {
+pub(super) fn of_clock(ahead_seconds: Option<i64>) -> Result<String, Finding> {
     let Some(ahead) = ahead_seconds else { return Ok("the server does not tell its time".to_owned()) };
     if ahead.abs() <= MAX_SKEW_SECONDS {
         return Ok(format!("the server's clock and this machine's agree within {MAX_SKEW_SECONDS} s"));
@@ -148,7 +148,7 @@ pub fn of_clock(ahead_seconds: Option<i64>) -> Result<String, Finding> {
 }
 
 /// By what `/ready` of the public port answers.
-pub fn of_readiness(status: u16, body: &str) -> Result<String, Finding> {
+pub(super) fn of_readiness(status: u16, body: &str) -> Result<String, Finding> {
     match status {
         200 => Ok("the server is ready".to_owned()),
         500 => Err(not_ready(&reason(body))),
@@ -157,14 +157,14 @@ pub fn of_readiness(status: u16, body: &str) -> Result<String, Finding> {
 }
 
 /// By what `/readyz` of the admin port answers.
-pub fn of_admin(status: u16, body: &str) -> Result<String, Finding> {
+pub(super) fn of_admin(status: u16, body: &str) -> Result<String, Finding> {
     match status {
         200 => Ok("the server is ready".to_owned()),
         _ => Err(not_ready(&format!("{status} {body}"))),
     }
 }
 
-pub fn of_silent_admin(admin: &str, why: impl fmt::Display) -> Finding {
+pub(super) fn of_silent_admin(admin: &str, why: impl fmt::Display) -> Finding {
     Finding::new(
         "not_ready",
         format!("The admin port {admin} does not tell: {}.", bare(&why.to_string())),
@@ -181,7 +181,7 @@ fn not_ready(why: &str) -> Finding {
 }
 
 /// By the status that an upgrade is answered with.
-pub fn of_upgrade(status: u16, base: &str) -> Finding {
+pub(super) fn of_upgrade(status: u16, base: &str) -> Finding {
     let at = format!("{base}/app/{{key}}");
     match status {
         404 => Finding::new(
@@ -215,21 +215,21 @@ pub fn of_upgrade(status: u16, base: &str) -> Finding {
     }
 }
 
-pub fn of_garbled_upgrade(why: &str) -> Finding {
+pub(super) fn of_garbled_upgrade(why: &str) -> Finding {
     Finding::new("upgrade_dropped", format!("The upgrade is not answered as it must be: {why}."), LET_UPGRADES_PASS)
 }
 
-pub fn of_silent_upgrade() -> Finding {
+pub(super) fn of_silent_upgrade() -> Finding {
     let text = "Plain requests are answered, but the upgrade is not.";
     Finding::new("upgrade_dropped", text, LET_UPGRADES_PASS)
 }
 
-pub fn of_mute_socket(how: &str) -> Finding {
+pub(super) fn of_mute_socket(how: &str) -> Finding {
     let text = format!("The socket opens, but is of no use: {}.", bare(how));
     Finding::new("mute", text, LOOK_AT_THE_LOG)
 }
 
-pub fn of_path(base: &str) -> Finding {
+pub(super) fn of_path(base: &str) -> Finding {
     Finding::new(
         "path_unknown",
         format!("The server speaks, but serves no sockets at {base}/app/{{key}}."),
@@ -237,7 +237,7 @@ pub fn of_path(base: &str) -> Finding {
     )
 }
 
-pub fn of_prefix(base: &str, prefix: &str) -> Finding {
+pub(super) fn of_prefix(base: &str, prefix: &str) -> Finding {
     let right = if prefix.is_empty() { "without a path prefix".to_owned() } else { format!("under {prefix}") };
     Finding::new(
         "wrong_prefix",
@@ -247,7 +247,7 @@ pub fn of_prefix(base: &str, prefix: &str) -> Finding {
 }
 
 /// By the first message on a socket. `key` is not told, because it may be a secret in the wrong place.
-pub fn of_greeting(greeting: &Message, key: &str, origin: Option<&str>) -> Result<String, Finding> {
+pub(super) fn of_greeting(greeting: &Message, key: &str, origin: Option<&str>) -> Result<String, Finding> {
     let Some(problem) = greeting.problem() else { return Ok("the server knows the app's key".to_owned()) };
     let code = greeting.code().unwrap_or_default();
     let is = |close: Close| code == close.code();
@@ -293,7 +293,7 @@ pub fn of_greeting(greeting: &Message, key: &str, origin: Option<&str>) -> Resul
     })
 }
 
-pub fn of_subscription(problem: &str) -> Finding {
+pub(super) fn of_subscription(problem: &str) -> Finding {
     Finding::new(
         "secret_wrong",
         format!("The signature of a private channel is refused: {problem}."),
@@ -302,7 +302,7 @@ pub fn of_subscription(problem: &str) -> Finding {
 }
 
 /// By what the API answers to an event.
-pub fn of_api(status: u16, body: &str, app_id: &str) -> Result<String, Finding> {
+pub(super) fn of_api(status: u16, body: &str, app_id: &str) -> Result<String, Finding> {
     let why = reason(body);
     let refused = format!("The HTTP API refuses an event with {status}: {why}.");
     let (problem, advice) = match status {
@@ -327,11 +327,11 @@ pub fn of_api(status: u16, body: &str, app_id: &str) -> Result<String, Finding> 
     Err(Finding::new(problem, refused, advice))
 }
 
-pub fn of_silent_api(why: &str) -> Finding {
+pub(super) fn of_silent_api(why: &str) -> Finding {
     Finding::new("api_silent", format!("The HTTP API does not answer an event: {}.", bare(why)), LOOK_AT_THE_LOG)
 }
 
-pub fn of_unheard_event() -> Finding {
+pub(super) fn of_unheard_event() -> Finding {
     Finding::new(
         "event_lost",
         "The event was taken, but the socket has not heard it.",
@@ -339,7 +339,7 @@ pub fn of_unheard_event() -> Finding {
     )
 }
 
-pub fn of_lost_event(why: &str) -> Finding {
+pub(super) fn of_lost_event(why: &str) -> Finding {
     Finding::new("event_lost", format!("The socket was lost before its event: {}.", bare(why)), LOOK_AT_THE_LOG)
 }
 

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whom to examine, and how to tell of it.
 #[derive(clap::Args)]
-pub struct Doctor {
+pub(super) struct Doctor {
     /// The address that clients use, with its path prefix (the configured listener): wss://sockets.example.com/prefix
     #[arg(value_name = "URL", conflicts_with_all = ["host", "port", "url"])]
     address: Option<String>,
@@ -44,7 +44,7 @@ pub struct Doctor {
 
 impl Doctor {
     /// Succeeds if every step does.
-    pub async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
+    pub(super) async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
         let target = self.target.at(self.address).resolve(loaded)?;
         let format = if self.json { Format::Json } else { Format::Lines };
         let mut report = Report::new(target.base(), format);

@@ -7,7 +7,7 @@ use crate::cli::{connection::SocketOptions, target::Target};
 const COMMON: [&str; 6] = ["/ws", "/realtime", "/sockets", "/socket", "/reverb", "/gaung"];
 
 /// The path prefix under which the server speaks the protocol, if one of the likely ones is it.
-pub async fn find(target: &Target, options: &SocketOptions, known: &str) -> Option<String> {
+pub(super) async fn find(target: &Target, options: &SocketOptions, known: &str) -> Option<String> {
     let (origin, path) = target.origin_and_path();
     let search = async {
         for prefix in candidates(path, known) {

@@ -27,7 +27,7 @@ use crate::cli::{Failure, target::Target, trust};
 const TLS_ANSWERS: [u8; 2] = [22, 21];
 
 /// What the server answers to a request for `/ready`.
-pub struct Reply {
+pub(super) struct Reply {
     pub status: u16,
     pub body: String,
     /// How many seconds the server's clock is before ours, if it tells.
@@ -35,7 +35,7 @@ pub struct Reply {
 }
 
 /// Name, port, TLS, HTTP: each needs the one before. `None` if one of them failed.
-pub async fn reach(target: &Target, report: &mut Report) -> Result<Option<Reply>, Failure> {
+pub(super) async fn reach(target: &Target, report: &mut Report) -> Result<Option<Reply>, Failure> {
     let (host, port) = target.address()?;
     let Some(addresses) = report.add("name", resolve(&host, port).await)? else { return Ok(None) };
     let Some(address) = report.add("port", connect(&addresses).await)? else { return Ok(None) };

@@ -6,7 +6,7 @@ use super::super::{Failure, line::printable, print};
 
 /// How the steps are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(super) enum Format {
     /// One line each, at once.
     Lines,
     /// One object when all are done.
@@ -15,7 +15,7 @@ pub enum Format {
 
 /// What is wrong and what to do, in sentences.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(super) struct Finding {
     /// The kind of it in one word, for programs; docs/operations.md lists all.
     pub problem: &'static str,
     pub text: String,
@@ -23,7 +23,7 @@ pub struct Finding {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(super) struct Report {
     #[serde(skip)]
     format: Format,
     ok: bool,
@@ -44,19 +44,23 @@ struct Step {
 
 impl Finding {
     /// A problem with what to do about it.
-    pub fn new(problem: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(super) fn new(problem: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { problem, text: text.into(), advice: advice.into() }
     }
 }
 
 impl Report {
     /// Nothing is known yet of the server at this address.
-    pub fn new(url: &str, format: Format) -> Self {
+    pub(super) fn new(url: &str, format: Format) -> Self {
         Self { format, ok: true, url: url.to_owned(), steps: Vec::new() }
     }
 
     /// Tells the outcome of a step, and hands on what it brought if it went well.
-    pub fn add<T>(&mut self, step: &'static str, outcome: Result<(String, T), Finding>) -> Result<Option<T>, Failure> {
+    pub(super) fn add<T>(
+        &mut self,
+        step: &'static str,
+        outcome: Result<(String, T), Finding>,
+    ) -> Result<Option<T>, Failure> {
         let (step, found) = match outcome {
             Ok((text, found)) => {
                 (Step { step, ok: true, problem: None, text: printable(&text), advice: None }, Some(found))
@@ -75,7 +79,7 @@ impl Report {
     }
 
     /// Tells the rest. A failure if a step failed.
-    pub fn end(self) -> Result<(), Failure> {
+    pub(super) fn end(self) -> Result<(), Failure> {
         if self.format == Format::Json {
             print(serde_json::json!(self))?;
         }

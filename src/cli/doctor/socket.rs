@@ -30,7 +30,7 @@ enum Entry {
 }
 
 /// Three steps: a socket, the app's greeting and a private channel. `None` if one of them failed.
-pub async fn subscribe(
+pub(super) async fn subscribe(
     target: &Target,
     options: &SocketOptions,
     channel: &str,
@@ -61,7 +61,7 @@ pub async fn subscribe(
 }
 
 /// Whether the Pusher protocol is spoken there, whatever it says.
-pub async fn speaks(target: &Target, options: &SocketOptions) -> bool {
+pub(super) async fn speaks(target: &Target, options: &SocketOptions) -> bool {
     match enter(target, options).await {
         Entry::Greeted(_, greeting) => greeting.code() != Some(PATH_UNKNOWN),
         Entry::Mute(_) | Entry::Refused(_) | Entry::Silent => false,
@@ -69,7 +69,7 @@ pub async fn speaks(target: &Target, options: &SocketOptions) -> bool {
 }
 
 /// Waits for the event that was published.
-pub async fn hear(mut connection: Connection) -> Result<String, Finding> {
+pub(super) async fn hear(mut connection: Connection) -> Result<String, Finding> {
     let heard = in_time(async {
         loop {
             match connection.next().await {
