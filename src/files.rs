@@ -173,7 +173,7 @@ mod tests {
             let refused = metrics.reloads.with_label_values(&["refused"]);
             let counted = async {
                 while refused.get() == hangs - 1 {
-                    tokio::task::yield_now().await
+                    tokio::task::yield_now().await;
                 }
             };
             timeout(Duration::from_secs(10), counted).await.unwrap();

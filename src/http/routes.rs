@@ -89,9 +89,8 @@ fn answer(resource: Resource) -> impl HttpServiceFactory {
         let answered = next.call(request);
         async move {
             let mut answer = answered.await;
-            let status = answer
-                .as_ref()
-                .map_or_else(|error| error.as_response_error().status_code(), actix_web::dev::ServiceResponse::status);
+            let status =
+                answer.as_ref().map_or_else(|error| error.as_response_error().status_code(), ServiceResponse::status);
             api.metrics.count_response(status);
             if let (Ok(answer), Stage::Leaving | Stage::Draining) = (&mut answer, api.readiness.stage()) {
                 answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);

@@ -55,10 +55,10 @@ impl Room {
             }
             Effect::RefuseJoin { join, refusal, is_subscribed } => self.refuse_join(&join, &refusal, is_subscribed),
             Effect::RefuseClientEvent(sender) => {
-                refuse_client_event(&sender, self.state.channel(), self.app.id(), &self.services)
+                refuse_client_event(&sender, self.state.channel(), self.app.id(), &self.services);
             }
             Effect::Close(subscriber) => {
-                subscriber.dialect.client_protocol().close(&subscriber.outbox, Close::Terminated)
+                subscriber.dialect.client_protocol().close(&subscriber.outbox, Close::Terminated);
             }
             Effect::Webhook(detail) => self.notify(detail),
             Effect::Subscribed(socket) => self.show(|channel| ActivityKind::Subscribed { socket, channel }),
@@ -81,7 +81,7 @@ impl Room {
             Effect::Handled(underway) => drop(underway),
             Effect::ShareMember(member) => self.share_member(member),
             Effect::ShareCount(sockets) => {
-                self.share(|cluster| cluster.count(&self.app, self.state.channel(), sockets))
+                self.share(|cluster| cluster.count(&self.app, self.state.channel(), sockets));
             }
             Effect::ShareCached(record, trace, publish_permit) => {
                 self.share(|cluster| cluster.cache(&self.app, self.state.channel(), record, (trace, publish_permit)));

@@ -154,7 +154,7 @@ impl Endpoint {
         self.metrics.webhook_drops.inc();
         match full {
             Full::First => {
-                warn!(app = %self.app.id(), host = %self.host, "webhook queue is full, the newest events are dropped")
+                warn!(app = %self.app.id(), host = %self.host, "webhook queue is full, the newest events are dropped");
             }
             Full::Again => {}
         }

@@ -51,7 +51,7 @@ struct Entry {
 
 impl Generations {
     /// Takes a generation in; returns whether anything changed.
-    pub fn merge(&mut self, generation: &Generation, now: Duration) -> bool {
+    pub(super) fn merge(&mut self, generation: &Generation, now: Duration) -> bool {
         let known = self.entries.get(&generation.occupancy).copied();
         if generation.phase == Phase::Retired {
             self.raise(slot(&generation.occupancy), generation.number);
@@ -76,7 +76,7 @@ impl Generations {
     }
 
     /// No occupancy of a slot may use a number up to this one again.
-    pub fn raise(&mut self, slot: u16, number: u64) {
+    pub(super) fn raise(&mut self, slot: u16, number: u64) {
         let known = self.floors.get(&slot).copied();
         if known.is_some_and(|known| known >= number) || (u64::from(slot) >= SLOTS && slot != ALL_SLOTS) {
             return;
@@ -87,19 +87,24 @@ impl Generations {
     }
 
     /// A forgotten occupancy is vacated, and never reuses a number that it may have had.
-    pub fn current(&self, occupancy: &Occupancy) -> (u64, Phase) {
+    pub(super) fn current(&self, occupancy: &Occupancy) -> (u64, Phase) {
         let forgotten = || self.floor(slot(occupancy)).max(self.floor(ALL_SLOTS));
         self.entries.get(occupancy).map_or_else(|| (forgotten(), Phase::Done), |entry| (entry.number, entry.phase))
     }
 
     /// The floor of all occupancies, if any node has published one.
-    pub fn global_floor(&self) -> Option<u64> {
+    pub(super) fn global_floor(&self) -> Option<u64> {
         self.floors.get(&ALL_SLOTS).copied()
     }
 
     /// Those of `most` vacated occupancies that are to be forgotten, because they were quiet for long or are too many,
     /// that are ours to forget.
-    pub fn retirements(&mut self, is_ours: impl Fn(&Occupancy) -> bool, most: usize, now: Duration) -> Vec<Generation> {
+    pub(super) fn retirements(
+        &mut self,
+        is_ours: impl Fn(&Occupancy) -> bool,
+        most: usize,
+        now: Duration,
+    ) -> Vec<Generation> {
         let mut ours = Vec::new();
         for _ in 0..most {
             let is_due = self.vacated.first().is_some_and(|(at, _)| *at < now) || self.vacated.len() > MAX_VACATED;
@@ -115,17 +120,17 @@ impl Generations {
     }
 
     /// The hash of all generations and floors.
-    pub fn hash(&self) -> u64 {
+    pub(super) fn hash(&self) -> u64 {
         self.hash
     }
 
     /// All generations of the occupancies after one, ordered by occupancy.
-    pub fn after(&self, after: Bound<&Occupancy>) -> impl Iterator<Item = Record> {
+    pub(super) fn after(&self, after: Bound<&Occupancy>) -> impl Iterator<Item = Record> {
         self.entries.range::<Occupancy, _>((after, Bound::Unbounded)).map(|(occupancy, entry)| record(occupancy, entry))
     }
 
     /// The floors of the slots after one, in order.
-    pub fn floors_after(&self, after: Bound<u16>) -> impl Iterator<Item = Record> {
+    pub(super) fn floors_after(&self, after: Bound<u16>) -> impl Iterator<Item = Record> {
         let floors = self.floors.range((after, Bound::Unbounded));
         floors.map(|(slot, number)| Record::Floor { slot: *slot, number: *number })
     }

@@ -52,16 +52,16 @@ pub(super) enum State {
 
 impl Pending {
     /// What is known of an occupancy; `None` if nothing is pending.
-    pub fn get(&self, occupancy: &Occupancy) -> Option<Open> {
+    pub(super) fn get(&self, occupancy: &Occupancy) -> Option<Open> {
         self.occupancies.get(occupancy).copied()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.occupancies.is_empty()
     }
 
     /// An occupancy's last webhook is not true any more or not done; it is to be checked `debounce` after that began.
-    pub fn open(
+    pub(super) fn open(
         &mut self,
         occupancy: &Occupancy,
         state: State,
@@ -79,12 +79,12 @@ impl Pending {
     }
 
     /// An occupancy's last webhook is true and done.
-    pub fn resolve(&mut self, occupancy: &Occupancy) {
+    pub(super) fn resolve(&mut self, occupancy: &Occupancy) {
         self.take(occupancy);
     }
 
     /// An arrival is announced, or given up.
-    pub fn answer(&mut self, occupancy: &Occupancy) {
+    pub(super) fn answer(&mut self, occupancy: &Occupancy) {
         if let Some(open) = self.occupancies.get_mut(occupancy)
             && open.arrival.take().is_some()
         {
@@ -93,14 +93,14 @@ impl Pending {
     }
 
     /// The next visit that is too long ago, or one too many.
-    pub fn overdue_visit(&mut self, now: Duration) -> Option<Occupancy> {
+    pub(super) fn overdue_visit(&mut self, now: Duration) -> Option<Occupancy> {
         let is_old = self.visits.first().is_some_and(|(since, _)| now.saturating_sub(*since) > VISIT);
         let is_overdue = is_old || self.visits.len() > MAX_VISITS;
         if is_overdue { self.visits.first().map(|(_, occupancy)| occupancy.clone()) } else { None }
     }
 
     /// Schedules the check of an occupancy.
-    pub fn check_at(&mut self, occupancy: &Occupancy, at: Duration) {
+    pub(super) fn check_at(&mut self, occupancy: &Occupancy, at: Duration) {
         let Some(open) = self.occupancies.get_mut(occupancy) else { return };
         if let Some(earlier) = open.at.replace(at) {
             self.schedule.remove(&(earlier, occupancy.clone()));
@@ -109,7 +109,7 @@ impl Pending {
     }
 
     /// The next occupancy whose time it is.
-    pub fn due(&mut self, now: Duration) -> Option<Occupancy> {
+    pub(super) fn due(&mut self, now: Duration) -> Option<Occupancy> {
         if self.schedule.first()?.0 > now {
             return None;
         }
@@ -121,12 +121,12 @@ impl Pending {
     }
 
     /// All occupancies are to be checked again: this node may own others now.
-    pub fn rescan(&mut self) {
+    pub(super) fn rescan(&mut self) {
         self.rescan = Some(None);
     }
 
     /// Schedules the next occupancies that are not on the schedule.
-    pub fn continue_work(&mut self, most: usize) {
+    pub(super) fn continue_work(&mut self, most: usize) {
         let Some(after) = self.rescan.take() else { return };
         let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut last = None;

@@ -72,13 +72,13 @@ struct Subscription {
 }
 
 impl NatsClient {
-    pub fn new(client: Client, subjects: Subjects, gauges: Arc<Gauges>) -> Self {
+    pub(super) fn new(client: Client, subjects: Subjects, gauges: Arc<Gauges>) -> Self {
         let (streams, rooms, waiting) = (SelectAll::new(), HashMap::new(), BTreeMap::new());
         Self { client, subjects, gauges, streams, rooms, waiting, asked: 0 }
     }
 
     /// The number of the current connection, counted from the start; `None` while disconnected.
-    pub fn connection(&self) -> Option<u64> {
+    pub(super) fn connection(&self) -> Option<u64> {
         let count = self.client.statistics().connects.load(Relaxed);
         match self.client.connection_state() {
             State::Connected => Some(count),
@@ -87,12 +87,12 @@ impl NatsClient {
     }
 
     /// The server's `max_payload`, in bytes.
-    pub fn max_message(&self) -> usize {
+    pub(super) fn max_message(&self) -> usize {
         self.client.max_payload()
     }
 
     /// Publishes a frame, or drops it.
-    pub fn publish(&mut self, subject: &Subject, bytes: Bytes) {
+    pub(super) fn publish(&mut self, subject: &Subject, bytes: Bytes) {
         self.subscribe_waiting();
         let bytes = permits::until_written(bytes, &self.gauges);
         let publish = self.client.publish(self.subjects.write(subject), bytes);
@@ -103,7 +103,7 @@ impl NatsClient {
     }
 
     /// Subscribes to a subject.
-    pub fn subscribe(&mut self, subject: Subject) {
+    pub(super) fn subscribe(&mut self, subject: Subject) {
         self.asked += 1;
         if let Subject::Room(room) = &subject {
             self.rooms.insert(room.clone(), RoomSubscription::Waiting(self.asked));
@@ -113,7 +113,7 @@ impl NatsClient {
     }
 
     /// Subscribes what waits for its turn.
-    pub fn subscribe_waiting(&mut self) {
+    pub(super) fn subscribe_waiting(&mut self) {
         while let Some(first) = self.waiting.first_entry() {
             let text = self.subjects.write(first.get());
             let Some(Ok(subscriber)) = at_once(self.client.subscribe(text)) else { return };
@@ -123,7 +123,7 @@ impl NatsClient {
     }
 
     /// Unsubscribes from a room.
-    pub fn unsubscribe(&mut self, room: &Room) {
+    pub(super) fn unsubscribe(&mut self, room: &Room) {
         match self.rooms.remove(room) {
             Some(RoomSubscription::Subscribed(handle)) => handle.abort(),
             Some(RoomSubscription::Waiting(turn)) => drop(self.waiting.remove(&turn)),
@@ -132,7 +132,7 @@ impl NatsClient {
     }
 
     /// Adds messages to a batch; ready once there is one.
-    pub fn poll_messages(&mut self, ctx: &mut Context<'_>, batch: &mut Batch) -> Poll<()> {
+    pub(super) fn poll_messages(&mut self, ctx: &mut Context<'_>, batch: &mut Batch) -> Poll<()> {
         while !batch.is_full() {
             // Without subscriptions the streams are at their end, but more are to come.
             let Poll::Ready(Some(message)) = self.streams.poll_next_unpin(ctx) else { break };
@@ -142,7 +142,7 @@ impl NatsClient {
     }
 
     /// The messages that wait, as many as one batch has.
-    pub fn batch(&mut self) -> Batch {
+    pub(super) fn batch(&mut self) -> Batch {
         let mut batch = Batch::default();
         while !batch.is_full()
             && let Some(message) = self.next_waiting()
@@ -153,7 +153,7 @@ impl NatsClient {
     }
 
     /// The next message, if one waits.
-    pub fn next_waiting(&mut self) -> Option<(Subject, Bytes)> {
+    pub(super) fn next_waiting(&mut self) -> Option<(Subject, Bytes)> {
         if self.streams.is_empty() {
             return None;
         }
@@ -161,18 +161,18 @@ impl NatsClient {
     }
 
     /// Whether many subscriptions have ended that are still held: a few KiB each, until the streams are polled.
-    pub fn has_ended_subscriptions(&self) -> bool {
+    pub(super) fn has_ended_subscriptions(&self) -> bool {
         self.streams.len() > self.rooms.len() + MAX_ENDED
     }
 
     /// Reconnects.
-    pub fn reconnect(&self) {
+    pub(super) fn reconnect(&self) {
         // If the queue is full, nothing is lost: the probe stays silent, and this is called again.
         let _ = at_once(self.client.force_reconnect());
     }
 
     /// Flushes and disconnects.
-    pub async fn close(self) {
+    pub(super) async fn close(self) {
         drop(self.streams);
         let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.client.flush()).await;
     }
@@ -194,12 +194,12 @@ impl Batch {
     }
 
     /// Whether there is no room for more.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.messages.len() >= BATCH || self.bytes >= BATCH_BYTES
     }
 
     /// Takes all of them out.
-    pub fn drain(&mut self) -> impl Iterator<Item = (Subject, Bytes)> {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (Subject, Bytes)> {
         self.bytes = 0;
         self.messages.drain(..)
     }

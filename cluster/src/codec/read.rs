@@ -13,73 +13,76 @@ use crate::{
 /// Bytes of a user's id at most: 128 characters.
 const MAX_USER: usize = 512;
 
-pub struct Reader {
+pub(super) struct Reader {
     left: Bytes,
 }
 
 impl Reader {
-    pub fn new(bytes: Bytes) -> Self {
+    pub(super) fn new(bytes: Bytes) -> Self {
         Self { left: bytes }
     }
 
-    pub fn u8(&mut self) -> Result<u8, DecodeError> {
+    pub(super) fn u8(&mut self) -> Result<u8, DecodeError> {
         self.array().map(u8::from_be_bytes)
     }
 
-    pub fn u16(&mut self) -> Result<u16, DecodeError> {
+    pub(super) fn u16(&mut self) -> Result<u16, DecodeError> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub fn u32(&mut self) -> Result<u32, DecodeError> {
+    pub(super) fn u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub fn u64(&mut self) -> Result<u64, DecodeError> {
+    pub(super) fn u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub fn u128(&mut self) -> Result<u128, DecodeError> {
+    pub(super) fn u128(&mut self) -> Result<u128, DecodeError> {
         self.array().map(u128::from_be_bytes)
     }
 
     /// Bytes behind their length; a slice, not a copy.
-    pub fn chunk(&mut self) -> Result<Bytes, DecodeError> {
+    pub(super) fn chunk(&mut self) -> Result<Bytes, DecodeError> {
         let length = usize::try_from(self.u32()?).map_err(|_| DecodeError::Short)?;
         self.take(length)
     }
 
     /// A text behind its length.
-    pub fn text(&mut self) -> Result<Arc<str>, DecodeError> {
+    pub(super) fn text(&mut self) -> Result<Arc<str>, DecodeError> {
         let chunk = self.chunk()?;
         std::str::from_utf8(&chunk).map(Arc::from).map_err(|_| DecodeError::Value)
     }
 
-    pub fn app(&mut self) -> Result<Arc<str>, DecodeError> {
+    pub(super) fn app(&mut self) -> Result<Arc<str>, DecodeError> {
         self.text().and_then(|app| if is_app(&app) { Ok(app) } else { Err(DecodeError::Value) })
     }
 
-    pub fn user(&mut self) -> Result<Arc<str>, DecodeError> {
+    pub(super) fn user(&mut self) -> Result<Arc<str>, DecodeError> {
         let user = self.text()?;
         if (1..=MAX_USER).contains(&user.len()) { Ok(user) } else { Err(DecodeError::Value) }
     }
 
     /// A user; the empty text, which no user has for a name, stands for none.
-    pub fn user_or_none(&mut self) -> Result<Option<Arc<str>>, DecodeError> {
+    pub(super) fn user_or_none(&mut self) -> Result<Option<Arc<str>>, DecodeError> {
         let user = self.text()?;
         if user.len() <= MAX_USER { Ok((!user.is_empty()).then_some(user)) } else { Err(DecodeError::Value) }
     }
 
-    pub fn version(&mut self) -> Result<Arc<str>, DecodeError> {
+    pub(super) fn version(&mut self) -> Result<Arc<str>, DecodeError> {
         self.text().and_then(|version| if is_version(&version) { Ok(version) } else { Err(DecodeError::Value) })
     }
 
-    pub fn room(&mut self) -> Result<Room, DecodeError> {
+    pub(super) fn room(&mut self) -> Result<Room, DecodeError> {
         let (app, channel) = (self.text()?, self.text()?);
         Room::new(&app, &channel).map_err(|_| DecodeError::Value)
     }
 
     /// Items behind their number. The number alone reserves no memory.
-    pub fn list<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, DecodeError>) -> Result<Vec<T>, DecodeError> {
+    pub(super) fn list<T>(
+        &mut self,
+        read: impl Fn(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
         let count = self.u32()?;
         let mut items = Vec::new();
         for _ in 0..count {
@@ -89,7 +92,10 @@ impl Reader {
     }
 
     /// Something that may be absent.
-    pub fn option<T>(&mut self, read: impl Fn(&mut Self) -> Result<T, DecodeError>) -> Result<Option<T>, DecodeError> {
+    pub(super) fn option<T>(
+        &mut self,
+        read: impl Fn(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, DecodeError> {
         match self.u8()? {
             0 => Ok(None),
             1 => read(self).map(Some),
@@ -98,11 +104,11 @@ impl Reader {
     }
 
     /// Passes over some bytes.
-    pub fn skip(&mut self, length: usize) -> Result<(), DecodeError> {
+    pub(super) fn skip(&mut self, length: usize) -> Result<(), DecodeError> {
         self.take(length).map(drop)
     }
 
-    pub fn is_at_end(&self) -> bool {
+    pub(super) fn is_at_end(&self) -> bool {
         self.left.is_empty()
     }
 

@@ -31,7 +31,7 @@ fn size_of<T>(value: &T, write: impl Fn(&mut Writer, &T)) -> usize {
     writer.bytes().len()
 }
 
-pub fn write_fact(writer: &mut Writer, fact: &Fact) {
+pub(super) fn write_fact(writer: &mut Writer, fact: &Fact) {
     match fact {
         Fact::Connections { app, sockets } => {
             writer.u8(1);
@@ -60,7 +60,7 @@ pub fn write_fact(writer: &mut Writer, fact: &Fact) {
     }
 }
 
-pub fn read_fact(reader: &mut Reader) -> Result<Fact, DecodeError> {
+pub(super) fn read_fact(reader: &mut Reader) -> Result<Fact, DecodeError> {
     Ok(match reader.u8()? {
         1 => Fact::Connections { app: reader.app()?, sockets: reader.u32()? },
         2 => Fact::Count { room: reader.room()?, sockets: reader.u32()? },
@@ -74,7 +74,7 @@ pub fn read_fact(reader: &mut Reader) -> Result<Fact, DecodeError> {
     })
 }
 
-pub fn write_fact_key(writer: &mut Writer, key: &FactKey) {
+pub(super) fn write_fact_key(writer: &mut Writer, key: &FactKey) {
     match key {
         FactKey::Connections(app) => {
             writer.u8(1);
@@ -97,7 +97,7 @@ pub fn write_fact_key(writer: &mut Writer, key: &FactKey) {
     }
 }
 
-pub fn read_fact_key(reader: &mut Reader) -> Result<FactKey, DecodeError> {
+pub(super) fn read_fact_key(reader: &mut Reader) -> Result<FactKey, DecodeError> {
     Ok(match reader.u8()? {
         1 => FactKey::Connections(reader.app()?),
         2 => FactKey::Count(reader.room()?),
@@ -107,7 +107,7 @@ pub fn read_fact_key(reader: &mut Reader) -> Result<FactKey, DecodeError> {
     })
 }
 
-pub fn write_record_key(writer: &mut Writer, key: &RecordKey) {
+pub(super) fn write_record_key(writer: &mut Writer, key: &RecordKey) {
     match key {
         RecordKey::Cached(room) => {
             writer.u8(1);
@@ -124,7 +124,7 @@ pub fn write_record_key(writer: &mut Writer, key: &RecordKey) {
     }
 }
 
-pub fn read_record_key(reader: &mut Reader) -> Result<RecordKey, DecodeError> {
+pub(super) fn read_record_key(reader: &mut Reader) -> Result<RecordKey, DecodeError> {
     Ok(match reader.u8()? {
         1 => RecordKey::Cached(reader.room()?),
         2 => RecordKey::Generation(read_occupancy(reader)?),
@@ -133,7 +133,7 @@ pub fn read_record_key(reader: &mut Reader) -> Result<RecordKey, DecodeError> {
     })
 }
 
-pub fn write_record(writer: &mut Writer, record: &Record) {
+pub(super) fn write_record(writer: &mut Writer, record: &Record) {
     match record {
         Record::Cached { room, event } => {
             writer.u8(1);
@@ -160,7 +160,7 @@ pub fn write_record(writer: &mut Writer, record: &Record) {
     }
 }
 
-pub fn read_record(reader: &mut Reader) -> Result<Record, DecodeError> {
+pub(super) fn read_record(reader: &mut Reader) -> Result<Record, DecodeError> {
     Ok(match reader.u8()? {
         1 => {
             let room = reader.room()?;

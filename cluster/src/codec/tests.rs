@@ -249,7 +249,7 @@ fn check(change: impl Fn(&mut Vec<u8>), error: DecodeError) {
 
 #[test]
 fn what_no_node_sends_is_refused_by_reason() {
-    check(|bytes| bytes.clear(), DecodeError::Short);
+    check(Vec::clear, DecodeError::Short);
     check(|bytes| bytes[0] = 2, DecodeError::Version);
     check(|bytes| bytes[HEADER + 4] = 99, DecodeError::Kind);
     check(|bytes| bytes.resize(MAX_FRAME + 1, 0), DecodeError::TooLong);
@@ -342,7 +342,7 @@ fn mutate(bytes: &mut Vec<u8>, bits: u64) {
 #[test]
 fn an_event_takes_as_much_memory_as_its_size() {
     let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello"), trace: None };
-    let size = super::body::event_size(&event);
+    let size = body::event_size(&event);
     let frame = Frame { origin: NodeId::from_bits(1), number: 1, predecessor: 0, body: Body::Event(event) };
     assert_eq!(encode(&frame).len(), HEADER + size);
 }

@@ -43,7 +43,7 @@ enum State {
 
 impl Health {
     /// An operation failed.
-    pub fn failed(&self, error: QueueError) {
+    pub(super) fn failed(&self, error: QueueError) {
         let mut last_use = self.last_use();
         if last_use.logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
             error!(%error, "the webhook stream cannot be used; events wait in memory");
@@ -53,7 +53,7 @@ impl Health {
     }
 
     /// An operation succeeded.
-    pub fn worked(&self) {
+    pub(super) fn worked(&self) {
         let mut last_use = self.last_use();
         last_use.state = State::Works;
         if last_use.logged.take_if(|logged| logged.elapsed() >= LOG_INTERVAL).is_some() {
@@ -62,20 +62,20 @@ impl Health {
     }
 
     /// Whether the last operation succeeded.
-    pub fn is_healthy(&self) -> bool {
+    pub(super) fn is_healthy(&self) -> bool {
         matches!(self.last_use().state, State::Works)
     }
 
-    pub fn stored(&self) {
+    pub(super) fn stored(&self) {
         self.0.stored.fetch_add(1, Relaxed);
         self.worked();
     }
 
-    pub fn dropped(&self, events: usize) {
+    pub(super) fn dropped(&self, events: usize) {
         self.0.dropped.fetch_add(events as u64, Relaxed);
     }
 
-    pub fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         let error = match &self.last_use().state {
             State::Unknown | State::Works => None,
             State::Fails(error) => Some(error.to_string()),

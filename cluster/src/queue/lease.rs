@@ -38,12 +38,12 @@ pub(super) enum Step {
 impl Lease {
     /// `missing` messages were taken by another owner and are not acknowledged; none has a number above `last`. The
     /// stream has made `delivered` deliveries so far.
-    pub fn new(missing: u64, last: u64, delivered: u64) -> Self {
+    pub(super) fn new(missing: u64, last: u64, delivered: u64) -> Self {
         Self { missing, last, delivered, held: BTreeMap::new(), replies: BTreeMap::new(), finished: BTreeSet::new() }
     }
 
     /// Takes a message, the `delivered`th delivery of the stream.
-    pub fn take(&mut self, number: u64, delivered: u64, body: Bytes, reply: String) -> Step {
+    pub(super) fn take(&mut self, number: u64, delivered: u64, body: Bytes, reply: String) -> Step {
         self.miss(number, delivered);
         if self.finished.contains(&number) {
             return Step::Acknowledge(reply);
@@ -62,23 +62,23 @@ impl Lease {
     }
 
     /// Whether messages are missing that must be posted before those that came.
-    pub fn holds_back(&self) -> bool {
+    pub(super) fn holds_back(&self) -> bool {
         self.missing > 0
     }
 
     /// How many messages are taken and not finished.
-    pub fn taken(&self) -> usize {
+    pub(super) fn taken(&self) -> usize {
         self.replies.len()
     }
 
     /// Returns what was held back, to be posted: nothing is missing any more, or the wait was long enough.
-    pub fn release(&mut self) -> Vec<(u64, Bytes)> {
+    pub(super) fn release(&mut self) -> Vec<(u64, Bytes)> {
         self.missing = 0;
         std::mem::take(&mut self.held).into_iter().collect()
     }
 
     /// All endpoints took a message, or gave it up; returns where to acknowledge it.
-    pub fn finish(&mut self, number: u64) -> Option<String> {
+    pub(super) fn finish(&mut self, number: u64) -> Option<String> {
         let reply = self.replies.remove(&number)?;
         self.finished.insert(number);
         if self.finished.len() > MAX_FINISHED {
@@ -88,7 +88,7 @@ impl Lease {
     }
 
     /// Where to acknowledge what is taken and not finished, in order.
-    pub fn replies(&self) -> impl Iterator<Item = &String> {
+    pub(super) fn replies(&self) -> impl Iterator<Item = &String> {
         self.replies.values()
     }
 

@@ -27,7 +27,7 @@ struct EvictedFrame {
 
 impl EvictedFrames {
     /// Notes that the frame with this number, the next one, is evicted.
-    pub fn add(&mut self, number: u64, sent: &Sent) {
+    pub(super) fn add(&mut self, number: u64, sent: &Sent) {
         self.frames.push_back(EvictedFrame { stream: half(sent.stream), events: sent.events });
         self.end = number + 1;
         if self.frames.len() > MOST {
@@ -36,7 +36,7 @@ impl EvictedFrames {
     }
 
     /// The events of a gap's stream in those of its frames that stood before `first`.
-    pub fn events(&self, gap: Gap, first: u64) -> u64 {
+    pub(super) fn events(&self, gap: Gap, first: u64) -> u64 {
         let (stream, start) = (half(gap.stream), self.end - self.frames.len() as u64);
         let index = |number: u64| usize::try_from(number.saturating_sub(start)).unwrap_or(usize::MAX);
         let end = index(first.min(gap.through + 1)).min(self.frames.len());

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::frame::{Body, Gap, Stream};
 
 /// The pause before a gap is asked for again.
-pub const ASK_AGAIN: Duration = Duration::from_millis(200);
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// How long a missing last frame may take before it is asked for: what announced its number may have overtaken it.
 const HEAD_GRACE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Default)]
-pub struct StreamState {
+pub(super) struct StreamState {
     /// Up to where the stream was released or marked lost, or was not for us.
     pub position: u64,
     /// The last number that was released; 0 if none was.
@@ -24,7 +24,7 @@ pub struct StreamState {
 
 /// A frame that is held back.
 #[derive(Debug)]
-pub struct Held {
+pub(super) struct Held {
     pub predecessor: u64,
     pub size: usize,
     pub body: Body,
@@ -32,26 +32,26 @@ pub struct Held {
 
 /// The request for what is missing.
 #[derive(Debug, Clone, Copy)]
-pub struct Waiting {
+pub(super) struct Waiting {
     /// Since when it is asked for and nothing has come; `None` before the first time.
     pub since: Option<Duration>,
     pub ask_at: Duration,
 }
 
 impl StreamState {
-    pub fn release(&mut self, number: u64) {
+    pub(super) fn release(&mut self, number: u64) {
         (self.position, self.last_released) = (number, number);
         self.head = self.head.max(number);
     }
 
     /// Whether the first held frame is in order.
-    pub fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         let is_in_order = |(number, held): (&u64, &Held)| *number <= self.position || held.predecessor <= self.position;
         self.held.first_key_value().is_some_and(is_in_order)
     }
 
     /// Releases the next frames in order; returns them, and what is no longer held, with its bytes.
-    pub fn advance(&mut self, most: usize) -> (Vec<Body>, Vec<(u64, usize)>) {
+    pub(super) fn advance(&mut self, most: usize) -> (Vec<Body>, Vec<(u64, usize)>) {
         let (mut released, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
         while bytes < most
             && self.is_ready()
@@ -67,7 +67,7 @@ impl StreamState {
         (released, left)
     }
 
-    pub fn wait(&mut self, has_moved: bool, now: Duration) {
+    pub(super) fn wait(&mut self, has_moved: bool, now: Duration) {
         if self.gap(Stream::STATE).is_none() {
             self.waiting = None;
             return;
@@ -81,7 +81,7 @@ impl StreamState {
     }
 
     /// The first gap.
-    pub fn gap(&self, stream: Stream) -> Option<Gap> {
+    pub(super) fn gap(&self, stream: Stream) -> Option<Gap> {
         let after = self.position;
         let through = self.held.values().next().map_or(self.head, |held| held.predecessor);
         (after < through).then_some(Gap { stream, after, through })

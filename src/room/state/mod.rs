@@ -174,10 +174,10 @@ impl RoomState {
             RoomMessage::Join(join) => self.join(join, around, effects),
             RoomMessage::Leave(socket) => self.leave(socket, around, effects),
             RoomMessage::Publish(event, permit, publish_permit) => {
-                self.publish(event, (permit, publish_permit), around, effects)
+                self.publish(event, (permit, publish_permit), around, effects);
             }
             RoomMessage::ClientEvent(client_event, permit) => {
-                self.publish_client_event(client_event, permit, around, effects)
+                self.publish_client_event(client_event, permit, around, effects);
             }
         }
     }

@@ -30,7 +30,7 @@ impl RoomState {
     pub(super) fn take(&mut self, forwarded: Forwarded, around: &Surroundings, effects: &mut Vec<Effect>) {
         match (forwarded, &mut self.phase) {
             (Forwarded { message: RoomMessage::FromPeers(from_peers), .. }, _) => {
-                self.hear(from_peers, around, effects)
+                self.hear(from_peers, around, effects);
             }
             (forwarded, Phase::Opening(held)) => held.push(forwarded),
             (forwarded, Phase::CatchingUp(held, _)) => held.append(forwarded),

@@ -30,7 +30,7 @@ fn stage_and_bus(channel: &str) -> (Stage, Bus) {
     let loaded = config::load(vars.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
     let (cluster, bus) = Cluster::open(&loaded.config.cluster.unwrap(), 1).unwrap();
     let channel = ChannelName::parse(channel, 200).unwrap();
-    (Stage { channel, ..super::stage_with(1, Some(cluster)) }, bus)
+    (Stage { channel, ..stage_with(1, Some(cluster)) }, bus)
 }
 
 impl Stage {

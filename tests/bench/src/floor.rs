@@ -127,7 +127,7 @@ impl Floor {
                 Role::Unknown => self.register(index, &bytes[..count])?,
                 Role::Subscriber => {}
                 Role::Publisher => {
-                    bytes[..count].chunks_exact(TRIGGER).try_for_each(|trigger| self.fan_out(trigger))?
+                    bytes[..count].chunks_exact(TRIGGER).try_for_each(|trigger| self.fan_out(trigger))?;
                 }
             }
         }

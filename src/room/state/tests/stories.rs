@@ -106,7 +106,7 @@ impl Story {
     }
 
     fn open(&mut self) {
-        if !std::mem::replace(&mut self.is_open, true) {
+        if !mem::replace(&mut self.is_open, true) {
             let members = self.remote.iter().map(|user| member(user)).collect();
             let opening = Opening { subscriptions: self.remote.len(), members, cached: None };
             self.tell(RoomMessage::FromPeers(FromPeers::Opened(opening)));
