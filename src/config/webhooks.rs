@@ -26,17 +26,21 @@ struct Filter {
 }
 
 /// The fields of an endpoint, and what each must be.
-const FIELDS: [(&str, &str); 5] = [
-    ("url", "an http:// or https:// URL without user and password"),
-    (
-        "event_types",
-        "a list of channel_occupied, channel_vacated, member_added, member_removed, client_event, cache_miss and \
-         subscription_count",
-    ),
-    ("headers", "an object of header names and texts without line breaks"),
-    ("filter", "an object of channel_name_starts_with and channel_name_ends_with"),
-    ("batching", "true or false"),
-];
+fn fields() -> [(&'static str, String); 5] {
+    [
+        ("url", "an http:// or https:// URL without user and password".to_owned()),
+        ("event_types", format!("a list of {}", event_names())),
+        ("headers", "an object of header names and texts without line breaks".to_owned()),
+        ("filter", "an object of channel_name_starts_with and channel_name_ends_with".to_owned()),
+        ("batching", "true or false".to_owned()),
+    ]
+}
+
+fn event_names() -> String {
+    let names: Vec<&str> = WebhookKind::ALL.iter().map(|kind| kind.name()).collect();
+    let (last, others) = names.split_last().expect("there are events");
+    format!("{} and {last}", others.join(", "))
+}
 
 /// Reads a list of endpoints, or says everything that is wrong with it, without showing any value.
 pub(super) fn parse(text: &str) -> Result<Vec<Arc<WebhookEndpoint>>, Vec<String>> {
@@ -78,8 +82,9 @@ fn check_field(name: &str, value: &Value) -> Result<(), String> {
     if matches!(name, "lambda" | "lambda_function") {
         return Err(format!("{name} is not supported: webhooks are posted to a url only"));
     }
-    let Some((_, allowed)) = FIELDS.iter().find(|(field, _)| *field == name) else {
-        return Err(problems::unknown(name, FIELDS.map(|(field, _)| field)));
+    let fields = fields();
+    let Some((_, allowed)) = fields.iter().find(|(field, _)| *field == name) else {
+        return Err(problems::unknown(name, fields.map(|(field, _)| field)));
     };
     let alone = Value::Object(Map::from_iter([(name.to_owned(), value.clone())]));
     let readable = serde_json::from_value::<Form>(alone).is_ok_and(|form| match name {
@@ -156,6 +161,13 @@ mod tests {
         refused(
             r#"[{"url":"http://x","filter":{"starts":"a"}}]"#,
             &["webhooks[0]: filter must be an object of channel_name_starts_with and channel_name_ends_with"],
+        );
+        refused(
+            r#"[{"url":"http://x","event_types":["channel_closed"]}]"#,
+            &[
+                "webhooks[0]: event_types must be a list of channel_occupied, channel_vacated, member_added, member_removed, \
+               client_event, cache_miss and subscription_count",
+            ],
         );
         refused(
             r#"[{"url":"http://x","lambda_function":"f"}]"#,

@@ -18,4 +18,4 @@ pub use close::Close;
 pub use key::AppKey;
 pub use secret::Secret;
 pub use socket_id::SocketId;
-pub use webhook::{WebhookDetail, WebhookEvent, WebhookKind};
+pub use webhook::{DebounceRule, WebhookDetail, WebhookEvent, WebhookKind};

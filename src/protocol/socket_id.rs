@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
 /// Names a session across the whole cluster. Drawn at random, so that nobody can guess another's and exclude or sign for it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SocketId(u64);
@@ -43,6 +45,20 @@ impl FromStr for SocketId {
     fn from_str(text: &str) -> Result<Self, InvalidSocketId> {
         let (high, low) = text.split_once('.').ok_or(InvalidSocketId)?;
         Ok(Self(u64::from(half(high)?) << 32 | u64::from(half(low)?)))
+    }
+}
+
+/// As its text.
+impl Serialize for SocketId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SocketId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|_: InvalidSocketId| D::Error::custom("not a socket id"))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::pending::PendingEvent;
-use crate::protocol::{ChannelName, WebhookDetail};
+use crate::protocol::{ChannelName, DebounceRule};
 
 /// Channels whose cache misses are remembered at most. Beyond it the oldest is forgotten early, and may be told again.
 const MAX_MISSES: usize = 16_384;
@@ -37,14 +37,6 @@ struct DebounceKey {
     member: Option<String>,
 }
 
-/// What is to be done with a change.
-enum Step {
-    Hold,
-    Undo,
-    Miss,
-    Pass,
-}
-
 impl Debounce {
     /// Holds for `delay`, `max_bytes` at most; tells of one cache miss per channel and `miss_pause`.
     pub fn new(delay: Duration, miss_pause: Duration, max_bytes: usize) -> Self {
@@ -64,12 +56,12 @@ impl Debounce {
     /// Takes an event at `now` and returns those that are to be posted at once.
     pub fn take(&mut self, pending: PendingEvent, now: Instant) -> Vec<PendingEvent> {
         let key = DebounceKey::of(&pending);
-        match step(&pending.event.detail) {
-            Step::Hold => self.hold(key, pending, now),
-            Step::Undo => self.undo(&key, pending).into_iter().collect(),
-            Step::Miss if self.first_miss(key, now) => vec![pending],
-            Step::Miss => Vec::new(),
-            Step::Pass => vec![pending],
+        match pending.event.kind().debounce() {
+            DebounceRule::Departure => self.hold(key, pending, now),
+            DebounceRule::Return => self.undo(&key, pending).into_iter().collect(),
+            DebounceRule::Throttled if self.first_miss(key, now) => vec![pending],
+            DebounceRule::Throttled => Vec::new(),
+            DebounceRule::Immediate => vec![pending],
         }
     }
 
@@ -140,34 +132,21 @@ impl Debounce {
 }
 
 impl DebounceKey {
-    fn of(pending: &PendingEvent) -> Self {
-        let member = match &pending.event.detail {
-            WebhookDetail::MemberAdded { user_id: user } | WebhookDetail::MemberRemoved { user_id: user } => {
-                Some(user.clone())
-            }
-            WebhookDetail::ChannelOccupied
-            | WebhookDetail::ChannelVacated
-            | WebhookDetail::ClientEvent { .. }
-            | WebhookDetail::CacheMiss
-            | WebhookDetail::SubscriptionCount { .. } => None,
-        };
-        Self { app: pending.app.id().clone(), channel: pending.event.channel.clone(), member }
-    }
-}
-
-fn step(detail: &WebhookDetail) -> Step {
-    match detail {
-        WebhookDetail::ChannelVacated | WebhookDetail::MemberRemoved { .. } => Step::Hold,
-        WebhookDetail::ChannelOccupied | WebhookDetail::MemberAdded { .. } => Step::Undo,
-        WebhookDetail::CacheMiss => Step::Miss,
-        WebhookDetail::ClientEvent { .. } | WebhookDetail::SubscriptionCount { .. } => Step::Pass,
+    fn of(PendingEvent { app, event, .. }: &PendingEvent) -> Self {
+        let member = event.detail.member().map(str::to_owned);
+        Self { app: app.id().clone(), channel: event.channel.clone(), member }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{app::App, config::AppSettings, protocol::WebhookEvent, webhook::pending::Waiting};
+    use crate::{
+        app::App,
+        config::AppSettings,
+        protocol::{WebhookDetail, WebhookEvent},
+        webhook::pending::Waiting,
+    };
 
     const DELAY: Duration = Duration::from_secs(3);
     const PAUSE: Duration = Duration::from_secs(5);

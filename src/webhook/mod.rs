@@ -51,7 +51,7 @@ use crate::{
         lag::{self, ActorThread},
     },
     outgoing::Trust,
-    protocol::{WebhookDetail, WebhookEvent},
+    protocol::{DebounceRule, WebhookEvent},
 };
 
 pub use gaung_cluster::ack::Ack;
@@ -258,16 +258,13 @@ async fn run(worker: Worker, dispatch: Addr<Dispatch>) {
     }
 }
 
-/// Whether an event must be looked at. A comeback that no endpoint asked for may still cancel a departure that one did.
+/// Whether an event must be looked at. A return that no endpoint asked for may still cancel a departure that one did.
 fn is_of_interest(settings: &AppSettings, event: &WebhookEvent) -> bool {
-    match event.detail {
-        WebhookDetail::ChannelOccupied
-        | WebhookDetail::ChannelVacated
-        | WebhookDetail::MemberAdded { .. }
-        | WebhookDetail::MemberRemoved { .. } => {
+    match event.kind().debounce() {
+        DebounceRule::Departure | DebounceRule::Return => {
             !settings.webhooks.is_empty() && !event.channel.kind().is_server_to_user()
         }
-        WebhookDetail::ClientEvent { .. } | WebhookDetail::CacheMiss | WebhookDetail::SubscriptionCount { .. } => {
+        DebounceRule::Throttled | DebounceRule::Immediate => {
             settings.webhooks.iter().any(|endpoint| payload::wants(endpoint, event))
         }
     }

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::WebhookEndpoint,
-    protocol::{ChannelName, WebhookDetail, WebhookEvent},
+    protocol::{SocketId, WebhookDetail, WebhookEvent},
 };
 
 /// One event as JSON. Ids and `data` are strings whatever the client sent: typed SDKs fail on anything else.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Fields<'a> {
     name: &'static str,
     channel: &'a str,
@@ -18,37 +18,17 @@ struct Fields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    socket_id: Option<String>,
+    socket_id: Option<SocketId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subscription_count: Option<usize>,
 }
 
-/// The event of an event, an element of the body's `events`. A repeat of the event has the same `id`.
-pub fn encode(WebhookEvent { channel, detail }: &WebhookEvent, id: &str) -> String {
-    let fields = match detail {
-        WebhookDetail::ChannelOccupied => Fields::new("channel_occupied", channel),
-        WebhookDetail::ChannelVacated => Fields::new("channel_vacated", channel),
-        WebhookDetail::MemberAdded { user_id: user } => {
-            Fields { user_id: Some(user), ..Fields::new("member_added", channel) }
-        }
-        WebhookDetail::MemberRemoved { user_id: user } => {
-            Fields { user_id: Some(user), ..Fields::new("member_removed", channel) }
-        }
-        WebhookDetail::ClientEvent { event, data, socket_id, user_id } => Fields {
-            event: Some(event),
-            data: Some(data),
-            socket_id: Some(socket_id.to_string()),
-            user_id: user_id.as_deref(),
-            ..Fields::new("client_event", channel)
-        },
-        WebhookDetail::CacheMiss => Fields::new("cache_miss", channel),
-        WebhookDetail::SubscriptionCount { count } => {
-            Fields { subscription_count: Some(*count), ..Fields::new("subscription_count", channel) }
-        }
-    };
-    serde_json::to_string(&Fields { id, ..fields }).expect("strings and numbers are always valid JSON")
+/// An element of the body's `events`. A repeat of the event has the same `id`.
+pub fn encode(event: &WebhookEvent, id: &str) -> String {
+    let fields = Fields { name: event.kind().name(), channel: event.channel.as_str(), id, ..Fields::of(&event.detail) };
+    serde_json::to_string(&fields).expect("strings and numbers are always valid JSON")
 }
 
 /// The body of a post that was made at `time_ms` (milliseconds since the Unix epoch).
@@ -73,7 +53,7 @@ pub fn names(body: &[u8]) -> Vec<String> {
 /// Whether an endpoint asked for the event. All its conditions must hold; `#` channels are nobody's.
 pub fn wants(endpoint: &WebhookEndpoint, event: &WebhookEvent) -> bool {
     let name = event.channel.as_str();
-    let is_chosen = endpoint.events.is_empty() || endpoint.events.contains(&event.detail.kind());
+    let is_chosen = endpoint.events.is_empty() || endpoint.events.contains(&event.kind());
     is_chosen
         && !event.channel.kind().is_server_to_user()
         && endpoint.channel_prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix))
@@ -81,17 +61,23 @@ pub fn wants(endpoint: &WebhookEndpoint, event: &WebhookEvent) -> bool {
 }
 
 impl<'a> Fields<'a> {
-    fn new(name: &'static str, channel: &'a ChannelName) -> Self {
-        let channel = channel.as_str();
-        Self {
-            name,
-            channel,
-            id: "",
-            event: None,
-            data: None,
-            socket_id: None,
-            user_id: None,
-            subscription_count: None,
+    /// Those of one kind only.
+    fn of(detail: &'a WebhookDetail) -> Self {
+        match detail {
+            WebhookDetail::ChannelOccupied | WebhookDetail::ChannelVacated | WebhookDetail::CacheMiss => {
+                Self::default()
+            }
+            WebhookDetail::MemberAdded { user_id } | WebhookDetail::MemberRemoved { user_id } => {
+                Self { user_id: Some(user_id), ..Self::default() }
+            }
+            WebhookDetail::ClientEvent { event, data, socket_id, user_id } => Self {
+                event: Some(event),
+                data: Some(data),
+                socket_id: Some(*socket_id),
+                user_id: user_id.as_deref(),
+                ..Self::default()
+            },
+            WebhookDetail::SubscriptionCount { count } => Self { subscription_count: Some(*count), ..Self::default() },
         }
     }
 }
@@ -100,7 +86,7 @@ impl<'a> Fields<'a> {
 mod tests {
     use super::*;
     use crate::protocol::{
-        SocketId,
+        ChannelName,
         WebhookKind::{self, ChannelOccupied, ChannelVacated},
     };
 

@@ -6,7 +6,7 @@ use std::fmt;
 use gaung_cluster::room::MAX_CHANNEL;
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{ChannelName, WebhookDetail, WebhookEvent};
+use crate::protocol::{ChannelName, SocketId, WebhookDetail, WebhookEvent};
 
 /// Bytes of a stored event at most: NATS takes no more as it comes.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -41,33 +41,16 @@ pub enum Unreadable {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Text {
-    app: String,
-    id: String,
-    channel: String,
-    what: What,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-enum What {
-    ChannelOccupied,
-    ChannelVacated,
-    MemberAdded { user_id: String },
-    MemberRemoved { user_id: String },
-    ClientEvent { event: String, data: String, socket_id: String, user_id: Option<String> },
-    CacheMiss,
-    SubscriptionCount { count: usize },
+struct Text<S, D> {
+    app: S,
+    id: S,
+    channel: S,
+    what: D,
 }
 
 /// An event as the stream keeps it.
 pub fn write(app: &str, event: &WebhookEvent, id: &str) -> String {
-    let text = Text {
-        app: app.to_owned(),
-        id: id.to_owned(),
-        channel: event.channel.as_str().to_owned(),
-        what: What::of(&event.detail),
-    };
+    let text = Text { app, id, channel: event.channel.as_str(), what: &event.detail };
     serde_json::to_string(&text).expect("strings and numbers are always valid JSON")
 }
 
@@ -76,44 +59,26 @@ pub fn read(bytes: &[u8]) -> Result<StoredEvent, Unreadable> {
     if bytes.len() > MAX_BYTES {
         return Err(Unreadable::TooLarge);
     }
-    let text: Text = serde_json::from_slice(bytes).map_err(|_| Unreadable::Form)?;
+    let text: Text<String, WebhookDetail> = serde_json::from_slice(bytes).map_err(|_| why_unreadable(bytes))?;
     let is_id = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase() || byte == b'-';
     if text.id.is_empty() || text.id.len() > MAX_ID || !text.id.bytes().all(is_id) {
         return Err(Unreadable::Id);
     }
     let channel = ChannelName::parse(&text.channel, MAX_CHANNEL).map_err(|_| Unreadable::Channel)?;
-    let event = WebhookEvent { channel, detail: text.what.detail()? };
+    let event = WebhookEvent { channel, detail: text.what };
     Ok(StoredEvent { app: text.app, id: text.id, event })
 }
 
-impl What {
-    fn of(detail: &WebhookDetail) -> Self {
-        match detail.clone() {
-            WebhookDetail::ChannelOccupied => Self::ChannelOccupied,
-            WebhookDetail::ChannelVacated => Self::ChannelVacated,
-            WebhookDetail::MemberAdded { user_id } => Self::MemberAdded { user_id },
-            WebhookDetail::MemberRemoved { user_id } => Self::MemberRemoved { user_id },
-            WebhookDetail::ClientEvent { event, data, socket_id, user_id } => {
-                Self::ClientEvent { event, data, socket_id: socket_id.to_string(), user_id }
-            }
-            WebhookDetail::CacheMiss => Self::CacheMiss,
-            WebhookDetail::SubscriptionCount { count } => Self::SubscriptionCount { count },
-        }
+/// Whether only the socket id is at fault, which the parser does not tell apart.
+fn why_unreadable(bytes: &[u8]) -> Unreadable {
+    #[derive(Deserialize)]
+    struct Sender {
+        socket_id: String,
     }
-
-    fn detail(self) -> Result<WebhookDetail, Unreadable> {
-        Ok(match self {
-            Self::ChannelOccupied => WebhookDetail::ChannelOccupied,
-            Self::ChannelVacated => WebhookDetail::ChannelVacated,
-            Self::MemberAdded { user_id } => WebhookDetail::MemberAdded { user_id },
-            Self::MemberRemoved { user_id } => WebhookDetail::MemberRemoved { user_id },
-            Self::ClientEvent { event, data, socket_id, user_id } => {
-                let socket_id = socket_id.parse().map_err(|_| Unreadable::Socket)?;
-                WebhookDetail::ClientEvent { event, data, socket_id, user_id }
-            }
-            Self::CacheMiss => WebhookDetail::CacheMiss,
-            Self::SubscriptionCount { count } => WebhookDetail::SubscriptionCount { count },
-        })
+    let text: Result<Text<String, Sender>, _> = serde_json::from_slice(bytes);
+    match text.map(|text| text.what.socket_id.parse::<SocketId>()) {
+        Ok(Err(_)) => Unreadable::Socket,
+        Ok(Ok(_)) | Err(_) => Unreadable::Form,
     }
 }
 
@@ -132,7 +97,6 @@ impl fmt::Display for Unreadable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::SocketId;
 
     fn check(channel: &str, detail: WebhookDetail) {
         let event = WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail };

@@ -1,9 +1,13 @@
 //! The documentation tells of everything that a user can run, measure or be told.
 
+use std::collections::BTreeSet;
+
 use gaung::{
     metrics::{catalogue, soketi},
-    protocol::Close,
+    protocol::{ChannelName, Close, SocketId, WebhookDetail, WebhookEvent, WebhookKind},
+    webhook::payload,
 };
+use serde_json::{Map, Value};
 
 use super::common::process::run;
 
@@ -57,6 +61,55 @@ fn every_name_of_soketis_has_a_row_with_what_it_is_here() {
 fn every_close_that_a_client_does_not_begin_has_a_row_with_its_code_and_text() {
     let closes = Close::ALL.into_iter().filter(|close| !matches!(close, Close::Echo(_)));
     check("protocol.md", closes.map(|close| format!("| {} | `{}` | {} |", close.code(), close.name(), close.text())));
+}
+
+#[test]
+fn every_webhook_event_has_a_row_with_its_fields_and_every_row_is_one() {
+    let expected: Vec<_> =
+        WebhookKind::ALL.iter().map(|kind| (kind.name().to_owned(), webhook_fields(*kind))).collect();
+    for (page, head) in [
+        (include_str!("../../docs/webhooks.md"), "| event | fields beside `name`, `channel` and `id` | when |"),
+        (include_str!("../../docs/protocol.md"), "| `name` | fields beside `channel` and `id` |"),
+    ] {
+        let (_, rows) = page.split_once(head).expect("the page has the table");
+        let rows = rows.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let of_row = |row| words(row, 1).into_iter().map(move |name| (name, words(row, 2).into_iter().collect()));
+        assert_eq!(rows.flat_map(of_row).collect::<Vec<_>>(), expected, "{head}");
+    }
+}
+
+/// The words in backticks in one cell of a row.
+fn words(row: &str, cell: usize) -> Vec<String> {
+    let cell = row.split('|').nth(cell).unwrap_or_default();
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The fields that only events of this kind have, as they are posted.
+fn webhook_fields(kind: WebhookKind) -> BTreeSet<String> {
+    let text = String::new;
+    let detail = match kind {
+        WebhookKind::ChannelOccupied => WebhookDetail::ChannelOccupied,
+        WebhookKind::ChannelVacated => WebhookDetail::ChannelVacated,
+        WebhookKind::MemberAdded => WebhookDetail::MemberAdded { user_id: text() },
+        WebhookKind::MemberRemoved => WebhookDetail::MemberRemoved { user_id: text() },
+        WebhookKind::ClientEvent => WebhookDetail::ClientEvent {
+            event: text(),
+            data: text(),
+            socket_id: SocketId::from_bits(1),
+            user_id: Some(text()),
+        },
+        WebhookKind::CacheMiss => WebhookDetail::CacheMiss,
+        WebhookKind::SubscriptionCount => WebhookDetail::SubscriptionCount { count: 1 },
+    };
+    let event = WebhookEvent { channel: ChannelName::parse("a", 200).expect("the name is valid"), detail };
+    let posted: Map<String, Value> =
+        serde_json::from_str(&payload::encode(&event, "1")).expect("an event is an object");
+    assert_eq!(posted["name"], kind.name());
+    posted
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| !["name", "channel", "id"].contains(&name.as_str()))
+        .collect()
 }
 
 #[test]
