@@ -1,57 +1,82 @@
-//! The actor of one channel of one app: a mailbox for its [`RoomState`].
+//! The actor of one channel of one app: the mailbox of its [`Room`], and the turns that the room asks for.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{rc::Rc, time::Instant};
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use tokio::task::yield_now;
 
 use super::{
-    messages::{Forwarded, ListMembers, ReadCache},
+    messages::{Forwarded, ListMembers, ReadCache, Retire},
+    perform::Room,
     registered::Tally,
-    shard::{Services, Shard},
-    state::{Effect, RoomInput, RoomState},
+    shard::Shard,
+    state::{RoomInput, Task},
 };
 use crate::{
-    app::App,
     event::{CachedEvent, Member},
-    protocol::ChannelName,
     turn::Turn,
 };
 
 /// One channel of one app on this node.
-pub struct Room {
-    pub(super) app: Arc<App>,
-    pub(super) state: RoomState,
-    /// Empty; kept so that a step allocates none.
-    pub(super) effects: Vec<Effect>,
+pub struct RoomActor {
+    pub(super) room: Room,
     /// Until then the room waits for nobody who has fallen behind.
     pub(super) impatient_until: Option<Instant>,
     turn: Turn,
-    pub(super) tally: Rc<Tally>,
-    pub(super) shard: Addr<Shard>,
-    pub(super) services: Rc<Services>,
+    tally: Rc<Tally>,
+    shard: Addr<Shard>,
 }
 
-impl Room {
-    /// A room without subscribers. `tally` is how it tells its shard what it holds.
-    pub fn new(
-        app: Arc<App>,
-        channel: ChannelName,
-        tally: Rc<Tally>,
-        shard: Addr<Shard>,
-        services: Rc<Services>,
-    ) -> Self {
-        let state = RoomState::new(channel, services.reach(), services.batch_bytes);
-        let (effects, impatient_until, turn) = (Vec::new(), None, Turn::default());
-        Self { app, state, effects, impatient_until, turn, tally, shard, services }
+impl RoomActor {
+    /// `tally` is how the room tells its shard what it holds.
+    pub fn new(room: Room, tally: Rc<Tally>, shard: Addr<Shard>) -> Self {
+        Self { room, impatient_until: None, turn: Turn::default(), tally, shard }
+    }
+
+    /// Hands the room an input. Returns how many bytes the one who sent it was written.
+    pub(super) fn step(&mut self, input: RoomInput, ctx: &mut Context<Self>) -> usize {
+        self.with_room(ctx, |room, tasks| room.step(input, tasks))
+    }
+
+    /// Has the room do something, schedules the turns that it asks for, and tells the shard what it holds then.
+    fn with_room<T>(&mut self, ctx: &mut Context<Self>, act: impl FnOnce(&mut Room, &mut Vec<Task>) -> T) -> T {
+        let mut tasks = self.room.services.tasks.take();
+        let result = act(&mut self.room, &mut tasks);
+        tasks.drain(..).for_each(|task| self.schedule(task, ctx));
+        self.room.services.tasks.set(tasks);
+        self.tally.set_counts(self.room.state.counts());
+        let is_idle = self.room.state.is_idle();
+        self.tally.idle.set(is_idle);
+        if is_idle {
+            let (app_id, channel) = (self.room.app.id().clone(), self.room.state.channel().clone());
+            self.shard.do_send(Retire { app_id, channel });
+        }
+        result
+    }
+
+    fn schedule(&mut self, task: Task, ctx: &mut Context<Self>) {
+        match task {
+            Task::Replay => self.with_room(ctx, Room::replay),
+            Task::ReplayLater => {
+                let replay = |(), actor: &mut Self, ctx: &mut Context<Self>| actor.with_room(ctx, Room::replay);
+                ctx.spawn(yield_now().into_actor(self).map(replay));
+            }
+            Task::Announce => {
+                ctx.spawn(async {}.into_actor(self).map(|(), actor, ctx| _ = actor.step(RoomInput::Announce, ctx)));
+            }
+            Task::Serve => _ = ctx.spawn(async {}.into_actor(self).map(|(), actor, ctx| actor.serve(ctx))),
+            Task::WakeAfter(clock, pause) => {
+                ctx.run_later(pause, move |actor, ctx| _ = actor.step(RoomInput::Woke(clock), ctx));
+            }
+        }
     }
 }
 
-impl Actor for Room {
+impl Actor for RoomActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Forwarded> for Room {
+impl Handler<Forwarded> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, forwarded: Forwarded, ctx: &mut Context<Self>) {
@@ -59,26 +84,26 @@ impl Handler<Forwarded> for Room {
         let bytes = self.step(RoomInput::Message(forwarded), ctx);
         if self.turn.is_over(bytes) {
             // Who was answered is a member for all who come from now on.
-            self.act(RoomInput::AnnounceDue, ctx);
+            self.room.announce_due();
             ctx.wait(yield_now().into_actor(self));
         }
     }
 }
 
-impl Handler<ListMembers> for Room {
+impl Handler<ListMembers> for RoomActor {
     type Result = Vec<Member>;
 
     fn handle(&mut self, _: ListMembers, _: &mut Context<Self>) -> Vec<Member> {
-        let members = self.state.members();
+        let members = self.room.state.members();
         members.into_iter().map(|(id, info)| Member { id: id.to_owned(), info: info.to_owned() }).collect()
     }
 }
 
-impl Handler<ReadCache> for Room {
+impl Handler<ReadCache> for RoomActor {
     type Result = Option<CachedEvent>;
 
     fn handle(&mut self, _: ReadCache, _: &mut Context<Self>) -> Option<CachedEvent> {
-        let (now, cache) = (Instant::now(), self.state.cache());
+        let (now, cache) = (Instant::now(), self.room.state.cache());
         let data = cache.fresh(now)?.event.words()?.data.clone();
         Some(CachedEvent { data, ttl: cache.rest(now)? })
     }

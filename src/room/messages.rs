@@ -6,7 +6,7 @@ use actix::{Addr, Message};
 use bytes::Bytes;
 use gaung_cluster::{bus::PublishPermit, fact::Member};
 
-use super::{Rooms, actor::Room, backlog::Permit, fanout::Subscriber, inflow::Underway};
+use super::{Rooms, actor::RoomActor, backlog::Permit, fanout::Subscriber, inflow::Underway};
 use crate::{
     app::App,
     event::{AppTotals, Cached, CachedEvent, Counts, EncodedEvent, Page},
@@ -220,7 +220,7 @@ pub struct ListOccupied {
 
 /// Which actor serves the channel, if one does?
 #[derive(Message)]
-#[rtype(result = "Option<Addr<Room>>")]
+#[rtype(result = "Option<Addr<RoomActor>>")]
 pub struct Find {
     /// Whose channel.
     pub app: Arc<App>,

@@ -1,7 +1,8 @@
 //! Rooms: who is subscribed to a channel, and the fan-out to them. [`Rooms`] is what everybody else uses. This page is
 //! the map.
 //!
-//! A message goes `rooms` → `shard` → `actor` → `state`, which decides; `perform` and `serving` do what it wants done.
+//! A message goes `rooms` → `shard` → `actor` → `perform` → `state`, which decides; `perform` and `serving` do what is to
+//! be done.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -10,10 +11,10 @@
 //! | `backlog`, `inflow`, `interest` | how much waits, and what need not be sent to a room at all |
 //! | `shard`, `routing`, `registered`, `present` | the rooms of one thread: found by name, opened, listed, retired |
 //! | `users` | the signed-in users of one thread, and who watches them |
-//! | `actor` | the mailbox of one room |
-//! | `state` | the room itself, as a state machine: inputs in, effects out |
+//! | `actor` | the mailbox of one room, and its turns |
+//! | `perform`, `refusals`, `shelf` | a room: its state, and how effects are done |
+//! | `state` | what a room decides, as a state machine: inputs in, effects out |
 //! | `membership`, `member_notices`, `count_notice`, `cached`, `held` | the parts of that state |
-//! | `perform`, `refusals`, `shelf` | how effects are done |
 //! | `fanout`, `joined`, `dialect` | who is written what |
 //! | `serving`, `fanout_worker` | when, by how many threads, and who is waited for |
 

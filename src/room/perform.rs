@@ -1,53 +1,70 @@
-//! How a room's actor does what its state wants done.
+//! A room: its state, and how what the state wants done is done.
 
-use std::{mem, sync::atomic::Ordering::Relaxed};
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
-use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use bytes::Bytes;
 use gaung_cluster::fact::Member;
-use tokio::task::yield_now;
 
 use super::{
     Unpublished,
-    actor::Room,
-    messages::Retire,
     refusals::refuse_client_event,
-    state::{Effect, PendingClientEvent, RoomInput, Surroundings},
+    shard::Services,
+    state::{Effect, PendingClientEvent, RoomInput, RoomState, Surroundings, Task},
 };
 use crate::{
     activity::{ActivityEvent, ActivityKind},
+    app::App,
     cluster::Cluster,
     event::{self, EncodedEvent},
     protocol::{ChannelName, Close, WebhookDetail, WebhookEvent},
     trace_log, turn,
 };
 
+/// One channel of one app on this node. Its owner gives it the turns that it asks for.
+pub struct Room {
+    pub(super) app: Arc<App>,
+    pub(super) state: RoomState,
+    pub(super) services: Rc<Services>,
+}
+
 impl Room {
-    /// Takes an input, and tells the shard what the room holds then. Returns how many bytes the one who sent it was
-    /// written.
-    pub(super) fn step(&mut self, input: RoomInput, ctx: &mut Context<Self>) -> usize {
-        let bytes = self.act(input, ctx);
-        self.tally.set_counts(self.state.counts());
-        let is_idle = self.state.is_idle();
-        self.tally.idle.set(is_idle);
-        if is_idle {
-            self.shard.do_send(Retire { app_id: self.app.id().clone(), channel: self.state.channel().clone() });
-        }
-        bytes
+    /// A room without subscribers.
+    pub fn new(app: Arc<App>, channel: ChannelName, services: Rc<Services>) -> Self {
+        let state = RoomState::new(channel, services.reach(), services.batch_bytes);
+        Self { app, state, services }
     }
 
-    /// Takes an input. Returns how many bytes the one who sent it was written.
-    pub(super) fn act(&mut self, input: RoomInput, ctx: &mut Context<Self>) -> usize {
+    /// Takes an input; adds the turns that the room asks for. Returns how many bytes the one who sent it was written.
+    pub fn step(&mut self, input: RoomInput, tasks: &mut Vec<Task>) -> usize {
         let is_leaving = self.services.cluster.as_ref().is_some_and(Cluster::is_leaving);
         let around = Surroundings::new(&self.app, is_leaving, event::now);
-        let mut effects = mem::take(&mut self.effects);
+        let mut effects = self.services.effects.take();
         self.state.step(input, &around, &mut effects);
-        let bytes = effects.drain(..).map(|effect| self.perform(effect, ctx)).sum();
-        self.effects = effects;
+        let bytes = effects.drain(..).map(|effect| self.perform(effect, tasks)).sum();
+        self.services.effects.set(effects);
         bytes
     }
 
-    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) -> usize {
+    /// Announces what is due of the members before what comes next.
+    pub fn announce_due(&mut self) {
+        self.step(RoomInput::AnnounceDue, &mut Vec::new());
+    }
+
+    /// A turn of what waited for the opening.
+    pub fn replay(&mut self, tasks: &mut Vec<Task>) {
+        for _ in 0..turn::BUDGET {
+            if !self.state.is_catching_up() {
+                break;
+            }
+            self.step(RoomInput::Replay, tasks);
+        }
+        self.step(RoomInput::EndReplay, tasks);
+    }
+
+    fn perform(&mut self, effect: Effect, tasks: &mut Vec<Task>) -> usize {
         match effect {
             Effect::Answer(outbox, frames) => {
                 frames.iter().for_each(|frame| outbox.send(frame));
@@ -66,18 +83,9 @@ impl Room {
             Effect::Unheard(event) => self.show_published(event, 0),
             Effect::Delivered(event, sockets) => trace_log::delivered(&self.app, &event, sockets),
             Effect::CountClientEvent => _ = self.app.counters.client_events_in.fetch_add(1, Relaxed),
-            Effect::SendClientEvent(client_event) => self.send_client_event(client_event, ctx),
-            Effect::Shelve { at, bytes } => self.shelve(at, bytes, ctx),
-            Effect::Replay => self.replay(ctx),
-            Effect::ReplayLater => _ = ctx.spawn(yield_now().into_actor(self).map(|(), room, ctx| room.replay(ctx))),
+            Effect::SendClientEvent(client_event) => self.send_client_event(client_event, tasks),
+            Effect::Shelve { at, bytes } => self.shelve(at, bytes, tasks),
             Effect::Opened => self.services.present.borrow_mut().has_opened(self.app.id(), self.state.channel()),
-            Effect::Announce => {
-                ctx.spawn(async {}.into_actor(self).map(|(), room, ctx| _ = room.step(RoomInput::Announce, ctx)));
-            }
-            Effect::Serve => _ = ctx.spawn(async {}.into_actor(self).map(|(), room, ctx| room.serve(ctx))),
-            Effect::WakeAfter(clock, pause) => {
-                ctx.run_later(pause, move |room, ctx| _ = room.step(RoomInput::Woke(clock), ctx));
-            }
             Effect::Handled(underway) => drop(underway),
             Effect::ShareMember(member) => self.share_member(member),
             Effect::ShareCount(sockets) => {
@@ -86,6 +94,7 @@ impl Room {
             Effect::ShareCached(record, trace, publish_permit) => {
                 self.share(|cluster| cluster.cache(&self.app, self.state.channel(), record, (trace, publish_permit)));
             }
+            Effect::Schedule(task) => tasks.push(task),
         }
         0
     }
@@ -105,15 +114,15 @@ impl Room {
         self.share(|cluster| cluster.member(&self.app, self.state.channel(), member));
     }
 
-    fn shelve(&mut self, at: u64, bytes: usize, ctx: &mut Context<Self>) {
+    fn shelve(&mut self, at: u64, bytes: usize, tasks: &mut Vec<Task>) {
         if let Some(place) = self.services.shelf.put(self.app.id(), self.state.channel(), at, bytes) {
-            self.act(RoomInput::Shelved(at, place), ctx);
+            self.step(RoomInput::Shelved(at, place), tasks);
         }
     }
 
-    fn send_client_event(&mut self, client_event: Box<PendingClientEvent>, ctx: &mut Context<Self>) {
+    fn send_client_event(&mut self, client_event: Box<PendingClientEvent>, tasks: &mut Vec<Task>) {
         match self.publish_to_peers(&client_event.event) {
-            Ok(()) => _ = self.act(RoomInput::ClientEventSent(client_event), ctx),
+            Ok(()) => _ = self.step(RoomInput::ClientEventSent(client_event), tasks),
             Err(unpublished) => self.refuse_unpublished(&client_event.sender, unpublished),
         }
     }
@@ -127,17 +136,6 @@ impl Room {
         }
         cluster.reserve(&[bytes])?.into_iter().for_each(|permit| cluster.publish(&self.app, event, permit));
         Ok(())
-    }
-
-    /// A turn of what waited for the opening.
-    fn replay(&mut self, ctx: &mut Context<Self>) {
-        for _ in 0..turn::BUDGET {
-            if !self.state.is_catching_up() {
-                break;
-            }
-            self.act(RoomInput::Replay, ctx);
-        }
-        self.step(RoomInput::EndReplay, ctx);
     }
 
     fn notify(&self, detail: WebhookDetail) {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{
     Rooms,
-    actor::Room,
+    actor::RoomActor,
     messages::{Count, Find, ListMembers, ListOccupied, ReadCache, Sum},
 };
 use crate::{
@@ -91,7 +91,7 @@ impl Rooms {
     where
         M: Message + Send + 'static,
         M::Result: Send,
-        Room: Handler<M>,
+        RoomActor: Handler<M>,
     {
         let Some(room) = self.find(app, channel).await? else { return Ok(None) };
         match known(room.send(question).map(Result::ok)).await {
@@ -100,7 +100,11 @@ impl Rooms {
         }
     }
 
-    pub(super) async fn find(&self, app: &Arc<App>, channel: &ChannelName) -> Result<Option<Addr<Room>>, Unanswered> {
+    pub(super) async fn find(
+        &self,
+        app: &Arc<App>,
+        channel: &ChannelName,
+    ) -> Result<Option<Addr<RoomActor>>, Unanswered> {
         let request = Find { app: app.clone(), channel: channel.clone() };
         known(self.shard(app.id(), channel.as_str()).send(request).map(Result::ok)).await
     }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{
     Join, Subscriber, Unpublished,
-    actor::Room,
     dialect::{Denial, Dialect},
     membership::JoinRefusal,
+    perform::Room,
     shard::Services,
 };
 use crate::{

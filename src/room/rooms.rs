@@ -1,7 +1,10 @@
 //! The rooms of this node as sessions, back ends and other nodes use them: every call finds its shard, and waits for no
 //! socket.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
 
 use actix::{Actor, Addr, Arbiter};
 use gaung_cluster::bus::PublishPermit;
@@ -68,10 +71,18 @@ impl Rooms {
         let fanout_workers: Arc<[_]> =
             threads.iter().map(|thread| FanoutWorker::start_in_arbiter(thread, |_| FanoutWorker)).collect();
         let shard = |thread| {
-            let (webhooks, metrics, fanout_workers) = (webhooks.clone(), metrics.clone(), fanout_workers.clone());
             let batch_bytes = limits.max_outbox_bytes / BATCHES_IN_OUTBOX;
-            let (cluster, shelf, present) = (cluster.clone(), shelf.clone(), RefCell::default());
-            let services = Services { webhooks, metrics, fanout_workers, cluster, shelf, present, batch_bytes };
+            let services = Services {
+                webhooks: webhooks.clone(),
+                metrics: metrics.clone(),
+                fanout_workers: fanout_workers.clone(),
+                cluster: cluster.clone(),
+                present: RefCell::default(),
+                shelf: shelf.clone(),
+                batch_bytes,
+                effects: Cell::default(),
+                tasks: Cell::default(),
+            };
             let interest = interest.clone();
             Shard::start_in_arbiter(thread, |_| Shard::new(services, interest))
         };

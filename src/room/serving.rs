@@ -10,9 +10,10 @@ use futures_util::future::join_all;
 use tokio::task::yield_now;
 
 use super::{
-    actor::Room,
+    actor::RoomActor,
     fanout::{Completed, Served},
     fanout_worker::{LARGE, WriteAll},
+    perform::Room,
     state::{RoomInput, Serving},
 };
 use crate::outbox::{Lag, Outbox};
@@ -25,41 +26,36 @@ const LOOKS: u32 = 100;
 /// small part of the time, however many they are.
 const IMPATIENT: Duration = Duration::from_secs(5);
 
-impl Room {
+impl RoomActor {
     /// Serves one slice of subscribers; the thread's other rooms have their turn before the next. A very large room is
     /// served whole, by all threads.
     pub(super) fn serve(&mut self, ctx: &mut Context<Self>) {
-        self.act(RoomInput::AnnounceDue, ctx);
-        if self.state.counts().subscriptions >= LARGE && self.services.fanout_workers.len() > 1 {
+        self.room.announce_due();
+        if self.room.state.counts().subscriptions >= LARGE && self.room.services.fanout_workers.len() > 1 {
             return self.serve_by_all(ctx);
         }
-        let served = self.state.serve();
+        let served = self.room.state.serve();
         self.finish_turn(served, ctx);
     }
 
     fn serve_by_all(&mut self, ctx: &mut Context<Self>) {
-        let (writes, served) = self.state.hand_over();
-        let fanout_workers = self.services.fanout_workers.iter();
-        let shares = writes.chunks(writes.len().div_ceil(fanout_workers.len()).max(1));
-        let written = join_all(fanout_workers.zip(shares).map(|(worker, share)| worker.send(WriteAll(share.to_vec()))));
-        ctx.spawn(written.into_actor(self).map(move |_, room, ctx| {
-            let late = room.state.take_late();
-            room.finish_turn(Served { late, ..served }, ctx);
+        let (writes, served) = self.room.state.hand_over();
+        let workers = self.room.services.fanout_workers.iter();
+        let shares = writes.chunks(writes.len().div_ceil(workers.len()).max(1));
+        let written = join_all(workers.zip(shares).map(|(worker, share)| worker.send(WriteAll(share.to_vec()))));
+        ctx.spawn(written.into_actor(self).map(move |_, actor, ctx| {
+            let late = actor.room.state.take_late();
+            actor.finish_turn(Served { late, ..served }, ctx);
         }));
     }
 
-    fn finish_turn(&mut self, served: Served, ctx: &mut Context<Self>) {
-        self.app.counters.deliveries.fetch_add(served.deliveries, Relaxed);
-        self.app.counters.bytes_out.fetch_add(served.bytes, Relaxed);
-        for Completed { event, sockets } in served.completed {
-            self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());
-            self.show_published(event, sockets);
-        }
+    fn finish_turn(&mut self, mut served: Served, ctx: &mut Context<Self>) {
+        self.room.count(&mut served);
         let mut serving = Serving::Ends;
         if served.more || !served.crowded.is_empty() || !served.late.is_empty() {
             serving = Serving::GoesOn;
             let (late, others) = (served.late, others_turn(served.crowded).into_actor(self));
-            ctx.spawn(others.map(|(), room, ctx| room.go_on(late, LOOKS, ctx)));
+            ctx.spawn(others.map(|(), actor, ctx| actor.go_on(late, LOOKS, ctx)));
         }
         self.step(RoomInput::Served(serving), ctx);
     }
@@ -73,7 +69,19 @@ impl Room {
             self.impatient_until = Some(Instant::now() + IMPATIENT);
             self.serve(ctx);
         } else {
-            ctx.run_later(LOOK_EVERY, move |room, ctx| room.go_on(late, looks - 1, ctx));
+            ctx.run_later(LOOK_EVERY, move |actor, ctx| actor.go_on(late, looks - 1, ctx));
+        }
+    }
+}
+
+impl Room {
+    /// Counts what a slice did, and shows the events that all have now.
+    fn count(&self, served: &mut Served) {
+        self.app.counters.deliveries.fetch_add(served.deliveries, Relaxed);
+        self.app.counters.bytes_out.fetch_add(served.bytes, Relaxed);
+        for Completed { event, sockets } in served.completed.drain(..) {
+            self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());
+            self.show_published(event, sockets);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! nothing is under way to it. So no join can fall into a dying room.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -14,7 +14,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, WrapFutu
 use tokio::task::yield_now;
 
 use super::{
-    actor::Room,
+    actor::RoomActor,
     cached::unserved_record,
     fanout_worker::FanoutWorker,
     interest::{ChannelHash, Interest},
@@ -22,13 +22,14 @@ use super::{
         Answer, Count, Find, Forwarded, FromPeers, FromPeersForRoom, ListOccupied, Retire, RoomMessage, Sum, ToRoom,
         ToUsers, UserMessage,
     },
+    perform::Room,
     present::Present,
     questions::PAGE,
     refusals::refuse_client_event,
     registered::{Registered, Tally},
     routing::{Route, route},
     shelf::Shelf,
-    state::Reach,
+    state::{Effect, Reach, Task},
     users::Users,
 };
 use crate::{
@@ -45,7 +46,7 @@ use crate::{
 
 /// Rooms by app and channel.
 pub struct Shard {
-    rooms: HashMap<Arc<str>, Registered<Addr<Room>>>,
+    rooms: HashMap<Arc<str>, Registered<Addr<RoomActor>>>,
     users: Users,
     services: Rc<Services>,
     interest: Interest,
@@ -70,6 +71,10 @@ pub struct Services {
     pub shelf: Shelf,
     /// How many bytes a room writes to a subscriber at once.
     pub batch_bytes: usize,
+    /// Empty; kept so that no step allocates one.
+    pub effects: Cell<Vec<Effect>>,
+    /// The same.
+    pub tasks: Cell<Vec<Task>>,
 }
 
 impl Services {
@@ -101,7 +106,7 @@ impl Shard {
         }
     }
 
-    fn entry(&self, app_id: &str, channel: &ChannelName) -> Option<(&Addr<Room>, &Rc<Tally>)> {
+    fn entry(&self, app_id: &str, channel: &ChannelName) -> Option<(&Addr<RoomActor>, &Rc<Tally>)> {
         self.rooms.get(app_id)?.get(channel)
     }
 
@@ -119,8 +124,8 @@ impl Shard {
         }
         let rooms = self.rooms.entry(app.id().clone()).or_default();
         let tally = rooms.tally();
-        let room = Room::new(app.clone(), channel.clone(), tally.clone(), ctx.address(), services).start();
-        rooms.add(channel.clone(), room, tally);
+        let room = Room::new(app.clone(), channel.clone(), services);
+        rooms.add(channel.clone(), RoomActor::new(room, tally.clone(), ctx.address()).start(), tally);
     }
 
     fn forward(&self, app_id: &str, channel: &ChannelName, forwarded: Forwarded) {
@@ -273,7 +278,7 @@ impl Handler<ListOccupied> for Shard {
 }
 
 impl Handler<Find> for Shard {
-    type Result = Option<Addr<Room>>;
+    type Result = Option<Addr<RoomActor>>;
 
     fn handle(&mut self, Find { app, channel }: Find, _: &mut Context<Self>) -> Self::Result {
         self.entry(app.id(), &channel).map(|(room, _)| room.clone())

@@ -16,7 +16,7 @@ use crate::{
     room::{Join, Subscriber, backlog::Permit, inflow::Underway, membership::JoinRefusal},
 };
 
-/// What is to be done, in order. Events for subscribers are no effects: they wait in the fan-out for [`Effect::Serve`].
+/// What is to be done, in order. Events for subscribers are no effects: they wait in the fan-out for [`Task::Serve`].
 #[derive(Debug)]
 pub enum Effect {
     /// Write these frames to a socket that subscribed.
@@ -63,20 +63,27 @@ pub enum Effect {
         /// What it takes.
         bytes: usize,
     },
-    /// Begin a turn of replays now.
-    Replay,
-    /// Begin one when the thread's other rooms had their turn.
-    ReplayLater,
     /// Nobody waits for the opening any more.
     Opened,
-    /// Take a turn after the messages that wait now; answer with [`RoomInput::Announce`](super::RoomInput::Announce).
-    Announce,
-    /// Take a turn after the messages that wait now, and serve the subscribers.
-    Serve,
-    /// Ring after this time.
-    WakeAfter(Clock, Duration),
     /// What a socket sent is handled.
     Handled(Underway),
+    /// Take another turn.
+    Schedule(Task),
+}
+
+/// What a room does in a turn of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Replay what waited for the opening, now.
+    Replay,
+    /// Go on with it when the thread's other rooms had their turn.
+    ReplayLater,
+    /// After the messages that wait now: [`RoomInput::Announce`](super::RoomInput::Announce).
+    Announce,
+    /// After the messages that wait now: serve the subscribers.
+    Serve,
+    /// After this time: [`RoomInput::Woke`](super::RoomInput::Woke).
+    WakeAfter(Clock, Duration),
 }
 
 /// What a room waits for. Of each clock one rings at most.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gaung_cluster::{bus::PublishPermit, fact::CachedEvent};
 
-use super::{Clock, Effect, PendingClientEvent, RoomState, Surroundings};
+use super::{Clock, Effect, PendingClientEvent, RoomState, Surroundings, Task};
 use crate::{
     event::{Cached, EncodedEvent, Event, Origin, wire},
     protocol::WebhookDetail,
@@ -144,7 +144,7 @@ impl RoomState {
 
     fn watch_expiry(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
         match self.cache.rest(around.now()) {
-            Some(rest) => effects.push(Effect::WakeAfter(Clock::Cache, rest)),
+            Some(rest) => effects.push(Effect::Schedule(Task::WakeAfter(Clock::Cache, rest))),
             None => self.cache.unwatch(),
         }
     }

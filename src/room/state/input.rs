@@ -24,10 +24,10 @@ pub enum RoomInput {
     Shelved(u64, ShelfPlace),
     /// What is due of the members is announced before what comes next.
     AnnounceDue,
-    /// The turn that [`Effect::Announce`](super::Effect::Announce) asked for.
+    /// The turn that [`Task::Announce`](super::Task::Announce) asked for.
     Announce,
     /// A serving turn is over. Unless the serving goes on by itself, what waits needs another
-    /// [`Effect::Serve`](super::Effect::Serve).
+    /// [`Task::Serve`](super::Task::Serve).
     Served(Serving),
     /// A clock rings.
     Woke(Clock),

@@ -4,7 +4,7 @@ use std::{mem, sync::Arc};
 
 use gaung_cluster::fact::Member;
 
-use super::{Clock, Effect, RoomState, Surroundings, opening::Phase};
+use super::{Clock, Effect, RoomState, Surroundings, Task, opening::Phase};
 use crate::room::{Join, dialect::Announcement, held::Held, member_notices::Notice, membership::Change};
 
 impl RoomState {
@@ -44,9 +44,9 @@ impl RoomState {
         let Some(next) = self.notices.next() else { return };
         let pause = next.saturating_duration_since(around.now());
         if pause.is_zero() && !mem::replace(&mut self.is_announcing, true) {
-            effects.push(Effect::Announce);
+            effects.push(Effect::Schedule(Task::Announce));
         } else if !pause.is_zero() && !mem::replace(&mut self.is_pausing, true) {
-            effects.push(Effect::WakeAfter(Clock::Members, pause));
+            effects.push(Effect::Schedule(Task::WakeAfter(Clock::Members, pause)));
         }
     }
 

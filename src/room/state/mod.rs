@@ -37,7 +37,7 @@ use crate::{
 use opening::Phase;
 use subscriptions::Cause;
 
-pub use effect::{Clock, Effect, PendingClientEvent};
+pub use effect::{Clock, Effect, PendingClientEvent, Task};
 pub use input::{RoomInput, Serving, Surroundings};
 
 /// One channel of one app on this node.
@@ -100,7 +100,7 @@ impl RoomState {
         }
     }
 
-    /// Takes one input; adds what is to be done about it, in order. An event for subscribers adds [`Effect::Serve`] at
+    /// Takes one input; adds what is to be done about it, in order. An event for subscribers adds [`Task::Serve`] at
     /// most, and asks no clock.
     pub fn step(&mut self, input: RoomInput, around: &Surroundings, effects: &mut Vec<Effect>) {
         match input {
@@ -207,7 +207,7 @@ impl RoomState {
             self.notices.forget();
         }
         if self.fanout.is_waiting() && !mem::replace(&mut self.is_serving, true) {
-            effects.push(Effect::Serve);
+            effects.push(Effect::Schedule(Task::Serve));
         }
         self.schedule_notices(around, effects);
         self.share_count(effects);

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::{Effect, RoomState, Surroundings};
+use super::{Effect, RoomState, Surroundings, Task};
 use crate::room::{
     cached::Cache,
     held::Held,
@@ -53,7 +53,7 @@ impl RoomState {
         if let Some(cached) = opening.cached {
             self.keep(cached, around, effects);
         }
-        effects.push(Effect::Replay);
+        effects.push(Effect::Schedule(Task::Replay));
     }
 
     /// Takes the next message that waits; after the last one the room is open.
@@ -80,7 +80,7 @@ impl RoomState {
     pub(super) fn end_replay(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
         if self.is_catching_up() {
             self.announce_due(around);
-            effects.push(Effect::ReplayLater);
+            effects.push(Effect::Schedule(Task::ReplayLater));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::{Clock, Effect, RoomState, Surroundings};
+use super::{Clock, Effect, RoomState, Surroundings, Task};
 use crate::{
     protocol::{SocketId, WebhookDetail},
     room::{
@@ -120,7 +120,7 @@ impl RoomState {
         match self.count_notice.changed(self.subscriptions(), around.now()) {
             Notice::Now => self.announce_count(effects),
             Notice::Waiting => {}
-            Notice::After(pause) => effects.push(Effect::WakeAfter(Clock::Count, pause)),
+            Notice::After(pause) => effects.push(Effect::Schedule(Task::WakeAfter(Clock::Count, pause))),
         }
     }
 

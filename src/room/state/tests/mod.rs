@@ -202,9 +202,10 @@ fn word(effect: &Effect) -> String {
         Effect::ShareMember(member) => format!("share member {} with {}", member.user, member.sockets),
         Effect::ShareCached(record, ..) => format!("share cached {}", record.at),
         Effect::Shelve { at, .. } => format!("shelve {at}"),
-        Effect::WakeAfter(clock, pause) => format!("wake {clock:?} after {} ms", pause.as_millis()),
         Effect::Handled(_) => "handled".to_owned(),
-        Effect::ReplayLater => "replay later".to_owned(),
-        Effect::Replay | Effect::Opened | Effect::Announce | Effect::Serve => format!("{effect:?}").to_lowercase(),
+        Effect::Opened => "opened".to_owned(),
+        Effect::Schedule(Task::WakeAfter(clock, pause)) => format!("wake {clock:?} after {} ms", pause.as_millis()),
+        Effect::Schedule(Task::ReplayLater) => "replay later".to_owned(),
+        Effect::Schedule(task) => format!("{task:?}").to_lowercase(),
     }
 }

@@ -160,10 +160,10 @@ impl Story {
         for effect in self.room.effects(input) {
             match effect {
                 Effect::Answer(outbox, frames) => self.write(&outbox, &frames.concat()),
-                Effect::Announce => self.turns.push(Turn::Announce),
-                Effect::Serve => self.turns.push(Turn::Serve),
-                Effect::Replay | Effect::ReplayLater => self.turns.push(Turn::Replay),
-                Effect::WakeAfter(clock, pause) => {
+                Effect::Schedule(Task::Announce) => self.turns.push(Turn::Announce),
+                Effect::Schedule(Task::Serve) => self.turns.push(Turn::Serve),
+                Effect::Schedule(Task::Replay | Task::ReplayLater) => self.turns.push(Turn::Replay),
+                Effect::Schedule(Task::WakeAfter(clock, pause)) => {
                     assert!(self.clocks.iter().all(|(_, known)| *known != clock), "{clock:?} in seed {}", self.seed);
                     self.clocks.push((self.room.at + pause.as_millis() as u64, clock));
                 }
