@@ -134,8 +134,8 @@ impl Cluster {
     }
 
     /// Ends a user's connections on all other nodes. `channel` is the user's.
-    pub fn terminate(&self, app: &App, channel: &str, permit: PublishPermit) {
-        self.send(app, channel, (wire::terminate(), None), permit);
+    pub fn terminate(&self, app: &App, channel: &ChannelName, permit: PublishPermit) {
+        self.send(app, channel.as_str(), (wire::terminate(), None), permit);
     }
 
     /// Ends, on all other nodes, the connections that are in a presence channel as a user.

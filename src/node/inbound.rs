@@ -22,7 +22,7 @@ use crate::{
     metrics::Metrics,
     protocol::{ChannelName, WebhookDetail, WebhookEvent},
     repeats::Repeats,
-    room::{FromPeers, Rooms, backlog::Permit},
+    room::{FromPeers, Rooms},
     webhook::{Ack, Webhooks, ids},
 };
 
@@ -64,26 +64,22 @@ impl Inbound {
     fn open(&self, opening: RemoteState) {
         let Some(channel) = channel(&opening.room) else { return };
         let app_id = opening.room.app().clone();
-        if channel.kind().is_server_to_user() {
-            return self.rooms.open_user(&app_id, channel.without_prefix());
-        }
         let opened = FromPeers::opened(&channel, opening, event::now());
         self.rooms.hear(&app_id, channel, opened);
     }
 
     fn deliver(&self, RoomEvent { room, payload, trace }: RoomEvent) {
         let Some(channel) = channel(&room) else { return };
-        let is_line = channel.kind().is_server_to_user();
         match wire::read(payload) {
             Some(Message::Event(payload)) => {
                 let Some(permit) = self.rooms.admit(payload.frame.len()) else { return self.refuse("rooms_full") };
                 let event = EncodedEvent::from_peer(channel.clone(), payload, trace, Instant::now());
-                if is_line {
-                    return self.deliver_to_user(room.app(), event, permit);
-                }
                 self.rooms.hear(room.app(), channel, FromPeers::Event(event, permit));
             }
-            Some(Message::Terminate) if is_line => self.rooms.terminate_here(room.app(), channel.without_prefix()),
+            Some(Message::Terminate) if channel.kind().is_server_to_user() => {
+                let user = channel.without_prefix().into();
+                self.rooms.hear(room.app(), channel, FromPeers::Terminated(user));
+            }
             Some(Message::TerminateMember(user)) if room.channel().as_ref() == MEMBERS_CHANNEL => {
                 self.terminate_member(room.app(), &user);
             }
@@ -95,13 +91,6 @@ impl Inbound {
     fn terminate_member(&self, app_id: &str, user_id: &str) {
         if let Some(app) = self.registry.by_id(app_id) {
             self.rooms.terminate_member_here(&app, user_id);
-        }
-    }
-
-    /// Of an app that is gone nobody is signed in.
-    fn deliver_to_user(&self, app_id: &str, event: EncodedEvent, permit: Permit) {
-        if let Some(app) = self.registry.by_id(app_id) {
-            self.rooms.hear_for_user(&app, event, permit);
         }
     }
 

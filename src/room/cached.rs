@@ -10,7 +10,8 @@ use crate::event::{Cached, EncodedEvent, wire};
 /// What a room keeps.
 #[derive(Debug, Default)]
 pub struct Cache {
-    kept: Option<Kept>,
+    /// Boxed: most rooms keep none.
+    kept: Option<Box<Kept>>,
     /// Whether somebody waits for its end: one timer is enough, however often events come and go.
     is_watched: bool,
 }
@@ -52,7 +53,7 @@ impl Cache {
         if !self.is_behind(&cached.record) {
             return false;
         }
-        self.kept = Some(Kept { cached, _place: None });
+        self.kept = Some(Box::new(Kept { cached, _place: None }));
         !std::mem::replace(&mut self.is_watched, true)
     }
 

@@ -140,6 +140,10 @@ impl Fanout {
                 position
             }
             None => {
+                if self.slots.is_empty() {
+                    // Most rooms have one subscriber.
+                    self.slots.reserve_exact(1);
+                }
                 self.slots.push(slot);
                 self.slots.len() - 1
             }
@@ -224,9 +228,17 @@ impl Fanout {
         {
             // Everything is written, so that the places in the backlog are free at once.
             (served.completed, _) = batch.conclude();
+            self.release_drained();
         }
         served.more = self.is_waiting();
         served
+    }
+
+    /// Most rooms say nothing most of the time.
+    fn release_drained(&mut self) {
+        if self.batches.is_empty() {
+            self.batches = VecDeque::new();
+        }
     }
 
     /// Those who have fallen behind by writes that were handed over.

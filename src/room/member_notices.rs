@@ -4,7 +4,7 @@
 //! hear one change in [`PAUSE`], and nothing where the user is in the end as they were told.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,9 +18,9 @@ pub const PAUSE: Duration = Duration::from_millis(100);
 /// Changes of members that were not told yet.
 #[derive(Debug, Default)]
 pub struct MemberNotices {
-    waiting: HashMap<Arc<str>, Waiting>,
+    waiting: BTreeMap<Arc<str>, Waiting>,
     /// When users' changes were told, as far as that was less than a pause ago.
-    told: HashMap<Arc<str>, Instant>,
+    told: BTreeMap<Arc<str>, Instant>,
     /// No change is due before this. It may be too early, never too late.
     earliest: Option<Instant>,
     /// How many changes have begun to wait; gives them their order.
@@ -71,7 +71,7 @@ impl MemberNotices {
         if self.next().is_none_or(|next| next > now) {
             return Vec::new();
         }
-        let mut due: Vec<_> = self.waiting.extract_if(|_, waiting| waiting.due <= now).collect();
+        let mut due: Vec<_> = self.waiting.extract_if(.., |_, waiting| waiting.due <= now).collect();
         due.sort_unstable_by_key(|(_, waiting)| waiting.number);
         self.earliest = self.waiting.values().map(|waiting| waiting.due).min();
         self.told.retain(|_, told| *told + PAUSE > now);

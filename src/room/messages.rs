@@ -1,12 +1,12 @@
 //! What rooms and shards are told and asked.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use actix::{Addr, Message};
 use bytes::Bytes;
 use gaung_cluster::{bus::PublishPermit, fact::Member};
 
-use super::{Rooms, actor::RoomActor, backlog::Permit, fanout::Subscriber, inflow::Underway};
+use super::{actor::RoomActor, backlog::Permit, fanout::Subscriber, inflow::Underway, watchlists::Watchlist};
 use crate::{
     app::App,
     event::{AppTotals, Cached, CachedEvent, Counts, EncodedEvent, Page},
@@ -103,10 +103,28 @@ pub struct Opening {
 pub struct Join {
     /// Who.
     pub subscriber: Subscriber,
-    /// As which member; only on presence channels.
-    pub claim: Option<MemberClaim>,
+    /// As what, where that matters.
+    pub claim: Option<JoinAs>,
     /// Tells this attempt of the socket from all its others, so that a refusal that comes late undoes no later one.
     pub attempt: u32,
+}
+
+/// As what a socket subscribes, where that matters.
+#[derive(Debug)]
+pub enum JoinAs {
+    /// As a member of a presence channel.
+    Member(MemberClaim),
+    /// As the user whose channel it is.
+    User(SignIn),
+}
+
+/// A sign-in that was found good.
+#[derive(Debug)]
+pub struct SignIn {
+    /// What the socket is answered.
+    pub welcome: Vec<Bytes>,
+    /// Of which users it wants to hear.
+    pub watchlist: Option<Box<Watchlist>>,
 }
 
 /// A client event whose sender is not yet known to be a subscriber.
@@ -120,80 +138,27 @@ pub struct ClientEvent {
     pub data: String,
 }
 
-/// Something about a signed-in user, for the shard that knows the user.
+/// Something about users of an app, for their shard.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct ToUsers {
-    /// Whose user.
+pub struct AboutUsers {
+    /// Whose users.
     pub app_id: Arc<str>,
     /// What.
     pub message: UserMessage,
-    /// The count of it, if a socket sent it.
-    pub underway: Option<Underway>,
 }
 
-/// What the index of signed-in users is told.
+/// What a shard is told of users.
 #[derive(Debug)]
 pub enum UserMessage {
-    /// A socket signed in as this user.
-    SignIn(String, SignIn),
-    /// A signed-in socket is gone, and its interest in others.
-    SignOut(String, SocketId, Watchlist),
     /// A socket wants to hear when these users come and go.
     Watch(Vec<String>, SocketId, Arc<Outbox>),
     /// A watching socket is gone.
     Unwatch(Vec<String>, SocketId),
-    /// A back end ends this user's connections.
-    Terminate(String),
-    /// A back end ends the connections that are in a presence channel as this user.
-    TerminateMember(Arc<str>),
-    /// Nothing that other nodes publish for this user is missed any more.
-    Opened(String),
     /// So many sockets are signed in as this user on all other nodes.
     Remote(Arc<str>, u64),
-    /// Another node published an event for a user of this app.
-    Event(Arc<App>, EncodedEvent, Permit),
-}
-
-/// A sign-in that was found good.
-#[derive(Debug)]
-pub struct SignIn {
-    /// The socket.
-    pub socket: Subscriber,
-    /// What it is answered.
-    pub welcome: Vec<Bytes>,
-    /// Whom it watches from then on.
-    pub watchlist: Watchlist,
-}
-
-/// Users of whose coming and going a socket wants to hear. They may belong to other shards, which hear of it from the
-/// shard of the watching user alone: so an end never overtakes its beginning.
-#[derive(Clone)]
-pub struct Watchlist {
-    /// The way to all shards.
-    pub rooms: Rooms,
-    /// Whose users.
-    pub app: Arc<App>,
-    /// Which.
-    pub user_ids: Vec<String>,
-}
-
-impl Watchlist {
-    /// The socket hears of them from now on, and at once who of them is there.
-    pub fn begin(&self, socket: &Subscriber) {
-        self.rooms.watch(&self.app, &self.user_ids, socket.id, &socket.outbox);
-    }
-
-    /// The socket hears of them no more.
-    pub fn end(&self, socket: SocketId) {
-        self.rooms.unwatch(&self.app, &self.user_ids, socket);
-    }
-}
-
-impl fmt::Debug for Watchlist {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watchlist").field(&self.user_ids).finish()
-    }
+    /// A back end ends the connections that are in a presence channel as this user.
+    TerminateMember(Arc<str>),
 }
 
 /// How many hold these channels? Answered in their order.

@@ -10,7 +10,7 @@
 //! | `questions`, `probe` | what can be asked about them |
 //! | `backlog`, `inflow`, `interest` | how much waits, and what need not be sent to a room at all |
 //! | `shard`, `routing`, `registered`, `present` | the rooms of one thread: found by name, opened, listed, retired |
-//! | `users` | the signed-in users of one thread, and who watches them |
+//! | `users`, `watchlists` | the channels of signed-in users, who is online, and who watches them |
 //! | `actor` | the mailbox of one room, and its turns |
 //! | `perform`, `refusals`, `shelf` | a room: its state, and how effects are done |
 //! | `state` | what a room decides, as a state machine: inputs in, effects out |
@@ -47,17 +47,19 @@ mod shelf;
 pub mod state;
 mod unpublished;
 mod users;
+mod watchlists;
 
 pub use cached::unserved_record;
 pub use dialect::Dialect;
 pub use fanout::Subscriber;
 pub use inflow::Inflow;
-pub use messages::{ClientEvent, Forwarded, FromPeers, Join, Opening, RoomMessage, SignIn, Watchlist};
+pub use messages::{ClientEvent, Forwarded, FromPeers, Join, JoinAs, Opening, RoomMessage, SignIn};
 pub use questions::Unanswered;
 pub use rooms::{Rooms, travels_alone};
 pub use routing::{Route, route};
 pub use shelf::CacheUse;
 pub use unpublished::Unpublished;
+pub use watchlists::Watchlist;
 
 #[cfg(test)]
 mod tests;

@@ -80,6 +80,8 @@ impl Room {
             Effect::Webhook(detail) => self.notify(detail),
             Effect::Subscribed(socket) => self.show(|channel| ActivityKind::Subscribed { socket, channel }),
             Effect::Unsubscribed(socket) => self.show(|channel| ActivityKind::Unsubscribed { socket, channel }),
+            Effect::BeginWatch(socket, watchlist) => self.services.watchlists.borrow_mut().begin(&socket, watchlist),
+            Effect::EndWatch(socket) => self.services.watchlists.borrow_mut().end(socket),
             Effect::Unheard(event) => self.show_published(event, 0),
             Effect::Delivered(event, sockets) => trace_log::delivered(&self.app, &event, sockets),
             Effect::CountClientEvent => _ = self.app.counters.client_events_in.fetch_add(1, Relaxed),
@@ -88,6 +90,7 @@ impl Room {
             Effect::Opened => self.services.present.borrow_mut().has_opened(self.app.id(), self.state.channel()),
             Effect::Handled(underway) => drop(underway),
             Effect::ShareMember(member) => self.share_member(member),
+            Effect::ShareUser(sockets) => self.share_user(sockets),
             Effect::ShareCount(sockets) => {
                 self.share(|cluster| cluster.count(&self.app, self.state.channel(), sockets));
             }
@@ -103,6 +106,13 @@ impl Room {
         if let Some(cluster) = &self.services.cluster {
             tell(cluster);
         }
+    }
+
+    fn share_user(&self, sockets: usize) {
+        let (app_id, user_id) = (self.app.id(), self.state.channel().without_prefix());
+        let is_leaving = self.services.cluster.as_ref().is_some_and(Cluster::is_leaving);
+        self.services.watchlists.borrow_mut().set_here(app_id, user_id, sockets, is_leaving);
+        self.share(|cluster| cluster.user(app_id, user_id, sockets));
     }
 
     fn share_member(&self, member: Member) {

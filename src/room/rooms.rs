@@ -10,12 +10,13 @@ use actix::{Actor, Addr, Arbiter};
 use gaung_cluster::bus::PublishPermit;
 
 use super::{
-    ClientEvent, FromPeers, Inflow, Join, SignIn, Unpublished, Watchlist,
+    ClientEvent, FromPeers, Inflow, Join, SignIn, Unpublished,
     backlog::{Backlog, Limits, Permit},
+    fanout::Subscriber,
     fanout_worker::FanoutWorker,
     inflow::{self, Underway},
     interest::{ChannelHash, Interest},
-    messages::{FromPeersForRoom, RoomMessage, ToRoom, ToUsers, UserMessage},
+    messages::{AboutUsers, FromPeersForRoom, JoinAs, RoomMessage, ToRoom, UserMessage},
     shard::{Services, Shard},
     shelf::Shelf,
 };
@@ -78,6 +79,7 @@ impl Rooms {
                 fanout_workers: fanout_workers.clone(),
                 cluster: cluster.clone(),
                 present: RefCell::default(),
+                watchlists: RefCell::default(),
                 shelf: shelf.clone(),
                 batch_bytes,
                 effects: Cell::default(),
@@ -182,28 +184,25 @@ impl Rooms {
         Ok(())
     }
 
-    /// A socket signed in as a user. It is answered when it is known, so that it misses nothing afterwards.
-    pub fn sign_in(&self, app: &Arc<App>, user_id: &str, sign_in: SignIn) {
-        let message = UserMessage::SignIn(user_id.to_owned(), sign_in);
-        self.send_to_user(app.id(), user_id, message, Some(self.inflow.begin()));
+    /// A socket signed in as a user: it subscribes to the user's channel, which answers it.
+    pub fn sign_in(&self, app: &Arc<App>, user_id: &str, subscriber: Subscriber, sign_in: SignIn) {
+        if let Some(channel) = user_channel(user_id) {
+            self.join(app, channel, Join { subscriber, claim: Some(JoinAs::User(sign_in)), attempt: 0 });
+        }
     }
 
     /// A signed-in socket is gone.
-    pub fn sign_out(&self, app: &Arc<App>, user_id: &str, socket: SocketId, watchlist: Watchlist) {
-        let message = UserMessage::SignOut(user_id.to_owned(), socket, watchlist);
-        self.send_to_user(app.id(), user_id, message, Some(self.inflow.begin()));
-    }
-
-    /// The users of whose coming and going a socket wants to hear.
-    pub fn watchlist(&self, app: &Arc<App>, user_ids: &[String]) -> Watchlist {
-        Watchlist { rooms: self.clone(), app: app.clone(), user_ids: user_ids.to_vec() }
+    pub fn sign_out(&self, app: &Arc<App>, user_id: &str, socket: SocketId) {
+        if let Some(channel) = user_channel(user_id) {
+            self.leave(app, channel, socket);
+        }
     }
 
     /// A socket hears from now on when these users come and go, and at once who of them is here.
     pub(super) fn watch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
         for (shard, user_ids) in self.by_shard(app, user_ids) {
             let message = UserMessage::Watch(user_ids, socket, outbox.clone());
-            shard.do_send(ToUsers { app_id: app.id().clone(), message, underway: None });
+            shard.do_send(AboutUsers { app_id: app.id().clone(), message });
         }
     }
 
@@ -211,20 +210,24 @@ impl Rooms {
     pub(super) fn unwatch(&self, app: &Arc<App>, user_ids: &[String], socket: SocketId) {
         for (shard, user_ids) in self.by_shard(app, user_ids) {
             let message = UserMessage::Unwatch(user_ids, socket);
-            shard.do_send(ToUsers { app_id: app.id().clone(), message, underway: None });
+            shard.do_send(AboutUsers { app_id: app.id().clone(), message });
         }
     }
 
     /// Closes every session signed in as the user, on any node, with 4009, and those that are in a presence channel as
     /// the user where the app wants it.
     pub fn terminate(&self, app: &Arc<App>, user_id: &str) -> Result<(), Unpublished> {
+        let channel = user_channel(user_id);
         if let Some(cluster) = &self.cluster {
-            let bytes = user_id.len();
-            let mut permits = cluster.reserve(&[bytes; 2])?.into_iter();
-            permits.next().into_iter().for_each(|permit| cluster.terminate(app, &user_channel(user_id), permit));
-            permits.next().into_iter().for_each(|permit| cluster.terminate_member(app, user_id, permit));
+            let mut permits = cluster.reserve(&[user_id.len(); 2])?.into_iter();
+            if let (Some(channel), Some(permit)) = (&channel, permits.next()) {
+                cluster.terminate(app, channel, permit);
+            }
+            permits.for_each(|permit| cluster.terminate_member(app, user_id, permit));
         }
-        self.terminate_here(app.id(), user_id);
+        if let Some(channel) = channel {
+            self.hear(app.id(), channel, FromPeers::Terminated(user_id.into()));
+        }
         self.terminate_member_here(app, user_id);
         Ok(())
     }
@@ -236,13 +239,8 @@ impl Rooms {
         }
         for shard in self.shards.iter() {
             let message = UserMessage::TerminateMember(user_id.into());
-            shard.do_send(ToUsers { app_id: app.id().clone(), message, underway: None });
+            shard.do_send(AboutUsers { app_id: app.id().clone(), message });
         }
-    }
-
-    /// Closes every session signed in as the user on this node with 4009.
-    pub fn terminate_here(&self, app_id: &Arc<str>, user_id: &str) {
-        self.send_to_user(app_id, user_id, UserMessage::Terminate(user_id.to_owned()), None);
     }
 
     /// Something came from the other nodes for a room here; where there is none, nobody wants to know.
@@ -250,20 +248,10 @@ impl Rooms {
         self.shard(app_id, channel.as_str()).do_send(FromPeersForRoom { app_id: app_id.clone(), channel, from_peers });
     }
 
-    /// Nothing that other nodes publish for the user is missed any more.
-    pub fn open_user(&self, app_id: &Arc<str>, user_id: &str) {
-        self.send_to_user(app_id, user_id, UserMessage::Opened(user_id.to_owned()), None);
-    }
-
-    /// Another node published an event for a user.
-    pub fn hear_for_user(&self, app: &Arc<App>, event: EncodedEvent, permit: Permit) {
-        let user_id = event.channel.without_prefix().to_owned();
-        self.send_to_user(app.id(), &user_id, UserMessage::Event(app.clone(), event, permit), None);
-    }
-
     /// So many sockets are signed in as the user on all other nodes.
     pub fn set_user_remote(&self, app_id: &Arc<str>, user_id: &Arc<str>, sockets: u64) {
-        self.send_to_user(app_id, user_id, UserMessage::Remote(user_id.clone(), sockets), None);
+        let shard = &self.shards[self.shard_of_user(app_id, user_id)];
+        shard.do_send(AboutUsers { app_id: app_id.clone(), message: UserMessage::Remote(user_id.clone(), sockets) });
     }
 
     /// A place in the backlog for an event that another node has accepted already. Such events may fill it beyond its
@@ -281,17 +269,18 @@ impl Rooms {
         self.shard(app.id(), channel.as_str()).do_send(ToRoom { app: app.clone(), channel, message, underway });
     }
 
-    fn send_to_user(&self, app_id: &Arc<str>, user_id: &str, message: UserMessage, underway: Option<Underway>) {
-        self.shard(app_id, &user_channel(user_id)).do_send(ToUsers { app_id: app_id.clone(), message, underway });
-    }
-
     fn by_shard(&self, app: &App, user_ids: &[String]) -> Vec<(&Addr<Shard>, Vec<String>)> {
         let mut groups: Vec<(&Addr<Shard>, Vec<String>)> = self.shards.iter().map(|shard| (shard, vec![])).collect();
         for user_id in user_ids {
-            groups[self.position(app.id(), &user_channel(user_id))].1.push(user_id.clone());
+            groups[self.shard_of_user(app.id(), user_id)].1.push(user_id.clone());
         }
         groups.retain(|(_, user_ids)| !user_ids.is_empty());
         groups
+    }
+
+    /// The shard of a user is that of the user's channel.
+    fn shard_of_user(&self, app_id: &str, user_id: &str) -> usize {
+        self.position(app_id, &format!("#server-to-user-{user_id}"))
     }
 
     pub(super) fn shard(&self, app_id: &str, channel: &str) -> &Addr<Shard> {
@@ -326,7 +315,7 @@ pub fn travels_alone(event: &EncodedEvent) -> bool {
     !(event.channel.kind().is_cached() && event.origin == Origin::BackEnd)
 }
 
-/// The channel whose events go to a user's sockets; it decides which shard knows the user.
-pub fn user_channel(user_id: &str) -> String {
-    format!("#server-to-user-{user_id}")
+/// The channel whose events go to a user's sockets; `None` for ids that nobody can sign in with.
+fn user_channel(user_id: &str) -> Option<ChannelName> {
+    ChannelName::of_user(user_id).ok()
 }

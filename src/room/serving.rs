@@ -14,7 +14,7 @@ use super::{
     fanout::{Completed, Served},
     fanout_worker::{LARGE, WriteAll},
     perform::Room,
-    state::{RoomInput, Serving},
+    state::{RoomInput, Serving, Task},
 };
 use crate::outbox::{Lag, Outbox};
 
@@ -75,6 +75,17 @@ impl RoomActor {
 }
 
 impl Room {
+    /// Serves everybody in one turn.
+    pub fn serve_at_once(&mut self, tasks: &mut Vec<Task>) {
+        let mut is_waiting = true;
+        while is_waiting {
+            let mut served = self.state.serve();
+            self.count(&mut served);
+            is_waiting = served.more;
+        }
+        self.step(RoomInput::Served(Serving::Ends), tasks);
+    }
+
     /// Counts what a slice did, and shows the events that all have now.
     fn count(&self, served: &mut Served) {
         self.app.counters.deliveries.fetch_add(served.deliveries, Relaxed);

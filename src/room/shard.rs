@@ -1,4 +1,4 @@
-//! The registry of the rooms of one thread, and of the signed-in users that belong to it.
+//! The registry of the rooms of one thread.
 //!
 //! Invariant: every message to a room passes through its shard, and a room goes only when its shard has seen that
 //! nothing is under way to it. So no join can fall into a dying room.
@@ -7,7 +7,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
     rc::Rc,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, WrapFuture};
@@ -19,8 +19,8 @@ use super::{
     fanout_worker::FanoutWorker,
     interest::{ChannelHash, Interest},
     messages::{
-        Answer, Count, Find, Forwarded, FromPeers, FromPeersForRoom, ListOccupied, Retire, RoomMessage, Sum, ToRoom,
-        ToUsers, UserMessage,
+        AboutUsers, Answer, Count, Find, Forwarded, FromPeers, FromPeersForRoom, ListOccupied, Retire, RoomMessage,
+        Sum, ToRoom, UserMessage,
     },
     perform::Room,
     present::Present,
@@ -30,7 +30,8 @@ use super::{
     routing::{Route, route},
     shelf::Shelf,
     state::{Effect, Reach, Task},
-    users::Users,
+    users::{Outcome, UserRooms},
+    watchlists::Watchlists,
 };
 use crate::{
     activity::ActivityEvent,
@@ -39,15 +40,14 @@ use crate::{
     event::{Counts, EncodedEvent},
     metrics::Metrics,
     protocol::ChannelName,
-    trace_log,
     turn::Turn,
     webhook::Webhooks,
 };
 
-/// Rooms by app and channel.
+/// Rooms by app and channel: those of users, which it serves itself, and actors for all others.
 pub struct Shard {
     rooms: HashMap<Arc<str>, Registered<Addr<RoomActor>>>,
-    users: Users,
+    users: UserRooms,
     services: Rc<Services>,
     interest: Interest,
     turn: Turn,
@@ -67,6 +67,8 @@ pub struct Services {
     pub cluster: Option<Cluster>,
     /// Who is in the presence channels of this thread.
     pub present: RefCell<Present>,
+    /// Which users of this thread are online, and who watches them.
+    pub watchlists: RefCell<Watchlists>,
     /// Bounds the cached events, if the node is alone.
     pub shelf: Shelf,
     /// How many bytes a room writes to a subscriber at once.
@@ -87,10 +89,9 @@ impl Services {
 impl Shard {
     /// A shard without rooms.
     pub fn new(services: Services, interest: Interest) -> Self {
-        let users = Users::new(interest.clone(), services.cluster.clone());
         Self {
             rooms: HashMap::new(),
-            users,
+            users: UserRooms::default(),
             services: Rc::new(services),
             interest,
             turn: Turn::default(),
@@ -110,6 +111,13 @@ impl Shard {
         self.rooms.get(app_id)?.get(channel)
     }
 
+    fn has_room(&self, app_id: &Arc<str>, channel: &ChannelName) -> bool {
+        if channel.kind().is_server_to_user() {
+            return self.users.contains(app_id, channel);
+        }
+        self.entry(app_id, channel).is_some()
+    }
+
     fn open(&mut self, app: &Arc<App>, channel: &ChannelName, ctx: &mut Context<Self>) {
         if channel.kind().is_presence() {
             self.hear_of_members(app.id());
@@ -122,20 +130,36 @@ impl Shard {
                 services.present.borrow_mut().opens(app.id(), channel);
             }
         }
+        let room = Room::new(app.clone(), channel.clone(), services);
+        if channel.kind().is_server_to_user() {
+            return self.users.add(room);
+        }
         let rooms = self.rooms.entry(app.id().clone()).or_default();
         let tally = rooms.tally();
-        let room = Room::new(app.clone(), channel.clone(), services);
         rooms.add(channel.clone(), RoomActor::new(room, tally.clone(), ctx.address()).start(), tally);
     }
 
-    fn forward(&self, app_id: &str, channel: &ChannelName, forwarded: Forwarded) {
-        if let Some((room, tally)) = self.entry(app_id, channel) {
+    /// After a room has gone.
+    fn close(&self, app_id: &Arc<str>, channel: &ChannelName) {
+        if let Some(cluster) = &self.services.cluster {
+            cluster.leave(app_id, channel.as_str());
+            self.services.present.borrow_mut().has_opened(app_id, channel);
+        }
+        self.interest.end(ChannelHash::of(app_id, channel.as_str()));
+    }
+
+    fn forward(&mut self, app_id: &Arc<str>, channel: &ChannelName, forwarded: Forwarded) {
+        if channel.kind().is_server_to_user() {
+            if self.users.forward(app_id, channel, forwarded) == Outcome::Retired {
+                self.close(app_id, channel);
+            }
+        } else if let Some((room, tally)) = self.entry(app_id, channel) {
             tally.in_flight.set(tally.in_flight.get() + 1);
             room.do_send(forwarded);
         }
     }
 
-    fn terminate_member(&self, app_id: &Arc<str>, user_id: &Arc<str>) {
+    fn terminate_member(&mut self, app_id: &Arc<str>, user_id: &Arc<str>) {
         let channels = self.services.present.borrow().channels(app_id, user_id);
         for channel in channels {
             let message = RoomMessage::FromPeers(FromPeers::Terminated(user_id.clone()));
@@ -151,15 +175,6 @@ impl Shard {
         {
             cluster.serve(app_id, MEMBERS_CHANNEL);
         }
-    }
-
-    fn deliver_to_user(&mut self, app: &App, event: &EncodedEvent) {
-        let receivers = self.users.deliver(app.id(), event.channel.without_prefix(), event);
-        trace_log::delivered(app, event, receivers);
-        app.counters.deliveries.fetch_add(receivers as u64, Relaxed);
-        app.counters.bytes_out.fetch_add((receivers * event.frame.len()) as u64, Relaxed);
-        self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());
-        self.tell_published(app, event, receivers);
     }
 
     /// An event of a cache channel that nobody here is subscribed to. The cluster keeps it, and a room that opens for a
@@ -189,18 +204,14 @@ impl Handler<ToRoom> for Shard {
 
     fn handle(&mut self, ToRoom { app, channel, message, underway }: ToRoom, ctx: &mut Context<Self>) {
         self.rest(ctx);
-        match &message {
-            RoomMessage::Publish(event, ..) if channel.kind().is_server_to_user() => {
-                return self.deliver_to_user(&app, event);
-            }
-            _ if self.entry(app.id(), &channel).is_none() => match route(&message, self.services.reach()) {
+        if !self.has_room(app.id(), &channel) {
+            match route(&message, self.services.reach()) {
                 Route::Open => self.open(&app, &channel, ctx),
                 Route::Share => return self.publish_kept(&app, message),
                 Route::Refuse(sender) => return refuse_client_event(sender, &channel, app.id(), &self.services),
                 Route::Unheard(event) => return self.tell_published(&app, event, 0),
                 Route::Drop => return,
-            },
-            _ => {}
+            }
         }
         self.forward(app.id(), &channel, Forwarded { message, underway });
     }
@@ -224,37 +235,27 @@ impl Handler<Retire> for Shard {
         let Some(rooms) = self.rooms.get_mut(&app_id) else { return };
         if rooms.get(&channel).is_some_and(|(_, tally)| tally.idle.get() && tally.in_flight.get() == 0) {
             rooms.remove(&channel);
-            if let Some(cluster) = &self.services.cluster {
-                cluster.leave(&app_id, channel.as_str());
-                self.services.present.borrow_mut().has_opened(&app_id, &channel);
+            if rooms.is_empty() {
+                self.rooms.remove(&app_id);
             }
-            self.interest.end(ChannelHash::of(&app_id, channel.as_str()));
-        }
-        if rooms.is_empty() {
-            self.rooms.remove(&app_id);
+            self.close(&app_id, &channel);
         }
     }
 }
 
-impl Handler<ToUsers> for Shard {
+impl Handler<AboutUsers> for Shard {
     type Result = ();
 
-    fn handle(&mut self, ToUsers { app_id, message, underway: _underway }: ToUsers, ctx: &mut Context<Self>) {
+    fn handle(&mut self, AboutUsers { app_id, message }: AboutUsers, ctx: &mut Context<Self>) {
         self.rest(ctx);
+        let watchlists = &self.services.watchlists;
         match message {
-            UserMessage::SignIn(user_id, sign_in) => self.users.sign_in(&app_id, &user_id, sign_in),
-            UserMessage::SignOut(user_id, socket, watchlist) => {
-                self.users.sign_out(&app_id, &user_id, socket);
-                watchlist.end(socket);
+            UserMessage::Watch(users, socket, outbox) => {
+                watchlists.borrow_mut().watch(&app_id, &users, socket, &outbox);
             }
-            UserMessage::Watch(user_ids, socket, outbox) => self.users.watch(&app_id, &user_ids, socket, &outbox),
-            UserMessage::Unwatch(user_ids, socket) => self.users.unwatch(&app_id, &user_ids, socket),
-            UserMessage::Terminate(user_id) => self.users.terminate(&app_id, &user_id),
-            UserMessage::TerminateMember(user_id) => self.terminate_member(&app_id, &user_id),
-            UserMessage::Opened(user_id) => self.users.open(&app_id, &user_id),
-            UserMessage::Remote(user_id, sockets) => self.users.set_remote(&app_id, &user_id, sockets),
-            // The place in the backlog is given back when the event is written.
-            UserMessage::Event(app, event, _permit) => self.deliver_to_user(&app, &event),
+            UserMessage::Unwatch(users, socket) => watchlists.borrow_mut().unwatch(&app_id, &users, socket),
+            UserMessage::Remote(user, sockets) => watchlists.borrow_mut().set_remote(&app_id, &user, sockets),
+            UserMessage::TerminateMember(user) => self.terminate_member(&app_id, &user),
         }
     }
 }

@@ -99,14 +99,13 @@ async fn what_sockets_send_counts_until_it_is_handled_whatever_becomes_of_it() {
     for id in 0..100 {
         let subscriber = |outbox| Subscriber { id: SocketId::from_bits(id), outbox, dialect: Dialect::Pusher };
         let sender = subscriber(stage.join(id));
-        let sign_in = SignIn { socket: sender.clone(), welcome: vec![], watchlist: rooms.watchlist(app, &[]) };
-        rooms.sign_in(app, "user", sign_in);
+        rooms.sign_in(app, "user", sender.clone(), SignIn { welcome: vec![], watchlist: None });
         for channel in [channel.clone(), unknown()] {
             let client_event = ClientEvent { sender: sender.clone(), name: "client-a".to_owned(), data: String::new() };
             rooms.publish_client_event(app, channel.clone(), client_event).unwrap();
             rooms.leave(app, channel, sender.id);
         }
-        rooms.sign_out(app, "user", sender.id, rooms.watchlist(app, &[]));
+        rooms.sign_out(app, "user", sender.id);
     }
     while rooms.inflow().waiting() > 0 {
         tokio::task::yield_now().await;

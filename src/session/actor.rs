@@ -25,7 +25,7 @@ use crate::{
     connection::address::AddressPermit,
     outbox::{Outbox, closing::ClientProtocol},
     protocol::{ChannelName, Close, SocketId, frame, outbound, presence::MemberClaim},
-    room::{Dialect, Join, Subscriber},
+    room::{Dialect, Join, JoinAs, Subscriber},
     tenant,
 };
 
@@ -129,7 +129,7 @@ impl Session {
     /// Joins a channel that the socket may join as far as the session can tell; the room decides.
     pub(super) fn join(&mut self, channel: ChannelName, dialect: Dialect, claim: Option<MemberClaim>) {
         let attempt = self.subscriptions.begin(channel.clone());
-        let join = Join { subscriber: self.as_subscriber(dialect), claim, attempt };
+        let join = Join { subscriber: self.as_subscriber(dialect), claim: claim.map(JoinAs::Member), attempt };
         self.services.shared.rooms.join(self.app(), channel, join);
     }
 

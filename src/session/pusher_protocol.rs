@@ -1,6 +1,6 @@
 //! What a session does with the messages of a Pusher client (protocol.md §1.7 to §1.12).
 
-use std::{fmt::Display, sync::Arc};
+use std::{fmt::Display, mem, sync::Arc};
 
 use super::actor::Session;
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         presence::{MemberClaim, UserClaim},
         signature,
     },
-    room::{ClientEvent, Dialect, Rooms, SignIn},
+    room::{ClientEvent, Dialect, Rooms, SignIn, Watchlist},
 };
 
 /// `pusher:error` code of a message over the quota.
@@ -101,7 +101,7 @@ impl PusherProtocol {
     /// Ends the sign-in of a session that is going.
     pub(super) fn sign_out(&mut self, id: SocketId, app: &Arc<App>, rooms: &Rooms) {
         let Some(user) = self.user.take() else { return };
-        rooms.sign_out(app, &user.id, id, rooms.watchlist(app, &user.watchlist));
+        rooms.sign_out(app, &user.id, id);
     }
 
     fn subscribe(&self, name: &str, auth: Option<&str>, channel_data: Option<&str>, session: &mut Session) {
@@ -184,16 +184,15 @@ impl PusherProtocol {
             let text = "the watchlist has more than 100 users; the first 100 are watched";
             welcome.push(outbound::error(Some(WATCHLIST_CUT), text, None));
         }
+        let (rooms, app) = (&session.services.shared.rooms, session.app());
         let is_repeated = self.user.is_some();
         let user = self.user.get_or_insert_with(|| Box::new(claim));
-        if !session.app().settings().watchlists {
-            user.watchlist.clear();
-        }
-        let (rooms, app) = (&session.services.shared.rooms, session.app());
-        let watchlist = rooms.watchlist(app, if is_repeated { &[] } else { &user.watchlist });
-        let socket = session.as_subscriber(self.dialect.clone());
+        let watched = mem::take(&mut user.watchlist);
+        let is_watching = !is_repeated && app.settings().watchlists;
+        let watchlist = is_watching.then(|| Watchlist::of(watched, app, rooms)).flatten();
         session.report(|| ActivityKind::SignedIn { socket: session.id, user: user.id.clone() });
-        rooms.sign_in(app, &user.id, SignIn { socket, welcome, watchlist });
+        let socket = session.as_subscriber(self.dialect.clone());
+        rooms.sign_in(app, &user.id, socket, SignIn { welcome, watchlist });
     }
 
     fn check_sign_in(&self, auth: &str, user_data: &str, session: &Session) -> Result<UserClaim, String> {

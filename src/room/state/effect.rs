@@ -13,7 +13,7 @@ use crate::{
     event::EncodedEvent,
     outbox::Outbox,
     protocol::{SocketId, WebhookDetail},
-    room::{Join, Subscriber, backlog::Permit, inflow::Underway, membership::JoinRefusal},
+    room::{Join, Subscriber, backlog::Permit, inflow::Underway, membership::JoinRefusal, watchlists::Watchlist},
 };
 
 /// What is to be done, in order. Events for subscribers are no effects: they wait in the fan-out for [`Task::Serve`].
@@ -40,6 +40,10 @@ pub enum Effect {
     Subscribed(SocketId),
     /// Show that a socket has unsubscribed.
     Unsubscribed(SocketId),
+    /// A socket that signed in wants to hear of users.
+    BeginWatch(Subscriber, Box<Watchlist>),
+    /// A socket that had signed in is gone.
+    EndWatch(SocketId),
     /// Show an event that nobody here is subscribed to.
     Unheard(EncodedEvent),
     /// Log that an event with a trace goes to so many sockets.
@@ -51,6 +55,8 @@ pub enum Effect {
     SendClientEvent(Box<PendingClientEvent>),
     /// Tell the other nodes how many are subscribed here.
     ShareCount(usize),
+    /// Tell watchers and the other nodes how many are signed in here as the user whose channel it is.
+    ShareUser(usize),
     /// Tell the shard and the other nodes how a user is in the channel here.
     ShareMember(Member),
     /// Send the last event of a cache channel to the other nodes.

@@ -5,7 +5,9 @@ use std::{mem, sync::Arc};
 use gaung_cluster::fact::Member;
 
 use super::{Clock, Effect, RoomState, Surroundings, Task, opening::Phase};
-use crate::room::{Join, dialect::Announcement, held::Held, member_notices::Notice, membership::Change};
+use crate::room::{
+    Join, dialect::Announcement, held::Held, member_notices::Notice, membership::Change, messages::JoinAs,
+};
 
 impl RoomState {
     /// Before the room is open nobody is there to be told. Of very many members the first come before the opening.
@@ -26,10 +28,16 @@ impl RoomState {
         effects.push(Effect::ShareMember(self.membership.here(user)));
     }
 
-    /// Closes the sockets that are in the channel as a user, or wait to join as one. They leave it when they are gone.
+    /// Closes the sockets that are in the channel as a user, or wait to join as one; in a user's own channel all of them.
+    /// They leave it when they are gone.
     pub(super) fn close_member(&self, user: &str, effects: &mut Vec<Effect>) {
-        let is_user = |id| self.membership.user_of(id).is_some_and(|known| **known == *user);
-        let is_claimed = |join: &&Join| join.claim.as_ref().is_some_and(|claim| *claim.id == *user);
+        let is_own = self.kind.is_server_to_user();
+        let is_user = |id| is_own || self.membership.user_of(id).is_some_and(|known| **known == *user);
+        let is_claimed = |join: &&Join| match &join.claim {
+            Some(JoinAs::Member(claim)) => *claim.id == *user,
+            Some(JoinAs::User(_)) => true,
+            None => false,
+        };
         let held = match &self.phase {
             Phase::Opening(held) | Phase::CatchingUp(held, _) => Some(held),
             Phase::Open => None,

@@ -12,6 +12,7 @@ use crate::{
         count_notice::Notice,
         dialect::Announcement,
         membership::{self, JoinRefusal, Joined},
+        messages::{JoinAs, SignIn},
     },
 };
 
@@ -35,9 +36,9 @@ impl RoomState {
         };
         let Join { subscriber, claim, .. } = join;
         let id = subscriber.id;
-        if let (Some(Joined::Known), Some(claim)) = (&joined, &claim) {
+        if let (Some(Joined::Known), Some(JoinAs::Member(member))) = (&joined, &claim) {
             // One more socket of a user must not be told later that this user has come.
-            self.announce_member_now(&claim.id, around);
+            self.announce_member_now(&member.id, around);
         }
         let is_new = self.fanout.insert(subscriber.clone());
         let user = self.membership.user_of(id).cloned();
@@ -46,6 +47,11 @@ impl RoomState {
         if let (true, Some(user)) = (is_new, &user) {
             self.share_member(user, effects);
         }
+        let member = match claim {
+            Some(JoinAs::User(sign_in)) => return welcome_user(subscriber, sign_in, effects),
+            Some(JoinAs::Member(member)) => Some(member),
+            None => None,
+        };
         self.welcome(&subscriber, around, effects);
         if is_new {
             effects.push(Effect::Subscribed(id));
@@ -53,9 +59,9 @@ impl RoomState {
         if is_new && self.fanout.len() == 1 {
             self.notify_transition(WebhookDetail::ChannelOccupied, effects);
         }
-        if let (Some(Joined::Added), Some(claim), Some(user)) = (joined, claim, user) {
-            self.notify_transition(WebhookDetail::MemberAdded { user_id: claim.id }, effects);
-            self.notices.added(&user, claim.info.into(), Some(id), around.now());
+        if let (Some(Joined::Added), Some(member), Some(user)) = (joined, member, user) {
+            self.notify_transition(WebhookDetail::MemberAdded { user_id: member.id }, effects);
+            self.notices.added(&user, member.info.into(), Some(id), around.now());
         }
         if is_new {
             self.count_changed(Cause::Here, around, effects);
@@ -64,7 +70,7 @@ impl RoomState {
 
     /// Makes the socket a member, where the channel has members.
     fn admit(&mut self, join: &Join, around: &Surroundings) -> Result<Option<Joined>, JoinRefusal> {
-        let Some(claim) = &join.claim else { return Ok(None) };
+        let Some(JoinAs::Member(claim)) = &join.claim else { return Ok(None) };
         let limit = around.app.settings().max_presence_members;
         let now = u64::try_from(around.moment().1.as_millis()).unwrap_or(u64::MAX);
         self.membership.join(join.subscriber.id, claim, limit, now).map(Some)
@@ -95,6 +101,9 @@ impl RoomState {
     pub(super) fn leave(&mut self, socket: SocketId, around: &Surroundings, effects: &mut Vec<Effect>) {
         if !self.fanout.remove(socket) {
             return;
+        }
+        if self.kind.is_server_to_user() {
+            return effects.push(Effect::EndWatch(socket));
         }
         effects.push(Effect::Unsubscribed(socket));
         if around.is_leaving {
@@ -138,10 +147,15 @@ impl RoomState {
         self.announce(Announcement::SubscriptionCount(count), None, None);
     }
 
-    /// Tells the other nodes how many sockets are here, if that has changed.
+    /// Tells how many sockets are here, if that has changed: the other nodes, and of a user those who watch.
     pub(super) fn share_count(&mut self, effects: &mut Vec<Effect>) {
         let count = self.fanout.len();
-        if mem::replace(&mut self.shared_count, count) != count && self.is_clustered {
+        if mem::replace(&mut self.shared_count, count) == count {
+            return;
+        }
+        if self.kind.is_server_to_user() {
+            effects.push(Effect::ShareUser(count));
+        } else if self.is_clustered {
             effects.push(Effect::ShareCount(count));
         }
     }
@@ -157,4 +171,10 @@ impl RoomState {
             effects.push(Effect::Webhook(detail));
         }
     }
+}
+
+/// A sign-in is answered by what the session has prepared. Nobody hears of the socket, but watchers of the user.
+fn welcome_user(subscriber: Subscriber, SignIn { welcome, watchlist }: SignIn, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Answer(subscriber.outbox.clone(), welcome));
+    effects.extend(watchlist.map(|watchlist| Effect::BeginWatch(subscriber, watchlist)));
 }

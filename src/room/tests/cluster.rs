@@ -45,7 +45,7 @@ impl Stage {
     fn join_as(&self, id: u64, user: &str) -> Arc<Outbox> {
         let outbox = Outbox::new(None, usize::MAX);
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
-        let claim = MemberClaim { id: user.to_owned(), info: "{}".to_owned() };
+        let claim = JoinAs::Member(MemberClaim { id: user.to_owned(), info: "{}".to_owned() });
         self.rooms.join(&self.app, self.channel.clone(), Join { subscriber, claim: Some(claim), attempt: 1 });
         outbox
     }
@@ -266,9 +266,8 @@ async fn a_user_whose_line_opens_while_the_app_is_gone_is_answered() {
     let (stage, registry, inbound) = with_inbound("products.1");
     let outbox = Outbox::new(None, usize::MAX);
     let socket = Subscriber { id: SocketId::from_bits(1), outbox: outbox.clone(), dialect: Dialect::Pusher };
-    let watchlist = stage.rooms.watchlist(&stage.app, &[]);
     let welcome = vec![crate::protocol::outbound::signin_success("{}")];
-    stage.rooms.sign_in(&stage.app, "7", SignIn { socket, welcome, watchlist });
+    stage.rooms.sign_in(&stage.app, "7", socket, SignIn { welcome, watchlist: None });
     registry.apply(vec![]);
     inbound.dispatch(serving("#server-to-user-7"));
     read_until(&outbox, &["signin_success"]).await;

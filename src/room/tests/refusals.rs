@@ -20,7 +20,7 @@ impl Door {
     async fn join(&self, id: u64, user: &str, attempt: u32) -> Vec<String> {
         let subscriber =
             Subscriber { id: SocketId::from_bits(id), outbox: self.outbox.clone(), dialect: Dialect::Pusher };
-        let claim = Some(MemberClaim { id: user.to_owned(), info: "{}".to_owned() });
+        let claim = Some(JoinAs::Member(MemberClaim { id: user.to_owned(), info: "{}".to_owned() }));
         self.stage.rooms.join(&self.stage.app, self.stage.channel.clone(), Join { subscriber, claim, attempt });
         self.answer().await
     }

@@ -40,7 +40,7 @@ impl Stage {
 
     fn seat(&self, id: u64, member: (&str, &str), outbox: &Arc<Outbox>) {
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
-        let claim = Some(MemberClaim { id: member.0.to_owned(), info: member.1.to_owned() });
+        let claim = Some(JoinAs::Member(MemberClaim { id: member.0.to_owned(), info: member.1.to_owned() }));
         self.rooms.join(&self.app, self.channel.clone(), Join { subscriber, claim, attempt: 1 });
     }
 

@@ -5,6 +5,7 @@ mod events;
 mod opening;
 mod stories;
 mod subscriptions;
+mod users;
 
 use std::{
     sync::Arc,
@@ -19,7 +20,7 @@ use crate::{
     outbox::Outbox,
     protocol::presence::MemberClaim,
     room::{
-        ClientEvent, Dialect, Join, Subscriber,
+        ClientEvent, Dialect, Join, JoinAs, Subscriber,
         backlog::{Backlog, Limits},
         inflow::Inflow,
         messages::{Forwarded, Opening},
@@ -116,7 +117,7 @@ impl Stage {
 
     fn join_as(&mut self, id: u64, user: &str) -> Vec<String> {
         let subscriber = self.subscriber(id);
-        let claim = Some(MemberClaim { id: user.to_owned(), info: "{}".to_owned() });
+        let claim = Some(JoinAs::Member(MemberClaim { id: user.to_owned(), info: "{}".to_owned() }));
         self.tell(RoomMessage::Join(Join { subscriber, claim, attempt: 1 }))
     }
 
@@ -198,6 +199,9 @@ fn word(effect: &Effect) -> String {
         Effect::Delivered(_, sockets) => format!("delivered to {sockets}"),
         Effect::CountClientEvent => "count client event".to_owned(),
         Effect::SendClientEvent(_) => "send client event".to_owned(),
+        Effect::BeginWatch(subscriber, _) => format!("{} watches", subscriber.id.bits()),
+        Effect::EndWatch(socket) => format!("{} watches no more", socket.bits()),
+        Effect::ShareUser(sockets) => format!("share user with {sockets}"),
         Effect::ShareCount(count) => format!("share count {count}"),
         Effect::ShareMember(member) => format!("share member {} with {}", member.user, member.sockets),
         Effect::ShareCached(record, ..) => format!("share cached {}", record.at),

@@ -81,7 +81,7 @@ impl Story {
         client.is_joined = !client.is_joined;
         let message = if client.is_joined {
             client.firsts.push_back(first);
-            let claim = Some(MemberClaim { id: user_of(id), info: "{}".to_owned() });
+            let claim = Some(JoinAs::Member(MemberClaim { id: user_of(id), info: "{}".to_owned() }));
             RoomMessage::Join(Join { subscriber: self.room.subscriber(id), claim, attempt: 1 })
         } else {
             RoomMessage::Leave(SocketId::from_bits(id))
