@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{answer, invalid_event::InvalidEvent};
 use crate::{
+    metrics::RequestRefusal,
     protocol::{InvalidChannelName, signature::RequestAuthError},
     repeats::{Differs, KNOWN_FOR},
     room::{Unanswered, Unpublished},
@@ -103,45 +104,49 @@ struct Refusal {
 }
 
 impl ApiError {
-    /// Status, and the label in metrics.
-    fn row(&self) -> (StatusCode, &'static str) {
+    /// Status, and the reason in metrics.
+    fn row(&self) -> (StatusCode, RequestRefusal) {
         match self {
-            Self::PathUnknown => (StatusCode::NOT_FOUND, "path_unknown"),
-            Self::MethodRefused(_) => (StatusCode::METHOD_NOT_ALLOWED, "method"),
-            Self::UpgradeMissing(_) => (StatusCode::UPGRADE_REQUIRED, "upgrade_missing"),
+            Self::PathUnknown => (StatusCode::NOT_FOUND, RequestRefusal::PathUnknown),
+            Self::MethodRefused(_) => (StatusCode::METHOD_NOT_ALLOWED, RequestRefusal::Method),
+            Self::UpgradeMissing(_) => (StatusCode::UPGRADE_REQUIRED, RequestRefusal::UpgradeMissing),
             // 500 and not 503: what Soketi's probes know (protocol.md §3.9).
-            Self::Draining => (StatusCode::INTERNAL_SERVER_ERROR, "draining"),
-            Self::Joining => (StatusCode::INTERNAL_SERVER_ERROR, "joining"),
-            Self::Full => (StatusCode::INTERNAL_SERVER_ERROR, "full"),
-            Self::CutOff => (StatusCode::INTERNAL_SERVER_ERROR, "cut_off"),
-            Self::Silent => (StatusCode::INTERNAL_SERVER_ERROR, "silent"),
-            Self::AddressFull => (StatusCode::TOO_MANY_REQUESTS, "over_address_limit"),
-            Self::ConnectionsFull => (StatusCode::SERVICE_UNAVAILABLE, "over_http_limit"),
-            Self::AppUnknown(_) => (StatusCode::NOT_FOUND, "app_unknown"),
-            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::BodyCompressed(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_compressed"),
-            Self::BodiesFull(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
-            Self::BodyBroken => (StatusCode::BAD_REQUEST, "body_broken"),
-            Self::BodyTooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
-            Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
-            Self::AppDisabled => (StatusCode::FORBIDDEN, "app_disabled"),
-            Self::TooMany { rate: Rate::Events, .. } => (StatusCode::TOO_MANY_REQUESTS, "event_rate"),
-            Self::TooMany { rate: Rate::Reads, .. } => (StatusCode::TOO_MANY_REQUESTS, "read_rate"),
-            Self::Event(invalid) if invalid.is_too_large() => (StatusCode::PAYLOAD_TOO_LARGE, "event_too_large"),
-            Self::Event(_) => (StatusCode::BAD_REQUEST, "event_invalid"),
-            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key_reused"),
-            Self::Channel(_) => (StatusCode::BAD_REQUEST, "channel_invalid"),
-            Self::NotPresence(_) => (StatusCode::BAD_REQUEST, "not_presence"),
-            Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, "user_count_needs_presence"),
-            Self::Query(_) => (StatusCode::BAD_REQUEST, "query_invalid"),
-            Self::Unanswered(_) => (StatusCode::SERVICE_UNAVAILABLE, "unanswered"),
-            Self::Unpublished(Unpublished::TooLarge { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "event_too_large"),
+            Self::Draining => (StatusCode::INTERNAL_SERVER_ERROR, RequestRefusal::Draining),
+            Self::Joining => (StatusCode::INTERNAL_SERVER_ERROR, RequestRefusal::Joining),
+            Self::Full => (StatusCode::INTERNAL_SERVER_ERROR, RequestRefusal::Full),
+            Self::CutOff => (StatusCode::INTERNAL_SERVER_ERROR, RequestRefusal::CutOff),
+            Self::Silent => (StatusCode::INTERNAL_SERVER_ERROR, RequestRefusal::Silent),
+            Self::AddressFull => (StatusCode::TOO_MANY_REQUESTS, RequestRefusal::AddressFull),
+            Self::ConnectionsFull => (StatusCode::SERVICE_UNAVAILABLE, RequestRefusal::ConnectionsFull),
+            Self::AppUnknown(_) => (StatusCode::NOT_FOUND, RequestRefusal::AppUnknown),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, RequestRefusal::BodyTooLarge),
+            Self::BodyCompressed(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, RequestRefusal::BodyCompressed),
+            Self::BodiesFull(_) => (StatusCode::SERVICE_UNAVAILABLE, RequestRefusal::Overloaded),
+            Self::BodyBroken => (StatusCode::BAD_REQUEST, RequestRefusal::BodyBroken),
+            Self::BodyTooSlow(_) => (StatusCode::REQUEST_TIMEOUT, RequestRefusal::BodyTooSlow),
+            Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, RequestRefusal::Unauthenticated),
+            Self::AppDisabled => (StatusCode::FORBIDDEN, RequestRefusal::AppDisabled),
+            Self::TooMany { rate: Rate::Events, .. } => (StatusCode::TOO_MANY_REQUESTS, RequestRefusal::EventRate),
+            Self::TooMany { rate: Rate::Reads, .. } => (StatusCode::TOO_MANY_REQUESTS, RequestRefusal::ReadRate),
+            Self::Event(invalid) if invalid.is_too_large() => {
+                (StatusCode::PAYLOAD_TOO_LARGE, RequestRefusal::EventTooLarge)
+            }
+            Self::Event(_) => (StatusCode::BAD_REQUEST, RequestRefusal::EventInvalid),
+            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, RequestRefusal::KeyReused),
+            Self::Channel(_) => (StatusCode::BAD_REQUEST, RequestRefusal::ChannelInvalid),
+            Self::NotPresence(_) => (StatusCode::BAD_REQUEST, RequestRefusal::NotPresence),
+            Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, RequestRefusal::UserCountNeedsPresence),
+            Self::Query(_) => (StatusCode::BAD_REQUEST, RequestRefusal::QueryInvalid),
+            Self::Unanswered(_) => (StatusCode::SERVICE_UNAVAILABLE, RequestRefusal::Unanswered),
+            Self::Unpublished(Unpublished::TooLarge { .. }) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, RequestRefusal::EventTooLarge)
+            }
             Self::Unpublished(
                 Unpublished::RoomsFull { .. }
                 | Unpublished::RoomsFullOfBytes { .. }
                 | Unpublished::BusFull { .. }
                 | Unpublished::BusFullOfBytes { .. },
-            ) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            ) => (StatusCode::SERVICE_UNAVAILABLE, RequestRefusal::Overloaded),
         }
     }
 
@@ -180,7 +185,7 @@ impl ApiError {
 
     /// The label in metrics and logs.
     pub fn reason(&self) -> &'static str {
-        self.row().1
+        self.row().1.label()
     }
 
     /// The text for others than the one who asked: the parser of JSON may quote what was sent.

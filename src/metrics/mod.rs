@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod lag;
+mod refusals;
 pub mod soketi;
 
 use std::sync::Arc;
@@ -9,63 +10,15 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 
+pub use self::refusals::{MessageRefusal, RequestRefusal};
 use self::{catalogue::Description, lag::ActorThread};
 use crate::{
     activity::{Activity, ActivityEvent, ActivityKind, Refusal},
     protocol::Close,
 };
 
-/// Why a socket is refused, as the label of [`Metrics::refusals`]; what fails before the upgrade is a `handshake`.
-const SOCKET_REFUSALS: [Close; 15] = [
-    Close::AppUnknown,
-    Close::AppDisabled,
-    Close::OverQuota,
-    Close::OverClusterQuota,
-    Close::PathUnknown,
-    Close::VersionInvalid,
-    Close::VersionUnsupported,
-    Close::OriginRefused,
-    Close::OverCapacity,
-    Close::OverAddressLimit,
-    Close::Draining,
-    Close::TenantInvalid,
-    Close::TenantRefused,
-    Close::TenantCheckFailed,
-    Close::TenantNotServed,
-];
-
-/// Why a request of the trigger API is refused: the labels of `http`'s errors, but for failed signatures, which are
-/// counted as such. One that is missing here begins to show when it is first counted.
-const REQUEST_REFUSALS: [&str; 21] = [
-    "over_http_limit",
-    "path_unknown",
-    "method",
-    "upgrade_missing",
-    "draining",
-    "app_unknown",
-    "body_too_large",
-    "body_compressed",
-    "body_broken",
-    "body_too_slow",
-    "app_disabled",
-    "event_rate",
-    "read_rate",
-    "event_too_large",
-    "event_invalid",
-    "key_reused",
-    "channel_invalid",
-    "not_presence",
-    "user_count_needs_presence",
-    "query_invalid",
-    "overloaded",
-];
-
 /// Answers by the class of their status code.
 const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];
-
-/// What a session may not do, by the message that asked for it.
-const MESSAGE_REFUSALS: [&str; 6] =
-    ["malformed_message", "message_quota", "subscription", "client_event", "sign_in", "tenant_message"];
 
 /// The node's counters and histograms, shared by all its threads.
 #[derive(Debug, Clone)]
@@ -111,11 +64,9 @@ impl Metrics {
     /// the first count too.
     pub fn new() -> Self {
         let closes = [&Close::ALL.map(Close::name)[..], &["lost"]].concat();
-        let sockets = SOCKET_REFUSALS.map(Close::name);
-        let refusals = [&sockets[..], &["handshake"], &REQUEST_REFUSALS, &MESSAGE_REFUSALS].concat();
         let api_responses = counters(&catalogue::API_RESPONSES, &CODES);
         Self {
-            refusals: counters(&catalogue::REFUSALS, &refusals),
+            refusals: counters(&catalogue::REFUSALS, &refusals::all()),
             closes: counters(&catalogue::CLOSES, &closes),
             auth_failures: counters(&catalogue::AUTH_FAILURES, &["channel", "user", "request", "tenant"]),
             slow_consumers: counter(&catalogue::SLOW_CONSUMERS),
@@ -154,7 +105,8 @@ impl Metrics {
     }
 
     /// Counts a message of a socket that is refused, and tells consoles what the client is told.
-    pub fn refuse(&self, app_id: &Arc<str>, reason: &str, refusal: impl FnOnce() -> Refusal) {
+    pub fn refuse(&self, app_id: &Arc<str>, reason: MessageRefusal, refusal: impl FnOnce() -> Refusal) {
+        let reason = reason.label();
         self.refusals.with_label_values(&[reason]).inc();
         self.activity.report(|| ActivityEvent::of(app_id.clone(), ActivityKind::Refused(refusal())));
         tracing::debug!(app = %app_id, reason, "message refused");

@@ -6,127 +6,114 @@ pub const UNAUTHORIZED: u16 = 4009;
 /// `pusher:error` code of a client event that is refused; the socket stays (protocol.md §1.11).
 pub const CLIENT_EVENT_REFUSED: u16 = 4301;
 
-/// Why the server closes a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Close {
-    /// Answer to the client's own close frame; carries its code.
-    Echo(Option<u16>),
+/// What a reason ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseScope {
+    /// New sockets are refused for it; open ones may be closed for it too.
+    Upgrade,
+    /// Open sessions only.
+    Session,
+}
+
+/// Makes [`Close`] of rows of a reason, its close code, its name for metrics and logs, its [`CloseScope`], and the text
+/// that the client sees (at most 123 bytes, RFC 6455 §5.5).
+macro_rules! closes {
+    ($($(#[$doc:meta])* $close:ident = $code:expr, $name:literal, $scope:ident, $text:literal;)*) => {
+        /// Why the server closes a session.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Close {
+            /// Answer to the client's own close frame; carries its code.
+            Echo(Option<u16>),
+            $($(#[$doc])* $close,)*
+        }
+
+        impl Close {
+            /// Every reason, for tables and metrics.
+            pub const ALL: [Close; 1 + [$($code,)*].len()] = [Close::Echo(None), $(Close::$close,)*];
+
+            fn row(self) -> (u16, &'static str, CloseScope, &'static str) {
+                match self {
+                    Close::Echo(code) => (code.unwrap_or(1000), "client", CloseScope::Session, ""),
+                    $(Close::$close => ($code, $name, CloseScope::$scope, $text),)*
+                }
+            }
+        }
+    };
+}
+
+closes! {
     /// The frames break RFC 6455.
-    ProtocolViolation,
-    InvalidUtf8,
+    ProtocolViolation = 1002, "protocol_violation", Session,
+        "frames break RFC 6455";
+    InvalidUtf8 = 1007, "invalid_utf8", Session,
+        "text message is not UTF-8";
     /// A message is longer than `GAUNG_MAX_FRAME_BYTES`.
-    TooLarge,
+    TooLarge = 1009, "too_large", Session,
+        "message exceeds the node's limit (GAUNG_MAX_FRAME_BYTES)";
     /// The tenant socket's node goes away.
-    GoingAway,
-    AppUnknown,
-    AppDisabled,
+    GoingAway = 1001, "going_away", Session,
+        "server shutting down";
+    AppUnknown = 4001, "app_unknown", Upgrade,
+        "Application does not exist";
+    AppDisabled = 4003, "app_disabled", Upgrade,
+        "Application is disabled";
     /// The app has `max_connections` sockets on this node already.
-    OverQuota,
+    OverQuota = 4004, "over_quota", Upgrade,
+        "Application is over connection quota (max_connections)";
     /// The app has `max_connections` sockets on all nodes together. The client may try again: sockets that move from one
     /// node to another are counted on both for a moment, and those of a dead node for some seconds.
-    OverClusterQuota,
-    PathUnknown,
+    OverClusterQuota = 4100, "over_cluster_quota", Upgrade,
+        "Application is over connection quota on all nodes (max_connections)";
+    PathUnknown = 4005, "path_unknown", Upgrade,
+        "Path not found; sockets are served at /app/{key} and /ws";
     /// `protocol` is not a number.
-    VersionInvalid,
+    VersionInvalid = 4006, "version_invalid", Upgrade,
+        "Invalid version string: protocol must be an integer";
     /// `protocol` is a number that is not spoken here.
-    VersionUnsupported,
+    VersionUnsupported = 4007, "version_unsupported", Upgrade,
+        "Unsupported protocol version; supported are 4, 5, 6 and 7";
     /// The browser's origin is not one of the app's `allowed_origins`.
-    OriginRefused,
+    OriginRefused = UNAUTHORIZED, "origin_refused", Upgrade,
+        "Origin not allowed (allowed_origins)";
     /// Neither signed in nor subscribed to an authorised channel in the app's `authorised_within_seconds`.
-    NotAuthorisedInTime,
+    NotAuthorisedInTime = UNAUTHORIZED, "not_authorised_in_time", Session,
+        "Connection not authorized within timeout";
     /// A back end terminated the user's connections.
-    Terminated,
+    Terminated = UNAUTHORIZED, "terminated", Session,
+        "You got disconnected by the app";
     /// The node has all the sockets that it may have.
-    OverCapacity,
+    OverCapacity = 4100, "over_capacity", Upgrade,
+        "Over capacity";
     /// The client's address has all the sockets that it may have.
-    OverAddressLimit,
+    OverAddressLimit = 4100, "over_address_limit", Upgrade,
+        "Too many connections from this address (GAUNG_MAX_CONNECTIONS_PER_IP)";
     /// The client sent more messages than the app's `message_quota`.
-    OverMessageQuota,
+    OverMessageQuota = 4100, "over_message_quota", Session,
+        "Rate limit exceeded (message_quota)";
     /// The client does not read what it is sent.
-    SlowConsumer,
+    SlowConsumer = 4100, "slow_consumer", Session,
+        "Client reads too slowly (GAUNG_MAX_OUTBOX_BYTES)";
     /// The node is going away; another one is ready.
-    Draining,
+    Draining = 4200, "draining", Upgrade,
+        "Server shutting down; reconnect";
     /// Nothing was heard from the client.
-    Silent,
+    Silent = 4201, "silent", Session,
+        "Pong reply not received in time";
     /// A tenant socket without `tenant_id`, or with one that is malformed.
-    TenantInvalid,
+    TenantInvalid = 4010, "tenant_invalid", Upgrade,
+        "tenant_id is missing or malformed";
     /// A tenant socket's token is missing, expired, forged, or for someone else.
-    TenantRefused,
+    TenantRefused = 4011, "tenant_refused", Upgrade,
+        "Not admitted to this tenant";
     /// The application that admits tenant sockets gave no usable answer.
-    TenantCheckFailed,
+    TenantCheckFailed = 4101, "tenant_check_failed", Upgrade,
+        "Admission could not be checked; try again";
     /// Tenant sockets are not served here: no app is chosen for them.
-    TenantNotServed,
+    TenantNotServed = 4012, "tenant_not_served", Upgrade,
+        "No app serves tenant sockets (GAUNG_TENANT_APP)";
 }
 
 impl Close {
-    /// Every reason, for tables and metrics.
-    pub const ALL: [Close; 25] = [
-        Close::Echo(None),
-        Close::ProtocolViolation,
-        Close::InvalidUtf8,
-        Close::TooLarge,
-        Close::GoingAway,
-        Close::AppUnknown,
-        Close::AppDisabled,
-        Close::OverQuota,
-        Close::OverClusterQuota,
-        Close::PathUnknown,
-        Close::VersionInvalid,
-        Close::VersionUnsupported,
-        Close::OriginRefused,
-        Close::NotAuthorisedInTime,
-        Close::Terminated,
-        Close::OverCapacity,
-        Close::OverAddressLimit,
-        Close::OverMessageQuota,
-        Close::SlowConsumer,
-        Close::Draining,
-        Close::Silent,
-        Close::TenantInvalid,
-        Close::TenantRefused,
-        Close::TenantCheckFailed,
-        Close::TenantNotServed,
-    ];
-
-    /// Close code, name for metrics and logs, and the text that the client sees (at most 123 bytes, RFC 6455 §5.5).
-    fn row(self) -> (u16, &'static str, &'static str) {
-        match self {
-            Close::Echo(code) => (code.unwrap_or(1000), "client", ""),
-            Close::ProtocolViolation => (1002, "protocol_violation", "frames break RFC 6455"),
-            Close::InvalidUtf8 => (1007, "invalid_utf8", "text message is not UTF-8"),
-            Close::TooLarge => (1009, "too_large", "message exceeds the node's limit (GAUNG_MAX_FRAME_BYTES)"),
-            Close::GoingAway => (1001, "going_away", "server shutting down"),
-            Close::AppUnknown => (4001, "app_unknown", "Application does not exist"),
-            Close::AppDisabled => (4003, "app_disabled", "Application is disabled"),
-            Close::OverQuota => (4004, "over_quota", "Application is over connection quota (max_connections)"),
-            Close::OverClusterQuota => {
-                (4100, "over_cluster_quota", "Application is over connection quota on all nodes (max_connections)")
-            }
-            Close::PathUnknown => (4005, "path_unknown", "Path not found; sockets are served at /app/{key} and /ws"),
-            Close::VersionInvalid => (4006, "version_invalid", "Invalid version string: protocol must be an integer"),
-            Close::VersionUnsupported => {
-                (4007, "version_unsupported", "Unsupported protocol version; supported are 4, 5, 6 and 7")
-            }
-            Close::OriginRefused => (UNAUTHORIZED, "origin_refused", "Origin not allowed (allowed_origins)"),
-            Close::NotAuthorisedInTime => {
-                (UNAUTHORIZED, "not_authorised_in_time", "Connection not authorized within timeout")
-            }
-            Close::Terminated => (UNAUTHORIZED, "terminated", "You got disconnected by the app"),
-            Close::OverCapacity => (4100, "over_capacity", "Over capacity"),
-            Close::OverAddressLimit => {
-                (4100, "over_address_limit", "Too many connections from this address (GAUNG_MAX_CONNECTIONS_PER_IP)")
-            }
-            Close::OverMessageQuota => (4100, "over_message_quota", "Rate limit exceeded (message_quota)"),
-            Close::SlowConsumer => (4100, "slow_consumer", "Client reads too slowly (GAUNG_MAX_OUTBOX_BYTES)"),
-            Close::Draining => (4200, "draining", "Server shutting down; reconnect"),
-            Close::Silent => (4201, "silent", "Pong reply not received in time"),
-            Close::TenantInvalid => (4010, "tenant_invalid", "tenant_id is missing or malformed"),
-            Close::TenantRefused => (4011, "tenant_refused", "Not admitted to this tenant"),
-            Close::TenantCheckFailed => (4101, "tenant_check_failed", "Admission could not be checked; try again"),
-            Close::TenantNotServed => (4012, "tenant_not_served", "No app serves tenant sockets (GAUNG_TENANT_APP)"),
-        }
-    }
-
     /// The WebSocket close code.
     pub fn code(self) -> u16 {
         self.row().0
@@ -137,9 +124,14 @@ impl Close {
         self.row().1
     }
 
+    /// Whether new sockets are refused for it.
+    pub fn scope(self) -> CloseScope {
+        self.row().2
+    }
+
     /// The text in the close frame and in the error frame before it.
     pub fn text(self) -> &'static str {
-        self.row().2
+        self.row().3
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     activity::{Asked, Refusal},
+    metrics::MessageRefusal,
     outbox::RefusedJoin,
     protocol::{ChannelName, close::CLIENT_EVENT_REFUSED, outbound},
 };
@@ -26,11 +27,11 @@ impl Room {
             subscriber.outbox.refuse_join(RefusedJoin { channel: self.state.channel().clone(), attempt: *attempt });
         }
         let reason = match subscriber.dialect {
-            Dialect::Pusher | Dialect::Traced => "subscription",
-            Dialect::Tenant(_) => "tenant_message",
+            Dialect::Pusher | Dialect::Traced => MessageRefusal::Subscription,
+            Dialect::Tenant(_) => MessageRefusal::Tenant,
         };
         self.services.metrics.refuse(self.app.id(), reason, || {
-            Refusal::new(Asked::Message, reason, &text).by(subscriber.id, Some(self.state.channel().as_str()))
+            Refusal::new(Asked::Message, reason.label(), &text).by(subscriber.id, Some(self.state.channel().as_str()))
         });
         frames.iter().for_each(|frame| subscriber.outbox.send(frame));
     }
@@ -51,8 +52,8 @@ pub fn refuse_client_event(sender: &Subscriber, channel: &ChannelName, app_id: &
 }
 
 fn count_refusal(sender: &Subscriber, channel: &ChannelName, app_id: &Arc<str>, services: &Services, text: &str) {
-    const REASON: &str = "client_event";
-    services
-        .metrics
-        .refuse(app_id, REASON, || Refusal::new(Asked::Message, REASON, text).by(sender.id, Some(channel.as_str())));
+    let reason = MessageRefusal::ClientEvent;
+    services.metrics.refuse(app_id, reason, || {
+        Refusal::new(Asked::Message, reason.label(), text).by(sender.id, Some(channel.as_str()))
+    });
 }

@@ -23,6 +23,7 @@ use crate::{
     app::{App, counters::AppPermit},
     capacity::SocketPermit,
     connection::address::AddressPermit,
+    metrics::MessageRefusal,
     outbox::{Outbox, closing::ClientProtocol},
     protocol::{ChannelName, Close, SocketId, frame, outbound, presence::MemberClaim},
     room::{Dialect, Join, JoinAs, Subscriber},
@@ -116,8 +117,8 @@ impl Session {
     }
 
     /// Counts a message that is refused, and tells consoles what the client is told.
-    pub(super) fn count_refusal(&self, reason: &'static str, text: &str, channel: Option<&str>) {
-        let refusal = || Refusal::new(Asked::Message, reason, text).by(self.id, channel);
+    pub(super) fn count_refusal(&self, reason: MessageRefusal, text: &str, channel: Option<&str>) {
+        let refusal = || Refusal::new(Asked::Message, reason.label(), text).by(self.id, channel);
         self.services.shared.metrics.refuse(self.app().id(), reason, refusal);
     }
 

@@ -10,6 +10,7 @@ use crate::{
         rate::{RateLimit, Window},
     },
     config::AppSettings,
+    metrics::MessageRefusal,
     protocol::{
         ChannelKind, ChannelName, Close, SocketId,
         close::{CLIENT_EVENT_REFUSED, UNAUTHORIZED},
@@ -73,7 +74,7 @@ impl PusherProtocol {
             }
             Err(malformed) => {
                 let text = malformed.to_string();
-                session.count_refusal("malformed_message", &text, None);
+                session.count_refusal(MessageRefusal::Malformed, &text, None);
                 session.outbox.send(&outbound::error(None, &text, None));
             }
         }
@@ -90,7 +91,7 @@ impl PusherProtocol {
         }
         let seconds = length.as_secs();
         let text = format!("Rate limit exceeded: over {limit} messages in {seconds} s (app setting message_quota)");
-        session.count_refusal("message_quota", &text, None);
+        session.count_refusal(MessageRefusal::OverQuota, &text, None);
         session.outbox.send(&outbound::error(Some(OVER_QUOTA), &text, None));
         if settings.message_quota_closes {
             session.close(Close::OverMessageQuota);
@@ -174,7 +175,7 @@ impl PusherProtocol {
         let claim = match self.check_sign_in(auth, user_data, session) {
             Ok(claim) => claim,
             Err(text) => {
-                session.count_refusal("sign_in", &text, None);
+                session.count_refusal(MessageRefusal::SignIn, &text, None);
                 return session.outbox.send(&outbound::error(Some(UNAUTHORIZED), &text, None));
             }
         };
@@ -220,7 +221,7 @@ impl PusherProtocol {
                 .map_err(|unpublished| unpublished.to_string())
         });
         if let Err(text) = published {
-            session.count_refusal("client_event", &text, Some(channel));
+            session.count_refusal(MessageRefusal::ClientEvent, &text, Some(channel));
             session.outbox.send(&outbound::error(Some(CLIENT_EVENT_REFUSED), &text, Some(channel)));
         }
     }
@@ -266,7 +267,7 @@ impl PusherProtocol {
 
 fn refuse_subscription(name: &str, refusal: &Refusal, session: &Session) {
     let Refusal { kind, status, code, text } = refusal;
-    session.count_refusal("subscription", text, Some(name));
+    session.count_refusal(MessageRefusal::Subscription, text, Some(name));
     session.outbox.send(&outbound::subscription_error(name, kind, text, *status));
     session.outbox.send(&outbound::error(*code, text, Some(name)));
 }

@@ -3,6 +3,7 @@
 use super::actor::Session;
 use crate::{
     app::rate::RateLimit,
+    metrics::MessageRefusal,
     protocol::{ChannelName, presence::MemberClaim},
     room::Dialect,
     tenant::{Grant, Problem, TenantMessage, inbound, outbound},
@@ -69,6 +70,6 @@ fn unsubscribe(name: &str, session: &mut Session) {
 
 fn refuse(problem: &Problem, channel: Option<&str>, session: &Session) {
     let text = problem.to_string();
-    session.count_refusal("tenant_message", &text, channel);
+    session.count_refusal(MessageRefusal::Tenant, &text, channel);
     session.outbox.send(&outbound::error(problem.code(), &text, channel));
 }

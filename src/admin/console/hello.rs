@@ -84,3 +84,39 @@ impl AppHello {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::config::{self, AppSettings};
+
+    /// What the console does not show: secrets, lists, and settings that few apps change.
+    const HIDDEN: [&str; 9] = [
+        "secret",
+        "public_client_events",
+        "terminate_members",
+        "message_quota",
+        "message_quota_seconds",
+        "message_quota_closes",
+        "authorised_within_seconds",
+        "allowed_origins",
+        "webhooks",
+    ];
+
+    #[test]
+    fn every_setting_of_an_app_is_shown_or_deliberately_hidden() {
+        let app = App::new("1", AppSettings::new("key", "secret"));
+        let Ok(Value::Object(shown)) = serde_json::to_value(AppHello::of(&app)) else { panic!("an app is an object") };
+        let shown: BTreeSet<String> = shown.into_iter().map(|(name, _)| name).collect();
+        let variables = config::variables();
+        let settings = variables.iter().filter_map(|variable| variable.name.strip_prefix("GAUNG_APP_"));
+        let settings: BTreeSet<String> = settings.map(str::to_lowercase).collect();
+        let hidden: BTreeSet<String> = HIDDEN.map(str::to_owned).into();
+        assert_eq!(settings.difference(&shown).cloned().collect::<BTreeSet<_>>(), hidden);
+        assert!(shown.is_subset(&settings), "{shown:?}");
+    }
+}
