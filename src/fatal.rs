@@ -33,7 +33,7 @@ pub fn end_with_panics(log: Log) {
             thread = thread.name().unwrap_or("unnamed"),
             place,
             panic = text,
-            "a thread panicked, which is a bug; the process ends"
+            "a thread panicked, which is a bug; exiting"
         );
         exit(&log);
     }));
@@ -41,7 +41,7 @@ pub fn end_with_panics(log: Log) {
 
 /// Says why, and ends the process.
 pub fn end(log: &Log, reason: &str) -> ! {
-    tracing::error!(reason, "a part of the server has stopped; the process ends");
+    tracing::error!(reason, "a part of the server has stopped; exiting");
     exit(log)
 }
 

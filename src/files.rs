@@ -38,7 +38,7 @@ fn read_within<T: Send + 'static>(patience: Duration, read: impl FnOnce() -> T +
     let (found, finds) = sync_channel(1);
     thread::Builder::new().name("read-file".to_owned()).spawn(move || found.send(read()))?;
     finds.recv_timeout(patience).map_err(|_| {
-        let text = format!("reading it takes longer than {} s; does its file system hang?", patience.as_secs());
+        let text = format!("reading it takes longer than {} s; its file system may be hanging", patience.as_secs());
         io::Error::new(io::ErrorKind::TimedOut, text)
     })
 }
@@ -117,7 +117,7 @@ async fn hand_on<T>(
                 hangs = true;
                 metrics.reloads.with_label_values(&["refused"]).inc();
                 let seconds = patience.as_secs();
-                tracing::error!(file = what, seconds, "reading a file does not end; what it held stays in force");
+                tracing::error!(file = what, seconds, "reading a file has timed out; its last contents stay in force");
             }
         }
     }

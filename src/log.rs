@@ -107,7 +107,7 @@ impl Queue {
             let dropped = self.take(&mut lines);
             // Now there is room for a notice; where nothing can be written it would only be dropped too.
             if is_writable && let Some(lines) = notices.due(dropped, Instant::now()) {
-                tracing::warn!(lines, "log lines were dropped: what reads the log does not keep up or refused them");
+                tracing::warn!(lines, "log lines were dropped: the reader of the log is too slow or failing");
             }
             let written = write(&mut to, &lines);
             let lost = count_lines(&lines[written..]);

@@ -223,7 +223,7 @@ impl Node {
         if !self.drain.lag.is_zero() {
             tracing::info!(
                 seconds = self.drain.lag.as_secs(),
-                "not ready; everything goes on until load balancers know"
+                "reporting not ready; serving goes on until load balancers notice"
             );
             sleep(self.drain.lag).await;
         }
@@ -237,7 +237,7 @@ impl Node {
         self.readiness.leave(Instant::now());
         self.readiness.drain();
         if timeout(self.drain.end(), self.end()).await.is_err() {
-            tracing::warn!("the node did not end in time; what was under way is lost");
+            tracing::warn!("the shutdown timed out; unfinished work is lost");
         }
     }
 
@@ -289,7 +289,7 @@ fn shares(config: &Config) -> Result<Option<Shares>, TooFew> {
             set,
             sockets = shares.sockets,
             descriptors = shares.limit,
-            "GAUNG_MAX_CONNECTIONS is more than the file descriptors reach for; the node takes fewer sockets"
+            "GAUNG_MAX_CONNECTIONS exceeds what the file-descriptor limit allows; the node accepts fewer sockets"
         );
     }
     Ok(Some(shares))

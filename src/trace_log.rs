@@ -34,7 +34,7 @@ impl Taken {
     pub fn tell(self, app: &App) {
         let (trace_id, span_id) = (self.trace.trace_id(), self.trace.span_id());
         for (event, channels) in self.events {
-            debug!(%trace_id, %span_id, app = %app.id(), event, channels, "event taken");
+            debug!(%trace_id, %span_id, app = %app.id(), event, channels, "event accepted");
         }
     }
 }

@@ -117,7 +117,7 @@ where
 /// Answers 405 to all methods for which the resource has no route.
 fn only(allowed: &'static str, resource: Resource) -> Resource {
     resource.default_service(web::to(move || async move {
-        let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("this path takes {allowed} only"));
+        let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, &format!("this path accepts {allowed} only"));
         response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
         response
     }))

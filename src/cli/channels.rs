@@ -13,7 +13,7 @@ const PRESENCE: &str = "presence-";
 /// Which channels, and how to print them.
 #[derive(clap::Args)]
 pub(super) struct Channels {
-    /// Only channels whose name starts so: presence-
+    /// Only channels whose name starts with this, for example presence-
     #[arg(long, default_value = "", hide_default_value = true)]
     prefix: String,
     /// Print {"channels":{NAME:{"subscription_count":N,"user_count":N}}}; only presence channels have a user_count
@@ -45,7 +45,7 @@ impl Channels {
         for (prefix, info) in questions(&self.prefix) {
             let answer = api::get(&target, &["channels"], &[("filter_by_prefix", prefix), ("info", info)]).await?;
             let answer: Occupied = serde_json::from_str(&answer).map_err(|error| {
-                Failure::new(format!("{} answers with no list of channels: {error}", target.base()))
+                Failure::new(format!("{} did not answer with a list of channels: {error}", target.base()))
             })?;
             occupied.channels.extend(answer.channels);
         }

@@ -14,7 +14,7 @@ const MAX_MESSAGE_BYTES: usize = 16 << 20;
 /// How a socket is opened.
 #[derive(clap::Args)]
 pub(super) struct SocketOptions {
-    /// The page's origin, as a browser would say it, for an app with allowed_origins: https://shop.example.com
+    /// The Origin header to send, for an app with allowed_origins: https://shop.example.com
     #[arg(long)]
     pub origin: Option<String>,
 }

@@ -30,8 +30,8 @@ const EXAMPLES: [(&str, &str); 12] = [
   GAUNG_PORT=7001 GAUNG_LOG=debug gaung serve
   GAUNG_TLS_CERT=cert.pem GAUNG_TLS_KEY=key.pem gaung serve
 
-SIGTERM lets load balancers and clients go in their time, SIGINT does not wait for load balancers; a second signal ends
-the process at once, with exit code 130.",
+SIGTERM drains the node: load balancers get time to notice, then sockets are closed little by little. SIGINT does not
+wait for load balancers. A second signal ends the process at once, with exit code 130.",
     ),
     (
         "check",

@@ -49,9 +49,9 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the server (the default)
     Serve,
-    /// Print the effective configuration with secrets masked, or everything that is wrong with it
+    /// Print the effective configuration with secrets masked, or all its problems
     Check(check::Check),
-    /// Print a signature: of a subscription, a sign-in or an API request, or an access token for tenant sockets
+    /// Print the signature of a subscription, a sign-in or an API request, or an access token for tenant sockets
     Sign(sign::Sign),
     /// Publish one event
     Trigger(trigger::Trigger),
@@ -61,15 +61,15 @@ enum Command {
     Channels(channels::Channels),
     /// List the members of a presence channel
     Users(users::Users),
-    /// Send events through a running server, or all nodes behind its address, and hear them: exit 0 if all came
+    /// Send events through a running server, or all nodes behind its address; exit 0 if all arrive
     Roundtrip(roundtrip::Roundtrip),
-    /// Connect and publish step by step, and say what is wrong and what to do: exit 0 if nothing is
+    /// Connect and publish step by step, and say what is wrong and how to fix it; exit 0 if nothing is wrong
     Doctor(doctor::Doctor),
-    /// Ask a running server whether it is ready, or alive; exit 0 if it is
+    /// Ask a running server whether it is ready or alive; exit 0 if it is
     Health(health::Health),
     /// List the nodes of a running server's cluster
     Peers(peers::Peers),
-    /// Print what a shell needs to complete commands and flags
+    /// Print shell completions of commands and flags
     Completions(completions::Completions),
 }
 

@@ -42,7 +42,7 @@ impl Peers {
             return print(answer.body);
         }
         let nodes: Vec<Node> = serde_json::from_str(&answer.body)
-            .map_err(|error| Failure::new(format!("{url} is no list of peers: {error}")))?;
+            .map_err(|error| Failure::new(format!("{url} did not answer with a list of peers: {error}")))?;
         print(list(&nodes))
     }
 
@@ -52,7 +52,7 @@ impl Peers {
         }
         if admin.port == 0 {
             return Err(Failure::usage(
-                "GAUNG_ADMIN_PORT is 0, so the server took any free port: say which with --admin http://127.0.0.1:<port>",
+                "GAUNG_ADMIN_PORT is 0, so the server took any free port; name it with --admin http://127.0.0.1:<port>",
             ));
         }
         Ok(format!("http://{}:{}/peers", host_of(admin.host), admin.port))

@@ -33,10 +33,10 @@ pub(super) struct Roundtrip {
     /// The admin port, which is asked first whether the server is ready: http://127.0.0.1:9601
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
-    /// How many events
+    /// Number of events
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=10_000))]
     times: u32,
-    /// How long all of it may take
+    /// Timeout of the whole run in seconds
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=3_600))]
     timeout: u64,
     /// Print {"events":…,"channel":…,"median_ms":…,"longest_ms":…}; no times if the server does not tell them
@@ -170,7 +170,7 @@ impl Ear {
         let heard = message.member("number").and_then(|number| number.as_u64());
         if message.event != EVENT || heard != Some(u64::from(number)) {
             let what = format!("{} {}", message.event, message.text()).escape_debug().to_string();
-            return Err(Failure::new(format!("{} heard {what} where event {number} was the next", self.name)));
+            return Err(Failure::new(format!("{} received {what} where event {number} was expected", self.name)));
         }
         self.heard = number;
         self.latencies.extend(message.latency(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()));

@@ -112,7 +112,7 @@ async fn serve_until_end(signals: &mut Signals, node: &mut Node, log: &Log) -> E
         match caught {
             Caught::End(end) => return end,
             Caught::Reload => {
-                tracing::info!("SIGHUP: the apps file and the certificate are read again; nothing else is");
+                tracing::info!("SIGHUP: reloading the apps file and the certificate; other settings need a restart");
                 node.reload();
             }
         }

@@ -16,7 +16,7 @@ use super::{Failure, print, target::AppChoice};
 /// What to sign: by default a subscription of SOCKET_ID to CHANNEL.
 #[derive(clap::Args)]
 pub(super) struct Sign {
-    /// The socket's id, as the server told it
+    /// The socket id that the server sent
     socket_id: Option<String>,
     /// The channel to subscribe to
     #[arg(requires = "socket_id")]
@@ -36,7 +36,7 @@ pub(super) struct Sign {
     /// Private and presence channels that the token opens; * stands for anything within a segment
     #[arg(long, requires = "token", num_args = 1.., value_name = "PATTERN")]
     channels: Vec<String>,
-    /// For how many seconds the token is good
+    /// The token's lifetime in seconds
     #[arg(long, requires = "token", default_value_t = 3_600, value_name = "SECONDS")]
     ttl: u64,
     /// Print the signed query of an API request
@@ -65,7 +65,8 @@ impl Sign {
         let nothing =
             || Failure::usage("say what to sign: SOCKET_ID CHANNEL, --user, --token or --request (see --help)");
         let id = self.socket_id.as_deref().ok_or_else(nothing)?;
-        let id: SocketId = id.parse().map_err(|_| Failure::usage(format!("{id} is no socket id such as 1234.5678")))?;
+        let id: SocketId =
+            id.parse().map_err(|_| Failure::usage(format!("{id} is not a socket id such as 1234.5678")))?;
         match (&self.user, &self.channel) {
             (Some(user_data), _) => Ok(signature::sign_user(key, id, user_data)),
             (None, Some(channel)) => Ok(signature::sign_channel(key, id, channel, self.channel_data.as_deref())),

@@ -25,7 +25,7 @@ pub(super) struct Subscribe {
     /// The channels, of any kind; private ones are signed with the app's secret
     #[arg(required = true, value_name = "CHANNEL")]
     channels: Vec<String>,
-    /// Exit after so many events
+    /// Exit after this many events
     #[arg(long)]
     count: Option<u64>,
     /// The user id in presence channels

@@ -20,7 +20,7 @@ pub(super) fn notify(stage: Stage) {
         Stage::Stopping => b"STOPPING=1",
     };
     if let Err(error) = send(&socket, text) {
-        tracing::warn!(%error, socket = %socket.to_string_lossy(), ?stage, "systemd cannot be told (NOTIFY_SOCKET)");
+        tracing::warn!(%error, socket = %socket.to_string_lossy(), ?stage, "cannot notify systemd (NOTIFY_SOCKET)");
     }
 }
 

@@ -25,7 +25,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Chooses an app.
 #[derive(clap::Args)]
 pub(super) struct AppChoice {
-    /// The app's id, where several are configured
+    /// The app's id, if several are configured
     #[arg(long)]
     app: Option<String>,
 }
@@ -42,7 +42,7 @@ pub(super) struct TargetOptions {
     /// The server's address instead, with its path prefix: https://sockets.example.com/prefix
     #[arg(long, conflicts_with_all = ["host", "port"])]
     url: Option<String>,
-    /// PEM file with the certificates that a TLS server is believed by, instead of those of public authorities
+    /// PEM file with the CA certificates to trust, instead of those of public authorities
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     #[command(flatten)]
@@ -162,7 +162,7 @@ impl Target {
 
     /// Host and port to connect to.
     pub(super) fn address(&self) -> Result<(String, u16), Failure> {
-        let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("{} is no address: {why}", self.base));
+        let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("{} is not an address: {why}", self.base));
         let uri: Uri = self.base.parse().map_err(|error| wrong(&error))?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| wrong(&"it names no host"))?;
         let port = uri.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 });
@@ -191,7 +191,7 @@ pub(super) fn host_of(listener: IpAddr) -> String {
 /// The flag's port or the configured one, which must be known beforehand.
 pub(super) fn port(flag: Option<u16>, configured: u16, variable: &str) -> Result<u16, Failure> {
     match flag.unwrap_or(configured) {
-        0 => Err(Failure::usage(format!("{variable} is 0, so the server took any free port: say which with --port"))),
+        0 => Err(Failure::usage(format!("{variable} is 0, so the server took any free port; name it with --port"))),
         port => Ok(port),
     }
 }
@@ -273,7 +273,7 @@ mod tests {
         let failure = options(None, None, None).base(&Config { server: any, ..Default::default() }).unwrap_err();
         assert_eq!(
             failure.to_string(),
-            "gaung: GAUNG_PORT is 0, so the server took any free port: say which with --port"
+            "gaung: GAUNG_PORT is 0, so the server took any free port; name it with --port"
         );
     }
 

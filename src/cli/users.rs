@@ -11,7 +11,7 @@ use super::{Failure, api, print, table::table, target::TargetOptions};
 pub(super) struct Users {
     /// The presence channel, for example presence-room
     channel: String,
-    /// Show also what the application tells of each member
+    /// Also show each member's user_info
     #[arg(long)]
     info: bool,
     /// Print {"users":[{"id":ID}]}; with --info each has a user_info
@@ -43,7 +43,7 @@ impl Users {
             return print(answer);
         }
         let members: Members = serde_json::from_str(&answer)
-            .map_err(|error| Failure::new(format!("{} answers with no list of users: {error}", target.base())))?;
+            .map_err(|error| Failure::new(format!("{} did not answer with a list of users: {error}", target.base())))?;
         print(list(members.users))
     }
 }

@@ -25,7 +25,9 @@ pub(super) fn place(environment: &mut Environment, problems: &mut Problems) -> P
     if let Some(path) = environment.get("GAUNG_APPS_FILE") {
         let path = path.value.clone();
         for name in environment.names().filter(|name| name.starts_with("GAUNG_APP_")) {
-            problems.add(format!("{name} is set beside GAUNG_APPS_FILE; set it for an app in {path}, or unset one"));
+            problems.add(format!(
+                "{name} cannot be combined with GAUNG_APPS_FILE; set it for an app in {path}, or unset one"
+            ));
         }
         return Place::File(path.into());
     }

@@ -170,7 +170,7 @@ mod tests {
         refused(
             &[("GAUNG_APPS_FILE", "/none"), ("GAUNG_APP_ID", "1")],
             &[
-                "GAUNG_APP_ID is set beside GAUNG_APPS_FILE; set it for an app in /none, or unset one",
+                "GAUNG_APP_ID cannot be combined with GAUNG_APPS_FILE; set it for an app in /none, or unset one",
                 "GAUNG_APPS_FILE is \"/none\"; it cannot be read: No such file or directory (os error 2)",
             ],
         );

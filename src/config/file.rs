@@ -50,7 +50,7 @@ fn list(text: &str, problems: &mut Problems) -> Vec<Map<String, Value>> {
         return Vec::new();
     };
     if apps.is_empty() {
-        problems.add("it has no app; disable apps with enabled: false");
+        problems.add("it lists no app; disable apps with enabled: false");
     }
     apps
 }
@@ -295,7 +295,7 @@ mod tests {
         refused("{}", &[FORM]);
         refused(r#"{"apps":[],"more":1}"#, &[FORM]);
         refused("[7]", &[FORM]);
-        refused("[]", &["it has no app; disable apps with enabled: false"]);
+        refused("[]", &["it lists no app; disable apps with enabled: false"]);
     }
 
     #[test]

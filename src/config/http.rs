@@ -57,20 +57,19 @@ impl HttpConfig {
                 "GAUNG_MAX_HTTP_CONNECTIONS",
                 &default.max_http_connections,
                 Number(16..=u64::from(u32::MAX)),
-                "connections that are no sockets: of HTTP, and before their upgrade; over it they are refused, over half \
-                 of it none stays after its answer",
+                "HTTP connections, and sockets before their upgrade; over it they are refused, over half of it none is kept alive",
             ),
             (
                 "GAUNG_KEEP_ALIVE_SECONDS",
                 &default.keep_alive.as_secs(),
                 Number(1..=86_400),
-                "how long an HTTP connection may be idle; longer than balancers reuse theirs",
+                "how long an HTTP connection may be idle; longer than load balancers reuse theirs",
             ),
             (
                 "GAUNG_ANSWER_SECONDS",
                 &default.answer_timeout.as_secs(),
                 Number(1..=300),
-                "how long an HTTP client may take nothing of its answer until its connection is closed",
+                "how long an HTTP client may read nothing of its answer before its connection is closed",
             ),
             (
                 "GAUNG_CORS_ORIGINS",

@@ -96,14 +96,19 @@ impl LimitsConfig {
     pub(super) fn variables() -> Vec<Variable> {
         let default = Self::default();
         let rows: [(_, &dyn Display, _, _); 18] = [
-            ("GAUNG_MAX_FRAME_BYTES", &default.max_frame_bytes, Number(1_024..=MIB * 16), "one message from a client"),
+            (
+                "GAUNG_MAX_FRAME_BYTES",
+                &default.max_frame_bytes,
+                Number(1_024..=MIB * 16),
+                "bytes of one message from a client",
+            ),
             (
                 "GAUNG_MAX_OUTBOX_BYTES",
                 &default.max_outbox_bytes,
                 Number(65_536..=MIB * 1_024),
-                "what may wait for a client that does not read; a client over it is closed",
+                "bytes that may wait for a client that does not read; over it the client is closed",
             ),
-            ("GAUNG_MAX_BODY_BYTES", &default.max_body_bytes, Number(1_024..=MIB * 256), "one request body"),
+            ("GAUNG_MAX_BODY_BYTES", &default.max_body_bytes, Number(1_024..=MIB * 256), "bytes of one request body"),
             (
                 "GAUNG_MAX_QUEUED_EVENTS",
                 &default.max_queued_events,
@@ -132,7 +137,7 @@ impl LimitsConfig {
                 "GAUNG_MAX_APP_CACHE_BYTES",
                 &default.max_app_cache_bytes,
                 Number(MIB * 2..=MIB * 16_384),
-                "the same of one app",
+                "the same for one app",
             ),
             (
                 "GAUNG_MAX_IDEMPOTENCY_BYTES",
@@ -164,12 +169,12 @@ impl LimitsConfig {
                 Number(1..=128),
                 "leading bits that IPv6 addresses of one client have in common; 128 counts each address by itself",
             ),
-            ("GAUNG_TRUSTED_PROXIES", &"", Networks, "networks whose X-Forwarded-For is believed"),
+            ("GAUNG_TRUSTED_PROXIES", &"", Networks, "networks whose X-Forwarded-For is trusted"),
             (
                 "GAUNG_HANDSHAKE_SECONDS",
                 &default.handshake_timeout.as_secs(),
                 Number(1..=300),
-                "until the request head, and TLS before it, must be complete",
+                "time for the request head, and for TLS before it",
             ),
             (
                 "GAUNG_PING_SECONDS",

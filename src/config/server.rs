@@ -163,7 +163,7 @@ impl ServerConfig {
         vec![
             Variable::new("GAUNG_HOST", host, Rule::Host, "address of the public listener"),
             Variable::new("GAUNG_PORT", port, Rule::Number(0..=65_535), "its port; 0 takes any free one"),
-            Variable::new("GAUNG_PATH_PREFIX", path_prefix, Rule::PathPrefix, "what all its paths begin with"),
+            Variable::new("GAUNG_PATH_PREFIX", path_prefix, Rule::PathPrefix, "prefix of all its paths"),
             Variable::new(
                 "GAUNG_HTTP_THREADS",
                 http_threads,
@@ -198,13 +198,13 @@ impl AdminConfig {
                 "GAUNG_SOKETI_METRICS_PREFIX",
                 "",
                 Rule::MetricPrefix,
-                "what Soketi's names for metrics begin with, for those who have dashboards with them; unset: none",
+                "prefix under which metrics also have Soketi's names, for dashboards that use them; unset: none",
             ),
             Variable::new(
                 "GAUNG_ADMIN_TOKEN",
                 "",
                 Rule::Secret,
-                "what the console asks for; unset: it is for browsers on this machine only",
+                "token that the console asks for; unset: the console is for browsers on this machine only",
             ),
             Variable::new(
                 "GAUNG_CONSOLE_PAYLOADS",
@@ -236,7 +236,7 @@ impl OutgoingConfig {
             "GAUNG_CA",
             "",
             Rule::Path,
-            "PEM file with certificates that webhooks and access callbacks believe besides those of public authorities",
+            "PEM file with CA certificates that webhooks and access callbacks trust besides those of public authorities",
         )]
     }
 }
@@ -249,13 +249,13 @@ impl DrainConfig {
                 "GAUNG_DRAIN_LAG_SECONDS",
                 lag.as_secs(),
                 Rule::Number(0..=3_600),
-                "how long load balancers may take to notice SIGTERM; until then the node only says that it is not ready",
+                "how long load balancers may take to notice SIGTERM; until then the node reports not ready and serves on",
             ),
             Variable::new(
                 "GAUNG_DRAIN_SECONDS",
                 window.as_secs(),
                 Rule::Number(0..=3_600),
-                "over how long sockets are closed after that",
+                "time over which sockets are closed after that",
             ),
             Variable::new(
                 "GAUNG_DRAIN_REFUSES_UPGRADES",
@@ -271,8 +271,8 @@ impl LogConfig {
     pub(super) fn variables() -> Vec<Variable> {
         let Self { filter, format: _ } = Self::default();
         vec![
-            Variable::new("GAUNG_LOG", filter, Rule::LogFilter, "what is logged"),
-            Variable::new("GAUNG_LOG_FORMAT", "text", Rule::Choice(&["text", "json"]), "how a log line looks"),
+            Variable::new("GAUNG_LOG", filter, Rule::LogFilter, "log filter"),
+            Variable::new("GAUNG_LOG_FORMAT", "text", Rule::Choice(&["text", "json"]), "format of log lines"),
         ]
     }
 }

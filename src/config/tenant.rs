@@ -76,9 +76,9 @@ impl TenantConfig {
                 "GAUNG_TENANT_CHANNELS",
                 channels::DEFAULT,
                 Rule::TenantChannels,
-                "which channels are whose, without the prefix of their kind; the first pattern that fits decides",
+                "patterns of tenants' channels, without the prefix of their kind; the first that matches decides",
             ),
-            Variable::new("GAUNG_TENANT_CALLBACK_URL", "", Rule::Url, "where access callback asks"),
+            Variable::new("GAUNG_TENANT_CALLBACK_URL", "", Rule::Url, "URL that access callback asks"),
             Variable::new(
                 "GAUNG_TENANT_CALLBACK_SECONDS",
                 default.callback_timeout.as_secs(),
@@ -89,7 +89,7 @@ impl TenantConfig {
                 "GAUNG_TENANT_CALLBACK_CACHE_SECONDS",
                 default.callback_cache.as_secs(),
                 Rule::Number(0..=3_600),
-                "for how long its answer holds",
+                "how long its answer is cached",
             ),
             Variable::new(
                 "GAUNG_TENANT_MESSAGES_PER_SECOND",

@@ -92,11 +92,7 @@ impl ConnectionPermits {
 
     fn log_full(&self) {
         let Some(refused) = self.full.count() else { return };
-        tracing::warn!(
-            limit = self.limit,
-            refused,
-            "the node has all the HTTP connections that it may have (GAUNG_MAX_HTTP_CONNECTIONS)"
-        );
+        tracing::warn!(limit = self.limit, refused, "HTTP connection limit reached (GAUNG_MAX_HTTP_CONNECTIONS)");
     }
 }
 

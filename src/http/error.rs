@@ -191,7 +191,7 @@ impl ApiError {
     /// The text for others than the one who asked: the parser of JSON may quote what was sent.
     pub fn without_quotes(&self) -> String {
         match self {
-            Self::Event(InvalidEvent::Json(_)) => "the body is not the JSON that this path takes".to_owned(),
+            Self::Event(InvalidEvent::Json(_)) => "invalid request body".to_owned(),
             error => error.to_string(),
         }
     }
@@ -219,7 +219,7 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PathUnknown => f.write_str("nothing is served at this path; the API is at /apps/{id}/…"),
-            Self::MethodRefused(allowed) => write!(f, "this path takes {allowed} only"),
+            Self::MethodRefused(allowed) => write!(f, "this path accepts {allowed} only"),
             Self::UpgradeMissing(faults) => f.write_str(&handshake::faults_text(faults)),
             Self::Draining => f.write_str("this node is going away; choose another one"),
             Self::Joining => f.write_str("this node is not in step with its peers yet; choose another one"),
@@ -232,19 +232,18 @@ impl fmt::Display for ApiError {
                 "too many connections from this address, its sockets included (GAUNG_MAX_CONNECTIONS_PER_IP)",
             ),
             Self::ConnectionsFull => f.write_str(
-                "this node has all the HTTP connections that it may have (GAUNG_MAX_HTTP_CONNECTIONS); try again",
+                "this node has reached its limit of HTTP connections (GAUNG_MAX_HTTP_CONNECTIONS); try again",
             ),
-            Self::AppUnknown(characters) => write!(f, "no app has this id of {characters} characters"),
+            Self::AppUnknown(characters) => write!(f, "unknown app id ({characters} characters)"),
             Self::BodyTooLarge { bytes, limit } => {
                 write!(f, "the request body has {bytes} bytes or more, the limit is {limit} (GAUNG_MAX_BODY_BYTES)")
             }
             Self::BodyCompressed(coding) => write!(
                 f,
-                "the request body is compressed (Content-Encoding: {coding}), and this server takes bodies as they are; \
-                 send it without compression"
+                "the request body is compressed (Content-Encoding: {coding}), which is not supported; send it uncompressed"
             ),
             Self::BodiesFull(limit) => {
-                write!(f, "the node holds {limit} bytes of request bodies already (GAUNG_MAX_HELD_BODY_BYTES)")
+                write!(f, "the node already holds {limit} bytes of request bodies (GAUNG_MAX_HELD_BODY_BYTES)")
             }
             Self::BodyBroken => f.write_str("the request body ended too early"),
             Self::BodyTooSlow(limit) => {
@@ -275,7 +274,7 @@ impl fmt::Display for ApiError {
                 f,
                 "user_count needs a filter_by_prefix that starts with presence-, but filter_by_prefix is {prefix:?}"
             ),
-            Self::Query(why) => write!(f, "the query string cannot be read: {why}"),
+            Self::Query(why) => write!(f, "invalid query string: {why}"),
             Self::Unpublished(why) => fmt::Display::fmt(why, f),
             Self::Unanswered(why) => fmt::Display::fmt(why, f),
         }

@@ -65,7 +65,7 @@ impl InvalidEvent {
 impl fmt::Display for InvalidEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Json(why) => write!(f, "the body is not the JSON that this path takes: {why}"),
+            Self::Json(why) => write!(f, "invalid request body: {why}"),
             Self::Missing(field) => write!(f, "the event has no {field}"),
             // The hosted service's words "content of this event" are what SDKs' suites look for.
             Self::TooLarge { bytes, limit } => write!(

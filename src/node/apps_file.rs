@@ -76,13 +76,13 @@ impl AppsFile {
                     metrics.reloads.with_label_values(&["applied"]).inc();
                     self.tell(&changes, registry);
                 } else if look == Look::Asked {
-                    tracing::info!(file = %self.path.display(), "apps file read again, nothing has changed");
+                    tracing::info!(file = %self.path.display(), "apps file reloaded, unchanged");
                 }
                 changes
             }
             Err(problems) => {
                 metrics.reloads.with_label_values(&["refused"]).inc();
-                tracing::error!(file = %self.path.display(), problems, "apps file refused, the apps stay as they are");
+                tracing::error!(file = %self.path.display(), problems, "apps file refused; the current apps stay in force");
                 Vec::new()
             }
         }

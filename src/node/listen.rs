@@ -352,7 +352,7 @@ pub(super) fn admin(listener: TcpListener, admin: Admin, failures: Failures) -> 
 
 /// A listener ends where the node stops; if it ends before, nobody can reach the node any more.
 fn run(name: &str, server: Server, failures: Failures) -> ServerHandle {
-    let (handle, ends) = (server.handle(), format!("the {name} listener has ended"));
+    let (handle, ends) = (server.handle(), format!("the {name} listener has stopped"));
     actix::spawn(async move {
         let ends = match server.await {
             Ok(()) => ends,

@@ -125,14 +125,19 @@ fn verdict_of(status: StatusCode) -> Verdict {
 impl Log {
     fn count_silent(&self, error: &SendRequestError, peer: Option<SocketAddr>) {
         if let Some(sockets) = self.silent.count() {
-            tracing::warn!(peer = shown(peer), sockets, %error, "GAUNG_TENANT_CALLBACK_URL gave no answer");
+            tracing::warn!(peer = shown(peer), sockets, %error, "no response from GAUNG_TENANT_CALLBACK_URL");
         }
     }
 
     fn count_odd(&self, status: StatusCode, peer: Option<SocketAddr>) {
         let Some(sockets) = self.odd.count() else { return };
         let (peer, status) = (shown(peer), status.as_u16());
-        tracing::warn!(peer, sockets, status, "GAUNG_TENANT_CALLBACK_URL answered neither 2xx nor 401 nor 403");
+        tracing::warn!(
+            peer,
+            sockets,
+            status,
+            "unexpected status from GAUNG_TENANT_CALLBACK_URL; expected 2xx, 401 or 403"
+        );
     }
 }
 

@@ -86,8 +86,7 @@ pub fn faults_text(faults: &[Fault]) -> String {
     let missing = if missing.is_empty() { String::new() } else { format!("the request lacks {}", listed(&missing)) };
     let told: Vec<_> = [missing, listed(&others)].into_iter().filter(|text| !text.is_empty()).collect();
     format!(
-        "this path serves WebSockets only; {}. If a WebSocket client has sent this request, a proxy on the way has dropped \
-         or changed the headers of its upgrade: it must speak HTTP/1.1 to this server and hand on Upgrade and Connection",
+        "this path serves WebSockets only; {}. If a WebSocket client has sent this request, a proxy on the way has dropped or changed its upgrade headers: the proxy must speak HTTP/1.1 to this server and forward Upgrade and Connection",
         told.join(", and ")
     )
 }
@@ -98,10 +97,10 @@ impl fmt::Display for Fault {
             Self::Missing(name, "") => f.write_str(name),
             Self::Missing(name, value) => write!(f, "{name}: {value}"),
             Self::Wrong(name, value) => write!(f, "the request's {name} is not {value}"),
-            Self::Beside => f.write_str(
-                "the request's Upgrade names other protocols in the line of websocket, which must stand alone",
-            ),
-            Self::Body(name) => write!(f, "the request has a body ({name}), which a handshake has not"),
+            Self::Beside => {
+                f.write_str("the request's Upgrade lists other protocols beside websocket, which must stand alone")
+            }
+            Self::Body(name) => write!(f, "the request has a body ({name}), which a handshake must not have"),
         }
     }
 }
@@ -219,7 +218,7 @@ mod tests {
         let beside = [("upgrade", "h2c, websocket"), ("sec-websocket-version", "13")];
         check(
             &[&sound[1..], &beside].concat(),
-            &["the request's Upgrade names other protocols in the line of websocket, which must stand alone"],
+            &["the request's Upgrade lists other protocols beside websocket, which must stand alone"],
         );
     }
 
@@ -231,7 +230,7 @@ mod tests {
             let named = if name == "content-length" { "Content-Length" } else { "Transfer-Encoding" };
             check(
                 &[&sound[..], &body].concat(),
-                &[&format!("the request has a body ({named}), which a handshake has not")],
+                &[&format!("the request has a body ({named}), which a handshake must not have")],
             );
         }
     }

@@ -75,7 +75,7 @@ where
     S: Socket + 'static,
 {
     if let Err(error) = begin(services, request, framed, split).await {
-        tracing::debug!(%error, "a socket was lost during its handshake");
+        tracing::debug!(%error, "socket lost during the handshake");
     }
     Ok(())
 }
@@ -313,11 +313,11 @@ fn tell_refused_origin(app: &App, origin: &str) {
         tracing::warn!(
             app = %app_id,
             origin,
-            "an origin was refused; if its pages may connect, add its host to the app's allowed_origins \
+            "origin refused; if its pages may connect, add its host to the app's allowed_origins \
              (GAUNG_APP_ALLOWED_ORIGINS). Further ones are logged at debug"
         );
     } else {
-        tracing::debug!(app = %app_id, origin, "an origin was refused");
+        tracing::debug!(app = %app_id, origin, "origin refused");
     }
 }
 

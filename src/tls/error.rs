@@ -27,11 +27,11 @@ impl fmt::Display for TlsError {
             Self::Unreadable(file, reason) => write!(f, "cannot read {file}: {reason}"),
             Self::Malformed(file, reason) => write!(f, "{file} is not valid PEM: {reason}"),
             Self::NoCertificate(file) => {
-                write!(f, "no certificate in {file}; wanted is PEM, the server's certificate first, then its chain")
+                write!(f, "no certificate in {file}; expected PEM: the server's certificate first, then its chain")
             }
-            Self::NoKey(file) => write!(f, "no private key in {file}; wanted is PEM, not encrypted"),
+            Self::NoKey(file) => write!(f, "no private key in {file}; expected PEM, not encrypted"),
             Self::KeyMismatch(pair) => {
-                write!(f, "the key in {} is not that of the certificate in {}", pair.key, pair.cert)
+                write!(f, "the key in {} does not belong to the certificate in {}", pair.key, pair.cert)
             }
             Self::Unusable(pair, reason) => write!(f, "{} and {} cannot be used: {reason}", pair.cert, pair.key),
         }

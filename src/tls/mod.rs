@@ -132,7 +132,7 @@ impl Certificate {
             Refresh::Unchanged => {}
             Refresh::Applied => {
                 metrics.reloads.with_label_values(&["applied"]).inc();
-                info!(file = %self.files.cert, "certificate read and in force");
+                info!(file = %self.files.cert, "certificate reloaded");
             }
             Refresh::Refused(error) => {
                 metrics.reloads.with_label_values(&["refused"]).inc();
@@ -320,7 +320,7 @@ mod tests {
         fs::copy(folder.key(), folder.cert()).unwrap();
         assert_eq!(
             folder.refusal(),
-            "no certificate in cert.pem (GAUNG_TLS_CERT); wanted is PEM, the server's certificate first, then its chain"
+            "no certificate in cert.pem (GAUNG_TLS_CERT); expected PEM: the server's certificate first, then its chain"
         );
     }
 
@@ -328,7 +328,7 @@ mod tests {
     fn a_key_file_without_one_is_named() {
         let folder = Folder::with_certificate("no-key");
         fs::copy(folder.cert(), folder.key()).unwrap();
-        assert_eq!(folder.refusal(), "no private key in key.pem (GAUNG_TLS_KEY); wanted is PEM, not encrypted");
+        assert_eq!(folder.refusal(), "no private key in key.pem (GAUNG_TLS_KEY); expected PEM, not encrypted");
     }
 
     #[test]
@@ -338,7 +338,7 @@ mod tests {
         fs::copy(other.key(), folder.key()).unwrap();
         assert_eq!(
             folder.refusal(),
-            "the key in key.pem (GAUNG_TLS_KEY) is not that of the certificate in cert.pem (GAUNG_TLS_CERT)"
+            "the key in key.pem (GAUNG_TLS_KEY) does not belong to the certificate in cert.pem (GAUNG_TLS_CERT)"
         );
     }
 

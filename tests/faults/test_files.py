@@ -83,9 +83,9 @@ def test_an_apps_file_that_answers_again_is_followed_again(server, file):
 
 def test_sighup_reads_the_apps_file_and_ends_nothing(server, file):
     for _ in range(3):
-        before = server.log.count("nothing has changed")
+        before = server.log.count("apps file reloaded, unchanged")
         server.signal(signal.SIGHUP)
-        until(lambda: server.log.count("nothing has changed") > before, "the file was read again")
+        until(lambda: server.log.count("apps file reloaded, unchanged") > before, "the file was read again")
     assert probe.readiness(server)[0] and knows(server, APP)
     server.stop()
 
@@ -117,9 +117,9 @@ def threads(pid):
 def test_sighup_reads_the_certificate_changed_or_not_and_ends_nothing(secure, pair):
     cert, key = pair
     for _ in range(2):
-        before = secure.log.count("certificate read and in force")
+        before = secure.log.count("certificate reloaded")
         secure.signal(signal.SIGHUP)
-        until(lambda: secure.log.count("certificate read and in force") > before, "the certificate was read again")
+        until(lambda: secure.log.count("certificate reloaded") > before, "the certificate was read again")
         assert shown(secure) == cert.read_text().strip()
     new = issue(cert.with_name("new-cert.pem"), key.with_name("new-key.pem"))
     os.replace(new[1], key)
@@ -141,7 +141,7 @@ def test_a_pipe_in_the_place_of_the_certificate_stops_nothing_and_is_told(secure
     assert probe.is_alive(secure) and shown(secure) == before
     cert.unlink()
     cert.write_text(text)
-    until(lambda: "certificate read and in force" in secure.log, "the file is read again")
+    until(lambda: "certificate reloaded" in secure.log, "the file is read again")
     assert shown(secure) == before
     secure.stop()
 

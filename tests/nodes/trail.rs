@@ -59,7 +59,7 @@ async fn the_node_that_delivers_an_event_tells_of_the_trace_that_another_was_giv
     let channels = ["orders", "cache-news", "#server-to-user-ada", "orders"];
     let delivered = lines("event delivered", &channels);
     eventually("the other node tells of them", || async { told(&cluster[1]) == delivered }).await;
-    let taken = lines("event taken", &["orders", "cache-news", "#server-to-user-ada", "orders nobody"]);
+    let taken = lines("event accepted", &["orders", "cache-news", "#server-to-user-ada", "orders nobody"]);
     eventually("the first node took them", || async { told(&cluster[0]) == taken }).await;
 
     // An event without a trace takes nothing along from those before it.

@@ -200,9 +200,9 @@ async fn an_unknown_path_is_answered_404_as_json() {
 async fn a_wrong_method_is_answered_405_with_the_right_ones() {
     let node = node().await;
     let answer = exchange(node.admin, "DELETE /readyz", "").await;
-    assert_eq!((status(&answer), body(&answer)), ("405", r#"{"error":"this path takes GET, HEAD only"}"#));
+    assert_eq!((status(&answer), body(&answer)), ("405", r#"{"error":"this path accepts GET, HEAD only"}"#));
     assert!(head(&answer).contains("\r\nallow: get, head"), "{answer}");
     let answer = exchange(node.admin, "GET /noop", "").await;
-    assert_eq!((status(&answer), body(&answer)), ("405", r#"{"error":"this path takes POST only"}"#));
+    assert_eq!((status(&answer), body(&answer)), ("405", r#"{"error":"this path accepts POST only"}"#));
     node.stop().await;
 }

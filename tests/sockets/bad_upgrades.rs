@@ -66,7 +66,7 @@ async fn a_handshake_of_several_choices_is_taken_or_told_why_not() {
             "two protocols in a line",
             broken("Upgrade: websocket", "Upgrade: h2c, websocket"),
             426,
-            "upgrade names other protocols in the line of websocket",
+            "upgrade lists other protocols beside websocket",
         ),
         (
             "a body in chunks",

@@ -228,7 +228,7 @@ async fn what_the_api_refuses_is_refused_to_the_console_in_the_same_words() {
         assert_eq!((&failed["type"], &failed["message"]), (&json!("failed"), &answer["error"]));
     }
     let unknown = console.publish("2", "a", "d").await;
-    assert_eq!(unknown["message"], "no app has this id of 1 characters");
+    assert_eq!(unknown["message"], "unknown app id (1 characters)");
     let mut answers = Vec::new();
     for _ in 0..50 {
         answers.push(console.publish("app-id", "a", "d").await);
@@ -257,5 +257,5 @@ async fn rooms_are_searched_by_a_part_of_their_name() {
     let first = json!({"type": "rooms", "query": 2, "total": 2, "rooms": [rooms[0]]});
     assert_eq!(console.rooms("orders", 1).await, first);
     let unknown = console.ask(json!({"type": "rooms", "app": "2", "search": "", "limit": 1})).await;
-    assert_eq!(unknown, json!({"type": "failed", "query": 3, "message": "no app has this id of 1 characters"}));
+    assert_eq!(unknown, json!({"type": "failed", "query": 3, "message": "unknown app id (1 characters)"}));
 }

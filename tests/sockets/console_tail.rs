@@ -104,7 +104,7 @@ async fn a_refusal_does_not_show_what_the_parser_quotes_of_a_body() {
     let mut console = watching(&node).await;
     let (status, answer) = node.post("/events", &json!("a payload where none belongs")).await;
     assert!(status == 400 && answer["error"].as_str().unwrap().contains("a payload"), "{answer}");
-    assert_eq!(console.event().await["detail"], "the body is not the JSON that this path takes");
+    assert_eq!(console.event().await["detail"], "invalid request body");
 }
 
 #[actix_web::test]

@@ -111,7 +111,7 @@ fn a_wrong_path_prefix_is_told_with_the_right_one() {
     for wrong in [url.clone(), format!("{url}/realtime/app"), format!("{url}/elsewhere")] {
         let (failed, report) = examine(&[&wrong], &APP);
         assert_eq!(failed[0], "socket wrong_prefix", "{wrong}: {report}");
-        assert!(report.to_string().contains("under /realtime they are"), "{report}");
+        assert!(report.to_string().contains("Sockets are served under /realtime, not at"), "{report}");
     }
     check(&[&format!("{url}/realtime")], &APP, &[]);
     let (_server, url) = serve_app(&[("GAUNG_PATH_PREFIX", "/of-its-own")]);

@@ -169,7 +169,7 @@ async fn what_makes_no_sense_is_refused() {
     check("/channels", &[("info", "user_count"), ("filter_by_prefix", "private-")], "starts with presence-").await;
     check("/channels/orders/users", &[], "orders has no users").await;
     check("/channels/a%20b", &[], "the channel name contains ' '").await;
-    back_end.post("/apps/app-id/events", "{").await.expect_refusal(400, "not the JSON");
+    back_end.post("/apps/app-id/events", "{").await.expect_refusal(400, "invalid request body");
     back_end.post("/apps/app-id/events", &event("pusher:ping", "a")).await.expect_refusal(400, "is reserved");
 }
 
@@ -177,7 +177,7 @@ async fn what_makes_no_sense_is_refused() {
 async fn a_request_is_refused_for_the_first_of_these_reasons() {
     let back_end = back_end(|config| config.limits.max_body_bytes = 1_000, |app| app.enabled = false).await;
     let large = "x".repeat(1_001);
-    back_end.send("POST", "/apps/other/events", &large).await.expect_refusal(404, "no app has this id of 5 characters");
+    back_end.send("POST", "/apps/other/events", &large).await.expect_refusal(404, "unknown app id (5 characters)");
     back_end
         .send("POST", "/apps/app-id/events", &large)
         .await

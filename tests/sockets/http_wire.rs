@@ -148,7 +148,7 @@ async fn bodies_over_what_the_node_may_hold_are_refused_for_now() {
     };
     assert!(refusal.starts_with("HTTP/1.1 503"), "{refusal}");
     assert!(refusal.contains("retry-after: 1\r\n"), "{refusal}");
-    let words = format!("holds {most} bytes of request bodies already (GAUNG_MAX_HELD_BODY_BYTES)");
+    let words = format!("already holds {most} bytes of request bodies (GAUNG_MAX_HELD_BODY_BYTES)");
     assert!(refusal.contains(&words), "{refusal}");
     slow.write(&body[most - 1..]).await;
     assert!(slow.read_to("{}").await.starts_with("HTTP/1.1 200"));

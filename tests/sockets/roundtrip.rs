@@ -79,7 +79,7 @@ fn events_that_are_refused_are_told_with_the_servers_reason() {
     check_failure(
         &["--url", &server.address("public")],
         &other,
-        &["gaung: the event was refused: 404 ", "no app has this id of 7 characters"],
+        &["gaung: the event was refused: 404 ", "unknown app id (7 characters)"],
     );
 }
 

@@ -84,7 +84,7 @@ async fn an_event_is_told_where_it_is_taken_and_where_it_is_delivered_and_its_pa
     check(
         &server,
         &[
-            line("DEBUG", "event taken", &json!({"event": "App\\Events\\Paid", "channels": "orders empty"})),
+            line("DEBUG", "event accepted", &json!({"event": "App\\Events\\Paid", "channels": "orders empty"})),
             line("DEBUG", "event delivered", &json!({"channel": "orders", "sockets": 1})),
         ],
     );
@@ -105,8 +105,8 @@ async fn the_events_of_a_batch_are_told_each_and_those_of_a_cache_channel_too() 
     check(
         &server,
         &[
-            line("DEBUG", "event taken", &json!({"event": "one", "channels": "cache-a b"})),
-            line("DEBUG", "event taken", &json!({"event": "two", "channels": "cache-a"})),
+            line("DEBUG", "event accepted", &json!({"event": "one", "channels": "cache-a b"})),
+            line("DEBUG", "event accepted", &json!({"event": "two", "channels": "cache-a"})),
             delivered.clone(),
             delivered,
         ],
@@ -140,7 +140,7 @@ async fn without_a_trace_or_with_a_broken_one_nothing_is_told() {
         assert_eq!(post(&server, "/events", &json!({}), traceparent).await, 400);
     }
     assert_eq!(post(&server, "/events", &event("nobody", "told"), Some(TRACEPARENT)).await, 200);
-    check(&server, &[line("DEBUG", "event taken", &json!({"event": "told", "channels": "nobody"}))]);
+    check(&server, &[line("DEBUG", "event accepted", &json!({"event": "told", "channels": "nobody"}))]);
 }
 
 #[actix::test]
@@ -159,7 +159,7 @@ async fn lines_of_text_have_the_same_fields_and_stay_lines() {
     let server = serve(&[TOLD]);
     assert_eq!(post(&server, "/events", &event("nobody", "two\nlines"), Some(TRACEPARENT)).await, 200);
     let expected = format!(
-        "DEBUG gaung::trace_log: event taken trace_id={TRACE} span_id={SPAN} app=gaung event=\"two\\nlines\" channels=\"nobody\"\n"
+        "DEBUG gaung::trace_log: event accepted trace_id={TRACE} span_id={SPAN} app=gaung event=\"two\\nlines\" channels=\"nobody\"\n"
     );
     server.wait_for("the line", || server.stderr().contains(&expected));
 }

@@ -79,10 +79,8 @@ pub(super) struct Room {
 impl Ask {
     /// Understands a text frame.
     pub(super) fn parse(text: &str) -> Result<Self, Answer> {
-        serde_json::from_str(text).map_err(|error| Answer::Failed {
-            query: None,
-            message: format!("this is not a message of the console: {error}"),
-        })
+        serde_json::from_str(text)
+            .map_err(|error| Answer::Failed { query: None, message: format!("invalid console message: {error}") })
     }
 }
 
@@ -219,7 +217,7 @@ mod tests {
             r#"{"type":"publish","query":"7"}"#,
         ] {
             let Err(Answer::Failed { query: None, message }) = Ask::parse(text) else { panic!("{text}") };
-            assert!(message.starts_with("this is not a message of the console: "), "{message}");
+            assert!(message.starts_with("invalid console message: "), "{message}");
         }
     }
 }

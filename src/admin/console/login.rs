@@ -30,7 +30,7 @@ pub(in crate::admin) async fn access(admin: Data<Admin>, request: HttpRequest) -
 /// Gives a cookie for the token.
 pub(in crate::admin) async fn session(admin: Data<Admin>, body: Payload) -> HttpResponse {
     let Ok(Ok(body)) = body.to_bytes_limited(MAX_BYTES).await else {
-        return refusal(StatusCode::BAD_REQUEST, &format!("a login is a body of at most {MAX_BYTES} bytes"));
+        return refusal(StatusCode::BAD_REQUEST, &format!("the login body is longer than {MAX_BYTES} bytes"));
     };
     // What the parser says may quote the token.
     let Ok(login) = serde_json::from_slice::<Login>(&body) else {

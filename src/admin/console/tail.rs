@@ -202,12 +202,12 @@ mod tests {
 
     #[test]
     fn a_refusal_names_who_asked_and_for_what_only_if_it_is_known() {
-        let refusal = Refusal::new(Asked::Request, "app_unknown", "no app has this id of 1 characters");
+        let refusal = Refusal::new(Asked::Request, "app_unknown", "unknown app id (1 characters)");
         assert_eq!(
             shown(ActivityKind::Refused(refusal), false),
             json!({
                 "at": 1_700, "app": "1", "kind": "refused", "what": "request", "reason": "app_unknown",
-                "detail": "no app has this id of 1 characters"
+                "detail": "unknown app id (1 characters)"
             })
         );
     }

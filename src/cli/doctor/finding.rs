@@ -65,7 +65,7 @@ pub(super) fn of_tls(host: &str, address: SocketAddr, error: &TlsError) -> Findi
     match error {
         TlsError::InvalidMessage(_) => Finding::new(
             "tls_on_plain",
-            format!("TLS was asked of {address}, but what answers there is not TLS."),
+            format!("{address} was asked for TLS, but does not speak it."),
             "Write http:// or ws:// (REVERB_SCHEME=http, forceTLS: false), or the port on which TLS is served \
              (GAUNG_TLS_CERT).",
         ),
@@ -82,7 +82,7 @@ fn of_certificate(host: &str, error: &CertificateError) -> Finding {
              browsers and Laravel must trust it as well.",
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
-            format!("The certificate is for another name than {host}."),
+            format!("The certificate is not valid for the name {host}."),
             "Use the name in the certificate, or have one issued for this name.",
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
@@ -103,7 +103,7 @@ fn of_certificate(host: &str, error: &CertificateError) -> Finding {
 pub(super) fn of_cut_handshake(address: SocketAddr, why: &str) -> Finding {
     Finding::new(
         "tls_cut",
-        format!("The TLS handshake with {address} was broken off: {why}."),
+        format!("The TLS handshake with {address} failed: {why}."),
         "If TLS is not served there, write http:// or ws://; otherwise look at the log of what ends TLS.",
     )
 }
@@ -111,7 +111,7 @@ pub(super) fn of_cut_handshake(address: SocketAddr, why: &str) -> Finding {
 pub(super) fn plain_on_tls(address: SocketAddr) -> Finding {
     Finding::new(
         "plain_on_tls",
-        format!("Plain HTTP was asked of {address}, but TLS is served there."),
+        format!("{address} was asked for plain HTTP, but serves TLS."),
         "Write https:// or wss:// (REVERB_SCHEME=https, forceTLS: true).",
     )
 }
@@ -167,7 +167,7 @@ pub(super) fn of_admin(status: u16, body: &str) -> Result<String, Finding> {
 pub(super) fn of_silent_admin(admin: &str, why: impl fmt::Display) -> Finding {
     Finding::new(
         "not_ready",
-        format!("The admin port {admin} does not tell: {}.", bare(&why.to_string())),
+        format!("The admin port {admin} cannot be asked: {}.", bare(&why.to_string())),
         "Correct --admin, or reach it from within its network (GAUNG_ADMIN_HOST, GAUNG_ADMIN_PORT).",
     )
 }
@@ -198,18 +198,20 @@ pub(super) fn of_upgrade(status: u16, base: &str) -> Finding {
         ),
         300..=399 => Finding::new(
             "redirected",
-            format!("The upgrade is answered with {status}: sockets do not follow to another address."),
+            format!("The upgrade is answered with {status}: sockets do not follow redirects."),
             "Use the address to which it leads, often https:// instead of http://.",
         ),
         401 | 403 => Finding::new(
             "forbidden",
-            format!("The upgrade is answered with {status}: something before the server wants a login or forbids it."),
+            format!(
+                "The upgrade is answered with {status}: something in front of the server requires a login or forbids it."
+            ),
             "Except /app from that rule; the server itself knows no login.",
         ),
         502..=504 => of_gateway(status),
         status => Finding::new(
             "upgrade_refused",
-            format!("The upgrade is answered with {status}, which no server of this protocol does."),
+            format!("The upgrade is answered with {status}, which no server of this protocol sends."),
             LET_UPGRADES_PASS,
         ),
     }
@@ -225,7 +227,7 @@ pub(super) fn of_silent_upgrade() -> Finding {
 }
 
 pub(super) fn of_mute_socket(how: &str) -> Finding {
-    let text = format!("The socket opens, but is of no use: {}.", bare(how));
+    let text = format!("The socket opens, but does not work: {}.", bare(how));
     Finding::new("mute", text, LOOK_AT_THE_LOG)
 }
 
@@ -241,7 +243,7 @@ pub(super) fn of_prefix(base: &str, prefix: &str) -> Finding {
     let right = if prefix.is_empty() { "without a path prefix".to_owned() } else { format!("under {prefix}") };
     Finding::new(
         "wrong_prefix",
-        format!("No sockets are served at {base}/app/{{key}}, but {right} they are."),
+        format!("Sockets are served {right}, not at {base}/app/{{key}}."),
         format!("Write wsPath: '{prefix}' in the browser and the same prefix in Laravel's options.path."),
     )
 }
@@ -254,7 +256,7 @@ pub(super) fn of_greeting(greeting: &Message, key: &str, origin: Option<&str>) -
     Err(match origin {
         _ if is(Close::AppUnknown) => Finding::new(
             "key_unknown",
-            format!("The server has no app with this key of {} characters.", key.chars().count()),
+            format!("The server knows no app with this key ({} characters).", key.chars().count()),
             "Compare REVERB_APP_KEY or GAUNG_APP_KEY here with the server's; blanks and quotes count.",
         ),
         _ if is(Close::AppDisabled) => Finding::new(
@@ -311,7 +313,7 @@ pub(super) fn of_api(status: u16, body: &str, app_id: &str) -> Result<String, Fi
         401 if why.contains("auth_key") => ("key_unknown", "Compare key and id of the app with the server's."),
         401 => ("secret_wrong", "Compare REVERB_APP_SECRET or GAUNG_APP_SECRET here with the server's."),
         403 => ("app_disabled", "Set enabled to true in the apps file, or GAUNG_APP_ENABLED=true."),
-        404 if why.contains("no app has") => {
+        404 if why.contains("unknown app id") => {
             let advice = format!("Compare REVERB_APP_ID or GAUNG_APP_ID, here {app_id}, with the server's.");
             return Err(Finding::new("app_unknown", refused, advice));
         }

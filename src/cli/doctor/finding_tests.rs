@@ -36,7 +36,7 @@ fn each_fault_of_tls_has_its_advice() {
     let certificate = |error| of(TlsError::InvalidCertificate(error));
     check(&of(TlsError::InvalidMessage(rustls::InvalidMessage::InvalidContentType)), "tls_on_plain", &["http://"]);
     check(&certificate(CertificateError::UnknownIssuer), "certificate", &["--ca", "a.test"]);
-    check(&certificate(CertificateError::NotValidForName), "certificate", &["another name than a.test"]);
+    check(&certificate(CertificateError::NotValidForName), "certificate", &["not valid for the name a.test"]);
     check(&certificate(CertificateError::Expired), "certificate", &["expired", "Renew"]);
     check(&certificate(CertificateError::NotValidYet), "certificate", &["clock"]);
     check(&certificate(CertificateError::Revoked), "certificate", &["not accepted"]);
@@ -105,7 +105,7 @@ fn refusals_of_the_api_are_told_with_what_to_compare() {
     check(&of(401, "unknown auth_key"), "key_unknown", &["key and id"]);
     check(&of(401, "invalid auth_signature"), "secret_wrong", &["REVERB_APP_SECRET"]);
     check(&of(403, "disabled"), "app_disabled", &["enabled"]);
-    check(&of(404, "no app has this id"), "app_unknown", &["here shop"]);
+    check(&of(404, "unknown app id"), "app_unknown", &["here shop"]);
     check(&of(404, "nothing here"), "path_unknown", &["/apps"]);
     check(&of(429, "too many"), "over_rate", &["events_per_second"]);
     check(&of(429, "of this address (GAUNG_MAX_CONNECTIONS_PER_IP)"), "over_address_limit", &["GAUNG_TRUSTED_PROXIES"]);

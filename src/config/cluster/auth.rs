@@ -16,7 +16,7 @@ pub(super) fn choose(form: &Form, problems: &mut Problems) -> Auth {
     let mut given = ways.into_iter().filter_map(|(name, auth)| Some((name, auth?)));
     let Some((first, auth)) = given.next() else { return Auth::None };
     for (name, _) in given {
-        problems.add(format!("{name} is set beside {first}; a node logs in to NATS in one way"));
+        problems.add(format!("{name} cannot be combined with {first}; choose one way to log in to NATS"));
     }
     auth
 }

@@ -35,7 +35,7 @@ impl Servers {
                 (_, Auth::None) => {}
                 (Auth::None, _) => servers.auth = auth,
                 (known, new) if known == new => {}
-                _ => return Err("all its URLs that carry credentials must carry the same"),
+                _ => return Err("all URLs that carry credentials must carry the same ones"),
             }
         }
         if servers.addresses.is_empty() { Err("it must be a NATS URL") } else { Ok(servers) }

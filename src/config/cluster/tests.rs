@@ -106,9 +106,9 @@ fn ways_to_log_in_exclude_one_another() {
             ("GAUNG_NATS_CREDENTIALS", FILE),
         ],
         &[
-            "GAUNG_NATS_USER is set beside credentials in GAUNG_NATS_URL; a node logs in to NATS in one way",
-            "GAUNG_NATS_TOKEN is set beside credentials in GAUNG_NATS_URL; a node logs in to NATS in one way",
-            "GAUNG_NATS_CREDENTIALS is set beside credentials in GAUNG_NATS_URL; a node logs in to NATS in one way",
+            "GAUNG_NATS_USER cannot be combined with credentials in GAUNG_NATS_URL; choose one way to log in to NATS",
+            "GAUNG_NATS_TOKEN cannot be combined with credentials in GAUNG_NATS_URL; choose one way to log in to NATS",
+            "GAUNG_NATS_CREDENTIALS cannot be combined with credentials in GAUNG_NATS_URL; choose one way to log in to NATS",
         ],
     );
 }

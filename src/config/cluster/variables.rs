@@ -18,24 +18,29 @@ impl ClusterConfig {
 fn cluster_variables(default: &Form) -> Vec<Variable> {
     let rows: [(_, &dyn Display, _, _); 9] = [
         ("GAUNG_NATS_URL", &"", NatsUrls, "NATS servers, comma-separated; a node without any is alone"),
-        ("GAUNG_CLUSTER_NAME", &default.cluster_name, ClusterName, "nodes of one name are one server"),
+        (
+            "GAUNG_CLUSTER_NAME",
+            &default.cluster_name,
+            ClusterName,
+            "name of the cluster; nodes with the same name are one server",
+        ),
         (
             "GAUNG_CLUSTER_NODES",
             &default.cluster_nodes,
             Number(1..=1_000),
-            "how many nodes are meant to be there; a node posts webhooks only while it sees more than half of them",
+            "expected number of nodes; a node posts webhooks only while it sees more than half of them",
         ),
         (
             "GAUNG_CLUSTER_RING_SECONDS",
             &default.cluster_ring_seconds.as_secs(),
             Number(1..=3_600),
-            "how long an event can be had again by nodes that missed it",
+            "how long an event is kept for nodes that missed it",
         ),
         (
             "GAUNG_CLUSTER_RING_MB",
             &default.cluster_ring_mb,
             Number(1..=4_096),
-            "how many MiB of events are kept for that at most",
+            "most MiB of events that are kept for that",
         ),
         (
             "GAUNG_MAX_QUEUED_BUS_EVENTS",
@@ -54,7 +59,7 @@ fn cluster_variables(default: &Form) -> Vec<Variable> {
             "GAUNG_WEBHOOK_STREAM_REPLICAS",
             &default.webhook_stream_replicas,
             Number(1..=5),
-            "how many NATS servers keep it, if the node must make it; one that is there stays as it is",
+            "replicas of the stream if the node creates it; an existing stream stays as it is",
         ),
     ];
     rows.map(Variable::from).into()
@@ -62,23 +67,13 @@ fn cluster_variables(default: &Form) -> Vec<Variable> {
 
 fn nats_variables(default: &Form) -> Vec<Variable> {
     let rows: [(_, &dyn Display, _, _); 9] = [
-        (
-            "GAUNG_NATS_SUBJECT_PREFIX",
-            &default.nats_subject_prefix,
-            SubjectPrefix,
-            "what all subjects in NATS begin with",
-        ),
+        ("GAUNG_NATS_SUBJECT_PREFIX", &default.nats_subject_prefix, SubjectPrefix, "prefix of all subjects in NATS"),
         ("GAUNG_NATS_USER", &"", Text, "user in NATS; excludes token and credentials"),
         ("GAUNG_NATS_PASSWORD", &"", Secret, "its password"),
         ("GAUNG_NATS_TOKEN", &"", Secret, "token for NATS"),
         ("GAUNG_NATS_CREDENTIALS", &"", Path, "credentials file for NATS, with a JWT and its seed"),
-        (
-            "GAUNG_NATS_TLS",
-            &default.nats_tls,
-            Switch,
-            "whether NATS must be reached over TLS; tls:// in the URL says so too",
-        ),
-        ("GAUNG_NATS_CA", &"", Path, "PEM file with the certificates that sign those of NATS"),
+        ("GAUNG_NATS_TLS", &default.nats_tls, Switch, "whether NATS requires TLS; tls:// in the URL says so too"),
+        ("GAUNG_NATS_CA", &"", Path, "PEM file with the CA certificates of NATS"),
         ("GAUNG_NATS_CERT", &"", Path, "PEM file with the node's own certificate chain for NATS"),
         ("GAUNG_NATS_KEY", &"", Path, "PEM file with its private key"),
     ];
