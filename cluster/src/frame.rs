@@ -17,29 +17,43 @@ pub const MAX_KEY: usize = 128;
 /// Characters of a release's version at most.
 pub const MAX_VERSION: usize = 32;
 
-/// One message. Facts, records and events are *numbered*: each has the node's next number, and names its predecessor in
-/// the same stream, so that a node which follows only some streams still sees every gap in those.
+/// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     pub origin: NodeId,
-    /// The frame's number; on a frame that is not numbered, the last number that its origin used.
+    /// The frame's number; on an unnumbered frame, the last number that its origin used.
     pub number: u64,
-    /// The number before this one in the same stream; 0 for the first, and on frames that are not numbered.
-    pub predecessor: u64,
     pub body: Body,
 }
 
 /// The content of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// Statements about the origin's own sockets. Numbered, in the state stream.
+    /// Has the origin's next number, and names its predecessor in the same stream (0 for the first), so that a node which
+    /// follows only some streams still sees every gap in those.
+    Numbered { predecessor: u64, content: Numbered },
+    /// Has no number of its own: if it is lost, a later one says the same or is requested.
+    Unnumbered(Unnumbered),
+}
+
+/// What belongs to a stream and is released in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Numbered {
+    /// Statements about the origin's own sockets. In the state stream.
     Facts(Vec<Fact>),
-    /// State that belongs to no node, and its trace. Numbered, in the state stream.
+    /// State that belongs to no node, and its trace. In the state stream.
     Records(Vec<Record>, Option<TraceContext>),
-    /// An event. Numbered, in its room's stream.
+    /// An event. In its room's stream.
     Event(RoomEvent),
-    /// Events were published under a key. Numbered, in the state stream.
+    /// Events were published under a key. In the state stream.
     Published(Publication),
+    /// A kind that only a later release knows.
+    Unknown { kind: u8, stream: Stream },
+}
+
+/// What nodes tell and ask one another beside their streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unnumbered {
     /// A heartbeat, with what the receiver should know by now.
     Beat(Beat),
     /// The origin is leaving; its facts are to be kept for `hold` after its last heartbeat.
@@ -75,11 +89,7 @@ pub enum Body {
     /// To oneself: once it is back, the bus has done everything that was asked of it before.
     Barrier { token: u64 },
     /// A kind that only a later release knows.
-    Unknown {
-        kind: u8,
-        /// The stream in which it is numbered.
-        stream: Option<Stream>,
-    },
+    Unknown { kind: u8 },
 }
 
 /// An event for one room.
@@ -213,27 +223,43 @@ impl Body {
     /// The stream in which the frame is numbered; `None` for those that are not.
     pub fn stream(&self) -> Option<Stream> {
         match self {
-            Self::Facts(_) | Self::Records(..) | Self::Published(_) => Some(Stream::STATE),
-            Self::Event(event) => Some(Stream::of(&event.room)),
-            Self::Unknown { stream, .. } => *stream,
-            Self::Beat(_)
-            | Self::Bye { .. }
-            | Self::Heads(_)
-            | Self::AskHeads
-            | Self::AskResend(_)
-            | Self::Gone { .. }
-            | Self::Unsent(_)
-            | Self::AskSnapshot { .. }
-            | Self::Snapshot(_)
-            | Self::AskRecords { .. }
-            | Self::RecordPage(_)
-            | Self::Barrier { .. } => None,
+            Self::Numbered { content, .. } => Some(content.stream()),
+            Self::Unnumbered(_) => None,
         }
     }
 
     /// What the frame comes of.
     pub fn trace(&self) -> Option<TraceContext> {
+        match self {
+            Self::Numbered { content, .. } => content.trace(),
+            Self::Unnumbered(_) => None,
+        }
+    }
+}
+
+impl Numbered {
+    pub fn stream(&self) -> Stream {
+        match self {
+            Self::Facts(_) | Self::Records(..) | Self::Published(_) => Stream::STATE,
+            Self::Event(event) => Stream::of(&event.room),
+            Self::Unknown { stream, .. } => *stream,
+        }
+    }
+
+    /// What it comes of.
+    pub fn trace(&self) -> Option<TraceContext> {
         if let Self::Event(RoomEvent { trace, .. }) | Self::Records(_, trace) = self { *trace } else { None }
+    }
+
+    /// The body of a frame behind another one of its stream.
+    pub fn after(self, predecessor: u64) -> Body {
+        Body::Numbered { predecessor, content: self }
+    }
+}
+
+impl From<Unnumbered> for Body {
+    fn from(body: Unnumbered) -> Self {
+        Self::Unnumbered(body)
     }
 }
 

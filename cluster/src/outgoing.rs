@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::{
     codec::encode,
     fact::Record,
-    frame::{Body, Frame, Gap, Head, Stream},
+    frame::{Frame, Gap, Head, Numbered, Stream, Unnumbered},
     heads::Heads,
     ring::{Resend, Retention, Ring, Sent},
     room::NodeId,
@@ -57,11 +57,17 @@ impl Outgoing {
     }
 
     /// Numbers a frame and keeps it; returns it if it is to go out at once, and `None` if it goes when its turn comes.
-    pub fn publish(&mut self, stream: Stream, subject: Subject, body: Body, now: Duration) -> Option<OutgoingFrame> {
+    pub fn publish(
+        &mut self,
+        stream: Stream,
+        subject: Subject,
+        content: Numbered,
+        now: Duration,
+    ) -> Option<OutgoingFrame> {
         self.last += 1;
         let predecessor = self.heads.advance(stream, self.last, now);
-        let events = events(&body);
-        let bytes = encode(&Frame { origin: self.node, number: self.last, predecessor, body });
+        let events = events(&content);
+        let bytes = encode(&Frame { origin: self.node, number: self.last, body: content.after(predecessor) });
         self.ring.push(Sent { subject: subject.clone(), stream, predecessor, events, at: now, bytes: bytes.clone() });
         self.heads.forget(self.ring.first(), now);
         match &mut self.connection {
@@ -74,8 +80,8 @@ impl Outgoing {
     }
 
     /// A frame without a number of its own.
-    pub fn unnumbered(&self, body: Body) -> Bytes {
-        encode(&Frame { origin: self.node, number: self.last, predecessor: 0, body })
+    pub fn unnumbered(&self, body: Unnumbered) -> Bytes {
+        encode(&Frame { origin: self.node, number: self.last, body: body.into() })
     }
 
     /// Connected: what was never confirmed is to be published again.
@@ -184,11 +190,13 @@ impl Outgoing {
 }
 
 /// How many events are lost with a frame. Its other contents are requested anew.
-fn events(body: &Body) -> u8 {
-    let events = match body {
-        Body::Event(_) => 1,
-        Body::Records(records, _) => records.iter().filter(|record| matches!(record, Record::Cached { .. })).count(),
-        _ => 0,
+fn events(content: &Numbered) -> u8 {
+    let events = match content {
+        Numbered::Event(_) => 1,
+        Numbered::Records(records, _) => {
+            records.iter().filter(|record| matches!(record, Record::Cached { .. })).count()
+        }
+        Numbered::Facts(_) | Numbered::Published(_) | Numbered::Unknown { .. } => 0,
     };
     u8::try_from(events).unwrap_or(u8::MAX)
 }
@@ -196,7 +204,7 @@ fn events(body: &Body) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::decode;
+    use crate::{codec::decode, frame::Body};
 
     const ROOM: Stream = Stream::from_bits(7);
 
@@ -205,13 +213,14 @@ mod tests {
     }
 
     fn publish(outgoing: &mut Outgoing, stream: Stream) -> Option<(u64, u64)> {
-        let post = outgoing.publish(stream, Subject::State, Body::Facts(Vec::new()), Duration::ZERO);
+        let post = outgoing.publish(stream, Subject::State, Numbered::Facts(Vec::new()), Duration::ZERO);
         post.map(numbers)
     }
 
     fn numbers((_, bytes): OutgoingFrame) -> (u64, u64) {
         let frame = decode(bytes).unwrap();
-        (frame.number, frame.predecessor)
+        let Body::Numbered { predecessor, .. } = frame.body else { panic!("it is numbered") };
+        (frame.number, predecessor)
     }
 
     fn republished(outgoing: &mut Outgoing, most: usize) -> Vec<u64> {

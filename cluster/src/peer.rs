@@ -9,7 +9,7 @@ use std::{
 use crate::{
     detector::Liveness,
     fact::{Record, RecordKey},
-    frame::{Beat, Body, Readiness, RecordPage, Rest, Stream},
+    frame::{Beat, Readiness, RecordPage, Rest, Stream, Unnumbered},
     room::NodeId,
     sequencer::Sequencer,
     snapshot::{ASK_AGAIN, Progress, SnapshotFetch},
@@ -225,13 +225,13 @@ impl RecordFetch {
     }
 
     /// The question for the next page, if it is time for it.
-    pub fn ask(&mut self, now: Duration) -> Option<Body> {
+    pub fn ask(&mut self, now: Duration) -> Option<Unnumbered> {
         if self.ask_at > now {
             return None;
         }
         self.ask_at = now + ASK_AGAIN;
         self.is_asked = true;
-        Some(Body::AskRecords { after: self.after.clone() })
+        Some(Unnumbered::AskRecords { after: self.after.clone() })
     }
 
     /// A page has come; returns whether that was all.
@@ -265,7 +265,7 @@ mod tests {
 
     fn asked(peer: &mut Peer, second: u64) -> Option<Option<RecordKey>> {
         match peer.records.as_mut()?.ask(Duration::from_secs(second))? {
-            Body::AskRecords { after } => Some(after),
+            Unnumbered::AskRecords { after } => Some(after),
             _ => None,
         }
     }

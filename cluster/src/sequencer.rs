@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::frame::{Body, Frame, Gap, Stream};
+use crate::frame::{Gap, Numbered, Stream};
 
 use stream_state::{ASK_AGAIN, Held, StreamState, Waiting};
 
@@ -60,11 +60,22 @@ pub struct SequencerBounds {
     pub step: usize,
 }
 
+/// A frame as it came.
+#[derive(Debug)]
+pub struct NumberedFrame {
+    pub number: u64,
+    /// The number before it in its stream.
+    pub predecessor: u64,
+    pub content: Numbered,
+    /// Its bytes.
+    pub size: usize,
+}
+
 /// What became of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Sequenced {
     /// In order: this frame, and those that were held back behind it.
-    InOrder(Vec<Body>),
+    InOrder(Vec<Numbered>),
     /// Held back, or dropped for lack of memory until it is asked for again.
     Held,
     /// Received before.
@@ -88,7 +99,7 @@ pub struct LostGap {
     /// The part that is lost.
     pub gap: Gap,
     /// The frames that were held back behind it.
-    pub released: Vec<Body>,
+    pub released: Vec<Numbered>,
 }
 
 impl Sequencer {
@@ -150,8 +161,8 @@ impl Sequencer {
         Teardown::Part
     }
 
-    /// Takes a numbered frame of `size` bytes.
-    pub fn receive(&mut self, stream: Stream, frame: Frame, size: usize, now: Duration) -> Sequenced {
+    /// Takes a numbered frame of a stream.
+    pub fn receive(&mut self, stream: Stream, frame: NumberedFrame, now: Duration) -> Sequenced {
         self.note(frame.number);
         let Some(state) = self.states.get_mut(&stream) else { return Sequenced::NotFollowed };
         if frame.number <= state.position || state.held.contains_key(&frame.number) {
@@ -160,16 +171,16 @@ impl Sequencer {
         let before = state.position;
         state.head = state.head.max(frame.number);
         if frame.predecessor > state.position || !state.held.is_empty() {
-            let size = size + OVERHEAD;
+            let size = frame.size + OVERHEAD;
             self.held += size;
             self.by_priority.insert(priority(stream, frame.number), stream);
-            state.held.insert(frame.number, Held { predecessor: frame.predecessor, size, body: frame.body });
+            state.held.insert(frame.number, Held { predecessor: frame.predecessor, size, content: frame.content });
             let released = self.advance(stream, before, now);
             self.make_room();
             return if released.is_empty() { Sequenced::Held } else { Sequenced::InOrder(released) };
         }
         state.release(frame.number);
-        let mut released = vec![frame.body];
+        let mut released = vec![frame.content];
         released.extend(self.advance(stream, before, now));
         Sequenced::InOrder(released)
     }
@@ -184,7 +195,7 @@ impl Sequencer {
     }
 
     /// Releases more of what is in order and was too much for earlier steps.
-    pub fn next_released(&mut self, now: Duration) -> Vec<Body> {
+    pub fn next_released(&mut self, now: Duration) -> Vec<Numbered> {
         let Some(stream) = self.ready.first().copied() else { return Vec::new() };
         self.advance(stream, self.position(stream), now)
     }
@@ -289,7 +300,7 @@ impl Sequencer {
     }
 
     /// Releases what is in order now; `before` is the stream's position before this step.
-    fn advance(&mut self, stream: Stream, before: u64, now: Duration) -> Vec<Body> {
+    fn advance(&mut self, stream: Stream, before: u64, now: Duration) -> Vec<Numbered> {
         let Some(state) = self.states.get_mut(&stream) else { return Vec::new() };
         let (released, left) = state.advance(self.bounds.step);
         state.wait(state.position > before, now);

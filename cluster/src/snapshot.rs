@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     fact::{Fact, FactKey},
-    frame::{Body, Rest, SnapshotPage},
+    frame::{Rest, SnapshotPage, Unnumbered},
 };
 
 /// How long to wait for an answer before the request is repeated.
@@ -47,12 +47,12 @@ impl SnapshotFetch {
     }
 
     /// The question for the next page, if it is time for it.
-    pub fn ask(&mut self, now: Duration) -> Option<Body> {
+    pub fn ask(&mut self, now: Duration) -> Option<Unnumbered> {
         if self.ask_at > now || self.page.is_some() {
             return None;
         }
         self.ask_at = now + ASK_AGAIN;
-        Some(Body::AskSnapshot { after: self.after.clone() })
+        Some(Unnumbered::AskSnapshot { after: self.after.clone() })
     }
 
     /// Something of the peer's state stream is lost, up to a number: only what is newer helps.
@@ -130,7 +130,7 @@ mod tests {
 
     fn asks(fetch: &mut SnapshotFetch) -> Option<Option<FactKey>> {
         match fetch.ask(NOW)? {
-            Body::AskSnapshot { after } => Some(after),
+            Unnumbered::AskSnapshot { after } => Some(after),
             _ => None,
         }
     }

@@ -16,80 +16,48 @@
 //!
 //! Everything else needs another version, which has other subjects.
 
-mod body;
+mod error;
+mod format;
+mod header;
+mod numbered;
 mod read;
 mod state;
+mod unnumbered;
 mod write;
-
-use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{
-    frame::{Body, Frame, Stream},
-    hash::hash,
-    room::{MAX_APP, MAX_CHANNEL, NodeId},
-    trace::TraceContext,
-};
-use body::NUMBERED;
+use crate::frame::{Body, Frame, Numbered, Unnumbered};
+use header::{Header, read_header, write_header};
 use read::Reader;
 use write::Writer;
 
-pub use body::publication_size;
+pub use error::DecodeError;
+pub use format::{ENVELOPE, HEADER, MAX_FRAME, MINOR, TRACED_HEADER, VERSION};
+pub use numbered::publication_size;
 pub use state::{fact_hash, fact_size, record_hash, record_size};
 
-pub const VERSION: u8 = 1;
-
-pub const MINOR: u8 = 2;
-
-/// Bytes of a frame at most: what a bus with default settings carries.
-pub const MAX_FRAME: usize = 1 << 20;
-
-/// Bytes of the header without a trace.
-pub const HEADER: usize = 36;
-
-/// Bytes of the header with a trace.
-pub const TRACED_HEADER: usize = HEADER + 24;
-
-/// Bytes that a frame has beside an event's payload at most: header, names, and in the 64 the trace and all lengths.
-pub const ENVELOPE: usize = HEADER + MAX_APP + MAX_CHANNEL + 64;
-
-/// Why bytes are not a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DecodeError {
-    /// Longer than [`MAX_FRAME`].
-    TooLong,
-    /// The bytes end before the frame does.
-    Short,
-    /// The frame ends before the bytes do.
-    Trailing,
-    Version,
-    /// No such kind of frame, fact or record.
-    Kind,
-    /// A name or a number that no node would send.
-    Value,
+pub fn encode(frame: &Frame) -> Bytes {
+    let mut writer = Writer::with_room_for(header::header_length(&frame.body) + body_capacity(&frame.body));
+    match &frame.body {
+        Body::Numbered { content, .. } => {
+            write_header(&mut writer, (numbered::kind(content), numbered::minor(content)), frame);
+            numbered::write(&mut writer, content);
+        }
+        Body::Unnumbered(body) => {
+            write_header(&mut writer, (unnumbered::kind(body), unnumbered::minor(body)), frame);
+            unnumbered::write(&mut writer, body);
+        }
+    }
+    writer.finish()
 }
 
-pub fn encode(frame: &Frame) -> Bytes {
-    // Events are many: they take the memory that they need at once.
-    let body = if let Body::Event(event) = &frame.body { body::event_size(event) } else { 0 };
-    let trace = frame.body.trace();
-    let header = if trace.is_some() { TRACED_HEADER } else { HEADER };
-    let mut writer = Writer::with_room_for(header + body);
-    writer.u8(VERSION);
-    writer.u8(u8::try_from(header).expect("the header has 60 bytes at most"));
-    writer.u8(body::minor(&frame.body));
-    writer.u8(body::kind(&frame.body));
-    writer.u64(frame.origin.bits());
-    writer.u64(frame.number);
-    writer.u64(frame.predecessor);
-    writer.u64(frame.body.stream().unwrap_or(Stream::STATE).bits());
-    if let Some(trace) = trace {
-        writer.u128(trace.trace());
-        writer.u64(trace.span());
+/// Events are many: they take the memory that they need at once.
+fn body_capacity(body: &Body) -> usize {
+    match body {
+        Body::Numbered { content: Numbered::Event(event), .. } => numbered::event_size(event),
+        Body::Numbered { .. } | Body::Unnumbered(_) => 0,
     }
-    body::write_body(&mut writer, &frame.body);
-    writer.finish()
 }
 
 /// The frame of some bytes; large payloads are slices of `bytes`.
@@ -99,91 +67,43 @@ pub fn decode(bytes: Bytes) -> Result<Frame, DecodeError> {
     }
     let mut reader = Reader::new(bytes);
     let header = read_header(&mut reader)?;
-    let Some(body) = body::read_body((header.kind, header.minor), &mut reader, header.trace)? else {
-        return header.unknown();
-    };
+    let Some(body) = read_body(&header, &mut reader)? else { return unknown(&header) };
     if !reader.is_at_end() && !header.is_newer {
         return Err(DecodeError::Trailing);
     }
     if body.trace() != header.trace && !header.is_newer {
         return Err(DecodeError::Value);
     }
-    if body.stream() == header.stream { Ok(header.frame(body)) } else { Err(DecodeError::Value) }
-}
-
-struct Header {
-    /// Whether a later release wrote it.
-    is_newer: bool,
-    minor: u8,
-    kind: u8,
-    origin: NodeId,
-    number: u64,
-    predecessor: u64,
-    stream: Option<Stream>,
-    trace: Option<TraceContext>,
-}
-
-fn read_header(reader: &mut Reader) -> Result<Header, DecodeError> {
-    if reader.u8()? != VERSION {
-        return Err(DecodeError::Version);
-    }
-    let (length, minor, kind) = (usize::from(reader.u8()?), reader.u8()?, reader.u8()?);
-    let (origin, number) = (NodeId::from_bits(reader.u64()?), reader.u64()?);
-    let (predecessor, stream) = (reader.u64()?, Stream::from_bits(reader.u64()?));
-    let trace = read_later_fields(reader, minor, length)?;
-    let is_numbered = kind & NUMBERED != 0;
-    let fits = if is_numbered { predecessor < number } else { predecessor == 0 && stream == Stream::STATE };
-    if !fits {
-        return Err(DecodeError::Value);
-    }
-    let stream = is_numbered.then_some(stream);
-    Ok(Header { is_newer: minor > MINOR, minor, kind, origin, number, predecessor, stream, trace })
-}
-
-/// What a header of minor version 0 does not have.
-fn read_later_fields(reader: &mut Reader, minor: u8, length: usize) -> Result<Option<TraceContext>, DecodeError> {
-    if length == HEADER {
-        return Ok(None);
-    }
-    let unknown = length.checked_sub(TRACED_HEADER).ok_or(DecodeError::Value)?;
-    if minor == 0 || (unknown > 0 && minor <= MINOR) {
-        return Err(DecodeError::Value);
-    }
-    let (trace, span) = (reader.u128()?, reader.u64()?);
-    reader.skip(unknown)?;
-    let context = TraceContext::new(trace, span);
-    if context.is_some() || (trace, span) == (0, 0) { Ok(context) } else { Err(DecodeError::Value) }
-}
-
-impl Header {
-    fn frame(self, body: Body) -> Frame {
-        Frame { origin: self.origin, number: self.number, predecessor: self.predecessor, body }
-    }
-
-    fn unknown(self) -> Result<Frame, DecodeError> {
-        let body = Body::Unknown { kind: self.kind, stream: self.stream };
-        if self.is_newer { Ok(self.frame(body)) } else { Err(DecodeError::Kind) }
+    if body.stream() == header.position.as_ref().map(|position| position.stream) {
+        Ok(frame(&header, body))
+    } else {
+        Err(DecodeError::Value)
     }
 }
 
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong => write!(f, "the frame is longer than {MAX_FRAME} bytes"),
-            Self::Short => f.write_str("the frame is cut short"),
-            Self::Trailing => f.write_str("bytes follow the frame"),
-            Self::Version => write!(f, "the frame's version is not {VERSION}"),
-            Self::Kind => f.write_str("the frame is of an unknown kind"),
-            Self::Value => f.write_str("the frame has a value that no node sends"),
+/// The body of a kind that this release knows; `None` for others, of whose bytes nothing is read.
+fn read_body(header: &Header, reader: &mut Reader) -> Result<Option<Body>, DecodeError> {
+    Ok(match &header.position {
+        Some(position) => {
+            let content = numbered::read(header.kind, reader, header.trace)?;
+            content.map(|content| content.after(position.predecessor))
         }
-    }
+        None => unnumbered::read((header.kind, header.minor), reader)?.map(Body::from),
+    })
 }
 
-/// The hash of something written as `write` does it.
-fn hash_of<T>(value: &T, write: impl Fn(&mut Writer, &T)) -> u64 {
-    let mut writer = Writer::default();
-    write(&mut writer, value);
-    hash(writer.bytes())
+/// A frame of a kind that only a later release knows.
+fn unknown(header: &Header) -> Result<Frame, DecodeError> {
+    let kind = header.kind;
+    let body = match &header.position {
+        Some(position) => Numbered::Unknown { kind, stream: position.stream }.after(position.predecessor),
+        None => Unnumbered::Unknown { kind }.into(),
+    };
+    if header.is_newer { Ok(frame(header, body)) } else { Err(DecodeError::Kind) }
+}
+
+fn frame(header: &Header, body: Body) -> Frame {
+    Frame { origin: header.origin, number: header.number, body }
 }
 
 #[cfg(test)]

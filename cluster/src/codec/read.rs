@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::DecodeError;
+use super::error::DecodeError;
 use crate::{
     frame::is_version,
     room::{Room, is_app},

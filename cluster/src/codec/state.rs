@@ -2,8 +2,11 @@
 //! one version, or nodes of two releases would never agree: a later release brings what it has to add in frames of a
 //! new kind, with a hash of its own.
 
-use super::{DecodeError, hash_of, read::Reader, write::Writer};
-use crate::fact::{CachedEvent, Fact, FactKey, Generation, Member, Occupancy, Phase, Record, RecordKey};
+use super::{error::DecodeError, read::Reader, write::Writer};
+use crate::{
+    fact::{CachedEvent, Fact, FactKey, Generation, Member, Occupancy, Phase, Record, RecordKey},
+    hash::hash,
+};
 
 /// The hash of a fact; that of a node's facts is the sum.
 pub fn fact_hash(fact: &Fact) -> u64 {
@@ -23,6 +26,12 @@ pub fn fact_size(fact: &Fact) -> usize {
 /// The bytes that a record takes in a frame.
 pub fn record_size(record: &Record) -> usize {
     size_of(record, write_record)
+}
+
+fn hash_of<T>(value: &T, write: impl Fn(&mut Writer, &T)) -> u64 {
+    let mut writer = Writer::default();
+    write(&mut writer, value);
+    hash(writer.bytes())
 }
 
 fn size_of<T>(value: &T, write: impl Fn(&mut Writer, &T)) -> usize {

@@ -1,13 +1,14 @@
 //! Round trips of frames, and invalid frames.
 
-use super::*;
 use std::time::Duration;
 
+use super::*;
 use crate::{
     fact::{CachedEvent, Fact, FactKey, Generation, Member, Occupancy, Phase, Record, RecordKey},
-    frame::{Beat, Gap, Head, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage},
+    frame::{Beat, Gap, Head, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage, Stream},
     hash::spread,
-    room::Room,
+    room::{MAX_APP, MAX_CHANNEL, NodeId, Room},
+    trace::TraceContext,
 };
 
 fn room() -> Room {
@@ -49,15 +50,27 @@ fn publication(key: &str, answer: &'static str) -> Publication {
 #[test]
 fn a_publication_whose_key_no_app_could_have_chosen_is_refused() {
     for key in ["", &"x".repeat(129)] {
-        let body = Body::Published(publication(key, "{}"));
-        let frame = Frame { origin: NodeId::from_bits(1), number: 2, predecessor: 1, body };
+        let body = Numbered::Published(publication(key, "{}"));
+        let frame = Frame { origin: NodeId::from_bits(1), number: 2, body: body.after(1) };
         assert_eq!(decode(encode(&frame)), Err(DecodeError::Value));
     }
 }
 
-fn bodies() -> Vec<Body> {
-    let gap = Gap { stream: Stream::of(&room()), after: 3, through: 9 };
+fn numbered() -> Vec<Numbered> {
     let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello"), trace: None };
+    vec![
+        Numbered::Facts(facts()),
+        Numbered::Records(records(), None),
+        Numbered::Records(records(), TraceContext::new(u128::MAX, 1)),
+        Numbered::Event(RoomEvent { trace: TraceContext::new(1, u64::MAX), ..event.clone() }),
+        Numbered::Event(event),
+        Numbered::Published(publication("order-7", "{}")),
+        Numbered::Published(publication(&"é".repeat(128), "{}")),
+    ]
+}
+
+fn unnumbered() -> Vec<Unnumbered> {
+    let gap = Gap { stream: Stream::of(&room()), after: 3, through: 9 };
     let beat = |readiness| Beat {
         count: 1,
         readiness,
@@ -70,31 +83,24 @@ fn bodies() -> Vec<Body> {
         version: "1.0.0".into(),
     };
     vec![
-        Body::Facts(facts()),
-        Body::Records(records(), None),
-        Body::Records(records(), TraceContext::new(u128::MAX, 1)),
-        Body::Event(RoomEvent { trace: TraceContext::new(1, u64::MAX), ..event.clone() }),
-        Body::Event(event),
-        Body::Beat(beat(Readiness::Learning)),
-        Body::Beat(beat(Readiness::Ready)),
-        Body::Beat(beat(Readiness::Leaving)),
-        Body::Bye { hold: Duration::from_secs(40) },
-        Body::Heads(vec![Head { stream: Stream::STATE, number: 4 }]),
-        Body::AskHeads,
-        Body::AskResend(vec![gap, gap]),
-        Body::Gone { gap, events: Some(2) },
-        Body::Unsent(vec![gap]),
-        Body::Published(publication("order-7", "{}")),
-        Body::Published(publication(&"é".repeat(128), "{}")),
-        Body::Snapshot(SnapshotPage { state: 3, after: None, rest: Rest::More, facts: facts() }),
-        Body::Snapshot(SnapshotPage { state: 3, after: keys().pop(), rest: Rest::Nothing, facts: Vec::new() }),
-        Body::RecordPage(RecordPage { after: None, rest: Rest::More, records: records() }),
-        Body::RecordPage(RecordPage { after: record_keys().pop(), rest: Rest::Nothing, records: Vec::new() }),
-        Body::Barrier { token: 6 },
+        Unnumbered::Beat(beat(Readiness::Learning)),
+        Unnumbered::Beat(beat(Readiness::Ready)),
+        Unnumbered::Beat(beat(Readiness::Leaving)),
+        Unnumbered::Bye { hold: Duration::from_secs(40) },
+        Unnumbered::Heads(vec![Head { stream: Stream::STATE, number: 4 }]),
+        Unnumbered::AskHeads,
+        Unnumbered::AskResend(vec![gap, gap]),
+        Unnumbered::Gone { gap, events: Some(2) },
+        Unnumbered::Unsent(vec![gap]),
+        Unnumbered::Snapshot(SnapshotPage { state: 3, after: None, rest: Rest::More, facts: facts() }),
+        Unnumbered::Snapshot(SnapshotPage { state: 3, after: keys().pop(), rest: Rest::Nothing, facts: Vec::new() }),
+        Unnumbered::RecordPage(RecordPage { after: None, rest: Rest::More, records: records() }),
+        Unnumbered::RecordPage(RecordPage { after: record_keys().pop(), rest: Rest::Nothing, records: Vec::new() }),
+        Unnumbered::Barrier { token: 6 },
     ]
     .into_iter()
-    .chain(optional(keys()).map(|after| Body::AskSnapshot { after }))
-    .chain(optional(record_keys()).map(|after| Body::AskRecords { after }))
+    .chain(optional(keys()).map(|after| Unnumbered::AskSnapshot { after }))
+    .chain(optional(record_keys()).map(|after| Unnumbered::AskRecords { after }))
     .collect()
 }
 
@@ -111,10 +117,9 @@ fn optional<T>(values: Vec<T>) -> impl Iterator<Item = Option<T>> {
 }
 
 fn frames() -> impl Iterator<Item = Frame> {
-    bodies().into_iter().map(|body| {
-        let predecessor = if body.stream().is_some() { 41 } else { 0 };
-        Frame { origin: NodeId::from_bits(0xfeed), number: 42, predecessor, body }
-    })
+    let numbered = numbered().into_iter().map(|content| content.after(41));
+    let bodies = numbered.chain(unnumbered().into_iter().map(Body::from));
+    bodies.map(|body| Frame { origin: NodeId::from_bits(0xfeed), number: 42, body })
 }
 
 /// Where the event without a trace stands among the frames, and that with one.
@@ -161,7 +166,7 @@ fn the_header_of_an_event_is_thirty_six_bytes_before_its_room() {
 fn an_earlier_release_does_not_count_the_events_that_are_gone() {
     let gap = Gap { stream: Stream::STATE, after: 3, through: 9 };
     let frame =
-        |events| Frame { origin: NodeId::from_bits(1), number: 42, predecessor: 0, body: Body::Gone { gap, events } };
+        |events| Frame { origin: NodeId::from_bits(1), number: 42, body: Unnumbered::Gone { gap, events }.into() };
     let (earlier, later) = (encode(&frame(None)), encode(&frame(Some(2))));
     assert_eq!((earlier[2], later[2], later.len() - earlier.len()), (0, 2, 8));
     assert_eq!(decode(earlier), Ok(frame(None)));
@@ -206,7 +211,7 @@ fn a_trace_that_no_node_sends_is_refused() {
 fn the_longest_names_and_a_trace_fit_into_the_envelope() {
     let room = Room::new(&"a".repeat(MAX_APP), &"c".repeat(MAX_CHANNEL)).unwrap();
     let event = RoomEvent { room, payload: Bytes::from_static(b"1"), trace: TraceContext::new(1, 1) };
-    let frame = Frame { origin: NodeId::from_bits(1), number: 1, predecessor: 0, body: Body::Event(event) };
+    let frame = Frame { origin: NodeId::from_bits(1), number: 1, body: Numbered::Event(event).after(0) };
     assert!(encode(&frame).len() <= ENVELOPE + 1);
 }
 
@@ -232,13 +237,13 @@ fn what_a_later_minor_release_appends_is_passed_over() {
 fn an_unknown_kind_of_a_later_minor_release_keeps_its_place_in_its_stream() {
     let mut bytes = newer(&frames().nth(EVENT).unwrap());
     bytes[3] = 0xf0;
-    let body = Body::Unknown { kind: 0xf0, stream: Some(Stream::of(&room())) };
-    let frame = Frame { origin: NodeId::from_bits(0xfeed), number: 42, predecessor: 41, body };
+    let content = Numbered::Unknown { kind: 0xf0, stream: Stream::of(&room()) };
+    let frame = Frame { origin: NodeId::from_bits(0xfeed), number: 42, body: content.after(41) };
     assert_eq!(decode(bytes.into()), Ok(frame));
-    let mut bytes = newer(&Frame { predecessor: 0, body: Body::AskHeads, ..frames().next().unwrap() });
+    let mut bytes = newer(&Frame { body: Unnumbered::AskHeads.into(), ..frames().next().unwrap() });
     bytes[3] = 0x70;
     let unnumbered = decode(bytes.into()).unwrap();
-    assert_eq!(unnumbered.body, Body::Unknown { kind: 0x70, stream: None });
+    assert_eq!(unnumbered.body, Unnumbered::Unknown { kind: 0x70 }.into());
 }
 
 fn check(change: impl Fn(&mut Vec<u8>), error: DecodeError) {
@@ -294,7 +299,11 @@ fn mutated_frames_never_panic_and_what_is_read_can_be_written_again() {
             mutate(&mut bytes, bits);
         }
         let Ok(frame) = decode(Bytes::from(bytes)) else { continue };
-        if !matches!(frame.body, Body::Unknown { .. }) {
+        let is_unknown = matches!(
+            frame.body,
+            Body::Numbered { content: Numbered::Unknown { .. }, .. } | Body::Unnumbered(Unnumbered::Unknown { .. })
+        );
+        if !is_unknown {
             assert_eq!(decode(encode(&frame)), Ok(frame), "round {round}");
         }
     }
@@ -316,10 +325,12 @@ fn random_bytes_are_never_read_as_a_frame_that_cannot_be_written() {
 #[test]
 fn a_frame_of_many_small_facts_takes_few_times_its_size() {
     let fact = Fact::Connections { app: "a".into(), sockets: 1 };
-    let body = Body::Facts(vec![fact; 100_000]);
-    let bytes = encode(&Frame { origin: NodeId::from_bits(1), number: 1, predecessor: 0, body });
+    let body = Numbered::Facts(vec![fact; 100_000]);
+    let bytes = encode(&Frame { origin: NodeId::from_bits(1), number: 1, body: body.after(0) });
     let size = bytes.len();
-    let Body::Facts(facts) = decode(bytes).unwrap().body else { panic!("facts are facts") };
+    let Body::Numbered { content: Numbered::Facts(facts), .. } = decode(bytes).unwrap().body else {
+        panic!("facts are facts")
+    };
     let names = facts.len() * (2 * size_of::<usize>() + 8);
     assert!(facts.capacity() * size_of::<Fact>() + names < 32 * size, "{} facts of {size} bytes", facts.capacity());
 }
@@ -342,7 +353,7 @@ fn mutate(bytes: &mut Vec<u8>, bits: u64) {
 #[test]
 fn an_event_takes_as_much_memory_as_its_size() {
     let event = RoomEvent { room: room(), payload: Bytes::from_static(b"\x81\x05hello"), trace: None };
-    let size = body::event_size(&event);
-    let frame = Frame { origin: NodeId::from_bits(1), number: 1, predecessor: 0, body: Body::Event(event) };
+    let size = numbered::event_size(&event);
+    let frame = Frame { origin: NodeId::from_bits(1), number: 1, body: Numbered::Event(event).after(0) };
     assert_eq!(encode(&frame).len(), HEADER + size);
 }

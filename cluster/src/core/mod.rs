@@ -2,7 +2,7 @@
 //! randomness and no log; its driver passes inputs in and carries outputs out, in order.
 //!
 //! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions publish,
-//! `served_rooms` the rooms whose events they want, `receive` what comes from the bus, `peer_table` who is known,
+//! `served_rooms` the rooms whose events they want, `receive` what comes from the bus, `streams` what of it is numbered, `peer_table` who is known,
 //! `peers` what passing time asks for, `transitions` the webhooks, `query` what can be asked.
 
 mod input;
@@ -13,6 +13,7 @@ mod peers;
 mod query;
 mod receive;
 mod served_rooms;
+mod streams;
 mod transitions;
 
 use std::{
@@ -28,7 +29,7 @@ use crate::{
     counters::Counters,
     detector::Detector,
     fact::FactKey,
-    frame::{Body, MAX_VERSION, Readiness, Stream},
+    frame::{MAX_VERSION, Numbered, Readiness, Stream, Unnumbered},
     outgoing::{Outgoing, OutgoingFrame},
     peer::{Peer, Stage},
     room::{NodeId, Room},
@@ -165,7 +166,7 @@ impl Core {
     }
 
     /// Sends a frame without a number, to one node or to all; nothing while disconnected.
-    fn send(&mut self, subject: Subject, body: Body) {
+    fn send(&mut self, subject: Subject, body: Unnumbered) {
         if self.is_connected() {
             let bytes = self.outgoing.unnumbered(body);
             self.publish((subject, bytes));
@@ -173,8 +174,8 @@ impl Core {
     }
 
     /// Publishes a frame under the next number of a stream.
-    fn publish_numbered(&mut self, stream: Stream, subject: Subject, body: Body) {
-        let frame = self.outgoing.publish(stream, subject, body, self.now.up);
+    fn publish_numbered(&mut self, stream: Stream, subject: Subject, content: Numbered) {
+        let frame = self.outgoing.publish(stream, subject, content, self.now.up);
         frame.into_iter().for_each(|frame| self.publish(frame));
     }
 

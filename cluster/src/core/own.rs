@@ -7,7 +7,7 @@ use crate::{
     coalescer::{Decision, Visits},
     codec::{ENVELOPE, MAX_FRAME, fact_size, publication_size, record_size},
     fact::{CachedEvent, Fact, FactKey, Record, RecordKey},
-    frame::{Body, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage, Stream},
+    frame::{Numbered, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage, Stream, Unnumbered},
     room::Room,
     subject::Subject,
     trace::TraceContext,
@@ -37,7 +37,9 @@ impl Core {
         self.report(differences);
         let visits = self.visits_of(&key);
         match self.coalescer.change(known, fact, visits, self.now.up) {
-            Decision::SendNow(fact) => self.publish_numbered(Stream::STATE, Subject::State, Body::Facts(vec![fact])),
+            Decision::SendNow(fact) => {
+                self.publish_numbered(Stream::STATE, Subject::State, Numbered::Facts(vec![fact]))
+            }
             Decision::Later => {}
         }
         if self.coalescer.is_full() {
@@ -58,7 +60,7 @@ impl Core {
         let mut facts = self.coalescer.take().peekable();
         while facts.peek().is_some() {
             let facts = chunk(&mut facts, fact_size, self.settings.page.min(FACTS_FRAME));
-            self.publish_numbered(Stream::STATE, Subject::State, Body::Facts(facts));
+            self.publish_numbered(Stream::STATE, Subject::State, Numbered::Facts(facts));
         }
     }
 
@@ -68,7 +70,7 @@ impl Core {
             return;
         }
         let subject = Subject::Room(event.room.clone());
-        self.publish_numbered(Stream::of(&event.room), subject, Body::Event(event));
+        self.publish_numbered(Stream::of(&event.room), subject, Numbered::Event(event));
     }
 
     /// Sent to all nodes, because a repeat may reach any of them, and not kept here: the code that answers repeats
@@ -78,7 +80,7 @@ impl Core {
             self.counters.oversized += 1;
             return;
         }
-        self.publish_numbered(Stream::STATE, Subject::State, Body::Published(publication));
+        self.publish_numbered(Stream::STATE, Subject::State, Numbered::Published(publication));
     }
 
     /// An event of a cache channel is also a live one: it goes out whether or not it is the newest.
@@ -90,7 +92,7 @@ impl Core {
         }
         let merged = self.cache.merge(&room, event, self.wall());
         self.evict(merged.evicted);
-        self.publish_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], trace));
+        self.publish_numbered(Stream::STATE, Subject::State, Numbered::Records(vec![record], trace));
     }
 
     pub(super) fn send_bye(&mut self, hold: Duration) {
@@ -106,13 +108,13 @@ impl Core {
         let facts = self.view.facts_after(self.settings.node, after.as_ref()).cloned();
         let (facts, rest) = page(facts, fact_size, self.settings.page);
         let page = SnapshotPage { state: self.outgoing.state(), after, rest, facts };
-        self.send(subject, Body::Snapshot(page));
+        self.send(subject, Unnumbered::Snapshot(page));
     }
 
     /// Answers a peer that asks for our records.
     pub(super) fn send_records(&mut self, subject: Subject, after: Option<RecordKey>) {
         let (records, rest) = page(self.records_after(after.as_ref()), record_size, self.settings.page);
-        self.send(subject, Body::RecordPage(RecordPage { after, rest, records }));
+        self.send(subject, Unnumbered::RecordPage(RecordPage { after, rest, records }));
     }
 
     /// The records after a key, in order.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Core;
 use crate::{
-    frame::Frame,
+    frame::{Body, Frame},
     peer::{Peer, Stage},
     room::NodeId,
     sequencer::{Sequencer, SequencerBounds, Teardown},
@@ -41,7 +41,7 @@ impl Core {
         }
         let now = self.now.up;
         // What was published before we knew the peer was not for us; this frame is.
-        let first = frame.number - u64::from(frame.body.stream().is_some());
+        let first = frame.number - u64::from(matches!(frame.body, Body::Numbered { .. }));
         let known = self.forgotten.take(frame.origin);
         let bounds = SequencerBounds { held: self.settings.bounds.held, step: self.settings.page };
         let mut peer = Peer::new(Sequencer::new(known.unwrap_or(first), bounds), now);

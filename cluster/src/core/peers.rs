@@ -6,7 +6,7 @@ use super::Core;
 use crate::{
     coalescer::Due,
     detector::Inbound,
-    frame::{Beat, Body, Gap, Readiness},
+    frame::{Beat, Gap, Readiness, Unnumbered},
     peer::{CATCH_UP_AFTER, Peer, Stage},
     room::NodeId,
     snapshot::ASK_AGAIN,
@@ -132,9 +132,9 @@ impl Core {
             version: self.settings.version.clone(),
         };
         self.outgoing.beat(self.beats, self.now.up);
-        self.send(Subject::State, Body::Beat(beat));
+        self.send(Subject::State, Unnumbered::Beat(beat));
         if self.readiness == Readiness::Leaving {
-            self.send(Subject::State, Body::Bye { hold: self.hold });
+            self.send(Subject::State, Unnumbered::Bye { hold: self.hold });
         }
         self.announce_heads();
     }
@@ -145,7 +145,7 @@ impl Core {
         }
         let heads = self.outgoing.due_heads(self.now.up);
         if !heads.is_empty() {
-            self.send(Subject::State, Body::Heads(heads));
+            self.send(Subject::State, Unnumbered::Heads(heads));
         }
     }
 
@@ -164,7 +164,7 @@ impl Core {
     fn announce_number(&mut self) {
         if self.outgoing.last() > self.announced && self.outgoing.is_current() {
             self.announced = self.outgoing.last();
-            self.send(Subject::State, Body::Heads(Vec::new()));
+            self.send(Subject::State, Unnumbered::Heads(Vec::new()));
         }
     }
 
@@ -214,13 +214,13 @@ impl Core {
         let gaps = peer.sequencer.asks(now);
         self.counters.gaps += peer.sequencer.take_noticed();
         self.counters.asked += gaps.len() as u64;
-        let mut questions: Vec<Body> =
-            gaps.chunks(GAPS_PER_REQUEST).map(|gaps| Body::AskResend(gaps.to_vec())).collect();
+        let mut questions: Vec<Unnumbered> =
+            gaps.chunks(GAPS_PER_REQUEST).map(|gaps| Unnumbered::AskResend(gaps.to_vec())).collect();
         questions.extend(peer.snapshot.as_mut().and_then(|fetch| fetch.ask(now)));
         questions.extend(peer.records.as_mut().and_then(|fetch| fetch.ask(now)));
         if peer.ask_heads.is_some_and(|at| at <= now) {
             peer.ask_heads = Some(now + ASK_AGAIN);
-            questions.push(Body::AskHeads);
+            questions.push(Unnumbered::AskHeads);
         }
         questions.into_iter().for_each(|body| self.send(Subject::Node(node), body));
     }

@@ -8,16 +8,15 @@ use super::{Core, Output};
 use crate::{
     cache::Cache,
     codec::decode,
-    fact::{Fact, Record},
-    frame::{Beat, Body, Frame, Gap, Head, Readiness, RecordPage, RoomEvent, SnapshotPage, Stream},
+    fact::Record,
+    frame::{Beat, Body, Frame, Gap, Head, Numbered, Readiness, RecordPage, SnapshotPage, Stream, Unnumbered},
     heads::PAGE,
     peer::{CATCH_UP_AFTER, Stage},
     ring::Gone,
     room::NodeId,
-    sequencer::Sequenced,
+    sequencer::NumberedFrame,
     snapshot::Progress,
     subject::Subject,
-    trace::TraceContext,
     view::Replaced,
 };
 
@@ -45,148 +44,60 @@ impl Core {
 
     /// Our own frames only prove that the bus has taken them.
     fn receive_echo(&mut self, body: &Body) {
-        match body {
-            Body::Beat(beat) => {
-                self.echo = Some(self.now.up);
-                self.round_trip = self.outgoing.echo(beat.count, self.now.up).or(self.round_trip);
-            }
-            Body::Barrier { token } => self.pass_barrier(*token),
-            Body::Facts(_)
-            | Body::Records(..)
-            | Body::Event(_)
-            | Body::Published(_)
-            | Body::Bye { .. }
-            | Body::Heads(_)
-            | Body::AskHeads
-            | Body::AskResend(_)
-            | Body::Gone { .. }
-            | Body::Unsent(_)
-            | Body::AskSnapshot { .. }
-            | Body::Snapshot(_)
-            | Body::AskRecords { .. }
-            | Body::RecordPage(_)
-            | Body::Unknown { .. } => {}
+        if let Body::Unnumbered(Unnumbered::Beat(beat)) = body {
+            self.echo = Some(self.now.up);
+            self.round_trip = self.outgoing.echo(beat.count, self.now.up).or(self.round_trip);
+        }
+        if let Body::Unnumbered(Unnumbered::Barrier { token }) = body {
+            self.pass_barrier(*token);
         }
     }
 
     fn receive_peer(&mut self, frame: Frame, subject: &Subject, size: usize) {
-        let origin = frame.origin;
+        let Frame { origin, number, body } = frame;
+        let Some(peer) = self.peers.get_mut(&origin) else { return };
+        peer.spoke = self.now.up;
+        peer.frames += 1;
+        match body {
+            Body::Numbered { predecessor, content } => {
+                self.receive_numbered(origin, NumberedFrame { number, predecessor, content, size }, subject);
+            }
+            Body::Unnumbered(body) => {
+                peer.sequencer.note(number);
+                self.receive_unnumbered(origin, body, subject);
+            }
+        }
+    }
+
+    fn receive_unnumbered(&mut self, origin: NodeId, body: Unnumbered, subject: &Subject) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         let now = self.now.up;
         let answer = Subject::Node(origin);
-        peer.spoke = now;
-        peer.frames += 1;
-        if let Some(stream) = frame.body.stream() {
-            if matches!(subject, Subject::Node(_)) {
-                peer.sequencer.note_answer(now);
+        match body {
+            Unnumbered::Beat(beat) => self.receive_beat(origin, &beat),
+            Unnumbered::Bye { hold } => peer.liveness.hold(hold),
+            Unnumbered::Heads(heads) => self.receive_heads(origin, &heads, subject),
+            Unnumbered::AskHeads => {
+                let pages = self.outgoing.heads().into_iter();
+                pages.for_each(|heads| self.send(answer.clone(), Unnumbered::Heads(heads)));
             }
-            if self.streams.contains(&stream) {
-                peer.sequencer.follow_from_start(stream);
-            }
-            let sequenced = peer.sequencer.receive(stream, frame, size, now);
-            return self.take_sequenced(origin, sequenced);
-        }
-        peer.sequencer.note(frame.number);
-        match frame.body {
-            Body::Beat(beat) => self.receive_beat(origin, &beat),
-            Body::Bye { hold } => peer.liveness.hold(hold),
-            Body::Heads(heads) => self.receive_heads(origin, &heads, subject),
-            Body::AskHeads => {
-                self.outgoing.heads().into_iter().for_each(|heads| self.send(answer.clone(), Body::Heads(heads)));
-            }
-            Body::AskResend(gaps) => self.resend(&answer, &gaps),
-            Body::Gone { gap, events } => {
+            Unnumbered::AskResend(gaps) => self.resend(&answer, &gaps),
+            Unnumbered::Gone { gap, events } => {
                 peer.sequencer.note_answer(now);
                 self.mark_lost(origin, gap, events);
             }
-            Body::Unsent(gaps) => {
+            Unnumbered::Unsent(gaps) => {
                 peer.sequencer.ask_at_once(&gaps, now);
                 self.ask_one(origin);
             }
-            Body::AskSnapshot { after } => self.send_snapshot(answer, after),
-            Body::Snapshot(page) => self.receive_snapshot(origin, page),
-            Body::AskRecords { after } => self.send_records(answer, after),
-            Body::RecordPage(page) => self.receive_record_page(origin, page),
-            Body::Unknown { .. } => self.counters.unknown += 1,
-            // Numbered frames have been taken above; only this node raises its barriers.
-            Body::Facts(_) | Body::Records(..) | Body::Event(_) | Body::Published(_) | Body::Barrier { .. } => {}
+            Unnumbered::AskSnapshot { after } => self.send_snapshot(answer, after),
+            Unnumbered::Snapshot(page) => self.receive_snapshot(origin, page),
+            Unnumbered::AskRecords { after } => self.send_records(answer, after),
+            Unnumbered::RecordPage(page) => self.receive_record_page(origin, page),
+            Unnumbered::Unknown { .. } => self.counters.unknown += 1,
+            // Only this node's own barriers mean anything to it.
+            Unnumbered::Barrier { .. } => {}
         }
-    }
-
-    fn take_sequenced(&mut self, origin: NodeId, sequenced: Sequenced) {
-        match sequenced {
-            Sequenced::InOrder(bodies) => {
-                self.take_released(origin, bodies);
-            }
-            Sequenced::Duplicate => self.counters.duplicates += 1,
-            Sequenced::Held | Sequenced::NotFollowed => {}
-        }
-    }
-
-    /// Takes what a sequencer released, and the page that waited for it. What was too much for one step continues in
-    /// another.
-    pub(super) fn take_released(&mut self, origin: NodeId, bodies: Vec<Body>) {
-        self.take(origin, bodies);
-        self.place_page(origin);
-        if self.peers.get(&origin).is_some_and(|peer| peer.sequencer.is_behind()) {
-            self.behind.insert(origin);
-        }
-    }
-
-    fn take(&mut self, origin: NodeId, bodies: Vec<Body>) {
-        for body in bodies {
-            match body {
-                Body::Facts(facts) => self.take_facts(origin, facts),
-                Body::Records(records, trace) => {
-                    records.into_iter().for_each(|record| self.receive_record(origin, record, trace));
-                }
-                Body::Event(event) => self.deliver(origin, event),
-                Body::Published(publication) => self.outputs.push(Output::Published(publication)),
-                Body::Unknown { .. } => self.counters.unknown += 1,
-                Body::Beat(_)
-                | Body::Bye { .. }
-                | Body::Heads(_)
-                | Body::AskHeads
-                | Body::AskResend(_)
-                | Body::Gone { .. }
-                | Body::Unsent(_)
-                | Body::AskSnapshot { .. }
-                | Body::Snapshot(_)
-                | Body::AskRecords { .. }
-                | Body::RecordPage(_)
-                | Body::Barrier { .. } => {}
-            }
-        }
-    }
-
-    fn take_facts(&mut self, origin: NodeId, facts: Vec<Fact>) {
-        let Some(peer) = self.peers.get_mut(&origin) else { return };
-        if let Some(fetch) = &mut peer.snapshot {
-            fetch.note(&facts, peer.sequencer.last_released(Stream::STATE), self.now.up);
-        }
-        for fact in facts {
-            let differences = self.view.set(origin, fact);
-            self.report(differences);
-        }
-    }
-
-    fn deliver(&mut self, origin: NodeId, event: RoomEvent) {
-        if self.rooms.contains_key(&event.room) {
-            self.outputs.push(Output::Deliver(origin, event));
-        }
-    }
-
-    /// A record in the order of its origin's sequencer: an event of a cache channel is also a live one, whether or not
-    /// it is the newest.
-    fn receive_record(&mut self, origin: NodeId, record: Record, trace: Option<TraceContext>) {
-        self.merge_generation(&record);
-        let Record::Cached { room, event } = record else { return };
-        let event = event.detached();
-        let merged = self.cache.merge(&room, event.clone(), self.wall());
-        if self.rooms.contains_key(&room) {
-            self.outputs.push(Output::Cached(origin, room, event, trace));
-        }
-        self.evict(merged.evicted);
     }
 
     /// Records that a peer knows, from any node and any time.
@@ -277,7 +188,7 @@ impl Core {
             let resend = self.outgoing.resend(*gap, room);
             if let Some(Gone { through, events }) = resend.gone {
                 let gap = Gap { through, ..*gap };
-                self.send(answer.clone(), Body::Gone { gap, events: Some(events) });
+                self.send(answer.clone(), Unnumbered::Gone { gap, events: Some(events) });
             }
             unsent.extend(resend.unsent);
             for bytes in resend.frames {
@@ -287,26 +198,8 @@ impl Core {
             }
         }
         if !unsent.is_empty() {
-            self.send(answer.clone(), Body::Unsent(unsent));
+            self.send(answer.clone(), Unnumbered::Unsent(unsent));
         }
-    }
-
-    /// A part of a stream can no longer be resent. Facts and records are requested anew. `events` is how many events
-    /// are lost, if that is known.
-    pub(super) fn mark_lost(&mut self, origin: NodeId, gap: Gap, events: Option<u64>) {
-        let now = self.now.up;
-        let Some(peer) = self.peers.get_mut(&origin) else { return };
-        let Some(lost) = peer.sequencer.mark_lost(gap, now) else { return };
-        if gap.stream == Stream::STATE {
-            peer.want_snapshot(lost.gap.through, now);
-            peer.want_records(now);
-        }
-        // A gap in a room's stream is one lost event at least. Most of the state can be requested anew.
-        let events = events.unwrap_or_else(|| u64::from(gap.stream != Stream::STATE));
-        self.counters.gaps_lost += 1;
-        self.counters.events_lost += events;
-        self.outputs.push(Output::Lost { origin, gap: lost.gap, events });
-        self.take_released(origin, lost.released);
     }
 
     fn receive_snapshot(&mut self, origin: NodeId, page: SnapshotPage) {
@@ -316,7 +209,7 @@ impl Core {
         self.place_page(origin);
     }
 
-    fn place_page(&mut self, origin: NodeId) {
+    pub(super) fn place_page(&mut self, origin: NodeId) {
         let now = self.now.up;
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         let Some(fetch) = peer.placeable(now) else { return };
@@ -366,18 +259,25 @@ impl Core {
     /// Whether a frame may come on a subject: state on that of state, a room's stream on the room's. What is numbered
     /// may also come to the one node that asked for it again.
     fn belongs(&self, body: &Body, subject: &Subject) -> bool {
-        let stream = body.stream();
         match subject {
-            Subject::State => {
-                let is_sent_to_all = matches!(body, Body::Beat(_) | Body::Bye { .. } | Body::Heads(_));
-                let is_unknown = matches!(body, Body::Unknown { stream: None, .. });
-                is_sent_to_all || is_unknown || stream == Some(Stream::STATE)
+            Subject::State => match body {
+                Body::Numbered { content, .. } => content.stream() == Stream::STATE,
+                Body::Unnumbered(body) => is_for_all(body) || matches!(body, Unnumbered::Unknown { .. }),
+            },
+            Subject::Room(room) => match body {
+                Body::Numbered { content: Numbered::Event(event), .. } => event.room == *room,
+                Body::Numbered { content, .. } => content.stream() == Stream::of(room),
+                Body::Unnumbered(_) => false,
+            },
+            Subject::Node(node) => {
+                let is_bye_or_beat = matches!(body, Body::Unnumbered(Unnumbered::Beat(_) | Unnumbered::Bye { .. }));
+                *node == self.settings.node && !is_bye_or_beat
             }
-            Subject::Room(room) => {
-                let is_of_another = matches!(body, Body::Event(event) if event.room != *room);
-                !is_of_another && stream == Some(Stream::of(room))
-            }
-            Subject::Node(node) => *node == self.settings.node && !matches!(body, Body::Beat(_) | Body::Bye { .. }),
         }
     }
+}
+
+/// Whether nodes send it to all others.
+fn is_for_all(body: &Unnumbered) -> bool {
+    matches!(body, Unnumbered::Beat(_) | Unnumbered::Bye { .. } | Unnumbered::Heads(_))
 }

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Core, Output, ServedRoom};
 use crate::{
     fact::{FactKey, Member},
-    frame::{Body, Stream},
+    frame::{Stream, Unnumbered},
     remote::{RemoteChange, RemoteState},
     room::Room,
     snapshot::ASK_AGAIN,
@@ -120,7 +120,7 @@ impl Core {
         let token = self.last_barrier;
         served.barrier = Some(token);
         self.barriers.insert(token, (room.clone(), self.now.up + ASK_AGAIN));
-        self.send(Subject::Node(self.settings.node), Body::Barrier { token });
+        self.send(Subject::Node(self.settings.node), Unnumbered::Barrier { token });
     }
 
     pub(super) fn pass_barrier(&mut self, token: u64) {

@@ -7,7 +7,7 @@ use crate::{
     announcements::{Action, Truth, Vote},
     codec::record_size,
     fact::{FactKey, Generation, Occupancy, Record},
-    frame::{Body, Stream},
+    frame::{Numbered, Stream},
     peer::{Peer, Stage},
     subject::Subject,
     view::View,
@@ -88,7 +88,7 @@ impl Core {
         let mut published = published.into_iter().peekable();
         while published.peek().is_some() {
             let records = chunk(&mut published, record_size, self.settings.page);
-            self.publish_numbered(Stream::STATE, Subject::State, Body::Records(records, None));
+            self.publish_numbered(Stream::STATE, Subject::State, Numbered::Records(records, None));
         }
         let number = self.outgoing.state();
         announced.iter().for_each(|generation| self.announcements.announced(generation, number));
@@ -96,7 +96,7 @@ impl Core {
 
     fn record(&mut self, record: Record) {
         self.merge_generation(&record);
-        self.publish_numbered(Stream::STATE, Subject::State, Body::Records(vec![record], None));
+        self.publish_numbered(Stream::STATE, Subject::State, Numbered::Records(vec![record], None));
     }
 
     /// Whether this node may decide: it sees more than half of the expected nodes, itself included, is connected, and

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::frame::{Body, Gap, Stream};
+use crate::frame::{Gap, Numbered, Stream};
 
 /// The pause before a gap is asked for again.
 pub(super) const ASK_AGAIN: Duration = Duration::from_millis(200);
@@ -27,7 +27,7 @@ pub(super) struct StreamState {
 pub(super) struct Held {
     pub predecessor: u64,
     pub size: usize,
-    pub body: Body,
+    pub content: Numbered,
 }
 
 /// The request for what is missing.
@@ -51,7 +51,7 @@ impl StreamState {
     }
 
     /// Releases the next frames in order; returns them, and what is no longer held, with its bytes.
-    pub(super) fn advance(&mut self, most: usize) -> (Vec<Body>, Vec<(u64, usize)>) {
+    pub(super) fn advance(&mut self, most: usize) -> (Vec<Numbered>, Vec<(u64, usize)>) {
         let (mut released, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
         while bytes < most
             && self.is_ready()
@@ -61,7 +61,7 @@ impl StreamState {
             left.push((number, held.size));
             if number > self.position {
                 self.release(number);
-                released.push(held.body);
+                released.push(held.content);
             }
         }
         (released, left)

@@ -1,7 +1,6 @@
 //! Order, duplicates, gaps and their ends, as one peer's frames come in.
 
 use super::*;
-use crate::room::NodeId;
 
 const ROOM: Stream = Stream::from_bits(7);
 
@@ -21,17 +20,17 @@ fn sequencer_of(step: usize) -> Sequencer {
     sequencer
 }
 
-fn body(token: u64) -> Body {
-    Body::Barrier { token }
+fn content(number: u64) -> Numbered {
+    Numbered::Unknown { kind: 0, stream: Stream::from_bits(number) }
 }
 
 fn receive(sequencer: &mut Sequencer, number: u64, predecessor: u64, millis: u64) -> Sequenced {
-    let frame = Frame { origin: NodeId::from_bits(1), number, predecessor, body: body(number) };
-    sequencer.receive(ROOM, frame, 1, at(millis))
+    let frame = NumberedFrame { number, predecessor, content: content(number), size: 1 };
+    sequencer.receive(ROOM, frame, at(millis))
 }
 
 fn in_order(numbers: &[u64]) -> Sequenced {
-    Sequenced::InOrder(numbers.iter().map(|number| body(*number)).collect())
+    Sequenced::InOrder(numbers.iter().map(|number| content(*number)).collect())
 }
 
 fn gap(after: u64, through: u64) -> Gap {
@@ -96,7 +95,7 @@ fn a_gap_is_marked_lost_thirty_seconds_after_it_was_asked_for_if_nothing_came_at
     assert_eq!(sequencer.overdue(at(30_000)), []);
     assert_eq!(sequencer.overdue(at(30_001)), [gap(10, 12)]);
     let lost = sequencer.mark_lost(gap(10, 12), at(30_001));
-    assert_eq!(lost, Some(LostGap { gap: gap(10, 12), released: vec![body(13)] }));
+    assert_eq!(lost, Some(LostGap { gap: gap(10, 12), released: vec![content(13)] }));
     assert_eq!(sequencer.overdue(at(99_000)), []);
 }
 
@@ -126,7 +125,7 @@ fn a_peer_cannot_mark_lost_what_was_received_or_is_not_missing() {
     let mut sequencer = sequencer();
     receive(&mut sequencer, 13, 12, 0);
     let lost = sequencer.mark_lost(gap(10, 99), at(1)).unwrap();
-    assert_eq!(lost, LostGap { gap: gap(10, 12), released: vec![body(13)] });
+    assert_eq!(lost, LostGap { gap: gap(10, 12), released: vec![content(13)] });
     assert_eq!(sequencer.mark_lost(gap(10, 12), at(2)), None);
     assert_eq!(sequencer.mark_lost(gap(13, 99), at(3)), None);
     assert_eq!(receive(&mut sequencer, 14, 13, 4), in_order(&[14]));
@@ -177,9 +176,9 @@ fn beyond_the_bound_what_came_last_is_dropped_and_asked_for_again_and_nothing_is
 #[test]
 fn what_is_missed_most_keeps_its_place() {
     let mut sequencer = sequencer();
-    let state = |number| Frame { origin: NodeId::from_bits(1), number, predecessor: number - 1, body: body(number) };
+    let state = |number| NumberedFrame { number, predecessor: number - 1, content: content(number), size: 1 };
     (50..59).for_each(|number| assert_eq!(receive(&mut sequencer, number, number - 1, 0), Sequenced::Held));
-    assert_eq!(sequencer.receive(Stream::STATE, state(90), 1, at(0)), Sequenced::Held);
+    assert_eq!(sequencer.receive(Stream::STATE, state(90), at(0)), Sequenced::Held);
     assert_eq!(receive(&mut sequencer, 40, 39, 0), Sequenced::Held);
     let kept = |sequencer: &Sequencer, stream| sequencer.states[&stream].held.keys().copied().collect::<Vec<_>>();
     assert_eq!(kept(&sequencer, Stream::STATE), [90]);
@@ -216,11 +215,11 @@ fn what_waited_for_a_gap_is_released_in_steps_and_nothing_passes_it() {
     assert_eq!(receive(&mut sequencer, 11, 0, 0), in_order(&[11, 12]));
     assert_eq!((sequencer.is_behind(), sequencer.lacks(ROOM), sequencer.position(ROOM)), (true, true, 12));
     assert_eq!(sequencer.asks(at(9000)), [], "nothing is missing");
-    assert_eq!(sequencer.next_released(at(0)), [body(13), body(14)]);
+    assert_eq!(sequencer.next_released(at(0)), [content(13), content(14)]);
     assert_eq!(receive(&mut sequencer, 16, 15, 0), Sequenced::Duplicate);
     assert_eq!(receive(&mut sequencer, 17, 16, 0), in_order(&[15, 16]));
     sequencer.learn_head(ROOM, 18, at(0));
-    assert_eq!(sequencer.next_released(at(0)), [body(17)]);
+    assert_eq!(sequencer.next_released(at(0)), [content(17)]);
     assert_eq!((sequencer.is_behind(), sequencer.position(ROOM)), (false, 17));
     assert_eq!(sequencer.asks(at(9000)), [gap(17, 18)]);
 }

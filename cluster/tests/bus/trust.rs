@@ -3,7 +3,7 @@
 use gaung_cluster::{
     NodeId, Subject, Subjects,
     codec::encode,
-    frame::{Body, Frame},
+    frame::{Frame, Numbered, Unnumbered},
 };
 
 use crate::{
@@ -17,7 +17,7 @@ const TIMES: u64 = 50;
 
 fn garbage(seed: u64) -> Vec<Vec<u8>> {
     let noise: Vec<u8> = (0..200 + seed).map(|at| (at * 2_654_435_761 + seed * 40_503) as u8).collect();
-    let frame = Frame { origin: NodeId::from_bits(seed), number: 1, predecessor: 0, body: Body::AskHeads };
+    let frame = Frame { origin: NodeId::from_bits(seed), number: 1, body: Unnumbered::AskHeads.into() };
     let mut other_version = encode(&frame).to_vec();
     other_version[0] = 200;
     let mut other_kind = encode(&frame).to_vec();
@@ -63,8 +63,8 @@ async fn an_event_on_another_rooms_subject_is_not_delivered() {
     let (orders, news) = (room("orders"), room("news"));
     two.serve(&orders).await;
     two.serve(&news).await;
-    let body = Body::Event(event(&news, 7));
-    let frame = Frame { origin: NodeId::from_bits(9), number: 1, predecessor: 0, body };
+    let content = Numbered::Event(event(&news, 7));
+    let frame = Frame { origin: NodeId::from_bits(9), number: 1, body: content.after(0) };
     let mut stranger = Stranger::connect(&server);
     let subjects = Subjects::new("gaung", "test").unwrap();
     stranger.publish(&subjects.write(&Subject::Room(orders.clone())), &encode(&frame));

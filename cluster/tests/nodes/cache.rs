@@ -5,7 +5,7 @@ use gaung_cluster::{
     codec::encode,
     core::{Bounds, Input, Output},
     fact::{CachedEvent, Record},
-    frame::{Body, Frame, RecordPage, Rest},
+    frame::{Frame, RecordPage, Rest, Unnumbered},
     remote::RemoteState,
 };
 
@@ -53,7 +53,7 @@ fn a_cached_event_that_was_missed_is_repaired_silently() {
     pair.outputs.clear();
     let record = Record::Cached { room: room("cache-news"), event: cached(4_000, "missed") };
     let page = RecordPage { after: None, rest: Rest::Nothing, records: vec![record] };
-    let page = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::RecordPage(page) };
+    let page = Frame { origin: id(A), number: 9, body: Unnumbered::RecordPage(page).into() };
     pair.step(B, Input::Received { subject: Subject::Node(id(B)), bytes: encode(&page) });
     assert_eq!(pair.outputs, [(B, Output::CacheRepaired(room("cache-news"), cached(4_000, "missed")))]);
 }

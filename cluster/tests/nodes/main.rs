@@ -16,7 +16,7 @@ use gaung_cluster::{
     core::{Core, Input, Moment, Output},
     detector::Inbound,
     fact::{Fact, Generation, Occupancy, Phase},
-    frame::{Body, Frame, Readiness, RoomEvent},
+    frame::{Frame, Numbered, Readiness, RoomEvent, Unnumbered},
     peer::Stage,
     remote::{RemoteChange, RemoteState},
 };
@@ -109,7 +109,7 @@ fn an_event_on_the_subject_of_another_room_is_dropped_and_counted() {
     let mut pair = Pair::acquainted();
     pair.step(B, Input::Serve(room("orders")));
     pair.outputs.clear();
-    let frame = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::Event(event("1")) };
+    let frame = Frame { origin: id(A), number: 9, body: Numbered::Event(event("1")).after(0) };
     let input = Input::Received { subject: Subject::Room(room("other")), bytes: encode(&frame) };
     pair.step(B, input);
     assert_eq!((pair.outputs.len(), pair.nodes[B].counters().misdirected), (0, 1));
@@ -118,7 +118,7 @@ fn an_event_on_the_subject_of_another_room_is_dropped_and_counted() {
 #[test]
 fn what_was_meant_for_another_node_is_dropped_and_counted() {
     let mut pair = Pair::acquainted();
-    let frame = Frame { origin: id(A), number: 9, predecessor: 0, body: Body::AskHeads };
+    let frame = Frame { origin: id(A), number: 9, body: Unnumbered::AskHeads.into() };
     pair.step_quietly(B, Input::Received { subject: Subject::Node(id(A)), bytes: encode(&frame) });
     assert_eq!((pair.outputs.len(), pair.nodes[B].counters().misdirected), (0, 1));
 }
@@ -349,7 +349,7 @@ fn a_view_that_differs_from_its_node_is_fetched_anew() {
     let mut pair = Pair::acquainted();
     pair.step(A, Input::Fact(member("7", 1)));
     // What no sequencer can see: B got something that A never published, under A's next number.
-    let forged = Frame { origin: id(A), number: 2, predecessor: 1, body: Body::Facts(vec![member("8", 1)]) };
+    let forged = Frame { origin: id(A), number: 2, body: Numbered::Facts(vec![member("8", 1)]).after(1) };
     pair.step(B, Input::Received { subject: Subject::State, bytes: encode(&forged) });
     pair.step(A, Input::Fact(member("9", 1)));
     pair.pass(2_000);

@@ -4,7 +4,7 @@ use gaung_cluster::{
     NodeId, Subject,
     codec::encode,
     core::{Input, Output},
-    frame::{Body, Frame, Readiness},
+    frame::{Frame, Numbered, Readiness},
     peer::Stage,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 /// The first frame of an unknown node.
 fn forge(pair: &mut Pair, number: u64) {
     let origin = NodeId::from_bits(1_000 + number);
-    let frame = Frame { origin, number: 1, predecessor: 0, body: Body::Event(event("forged")) };
+    let frame = Frame { origin, number: 1, body: Numbered::Event(event("forged")).after(0) };
     let input = Input::Received { subject: Subject::Room(room("orders")), bytes: encode(&frame) };
     pair.step(A, input);
 }

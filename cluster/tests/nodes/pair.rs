@@ -12,7 +12,7 @@ use gaung_cluster::{
     core::{Core, Input, Moment, Output, Settings},
     detector::Inbound,
     fact::{Fact, Member},
-    frame::Body,
+    frame::{Body, Unnumbered},
     remote::RemoteState,
 };
 
@@ -67,8 +67,8 @@ pub fn serving(room: Room) -> Output {
     Output::Serving(RemoteState { room, sockets: 0, members: Vec::new(), cached: None })
 }
 
-fn is_ledger(bytes: &Bytes) -> bool {
-    matches!(decode(bytes.clone()).expect("nodes publish frames").body, Body::RecordPage(_))
+fn is_record_page(bytes: &Bytes) -> bool {
+    matches!(decode(bytes.clone()).expect("nodes publish frames").body, Body::Unnumbered(Unnumbered::RecordPage(_)))
 }
 
 impl Pair {
@@ -144,7 +144,7 @@ impl Pair {
         while let Some((from, subject, bytes)) = self.queue.pop_front() {
             for to in [A, B] {
                 let is_for = !matches!(subject, Subject::Node(node) if node != id(to));
-                let is_lost = from != to && (self.is_cut || self.loses_records && is_ledger(&bytes));
+                let is_lost = from != to && (self.is_cut || self.loses_records && is_record_page(&bytes));
                 if is_for && !is_lost {
                     self.step_quietly(to, Input::Received { subject: subject.clone(), bytes: bytes.clone() });
                 }

@@ -4,7 +4,7 @@ use gaung_cluster::{
     Subject, TraceContext,
     codec::{MINOR, TRACED_HEADER, encode},
     core::{Input, Output},
-    frame::{Body, Frame, RoomEvent},
+    frame::{Frame, RoomEvent, Unnumbered},
     peer::Stage,
 };
 
@@ -105,7 +105,7 @@ fn a_later_releases_news_of_an_unknown_kind_is_counted_and_state_goes_on() {
 #[test]
 fn an_unknown_kind_without_a_number_is_counted_wherever_it_comes() {
     let mut pair = Pair::acquainted();
-    let frame = Frame { origin: id(A), number: 0, predecessor: 0, body: Body::AskHeads };
+    let frame = Frame { origin: id(A), number: 0, body: Unnumbered::AskHeads.into() };
     for subject in [Subject::State, Subject::Node(id(B))] {
         let bytes = newer(&encode(&frame), Some(0x73));
         pair.step(B, Input::Received { subject, bytes: bytes.into() });

@@ -6,7 +6,7 @@ use gaung_cluster::{
     codec::decode,
     core::{Input, Output},
     fact::Record,
-    frame::{Body, Gap},
+    frame::{Body, Gap, Numbered},
 };
 
 use crate::{drain::is_mover, replica::Notified, world::World};
@@ -91,7 +91,7 @@ impl World {
     /// What a node announces, it announces to others who may know better.
     fn note_announcements(&mut self, from: usize, bytes: &Bytes) {
         let Ok(frame) = decode(bytes.clone()) else { return };
-        let Body::Records(records, _) = frame.body else { return };
+        let Body::Numbered { content: Numbered::Records(records, _), .. } = frame.body else { return };
         for record in records {
             if let Record::Generation(generation) = record {
                 let known = self.known_to_others(from, &generation.occupancy);

@@ -1,0 +1,23 @@
+//! The numbers that every release of one version shares: versions and sizes.
+
+use crate::room::{MAX_APP, MAX_CHANNEL};
+
+pub const VERSION: u8 = 1;
+
+pub const MINOR: u8 = 2;
+
+/// Set in the kinds of numbered frames, so that a frame of a kind that only a later release knows still takes its place
+/// in its stream.
+pub(super) const NUMBERED: u8 = 0x80;
+
+/// Bytes of a frame at most: what a bus with default settings carries.
+pub const MAX_FRAME: usize = 1 << 20;
+
+/// Bytes of the header without a trace.
+pub const HEADER: usize = 36;
+
+/// Bytes of the header with a trace.
+pub const TRACED_HEADER: usize = HEADER + 24;
+
+/// Bytes that a frame has beside an event's payload at most: header, names, and in the 64 the trace and all lengths.
+pub const ENVELOPE: usize = HEADER + MAX_APP + MAX_CHANNEL + 64;

@@ -1,0 +1,177 @@
+//! The bodies of unnumbered frames as bytes. A later release may only append fields to a body; older ones of the same
+//! version pass over them.
+
+use std::time::Duration;
+
+use super::{error::DecodeError, read::Reader, state, write::Writer};
+use crate::{
+    frame::{Beat, Gap, Head, Readiness, RecordPage, Rest, SnapshotPage, Stream, Unnumbered},
+    room::NodeId,
+};
+
+const BEAT: u8 = 1;
+const BYE: u8 = 2;
+const HEADS: u8 = 3;
+const ASK_HEADS: u8 = 4;
+const ASK_RESEND: u8 = 5;
+const GONE: u8 = 6;
+const ASK_SNAPSHOT: u8 = 7;
+const SNAPSHOT: u8 = 8;
+const ASK_RECORDS: u8 = 9;
+const RECORD_PAGE: u8 = 10;
+const BARRIER: u8 = 11;
+const UNSENT: u8 = 12;
+
+pub(super) fn kind(body: &Unnumbered) -> u8 {
+    match body {
+        Unnumbered::Beat(_) => BEAT,
+        Unnumbered::Bye { .. } => BYE,
+        Unnumbered::Heads(_) => HEADS,
+        Unnumbered::AskHeads => ASK_HEADS,
+        Unnumbered::AskResend(_) => ASK_RESEND,
+        Unnumbered::Gone { .. } => GONE,
+        Unnumbered::AskSnapshot { .. } => ASK_SNAPSHOT,
+        Unnumbered::Snapshot(_) => SNAPSHOT,
+        Unnumbered::AskRecords { .. } => ASK_RECORDS,
+        Unnumbered::RecordPage(_) => RECORD_PAGE,
+        Unnumbered::Barrier { .. } => BARRIER,
+        Unnumbered::Unsent(_) => UNSENT,
+        Unnumbered::Unknown { kind } => *kind,
+    }
+}
+
+/// The first minor version in which a body has all its fields.
+pub(super) fn minor(body: &Unnumbered) -> u8 {
+    if let Unnumbered::Unsent(_) | Unnumbered::Gone { events: Some(_), .. } = body { 2 } else { 0 }
+}
+
+pub(super) fn write(writer: &mut Writer, body: &Unnumbered) {
+    match body {
+        Unnumbered::Beat(beat) => write_beat(writer, beat),
+        Unnumbered::Bye { hold } => writer.u64(u64::try_from(hold.as_millis()).unwrap_or(u64::MAX)),
+        Unnumbered::Heads(heads) => writer.list(heads, |writer, head| {
+            writer.u64(head.stream.bits());
+            writer.u64(head.number);
+        }),
+        Unnumbered::AskResend(gaps) | Unnumbered::Unsent(gaps) => writer.list(gaps, write_gap),
+        Unnumbered::Gone { gap, events } => {
+            write_gap(writer, gap);
+            events.iter().for_each(|events| writer.u64(*events));
+        }
+        Unnumbered::AskSnapshot { after } => writer.option(after.as_ref(), state::write_fact_key),
+        Unnumbered::Snapshot(page) => {
+            writer.u64(page.state);
+            writer.option(page.after.as_ref(), state::write_fact_key);
+            write_rest(writer, page.rest);
+            writer.list(&page.facts, state::write_fact);
+        }
+        Unnumbered::AskRecords { after } => writer.option(after.as_ref(), state::write_record_key),
+        Unnumbered::RecordPage(page) => {
+            writer.option(page.after.as_ref(), state::write_record_key);
+            write_rest(writer, page.rest);
+            writer.list(&page.records, state::write_record);
+        }
+        Unnumbered::Barrier { token } => writer.u64(*token),
+        Unnumbered::AskHeads | Unnumbered::Unknown { .. } => {}
+    }
+}
+
+/// The body of a kind that this release knows, as a minor version writes it; `None` for others, of whose bytes nothing
+/// is read.
+pub(super) fn read((kind, minor): (u8, u8), reader: &mut Reader) -> Result<Option<Unnumbered>, DecodeError> {
+    Ok(Some(match kind {
+        BEAT => Unnumbered::Beat(read_beat(reader)?),
+        BYE => Unnumbered::Bye { hold: Duration::from_millis(reader.u64()?) },
+        HEADS => Unnumbered::Heads(reader.list(read_head)?),
+        ASK_HEADS => Unnumbered::AskHeads,
+        ASK_RESEND => Unnumbered::AskResend(reader.list(read_gap)?),
+        GONE => Unnumbered::Gone { gap: read_gap(reader)?, events: (minor >= 2).then(|| reader.u64()).transpose()? },
+        ASK_SNAPSHOT => Unnumbered::AskSnapshot { after: reader.option(state::read_fact_key)? },
+        SNAPSHOT => Unnumbered::Snapshot(read_snapshot(reader)?),
+        ASK_RECORDS => Unnumbered::AskRecords { after: reader.option(state::read_record_key)? },
+        RECORD_PAGE => Unnumbered::RecordPage(read_record_page(reader)?),
+        BARRIER => Unnumbered::Barrier { token: reader.u64()? },
+        UNSENT => Unnumbered::Unsent(reader.list(read_gap)?),
+        _ => return Ok(None),
+    }))
+}
+
+fn write_beat(writer: &mut Writer, beat: &Beat) {
+    writer.u8(match beat.readiness {
+        Readiness::Learning => 0,
+        Readiness::Ready => 1,
+        Readiness::Leaving => 2,
+    });
+    for number in [beat.count, beat.state, beat.facts, beat.bucket, beat.cached, beat.generations] {
+        writer.u64(number);
+    }
+    writer.list(&beat.seen, |writer, (node, number)| {
+        writer.u64(node.bits());
+        writer.u64(*number);
+    });
+    writer.text(&beat.version);
+}
+
+fn read_beat(reader: &mut Reader) -> Result<Beat, DecodeError> {
+    let readiness = match reader.u8()? {
+        0 => Readiness::Learning,
+        1 => Readiness::Ready,
+        2 => Readiness::Leaving,
+        _ => return Err(DecodeError::Value),
+    };
+    Ok(Beat {
+        readiness,
+        count: reader.u64()?,
+        state: reader.u64()?,
+        facts: reader.u64()?,
+        bucket: reader.u64()?,
+        cached: reader.u64()?,
+        generations: reader.u64()?,
+        seen: reader.list(|reader| Ok((NodeId::from_bits(reader.u64()?), reader.u64()?)))?,
+        version: reader.version()?,
+    })
+}
+
+fn read_head(reader: &mut Reader) -> Result<Head, DecodeError> {
+    Ok(Head { stream: Stream::from_bits(reader.u64()?), number: reader.u64()? })
+}
+
+fn write_gap(writer: &mut Writer, gap: &Gap) {
+    writer.u64(gap.stream.bits());
+    writer.u64(gap.after);
+    writer.u64(gap.through);
+}
+
+fn read_gap(reader: &mut Reader) -> Result<Gap, DecodeError> {
+    let gap = Gap { stream: Stream::from_bits(reader.u64()?), after: reader.u64()?, through: reader.u64()? };
+    if gap.after < gap.through { Ok(gap) } else { Err(DecodeError::Value) }
+}
+
+fn read_snapshot(reader: &mut Reader) -> Result<SnapshotPage, DecodeError> {
+    let (state, after, rest) = (reader.u64()?, reader.option(state::read_fact_key)?, read_rest(reader)?);
+    let facts = reader.list(state::read_fact)?;
+    let goes_on = rest == Rest::Nothing || facts.last().is_some_and(|fact| Some(fact.key()) > after);
+    if goes_on { Ok(SnapshotPage { state, after, rest, facts }) } else { Err(DecodeError::Value) }
+}
+
+fn read_record_page(reader: &mut Reader) -> Result<RecordPage, DecodeError> {
+    let (after, rest) = (reader.option(state::read_record_key)?, read_rest(reader)?);
+    let records = reader.list(state::read_record)?;
+    let goes_on = rest == Rest::Nothing || records.last().is_some_and(|record| Some(record.key()) > after);
+    if goes_on { Ok(RecordPage { after, rest, records }) } else { Err(DecodeError::Value) }
+}
+
+fn write_rest(writer: &mut Writer, rest: Rest) {
+    writer.u8(match rest {
+        Rest::Nothing => 0,
+        Rest::More => 1,
+    });
+}
+
+fn read_rest(reader: &mut Reader) -> Result<Rest, DecodeError> {
+    match reader.u8()? {
+        0 => Ok(Rest::Nothing),
+        1 => Ok(Rest::More),
+        _ => Err(DecodeError::Value),
+    }
+}
