@@ -1,9 +1,8 @@
 //! Keeps the arrows of the design: what is pure stays pure, what is small stays small.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
+
+use super::files::{files, read, root};
 
 /// The most lines of a source file.
 const MAX_LINES: usize = 400;
@@ -82,7 +81,7 @@ const IMPURE: &[&str] = &["actix::", "actix_", "tokio::", ".await", "tracing::",
 #[test]
 fn pure_code_knows_no_actor_no_clock_and_no_log() {
     let mut found = Vec::new();
-    for file in PURE.iter().flat_map(|place| files(place, "rs")).filter(|file| !acts(file) && !is_test(file)) {
+    for file in PURE.iter().flat_map(|place| files(place, &["rs"])).filter(|file| !acts(file) && !is_test(file)) {
         let code = code_of(&file);
         found.extend(IMPURE.iter().filter(|word| uses(&code, word)).map(|word| (file.clone(), *word)));
     }
@@ -93,7 +92,9 @@ fn pure_code_knows_no_actor_no_clock_and_no_log() {
 fn a_module_uses_only_those_below_it() {
     let floor = |module: &str| FLOORS.iter().position(|name| *name == module);
     let mut wrong = Vec::new();
-    for file in files("src", "rs").into_iter().filter(|file| !is_test(file) && !file.iter().any(|part| part == "cli")) {
+    for file in
+        files("src", &["rs"]).into_iter().filter(|file| !is_test(file) && !file.iter().any(|part| part == "cli"))
+    {
         let module = module_of(&file);
         if ["lib", "main"].contains(&&*module) {
             continue;
@@ -107,7 +108,7 @@ fn a_module_uses_only_those_below_it() {
 
 #[test]
 fn sessions_and_the_trigger_api_do_not_know_what_carries_messages_between_nodes() {
-    for file in ["src/http", "src/session"].iter().flat_map(|place| files(place, "rs")) {
+    for file in ["src/http", "src/session"].iter().flat_map(|place| files(place, &["rs"])) {
         assert!(!code_of(&file).to_lowercase().contains("nats"), "{}", file.display());
     }
 }
@@ -116,7 +117,7 @@ fn sessions_and_the_trigger_api_do_not_know_what_carries_messages_between_nodes(
 fn no_source_file_is_longer_than_a_reader_can_hold() {
     let long: Vec<_> = ["cluster", "src", "tests"]
         .iter()
-        .flat_map(|place| files(place, "rs"))
+        .flat_map(|place| files(place, &["rs"]))
         .map(|file| (read(&file).lines().count(), file))
         .filter(|(lines, _)| *lines > MAX_LINES)
         .collect();
@@ -125,13 +126,13 @@ fn no_source_file_is_longer_than_a_reader_can_hold() {
 
 #[test]
 fn every_source_file_begins_by_saying_what_it_is() {
-    for file in ["cluster", "src"].iter().flat_map(|place| files(place, "rs")) {
+    for file in ["cluster", "src"].iter().flat_map(|place| files(place, &["rs"])) {
         assert!(read(&file).starts_with("//! "), "{}", file.display());
     }
 }
 
 fn acts(file: &Path) -> bool {
-    ACTING.iter().any(|place| file.starts_with(Path::new(env!("CARGO_MANIFEST_DIR")).join(place)))
+    ACTING.iter().any(|place| file.starts_with(root().join(place)))
 }
 
 fn is_test(file: &Path) -> bool {
@@ -140,7 +141,7 @@ fn is_test(file: &Path) -> bool {
 
 /// The module of a file, of those that stand in `lib.rs`.
 fn module_of(file: &Path) -> String {
-    let file = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("it is in src");
+    let file = file.strip_prefix(root().join("src")).expect("it is in src");
     let first = Path::new(file.iter().next().expect("a file has a name"));
     first.file_stem().expect("a file has a name").to_string_lossy().into_owned()
 }
@@ -182,25 +183,4 @@ fn uses(code: &str, word: &str) -> bool {
 fn code_of(file: &Path) -> String {
     let text = read(file);
     text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
-}
-
-fn read(file: &Path) -> String {
-    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-}
-
-/// The files of an ending at or below a place of the repository; at least one.
-fn files(place: &str, ending: &str) -> Vec<PathBuf> {
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join(place);
-    let mut waiting = vec![place.clone()];
-    let mut files = Vec::new();
-    while let Some(path) = waiting.pop() {
-        if path.is_dir() {
-            let entries = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
-            waiting.extend(entries.filter(|entry| !entry.ends_with("node_modules")));
-        } else if path.extension().is_some_and(|extension| extension == ending) {
-            files.push(path);
-        }
-    }
-    assert!(!files.is_empty(), "nothing at {}", place.display());
-    files
 }

@@ -3,7 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod configuration;
+mod files;
 mod ground_plan;
-mod moving_in;
+mod migrating;
 mod papers;
 mod tables;

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::files::{files, read, root};
+
 /// The most lines of the front page.
 const MAX_FRONT_PAGE_LINES: usize = 200;
 
@@ -46,7 +48,10 @@ fn every_citation_of_the_protocol_names_a_section() {
     let sections = sections(&page);
     let mut wrong = Vec::new();
     let mut cited = 0;
-    for file in CODE.iter().flat_map(|folder| code_below(&root().join(folder))) {
+    // This program says what it looks for.
+    let own = root().join("tests/repository");
+    let code = CODE.iter().flat_map(|folder| files(folder, &["rs", "js", "py"]));
+    for file in code.filter(|file| !file.starts_with(&own)) {
         for citation in read(&file).split("protocol.md").skip(1).map(citation) {
             cited += citation.len();
             let is_good = !citation.is_empty() && citation.iter().all(|section| sections.contains(section));
@@ -103,10 +108,6 @@ fn contributing_has_every_part_of_the_tests() {
     );
 }
 
-fn root() -> PathBuf {
-    env!("CARGO_MANIFEST_DIR").into()
-}
-
 /// All Markdown files of `FOLDERS`.
 fn pages() -> Vec<PathBuf> {
     let entries = FOLDERS.iter().flat_map(|folder| fs::read_dir(root().join(folder)).expect(folder));
@@ -133,11 +134,7 @@ fn leads_somewhere(page: &Path, link: &str) -> bool {
 
 /// What a page's headings are linked by.
 fn anchors(text: &str) -> Vec<String> {
-    let prose = prose(text);
-    let headings = prose
-        .lines()
-        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
-    headings.map(anchor).collect()
+    headings(&prose(text)).map(anchor).collect()
 }
 
 /// Lower case, hyphens for spaces, no punctuation: as GitHub has it.
@@ -152,11 +149,12 @@ fn anchor(heading: &str) -> String {
 
 /// The numbers of a page's headings, as in `### 1.9 Presence` and `## 1. WebSocket`.
 fn sections(page: &str) -> Vec<String> {
-    let prose = prose(page);
-    let headings = prose
-        .lines()
-        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
-    headings.map(number).filter(|number| !number.is_empty()).collect()
+    headings(&prose(page)).map(number).filter(|number| !number.is_empty()).collect()
+}
+
+fn headings(prose: &str) -> impl Iterator<Item = &str> {
+    let lines = prose.lines().filter(|line| line.starts_with('#'));
+    lines.filter_map(|line| line.trim_start_matches('#').strip_prefix(' '))
 }
 
 /// The sections that follow the name of the page: `§1.9`, `§2.1, §2.2`, `§3.5 to §3.7`, `§1.2–§1.13`, perhaps in two lines.
@@ -189,26 +187,4 @@ fn quoted_paths(text: &str) -> Vec<String> {
         text.contains('/') && root().join(folder).is_dir() && !text.contains(' ')
     };
     quoted.into_iter().filter(is_path).map(|path| path.split('#').next().unwrap_or_default().to_owned()).collect()
-}
-
-/// All files of code below a folder, but for those of this program, which say what they look for.
-fn code_below(folder: &Path) -> Vec<PathBuf> {
-    let (mut waiting, mut files) = (vec![folder.to_owned()], Vec::new());
-    while let Some(path) = waiting.pop() {
-        if path.ends_with("node_modules") || path.ends_with("tests/repository") || path.ends_with("target") {
-            continue;
-        }
-        if path.is_dir() {
-            waiting.extend(
-                fs::read_dir(&path).expect("a folder is read").map(|entry| entry.expect("a folder is read").path()),
-            );
-        } else if path.extension().is_some_and(|extension| ["rs", "js", "py"].iter().any(|known| extension == *known)) {
-            files.push(path);
-        }
-    }
-    files
-}
-
-fn read(file: &Path) -> String {
-    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
