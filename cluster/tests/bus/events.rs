@@ -7,7 +7,7 @@ use gaung_cluster::{
 };
 
 use crate::{
-    node::{Node, event, room, settings},
+    node::{Node, event, room},
     server::NatsServer,
 };
 
@@ -76,7 +76,7 @@ async fn questions_are_answered_after_all_commands_sent_before() {
 async fn a_full_queue_refuses_all_events_of_a_request_and_counts_them() {
     let server = NatsServer::start();
     let orders = room("orders");
-    let mut settings = settings(&server);
+    let mut settings = server.settings();
     settings.limits.events = 3;
     let (link, bus) = open(settings).unwrap();
     let permits = link.reserve(&[1; 3]).unwrap();

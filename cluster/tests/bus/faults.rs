@@ -13,7 +13,7 @@ use gaung_cluster::{
 
 use crate::{
     bystanders::Log,
-    node::{Gate, Node, room, settings},
+    node::{Gate, Node, room},
     server::NatsServer,
 };
 
@@ -143,7 +143,7 @@ async fn a_connection_that_carries_nothing_is_noticed_logged_once_and_reset() {
     let deaf = r#"authorization { users: [{ user: u, password: p, permissions: { subscribe: { deny: ["gaung.v1.test.state"] } } }] }"#;
     let mut server = NatsServer::start_with(deaf);
     let auth = Auth::User { user: "u".to_owned(), password: "p".to_owned() };
-    let node = Node::start_with(BusSettings { auth, ..settings(&server) });
+    let node = Node::start_with(BusSettings { auth, ..server.settings() });
     let status = node.until_status("the connection is made anew, twice", |status| status.reconnects >= 2).await;
     assert!(!status.connected && status.last_error.is_some(), "{status:?}");
     assert_eq!(log.lines("gaung_cluster", "heartbeats do not come back").len(), 1);
@@ -159,7 +159,7 @@ async fn what_a_slow_node_did_not_read_in_time_is_counted_and_had_again() {
     const MANY: u32 = 80_000;
     let server = NatsServer::start();
     let gate = Arc::new(Gate::default());
-    let (one, two) = (Node::start(&server), Node::start_behind(settings(&server), gate.clone()));
+    let (one, two) = (Node::start(&server), Node::start_behind(server.settings(), gate.clone()));
     let orders = room("orders");
     two.serve(&orders).await;
     two.until("it sees the other", |core| core.peers().count() == 1).await;

@@ -6,17 +6,13 @@ use data_encoding::BASE64URL_NOPAD;
 use gaung_cluster::bus::{Auth, BusSettings};
 use nkeys::KeyPair;
 
-use crate::{
-    bystanders::Log,
-    node::{Node, settings},
-    server::NatsServer,
-};
+use crate::{bystanders::Log, node::Node, server::NatsServer};
 
 const USER: &str = "authorization { users: [{ user: gaung, password: right-s3cret }] }";
 
 fn user(server: &NatsServer, password: &str) -> BusSettings {
     let auth = Auth::User { user: "gaung".to_owned(), password: password.to_owned() };
-    BusSettings { auth, ..settings(server) }
+    BusSettings { auth, ..server.settings() }
 }
 
 async fn expect_echo(node: &Node) {
@@ -33,7 +29,7 @@ async fn a_user_and_a_password_log_in() {
 async fn a_token_logs_in() {
     let server = NatsServer::start_with(r#"authorization { token: "t0ken-s3cret" }"#);
     let auth = Auth::Token("t0ken-s3cret".to_owned());
-    expect_echo(&Node::start_with(BusSettings { auth, ..settings(&server) })).await;
+    expect_echo(&Node::start_with(BusSettings { auth, ..server.settings() })).await;
 }
 
 #[tokio::test]
@@ -87,7 +83,7 @@ async fn a_credentials_file_logs_in_also_when_it_was_replaced_meanwhile() {
     let mut server = NatsServer::absent();
     let file = server.folder().join("gaung.creds");
     server.restart_with(&make_credentials(&server.folder().join("other.creds")));
-    let node = Node::start_with(BusSettings { auth: Auth::Credentials(file.clone()), ..settings(&server) });
+    let node = Node::start_with(BusSettings { auth: Auth::Credentials(file.clone()), ..server.settings() });
     let is_named = |error: &str| error.contains("GAUNG_NATS_CREDENTIALS") && error.contains("cannot be read");
     node.until_status("the file is missed", |status| status.last_error.as_deref().is_some_and(is_named)).await;
     fs::copy(server.folder().join("other.creds"), &file).unwrap();

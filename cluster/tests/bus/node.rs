@@ -8,9 +8,9 @@ use std::{
 
 use bytes::Bytes;
 use gaung_cluster::{
-    NodeId, Room, Subjects,
-    bus::{Auth, BusSettings, BusTls, Limits, Link, Status, open},
-    core::{Core, Input, Output, Settings},
+    Room,
+    bus::{BusSettings, Link, Status, open},
+    core::{Core, Input, Output},
     frame::RoomEvent,
 };
 use tokio::{runtime::Builder, sync::watch};
@@ -48,20 +48,6 @@ impl Gate {
     }
 }
 
-/// The settings of a node on a server.
-pub fn settings(server: &NatsServer) -> BusSettings {
-    let node = NodeId::from_bits(rand::random());
-    BusSettings {
-        servers: vec![server.url()],
-        auth: Auth::None,
-        tls: BusTls::default(),
-        subjects: Subjects::new("gaung", "test").unwrap(),
-        core: Settings::new(node, "0.0.0", 2),
-        version: "0.0.0",
-        limits: Limits { events: 100_000, bytes: usize::MAX },
-    }
-}
-
 pub fn room(channel: &str) -> Room {
     Room::new("shop", channel).unwrap()
 }
@@ -74,7 +60,7 @@ pub fn event(room: &Room, number: u32) -> RoomEvent {
 impl Node {
     /// A node on a server.
     pub fn start(server: &NatsServer) -> Self {
-        Self::start_with(settings(server))
+        Self::start_with(server.settings())
     }
 
     pub fn start_with(settings: BusSettings) -> Self {

@@ -10,6 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gaung_cluster::{
+    NodeId, Subjects,
+    bus::{Auth, BusSettings, BusTls, Limits},
+    core::Settings,
+};
+
 /// How long a server may take to greet.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -45,6 +51,19 @@ impl NatsServer {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         Self { process: None, port, folder, config: String::new() }
+    }
+
+    /// The settings of a node's bus on this server.
+    pub fn settings(&self) -> BusSettings {
+        BusSettings {
+            servers: vec![self.url()],
+            auth: Auth::None,
+            tls: BusTls::default(),
+            subjects: Subjects::new("gaung", "test").unwrap(),
+            core: Settings::new(NodeId::from_bits(rand::random()), "0.0.0", 2),
+            version: "0.0.0",
+            limits: Limits { events: 100_000, bytes: usize::MAX },
+        }
     }
 
     /// A folder for a test's files, which goes with the server.

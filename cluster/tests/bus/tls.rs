@@ -8,10 +8,7 @@ use std::{
 
 use gaung_cluster::bus::{BusSettings, BusTls};
 
-use crate::{
-    node::{Node, settings},
-    server::NatsServer,
-};
+use crate::{node::Node, server::NatsServer};
 
 /// A CA and what it signed, in a folder.
 struct Authority {
@@ -66,7 +63,7 @@ impl Authority {
 }
 
 fn on_tls(server: &NatsServer, tls: BusTls) -> Node {
-    Node::start_with(BusSettings { tls, ..settings(server) })
+    Node::start_with(BusSettings { tls, ..server.settings() })
 }
 
 #[tokio::test]

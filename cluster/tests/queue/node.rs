@@ -12,10 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use gaung_cluster::{
-    NodeId, Subjects,
+    NodeId,
     ack::Ack,
-    bus::{Auth, BusSettings, BusTls, Limits},
-    core::Settings,
     queue::{PulledEvent, Queue, QueueOutput, QueueSettings, QueueTiming, QueuedEvent, Slot, Status, open},
 };
 use tokio::sync::{oneshot, watch};
@@ -68,18 +66,8 @@ pub fn absent_server() -> NatsServer {
 
 /// A stream that waits so long for a word about an event.
 pub fn settings(server: &NatsServer, ack_wait: Duration) -> QueueSettings {
-    let node = NodeId::from_bits(rand::random());
-    let bus = BusSettings {
-        servers: vec![server.url()],
-        auth: Auth::None,
-        tls: BusTls::default(),
-        subjects: Subjects::new("gaung", "test").unwrap(),
-        core: Settings::new(node, "0.0.0", 2),
-        version: "0.0.0",
-        limits: Limits { events: 1000, bytes: usize::MAX },
-    };
     let timing = QueueTiming { ack_wait, request: Duration::from_millis(500), drain: Duration::from_millis(500) };
-    QueueSettings { bus, name: STREAM.to_owned(), replicas: 1, timing, max_waiting_bytes: 1 << 20 }
+    QueueSettings { bus: server.settings(), name: STREAM.to_owned(), replicas: 1, timing, max_waiting_bytes: 1 << 20 }
 }
 
 impl Node {
