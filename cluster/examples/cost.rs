@@ -56,26 +56,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     pair.report("ticks and received frames, knowing nothing");
     rooms.iter().for_each(|room| pair.step(MEASURED, Input::Serve(room.clone())));
     pair.report("serve a room and pass its barrier");
-    for room in &rooms {
-        let member = Member { user: "7".into(), info: "{}".into(), since: 1, sockets: 1 };
-        pair.step(OTHER, Input::Fact(Fact::Count { room: room.clone(), sockets: 1 }));
-        pair.step(OTHER, Input::Fact(Fact::Member { room: room.clone(), member }));
-    }
+    set_sockets(&mut pair, &rooms, 1);
     pair.report("receive a subscription or a member");
     pair.pass(3_000);
     pair.report("ticks and received frames, with all occupancies pending");
     pair.pass(200_000);
     pair.report("ticks and received frames, later");
-    for room in &rooms {
-        let event = RoomEvent { room: room.clone(), payload: Bytes::from_static(&[0; 200]), trace: None };
-        pair.step(OTHER, Input::Publish(event.clone()));
-    }
-    pair.report("receive an event");
-    for room in &rooms {
-        let event = RoomEvent { room: room.clone(), payload: Bytes::from_static(&[0; 200]), trace: None };
-        pair.step(MEASURED, Input::Publish(event));
-    }
-    pair.report("publish an event");
+    publish_events(&mut pair, &rooms);
     pair.pass(3_000);
     pair.report("ticks and received frames, after events in all rooms");
     pair.pass_alone(7_000);
@@ -88,19 +75,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     pair.report("list a page of rooms");
     fill(&mut pair)?;
     pair.report("serve a room with 100,000 members on the other node");
-    pair.one_step(MEASURED, Input::Disconnected);
-    pair.way.clear();
-    pair.step(MEASURED, Input::Connected);
-    pair.pass(10_000);
+    reconnect(&mut pair);
     pair.report("the bus goes and comes back");
     pair.step(MEASURED, Input::Webhooks(BTreeSet::from(["shop".into(), "other".into()])));
     pair.pass(10_000);
     pair.report("other apps want webhooks");
-    for room in &rooms {
-        let member = Member { user: "7".into(), info: "{}".into(), since: 1, sockets: 0 };
-        pair.step(OTHER, Input::Fact(Fact::Count { room: room.clone(), sockets: 0 }));
-        pair.step(OTHER, Input::Fact(Fact::Member { room: room.clone(), member }));
-    }
+    set_sockets(&mut pair, &rooms, 0);
     pair.report("receive that all members leave");
     pair.pass(200_000);
     pair.report("ticks and received frames, with all occupancies vacated");
@@ -111,6 +91,37 @@ fn main() -> Result<(), Box<dyn Error>> {
     pair.pass_alone(400_000);
     pair.report("ticks, the death of the other node, and its end");
     if pair.longest > LIMIT { Err(format!("a step took {:?}", pair.longest).into()) } else { Ok(()) }
+}
+
+/// The measured node loses its connection to the bus, and gets it back.
+fn reconnect(pair: &mut Pair) {
+    pair.one_step(MEASURED, Input::Disconnected);
+    pair.way.clear();
+    pair.step(MEASURED, Input::Connected);
+    pair.pass(10_000);
+}
+
+/// The other node has a subscription and a member in each room, or none.
+fn set_sockets(pair: &mut Pair, rooms: &[Room], sockets: u32) {
+    for room in rooms {
+        let member = Member { user: "7".into(), info: "{}".into(), since: 1, sockets };
+        pair.step(OTHER, Input::Fact(Fact::Count { room: room.clone(), sockets }));
+        pair.step(OTHER, Input::Fact(Fact::Member { room: room.clone(), member }));
+    }
+}
+
+/// Each node publishes an event in each room.
+fn publish_events(pair: &mut Pair, rooms: &[Room]) {
+    for room in rooms {
+        let event = RoomEvent { room: room.clone(), payload: Bytes::from_static(&[0; 200]), trace: None };
+        pair.step(OTHER, Input::Publish(event.clone()));
+    }
+    pair.report("receive an event");
+    for room in rooms {
+        let event = RoomEvent { room: room.clone(), payload: Bytes::from_static(&[0; 200]), trace: None };
+        pair.step(MEASURED, Input::Publish(event));
+    }
+    pair.report("publish an event");
 }
 
 /// Fills one room on the other node with as many members as a setting allows, and then serves it.

@@ -95,102 +95,125 @@ impl LimitsConfig {
 
     pub(super) fn variables() -> Vec<Variable> {
         let default = Self::default();
-        let rows: [(_, &dyn Display, _, _); 18] = [
+        let rows = [default.message_rows(), default.memory_rows(), default.client_rows(), default.time_rows()];
+        rows.concat()
+    }
+
+    fn message_rows(&self) -> Vec<Variable> {
+        let rows: [(_, &dyn Display, _, _); 5] = [
             (
                 "GAUNG_MAX_FRAME_BYTES",
-                &default.max_frame_bytes,
+                &self.max_frame_bytes,
                 Number(1_024..=MIB * 16),
                 "bytes of one message from a client",
             ),
             (
                 "GAUNG_MAX_OUTBOX_BYTES",
-                &default.max_outbox_bytes,
+                &self.max_outbox_bytes,
                 Number(65_536..=MIB * 1_024),
                 "bytes that may wait for a client that does not read; over it the client is closed",
             ),
-            ("GAUNG_MAX_BODY_BYTES", &default.max_body_bytes, Number(1_024..=MIB * 256), "bytes of one request body"),
+            ("GAUNG_MAX_BODY_BYTES", &self.max_body_bytes, Number(1_024..=MIB * 256), "bytes of one request body"),
             (
                 "GAUNG_MAX_QUEUED_EVENTS",
-                &default.max_queued_events,
+                &self.max_queued_events,
                 Number(1..=MIB),
                 "events between the trigger API and the rooms; over it the API answers 503",
             ),
             (
                 "GAUNG_MAX_QUEUED_EVENT_BYTES",
-                &default.max_queued_event_bytes,
+                &self.max_queued_event_bytes,
                 Number(MIB..=MIB * 65_536),
                 "bytes of these events; over it the API answers 503",
             ),
+        ];
+        rows.map(Variable::from).into()
+    }
+
+    fn memory_rows(&self) -> Vec<Variable> {
+        let rows: [(_, &dyn Display, _, _); 4] = [
             (
                 "GAUNG_MAX_WEBHOOK_BYTES",
-                &default.max_webhook_bytes,
+                &self.max_webhook_bytes,
                 Number(MIB..=MIB * 16_384),
                 "webhook events that wait, for all endpoints of all apps; over it the newest are dropped",
             ),
             (
                 "GAUNG_MAX_CACHE_BYTES",
-                &default.max_cache_bytes,
+                &self.max_cache_bytes,
                 Number(MIB * 2..=MIB * 16_384),
                 "last events of cache channels, of all apps; over it the oldest are forgotten",
             ),
             (
                 "GAUNG_MAX_APP_CACHE_BYTES",
-                &default.max_app_cache_bytes,
+                &self.max_app_cache_bytes,
                 Number(MIB * 2..=MIB * 16_384),
                 "the same for one app",
             ),
             (
                 "GAUNG_MAX_IDEMPOTENCY_BYTES",
-                &default.max_idempotency_bytes,
+                &self.max_idempotency_bytes,
                 Number(MIB..=MIB * 16_384),
                 "keys of idempotent posts, half of it for one app; over it the oldest are forgotten",
             ),
+        ];
+        rows.map(Variable::from).into()
+    }
+
+    fn client_rows(&self) -> Vec<Variable> {
+        let rows: [(_, &dyn Display, _, _); 5] = [
             (
                 "GAUNG_MAX_CONNECTIONS",
-                &default.max_connections.unwrap_or(0),
+                &self.max_connections.unwrap_or(0),
                 Quota(1..=u64::from(u32::MAX)),
                 "sockets of the node; from 90 % of it until below 85 % the node is not ready",
             ),
             (
                 "GAUNG_MAX_MEMORY_MB",
-                &default.max_memory_mb.unwrap_or(0),
+                &self.max_memory_mb.unwrap_or(0),
                 Quota(1..=u64::from(u32::MAX)),
                 "MiB of resident memory above which, until below 95 % of it, the node is not ready",
             ),
             (
                 "GAUNG_MAX_CONNECTIONS_PER_IP",
-                &default.max_connections_per_ip,
+                &self.max_connections_per_ip,
                 Quota(1..=u64::from(u32::MAX)),
                 "sockets of one client address, of IPv6 one network (GAUNG_IPV6_CLIENT_PREFIX)",
             ),
             (
                 "GAUNG_IPV6_CLIENT_PREFIX",
-                &default.ipv6_client_prefix,
+                &self.ipv6_client_prefix,
                 Number(1..=128),
                 "leading bits that IPv6 addresses of one client have in common; 128 counts each address by itself",
             ),
             ("GAUNG_TRUSTED_PROXIES", &"", Networks, "networks whose X-Forwarded-For is trusted"),
+        ];
+        rows.map(Variable::from).into()
+    }
+
+    fn time_rows(&self) -> Vec<Variable> {
+        let rows: [(_, &dyn Display, _, _); 4] = [
             (
                 "GAUNG_HANDSHAKE_SECONDS",
-                &default.handshake_timeout.as_secs(),
+                &self.handshake_timeout.as_secs(),
                 Number(1..=300),
                 "time for the request head, and for TLS before it",
             ),
             (
                 "GAUNG_PING_SECONDS",
-                &default.ping_interval.as_secs(),
+                &self.ping_interval.as_secs(),
                 Number(1..=3_600),
                 "silence until a client is pinged",
             ),
             (
                 "GAUNG_PONG_SECONDS",
-                &default.pong_timeout.as_secs(),
+                &self.pong_timeout.as_secs(),
                 Number(1..=3_600),
                 "silence after that ping until the socket is closed with 4201",
             ),
             (
                 "GAUNG_SIGNATURE_SECONDS",
-                &default.signature_window.as_secs(),
+                &self.signature_window.as_secs(),
                 Number(0..=86_400),
                 "how old a signed request may be; 0 does not check",
             ),
