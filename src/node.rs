@@ -32,7 +32,7 @@ use crate::{
     app::{AppChange, Registry},
     capacity::Capacity,
     cluster::Cluster,
-    config::{AppsSource, Config, DrainConfig},
+    config::{AdminConfig, AppsSource, Config, DrainConfig},
     connection::{address::Addresses, permits::ConnectionPermits},
     descriptors::{Shares, TooFew},
     files::Follower,
@@ -143,32 +143,22 @@ impl Node {
             trust,
             path_prefix: config.server.path_prefix,
             refuses_upgrades: config.drain.refuses_upgrades,
-            readiness,
+            readiness: readiness.clone(),
             started: Instant::now(),
         };
         let (public_address, admin_address) = (local(&public), local(&admin));
-        let prefix = config.admin.soketi_metrics_prefix;
         let admin_page = Admin {
-            registry: shared.registry.clone(),
+            registry: registry.clone(),
             rooms: shared.rooms.clone(),
             webhooks: webhooks.clone(),
             metrics: metrics.clone(),
             link: cluster.as_ref().map(|cluster| cluster.link().clone()),
             permits: shared.permits.clone(),
-            readiness: shared.readiness.clone(),
+            readiness: readiness.clone(),
             started: shared.started,
             drain_limit: config.drain.limit(),
-            console: ConsoleSettings {
-                token: config.admin.token,
-                shows_payloads: config.admin.console_payloads,
-                public: PublicPort {
-                    port: public_address.port(),
-                    tls: certificate.is_some(),
-                    path_prefix: shared.path_prefix.clone(),
-                },
-                api: listen::api(&shared),
-            },
-            soketi_names: prefix.map(|prefix| SoketiNames { prefix, port: public_address.port() }),
+            soketi_names: soketi_names(&config.admin, public_address.port()),
+            console: console_settings(config.admin, &shared, (public_address.port(), certificate.is_some())),
             version: env!("CARGO_PKG_VERSION"),
         };
         let registries = SessionRegistries::default();
@@ -177,7 +167,6 @@ impl Node {
         let (followers, mut watches) = watches(&apps, &shared.registry, &metrics, &registries, certificate.as_ref());
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
         watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
-        let readiness = shared.readiness.clone();
         let tls = certificate.map(|(config, _)| config);
         let servers = [
             listen::public(public, shared, workers, tls, (registries.clone(), failures.clone())),
@@ -275,6 +264,21 @@ impl Node {
         if timeout(self.drain.window + FAREWELL, all_closed).await.is_err() {
             tracing::warn!("some sessions did not close in time");
         }
+    }
+}
+
+/// The names of metrics for those who come from Soketi, if they are wanted.
+fn soketi_names(admin: &AdminConfig, port: u16) -> Option<SoketiNames> {
+    let prefix = admin.soketi_metrics_prefix.clone()?;
+    Some(SoketiNames { prefix, port })
+}
+
+fn console_settings(admin: AdminConfig, shared: &Shared, (port, tls): (u16, bool)) -> ConsoleSettings {
+    ConsoleSettings {
+        token: admin.token,
+        shows_payloads: admin.console_payloads,
+        public: PublicPort { port, tls, path_prefix: shared.path_prefix.clone() },
+        api: listen::api(shared),
     }
 }
 
