@@ -148,7 +148,7 @@ impl Backlog {
     pub fn accept(&mut self, item: Item, now: Moment) -> Result<(), Full> {
         let cost = item.permit.bytes();
         if self.bytes + cost > MAX_BYTES.min(item.permit.room()) {
-            item.permit.acknowledge();
+            item.permit.confirm();
             return Err(self.refuse());
         }
         self.bytes += cost;
@@ -179,7 +179,7 @@ impl Backlog {
 
     /// The head was delivered.
     pub fn delivered(&mut self) {
-        self.redeem_head();
+        self.confirm_head();
     }
 
     /// Drops posts at the head whose events are all another node's by now.
@@ -215,7 +215,7 @@ impl Backlog {
         Verdict::GivenUp(given_up)
     }
 
-    /// Drops everything and says what that was. Nothing is redeemed: who holds an ack may do it again elsewhere.
+    /// Drops everything and says what that was. No ack is confirmed: another node may post it.
     pub fn abandon(&mut self, now: Moment) -> Option<GivenUp> {
         self.close_batch(now);
         let head = self.head()?;
@@ -238,12 +238,12 @@ impl Backlog {
 
     fn give_up_head(&mut self, given_up: &mut GivenUp) {
         given_up.posts += 1;
-        given_up.events += self.redeem_head();
+        given_up.events += self.confirm_head();
     }
 
     /// Forgets the head, which is done with, and returns how many events it held.
-    fn redeem_head(&mut self) -> usize {
-        self.drop_head().into_iter().map(|event| event.permit.acknowledge()).count()
+    fn confirm_head(&mut self) -> usize {
+        self.drop_head().into_iter().map(|event| event.permit.confirm()).count()
     }
 
     /// Forgets the head and returns its events.

@@ -86,7 +86,7 @@ impl Intake {
     /// Drops it for good: nobody is to do it again.
     pub fn give_up(self) {
         match self {
-            Self::Unsettled(pending) | Self::Settled(pending) => pending.permit.acknowledge(),
+            Self::Unsettled(pending) | Self::Settled(pending) => pending.permit.confirm(),
             Self::Close => {}
         }
     }
@@ -171,7 +171,7 @@ impl Dispatch {
             line.sent += 1;
             line.addr.do_send(Deliver { app: app.clone(), item });
         }
-        permit.acknowledge();
+        permit.confirm();
     }
 
     fn line(&mut self, app: &Arc<App>, url: &str) -> &mut Line {

@@ -28,15 +28,15 @@ impl DurableQueue {
         Self { queue, registry, waiting, metrics, too_large: Seldom::new(), unreadable: Seldom::new() }
     }
 
-    /// Gives an event to the stream. Its permit is acknowledged when the stream has it.
+    /// Gives an event to the stream. It is confirmed when the stream has it.
     pub fn keep(&self, PendingEvent { app, event, id, permit }: PendingEvent) {
         let body = stored_event::write(app.id(), &event, &id);
         if body.len() > stored_event::MAX_BYTES {
             self.drop_too_large(app.id(), body.len());
-            return permit.acknowledge();
+            return permit.confirm();
         }
         let slot = Slot::of(app.id(), event.channel.as_str());
-        let ack = Ack::new(move || permit.acknowledge());
+        let ack = Ack::new(move || permit.confirm());
         self.queue.push(QueuedEvent { slot, id, body: body.into(), ack });
     }
 

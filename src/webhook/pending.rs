@@ -50,8 +50,9 @@ struct PermitTable {
 /// A permit's number: since when it waits, and what tells it from all others.
 type Number = (Instant, u64);
 
-/// One waiting event; it stops waiting when the permit is dropped, so that the count cannot drift. May carry an ack
-/// for whoever wants to know that the event was done with.
+/// One waiting event; it stops waiting when the permit is dropped, so that the count cannot drift. It may carry the ack
+/// of its delivery, which is confirmed by [`PendingPermit::confirm`] alone: an event that is dropped, or lost in a panic,
+/// is not acknowledged.
 #[derive(Debug)]
 pub struct PendingPermit {
     waiting: Waiting,
@@ -135,12 +136,10 @@ impl PendingPermit {
     /// asks for the [`PendingPermit::room`] first.
     pub fn copy(&self, bytes: usize) -> Self {
         let mut permits = self.waiting.permits();
-        let copy = self.waiting.issue(&mut permits, self.number.0, bytes);
+        let mut copy = self.waiting.issue(&mut permits, self.number.0, bytes);
         drop(permits);
-        match &self.ack {
-            Some(ack) => copy.with(ack.clone()),
-            None => copy,
-        }
+        copy.ack = self.ack.as_ref().map(Ack::copy);
+        copy
     }
 
     /// The bytes that are counted for it.
@@ -153,11 +152,10 @@ impl PendingPermit {
         self.waiting.0.max_bytes.saturating_sub(self.waiting.permits().bytes)
     }
 
-    /// The event arrived, or it was given up for good; either way it need not be done again. A permit that is dropped
-    /// instead voids its ack.
-    pub fn acknowledge(mut self) {
+    /// The event arrived, or it was given up for good; either way it need not be posted again.
+    pub fn confirm(mut self) {
         let ack = self.ack.take();
-        // Counted no longer before anybody is told: who hears of it may look at the count.
+        // First counted no longer: what the ack calls may look at the count.
         drop(self);
         if let Some(ack) = ack {
             ack.confirm();

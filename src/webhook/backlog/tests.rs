@@ -40,15 +40,15 @@ impl Scene {
         self.backlog.accept(item, self.at(seconds))
     }
 
-    /// Accepts an event that may become another node's. Returns the way to make it so, and whether it was redeemed.
+    /// Accepts an event that may become another node's. Returns the way to make it so, and whether it was confirmed.
     fn accept_revocable(&mut self, event: &str) -> (Arc<AtomicBool>, Arc<AtomicBool>) {
-        let (revoked, redeemed) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let its_redeemed = redeemed.clone();
-        let ack = Ack::revocable(revoked.clone(), move || its_redeemed.store(true, Ordering::Relaxed));
+        let (revoked, confirmed) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let its_confirmed = confirmed.clone();
+        let ack = Ack::revocable(revoked.clone(), move || its_confirmed.store(true, Ordering::Relaxed));
         let permit = self.waiting.permit_beyond(Item::cost(event)).with(ack);
         let item = Item { endpoint: Arc::new(endpoint(false)), event: event.into(), permit };
         self.backlog.accept(item, self.start).expect("there is room");
-        (revoked, redeemed)
+        (revoked, confirmed)
     }
 
     fn fail(&mut self, seconds: u64) -> Verdict {
@@ -191,16 +191,16 @@ fn abandoning_counts_the_open_batch_too() {
 }
 
 #[test]
-fn posts_that_became_another_nodes_are_dropped_unredeemed() {
+fn posts_that_became_another_nodes_are_dropped_unconfirmed() {
     let mut scene = Scene::new();
-    let (revoked, redeemed) = scene.accept_revocable("1");
+    let (revoked, confirmed) = scene.accept_revocable("1");
     scene.accept(endpoint(false), "2", 0).unwrap();
     scene.backlog.skip_revoked();
     assert_eq!(scene.waiting.count(), 2);
     revoked.store(true, Ordering::Relaxed);
     scene.backlog.skip_revoked();
     assert_eq!(
-        (scene.bodies(), redeemed.load(Ordering::Relaxed)),
+        (scene.bodies(), confirmed.load(Ordering::Relaxed)),
         (vec![r#"{"time_ms":5,"events":[2]}"#.to_owned()], false)
     );
 }
@@ -208,8 +208,24 @@ fn posts_that_became_another_nodes_are_dropped_unredeemed() {
 #[test]
 fn a_post_that_became_another_nodes_while_it_was_made_is_not_tried_again() {
     let mut scene = Scene::new();
-    let (revoked, redeemed) = scene.accept_revocable("1");
+    let (revoked, confirmed) = scene.accept_revocable("1");
     revoked.store(true, Ordering::Relaxed);
     assert_eq!(scene.fail(0), Verdict::Revoked);
-    assert_eq!((scene.waiting.count(), redeemed.load(Ordering::Relaxed)), (0, false));
+    assert_eq!((scene.waiting.count(), confirmed.load(Ordering::Relaxed)), (0, false));
+}
+
+#[test]
+fn a_queue_that_is_lost_confirms_nothing_and_counts_nothing_any_more() {
+    let mut scene = Scene::new();
+    let (_, delivered) = scene.accept_revocable("1");
+    let (_, lost) = scene.accept_revocable("2");
+    scene.backlog.delivered();
+    let Scene { backlog, waiting, .. } = scene;
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _backlog = backlog;
+        panic!("the endpoint is lost");
+    }));
+    assert!(panicked.is_err());
+    assert!(delivered.load(Ordering::Relaxed) && !lost.load(Ordering::Relaxed));
+    assert_eq!(waiting.count(), 0);
 }
