@@ -54,13 +54,13 @@ mod tests {
         readiness::Readiness,
         repeats::Repeats,
         room::Rooms,
-        webhook::{Means, Timing, Webhooks},
+        webhook::{Resources, Timing, Webhooks},
     };
 
     fn api(readiness: Readiness) -> Api {
         crate::tls::install_crypto_provider();
         let metrics = Metrics::new();
-        let webhooks = Webhooks::start(metrics.clone(), Timing::default(), Means::of_bytes(1 << 20));
+        let webhooks = Webhooks::start(metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20));
         Api {
             registry: Registry::default(),
             rooms: Rooms::start(1, &LimitsConfig::default(), &webhooks, &metrics, None),

@@ -21,7 +21,7 @@ use crate::{
     outgoing::Trust,
     readiness::Readiness,
     session::services::Shared,
-    webhook::{Means, Timing, Webhooks},
+    webhook::{Resources, Timing, Webhooks},
 };
 
 /// How often a node that starts looks whether it is in step with the others.
@@ -49,11 +49,11 @@ pub(super) fn webhooks(
 ) -> Webhooks {
     let stream =
         config.cluster.as_ref().zip(setup).and_then(|(config, setup)| stream(config, setup.cluster.link().node()));
-    let means = Means { max_bytes: config.limits.max_webhook_bytes, trust: trust.clone() };
+    let resources = Resources { max_bytes: config.limits.max_webhook_bytes, trust: trust.clone() };
     let (metrics, timing) = (metrics.clone(), Timing::default());
     match stream {
-        Some(stream) => Webhooks::start_with_stream(metrics, timing, means, stream, registry.clone()),
-        None => Webhooks::start(metrics, timing, means),
+        Some(stream) => Webhooks::start_with_stream(metrics, timing, resources, stream, registry.clone()),
+        None => Webhooks::start(metrics, timing, resources),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::{
     metrics::Metrics,
     outbox::{Flushed, Outbox},
     protocol::{ChannelName, SocketId},
-    webhook::{Means, Timing, Webhooks},
+    webhook::{Resources, Timing, Webhooks},
 };
 
 /// Enough for a room to be served by all threads.
@@ -52,7 +52,7 @@ fn stage_with(threads: usize, cluster: Option<Cluster>) -> Stage {
 fn stage_of(threads: usize, limits: &LimitsConfig, cluster: Option<Cluster>) -> Stage {
     crate::tls::install_crypto_provider();
     let metrics = Metrics::new();
-    let webhooks = Webhooks::start(metrics.clone(), Timing::default(), Means::of_bytes(1 << 20));
+    let webhooks = Webhooks::start(metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20));
     Stage {
         rooms: Rooms::start(threads, limits, &webhooks, &metrics, cluster),
         metrics,

@@ -64,7 +64,7 @@ pub enum Full {
 
 /// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AfterFailure {
     /// The same post again after a pause.
     Retry(Duration),
     /// The post was dropped; the next one may go at once.
@@ -193,18 +193,18 @@ impl Backlog {
     ///
     /// What became too old behind it is not lost for that: it gets one try, because the head alone may be at fault.
     /// Where that try fails too the endpoint is, and all that is too old is dropped.
-    pub fn failed(&mut self, now: Instant) -> Verdict {
-        let Some(head) = self.posts.front_mut() else { return Verdict::Retry(self.timing.first_retry) };
+    pub fn failed(&mut self, now: Instant) -> AfterFailure {
+        let Some(head) = self.posts.front_mut() else { return AfterFailure::Retry(self.timing.first_retry) };
         if head.is_revoked() {
             self.drop_head();
-            return Verdict::Revoked;
+            return AfterFailure::Revoked;
         }
         head.attempts += 1;
         let attempts = head.attempts;
         let age = now - head.created;
         let left = self.timing.give_up.saturating_sub(age);
         if !left.is_zero() {
-            return Verdict::Retry(self.pause(attempts).min(left));
+            return AfterFailure::Retry(self.pause(attempts).min(left));
         }
         let mut given_up = GivenUp { posts: 0, events: 0, age, attempts };
         self.give_up_head(&mut given_up);
@@ -212,7 +212,7 @@ impl Backlog {
         while attempts == 1 && self.head().is_some_and(|post| now - post.created >= give_up) {
             self.give_up_head(&mut given_up);
         }
-        Verdict::GivenUp(given_up)
+        AfterFailure::GivenUp(given_up)
     }
 
     /// Drops everything and says what that was. No ack is confirmed: another node may post it.

@@ -10,10 +10,10 @@ use std::{
 use super::pending::PendingEvent;
 use crate::protocol::{ChannelName, DebounceRule};
 
-/// Channels whose cache misses are remembered at most. Beyond it the oldest is forgotten early, and may be told again.
+/// Channels whose cache misses are remembered at most. Beyond it the oldest is forgotten early, and may be posted again.
 const MAX_MISSES: usize = 16_384;
 
-/// Vacated channels and removed members that may still come back, and the cache misses told lately.
+/// Vacated channels and removed members that may still come back, and the cache misses posted lately.
 pub struct Debounce {
     delay: Duration,
     miss_pause: Duration,
@@ -168,11 +168,11 @@ mod tests {
     fn play(steps: &[(u64, &str, &str, WebhookDetail)], until: u64) -> Vec<(u64, String)> {
         let start = Instant::now();
         let waiting = Waiting::new(MAX_BYTES);
-        let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
+        let mut debounce = Debounce::new(DELAY, PAUSE, MAX_BYTES);
         let mut posted = Vec::new();
         for now in 0..=until {
             let instant = start + Duration::from_millis(now);
-            posted.extend(settle.expire(instant).into_iter().map(|pending| (now, told(pending))));
+            posted.extend(debounce.expire(instant).into_iter().map(|pending| (now, told(pending))));
             for (_, app, channel, detail) in steps.iter().filter(|(at, ..)| *at == now) {
                 let pending = PendingEvent {
                     app: App::new(app, AppSettings::new("key", "secret")),
@@ -180,7 +180,7 @@ mod tests {
                     id: "ab-1".to_owned(),
                     permit: waiting.permit(1).unwrap(),
                 };
-                posted.extend(settle.take(pending, instant).into_iter().map(|pending| (now, told(pending))));
+                posted.extend(debounce.take(pending, instant).into_iter().map(|pending| (now, told(pending))));
             }
         }
         posted
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn releasing_lets_go_all_that_is_held_and_forgets_it() {
         let waiting = Waiting::new(MAX_BYTES);
-        let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
+        let mut debounce = Debounce::new(DELAY, PAUSE, MAX_BYTES);
         let pending = |detail| PendingEvent {
             app: App::new("1", AppSettings::new("key", "secret")),
             event: WebhookEvent { channel: ChannelName::parse("a", 200).unwrap(), detail },
@@ -285,23 +285,23 @@ mod tests {
             permit: waiting.permit(1).unwrap(),
         };
         let now = Instant::now();
-        assert!(settle.take(pending(WebhookDetail::ChannelVacated), now).is_empty());
-        assert_eq!(settle.release().into_iter().map(told).collect::<Vec<_>>(), ["1 a ChannelVacated"]);
-        assert_eq!(settle.take(pending(WebhookDetail::ChannelOccupied), now).len(), 1);
-        assert_eq!(settle.next_expiry(), None);
+        assert!(debounce.take(pending(WebhookDetail::ChannelVacated), now).is_empty());
+        assert_eq!(debounce.release().into_iter().map(told).collect::<Vec<_>>(), ["1 a ChannelVacated"]);
+        assert_eq!(debounce.take(pending(WebhookDetail::ChannelOccupied), now).len(), 1);
+        assert_eq!(debounce.next_expiry(), None);
     }
 
     #[test]
     fn over_the_bound_of_bytes_the_oldest_are_told_early() {
         let waiting = Waiting::new(10 * MAX_BYTES);
         let app = App::new("1", AppSettings::new("key", "secret"));
-        let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
+        let mut debounce = Debounce::new(DELAY, PAUSE, MAX_BYTES);
         let now = Instant::now();
         let mut take = |channel: &str, detail, bytes| {
             let event = WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail };
             let permit = waiting.permit(bytes).unwrap();
             let pending = PendingEvent { app: app.clone(), event, id: channel.to_owned(), permit };
-            settle.take(pending, now).into_iter().map(told).collect::<Vec<_>>()
+            debounce.take(pending, now).into_iter().map(told).collect::<Vec<_>>()
         };
         for channel in ["a", "b", "c", "d"] {
             assert_eq!(take(channel, WebhookDetail::ChannelVacated, MAX_BYTES / 4), [""; 0]);
@@ -318,17 +318,17 @@ mod tests {
     fn cache_misses_of_ever_new_channels_take_no_more_than_their_places() {
         let waiting = Waiting::new(MAX_BYTES);
         let app = App::new("1", AppSettings::new("key", "secret"));
-        let mut settle = Debounce::new(DELAY, PAUSE, MAX_BYTES);
+        let mut debounce = Debounce::new(DELAY, PAUSE, MAX_BYTES);
         let now = Instant::now();
         let mut miss = |number: usize| {
             let channel = ChannelName::parse(&format!("cache-{number}"), 200).unwrap();
             let event = WebhookEvent { channel, detail: WebhookDetail::CacheMiss };
             let pending =
                 PendingEvent { app: app.clone(), event, id: number.to_string(), permit: waiting.permit(1).unwrap() };
-            settle.take(pending, now).len()
+            debounce.take(pending, now).len()
         };
         (0..=MAX_MISSES).for_each(|number| assert_eq!(miss(number), 1));
         assert_eq!((miss(MAX_MISSES), miss(0)), (0, 1));
-        assert_eq!((settle.misses.len(), settle.missed.len()), (MAX_MISSES, MAX_MISSES));
+        assert_eq!((debounce.misses.len(), debounce.missed.len()), (MAX_MISSES, MAX_MISSES));
     }
 }

@@ -1,4 +1,4 @@
-//! The actor between rooms and endpoints: lets events settle, writes each event once and hands it to every endpoint that
+//! The actor between rooms and endpoints: debounces events, writes each event once and hands it to every endpoint that
 //! wants it. Waits for no endpoint.
 
 use std::{
@@ -17,7 +17,7 @@ use gaung_cluster::queue::QueueOutput;
 use tracing::warn;
 
 use super::{
-    Means, Timing,
+    Resources, Timing,
     backlog::Item,
     debounce::Debounce,
     durable_queue::DurableQueue,
@@ -33,27 +33,27 @@ pub struct Dispatch {
     metrics: Metrics,
     timing: Timing,
     client: Client,
-    /// Edges that found no room since the last line about them.
+    /// Events that found no room since the last log line about them.
     refused: Arc<AtomicU64>,
-    settle: Debounce,
+    debounce: Debounce,
     /// Where events are kept until they are posted; without it they wait in memory.
     durable_queue: Option<DurableQueue>,
-    phase: Phase,
-    endpoints: HashMap<Target, Line>,
+    state: DispatchState,
+    endpoints: HashMap<Target, EndpointHandle>,
     release: Option<SpawnHandle>,
 }
 
 /// An endpoint by app id and URL.
 type Target = (Arc<str>, String);
 
-/// The way to an endpoint.
-struct Line {
+/// An endpoint and what it was sent.
+struct EndpointHandle {
     addr: Addr<Endpoint>,
-    /// How many events went over it.
+    /// How many events.
     sent: u64,
 }
 
-enum Phase {
+enum DispatchState {
     Serving,
     /// Nothing waits for its delay any more.
     Closing,
@@ -64,15 +64,15 @@ enum Phase {
 /// What comes in, in order.
 #[derive(Debug)]
 pub enum Intake {
-    /// Something happened; it may have to settle.
-    Unsettled(PendingEvent),
-    /// Something happened and has settled.
-    Settled(PendingEvent),
+    /// Something happened; it may have to wait.
+    Event(PendingEvent),
+    /// Something happened, and the cluster has debounced it.
+    Debounced(PendingEvent),
     /// The node is going: from here on nothing waits for its delay.
     Close,
 }
 
-/// The stream told something.
+/// An output of the queue.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct FromStream(pub QueueOutput);
@@ -86,7 +86,7 @@ impl Intake {
     /// Drops it for good: nobody is to do it again.
     pub fn give_up(self) {
         match self {
-            Self::Unsettled(pending) | Self::Settled(pending) => pending.permit.confirm(),
+            Self::Event(pending) | Self::Debounced(pending) => pending.permit.confirm(),
             Self::Close => {}
         }
     }
@@ -94,16 +94,16 @@ impl Intake {
 
 impl Dispatch {
     /// To be called on the dispatcher's own thread.
-    pub fn new(metrics: Metrics, timing: Timing, means: &Means, refused: Arc<AtomicU64>) -> Self {
+    pub fn new(metrics: Metrics, timing: Timing, resources: &Resources, refused: Arc<AtomicU64>) -> Self {
         Self {
             metrics,
             timing,
-            client: post::client(&means.trust, timing.request_timeout),
+            client: post::client(&resources.trust, timing.request_timeout),
             refused,
-            // Half of all bytes, so that what settles never keeps out what is to be posted.
-            settle: Debounce::new(timing.settle, timing.cache_miss_pause, means.max_bytes / 2),
+            // Half of all bytes, so that what is debounced never keeps out what is to be posted.
+            debounce: Debounce::new(timing.debounce, timing.cache_miss_pause, resources.max_bytes / 2),
             durable_queue: None,
-            phase: Phase::Serving,
+            state: DispatchState::Serving,
             endpoints: HashMap::new(),
             release: None,
         }
@@ -115,40 +115,40 @@ impl Dispatch {
     }
 
     fn take(&mut self, pending: PendingEvent, ctx: &mut Context<Self>) {
-        match self.phase {
-            Phase::Serving => {
-                self.settle_or_deliver(pending);
+        match self.state {
+            DispatchState::Serving => {
+                self.debounce_or_deliver(pending);
                 self.schedule_release(ctx);
             }
-            Phase::Closing => {
-                self.settle_or_deliver(pending);
+            DispatchState::Closing => {
+                self.debounce_or_deliver(pending);
                 self.release_all();
             }
-            Phase::Gone => self.metrics.webhook_drops.inc(),
+            DispatchState::Gone => self.metrics.webhook_drops.inc(),
         }
     }
 
     fn post(&mut self, pending: PendingEvent) {
-        match self.phase {
-            Phase::Serving | Phase::Closing => self.deliver(pending),
-            Phase::Gone => self.metrics.webhook_drops.inc(),
+        match self.state {
+            DispatchState::Serving | DispatchState::Closing => self.deliver(pending),
+            DispatchState::Gone => self.metrics.webhook_drops.inc(),
         }
     }
 
-    fn settle_or_deliver(&mut self, pending: PendingEvent) {
-        for pending in self.settle.take(pending, Instant::now()) {
+    fn debounce_or_deliver(&mut self, pending: PendingEvent) {
+        for pending in self.debounce.take(pending, Instant::now()) {
             self.deliver(pending);
         }
     }
 
     fn close(&mut self) {
-        self.phase = match self.phase {
-            Phase::Serving | Phase::Closing => Phase::Closing,
-            Phase::Gone => Phase::Gone,
+        self.state = match self.state {
+            DispatchState::Serving | DispatchState::Closing => DispatchState::Closing,
+            DispatchState::Gone => DispatchState::Gone,
         };
         self.release_all();
-        for line in self.endpoints.values() {
-            line.addr.do_send(Hurry);
+        for endpoint in self.endpoints.values() {
+            endpoint.addr.do_send(Hurry);
         }
     }
 
@@ -167,30 +167,30 @@ impl Dispatch {
             let text = text.get_or_insert_with(|| payload::encode(&event, &id).into()).clone();
             let permit = permit.copy(Item::cost(&text));
             let item = Item { endpoint: endpoint.clone(), event: text, permit };
-            let line = self.line(&app, &endpoint.url);
-            line.sent += 1;
-            line.addr.do_send(Deliver { app: app.clone(), item });
+            let endpoint = self.endpoint(&app, &endpoint.url);
+            endpoint.sent += 1;
+            endpoint.addr.do_send(Deliver { app: app.clone(), item });
         }
         permit.confirm();
     }
 
-    fn line(&mut self, app: &Arc<App>, url: &str) -> &mut Line {
+    fn endpoint(&mut self, app: &Arc<App>, url: &str) -> &mut EndpointHandle {
         self.endpoints.entry((app.id().clone(), url.to_owned())).or_insert_with(|| {
             let endpoint = Endpoint::new(app.clone(), url, self.client.clone(), self.metrics.clone(), self.timing);
-            Line { addr: endpoint.start(), sent: 0 }
+            EndpointHandle { addr: endpoint.start(), sent: 0 }
         })
     }
 
     fn release(&mut self, ctx: &mut Context<Self>) {
         self.release = None;
-        for pending in self.settle.expire(Instant::now()) {
+        for pending in self.debounce.expire(Instant::now()) {
             self.deliver(pending);
         }
         self.schedule_release(ctx);
     }
 
     fn release_all(&mut self) {
-        for pending in self.settle.release() {
+        for pending in self.debounce.release() {
             self.deliver(pending);
         }
     }
@@ -199,15 +199,15 @@ impl Dispatch {
         if self.release.is_some() {
             return;
         }
-        let Some(expiry) = self.settle.next_expiry() else { return };
+        let Some(expiry) = self.debounce.next_expiry() else { return };
         self.release = Some(ctx.run_later(expiry.saturating_duration_since(Instant::now()), Self::release));
     }
 
     fn sweep(&mut self, ctx: &mut Context<Self>) {
         self.report_refused();
-        for (target, line) in &self.endpoints {
-            let (target, sent) = (target.clone(), line.sent);
-            let asked = line.addr.send(IsIdle).into_actor(self);
+        for (target, endpoint) in &self.endpoints {
+            let (target, sent) = (target.clone(), endpoint.sent);
+            let asked = endpoint.addr.send(IsIdle).into_actor(self);
             ctx.spawn(asked.map(move |idle, dispatch, _| {
                 if idle.unwrap_or(true) {
                     dispatch.forget(&target, sent);
@@ -218,7 +218,7 @@ impl Dispatch {
 
     /// Lets an idle endpoint go, unless something was sent to it since it was asked.
     fn forget(&mut self, target: &Target, sent: u64) {
-        if self.endpoints.get(target).is_some_and(|line| line.sent == sent) {
+        if self.endpoints.get(target).is_some_and(|endpoint| endpoint.sent == sent) {
             self.endpoints.remove(target);
         }
     }
@@ -242,8 +242,8 @@ impl Actor for Dispatch {
 impl StreamHandler<Intake> for Dispatch {
     fn handle(&mut self, intake: Intake, ctx: &mut Context<Self>) {
         match intake {
-            Intake::Unsettled(pending) => self.take(pending, ctx),
-            Intake::Settled(pending) => self.post(pending),
+            Intake::Event(pending) => self.take(pending, ctx),
+            Intake::Debounced(pending) => self.post(pending),
             Intake::Close => self.close(),
         }
     }
@@ -252,16 +252,16 @@ impl StreamHandler<Intake> for Dispatch {
 impl Handler<FromStream> for Dispatch {
     type Result = ();
 
-    fn handle(&mut self, FromStream(told): FromStream, _: &mut Context<Self>) {
-        match (told, &self.phase) {
-            (QueueOutput::Delivered(pulled), Phase::Serving | Phase::Closing) => {
+    fn handle(&mut self, FromStream(output): FromStream, _: &mut Context<Self>) {
+        match (output, &self.state) {
+            (QueueOutput::Delivered(pulled), DispatchState::Serving | DispatchState::Closing) => {
                 if let Some(pending) = self.durable_queue.as_ref().and_then(|durable_queue| durable_queue.read(pulled))
                 {
                     self.hand_out(pending);
                 }
             }
             // Another node posts it.
-            (QueueOutput::Delivered(_), Phase::Gone) => {}
+            (QueueOutput::Delivered(_), DispatchState::Gone) => {}
             (QueueOutput::Dropped(events), _) => self.metrics.webhook_drops.inc_by(events as u64),
         }
     }
@@ -273,11 +273,11 @@ impl Handler<Abandon> for Dispatch {
     fn handle(&mut self, _: Abandon, _: &mut Context<Self>) -> Self::Result {
         self.report_refused();
         self.close();
-        self.phase = Phase::Gone;
+        self.state = DispatchState::Gone;
         let endpoints = std::mem::take(&mut self.endpoints);
-        let abandoned = join_all(endpoints.into_values().map(|line| async move {
+        let abandoned = join_all(endpoints.into_values().map(|endpoint| async move {
             // An endpoint that is gone has nothing to drop.
-            let _ = line.addr.send(endpoint::Abandon).await;
+            let _ = endpoint.addr.send(endpoint::Abandon).await;
         }));
         Box::pin(abandoned.into_actor(self).map(|_, _, _| ()))
     }
@@ -334,8 +334,8 @@ mod tests {
         let told = pending(WebhookDetail::ChannelOccupied, &waiting);
         let its_metrics = metrics.clone();
         let dispatch = Dispatch::create(|ctx| {
-            ctx.add_stream(stream::iter([Intake::Unsettled(told)]).chain(stream::pending()));
-            Dispatch::new(its_metrics, timing, &Means::of_bytes(MAX_BYTES), Arc::default())
+            ctx.add_stream(stream::iter([Intake::Event(told)]).chain(stream::pending()));
+            Dispatch::new(its_metrics, timing, &Resources::of_bytes(MAX_BYTES), Arc::default())
         });
         waiting.emptied().await;
         assert_eq!(metrics.webhook_drops.get(), 1, "the endpoint was there");

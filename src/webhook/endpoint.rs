@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Timing,
-    backlog::{Backlog, Full, GivenUp, Item, Moment, Verdict},
+    backlog::{AfterFailure, Backlog, Full, GivenUp, Item, Moment},
     payload,
     post::{self, Failure},
 };
@@ -32,20 +32,20 @@ pub struct Endpoint {
     metrics: Metrics,
     timing: Timing,
     backlog: Backlog,
-    phase: Phase,
+    state: PostState,
     closes_batch: Option<SpawnHandle>,
-    /// Whether the last post failed: the first failure is told aloud, and the end of it.
+    /// Whether the last post failed: only the first failure is logged as a warning, and the recovery.
     is_failing: bool,
 }
 
 /// What the endpoint is doing about the head of its queue.
-enum Phase {
+enum PostState {
     Resting,
     Posting(SpawnHandle),
     Pausing(SpawnHandle),
 }
 
-/// A post under way, as it will be told of.
+/// A post under way, as it will be reported.
 struct Attempt {
     began: Instant,
     body: Bytes,
@@ -87,25 +87,25 @@ impl Endpoint {
             metrics,
             timing,
             backlog: Backlog::new(timing),
-            phase: Phase::Resting,
+            state: PostState::Resting,
             closes_batch: None,
             is_failing: false,
         }
     }
 
     fn advance(&mut self, ctx: &mut Context<Self>) {
-        let Phase::Resting = self.phase else { return };
+        let PostState::Resting = self.state else { return };
         self.backlog.skip_revoked();
         let Some(head) = self.backlog.head() else { return };
         let attempt = Attempt { began: Instant::now(), body: head.body() };
         let sent = post::send(&self.client, &self.app.settings(), &head.endpoint, attempt.body.clone());
         let answer = post::answer(sent).into_actor(self);
         let concluded = answer.map(move |answer, endpoint, ctx| endpoint.conclude(&attempt, answer, ctx));
-        self.phase = Phase::Posting(ctx.spawn(concluded));
+        self.state = PostState::Posting(ctx.spawn(concluded));
     }
 
     fn conclude(&mut self, attempt: &Attempt, answer: Result<StatusCode, Failure>, ctx: &mut Context<Self>) {
-        self.phase = Phase::Resting;
+        self.state = PostState::Resting;
         match answer {
             Ok(status) => {
                 self.count(attempt, "delivered", Some(status));
@@ -121,7 +121,7 @@ impl Endpoint {
 
     fn recover(&mut self, attempt: &Attempt, failure: &Failure, ctx: &mut Context<Self>) {
         match self.backlog.failed(Instant::now()) {
-            Verdict::Retry(pause) => {
+            AfterFailure::Retry(pause) => {
                 self.count(attempt, "retried", failure.status());
                 let pause_ms = pause.as_millis() as u64;
                 let (app, host) = (self.app.id(), &self.host);
@@ -129,18 +129,18 @@ impl Endpoint {
                     false => warn!(%app, %host, %failure, "webhook failed; it is tried again, as are those behind it"),
                     true => debug!(%app, %host, %failure, pause_ms, "webhook failed again"),
                 }
-                self.phase = Phase::Pausing(ctx.run_later(pause, Self::wake));
+                self.state = PostState::Pausing(ctx.run_later(pause, Self::wake));
             }
-            Verdict::GivenUp(given_up) => {
+            AfterFailure::GivenUp(given_up) => {
                 self.count(attempt, "dropped", failure.status());
                 self.report(given_up, failure);
             }
-            Verdict::Revoked => {}
+            AfterFailure::Revoked => {}
         }
     }
 
     fn wake(&mut self, ctx: &mut Context<Self>) {
-        self.phase = Phase::Resting;
+        self.state = PostState::Resting;
         self.advance(ctx);
     }
 
@@ -234,9 +234,9 @@ impl Handler<Hurry> for Endpoint {
 
     fn handle(&mut self, _: Hurry, ctx: &mut Context<Self>) {
         self.backlog.close_batch(Moment::now());
-        if let Phase::Pausing(pause) = self.phase {
+        if let PostState::Pausing(pause) = self.state {
             ctx.cancel_future(pause);
-            self.phase = Phase::Resting;
+            self.state = PostState::Resting;
         }
         self.advance(ctx);
     }
@@ -246,7 +246,7 @@ impl Handler<Abandon> for Endpoint {
     type Result = ();
 
     fn handle(&mut self, _: Abandon, ctx: &mut Context<Self>) {
-        if let Phase::Posting(attempt) = self.phase {
+        if let PostState::Posting(attempt) = self.state {
             ctx.cancel_future(attempt);
         }
         if let Some(given_up) = self.backlog.abandon(Moment::now()) {

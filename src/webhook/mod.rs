@@ -66,8 +66,8 @@ const HAND_BACK: Duration = Duration::from_secs(5);
 /// How long things take. The defaults are the protocol's; tests shorten them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// How long a vacated channel or a removed member may come back before anybody is told (3 s).
-    pub settle: Duration,
+    /// How long a vacated channel or a removed member may come back before an event is posted (3 s).
+    pub debounce: Duration,
     /// How long a batch collects events (50 ms).
     pub batch: Duration,
     /// The pause after the first failed attempt; it doubles with each further one (1 s).
@@ -78,22 +78,22 @@ pub struct Timing {
     pub give_up: Duration,
     /// How long one attempt may take, connection and answer together (10 s).
     pub request_timeout: Duration,
-    /// How long further cache misses of a channel are not told (5 s).
+    /// How long further cache misses of a channel are not posted (5 s).
     pub cache_miss_pause: Duration,
     /// How often idle endpoints are let go and refused events are logged (10 s).
     pub sweep: Duration,
 }
 
-/// What the webhooks of a node have to do with.
+/// What the webhooks of a node may use.
 #[derive(Debug, Clone)]
-pub struct Means {
+pub struct Resources {
     /// How much memory what waits may take.
     pub max_bytes: usize,
     /// Whose certificates endpoints may have.
     pub trust: Trust,
 }
 
-impl Means {
+impl Resources {
     /// So much memory, and endpoints with certificates of public authorities.
     pub fn of_bytes(max_bytes: usize) -> Self {
         Self { max_bytes, trust: Trust::default() }
@@ -118,8 +118,8 @@ impl Webhooks {
     /// # Panics
     ///
     /// Where the process has not installed its rustls crypto provider: the HTTP client cannot be made without one.
-    pub fn start(metrics: Metrics, timing: Timing, means: Means) -> Self {
-        Self::start_on(&Arbiter::new().handle(), metrics, (timing, means), None)
+    pub fn start(metrics: Metrics, timing: Timing, resources: Resources) -> Self {
+        Self::start_on(&Arbiter::new().handle(), metrics, (timing, resources), None)
     }
 
     /// The same, but a stream keeps every event until some node of the cluster has posted it. Which of them this node
@@ -131,13 +131,13 @@ impl Webhooks {
     pub fn start_with_stream(
         metrics: Metrics,
         timing: Timing,
-        means: Means,
+        resources: Resources,
         settings: QueueSettings,
         registry: Registry,
     ) -> Self {
         let (queue, worker) = queue::open(settings);
         let thread = Arbiter::new().handle();
-        let webhooks = Self::start_on(&thread, metrics, (timing, means), Some((queue, registry)));
+        let webhooks = Self::start_on(&thread, metrics, (timing, resources), Some((queue, registry)));
         thread.spawn(run(worker, webhooks.dispatch.clone()));
         webhooks
     }
@@ -145,13 +145,13 @@ impl Webhooks {
     fn start_on(
         thread: &ArbiterHandle,
         metrics: Metrics,
-        (timing, means): (Timing, Means),
+        (timing, resources): (Timing, Resources),
         stream: Option<(Queue, Registry)>,
     ) -> Self {
         // Asked here, because the client is made on the other thread, where a panic would only silence the webhooks.
         CryptoProvider::get_default().expect("the process installs its crypto provider before it starts any part");
         let (intake, mut arrivals) = mpsc::channel(MAX_INTAKE);
-        let (refused, waiting) = (Arc::new(AtomicU64::new(0)), Waiting::new(means.max_bytes));
+        let (refused, waiting) = (Arc::new(AtomicU64::new(0)), Waiting::new(resources.max_bytes));
         let queue = stream.as_ref().map(|(queue, _)| queue.clone());
         let durable_queue =
             stream.map(|(queue, registry)| DurableQueue::new(queue, registry, waiting.clone(), metrics.clone()));
@@ -159,7 +159,7 @@ impl Webhooks {
         let (its_metrics, its_refused) = (metrics.clone(), refused.clone());
         let dispatch = Dispatch::start_in_arbiter(thread, move |ctx| {
             ctx.add_stream(poll_fn(move |task| arrivals.poll_recv(task)));
-            Dispatch::new(its_metrics, timing, &means, its_refused).with_durable_queue(durable_queue)
+            Dispatch::new(its_metrics, timing, &resources, its_refused).with_durable_queue(durable_queue)
         });
         Self { intake, dispatch, waiting, refused, ids: Ids::new(rand::random()), queue, metrics }
     }
@@ -171,7 +171,7 @@ impl Webhooks {
         }
     }
 
-    /// Takes an event of one of the app's rooms, which may have to settle. Never blocks, and returns at once where nobody
+    /// Takes an event of one of the app's rooms, which may have to wait. Never blocks, and returns at once where nobody
     /// wants to know.
     pub fn notify(&self, app: &Arc<App>, event: WebhookEvent) {
         if !is_of_interest(&app.settings(), &event) {
@@ -179,10 +179,10 @@ impl Webhooks {
         }
         let Some(permit) = self.waiting.permit(PendingEvent::cost(&event)) else { return self.refuse() };
         let id = self.ids.next();
-        self.hand_in(Intake::Unsettled(PendingEvent { app: app.clone(), event, id, permit }));
+        self.hand_in(Intake::Event(PendingEvent { app: app.clone(), event, id, permit }));
     }
 
-    /// Takes an event that has settled and that the cluster gave to this node. Its id is [`ids::of_generation`]'s. Never
+    /// Takes an event that the cluster has debounced and given to this node. Its id is [`ids::of_generation`]'s. Never
     /// blocks.
     ///
     /// The ack is confirmed when every endpoint that wants the event took it or gave it up for good; where none does,
@@ -196,7 +196,7 @@ impl Webhooks {
             return ack.confirm();
         };
         let permit = permit.with(ack);
-        self.hand_in(Intake::Settled(PendingEvent { app: app.clone(), event, id, permit }));
+        self.hand_in(Intake::Debounced(PendingEvent { app: app.clone(), event, id, permit }));
     }
 
     /// How many events wait: for their delay, in batches and for endpoints.
@@ -252,7 +252,7 @@ impl Webhooks {
 /// Runs the queue's worker, which tells the dispatcher what it is to post.
 async fn run(worker: Worker, dispatch: Addr<Dispatch>) {
     // Past the mailbox's bound: the stream gives out no more than it may, and endpoints have bounds of their own.
-    let ended = worker.run(|told| dispatch.do_send(FromStream(told))).await;
+    let ended = worker.run(|output| dispatch.do_send(FromStream(output))).await;
     if let Err(error) = ended {
         tracing::error!(%error, "webhooks have no stream");
     }
@@ -273,7 +273,7 @@ fn is_of_interest(settings: &AppSettings, event: &WebhookEvent) -> bool {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            settle: Duration::from_secs(3),
+            debounce: Duration::from_secs(3),
             batch: Duration::from_millis(50),
             first_retry: Duration::from_secs(1),
             longest_retry: Duration::from_secs(60),

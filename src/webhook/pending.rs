@@ -62,7 +62,7 @@ pub struct PendingPermit {
 }
 
 impl PendingEvent {
-    /// The bytes that an event takes while it waits, settling included.
+    /// The bytes that an event takes while it waits, for its delay too.
     pub fn cost(event: &WebhookEvent) -> usize {
         // Its texts stand once in the event and once in the index of what waits.
         OVERHEAD + 2 * event.text_bytes()

@@ -1,4 +1,4 @@
-//! A webhook event as the stream keeps it, as JSON. Another node reads it, perhaps of another release; whoever may
+//! A webhook event as the stream keeps it, as JSON. Another node reads it, perhaps of another release; anybody who may
 //! publish there could have written it, so it is parsed like anything from outside. Pure.
 
 use std::fmt;

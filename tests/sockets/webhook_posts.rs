@@ -13,7 +13,7 @@ use gaung::{
     config::{AppSettings, WebhookEndpoint},
     metrics::Metrics,
     protocol::{ChannelName, WebhookDetail, WebhookEvent, WebhookKind},
-    webhook::{Ack, Means, Timing, Webhooks, ids},
+    webhook::{Ack, Resources, Timing, Webhooks, ids},
 };
 
 use crate::webhook_receiver::{PATIENCE, Receiver, within};
@@ -39,7 +39,7 @@ fn start(timing: Timing) -> (Webhooks, Metrics) {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = Metrics::new();
-    (Webhooks::start(metrics.clone(), timing, Means::of_bytes(64 << 20)), metrics)
+    (Webhooks::start(metrics.clone(), timing, Resources::of_bytes(64 << 20)), metrics)
 }
 
 fn app(endpoints: impl Into<Vec<WebhookEndpoint>>) -> Arc<App> {
@@ -70,9 +70,9 @@ async fn until(condition: impl Fn() -> bool) {
 }
 
 #[actix_web::test]
-async fn a_settled_edge_is_posted_at_once_with_its_id() {
+async fn a_debounced_event_is_posted_at_once_with_its_id() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(Timing { settle: PATIENCE * 2, ..Timing::default() });
+    let (webhooks, _) = start(Timing { debounce: PATIENCE * 2, ..Timing::default() });
     webhooks.post(&app([receiver.endpoint()]), vacated("orders"), id(2), Told::default().ack());
     let request = receiver.next().await;
     assert_eq!(request.ids(), [id(2)]);

@@ -15,7 +15,7 @@ use gaung::{
     config::{AppSettings, WebhookEndpoint},
     metrics::Metrics,
     protocol::{ChannelName, WebhookDetail, WebhookEvent},
-    webhook::{Ack, Means, Timing, Webhooks, ids},
+    webhook::{Ack, Resources, Timing, Webhooks, ids},
 };
 use gaung_cluster::{
     NodeId, Subjects,
@@ -49,11 +49,11 @@ impl Node {
         let settings = AppSettings { webhooks: vec![Arc::new(endpoint)], ..AppSettings::new("app-key", "app-secret") };
         let registry = Registry::new(vec![("1".to_owned(), settings)]);
         let (id, metrics) = (NodeId::from_bits(rand::random()), Metrics::new());
-        let timing = Timing { settle: Duration::from_millis(100), first_retry: NEVER, ..Timing::default() };
+        let timing = Timing { debounce: Duration::from_millis(100), first_retry: NEVER, ..Timing::default() };
         let webhooks = Webhooks::start_with_stream(
             metrics.clone(),
             timing,
-            Means::of_bytes(64 << 20),
+            Resources::of_bytes(64 << 20),
             stream(server, id),
             registry.clone(),
         );

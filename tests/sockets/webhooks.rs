@@ -7,7 +7,7 @@ use gaung::{
     config::{AppSettings, WebhookEndpoint},
     metrics::Metrics,
     protocol::{AppKey, ChannelName, Secret, WebhookDetail, WebhookEvent, WebhookKind},
-    webhook::{Means, Timing, Webhooks},
+    webhook::{Resources, Timing, Webhooks},
 };
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -35,11 +35,11 @@ fn start_with_room_for(max_bytes: usize, timing: Timing) -> (Webhooks, Metrics) 
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = Metrics::new();
-    (Webhooks::start(metrics.clone(), timing, Means::of_bytes(max_bytes)), metrics)
+    (Webhooks::start(metrics.clone(), timing, Resources::of_bytes(max_bytes)), metrics)
 }
 
 fn quick() -> Timing {
-    Timing { settle: Duration::from_millis(100), first_retry: Duration::from_millis(1), ..Timing::default() }
+    Timing { debounce: Duration::from_millis(100), first_retry: Duration::from_millis(1), ..Timing::default() }
 }
 
 fn settings(endpoint: WebhookEndpoint) -> AppSettings {
@@ -224,7 +224,7 @@ async fn a_vacated_channel_is_reported_when_its_delay_is_over() {
 #[actix_web::test]
 async fn a_channel_that_comes_back_in_time_is_not_reported() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(Timing { settle: NEVER, ..quick() });
+    let (webhooks, _) = start(Timing { debounce: NEVER, ..quick() });
     let app = app("1", receiver.endpoint());
     webhooks.notify(&app, event("reloaded", WebhookDetail::ChannelVacated));
     webhooks.notify(&app, occupied("reloaded"));
@@ -237,7 +237,7 @@ async fn a_channel_that_comes_back_in_time_is_not_reported() {
 #[actix_web::test]
 async fn a_departure_is_cancelled_by_a_comeback_that_the_endpoint_did_not_ask_for() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(Timing { settle: NEVER, ..quick() });
+    let (webhooks, _) = start(Timing { debounce: NEVER, ..quick() });
     let events = vec![WebhookKind::ChannelVacated];
     let app = app("1", WebhookEndpoint { events, ..receiver.endpoint() });
     webhooks.notify(&app, event("reloaded", WebhookDetail::ChannelVacated));
@@ -252,7 +252,7 @@ async fn a_departure_is_cancelled_by_a_comeback_that_the_endpoint_did_not_ask_fo
 async fn a_flush_sends_what_waits_for_its_delay_its_batch_or_its_retry() {
     let mut receiver = Receiver::start().await;
     let (webhooks, metrics) = start(Timing {
-        settle: NEVER,
+        debounce: NEVER,
         batch: NEVER,
         first_retry: NEVER,
         longest_retry: NEVER,

@@ -233,7 +233,7 @@ fn with_inbound(channel: &str) -> (Stage, Registry, Inbound) {
         repeats: crate::repeats::Repeats::new(1 << 20, None, Metrics::new()),
         rooms: stage.rooms.clone(),
         registry: registry.clone(),
-        webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), Means::of_bytes(1 << 20)),
+        webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20)),
         link: stage.rooms.cluster.as_ref().unwrap().link().clone(),
         metrics: stage.metrics.clone(),
     };

@@ -51,7 +51,7 @@ impl Scene {
         (revoked, confirmed)
     }
 
-    fn fail(&mut self, seconds: u64) -> Verdict {
+    fn fail(&mut self, seconds: u64) -> AfterFailure {
         self.backlog.failed(self.at(seconds).instant)
     }
 
@@ -66,8 +66,8 @@ impl Scene {
     }
 }
 
-fn retry(seconds: u64) -> Verdict {
-    Verdict::Retry(Duration::from_secs(seconds))
+fn retry(seconds: u64) -> AfterFailure {
+    AfterFailure::Retry(Duration::from_secs(seconds))
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn pauses_double_up_to_a_minute_and_end_when_the_time_is_over() {
         assert_eq!(scene.fail(at), retry(pause), "failed after {at} s");
     }
     let given_up = GivenUp { posts: 1, events: 1, age: Duration::from_secs(300), attempts: 10 };
-    assert_eq!(scene.fail(300), Verdict::GivenUp(given_up));
+    assert_eq!(scene.fail(300), AfterFailure::GivenUp(given_up));
     assert_eq!((scene.backlog.is_empty(), scene.waiting.count()), (true, 0));
 }
 
@@ -160,7 +160,7 @@ fn a_post_that_is_always_refused_does_not_take_those_behind_it_along() {
     scene.accept(endpoint(false), "2", 0).unwrap();
     scene.accept(endpoint(false), "3", 0).unwrap();
     assert_eq!(scene.fail(299), retry(1));
-    assert!(matches!(scene.fail(301), Verdict::GivenUp(GivenUp { posts: 1, .. })));
+    assert!(matches!(scene.fail(301), AfterFailure::GivenUp(GivenUp { posts: 1, .. })));
     assert_eq!(scene.bodies(), [r#"{"time_ms":5,"events":[2]}"#, r#"{"time_ms":5,"events":[3]}"#]);
 }
 
@@ -171,9 +171,9 @@ fn a_dead_endpoint_loses_all_that_is_too_old_and_nothing_else() {
         scene.accept(endpoint(false), event, at).unwrap();
     }
     assert_eq!(scene.fail(299), retry(1));
-    assert!(matches!(scene.fail(300), Verdict::GivenUp(GivenUp { posts: 1, .. })));
+    assert!(matches!(scene.fail(300), AfterFailure::GivenUp(GivenUp { posts: 1, .. })));
     let given_up = GivenUp { posts: 2, events: 2, age: Duration::from_secs(309), attempts: 1 };
-    assert_eq!(scene.fail(310), Verdict::GivenUp(given_up));
+    assert_eq!(scene.fail(310), AfterFailure::GivenUp(given_up));
     assert_eq!(scene.fail(310), retry(1));
     assert_eq!(scene.bodies(), [r#"{"time_ms":5,"events":[4]}"#]);
 }
@@ -210,7 +210,7 @@ fn a_post_that_became_another_nodes_while_it_was_made_is_not_tried_again() {
     let mut scene = Scene::new();
     let (revoked, confirmed) = scene.accept_revocable("1");
     revoked.store(true, Ordering::Relaxed);
-    assert_eq!(scene.fail(0), Verdict::Revoked);
+    assert_eq!(scene.fail(0), AfterFailure::Revoked);
     assert_eq!((scene.waiting.count(), confirmed.load(Ordering::Relaxed)), (0, false));
 }
 
