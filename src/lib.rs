@@ -7,29 +7,29 @@
 //! | [`node`] | a running node: everything wired together |
 //! | [`protocol`] | the Pusher protocol as values |
 //! | [`tenant`] | the plain `/ws` dialect as values |
-//! | [`connection`] | a connection until it is a socket: its place, its time limits, what makes no sense |
+//! | [`connection`] | a connection until it is a socket: its permit, its time limits, what is no request |
 //! | [`session`] | one actor per WebSocket connection, its outbox, the upgrade |
 //! | [`repeats`] | what was published under an idempotency key |
 //! | [`room`] | one actor per channel: who is subscribed, and the fan-out to them |
-//! | [`cluster`] | what this node's rooms tell the other nodes, and what comes from them |
+//! | [`cluster`] | what this node's rooms send to the other nodes |
 //! | [`http`] | the trigger API and the health probes |
 //! | [`webhook`] | what happens in channels, posted to back ends |
 //! | [`admin`] | the admin port: health, metrics, console |
 //! | [`metrics`] | counters and histograms, and the table of all metrics |
-//! | [`activity`] | what happens, told to consoles that watch |
-//! | [`event`] | events and what rooms answer, as rooms, sessions and nodes hand them on |
-//! | [`trace_log`] | what the log tells of an event whose request belongs to a trace |
+//! | [`activity`] | what happens on this node, reported to consoles |
+//! | [`event`] | events, and what rooms answer about themselves |
+//! | [`trace_log`] | log lines of events whose request belongs to a trace |
 //! | [`outbox`] | the write half of a socket |
-//! | [`files`] | files that are read again while the server runs |
-//! | [`log`] | where log lines go, without anybody waiting for it |
-//! | [`fatal`] | what ends the process at once |
-//! | [`turn`] | how much an actor does before others on its thread have their turn |
-//! | [`outgoing`] | how webhooks and access callbacks are sent, and whose certificates are believed |
-//! | [`process`] | what the operating system knows of this process |
+//! | [`files`] | files that are reloaded while the server runs |
+//! | [`log`] | the writer of log lines, which nothing waits for |
+//! | [`fatal`] | failures that end the process at once |
+//! | [`turn`] | the work budget of one actor turn, before it yields its thread |
+//! | [`outgoing`] | the HTTP client of webhooks and access callbacks, and the authorities that it trusts |
+//! | [`process`] | what the operating system reports of this process |
 //! | [`capacity`] | how full the node is |
-//! | [`descriptors`] | what sockets and requests may have of the file descriptors |
+//! | [`descriptors`] | how the file descriptors are shared between sockets and requests |
 //! | [`readiness`] | whether the node wants new sockets |
-//! | [`seldom`] | what is logged at once and then once a minute |
+//! | [`seldom`] | rate-limited logging: the first line at once, then at most one a minute |
 //! | [`tls`] | certificates of the public listener |
 
 #![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used))]
