@@ -38,7 +38,7 @@ impl Core {
         let visits = self.visits_of(&key);
         match self.coalescer.change(known, fact, visits, self.now.up) {
             Decision::SendNow(fact) => {
-                self.publish_numbered(Stream::STATE, Subject::State, Numbered::Facts(vec![fact]))
+                self.publish_numbered(Stream::STATE, Subject::State, Numbered::Facts(vec![fact]));
             }
             Decision::Later => {}
         }
