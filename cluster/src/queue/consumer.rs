@@ -21,9 +21,10 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    PulledEvent, QueueTiming,
+    event::PulledEvent,
     health::Health,
     lease::{Lease, Step},
+    settings::QueueTiming,
     setup::{QueueError, StreamSpec},
     slot::Slot,
     store::connected,

@@ -10,10 +10,20 @@ use std::{
 
 use tracing::{error, info};
 
-use super::{Status, setup::QueueError};
+use super::setup::QueueError;
 
 /// The shortest time between two log lines about an error.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The state of the queue. Counts are since the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Events that the stream has stored.
+    pub stored: u64,
+    pub dropped: u64,
+    /// What is wrong with the stream; `None` while all is well.
+    pub error: Option<String>,
+}
 
 /// Shared by everything that uses the stream.
 #[derive(Debug, Clone, Default)]

@@ -9,7 +9,7 @@ use async_nats::{
 use tokio::time::sleep;
 
 use super::{
-    QueuedEvent,
+    event::QueuedEvent,
     health::Health,
     setup::{QueueError, StreamSpec},
 };

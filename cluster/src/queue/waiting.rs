@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{QueuedEvent, slot::Slot};
+use super::{event::QueuedEvent, slot::Slot};
 
 /// Bytes of a waiting event beside its body: its id, its ack and what that holds, spare capacity of the queues.
 const OVERHEAD: usize = 384;

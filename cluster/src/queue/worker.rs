@@ -22,9 +22,10 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    PulledEvent, QueueOutput, QueueSettings, QueuedEvent,
     consumer::SlotConsumer,
+    event::{PulledEvent, QueueOutput, QueuedEvent},
     health::Health,
+    settings::QueueSettings,
     setup::StreamSpec,
     slot::Slot,
     store::{StoreOutcome, store},
