@@ -3,6 +3,7 @@
 
 mod cluster;
 mod console;
+mod exposition;
 mod health;
 mod peers;
 mod scrape;

@@ -7,16 +7,16 @@ use std::{
 };
 
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
-use prometheus::{CounterVec, GaugeVec, Registry, TEXT_FORMAT, TextEncoder};
+use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 
-use super::{Admin, RoomTotals, cluster::Cluster, refusal, scrape_node::NodeFigures, scrape_soketi::SoketiNames};
+use super::{
+    Admin, RoomTotals, cluster::Cluster, exposition::Exposition, refusal, scrape_node::NodeFigures,
+    scrape_soketi::SoketiNames,
+};
 use crate::{
     app::{App, AppCounters},
     event::AppTotals,
-    metrics::{
-        Metrics,
-        catalogue::{self, Description},
-    },
+    metrics::{Metrics, catalogue},
     readiness::Answers,
     readiness::Readiness,
 };
@@ -32,9 +32,6 @@ struct Sources<'a> {
     rooms: Option<RoomTotals>,
     cluster: Cluster,
 }
-
-/// The text in the making.
-pub(super) struct Exposition(pub(super) Registry);
 
 /// Prometheus text 0.0.4. Figures of rooms or a bus that do not answer are left out rather than shown as zero.
 pub(super) async fn metrics(admin: Data<Admin>) -> HttpResponse {
@@ -106,30 +103,6 @@ impl Exposition {
         self.gauge(&catalogue::ROOMS, rows(|app| app.rooms))?;
         self.gauge(&catalogue::SUBSCRIPTIONS, rows(|app| app.subscriptions))?;
         self.gauge(&catalogue::MEMBERS, rows(|app| app.members))
-    }
-
-    pub(super) fn gauge<'a, const LABELS: usize>(
-        &self,
-        description: &Description,
-        rows: impl IntoIterator<Item = ([&'a str; LABELS], f64)>,
-    ) -> prometheus::Result<()> {
-        let gauge = GaugeVec::new(description.opts(), description.labels)?;
-        for (labels, value) in rows {
-            gauge.get_metric_with_label_values(&labels)?.set(value);
-        }
-        self.0.register(Box::new(gauge))
-    }
-
-    pub(super) fn counter<'a, const LABELS: usize>(
-        &self,
-        description: &Description,
-        rows: impl IntoIterator<Item = ([&'a str; LABELS], f64)>,
-    ) -> prometheus::Result<()> {
-        let counter = CounterVec::new(description.opts(), description.labels)?;
-        for (labels, value) in rows {
-            counter.get_metric_with_label_values(&labels)?.inc_by(value);
-        }
-        self.0.register(Box::new(counter))
     }
 }
 

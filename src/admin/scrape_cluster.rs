@@ -2,7 +2,7 @@
 
 use gaung_cluster::{codec::DecodeError, peer::Stage};
 
-use super::{cluster::Look, peers::stage_name, scrape::Exposition};
+use super::{cluster::Look, exposition::Exposition, peers::stage_name};
 use crate::{metrics::catalogue, room::CacheUse};
 
 const STAGES: [Stage; 4] = [Stage::Meeting, Stage::Live, Stage::Dead, Stage::Returning];

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Admin, scrape::Exposition};
+use super::{Admin, exposition::Exposition};
 use crate::{
     log,
     metrics::catalogue,

@@ -7,7 +7,7 @@ use std::{
 
 use prometheus::{Registry, proto::MetricFamily};
 
-use super::scrape::Exposition;
+use super::exposition::Exposition;
 use crate::{
     app::{App, AppCounters},
     metrics::soketi,
