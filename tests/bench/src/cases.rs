@@ -1,6 +1,6 @@
 //! The cases: what each connects, sends and compares.
 
-use std::{net::SocketAddr, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use super::{
     BenchError, Case, Options,
@@ -13,7 +13,7 @@ use super::{
     rooms,
     round::{Figures, Round, Sample, measure},
     scrape,
-    swarm::Swarm,
+    swarm::{self, Swarm},
     target::Target,
 };
 
@@ -71,7 +71,7 @@ fn server(options: &Options) -> Result<Child, BenchError> {
 }
 
 fn fan_out(case: Case, load: &FanOut, plan: &Plan, options: &Options, report: &mut Report) -> Result<(), BenchError> {
-    let title = fan_out_title(load);
+    let title = load.title();
     let (server, floor) = (server(options)?, Child::floor()?);
     let (mut server_side, mut floor_side) = (Side::new(&server, load)?, Side::new(&floor, load)?);
     let resident_kib = server_side.connect_and_weigh()?;
@@ -89,15 +89,6 @@ fn fan_out(case: Case, load: &FanOut, plan: &Plan, options: &Options, report: &m
     report.rows.push(Row { resident_kib: Some(resident_kib), comparison: Some(ratio), ..row });
     report.rows.push(Row::new(case, &format!("{title}: the floor"), Figures::of(&floor_side.rounds)));
     Ok(())
-}
-
-/// What is fanned out, in words.
-pub fn fan_out_title(load: &FanOut) -> String {
-    let place = match load.channels {
-        1 => "one channel".to_owned(),
-        channels => format!("{channels} channels"),
-    };
-    format!("{} sockets on {place}, {} in flight", grouped(load.sockets.into()), load.in_flight)
 }
 
 fn aim_at_the_floor(case: Case, load: &FanOut, title: &str, ratio: f64, report: &mut Report) {
@@ -180,8 +171,8 @@ fn triggers(connections: usize, plan: &Plan, options: &Options, report: &mut Rep
     // The first round of both warms up.
     for round in 0..=plan.short_rounds {
         progress::round(&title, round, plan.short_rounds);
-        verified_rounds.push(ask(target, target.public, connections, &verified)?);
-        noop_rounds.push(ask(target, target.admin, connections, &noops)?);
+        verified_rounds.push(swarm::ask(target, target.public, connections, &verified)?);
+        noop_rounds.push(swarm::ask(target, target.admin, connections, &noops)?);
     }
     let (verified_rounds, noop_rounds) = (&verified_rounds[1..], &noop_rounds[1..]);
     let ratio = Comparison::of("POST /noop", verified_rounds, noop_rounds, |round| round.cpu);
@@ -191,18 +182,6 @@ fn triggers(connections: usize, plan: &Plan, options: &Options, report: &mut Rep
     let title = format!("POST /noop, {connections} at a time");
     report.rows.push(Row::new(Case::Triggers, &title, Figures::of(noop_rounds)));
     Ok(())
-}
-
-/// Sends requests over so many connections to the target and measures it.
-pub fn ask(
-    target: &Target,
-    address: SocketAddr,
-    connections: usize,
-    requests: &[Vec<u8>],
-) -> Result<Round, BenchError> {
-    let mut swarm = Swarm::new(target)?;
-    swarm.open_publishers(connections, address)?;
-    measure(target.pid, || swarm.ask(requests))
 }
 
 fn connects(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), BenchError> {

@@ -8,7 +8,6 @@ use std::{
 use super::{
     BenchError, Case, Options,
     broker::Broker,
-    cases::fan_out_title,
     child::Child,
     cluster::Cluster,
     plan::{CROSSING_CHANNELS, EVENT_BYTES, FanOut, PAUSE, Plan, TRIGGER_CONNECTIONS},
@@ -47,7 +46,7 @@ struct Nodes<'t> {
 
 impl Nodes<'_> {
     fn fan_out(&self, load: &FanOut, rounds: usize, report: &mut Report) -> Result<(), BenchError> {
-        let title = fan_out_title(load);
+        let title = load.title();
         let (mut pair, mut single) = (Way::open(self.a, self.b, load)?, Way::open(self.alone, self.alone, load)?);
         let (mut on_a, mut on_b, mut on_one) = (Vec::new(), Vec::new(), Vec::new());
         // The first round of both warms up.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::report::grouped;
+
 /// Bytes of data in an event.
 pub const EVENT_BYTES: usize = 200;
 
@@ -88,6 +90,15 @@ pub struct FanOut {
 }
 
 impl FanOut {
+    /// What is fanned out, in words.
+    pub fn title(&self) -> String {
+        let place = match self.channels {
+            1 => "one channel".to_owned(),
+            channels => format!("{channels} channels"),
+        };
+        format!("{} sockets on {place}, {} in flight", grouped(self.sockets.into()), self.in_flight)
+    }
+
     /// Sockets that hear one event.
     pub fn readers(&self) -> u32 {
         self.sockets / self.channels

@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::{
     BenchError, Case, Options,
-    cases::ask,
     child::Child,
     handshake,
     plan::{APPS, Plan, SCRAPES},
     progress,
     report::{Comparison, Report, Row, grouped},
     round::Figures,
+    swarm,
 };
 
 /// Times the scrapes of both servers in turns.
@@ -26,7 +26,7 @@ pub fn measure(plan: &Plan, options: &Options, report: &mut Report) -> Result<()
         progress::round(&title, round, plan.short_rounds);
         for (server, rounds) in [(&many, &mut many_rounds), (&one, &mut one_rounds)] {
             let scrapes = vec![handshake::get(server.target.admin, "/metrics"); SCRAPES];
-            rounds.push(ask(&server.target, server.target.admin, 1, &scrapes)?);
+            rounds.push(swarm::ask(&server.target, server.target.admin, 1, &scrapes)?);
         }
     }
     let (many_rounds, one_rounds) = (&many_rounds[1..], &one_rounds[1..]);

@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::{
     BenchError,
     publisher::Publisher,
-    round::{Sample, micros},
+    round::{Round, Sample, measure, micros},
     seat::Seat,
     subscriber::Subscriber,
     tally::Tally,
@@ -189,6 +189,18 @@ impl<'t> Swarm<'t> {
             Err(error) => Err(BenchError::io("waiting for sockets", error)),
         }
     }
+}
+
+/// Sends requests over so many connections to the target and measures it.
+pub fn ask(
+    target: &Target,
+    address: SocketAddr,
+    connections: usize,
+    requests: &[Vec<u8>],
+) -> Result<Round, BenchError> {
+    let mut swarm = Swarm::new(target)?;
+    swarm.open_publishers(connections, address)?;
+    measure(target.pid, || swarm.ask(requests))
 }
 
 #[cfg(test)]
