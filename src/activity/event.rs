@@ -11,7 +11,7 @@ use crate::{
     protocol::{ChannelName, Close, SocketId},
 };
 
-/// Characters of a text that a stranger may have written, at most.
+/// Characters at most of a text that came from outside.
 const MAX_TEXT: usize = 300;
 
 /// Something that happened on this node.
@@ -144,7 +144,7 @@ impl ActivityEvent {
 }
 
 impl Refusal {
-    /// `reason` is the label of the metric, `detail` what the one who asked is told; it is cut if it is very long, for it
+    /// `reason` is the label of the metric, `detail` what the client is told; it is cut if it is very long, for it
     /// may quote what was sent.
     pub fn new(asked: Asked, reason: &'static str, detail: &str) -> Self {
         Self { asked, reason, detail: cut(detail), socket: None, channel: None }
@@ -165,7 +165,7 @@ impl Refusal {
         self.reason
     }
 
-    /// What the one who asked was told.
+    /// What the client was told.
     pub fn detail(&self) -> &str {
         &self.detail
     }

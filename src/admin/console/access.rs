@@ -29,7 +29,7 @@ pub(super) enum Denied {
     /// The token, or a cookie made of it, is missing or wrong.
     TokenWanted,
     /// There is no token, and the request is not from this machine.
-    Elsewhere,
+    Remote,
 }
 
 pub(super) fn check(token: Option<&Secret>, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Denied> {
@@ -37,7 +37,7 @@ pub(super) fn check(token: Option<&Secret>, peer: Option<IpAddr>, headers: &Head
         Some(token) if has_cookie(token, headers) || has_bearer(token, headers) => Ok(()),
         Some(_) => Err(Denied::TokenWanted),
         None if is_local(peer, headers) => Ok(()),
-        None => Err(Denied::Elsewhere),
+        None => Err(Denied::Remote),
     }
 }
 
@@ -92,16 +92,16 @@ impl Denied {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::TokenWanted => StatusCode::UNAUTHORIZED,
-            Self::Elsewhere => StatusCode::FORBIDDEN,
+            Self::Remote => StatusCode::FORBIDDEN,
         }
     }
 
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::TokenWanted => "the console asks for its token (GAUNG_ADMIN_TOKEN)",
-            Self::Elsewhere => {
+            Self::Remote => {
                 "without a token the console is for browsers on the node's own machine, at 127.0.0.1, [::1] or \
-                 localhost; set GAUNG_ADMIN_TOKEN to open it from elsewhere"
+                 localhost; set GAUNG_ADMIN_TOKEN to open it from other machines"
             }
         }
     }
@@ -130,8 +130,8 @@ mod tests {
             assert_eq!(checked(None, "127.0.0.1", &[("host", host)]), Ok(()), "{host}");
             assert_eq!(checked(None, "::1", &[("host", host)]), Ok(()), "{host}");
             assert_eq!(checked(None, "::ffff:127.0.0.1", &[("host", host)]), Ok(()), "{host}");
-            assert_eq!(checked(None, "10.0.0.7", &[("host", host)]), Err(Denied::Elsewhere), "{host}");
-            assert_eq!(checked(None, "unknown", &[("host", host)]), Err(Denied::Elsewhere), "{host}");
+            assert_eq!(checked(None, "10.0.0.7", &[("host", host)]), Err(Denied::Remote), "{host}");
+            assert_eq!(checked(None, "unknown", &[("host", host)]), Err(Denied::Remote), "{host}");
         }
     }
 
@@ -140,16 +140,16 @@ mod tests {
         for host in
             ["rebound.example", "localhost.example:9601", "127.0.0.1.example", "10.0.0.7:9601", "[::2]:9601", "[", ""]
         {
-            assert_eq!(checked(None, "127.0.0.1", &[("host", host)]), Err(Denied::Elsewhere), "{host}");
+            assert_eq!(checked(None, "127.0.0.1", &[("host", host)]), Err(Denied::Remote), "{host}");
         }
-        assert_eq!(checked(None, "127.0.0.1", &[]), Err(Denied::Elsewhere));
+        assert_eq!(checked(None, "127.0.0.1", &[]), Err(Denied::Remote));
     }
 
     #[test]
     fn who_comes_through_a_proxy_is_not_on_this_machine() {
         for header in [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1")] {
             let headers = [("host", "localhost"), header];
-            assert_eq!(checked(None, "127.0.0.1", &headers), Err(Denied::Elsewhere), "{header:?}");
+            assert_eq!(checked(None, "127.0.0.1", &headers), Err(Denied::Remote), "{header:?}");
         }
     }
 

@@ -57,7 +57,7 @@ struct Tail {
 
 type Ctx = WebsocketContext<Console>;
 
-/// Upgrades whoever may see more than the page.
+/// Upgrades a client that may see more than the page.
 pub(in crate::admin) async fn live(
     admin: Data<Admin>,
     request: HttpRequest,

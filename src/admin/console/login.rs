@@ -45,7 +45,7 @@ pub(in crate::admin) async fn session(admin: Data<Admin>, body: Payload) -> Http
     }
 }
 
-/// Checks whoever wants more than the page.
+/// Checks a client that wants more than the page.
 pub(super) fn check(admin: &Admin, request: &HttpRequest) -> Result<(), Denied> {
     let peer = request.peer_addr().map(|peer| peer.ip());
     access::check(admin.console.token.as_ref(), peer, request.headers())

@@ -189,7 +189,7 @@ pub(super) struct LastLook {
 }
 
 impl LastLook {
-    /// Remembers this look, and tells what happened since the one before. Rates of apps that are seen for the first
+    /// Remembers this look, and returns what happened since the one before. Rates of apps that are seen for the first
     /// time are zero.
     pub(super) fn advance(
         &mut self,
