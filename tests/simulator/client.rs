@@ -1,0 +1,219 @@
+//! A page: one socket at a time, and what it believes of its channels. It hears the frames that the product writes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
+use gaung::{
+    outbox::Outbox,
+    protocol::{ChannelKind, ChannelName, SocketId, presence::MemberClaim},
+    room::{Dialect, Join, JoinAs, Subscriber},
+};
+use gaung_cluster::NodeId;
+use gaung_simulator::Party;
+use serde_json::Value;
+
+/// Who publishes or hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Speaker {
+    pub node: NodeId,
+    /// 0 for the back ends.
+    pub socket: u64,
+}
+
+/// A page.
+pub struct Client {
+    /// Its user in presence channels.
+    pub user: String,
+    pub socket: Option<Socket>,
+    pub channels: BTreeMap<ChannelName, Subscription>,
+    /// The channels that it joins once it has a socket again.
+    pub rejoins: Vec<ChannelName>,
+    /// When it connects again.
+    pub returns_at: u64,
+}
+
+/// Its connection.
+#[derive(Clone)]
+pub struct Socket {
+    pub slot: usize,
+    pub speaker: Speaker,
+    pub outbox: Arc<Outbox>,
+}
+
+/// What it believes of a channel.
+#[derive(Default)]
+pub struct Subscription {
+    pub stage: Stage,
+    pub members: BTreeSet<String>,
+    /// The last count of subscriptions that it was told.
+    pub count: Option<u64>,
+    /// What a cache channel has shown it after success: nothing, or the data of its last event, which may be known from a
+    /// subscription before.
+    pub shown: Option<String>,
+    kind: Option<ChannelKind>,
+}
+
+/// How far a subscription is.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It was asked for.
+    #[default]
+    Asked,
+    /// It has succeeded.
+    Joined,
+    /// It was given up; what comes is not for it.
+    Left,
+}
+
+/// What a client makes of a message.
+pub enum Heard {
+    /// Nothing that is counted.
+    Nothing,
+    /// An event: who published it, and its number.
+    Event(Speaker, u64),
+    /// A member went.
+    Removed(String),
+}
+
+impl Party for Speaker {
+    fn node(self) -> NodeId {
+        self.node
+    }
+}
+
+impl fmt::Display for Speaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.node, self.socket)
+    }
+}
+
+impl Speaker {
+    /// The data of an event says who published it and which of its events it is.
+    pub fn data(self, number: u64) -> String {
+        format!("{} {} {number}", self.node.bits(), self.socket)
+    }
+
+    pub fn read(data: &str) -> Option<(Self, u64)> {
+        let mut numbers = data.split(' ').map(|number| number.parse().ok());
+        let mut next = || numbers.next().flatten();
+        Some((Self { node: NodeId::from_bits(next()?), socket: next()? }, next()?))
+    }
+}
+
+impl Client {
+    pub fn new(user: String, returns_at: u64) -> Self {
+        Self { user, socket: None, channels: BTreeMap::new(), rejoins: Vec::new(), returns_at }
+    }
+
+    /// How it subscribes.
+    pub fn join(&self, socket: &Socket, channel: &ChannelName) -> Join {
+        let claim = || JoinAs::Member(MemberClaim { id: self.user.clone(), info: "{}".to_owned() });
+        let claim = channel.kind().is_presence().then(claim);
+        Join { subscriber: socket.subscriber(), claim, attempt: 1 }
+    }
+
+    /// Its connection is gone; it comes back, and joins these channels.
+    pub fn disconnect(&mut self, rejoins: Vec<ChannelName>, returns_at: u64) {
+        self.channels.clear();
+        self.socket = None;
+        (self.rejoins, self.returns_at) = (rejoins, returns_at);
+    }
+
+    /// The channels that it wants to be in.
+    pub fn wanted(&self) -> impl Iterator<Item = &ChannelName> {
+        self.channels.iter().filter(|(_, known)| known.stage != Stage::Left).map(|(channel, _)| channel)
+    }
+
+    /// The channels where it was answered.
+    pub fn joined(&self) -> impl Iterator<Item = &ChannelName> {
+        self.channels.iter().filter(|(_, known)| known.stage == Stage::Joined).map(|(channel, _)| channel)
+    }
+
+    /// Whether it is subscribed to a channel, as far as it knows.
+    pub fn is_in(&self, channel: &ChannelName) -> bool {
+        self.channels.get(channel).is_some_and(|known| known.stage == Stage::Joined)
+    }
+
+    /// Hears a message; what is wrong with it.
+    pub fn hear(&mut self, channel: &ChannelName, message: &Value) -> Result<Heard, String> {
+        let Some(known) = self.channels.get_mut(channel) else { return Err("it is not subscribed".to_owned()) };
+        match known.stage {
+            Stage::Left => Ok(Heard::Nothing),
+            Stage::Asked if message["event"] != "pusher_internal:subscription_succeeded" => {
+                Err("nothing comes before success".to_owned())
+            }
+            Stage::Asked | Stage::Joined => known.hear(message),
+        }
+    }
+}
+
+impl Socket {
+    pub fn subscriber(&self) -> Subscriber {
+        let id = SocketId::from_bits(self.speaker.socket);
+        Subscriber { id, outbox: self.outbox.clone(), dialect: Dialect::Pusher }
+    }
+}
+
+impl Subscription {
+    pub fn new(channel: &ChannelName) -> Self {
+        Self { kind: Some(channel.kind()), ..Self::default() }
+    }
+
+    /// Whether the next event is not new, but what the channel keeps.
+    fn is_shown_cached(&self) -> bool {
+        self.shown.is_none() && self.kind.is_some_and(ChannelKind::is_cached)
+    }
+
+    fn hear(&mut self, message: &Value) -> Result<Heard, String> {
+        let text = message["data"].as_str().unwrap_or_default();
+        let data = || serde_json::from_str::<Value>(text).unwrap_or_default();
+        let user = || data()["user_id"].as_str().unwrap_or_default().to_owned();
+        match message["event"].as_str().unwrap_or_default() {
+            "pusher_internal:subscription_succeeded" => return self.succeed(&data()),
+            "pusher_internal:member_added" if !self.members.insert(user()) => {
+                return Err("it knew the member".to_owned());
+            }
+            "pusher_internal:member_added" => {}
+            "pusher_internal:member_removed" if !self.members.remove(&user()) => {
+                return Err("it did not know the member".to_owned());
+            }
+            "pusher_internal:member_removed" => return Ok(Heard::Removed(user())),
+            "pusher_internal:subscription_count" => self.count = data()["subscription_count"].as_u64(),
+            "pusher:cache_miss" => self.shown = Some(String::new()),
+            _ if self.is_shown_cached() => self.shown = Some(text.to_owned()),
+            _ => {
+                let (origin, number) = Speaker::read(text).ok_or("nobody published it")?;
+                return Ok(Heard::Event(origin, number));
+            }
+        }
+        Ok(Heard::Nothing)
+    }
+
+    fn succeed(&mut self, data: &Value) -> Result<Heard, String> {
+        if self.stage == Stage::Joined {
+            return Err("it had succeeded already".to_owned());
+        }
+        self.stage = Stage::Joined;
+        let ids = data["presence"]["ids"].as_array().cloned().unwrap_or_default();
+        self.members = ids.iter().filter_map(|id| id.as_str().map(ToOwned::to_owned)).collect();
+        Ok(Heard::Nothing)
+    }
+}
+
+/// The messages in WebSocket frames, which are all shorter than 64 KiB.
+pub fn messages(mut frames: &[u8]) -> Vec<Value> {
+    let mut messages = Vec::new();
+    while let [_, length, rest @ ..] = frames {
+        let (length, rest) = match (length, rest) {
+            (126, [high, low, rest @ ..]) => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+            (length, rest) => (usize::from(*length), rest),
+        };
+        let (message, others) = rest.split_at(length);
+        messages.push(serde_json::from_slice(message).expect("a frame holds a message"));
+        frames = others;
+    }
+    messages
+}

@@ -1,0 +1,56 @@
+//! Whole clusters of the server's own rooms, with clients, in virtual time: 3 to 5 nodes for a minute in which everything
+//! goes wrong, then eighty seconds to heal, and a judgement of what the clients heard.
+//!
+//! The world is that of the crate `gaung-simulator`: time, the bus and its faults. Above it each node has its core, and the
+//! rooms of the product: [`RoomState`](gaung::room::state::RoomState) takes inputs and returns effects, as under its actor.
+//! What is simulated here is what acts in the product:
+//!
+//! | file | instead of |
+//! |---|---|
+//! | `node` | the threads of one node: what waits for its rooms, the turns and clocks that they asked for |
+//! | `rooms` | shard and room actor: messages are routed, effects carried out |
+//! | `peers` | the bus thread: what the core puts out, and what rooms tell it |
+//! | `client` | a page: one socket, and what it believes of its channels |
+//! | `actions`, `drain` | clients, back ends, and nodes that leave |
+//! | `world`, `verdict`, `tally` | time, faults, and the judgement |
+//!
+//! What a client is promised, and checked for:
+//! - success before anything else of a channel, on each subscription;
+//! - events: of each publisher in order, none twice; those that were accepted while it was subscribed all arrive, unless its
+//!   node or the publisher's died, was not part of the cluster, or reported a loss (as `gaung-cluster` promises);
+//! - members: the snapshot and what follows add up to who is there; nobody comes who is there, or goes who is not;
+//! - nobody is seen to go who moves from a leaving node to another;
+//! - in the end all counts are right, and who joins a cache channel hears its newest event.
+//!
+//! `SEEDS=3000` runs more of them, `SEED=17` repeats one.
+
+mod actions;
+mod client;
+mod drain;
+mod node;
+mod peers;
+mod rooms;
+mod tally;
+mod verdict;
+mod world;
+
+use gaung_simulator::{number, run_seeds};
+use tally::Tally;
+use world::{Trouble, run};
+
+/// Runs the seeds and fails with those that failed.
+fn check(seeds: u64, trouble: Trouble) -> Tally {
+    run_seeds(seeds, |seed| run(seed, trouble))
+}
+
+#[test]
+fn after_a_minute_of_trouble_every_client_knows_who_is_there_and_has_heard_what_it_was_promised() {
+    let tally = check(number("SEEDS").unwrap_or(80), Trouble::All);
+    assert!(number("SEED").is_some() || tally.is_lively(), "too little happened: {tally:?}");
+}
+
+#[test]
+fn members_who_move_while_node_after_node_leaves_are_never_seen_to_go() {
+    let tally = check(number("SEEDS").unwrap_or(80).div_ceil(4), Trouble::Leaving);
+    assert!(number("SEED").is_some() || tally.drains > 0, "no node left: {tally:?}");
+}

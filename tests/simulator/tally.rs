@@ -1,0 +1,40 @@
+//! What happened, so that a run in which nothing did is not taken for a good one.
+
+use std::ops::AddAssign;
+
+/// Counts over a run, added up over many.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Tally {
+    pub kills: u64,
+    pub drains: u64,
+    pub sockets: u64,
+    pub joins: u64,
+    pub promised: u64,
+    pub heard: u64,
+    pub client_events: u64,
+    pub members: u64,
+    pub cached: u64,
+}
+
+impl Tally {
+    /// Whether there was something to judge.
+    pub fn is_lively(&self) -> bool {
+        [self.kills, self.drains, self.joins, self.promised, self.client_events, self.members, self.cached]
+            .iter()
+            .all(|count| *count > 0)
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.kills += other.kills;
+        self.drains += other.drains;
+        self.sockets += other.sockets;
+        self.joins += other.joins;
+        self.promised += other.promised;
+        self.heard += other.heard;
+        self.client_events += other.client_events;
+        self.members += other.members;
+        self.cached += other.cached;
+    }
+}
