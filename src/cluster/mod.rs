@@ -123,9 +123,9 @@ impl Cluster {
         self.link.send(Input::Published(publication));
     }
 
-    /// Permits for events of these sizes: all of them, or none where too much waits for the bus.
-    pub fn reserve(&self, sizes: &[usize]) -> Result<Vec<PublishPermit>, Full> {
-        self.link.reserve(sizes)
+    /// A permit for so many events with so many bytes together, unless the way to the other nodes is full.
+    pub fn reserve(&self, events: usize, bytes: usize) -> Result<PublishPermit, Full> {
+        self.link.reserve(events, bytes)
     }
 
     /// Publishes an event that this node's own sockets have already.

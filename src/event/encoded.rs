@@ -71,6 +71,11 @@ impl Event {
         Self { channel, words, except: Some(sender), origin: Origin::Client, accepted, accepted_at, trace: None }
     }
 
+    /// The bytes of the frame that [`encode`](Self::encode) makes.
+    pub fn frame_bytes(&self) -> usize {
+        outbound::event_bytes(&self.words.name, &self.channel, &self.words.data, self.words.user_id.as_deref())
+    }
+
     /// Encodes the event for Pusher sockets.
     pub fn encode(self) -> EncodedEvent {
         let Self { channel, words, except, origin, accepted, accepted_at, trace } = self;

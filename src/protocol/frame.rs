@@ -25,6 +25,16 @@ pub fn text_with(capacity: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     framed(TEXT, capacity, write)
 }
 
+/// The bytes of a frame with a payload of so many.
+pub fn bytes(payload: usize) -> usize {
+    let header = match payload {
+        0..=125 => 2,
+        126..=0xFFFF => 4,
+        _ => LONGEST_HEADER,
+    };
+    header + payload
+}
+
 /// A ping with `payload` of at most 125 bytes.
 pub fn ping(payload: &[u8]) -> Bytes {
     encode(PING, payload)

@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod close;
+mod escaped;
 pub mod frame;
 pub mod inbound;
 mod key;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{ChannelName, SocketId, frame};
+use super::{ChannelName, SocketId, escaped::escaped_bytes, frame};
 
 const SUBSCRIPTION_SUCCEEDED: &str = "pusher_internal:subscription_succeeded";
 
@@ -110,6 +110,11 @@ pub fn event(name: &str, channel: &ChannelName, data: &str, user_id: Option<&str
     Message { user_id, ..Message::new(name, Some(channel.as_str()), data) }.frame()
 }
 
+/// The bytes of the frame that [`event`] makes.
+pub fn event_bytes(name: &str, channel: &ChannelName, data: &str, user_id: Option<&str>) -> usize {
+    frame::bytes(Message { user_id, ..Message::new(name, Some(channel.as_str()), data) }.bytes())
+}
+
 /// An event for a socket that was opened with `?trace=1`: it tells as well when the server took the event, as
 /// microseconds since the Unix epoch.
 pub fn traced_event(
@@ -164,6 +169,16 @@ impl Message<'_, &str> {
         let capacity = self.event.len() + self.channel.map_or(0, str::len) + self.data.len() * 5 / 4 + 128;
         frame::text_with(capacity, |json| serde_json::to_writer(json, self).expect("strings and numbers always encode"))
     }
+
+    /// The bytes of the message as JSON, without a time of acceptance.
+    fn bytes(&self) -> usize {
+        let optional = |key: &str, value: Option<&str>| value.map_or(0, |value| key.len() + escaped_bytes(value));
+        r#"{"event":"","data":""}"#.len()
+            + escaped_bytes(self.event)
+            + escaped_bytes(self.data)
+            + optional(r#","channel":"""#, self.channel)
+            + optional(r#","user_id":"""#, self.user_id)
+    }
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> String {
@@ -181,6 +196,16 @@ mod tests {
 
     fn check(frame: Bytes, expected: &str) {
         assert_eq!(frame, frame::text(expected), "{}", String::from_utf8_lossy(&frame));
+    }
+
+    #[test]
+    fn the_bytes_of_an_event_are_known_before_it_is_encoded() {
+        let channel = channel("presence-a");
+        for data in ["{}", &"\"".repeat(100), &"x".repeat(0x10000)] {
+            for user_id in [None, Some("7")] {
+                assert_eq!(event_bytes("e", &channel, data, user_id), event("e", &channel, data, user_id).len());
+            }
+        }
     }
 
     #[test]

@@ -23,10 +23,11 @@ pub struct Backlog {
     limits: Limits,
 }
 
-/// The place of an event; given back when it is written or dropped.
+/// Lets events wait; given back when they are written or dropped.
 #[derive(Debug)]
 pub struct Permit {
     backlog: Arc<Backlog>,
+    events: usize,
     bytes: usize,
 }
 
@@ -50,22 +51,16 @@ impl Backlog {
         self.events.load(Relaxed)
     }
 
-    /// Takes places for events of these sizes, or none.
-    pub fn reserve(self: &Arc<Self>, sizes: &[usize]) -> Result<Vec<Permit>, Full> {
-        self.take(sizes.len(), sizes.iter().sum(), 1)?;
-        Ok(sizes.iter().map(|bytes| Permit { backlog: self.clone(), bytes: *bytes }).collect())
-    }
-
-    /// Takes a place for one event.
-    pub fn reserve_one(self: &Arc<Self>, bytes: usize) -> Result<Permit, Full> {
-        self.take(1, bytes, 1)?;
-        Ok(Permit { backlog: self.clone(), bytes })
+    /// A permit for so many events with so many bytes together.
+    pub fn reserve(self: &Arc<Self>, events: usize, bytes: usize) -> Result<Permit, Full> {
+        self.take(events, bytes, 1)?;
+        Ok(Permit { backlog: self.clone(), events, bytes })
     }
 
     /// Takes a place for an event that was accepted elsewhere, also beyond the limits, up to four times of them.
     pub fn admit(self: &Arc<Self>, bytes: usize) -> Result<Permit, Full> {
         self.take(1, bytes, 4)?;
-        Ok(Permit { backlog: self.clone(), bytes })
+        Ok(Permit { backlog: self.clone(), events: 1, bytes })
     }
 
     fn take(&self, events: usize, bytes: usize, times: usize) -> Result<(), Full> {
@@ -82,9 +77,18 @@ impl Backlog {
     }
 }
 
+impl Permit {
+    /// Takes the permit of one event out of one for several.
+    pub fn split(&mut self, bytes: usize) -> Self {
+        self.events -= 1;
+        self.bytes -= bytes;
+        Self { backlog: self.backlog.clone(), events: 1, bytes }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.backlog.events.fetch_sub(1, Relaxed);
+        self.backlog.events.fetch_sub(self.events, Relaxed);
         self.backlog.bytes.fetch_sub(self.bytes, Relaxed);
     }
 }
@@ -100,31 +104,34 @@ mod tests {
     #[test]
     fn places_are_taken_together_or_not_at_all_and_come_back() {
         let backlog = backlog(3, 1_000);
-        let two = backlog.reserve(&[1, 1]).unwrap();
-        assert_eq!(backlog.reserve(&[1, 1]).unwrap_err(), Full::Events(3));
-        let one = backlog.reserve(&[1]).unwrap();
+        let mut two = backlog.reserve(2, 2).unwrap();
+        assert_eq!(backlog.reserve(2, 2).unwrap_err(), Full::Events(3));
+        let one = backlog.reserve(1, 1).unwrap();
+        drop(two.split(1));
+        assert_eq!(backlog.waiting(), 2);
         drop((two, one));
-        assert!(backlog.reserve(&[1, 1, 1]).is_ok());
+        assert_eq!(backlog.waiting(), 0);
+        assert!(backlog.reserve(3, 3).is_ok());
     }
 
     #[test]
     fn bytes_count_as_well_as_events() {
         let backlog = backlog(100, 1_000);
-        let most = backlog.reserve(&[300, 600]).unwrap();
-        assert_eq!(backlog.reserve(&[60, 60]).unwrap_err(), Full::Bytes(1_000));
+        let most = backlog.reserve(2, 900).unwrap();
+        assert_eq!(backlog.reserve(2, 120).unwrap_err(), Full::Bytes(1_000));
         assert_eq!(backlog.waiting(), 2);
-        assert!(backlog.reserve(&[50, 50]).is_ok());
+        assert!(backlog.reserve(2, 100).is_ok());
         drop(most);
-        assert!(backlog.reserve(&[500, 500]).is_ok());
+        assert!(backlog.reserve(2, 1_000).is_ok());
     }
 
     #[test]
     fn a_request_that_is_larger_than_the_limit_passes_while_nothing_waits() {
         let backlog = backlog(100, 1_000);
-        let large = backlog.reserve(&[5_000]).unwrap();
-        assert_eq!(backlog.reserve(&[1]).unwrap_err(), Full::Bytes(1_000));
+        let large = backlog.reserve(1, 5_000).unwrap();
+        assert_eq!(backlog.reserve(1, 1).unwrap_err(), Full::Bytes(1_000));
         drop(large);
-        assert!(backlog.reserve(&[1]).is_ok());
+        assert!(backlog.reserve(1, 1).is_ok());
     }
 
     #[test]
@@ -133,7 +140,7 @@ mod tests {
         let permits: Vec<_> = (0..8).map_while(|_| many.admit(1).ok()).collect();
         assert_eq!(permits.len(), 8);
         assert_eq!(many.admit(1).unwrap_err(), Full::Events(2));
-        assert!(many.reserve(&[1]).is_err());
+        assert!(many.reserve(1, 1).is_err());
         let large = backlog(100, 1_000);
         let permits: Vec<_> = (0..5).map_while(|_| large.admit(800).ok()).collect();
         assert_eq!(permits.len(), 5);

@@ -144,7 +144,7 @@ impl Room {
         if bytes > limit {
             return Err(Unpublished::TooLarge { bytes, limit });
         }
-        cluster.reserve(&[bytes])?.into_iter().for_each(|permit| cluster.publish(&self.app, event, permit));
+        cluster.publish(&self.app, event, cluster.reserve(1, bytes)?);
         Ok(())
     }
 

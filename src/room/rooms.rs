@@ -11,7 +11,7 @@ use gaung_cluster::bus::PublishPermit;
 
 use super::{
     ClientEvent, FromPeers, Inflow, Join, SignIn, Unpublished,
-    backlog::{Backlog, Limits, Permit},
+    backlog::{Backlog, Full, Limits, Permit},
     fanout::Subscriber,
     fanout_worker::FanoutWorker,
     inflow::{self, Underway},
@@ -103,61 +103,55 @@ impl Rooms {
 
     /// Hands events to their rooms here and on the other nodes, all or none; does not wait for sockets.
     pub fn publish(&self, app: &Arc<App>, events: Vec<Event>) -> Result<(), Unpublished> {
-        let unheard = self.unheard(app, &events);
-        for Reserved { event, permit, publish_permit, .. } in self.reserve(app, events)? {
-            let (alone, by_its_room) =
-                if travels_alone(&event) { (publish_permit, None) } else { (None, publish_permit) };
-            if let Some(permit) = permit {
-                let message = RoomMessage::Publish(event.clone(), permit, by_its_room);
-                self.send(app, event.channel.clone(), message, None);
-            }
-            if let (Some(cluster), Some(permit)) = (&self.cluster, alone) {
-                cluster.publish(app, &event, permit);
-            }
-        }
-        for event in unheard {
-            self.activity.report(|| ActivityEvent::published(app.id().clone(), event.encode(), 0));
+        let publications: Vec<_> = events.into_iter().map(|event| self.publication(app, event)).collect();
+        let mut permits = self.reserve(publications.iter().filter(|publication| publication.is_wanted))?;
+        let mut publish_permits = self.reserve_on_bus(&publications)?;
+        for Publication { event, bytes, is_wanted } in publications {
+            let permit = is_wanted.then(|| permits.split(bytes));
+            let publish_permit = publish_permits.as_mut().map(|permits| permits.split(bytes));
+            self.hand_out(app, event, permit, publish_permit);
         }
         Ok(())
     }
 
-    /// The events that somebody may hear, each with the permits that it needs; or none of them.
-    fn reserve(&self, app: &App, events: Vec<Event>) -> Result<Vec<Reserved>, Unpublished> {
-        let is_wanted = |event: &Event| self.wants(app, &event.channel);
-        let mut reserved: Vec<_> = events
-            .into_iter()
-            .map(|event| (is_wanted(&event), event))
-            .filter(|(is_wanted, _)| *is_wanted || self.cluster.is_some())
-            .map(|(is_wanted, event)| Reserved { event: event.encode(), is_wanted, permit: None, publish_permit: None })
-            .collect();
-        let sizes: Vec<_> = reserved.iter().filter(|event| event.is_wanted).map(Reserved::bytes).collect();
-        let permits = self.backlog.reserve(&sizes)?;
-        for (wanted, permit) in reserved.iter_mut().filter(|event| event.is_wanted).zip(permits) {
-            wanted.permit = Some(permit);
-        }
-        let publish_permits = self.reserve_on_bus(&reserved)?;
-        for (event, permit) in reserved.iter_mut().zip(publish_permits) {
-            event.publish_permit = Some(permit);
-        }
-        Ok(reserved)
+    fn publication(&self, app: &App, event: Event) -> Publication {
+        Publication { bytes: event.frame_bytes(), is_wanted: self.wants(app, &event.channel), event }
     }
 
-    /// The events that no room here will see, for those who watch.
-    fn unheard(&self, app: &App, events: &[Event]) -> Vec<Event> {
-        if !self.activity.is_watched() {
-            return Vec::new();
-        }
-        events.iter().filter(|event| !self.wants(app, &event.channel)).cloned().collect()
+    /// A permit for the rooms of this node.
+    fn reserve<'a>(&self, publications: impl Iterator<Item = &'a Publication>) -> Result<Permit, Full> {
+        let (events, bytes) = publications.fold((0, 0), |(events, bytes), next| (events + 1, bytes + next.bytes));
+        self.backlog.reserve(events, bytes)
     }
 
-    /// A permit for each event to go to the other nodes; none where this node is alone.
-    fn reserve_on_bus(&self, events: &[Reserved]) -> Result<Vec<PublishPermit>, Unpublished> {
-        let Some(cluster) = &self.cluster else { return Ok(Vec::new()) };
+    /// A permit for the other nodes; none where this node is alone.
+    fn reserve_on_bus(&self, publications: &[Publication]) -> Result<Option<PublishPermit>, Unpublished> {
+        let Some(cluster) = &self.cluster else { return Ok(None) };
         let limit = cluster.max_frame();
-        let sizes: Vec<_> = events.iter().map(Reserved::bytes).collect();
-        match sizes.iter().find(|bytes| **bytes > limit) {
-            Some(bytes) => Err(Unpublished::TooLarge { bytes: *bytes, limit }),
-            None => Ok(cluster.reserve(&sizes)?),
+        let sizes = publications.iter().map(|publication| publication.bytes);
+        match sizes.clone().find(|bytes| *bytes > limit) {
+            Some(bytes) => Err(Unpublished::TooLarge { bytes, limit }),
+            None => Ok(Some(cluster.reserve(publications.len(), sizes.sum())?)),
+        }
+    }
+
+    /// Hands an event to its room here, by the one permit, and to the other nodes, by the other. Where neither is to have
+    /// it, it is encoded for those who watch alone.
+    fn hand_out(&self, app: &Arc<App>, event: Event, permit: Option<Permit>, publish_permit: Option<PublishPermit>) {
+        if permit.is_none() && publish_permit.is_none() && !self.activity.is_watched() {
+            return;
+        }
+        let event = event.encode();
+        let (alone, by_its_room) = if travels_alone(&event) { (publish_permit, None) } else { (None, publish_permit) };
+        match permit {
+            Some(permit) => {
+                let message = RoomMessage::Publish(event.clone(), permit, by_its_room);
+                self.send(app, event.channel.clone(), message, None);
+            }
+            None => self.activity.report(|| ActivityEvent::published(app.id().clone(), event.clone(), 0)),
+        }
+        if let (Some(cluster), Some(permit)) = (&self.cluster, alone) {
+            cluster.publish(app, &event, permit);
         }
     }
 
@@ -179,7 +173,7 @@ impl Rooms {
         client_event: ClientEvent,
     ) -> Result<(), Unpublished> {
         let bytes = channel.as_str().len() + client_event.name.len() + client_event.data.len();
-        let permit = self.backlog.reserve_one(bytes)?;
+        let permit = self.backlog.reserve(1, bytes)?;
         self.send(app, channel, RoomMessage::ClientEvent(client_event, permit), Some(self.inflow.begin()));
         Ok(())
     }
@@ -219,11 +213,12 @@ impl Rooms {
     pub fn terminate(&self, app: &Arc<App>, user_id: &str) -> Result<(), Unpublished> {
         let channel = user_channel(user_id);
         if let Some(cluster) = &self.cluster {
-            let mut permits = cluster.reserve(&[user_id.len(); 2])?.into_iter();
-            if let (Some(channel), Some(permit)) = (&channel, permits.next()) {
+            let mut permit = cluster.reserve(2, user_id.len() * 2)?;
+            let terminate_member = permit.split(user_id.len());
+            if let Some(channel) = &channel {
                 cluster.terminate(app, channel, permit);
             }
-            permits.for_each(|permit| cluster.terminate_member(app, user_id, permit));
+            cluster.terminate_member(app, user_id, terminate_member);
         }
         if let Some(channel) = channel {
             self.hear(app.id(), channel, FromPeers::Terminated(user_id.into()));
@@ -292,21 +287,13 @@ impl Rooms {
     }
 }
 
-/// An event with the permits that it is published by.
-struct Reserved {
-    event: EncodedEvent,
+/// An event that is about to be published.
+struct Publication {
+    event: Event,
+    /// What its frame will have.
+    bytes: usize,
     /// Whether somebody here may hear it, or is to be shown it later.
     is_wanted: bool,
-    /// For its room here, if it is wanted.
-    permit: Option<Permit>,
-    /// For the other nodes, if there are any.
-    publish_permit: Option<PublishPermit>,
-}
-
-impl Reserved {
-    fn bytes(&self) -> usize {
-        self.event.frame.len()
-    }
 }
 
 /// Whether an event goes to the other nodes by itself. What back ends publish to cache channels travels as state, told

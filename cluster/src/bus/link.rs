@@ -78,9 +78,9 @@ impl Link {
         if self.commands.is_closed() { 0 } else { self.gauges.waiting.load(Relaxed) }
     }
 
-    /// Permits for events of these sizes: all or none.
-    pub fn reserve(&self, sizes: &[usize]) -> Result<Vec<PublishPermit>, Full> {
-        permits::reserve(&self.gauges, self.limits, sizes)
+    /// A permit for so many events with so many bytes together.
+    pub fn reserve(&self, events: usize, bytes: usize) -> Result<PublishPermit, Full> {
+        permits::reserve(&self.gauges, self.limits, events, bytes)
     }
 
     /// Publishes an event, which this node's own sockets have already.
@@ -145,7 +145,7 @@ mod tests {
         link.send(Input::Confirm);
         link.send(Input::Confirm);
         assert_eq!(link.waiting(), 2);
-        let permit = link.reserve(&[1]).unwrap().pop().unwrap();
+        let permit = link.reserve(1, 1).unwrap();
         let room = Room::new("shop", "orders").unwrap();
         link.publish(RoomEvent { room, payload: Default::default(), trace: None }, permit);
         assert_eq!((link.waiting(), link.status().queued), (2, 1));

@@ -27,10 +27,11 @@ pub enum Full {
     Bytes(usize),
 }
 
-/// Allows one event into the queue of the bus thread; released when dropped.
+/// Allows events into the queue of the bus thread; released when dropped.
 #[derive(Debug)]
 pub struct PublishPermit {
     gauges: Arc<Gauges>,
+    events: usize,
     bytes: usize,
 }
 
@@ -40,12 +41,17 @@ struct Unwritten {
     gauges: Arc<Gauges>,
 }
 
-/// Permits for events of these sizes, or none.
-pub(super) fn reserve(gauges: &Arc<Gauges>, limits: Limits, sizes: &[usize]) -> Result<Vec<PublishPermit>, Full> {
-    take(gauges, limits, sizes.len(), sizes.iter().sum()).inspect_err(|_| {
-        gauges.refused.fetch_add(sizes.len() as u64, Relaxed);
+/// A permit for so many events with so many bytes together.
+pub(super) fn reserve(
+    gauges: &Arc<Gauges>,
+    limits: Limits,
+    events: usize,
+    bytes: usize,
+) -> Result<PublishPermit, Full> {
+    take(gauges, limits, events, bytes).inspect_err(|_| {
+        gauges.refused.fetch_add(events as u64, Relaxed);
     })?;
-    Ok(sizes.iter().map(|bytes| PublishPermit { gauges: gauges.clone(), bytes: *bytes }).collect())
+    Ok(PublishPermit { gauges: gauges.clone(), events, bytes })
 }
 
 fn take(gauges: &Gauges, limits: Limits, events: usize, bytes: usize) -> Result<(), Full> {
@@ -72,7 +78,15 @@ pub(super) fn until_written(frame: Bytes, gauges: &Arc<Gauges>) -> Bytes {
 }
 
 impl PublishPermit {
-    /// The bytes of the event.
+    /// Takes the permit of one event out of one for several.
+    #[must_use]
+    pub fn split(&mut self, bytes: usize) -> Self {
+        self.events -= 1;
+        self.bytes -= bytes;
+        Self { gauges: self.gauges.clone(), events: 1, bytes }
+    }
+
+    /// The bytes of its events.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -92,7 +106,7 @@ impl Drop for Unwritten {
 
 impl Drop for PublishPermit {
     fn drop(&mut self) {
-        self.gauges.queued.fetch_sub(1, Relaxed);
+        self.gauges.queued.fetch_sub(self.events, Relaxed);
         self.gauges.queued_bytes.fetch_sub(self.bytes, Relaxed);
     }
 }
@@ -107,29 +121,29 @@ mod tests {
         Arc::new(gauges)
     }
 
-    fn reserve(gauges: &Arc<Gauges>, sizes: &[usize]) -> Result<Vec<PublishPermit>, Full> {
-        super::reserve(gauges, Limits { events: 3, bytes: 100 }, sizes)
+    fn reserve(gauges: &Arc<Gauges>, events: usize, bytes: usize) -> Result<PublishPermit, Full> {
+        super::reserve(gauges, Limits { events: 3, bytes: 100 }, events, bytes)
     }
 
     #[test]
     fn places_are_given_for_all_events_or_for_none() {
         let gauges = gauges();
-        let mut permits = reserve(&gauges, &[1, 1]).unwrap();
-        assert_eq!(reserve(&gauges, &[1, 1]).unwrap_err(), Full::Events(3));
+        let mut permits = reserve(&gauges, 2, 2).unwrap();
+        assert_eq!(reserve(&gauges, 2, 2).unwrap_err(), Full::Events(3));
         assert_eq!((gauges.status().queued, gauges.status().refused), (2, 2));
-        permits.pop();
+        drop(permits.split(1));
         assert_eq!(gauges.status().queued, 1);
         drop(permits);
-        assert!(reserve(&gauges, &[1, 1, 1]).is_ok());
+        assert!(reserve(&gauges, 3, 3).is_ok());
     }
 
     #[test]
     fn bytes_count_as_well_as_events() {
         let gauges = gauges();
-        let permits = reserve(&gauges, &[60, 30]).unwrap();
-        assert_eq!(reserve(&gauges, &[11]).unwrap_err(), Full::Bytes(100));
+        let permits = reserve(&gauges, 2, 90).unwrap();
+        assert_eq!(reserve(&gauges, 1, 11).unwrap_err(), Full::Bytes(100));
         assert_eq!((gauges.status().queued, gauges.status().queued_bytes), (2, 90));
-        assert!(reserve(&gauges, &[10]).is_ok());
+        assert!(reserve(&gauges, 1, 10).is_ok());
         drop(permits);
         assert_eq!(gauges.status().queued_bytes, 0);
     }
@@ -141,24 +155,24 @@ mod tests {
         let also = frame.clone();
         assert_eq!(frame.len(), 95);
         drop(frame);
-        let permit = reserve(&gauges, &[5]).unwrap();
-        assert_eq!(reserve(&gauges, &[1]).unwrap_err(), Full::Bytes(100));
+        let permit = reserve(&gauges, 1, 5).unwrap();
+        assert_eq!(reserve(&gauges, 1, 1).unwrap_err(), Full::Bytes(100));
         gauges.connected.store(false, Relaxed);
-        assert!(reserve(&gauges, &[95]).is_ok());
+        assert!(reserve(&gauges, 1, 95).is_ok());
         gauges.connected.store(true, Relaxed);
         drop((also, permit));
-        assert!(reserve(&gauges, &[100]).is_ok());
+        assert!(reserve(&gauges, 1, 100).is_ok());
     }
 
     #[test]
     fn the_events_of_one_request_pass_whatever_they_have_while_none_waits_and_the_client_writes() {
         let gauges = gauges();
-        let large = reserve(&gauges, &[500, 500]).unwrap();
-        assert_eq!(reserve(&gauges, &[1]).unwrap_err(), Full::Bytes(100));
+        let large = reserve(&gauges, 2, 1_000).unwrap();
+        assert_eq!(reserve(&gauges, 1, 1).unwrap_err(), Full::Bytes(100));
         drop(large);
         let full = until_written(vec![0; 100].into(), &gauges);
-        assert_eq!(reserve(&gauges, &[1]).unwrap_err(), Full::Bytes(100));
+        assert_eq!(reserve(&gauges, 1, 1).unwrap_err(), Full::Bytes(100));
         drop(full);
-        assert!(reserve(&gauges, &[500]).is_ok());
+        assert!(reserve(&gauges, 1, 500).is_ok());
     }
 }

@@ -79,15 +79,15 @@ async fn a_full_queue_refuses_all_events_of_a_request_and_counts_them() {
     let mut settings = server.settings();
     settings.limits.events = 3;
     let (link, bus) = open(settings).unwrap();
-    let permits = link.reserve(&[1; 3]).unwrap();
-    permits.into_iter().enumerate().for_each(|(number, permit)| link.publish(event(&orders, number as u32), permit));
-    assert_eq!(link.reserve(&[1]).unwrap_err(), Full::Events(3));
+    let mut permits = link.reserve(3, 3).unwrap();
+    (0..3).for_each(|number| link.publish(event(&orders, number), permits.split(1)));
+    assert_eq!(link.reserve(1, 1).unwrap_err(), Full::Events(3));
     assert_eq!((link.status().queued, link.status().refused), (3, 1));
     let running = async {
         while link.status().queued > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(link.reserve(&[1; 3]).is_ok());
+        assert!(link.reserve(3, 3).is_ok());
     };
     tokio::select! {
         () = bus.run(|_| {}) => panic!("the bus ended"),
@@ -107,7 +107,7 @@ async fn an_event_as_large_as_the_status_allows_arrives_and_one_byte_more_is_cou
         for size in [limit, limit + 64 + 2048] {
             let mut event = event(&orders, 0);
             event.payload = vec![b'x'; size].into();
-            let permit = one.link.reserve(&[size]).unwrap().pop().unwrap();
+            let permit = one.link.reserve(1, size).unwrap();
             one.link.publish(event, permit);
         }
         let came = |output: &Output| matches!(output, Output::Deliver(_, event) if event.payload.len() == limit);

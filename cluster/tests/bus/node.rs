@@ -138,9 +138,9 @@ impl Node {
 
     /// Publishes numbered events.
     pub fn publish(&self, room: &Room, numbers: impl ExactSizeIterator<Item = u32>) {
-        let permits = self.link.reserve(&vec![1; numbers.len()]).unwrap();
-        for (number, permit) in numbers.zip(permits) {
-            self.link.publish(event(room, number), permit);
+        let mut permits = self.link.reserve(numbers.len(), numbers.len()).unwrap();
+        for number in numbers {
+            self.link.publish(event(room, number), permits.split(1));
         }
     }
 

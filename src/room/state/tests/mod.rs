@@ -130,7 +130,7 @@ impl Stage {
     }
 
     fn permit(&self) -> Permit {
-        self.backlog.reserve_one(1).unwrap()
+        self.backlog.reserve(1, 1).unwrap()
     }
 
     fn publish(&mut self, name: &str) -> Vec<String> {
