@@ -137,10 +137,10 @@ impl World {
         self.promise(slot, origin, channel, number);
         let app = self.app.clone();
         let Some(node) = self.process_mut(slot) else { return };
-        let permit = node.cluster.reserve(&[event.frame.len()]).expect("there is room on the bus").pop();
+        let permit = Some(node.cluster.reserve(1, event.frame.len()).expect("there is room on the bus"));
         let (alone, by_its_room) = if travels_alone(&event) { (permit, None) } else { (None, permit) };
         if channel.kind().is_cached() || node.room(channel).is_some() {
-            let place = node.backlog.reserve_one(event.frame.len()).expect("there is room for events");
+            let place = node.backlog.reserve(1, event.frame.len()).expect("there is room for events");
             node.tell(channel, RoomMessage::Publish(event.clone(), place, by_its_room));
         }
         alone.into_iter().for_each(|permit| node.cluster.publish(&app, &event, permit));
@@ -158,7 +158,7 @@ impl World {
         let data = socket.speaker.data(self.next_number(socket.speaker, channel));
         let event = ClientEvent { sender: socket.subscriber(), name: "client-e".to_owned(), data };
         let Some(node) = self.process_mut(slot) else { return };
-        let permit = node.backlog.reserve_one(event.data.len()).expect("there is room for events");
+        let permit = node.backlog.reserve(1, event.data.len()).expect("there is room for events");
         node.tell(channel, RoomMessage::ClientEvent(event, permit));
     }
 

@@ -158,8 +158,8 @@ impl World {
     /// From here on the event is accepted.
     fn send_client_event(&mut self, slot: usize, place: &Place, event: Box<PendingClientEvent>) {
         let Some(node) = self.process(slot) else { return };
-        let permits = node.cluster.reserve(&[event.event.frame.len()]).expect("there is room on the bus");
-        permits.into_iter().for_each(|permit| node.cluster.publish(&self.app, &event.event, permit));
+        let permit = node.cluster.reserve(1, event.event.frame.len()).expect("there is room on the bus");
+        node.cluster.publish(&self.app, &event.event, permit);
         let data = event.event.words().expect("it was published here").data.clone();
         let (origin, number) = Speaker::read(&data).expect("a client has sent it");
         self.tally.client_events += 1;
