@@ -17,7 +17,7 @@ use actix_web::{
 };
 use futures_util::StreamExt;
 
-use super::error::ApiError;
+use super::invalid_body::InvalidBody;
 use crate::connection::Connection;
 
 /// A back end that needs longer than this for one request has lost its connection.
@@ -46,16 +46,16 @@ struct Held<'a> {
 }
 
 /// Refuses an announced length over `limit`, before a byte is read.
-pub fn check_head(request: &HttpRequest, limit: usize) -> Result<(), ApiError> {
+pub fn check_head(request: &HttpRequest, limit: usize) -> Result<(), InvalidBody> {
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     announced.map_or(Ok(()), |bytes| within(bytes, limit))
 }
 
 /// Refuses a compressed body by that name: as JSON it would only be told to be none.
-pub fn check_coding(request: &HttpRequest) -> Result<(), ApiError> {
+pub fn check_coding(request: &HttpRequest) -> Result<(), InvalidBody> {
     let codings = request.headers().get_all(CONTENT_ENCODING).map(|line| String::from_utf8_lossy(line.as_bytes()));
     let mut compressed = codings.filter(|coding| !matches!(coding.trim(), "" | "identity"));
-    compressed.next().map_or(Ok(()), |coding| Err(ApiError::BodyCompressed(coding.chars().take(MAX_QUOTED).collect())))
+    compressed.next().map_or(Ok(()), |coding| Err(InvalidBody::Compressed(coding.chars().take(MAX_QUOTED).collect())))
 }
 
 /// The whole body, of an announced length or in chunks.
@@ -64,16 +64,16 @@ pub async fn read<'a>(
     payload: Payload,
     limit: usize,
     held: &'a HeldBodies,
-) -> Result<Body<'a>, ApiError> {
+) -> Result<Body<'a>, InvalidBody> {
     // Until it is asked for, a body waits in its client's TCP window.
     let _reading = request.conn_data::<Rc<Connection>>().map(|connection| connection.read_body());
     let mut held = Held { all: held, bytes: 0 };
     let bytes = timeout(PATIENCE, collect(payload, limit, &mut held)).await;
-    Ok(Body { bytes: bytes.map_err(|_| ApiError::BodyTooSlow(PATIENCE))??, _held: held })
+    Ok(Body { bytes: bytes.map_err(|_| InvalidBody::TooSlow(PATIENCE))??, _held: held })
 }
 
 /// A body that arrives in one piece, as most do, is not copied.
-async fn collect(mut payload: Payload, limit: usize, held: &mut Held<'_>) -> Result<Bytes, ApiError> {
+async fn collect(mut payload: Payload, limit: usize, held: &mut Held<'_>) -> Result<Bytes, InvalidBody> {
     let Some(first) = next(&mut payload, limit, held).await? else { return Ok(Bytes::new()) };
     let Some(second) = next(&mut payload, limit, held).await? else { return Ok(first) };
     let mut body = BytesMut::from(first);
@@ -85,16 +85,16 @@ async fn collect(mut payload: Payload, limit: usize, held: &mut Held<'_>) -> Res
     Ok(body.freeze())
 }
 
-async fn next(payload: &mut Payload, limit: usize, held: &mut Held<'_>) -> Result<Option<Bytes>, ApiError> {
+async fn next(payload: &mut Payload, limit: usize, held: &mut Held<'_>) -> Result<Option<Bytes>, InvalidBody> {
     let Some(piece) = payload.next().await else { return Ok(None) };
-    let piece = piece.map_err(|_| ApiError::BodyBroken)?;
+    let piece = piece.map_err(|_| InvalidBody::Broken)?;
     held.take(piece.len())?;
     within(held.bytes as u64, limit)?;
     Ok(Some(piece))
 }
 
-fn within(bytes: u64, limit: usize) -> Result<(), ApiError> {
-    if bytes > limit as u64 { Err(ApiError::BodyTooLarge { bytes, limit }) } else { Ok(()) }
+fn within(bytes: u64, limit: usize) -> Result<(), InvalidBody> {
+    if bytes > limit as u64 { Err(InvalidBody::TooLarge { bytes, limit }) } else { Ok(()) }
 }
 
 impl HeldBodies {
@@ -106,10 +106,10 @@ impl HeldBodies {
 
 impl Held<'_> {
     /// Counts a piece that has arrived.
-    fn take(&mut self, bytes: usize) -> Result<(), ApiError> {
+    fn take(&mut self, bytes: usize) -> Result<(), InvalidBody> {
         self.bytes += bytes;
         let before = self.all.held.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > self.all.limit { Err(ApiError::BodiesFull(self.all.limit)) } else { Ok(()) }
+        if before + bytes > self.all.limit { Err(InvalidBody::NoSpace(self.all.limit)) } else { Ok(()) }
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
         let mut other = Held { all: &all, bytes: 0 };
         assert_eq!(one.take(4), Ok(()));
         assert_eq!(other.take(6), Ok(()));
-        assert_eq!(one.take(1), Err(ApiError::BodiesFull(10)));
+        assert_eq!(one.take(1), Err(InvalidBody::NoSpace(10)));
         drop(other);
         assert_eq!(one.take(5), Ok(()));
         drop(one);

@@ -9,7 +9,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use super::{answer, invalid_event::InvalidEvent};
+use super::{answer, invalid_body::InvalidBody, invalid_event::InvalidEvent};
 use crate::{
     metrics::RequestRefusal,
     protocol::{InvalidChannelName, signature::RequestAuthError},
@@ -51,21 +51,8 @@ pub enum ApiError {
     ConnectionsFull,
     /// No app has this id. How many characters it has: it may be a secret in the wrong place.
     AppUnknown(usize),
-    /// The body is longer than `GAUNG_MAX_BODY_BYTES`.
-    BodyTooLarge {
-        /// Bytes announced, or read before it was given up.
-        bytes: u64,
-        /// The node's limit.
-        limit: usize,
-    },
-    /// The body is compressed; how.
-    BodyCompressed(String),
-    /// The node holds as many bytes of bodies as it may.
-    BodiesFull(usize),
-    /// The connection failed in the middle of the body.
-    BodyBroken,
-    /// The body did not arrive in time.
-    BodyTooSlow(Duration),
+    /// The body is not read to its end.
+    Body(InvalidBody),
     /// The request is not signed by the app.
     Unauthenticated(RequestAuthError),
     AppDisabled,
@@ -119,11 +106,7 @@ impl ApiError {
             Self::AddressFull => (StatusCode::TOO_MANY_REQUESTS, RequestRefusal::AddressFull),
             Self::ConnectionsFull => (StatusCode::SERVICE_UNAVAILABLE, RequestRefusal::ConnectionsFull),
             Self::AppUnknown(_) => (StatusCode::NOT_FOUND, RequestRefusal::AppUnknown),
-            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, RequestRefusal::BodyTooLarge),
-            Self::BodyCompressed(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, RequestRefusal::BodyCompressed),
-            Self::BodiesFull(_) => (StatusCode::SERVICE_UNAVAILABLE, RequestRefusal::Overloaded),
-            Self::BodyBroken => (StatusCode::BAD_REQUEST, RequestRefusal::BodyBroken),
-            Self::BodyTooSlow(_) => (StatusCode::REQUEST_TIMEOUT, RequestRefusal::BodyTooSlow),
+            Self::Body(invalid) => body_row(invalid),
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, RequestRefusal::Unauthenticated),
             Self::AppDisabled => (StatusCode::FORBIDDEN, RequestRefusal::AppDisabled),
             Self::TooMany { rate: Rate::Events, .. } => (StatusCode::TOO_MANY_REQUESTS, RequestRefusal::EventRate),
@@ -164,13 +147,10 @@ impl ApiError {
             | Self::AddressFull
             | Self::ConnectionsFull
             | Self::AppUnknown(_)
-            | Self::BodyTooLarge { .. }
-            | Self::BodyBroken
-            | Self::BodyTooSlow(_)
+            | Self::Body(InvalidBody::TooLarge { .. } | InvalidBody::Broken | InvalidBody::TooSlow(_))
             | Self::Unauthenticated(_) => Sender::Anybody,
             Self::AppDisabled
-            | Self::BodyCompressed(_)
-            | Self::BodiesFull(_)
+            | Self::Body(InvalidBody::Compressed(_) | InvalidBody::NoSpace(_))
             | Self::TooMany { .. }
             | Self::Event(_)
             | Self::KeyReused
@@ -197,6 +177,16 @@ impl ApiError {
     }
 }
 
+fn body_row(invalid: &InvalidBody) -> (StatusCode, RequestRefusal) {
+    match invalid {
+        InvalidBody::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, RequestRefusal::BodyTooLarge),
+        InvalidBody::Compressed(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, RequestRefusal::BodyCompressed),
+        InvalidBody::NoSpace(_) => (StatusCode::SERVICE_UNAVAILABLE, RequestRefusal::Overloaded),
+        InvalidBody::Broken => (StatusCode::BAD_REQUEST, RequestRefusal::BodyBroken),
+        InvalidBody::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, RequestRefusal::BodyTooSlow),
+    }
+}
+
 impl From<Differs> for ApiError {
     fn from(_: Differs) -> Self {
         Self::KeyReused
@@ -206,6 +196,12 @@ impl From<Differs> for ApiError {
 impl From<Unanswered> for ApiError {
     fn from(unanswered: Unanswered) -> Self {
         Self::Unanswered(unanswered)
+    }
+}
+
+impl From<InvalidBody> for ApiError {
+    fn from(invalid: InvalidBody) -> Self {
+        Self::Body(invalid)
     }
 }
 
@@ -235,20 +231,7 @@ impl fmt::Display for ApiError {
                 "this node has reached its limit of HTTP connections (GAUNG_MAX_HTTP_CONNECTIONS); try again",
             ),
             Self::AppUnknown(characters) => write!(f, "unknown app id ({characters} characters)"),
-            Self::BodyTooLarge { bytes, limit } => {
-                write!(f, "the request body has {bytes} bytes or more, the limit is {limit} (GAUNG_MAX_BODY_BYTES)")
-            }
-            Self::BodyCompressed(coding) => write!(
-                f,
-                "the request body is compressed (Content-Encoding: {coding}), which is not supported; send it uncompressed"
-            ),
-            Self::BodiesFull(limit) => {
-                write!(f, "the node already holds {limit} bytes of request bodies (GAUNG_MAX_HELD_BODY_BYTES)")
-            }
-            Self::BodyBroken => f.write_str("the request body ended too early"),
-            Self::BodyTooSlow(limit) => {
-                write!(f, "the request body did not arrive within {} seconds", limit.as_secs())
-            }
+            Self::Body(why) => fmt::Display::fmt(why, f),
             Self::Unauthenticated(why) => fmt::Display::fmt(why, f),
             Self::AppDisabled => f.write_str("the app is disabled (app setting enabled)"),
             Self::TooMany { rate: Rate::Events, tokens, per_second, .. } => write!(

@@ -10,6 +10,7 @@ pub mod channels;
 pub mod connections;
 pub mod cors;
 pub mod error;
+pub mod invalid_body;
 pub mod invalid_event;
 pub mod probes;
 pub mod publication;
