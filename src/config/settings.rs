@@ -183,37 +183,42 @@ mod tests {
 
     #[test]
     fn every_setting_of_the_app_reaches_its_field() {
-        let settings = [
-            ("GAUNG_APP_ENABLED", "false"),
-            ("GAUNG_APP_CLIENT_EVENTS", "true"),
-            ("GAUNG_APP_PUBLIC_CLIENT_EVENTS", "true"),
-            ("GAUNG_APP_TERMINATE_MEMBERS", "false"),
-            ("GAUNG_APP_SIGN_IN", "false"),
-            ("GAUNG_APP_WATCHLISTS", "false"),
-            ("GAUNG_APP_SUBSCRIPTION_COUNTS", "true"),
-            ("GAUNG_APP_MAX_CONNECTIONS", "1"),
-            ("GAUNG_APP_MAX_SUBSCRIPTIONS", "2"),
-            ("GAUNG_APP_MAX_PRESENCE_MEMBERS", "3"),
-            ("GAUNG_APP_MAX_PRESENCE_MEMBER_BYTES", "4"),
-            ("GAUNG_APP_MAX_CHANNEL_NAME_LENGTH", "5"),
-            ("GAUNG_APP_MAX_EVENT_NAME_LENGTH", "6"),
-            ("GAUNG_APP_MAX_EVENT_BYTES", "7"),
-            ("GAUNG_APP_MAX_EVENT_CHANNELS", "8"),
-            ("GAUNG_APP_MAX_BATCH_EVENTS", "9"),
-            ("GAUNG_APP_EVENTS_PER_SECOND", "10"),
-            ("GAUNG_APP_MESSAGES_PER_SECOND", "11"),
-            ("GAUNG_APP_MESSAGE_QUOTA", "16"),
-            ("GAUNG_APP_MESSAGE_QUOTA_SECONDS", "17"),
-            ("GAUNG_APP_MESSAGE_QUOTA_CLOSES", "true"),
-            ("GAUNG_APP_CLIENT_EVENTS_PER_SECOND", "0"),
-            ("GAUNG_APP_READS_PER_SECOND", "12"),
-            ("GAUNG_APP_ALLOWED_ORIGINS", "a.example, *.b.example"),
-            ("GAUNG_APP_CACHE_TTL_SECONDS", "13"),
-            ("GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS", "14"),
-            ("GAUNG_APP_AUTHORISED_WITHIN_SECONDS", "15"),
-            ("GAUNG_APP_WEBHOOKS", r#"[{"url":"http://hook"}]"#),
-        ];
-        let expected = AppSettings {
+        assert_eq!(app(&[&APP[..], EVERY_SETTING].concat()), ("1".to_owned(), every_field()));
+    }
+
+    const EVERY_SETTING: &[(&str, &str)] = &[
+        ("GAUNG_APP_ENABLED", "false"),
+        ("GAUNG_APP_CLIENT_EVENTS", "true"),
+        ("GAUNG_APP_PUBLIC_CLIENT_EVENTS", "true"),
+        ("GAUNG_APP_TERMINATE_MEMBERS", "false"),
+        ("GAUNG_APP_SIGN_IN", "false"),
+        ("GAUNG_APP_WATCHLISTS", "false"),
+        ("GAUNG_APP_SUBSCRIPTION_COUNTS", "true"),
+        ("GAUNG_APP_MAX_CONNECTIONS", "1"),
+        ("GAUNG_APP_MAX_SUBSCRIPTIONS", "2"),
+        ("GAUNG_APP_MAX_PRESENCE_MEMBERS", "3"),
+        ("GAUNG_APP_MAX_PRESENCE_MEMBER_BYTES", "4"),
+        ("GAUNG_APP_MAX_CHANNEL_NAME_LENGTH", "5"),
+        ("GAUNG_APP_MAX_EVENT_NAME_LENGTH", "6"),
+        ("GAUNG_APP_MAX_EVENT_BYTES", "7"),
+        ("GAUNG_APP_MAX_EVENT_CHANNELS", "8"),
+        ("GAUNG_APP_MAX_BATCH_EVENTS", "9"),
+        ("GAUNG_APP_EVENTS_PER_SECOND", "10"),
+        ("GAUNG_APP_MESSAGES_PER_SECOND", "11"),
+        ("GAUNG_APP_MESSAGE_QUOTA", "16"),
+        ("GAUNG_APP_MESSAGE_QUOTA_SECONDS", "17"),
+        ("GAUNG_APP_MESSAGE_QUOTA_CLOSES", "true"),
+        ("GAUNG_APP_CLIENT_EVENTS_PER_SECOND", "0"),
+        ("GAUNG_APP_READS_PER_SECOND", "12"),
+        ("GAUNG_APP_ALLOWED_ORIGINS", "a.example, *.b.example"),
+        ("GAUNG_APP_CACHE_TTL_SECONDS", "13"),
+        ("GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS", "14"),
+        ("GAUNG_APP_AUTHORISED_WITHIN_SECONDS", "15"),
+        ("GAUNG_APP_WEBHOOKS", r#"[{"url":"http://hook"}]"#),
+    ];
+
+    fn every_field() -> AppSettings {
+        AppSettings {
             keys: AppSettings::new("k", "s3cret").keys,
             enabled: false,
             max_connections: Some(1),
@@ -243,7 +248,6 @@ mod tests {
             activity_timeout: Duration::from_secs(14),
             authorised_within: Some(Duration::from_secs(15)),
             webhooks: webhooks::parse(r#"[{"url":"http://hook"}]"#).unwrap(),
-        };
-        assert_eq!(app(&[&APP[..], &settings].concat()), ("1".to_owned(), expected));
+        }
     }
 }
