@@ -2,13 +2,14 @@
 
 mod app_sync;
 mod apps_file;
+mod foundation;
 mod h2;
 pub(crate) mod inbound;
 mod join;
 mod listen;
+mod start_error;
 
 use std::{
-    fmt, io,
     net::{IpAddr, SocketAddr, TcpListener},
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -18,35 +19,27 @@ use std::{
 use actix::Addr;
 use actix_server::ServerHandle;
 use futures_util::future::{join_all, pending};
-use gaung_cluster::bus::InvalidServer;
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::JoinHandle,
     time::{sleep, timeout},
 };
 
+pub use start_error::StartError;
+
+use foundation::Foundation;
 use listen::Workers;
 
 use crate::{
-    admin::{Admin, ConsoleSettings, PublicPort, SoketiNames},
+    admin::PublicPort,
     app::{AppChange, Registry},
-    capacity::Capacity,
     cluster::Cluster,
-    config::{AdminConfig, AppsSource, Config, DrainConfig},
-    connection::{address::Addresses, permits::ConnectionPermits},
-    descriptors::{Shares, TooFew},
+    config::{AppsSource, Config, DrainConfig},
     files::Follower,
     metrics::Metrics,
-    outgoing::Trust,
-    process,
     protocol::Close,
     readiness::Readiness,
-    repeats::Repeats,
-    room::Rooms,
-    session::{
-        registry::{CloseApp, Drain, SessionRegistry},
-        services::Shared,
-    },
+    session::registry::{CloseApp, Drain, SessionRegistry},
     tls,
     webhook::Webhooks,
 };
@@ -93,24 +86,6 @@ type SessionRegistries = Arc<Mutex<Vec<Addr<SessionRegistry>>>>;
 #[derive(Clone)]
 struct Failures(UnboundedSender<String>);
 
-/// Why a node did not start. The operator must act.
-#[derive(Debug)]
-pub enum StartError {
-    Listen {
-        address: SocketAddr,
-        /// The variables that set it.
-        settings: &'static str,
-        error: io::Error,
-    },
-    Tls(tls::TlsError),
-    /// `GAUNG_CA` cannot be used.
-    Trust(String),
-    /// `GAUNG_NATS_URL` names no server.
-    Cluster(InvalidServer),
-    /// There are not enough descriptors to serve anybody.
-    Descriptors(TooFew),
-}
-
 impl Node {
     /// Starts everything; returns when both listeners accept. Needs an actix system.
     pub async fn start(config: Config, apps: AppsSource) -> Result<Self, StartError> {
@@ -118,53 +93,18 @@ impl Node {
         let public = bind(config.server.host, config.server.port, "GAUNG_HOST, GAUNG_PORT")?;
         let admin = bind(config.admin.host, config.admin.port, "GAUNG_ADMIN_HOST, GAUNG_ADMIN_PORT")?;
         let certificate = certificate(&config).map_err(StartError::Tls)?;
-        let shares = shares(&config).map_err(StartError::Descriptors)?;
-        let metrics = Metrics::new();
-        let registry = Registry::new(apps.apps().to_vec());
-        let setup = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
-        let trust = Trust::new(config.outgoing.ca.as_deref()).map_err(StartError::Trust)?;
-        let webhooks = join::webhooks(&config, &trust, setup.as_ref(), &registry, &metrics);
-        let cluster = setup.as_ref().map(|setup| setup.cluster.clone());
-        let rooms = Rooms::start(config.server.room_threads, &config.limits, &webhooks, &metrics, cluster.clone());
-        let readiness = readiness(&config, shares, cluster.as_ref());
-        let addresses = Addresses::new(config.limits.max_connections_per_ip, config.limits.ipv6_client_prefix);
-        let workers = Workers::new(config.server.http_threads, shares);
-        let shared = Shared {
-            registry: registry.clone(),
-            rooms,
-            repeats: Repeats::new(config.limits.max_idempotency_bytes, cluster.clone(), metrics.clone()),
-            metrics: metrics.clone(),
-            permits: ConnectionPermits::new(workers.connections(&config.http), &config.limits, addresses.clone()),
-            addresses,
-            limits: config.limits,
-            http: config.http,
-            tenant: config.tenant,
-            callback_log: Arc::default(),
-            trust,
-            path_prefix: config.server.path_prefix,
-            refuses_upgrades: config.drain.refuses_upgrades,
-            readiness: readiness.clone(),
-            started: Instant::now(),
-        };
+        let (foundation, setup) = Foundation::lay(&config, &apps)?;
+        let workers = Workers::new(config.server.http_threads, foundation.shares);
+        let shared = foundation.shared(&config, workers);
         let (public_address, admin_address) = (local(&public), local(&admin));
-        let admin_page = Admin {
-            registry: registry.clone(),
-            rooms: shared.rooms.clone(),
-            webhooks: webhooks.clone(),
-            metrics: metrics.clone(),
-            link: cluster.as_ref().map(|cluster| cluster.link().clone()),
-            permits: shared.permits.clone(),
-            readiness: readiness.clone(),
-            started: shared.started,
-            drain_limit: config.drain.limit(),
-            soketi_names: soketi_names(&config.admin, public_address.port()),
-            console: console_settings(config.admin, &shared, (public_address.port(), certificate.is_some())),
-            version: env!("CARGO_PKG_VERSION"),
-        };
-        let registries = SessionRegistries::default();
+        let path_prefix = shared.path_prefix.clone();
+        let public_port = PublicPort { port: public_address.port(), tls: certificate.is_some(), path_prefix };
+        let admin_page = foundation.admin(&config, &shared, public_port);
+        let Foundation { metrics, registry, webhooks, cluster, .. } = foundation;
+        let (registries, readiness) = (SessionRegistries::default(), shared.readiness.clone());
         let (failures, failed) = mpsc::unbounded_channel();
         let failures = Failures(failures);
-        let (followers, mut watches) = watches(&apps, &shared.registry, &metrics, &registries, certificate.as_ref());
+        let (followers, mut watches) = watches(&apps, &registry, &metrics, &registries, certificate.as_ref());
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
         watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
         let tls = certificate.map(|(config, _)| config);
@@ -267,45 +207,6 @@ impl Node {
     }
 }
 
-/// The names of metrics for those who come from Soketi, if they are wanted.
-fn soketi_names(admin: &AdminConfig, port: u16) -> Option<SoketiNames> {
-    let prefix = admin.soketi_metrics_prefix.clone()?;
-    Some(SoketiNames { prefix, port })
-}
-
-fn console_settings(admin: AdminConfig, shared: &Shared, (port, tls): (u16, bool)) -> ConsoleSettings {
-    ConsoleSettings {
-        token: admin.token,
-        shows_payloads: admin.console_payloads,
-        public: PublicPort { port, tls, path_prefix: shared.path_prefix.clone() },
-        api: listen::api(shared),
-    }
-}
-
-/// `None` where the system tells no limit.
-fn shares(config: &Config) -> Result<Option<Shares>, TooFew> {
-    let threads = config.server.http_threads + config.server.room_threads;
-    let Some(shares) = process::max_descriptors().map(|limit| Shares::of(limit, threads)).transpose()? else {
-        return Ok(None);
-    };
-    if let Some(set) = config.limits.max_connections.filter(|set| *set as u64 > shares.sockets) {
-        tracing::warn!(
-            set,
-            sockets = shares.sockets,
-            descriptors = shares.limit,
-            "GAUNG_MAX_CONNECTIONS exceeds what the file-descriptor limit allows; the node accepts fewer sockets"
-        );
-    }
-    Ok(Some(shares))
-}
-
-fn readiness(config: &Config, shares: Option<Shares>, cluster: Option<&Cluster>) -> Readiness {
-    let capacity = Capacity::within(&config.limits, shares);
-    let Some(cluster) = cluster else { return Readiness::alone(capacity) };
-    let lifeline = (!config.admin.ready_without_nats).then(|| cluster.link().clone());
-    Readiness::in_cluster(capacity, lifeline)
-}
-
 impl Failures {
     /// Nobody may listen any more, where the node stops.
     fn tell(&self, failure: impl Into<String>) {
@@ -371,17 +272,3 @@ fn bind(host: IpAddr, port: u16, settings: &'static str) -> Result<TcpListener, 
 fn local(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().expect("a bound listener has an address")
 }
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listen { address, settings, error } => write!(f, "cannot listen on {address} ({settings}): {error}"),
-            Self::Tls(error) => error.fmt(f),
-            Self::Descriptors(error) => error.fmt(f),
-            Self::Trust(error) => f.write_str(error),
-            Self::Cluster(error) => write!(f, "cannot join the cluster (GAUNG_NATS_URL): {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}

@@ -92,14 +92,8 @@ pub(super) async fn serve<T, S, R, B>(
     R: Into<Response<B>>,
     B: MessageBody + 'static,
 {
-    let mut builder = server::Builder::new();
-    builder
-        .max_concurrent_streams(STREAMS as u32)
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(MAX_HEADER_BYTES)
-        .max_send_buffer_size(MAX_ANSWER_BYTES);
-    let Ok(Ok(mut connection)) = timeout(patience.handshake, builder.handshake(io)).await else { return };
+    let handshake = timeout(patience.handshake, limits().handshake(io));
+    let Ok(Ok(mut connection)) = handshake.await else { return };
     let mut under_way = FuturesUnordered::new();
     loop {
         let is_quiet = under_way.is_empty();
@@ -134,6 +128,17 @@ pub(super) async fn serve<T, S, R, B>(
             Err(_) => return leave(connection).await,
         }
     }
+}
+
+fn limits() -> server::Builder {
+    let mut builder = server::Builder::new();
+    builder
+        .max_concurrent_streams(STREAMS as u32)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_send_buffer_size(MAX_ANSWER_BYTES);
+    builder
 }
 
 /// Tells the client that no further request is taken.

@@ -1,0 +1,127 @@
+//! What the two listeners of a node stand on, made from its configuration before anything runs.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    join::{self, ClusterSetup},
+    listen::{self, Workers},
+    start_error::StartError,
+};
+use crate::{
+    admin::{Admin, ConsoleSettings, PublicPort, SoketiNames},
+    app::Registry,
+    capacity::Capacity,
+    cluster::Cluster,
+    config::{AppsSource, Config},
+    connection::{address::Addresses, permits::ConnectionPermits},
+    descriptors::{Shares, TooFew},
+    metrics::Metrics,
+    outgoing::Trust,
+    process,
+    readiness::Readiness,
+    repeats::Repeats,
+    room::Rooms,
+    session::services::Shared,
+    webhook::Webhooks,
+};
+
+pub(super) struct Foundation {
+    pub(super) metrics: Metrics,
+    pub(super) registry: Registry,
+    pub(super) webhooks: Webhooks,
+    /// `None` if the node is alone.
+    pub(super) cluster: Option<Cluster>,
+    /// `None` where the system tells no limit of descriptors.
+    pub(super) shares: Option<Shares>,
+    trust: Trust,
+}
+
+impl Foundation {
+    /// With the bus, which does not run yet, of a node that belongs to a cluster.
+    pub(super) fn lay(config: &Config, apps: &AppsSource) -> Result<(Self, Option<ClusterSetup>), StartError> {
+        let shares = shares(config).map_err(StartError::Descriptors)?;
+        let metrics = Metrics::new();
+        let registry = Registry::new(apps.apps().to_vec());
+        let setup = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
+        let trust = Trust::new(config.outgoing.ca.as_deref()).map_err(StartError::Trust)?;
+        let webhooks = join::webhooks(config, &trust, setup.as_ref(), &registry, &metrics);
+        let cluster = setup.as_ref().map(|setup| setup.cluster.clone());
+        Ok((Self { metrics, registry, webhooks, cluster, shares, trust }, setup))
+    }
+
+    /// What the public listener works with. Starts the threads of the rooms.
+    pub(super) fn shared(&self, config: &Config, workers: Workers) -> Shared {
+        let (limits, metrics, cluster) = (&config.limits, &self.metrics, &self.cluster);
+        let addresses = Addresses::new(limits.max_connections_per_ip, limits.ipv6_client_prefix);
+        Shared {
+            registry: self.registry.clone(),
+            rooms: Rooms::start(config.server.room_threads, limits, &self.webhooks, metrics, cluster.clone()),
+            repeats: Repeats::new(limits.max_idempotency_bytes, cluster.clone(), metrics.clone()),
+            metrics: metrics.clone(),
+            permits: ConnectionPermits::new(workers.connections(&config.http), limits, addresses.clone()),
+            addresses,
+            limits: limits.clone(),
+            http: config.http.clone(),
+            tenant: config.tenant.clone(),
+            callback_log: Arc::default(),
+            trust: self.trust.clone(),
+            path_prefix: config.server.path_prefix.clone(),
+            refuses_upgrades: config.drain.refuses_upgrades,
+            readiness: self.readiness(config),
+            started: Instant::now(),
+        }
+    }
+
+    fn readiness(&self, config: &Config) -> Readiness {
+        let capacity = Capacity::within(&config.limits, self.shares);
+        let Some(cluster) = &self.cluster else { return Readiness::alone(capacity) };
+        let lifeline = (!config.admin.ready_without_nats).then(|| cluster.link().clone());
+        Readiness::in_cluster(capacity, lifeline)
+    }
+
+    /// What the admin port shows.
+    pub(super) fn admin(&self, config: &Config, shared: &Shared, public: PublicPort) -> Admin {
+        Admin {
+            registry: self.registry.clone(),
+            rooms: shared.rooms.clone(),
+            webhooks: self.webhooks.clone(),
+            metrics: self.metrics.clone(),
+            link: self.cluster.as_ref().map(|cluster| cluster.link().clone()),
+            permits: shared.permits.clone(),
+            readiness: shared.readiness.clone(),
+            started: shared.started,
+            drain_limit: config.drain.limit(),
+            soketi_names: soketi_names(config, public.port),
+            console: ConsoleSettings {
+                token: config.admin.token.clone(),
+                shows_payloads: config.admin.console_payloads,
+                public,
+                api: listen::api(shared),
+            },
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+/// The names of metrics for those who come from Soketi, if they are wanted.
+fn soketi_names(config: &Config, port: u16) -> Option<SoketiNames> {
+    let prefix = config.admin.soketi_metrics_prefix.clone()?;
+    Some(SoketiNames { prefix, port })
+}
+
+/// `None` where the system tells no limit.
+fn shares(config: &Config) -> Result<Option<Shares>, TooFew> {
+    let threads = config.server.http_threads + config.server.room_threads;
+    let Some(shares) = process::max_descriptors().map(|limit| Shares::of(limit, threads)).transpose()? else {
+        return Ok(None);
+    };
+    if let Some(set) = config.limits.max_connections.filter(|set| *set as u64 > shares.sockets) {
+        tracing::warn!(
+            set,
+            sockets = shares.sockets,
+            descriptors = shares.limit,
+            "GAUNG_MAX_CONNECTIONS exceeds what the file-descriptor limit allows; the node accepts fewer sockets"
+        );
+    }
+    Ok(Some(shares))
+}
