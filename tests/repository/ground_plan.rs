@@ -7,6 +7,9 @@ use super::files::{files, read, root};
 /// The most lines of a source file.
 const MAX_LINES: usize = 400;
 
+/// The most lines of a function, from `fn` to its closing brace.
+const MAX_FUNCTION_LINES: usize = 50;
+
 /// Folders and files that decide without acting: values in, values out.
 const PURE: &[&str] = &[
     "cluster/src",
@@ -18,6 +21,8 @@ const PURE: &[&str] = &[
     "src/event/answers.rs",
     "src/event/cached.rs",
     "src/event/wire.rs",
+    "src/http/invalid_body.rs",
+    "src/http/invalid_event.rs",
     "src/http/publication.rs",
     "src/room/count_notice.rs",
     "src/room/dialect.rs",
@@ -125,6 +130,25 @@ fn no_source_file_is_longer_than_a_reader_can_hold() {
 }
 
 #[test]
+fn no_function_is_longer_than_a_screen() {
+    let long: Vec<_> = ["cluster", "src", "tests"]
+        .iter()
+        .flat_map(|place| files(place, &["rs"]))
+        .flat_map(|file| functions(&read(&file)).map(|(name, lines)| (lines, name, file.clone())).collect::<Vec<_>>())
+        .filter(|(lines, ..)| *lines > MAX_FUNCTION_LINES)
+        .collect();
+    assert!(long.is_empty(), "over {MAX_FUNCTION_LINES} lines: {long:#?}");
+}
+
+#[test]
+fn functions_are_found_with_their_lines() {
+    let text = "impl A {\n    pub(super) async fn b<T>(\n        c: T,\n    ) {\n        if d {\n        }\n    }\n}\n\
+                trait E {\n    fn f();\n    fn g() {}\n}\nconst fn h() {\n}\n// a fn in a text\n";
+    let found: Vec<_> = functions(text).collect();
+    assert_eq!(found, [("b".to_owned(), 6), ("h".to_owned(), 2)]);
+}
+
+#[test]
 fn every_source_file_begins_by_saying_what_it_is() {
     for file in ["cluster", "src"].iter().flat_map(|place| files(place, &["rs"])) {
         assert!(read(&file).starts_with("//! "), "{}", file.display());
@@ -171,6 +195,29 @@ fn first_names(path: &str) -> Vec<String> {
         }
     }
     names
+}
+
+/// The functions of a formatted file, but those of one line, each with its lines. A closing brace stands below the first
+/// character of its function.
+fn functions(text: &str) -> impl Iterator<Item = (String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    (0..lines.len()).filter_map(move |first| {
+        let line = lines[first];
+        let (before, after) = line.trim_start().split_once("fn ")?;
+        let is_head = before.split_whitespace().all(is_qualifier);
+        if !is_head || line.ends_with([';', '}']) {
+            return None;
+        }
+        let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
+        let rest = lines[first..].iter().position(|line| *line == end)?;
+        let name = after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        Some((name, rest + 1))
+    })
+}
+
+/// Whether a word may stand before `fn`.
+fn is_qualifier(word: &str) -> bool {
+    word.starts_with("pub") || word.ends_with(')') || ["async", "const", "unsafe", "extern", "\"C\""].contains(&word)
 }
 
 /// Whether the word stands in the code, and not as the beginning of a longer one.

@@ -10,7 +10,10 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 
 use crate::{
-    common::process::serve,
+    common::{
+        client::Client,
+        process::{Process, serve},
+    },
     harness::{eventually, inner, now, upgrade},
     webhook_receiver::Receiver,
 };
@@ -30,49 +33,12 @@ async fn a_log_at_trace_tells_no_secret_signature_payload_or_user_info() {
         ("GAUNG_ADMIN_TOKEN", "sensitive-token"),
         ("GAUNG_LOG", "trace"),
     ]);
-    let mut signatures = Vec::new();
-
     let mut client = server.connect("/app/the-key?protocol=7").await.greeted().await;
-    let id = client.id.parse().expect("a socket id");
-    let auth = sign_channel(&key(), id, "private-a", None);
-    client.send(json!({"event": "pusher:subscribe", "data": {"auth": auth, "channel": "private-a"}})).await;
-    client.expect("pusher_internal:subscription_succeeded").await;
-    signatures.push(auth);
-    let user_data = r#"{"id":"42","user_info":{"name":"sensitive-name"}}"#;
-    let auth = sign_user(&key(), id, user_data);
-    client.send(json!({"event": "pusher:signin", "data": {"auth": auth, "user_data": user_data}})).await;
-    assert_eq!(inner(&client.expect("pusher:signin_success").await)["user_data"], user_data);
-    signatures.push(auth);
-
-    let body = json!({"name": "e", "channel": "private-a", "data": "sensitive-payload"}).to_string();
-    let query = sign_request(&key(), "POST", "/apps/1/events", &[], body.as_bytes(), now());
-    let post = |query: &str, body: &str| {
-        let request = awc::Client::default().post(format!("{}/apps/1/events?{query}", server.address("public")));
-        request.send_body(body.to_owned())
-    };
-    assert_eq!(post(&query, &body).await.expect("the server answers").status().as_u16(), 200);
-    client.expect("e").await;
-    assert_eq!(post(&query, "another body").await.expect("the server answers").status().as_u16(), 401);
-    signatures.extend(query.split('&').filter_map(|pair| pair.strip_prefix("auth_signature=")).map(str::to_owned));
-
-    let forged = json!({"auth": "the-key:sensitive-forgery", "channel": "private-b"});
-    client.send(json!({"event": "pusher:subscribe", "data": forged})).await;
-    client.expect("pusher:subscription_error").await;
-    client.expect("pusher:error").await;
-
-    let claims = json!({"tenant_id": "7", "user_id": "sensitive-user", "exp": now().as_secs() + 60});
-    let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token");
-    let mut tenant = server.connect(&format!("/ws?tenant_id=7&token={token}")).await;
-    assert_eq!(tenant.next().await["type"], "connected");
-    let refused = format!("{token}x");
-    assert_eq!(server.connect(&format!("/ws?tenant_id=7&token={refused}")).await.expect_close().await.0, 4011);
-
-    for token in ["sensitive-token", "sensitive-guess"] {
-        let visit = awc::Client::builder().disable_redirects().finish();
-        let page =
-            visit.get(format!("{}/?token={token}", server.address("admin"))).insert_header(("Accept", "text/html"));
-        assert_eq!(page.send().await.expect("the console answers").status().as_u16(), 303);
-    }
+    let mut signatures = subscribe_and_sign_in(&mut client).await;
+    signatures.extend(publish(&server, &mut client).await);
+    subscribe_by_a_forged_signature(&mut client).await;
+    let token = connect_by_token(&server).await;
+    open_the_console(&server).await;
 
     server.signal("-TERM");
     server.wait_for("end", || server.stderr().contains("draining"));
@@ -84,6 +50,60 @@ async fn a_log_at_trace_tells_no_secret_signature_payload_or_user_info() {
     for signature in &signatures {
         let hex = signature.rsplit(':').next().expect("a signature ends in hex");
         assert!(!log.contains(hex), "a signature in {:?}", log.lines().find(|line| line.contains(hex)));
+    }
+}
+
+/// The signatures with which it did.
+async fn subscribe_and_sign_in(client: &mut Client) -> Vec<String> {
+    let id = client.id.parse().expect("a socket id");
+    let channel_auth = sign_channel(&key(), id, "private-a", None);
+    client.send(json!({"event": "pusher:subscribe", "data": {"auth": channel_auth, "channel": "private-a"}})).await;
+    client.expect("pusher_internal:subscription_succeeded").await;
+    let user_data = r#"{"id":"42","user_info":{"name":"sensitive-name"}}"#;
+    let user_auth = sign_user(&key(), id, user_data);
+    client.send(json!({"event": "pusher:signin", "data": {"auth": user_auth, "user_data": user_data}})).await;
+    assert_eq!(inner(&client.expect("pusher:signin_success").await)["user_data"], user_data);
+    vec![channel_auth, user_auth]
+}
+
+/// Publishes what the client hears, and is refused with another body. Returns the signature of both.
+async fn publish(server: &Process, client: &mut Client) -> Option<String> {
+    let body = json!({"name": "e", "channel": "private-a", "data": "sensitive-payload"}).to_string();
+    let query = sign_request(&key(), "POST", "/apps/1/events", &[], body.as_bytes(), now());
+    let post = |query: &str, body: &str| {
+        let request = awc::Client::default().post(format!("{}/apps/1/events?{query}", server.address("public")));
+        request.send_body(body.to_owned())
+    };
+    assert_eq!(post(&query, &body).await.expect("the server answers").status().as_u16(), 200);
+    client.expect("e").await;
+    assert_eq!(post(&query, "another body").await.expect("the server answers").status().as_u16(), 401);
+    query.split('&').find_map(|pair| pair.strip_prefix("auth_signature=")).map(str::to_owned)
+}
+
+async fn subscribe_by_a_forged_signature(client: &mut Client) {
+    let forged = json!({"auth": "the-key:sensitive-forgery", "channel": "private-b"});
+    client.send(json!({"event": "pusher:subscribe", "data": forged})).await;
+    client.expect("pusher:subscription_error").await;
+    client.expect("pusher:error").await;
+}
+
+/// A tenant socket by a token, which is returned, and one that is refused with a spoilt one.
+async fn connect_by_token(server: &Process) -> String {
+    let claims = json!({"tenant_id": "7", "user_id": "sensitive-user", "exp": now().as_secs() + 60});
+    let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token");
+    let mut tenant = server.connect(&format!("/ws?tenant_id=7&token={token}")).await;
+    assert_eq!(tenant.next().await["type"], "connected");
+    let refused = format!("{token}x");
+    assert_eq!(server.connect(&format!("/ws?tenant_id=7&token={refused}")).await.expect_close().await.0, 4011);
+    token
+}
+
+async fn open_the_console(server: &Process) {
+    for token in ["sensitive-token", "sensitive-guess"] {
+        let visit = awc::Client::builder().disable_redirects().finish();
+        let page =
+            visit.get(format!("{}/?token={token}", server.address("admin"))).insert_header(("Accept", "text/html"));
+        assert_eq!(page.send().await.expect("the console answers").status().as_u16(), 303);
     }
 }
 
