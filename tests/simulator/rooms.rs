@@ -190,7 +190,7 @@ impl World {
     fn hear(&mut self, number: usize, message: &Value) {
         let channel = channel(message["channel"].as_str().unwrap_or_default());
         let client = &mut self.clients[number];
-        let Some((slot, speaker)) = client.socket.as_ref().map(|socket| (socket.slot, socket.speaker)) else { return };
+        let Some(speaker) = client.socket.as_ref().map(|socket| socket.speaker) else { return };
         let fault = match client.hear(&channel, message) {
             Ok(Heard::Nothing) => None,
             Ok(Heard::Event(origin, _)) if origin == speaker => Some("it published that itself".to_owned()),
@@ -200,8 +200,8 @@ impl World {
             }
             Ok(Heard::Removed(user)) => {
                 self.tally.members += 1;
-                let stays = self.trouble == Trouble::Leaving && self.drains[slot].is_none() && is_mover(&user);
-                stays.then(|| format!("{user} has only moved"))
+                let has_moved = self.trouble == Trouble::Leaving && is_mover(&user);
+                has_moved.then(|| format!("{user} has only moved"))
             }
             Err(fault) => Some(fault),
         };
