@@ -3,6 +3,7 @@
 
 pub mod access;
 mod actor;
+mod connection;
 pub mod handshake;
 mod liveness;
 pub mod origin;

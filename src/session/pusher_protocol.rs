@@ -1,25 +1,22 @@
 //! What a session does with the messages of a Pusher client (protocol.md §1.7 to §1.12).
 
-use std::{fmt::Display, mem, sync::Arc};
+use std::{fmt::Display, mem};
 
-use super::actor::Session;
+use super::connection::SessionConnection;
 use crate::{
     activity::ActivityKind,
-    app::{
-        App,
-        rate::{RateLimit, Window},
-    },
+    app::rate::{RateLimit, Window},
     config::AppSettings,
     metrics::MessageRefusal,
     protocol::{
-        ChannelKind, ChannelName, Close, SocketId,
+        ChannelKind, ChannelName, Close,
         close::{CLIENT_EVENT_REFUSED, UNAUTHORIZED},
         inbound::{self, ClientMessage},
         outbound,
         presence::{MemberClaim, UserClaim},
         signature,
     },
-    room::{ClientEvent, Dialect, Rooms, SignIn, Watchlist},
+    room::{ClientEvent, Dialect, SignIn, Watchlist},
 };
 
 /// `pusher:error` code of a message over the quota.
@@ -53,69 +50,75 @@ impl PusherProtocol {
     }
 
     /// Handles one message. Whatever it is, the session stays, but for an app that wants those closed who send too many.
-    pub(super) fn hear(&mut self, text: &str, session: &mut Session) {
-        if !self.is_within_quota(session) {
+    pub(super) fn hear(&mut self, text: &str, connection: &mut SessionConnection) {
+        if !self.is_within_quota(connection) {
             return;
         }
         match inbound::parse(text) {
-            Ok(ClientMessage::Ping) => session.outbox.send(&outbound::pong()),
+            Ok(ClientMessage::Ping) => connection.outbox.send(&outbound::pong()),
             Ok(ClientMessage::Pong | ClientMessage::Ignored) => {}
             Ok(ClientMessage::Subscribe { channel, auth, channel_data }) => {
-                self.subscribe(&channel, auth.as_deref(), channel_data.as_deref(), session);
+                self.subscribe(&channel, auth.as_deref(), channel_data.as_deref(), connection);
             }
             Ok(ClientMessage::Unsubscribe { channel }) => {
                 if let Ok(channel) = ChannelName::parse(&channel, usize::MAX) {
-                    session.leave(&channel);
+                    connection.leave(&channel);
                 }
             }
-            Ok(ClientMessage::SignIn { auth, user_data }) => self.sign_in(&auth, &user_data, session),
+            Ok(ClientMessage::SignIn { auth, user_data }) => self.sign_in(&auth, &user_data, connection),
             Ok(ClientMessage::ClientEvent { name, channel, data }) => {
-                self.publish_client_event(name, &channel, data, session);
+                self.publish_client_event(name, &channel, data, connection);
             }
             Err(malformed) => {
                 let text = malformed.to_string();
-                session.count_refusal(MessageRefusal::Malformed, &text, None);
-                session.outbox.send(&outbound::error(None, &text, None));
+                connection.count_refusal(MessageRefusal::Malformed, &text, None);
+                connection.outbox.send(&outbound::error(None, &text, None));
             }
         }
     }
 
     /// Counts a message as Reverb does where it limits the rate, and refuses it as Reverb does.
-    fn is_within_quota(&mut self, session: &Session) -> bool {
-        let settings = session.app().settings();
+    fn is_within_quota(&mut self, connection: &SessionConnection) -> bool {
+        let settings = connection.app().settings();
         let Some(limit) = settings.message_quota else { return true };
         let window = self.quota.get_or_insert_default();
         let length = settings.message_quota_window;
-        if window.count(limit, length, session.clock()) {
+        if window.count(limit, length, connection.clock()) {
             return true;
         }
         let seconds = length.as_secs();
         let text = format!("Rate limit exceeded: over {limit} messages in {seconds} s (app setting message_quota)");
-        session.count_refusal(MessageRefusal::OverQuota, &text, None);
-        session.outbox.send(&outbound::error(Some(OVER_QUOTA), &text, None));
+        connection.count_refusal(MessageRefusal::OverQuota, &text, None);
+        connection.outbox.send(&outbound::error(Some(OVER_QUOTA), &text, None));
         if settings.message_quota_closes {
-            session.close(Close::OverMessageQuota);
+            connection.close(Close::OverMessageQuota);
         }
         false
     }
 
     /// Ends the sign-in of a session that is going.
-    pub(super) fn sign_out(&mut self, id: SocketId, app: &Arc<App>, rooms: &Rooms) {
+    pub(super) fn sign_out(&mut self, connection: &SessionConnection) {
         let Some(user) = self.user.take() else { return };
-        rooms.sign_out(app, &user.id, id);
+        connection.services.shared.rooms.sign_out(connection.app(), &user.id, connection.id);
     }
 
-    fn subscribe(&self, name: &str, auth: Option<&str>, channel_data: Option<&str>, session: &mut Session) {
-        let (channel, claim) = match self.check_subscription(name, auth, channel_data, session) {
+    fn subscribe(
+        &self,
+        name: &str,
+        auth: Option<&str>,
+        channel_data: Option<&str>,
+        connection: &mut SessionConnection,
+    ) {
+        let (channel, claim) = match self.check_subscription(name, auth, channel_data, connection) {
             Ok(checked) => checked,
-            Err(refusal) => return refuse_subscription(name, &refusal, session),
+            Err(refusal) => return refuse_subscription(name, &refusal, connection),
         };
         if channel.kind().is_server_to_user() {
             // Its events go to every socket of the user, subscribed or not: there is nothing to join.
-            return session.outbox.send(&outbound::subscription_succeeded(&channel));
+            return connection.outbox.send(&outbound::subscription_succeeded(&channel));
         }
-        session.is_authorised |= channel.kind().needs_auth();
-        session.join(channel, self.dialect.clone(), claim);
+        connection.is_authorised |= channel.kind().needs_auth();
+        connection.join(channel, self.dialect.clone(), claim);
     }
 
     /// The name comes first: only a valid one can stand in a string to sign (protocol.md §2.3).
@@ -124,13 +127,13 @@ impl PusherProtocol {
         name: &str,
         auth: Option<&str>,
         channel_data: Option<&str>,
-        session: &Session,
+        connection: &SessionConnection,
     ) -> Result<(ChannelName, Option<MemberClaim>), Refusal> {
-        let settings = session.app().settings();
+        let settings = connection.app().settings();
         let channel = ChannelName::parse(name, settings.max_channel_name_length).map_err(Refusal::invalid_channel)?;
         let kind = channel.kind();
-        let is_new = !session.subscriptions.contains(&channel);
-        if is_new && session.subscriptions.count() >= settings.max_subscriptions {
+        let is_new = !connection.subscriptions.contains(&channel);
+        if is_new && connection.subscriptions.count() >= settings.max_subscriptions {
             return Err(Refusal::too_many_subscriptions(settings.max_subscriptions));
         }
         if kind.is_server_to_user() {
@@ -141,8 +144,8 @@ impl PusherProtocol {
         }
         if kind.needs_auth() {
             let auth = auth.ok_or_else(|| Refusal::unauthorized("the subscription has no auth"))?;
-            signature::verify_channel(&settings.keys, auth, session.id, &channel, channel_data)
-                .inspect_err(|_| count_auth_failure("channel", session))
+            signature::verify_channel(&settings.keys, auth, connection.id, &channel, channel_data)
+                .inspect_err(|_| count_auth_failure("channel", connection))
                 .map_err(Refusal::unauthorized)?;
         }
         let claim = self.claim(kind, channel_data, &settings)?;
@@ -171,38 +174,38 @@ impl PusherProtocol {
         Ok(Some(claim))
     }
 
-    fn sign_in(&mut self, auth: &str, user_data: &str, session: &mut Session) {
-        let claim = match self.check_sign_in(auth, user_data, session) {
+    fn sign_in(&mut self, auth: &str, user_data: &str, connection: &mut SessionConnection) {
+        let claim = match self.check_sign_in(auth, user_data, connection) {
             Ok(claim) => claim,
             Err(text) => {
-                session.count_refusal(MessageRefusal::SignIn, &text, None);
-                return session.outbox.send(&outbound::error(Some(UNAUTHORIZED), &text, None));
+                connection.count_refusal(MessageRefusal::SignIn, &text, None);
+                return connection.outbox.send(&outbound::error(Some(UNAUTHORIZED), &text, None));
             }
         };
-        session.is_authorised = true;
+        connection.is_authorised = true;
         let mut welcome = vec![outbound::signin_success(&claim.echo)];
         if claim.truncated_watchlist {
             let text = "the watchlist has more than 100 users; the first 100 are watched";
             welcome.push(outbound::error(Some(WATCHLIST_CUT), text, None));
         }
-        let (rooms, app) = (&session.services.shared.rooms, session.app());
+        let (rooms, app) = (&connection.services.shared.rooms, connection.app());
         let is_repeated = self.user.is_some();
         let user = self.user.get_or_insert_with(|| Box::new(claim));
         let watched = mem::take(&mut user.watchlist);
         let is_watching = !is_repeated && app.settings().watchlists;
         let watchlist = is_watching.then(|| Watchlist::of(watched, app, rooms)).flatten();
-        session.report(|| ActivityKind::SignedIn { socket: session.id, user: user.id.clone() });
-        let socket = session.as_subscriber(self.dialect.clone());
+        connection.report(|| ActivityKind::SignedIn { socket: connection.id, user: user.id.clone() });
+        let socket = connection.as_subscriber(self.dialect.clone());
         rooms.sign_in(app, &user.id, socket, SignIn { welcome, watchlist });
     }
 
-    fn check_sign_in(&self, auth: &str, user_data: &str, session: &Session) -> Result<UserClaim, String> {
-        let settings = session.app().settings();
+    fn check_sign_in(&self, auth: &str, user_data: &str, connection: &SessionConnection) -> Result<UserClaim, String> {
+        let settings = connection.app().settings();
         if !settings.sign_in {
             return Err("sign-in is switched off (app setting sign_in)".to_owned());
         }
-        signature::verify_user(&settings.keys, auth, session.id, user_data).map_err(|error| {
-            count_auth_failure("user", session);
+        signature::verify_user(&settings.keys, auth, connection.id, user_data).map_err(|error| {
+            count_auth_failure("user", connection);
             error.to_string()
         })?;
         let claim = UserClaim::parse(user_data).map_err(|error| error.to_string())?;
@@ -212,17 +215,17 @@ impl PusherProtocol {
         }
     }
 
-    fn publish_client_event(&self, name: String, channel: &str, data: String, session: &Session) {
-        let published = self.check_client_event(&name, channel, &data, session).and_then(|channel| {
-            let client_event = ClientEvent { sender: session.as_subscriber(self.dialect.clone()), name, data };
-            let rooms = &session.services.shared.rooms;
+    fn publish_client_event(&self, name: String, channel: &str, data: String, connection: &SessionConnection) {
+        let published = self.check_client_event(&name, channel, &data, connection).and_then(|channel| {
+            let client_event = ClientEvent { sender: connection.as_subscriber(self.dialect.clone()), name, data };
+            let rooms = &connection.services.shared.rooms;
             rooms
-                .publish_client_event(session.app(), channel, client_event)
+                .publish_client_event(connection.app(), channel, client_event)
                 .map_err(|unpublished| unpublished.to_string())
         });
         if let Err(text) = published {
-            session.count_refusal(MessageRefusal::ClientEvent, &text, Some(channel));
-            session.outbox.send(&outbound::error(Some(CLIENT_EVENT_REFUSED), &text, Some(channel)));
+            connection.count_refusal(MessageRefusal::ClientEvent, &text, Some(channel));
+            connection.outbox.send(&outbound::error(Some(CLIENT_EVENT_REFUSED), &text, Some(channel)));
         }
     }
 
@@ -231,9 +234,9 @@ impl PusherProtocol {
         name: &str,
         channel: &str,
         data: &str,
-        session: &Session,
+        connection: &SessionConnection,
     ) -> Result<ChannelName, String> {
-        let settings = session.app().settings();
+        let settings = connection.app().settings();
         if !settings.client_events {
             return Err("the app does not have client messaging enabled (app setting client_events)".to_owned());
         }
@@ -258,22 +261,22 @@ impl PusherProtocol {
             ));
         }
         let Some(rate) = settings.client_events_per_second else { return Ok(channel) };
-        match self.client_event_rate.take(1, rate, session.clock()) {
+        match self.client_event_rate.take(1, rate, connection.clock()) {
             Ok(()) => Ok(channel),
             Err(_) => Err(format!("more than {rate} client events in a second (app setting client_events_per_second)")),
         }
     }
 }
 
-fn refuse_subscription(name: &str, refusal: &Refusal, session: &Session) {
+fn refuse_subscription(name: &str, refusal: &Refusal, connection: &SessionConnection) {
     let Refusal { kind, status, code, text } = refusal;
-    session.count_refusal(MessageRefusal::Subscription, text, Some(name));
-    session.outbox.send(&outbound::subscription_error(name, kind, text, *status));
-    session.outbox.send(&outbound::error(*code, text, Some(name)));
+    connection.count_refusal(MessageRefusal::Subscription, text, Some(name));
+    connection.outbox.send(&outbound::subscription_error(name, kind, text, *status));
+    connection.outbox.send(&outbound::error(*code, text, Some(name)));
 }
 
-fn count_auth_failure(kind: &str, session: &Session) {
-    session.services.shared.metrics.auth_failures.with_label_values(&[kind]).inc();
+fn count_auth_failure(kind: &str, connection: &SessionConnection) {
+    connection.services.shared.metrics.auth_failures.with_label_values(&[kind]).inc();
 }
 
 impl Refusal {

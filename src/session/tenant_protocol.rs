@@ -1,6 +1,6 @@
 //! What a session does with the messages of a plain tenant socket.
 
-use super::actor::Session;
+use super::connection::SessionConnection;
 use crate::{
     app::rate::RateLimit,
     metrics::MessageRefusal,
@@ -22,54 +22,54 @@ impl TenantProtocol {
     }
 
     /// Handles one message. Whatever it is, the session stays.
-    pub(super) fn hear(&mut self, text: &str, session: &mut Session) {
-        if let Err(problem) = self.check_rate(session) {
-            return refuse(&problem, None, session);
+    pub(super) fn hear(&mut self, text: &str, connection: &mut SessionConnection) {
+        if let Err(problem) = self.check_rate(connection) {
+            return refuse(&problem, None, connection);
         }
         match inbound::parse(text) {
-            Ok(TenantMessage::Ping) => session.outbox.send(&outbound::pong()),
-            Ok(TenantMessage::Subscribe { channel }) => self.subscribe(&channel, session),
-            Ok(TenantMessage::Unsubscribe { channel }) => unsubscribe(&channel, session),
-            Err(malformed) => refuse(&Problem::Malformed(malformed), None, session),
+            Ok(TenantMessage::Ping) => connection.outbox.send(&outbound::pong()),
+            Ok(TenantMessage::Subscribe { channel }) => self.subscribe(&channel, connection),
+            Ok(TenantMessage::Unsubscribe { channel }) => unsubscribe(&channel, connection),
+            Err(malformed) => refuse(&Problem::Malformed(malformed), None, connection),
         }
     }
 
-    fn check_rate(&self, session: &Session) -> Result<(), Problem> {
-        let limit = session.services.shared.tenant.messages_per_second;
-        self.message_rate.take(1, limit, session.clock()).map_err(|_| Problem::TooManyMessages { limit })
+    fn check_rate(&self, connection: &SessionConnection) -> Result<(), Problem> {
+        let limit = connection.services.shared.tenant.messages_per_second;
+        self.message_rate.take(1, limit, connection.clock()).map_err(|_| Problem::TooManyMessages { limit })
     }
 
-    fn subscribe(&self, name: &str, session: &mut Session) {
-        let channel = match self.check_subscription(name, session) {
+    fn subscribe(&self, name: &str, connection: &mut SessionConnection) {
+        let channel = match self.check_subscription(name, connection) {
             Ok(channel) => channel,
-            Err(problem) => return refuse(&problem, Some(name), session),
+            Err(problem) => return refuse(&problem, Some(name), connection),
         };
         let member = self.grant.user_id.clone().filter(|_| channel.kind().is_presence());
         let claim = member.map(|id| MemberClaim { id, info: "{}".to_owned() });
-        session.join(channel, Dialect::Tenant(self.grant.tenant.clone()), claim);
+        connection.join(channel, Dialect::Tenant(self.grant.tenant.clone()), claim);
     }
 
-    fn check_subscription(&self, name: &str, session: &Session) -> Result<ChannelName, Problem> {
-        let settings = session.app().settings();
+    fn check_subscription(&self, name: &str, connection: &SessionConnection) -> Result<ChannelName, Problem> {
+        let settings = connection.app().settings();
         let channel = ChannelName::parse(name, settings.max_channel_name_length).map_err(Problem::InvalidChannel)?;
         self.grant.check(&channel)?;
         let limit = settings.max_subscriptions;
-        if session.subscriptions.count() >= limit && !session.subscriptions.contains(&channel) {
+        if connection.subscriptions.count() >= limit && !connection.subscriptions.contains(&channel) {
             return Err(Problem::TooManySubscriptions { limit });
         }
         Ok(channel)
     }
 }
 
-fn unsubscribe(name: &str, session: &mut Session) {
+fn unsubscribe(name: &str, connection: &mut SessionConnection) {
     if let Ok(channel) = ChannelName::parse(name, usize::MAX) {
-        session.leave(&channel);
-        session.outbox.send(&outbound::unsubscribed(&channel));
+        connection.leave(&channel);
+        connection.outbox.send(&outbound::unsubscribed(&channel));
     }
 }
 
-fn refuse(problem: &Problem, channel: Option<&str>, session: &Session) {
+fn refuse(problem: &Problem, channel: Option<&str>, connection: &SessionConnection) {
     let text = problem.to_string();
-    session.count_refusal(MessageRefusal::Tenant, &text, channel);
-    session.outbox.send(&outbound::error(problem.code(), &text, channel));
+    connection.count_refusal(MessageRefusal::Tenant, &text, channel);
+    connection.outbox.send(&outbound::error(problem.code(), &text, channel));
 }
