@@ -45,17 +45,17 @@ use crate::{
 };
 
 /// How long sessions may take, after the drain's window, to hear their close frame.
-const FAREWELL: Duration = Duration::from_secs(5);
+const MAX_CLOSING: Duration = Duration::from_secs(5);
 
-/// How long webhooks that wait may take at the end, less what sessions took of their farewell.
+/// How long webhooks that wait may take at the end, less what sessions took beyond the drain's window.
 const LAST_WEBHOOKS: Duration = Duration::from_secs(10);
 
-/// How long the other nodes keep the members of this one after it has gone, so that users who come back elsewhere in
-/// that time never seem to have left.
+/// How long the other nodes keep the members of this one after it has gone, so that users who come back to another
+/// node in that time never seem to have left.
 const HOLD: Duration = Duration::from_secs(10);
 
-/// How long the last words to the other nodes may take.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long what waits for the other nodes may take to reach NATS at the end.
+const LAST_PUBLISHES: Duration = Duration::from_secs(2);
 
 /// How often a drain looks whether sessions remain.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -187,7 +187,7 @@ impl Node {
         // What is posted until the listeners have closed must reach the other nodes too.
         join_all(self.servers.iter().map(|server| server.stop(true))).await;
         if let Some(cluster) = &self.cluster {
-            cluster.link().close(LAST_WORDS).await;
+            cluster.link().close(LAST_PUBLISHES).await;
         }
         tracing::info!("stopped");
     }
@@ -201,7 +201,7 @@ impl Node {
                 sleep(LOOK_EVERY).await;
             }
         };
-        if timeout(self.drain.window + FAREWELL, all_closed).await.is_err() {
+        if timeout(self.drain.window + MAX_CLOSING, all_closed).await.is_err() {
             tracing::warn!("some sessions did not close in time");
         }
     }

@@ -27,7 +27,7 @@ impl Trust {
     /// answer's end. HTTP/1 only, because header names have no case in HTTP/2. Redirects are not followed: one leads to a
     /// login page that answers 200 to everybody.
     pub fn client(&self, timeout: Duration, connections: usize) -> Client {
-        // To name the version would replace whom we believe; ours offers no other anyway.
+        // To name the version would replace the trusted certificates; ours offers no other anyway.
         let connector = match &self.0 {
             Some(tls) => Connector::new().rustls_0_23(tls.clone()),
             None => Connector::new().max_http_version(Version::HTTP_11),

@@ -42,10 +42,10 @@ struct Switches {
 /// What a node is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// It does not know its peers yet. It serves whoever comes, but should not be sent anybody.
+    /// It does not know its peers yet. It serves every client that comes, but should not be sent anybody.
     Joining,
     Ready,
-    /// It will go soon. It serves whoever comes, until load balancers have noticed.
+    /// It will go soon. It serves every client that comes, until load balancers have noticed.
     Leaving,
     /// It is going away and takes nobody.
     Draining,

@@ -8,7 +8,7 @@ use std::{
 /// In nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 
-/// Allows `per_second` tokens a second with a burst of one second's worth. Whoever asks for more than that at once is
+/// Allows `per_second` tokens a second with a burst of one second's worth. A caller that asks for more than that at once is
 /// served when the bucket is full, and everybody pays for it afterwards: no request is refused for ever.
 #[derive(Debug, Default)]
 pub struct RateLimit {

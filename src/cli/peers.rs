@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{Failure, admin_port, print, table::table, target::host_of};
 
-/// Whom to ask, and how to print.
+/// Which node to ask, and how to print.
 #[derive(clap::Args)]
 pub(super) struct Peers {
     /// The admin port to ask (GAUNG_ADMIN_HOST and GAUNG_ADMIN_PORT): http://127.0.0.1:9601

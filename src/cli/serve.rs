@@ -41,7 +41,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Serves until SIGTERM or SIGINT, then drains; SIGINT comes from somebody at a terminal, who waits for no load balancer.
 /// A second signal ends the process at once. SIGHUP reads apps file and certificate again, and ends nothing, not even while
-/// the configuration is still being read: whoever writes the apps file may send it at any time.
+/// the configuration is still being read: what writes the apps file may send it at any time.
 pub(super) fn run(load: impl FnOnce() -> Result<Loaded, Failure>) -> Result<(), Failure> {
     let system = System::new();
     let hang_up = system.block_on(async { signal(SignalKind::hangup()) }).map_err(deaf)?;

@@ -130,7 +130,7 @@ impl Target {
 
     /// Asks the server over HTTP/1.1, which sockets need.
     pub(super) fn client(&self) -> Client {
-        // To name the version would replace whom we believe; ours offers no other anyway.
+        // To name the version would replace the trusted certificates; ours offers no other anyway.
         let connector = match &self.tls {
             Some(tls) => Connector::new().rustls_0_23(tls.clone()),
             None => Connector::new().max_http_version(Version::HTTP_11),

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_ours_hold_whoever_brought_the_credentials() {
+    fn settings_of_ours_hold_with_the_credentials_of_any_server() {
         for owner in [REVERB, PUSHER, ["GAUNG_APP_ID", "GAUNG_APP_KEY", "GAUNG_APP_SECRET"]] {
             let (_, settings) = app(&[&credentials(owner, "x")[..], &[("GAUNG_APP_MAX_CONNECTIONS", "5")]].concat());
             assert_eq!(settings.max_connections, Some(5));

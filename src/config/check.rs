@@ -69,7 +69,7 @@ pub(super) fn warnings(config: &Config, apps: &AppsSource, environment: &Environ
     let mut warnings = quoted(apps, environment);
     if config.tenant.access == TenantAccess::Open && !config.server.host.is_loopback() {
         warnings.push(format!(
-            "GAUNG_TENANT_ACCESS is open and GAUNG_HOST is {}: whoever reaches it may hear every public channel of \
+            "GAUNG_TENANT_ACCESS is open and GAUNG_HOST is {}: anybody who reaches it may hear every public channel of \
              every tenant",
             config.server.host
         ));
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(
             good(&[&open[..], &[("GAUNG_HOST", "0.0.0.0")]].concat()).warnings,
             [
-                "GAUNG_TENANT_ACCESS is open and GAUNG_HOST is 0.0.0.0: whoever reaches it may hear every public channel \
+                "GAUNG_TENANT_ACCESS is open and GAUNG_HOST is 0.0.0.0: anybody who reaches it may hear every public channel \
               of every tenant"
             ]
         );

@@ -33,7 +33,7 @@ impl<T> Guarded<T> {
         &self.connection
     }
 
-    /// The connection for itself. Whether it still counts as one of HTTP is up to whoever knows its [`Connection`].
+    /// The connection for itself. Whether it still counts as one of HTTP is up to those who know its [`Connection`].
     pub fn into_inner(self) -> T {
         self.io
     }

@@ -35,7 +35,7 @@ pub fn json_with(mut response: HttpResponseBuilder, value: &impl Serialize) -> H
 }
 
 /// The bytes of an answer for a connection that ends with it.
-pub fn last_words(answer: HttpResponse) -> Vec<u8> {
+pub fn closing_bytes(answer: HttpResponse) -> Vec<u8> {
     let (head, body) = answer.into_parts();
     let body = body.try_into_bytes().unwrap_or_default();
     let mut bytes = format!("HTTP/1.1 {}\r\n", head.status()).into_bytes();

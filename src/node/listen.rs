@@ -204,7 +204,7 @@ impl PublicListener {
     /// A place for a connection that was accepted, or the bytes of what it is told.
     fn permit(&self, peer: Option<SocketAddr>) -> Result<ConnectionPermit, Vec<u8>> {
         self.shared.permits.take(peer).map_err(|none| {
-            answer::last_words(self.api.refuse(match none {
+            answer::closing_bytes(self.api.refuse(match none {
                 LimitReached::OnNode => ApiError::ConnectionsFull,
                 LimitReached::OfAddress => ApiError::AddressFull,
             }))

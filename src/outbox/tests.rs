@@ -137,7 +137,7 @@ async fn one_frame_larger_than_the_limit_passes_while_nothing_waits() {
 }
 
 #[actix::test]
-async fn whoever_was_given_up_stays_so_although_its_socket_breaks_then() {
+async fn a_client_that_was_given_up_stays_so_although_its_socket_breaks_then() {
     let outbox = Outbox::new(None, 20);
     let mut socket = Narrow::default();
     outbox.send(&frame::text("begun"));

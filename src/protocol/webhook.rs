@@ -118,7 +118,7 @@ impl WebhookEvent {
 }
 
 impl WebhookDetail {
-    /// The user whom a member's coming or going is about.
+    /// The user that has come or gone.
     pub fn member(&self) -> Option<&str> {
         match self {
             Self::MemberAdded { user_id } | Self::MemberRemoved { user_id } => Some(user_id),

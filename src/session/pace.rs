@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn whoever_only_asks_pays_nothing() {
+    async fn a_client_that_only_asks_pays_nothing() {
         let mut pace = pace(Some(1), &Inflow::new(4, None));
         for _ in 0..1_000 {
             assert_eq!(poll_fn(|ctx| pace.poll_take(ctx)).now_or_never(), Some(Ok(())));

@@ -152,7 +152,7 @@ impl PusherProtocol {
         Ok((channel, claim))
     }
 
-    /// Who joins a presence channel: whom `channel_data` names, else whom the session is signed in as.
+    /// Who joins a presence channel: the member that `channel_data` names, else the session's signed-in user.
     fn claim(
         &self,
         kind: ChannelKind,

@@ -53,14 +53,14 @@ pub struct CloseApp {
 pub struct Drain(pub Duration);
 
 /// The sessions that a drain has still to close, in the random order of their ids.
-struct Farewells {
+struct ClosingSchedule {
     waiting: vec::IntoIter<RegisteredSession>,
     total: usize,
     step: usize,
     steps: usize,
 }
 
-impl Farewells {
+impl ClosingSchedule {
     fn new(sessions: Vec<RegisteredSession>, window: Duration) -> Self {
         let steps = (window.as_millis() / STEP.as_millis()).max(1) as usize;
         Self { total: sessions.len(), waiting: sessions.into_iter(), step: 0, steps }
@@ -90,10 +90,10 @@ impl SessionRegistry {
     }
 
     /// Sessions that closed themselves and sockets that do not answer are no reason to hurry or to wait.
-    fn drain(&mut self, mut farewells: Farewells, ctx: &mut Context<Self>) {
-        farewells.next_step().iter().for_each(RegisteredSession::send_away);
-        if farewells.waiting.len() > 0 {
-            ctx.run_later(STEP, |sessions, ctx| sessions.drain(farewells, ctx));
+    fn drain(&mut self, mut schedule: ClosingSchedule, ctx: &mut Context<Self>) {
+        schedule.next_step().iter().for_each(RegisteredSession::send_away);
+        if schedule.waiting.len() > 0 {
+            ctx.run_later(STEP, |sessions, ctx| sessions.drain(schedule, ctx));
         }
     }
 }
@@ -142,7 +142,7 @@ impl Handler<Drain> for SessionRegistry {
 
     fn handle(&mut self, Drain(window): Drain, ctx: &mut Context<Self>) {
         self.is_draining = true;
-        self.drain(Farewells::new(self.sessions.values().cloned().collect(), window), ctx);
+        self.drain(ClosingSchedule::new(self.sessions.values().cloned().collect(), window), ctx);
     }
 }
 
@@ -156,9 +156,9 @@ mod tests {
     }
 
     fn check(sessions: usize, window: Duration, expected: &[usize]) {
-        let mut farewells = Farewells::new((0..sessions).map(|_| listed()).collect(), window);
-        let closed: Vec<_> = expected.iter().map(|_| farewells.next_step().len()).collect();
-        assert_eq!((closed.as_slice(), farewells.waiting.len()), (expected, 0));
+        let mut schedule = ClosingSchedule::new((0..sessions).map(|_| listed()).collect(), window);
+        let closed: Vec<_> = expected.iter().map(|_| schedule.next_step().len()).collect();
+        assert_eq!((closed.as_slice(), schedule.waiting.len()), (expected, 0));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! From an HTTP upgrade to a running session. Whoever may not stay is told so after the upgrade, by an error frame and a
+//! From an HTTP upgrade to a running session. A client that may not stay is told so after the upgrade, by an error frame and a
 //! close code: browsers hide what an HTTP refusal says (protocol.md §1.4).
 
 use std::{convert::Infallible, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
@@ -244,7 +244,7 @@ impl<'a> UpgradeRequest<'a> {
         if allowed {
             return Ok(());
         }
-        tell_refused_origin(app, &origin::for_log(origin));
+        log_refused_origin(app, &origin::for_log(origin));
         Err(Close::OriginRefused)
     }
 
@@ -306,8 +306,8 @@ impl<'a> UpgradeRequest<'a> {
     }
 }
 
-/// Aloud once per app: who runs the server must hear of it, but anybody can send any origin.
-fn tell_refused_origin(app: &App, origin: &str) {
+/// Warns once per app: the operator must hear of it, but anybody can send any origin.
+fn log_refused_origin(app: &App, origin: &str) {
     let app_id = app.id();
     if app.counters.refuse_origin() {
         tracing::warn!(

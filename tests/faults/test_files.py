@@ -28,7 +28,7 @@ def server(serve, file):
 
 @contextlib.contextmanager
 def hanging(path):
-    """Whoever opens the file meanwhile waits inside the system, as on a network that does not answer: the kernel asks the
+    """A process that opens the file meanwhile waits inside the system, as on a network that does not answer: the kernel asks the
     holder of a lease first, and we do not answer."""
     before = signal.signal(signal.SIGIO, signal.SIG_IGN)
     with open(path, "r+") as held:
@@ -45,7 +45,7 @@ def secure(serve, pair):
 
 
 def shown(server):
-    """The certificate that the server shows to whoever connects."""
+    """The certificate that the server shows to every client."""
     return ssl.get_server_certificate((server.host, server.port), timeout=probe.PATIENCE).strip()
 
 

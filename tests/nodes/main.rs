@@ -20,7 +20,7 @@ mod queries;
 mod repeats;
 mod rolling;
 mod roundtrip;
-mod trail;
+mod trace_log;
 mod users;
 mod webhooks;
 mod webhooks_lost;

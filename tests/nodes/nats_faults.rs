@@ -159,7 +159,7 @@ async fn listen(cluster: &Cluster, channels: &[String]) -> Vec<Collector> {
     listeners
 }
 
-/// Whoever listens on the publishing node never waits: not for a tenth of the fault, on a machine that is busy.
+/// A client of the publishing node never waits: not for a tenth of the fault, on a machine that is busy.
 fn check_local_delivery(listeners: &[Collector], published: &[Published]) {
     for (listener, published) in listeners.iter().zip(published) {
         let gap = published.longest_gap(listener);

@@ -1,4 +1,4 @@
-//! Webhooks once in the cluster, whoever sees what happens.
+//! Webhooks once in the cluster, whichever node sees what happens.
 
 use std::collections::BTreeSet;
 

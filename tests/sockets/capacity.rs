@@ -73,7 +73,7 @@ async fn a_node_is_not_ready_from_90_percent_until_below_85_and_says_why() {
 }
 
 #[actix::test]
-async fn a_node_above_its_memory_is_not_ready_says_why_and_serves_whoever_comes() {
+async fn a_node_above_its_memory_is_not_ready_says_why_and_serves_every_client() {
     let node = start_configured(|config| config.limits.max_memory_mb = Some(1), |_| {}).await;
     let (status, report, public) = readiness(&node).await;
     assert_eq!((status, public), (503, 500));

@@ -35,7 +35,7 @@ async fn connect(node: &TestNode, count: usize) -> Vec<Client> {
 }
 
 /// An error frame and a close frame, each with 4200; then the client hangs up.
-async fn expect_farewell(mut client: Client) {
+async fn expect_drain_close(mut client: Client) {
     let text = "Server shutting down; reconnect";
     client.expect_exactly(json!({"event": "pusher:error", "data": {"code": 4200, "message": text}})).await;
     assert_eq!(client.expect_close().await, (4200, text.to_owned()));
@@ -47,7 +47,7 @@ async fn everybody_is_told_4200_and_then_nobody_listens() {
     let clients = connect(&node, 20).await;
     let (public, metrics) = (node.node.public, node.node.metrics.clone());
     let stopped = spawn(node.node.stop());
-    join_all(clients.into_iter().map(expect_farewell)).await;
+    join_all(clients.into_iter().map(expect_drain_close)).await;
     stopped.await.expect("the node stops");
     assert_eq!(metrics.closes.with_label_values(&["draining"]).get(), 20);
     assert!(TcpStream::connect(public).await.is_err());
@@ -60,7 +60,7 @@ async fn sessions_are_closed_over_the_window_and_not_at_once() {
     let clients = connect(&node, 8).await;
     let began = Instant::now();
     let stopped = spawn(node.node.stop());
-    join_all(clients.into_iter().map(expect_farewell)).await;
+    join_all(clients.into_iter().map(expect_drain_close)).await;
     assert!(began.elapsed() > window / 2, "all were closed within {:?}", began.elapsed());
     stopped.await.expect("the node stops");
 }
@@ -139,7 +139,7 @@ async fn after_the_lag_the_drain_takes_its_way() {
     let clients = connect(&node, 3).await;
     let began = Instant::now();
     let left = spawn(node.node.leave());
-    join_all(clients.into_iter().map(expect_farewell)).await;
+    join_all(clients.into_iter().map(expect_drain_close)).await;
     assert!(began.elapsed() >= lag, "all were closed within {:?}", began.elapsed());
     left.await.expect("the node stops");
 }

@@ -28,7 +28,7 @@ pub fn hang_up() -> String {
 pub fn answer(to: fn(&str) -> String) -> String {
     listen(move |mut socket| {
         let head = head(&mut socket);
-        // Whoever went away needs no answer.
+        // A client that went away needs no answer.
         let _ = socket.write_all(to(&head).as_bytes());
     })
 }

@@ -22,13 +22,13 @@ async fn start(pong_timeout: Duration) -> TestNode {
 }
 
 /// A silent socket's last frames: what comes before the close frame as text, and the code.
-async fn last_words(raw: &mut Raw) -> (Vec<String>, Option<u16>) {
-    let mut words = Vec::new();
+async fn last_frames(raw: &mut Raw) -> (Vec<String>, Option<u16>) {
+    let mut frames = Vec::new();
     loop {
         match raw.frame().await {
-            (CLOSE, payload) => return (words, payload.first_chunk().map(|code| u16::from_be_bytes(*code))),
-            (PING, payload) => words.push(format!("ping {}", payload.len())),
-            (_, payload) => words.push(String::from_utf8(payload).expect("the message is text")),
+            (CLOSE, payload) => return (frames, payload.first_chunk().map(|code| u16::from_be_bytes(*code))),
+            (PING, payload) => frames.push(format!("ping {}", payload.len())),
+            (_, payload) => frames.push(String::from_utf8(payload).expect("the message is text")),
         }
     }
 }
@@ -41,7 +41,7 @@ async fn a_silent_client_is_pinged_in_both_ways_and_then_closed_with_4201() {
     let mut raw = Raw::greeted(&node).await;
     let error = r#"{"event":"pusher:error","data":{"code":4201,"message":"Pong reply not received in time"}}"#;
     let expected = ["ping 0", PUSHER_PING, error].map(str::to_owned).to_vec();
-    assert_eq!(last_words(&mut raw).await, (expected, Some(4201)));
+    assert_eq!(last_frames(&mut raw).await, (expected, Some(4201)));
     assert_eq!(raw.rest().await, "");
 }
 
@@ -51,7 +51,7 @@ async fn a_silent_client_is_closed_whether_it_is_subscribed_or_not() {
     let mut raw = Raw::greeted(&node).await;
     raw.send_text(r#"{"event":"pusher:subscribe","data":{"channel":"c"}}"#).await;
     assert_eq!(raw.message().await["event"], "pusher_internal:subscription_succeeded");
-    assert_eq!(last_words(&mut raw).await.1, Some(4201));
+    assert_eq!(last_frames(&mut raw).await.1, Some(4201));
 }
 
 #[actix::test]
@@ -63,7 +63,7 @@ async fn a_silent_tenant_socket_is_pinged_by_frame_alone_and_then_closed_with_42
     assert_eq!(raw.message().await["type"], "connected");
     let error = r#"{"type":"error","code":4201,"message":"Pong reply not received in time"}"#;
     let expected = ["ping 0", error].map(str::to_owned).to_vec();
-    assert_eq!(last_words(&mut raw).await, (expected, Some(4201)));
+    assert_eq!(last_frames(&mut raw).await, (expected, Some(4201)));
 }
 
 #[actix::test]
@@ -100,5 +100,5 @@ async fn events_to_a_silent_client_are_no_sign_of_life() {
     while node.get("/channels/c", &[]).await.1 == json!({"occupied": true}) {
         node.publish("c", "e", "{}").await;
     }
-    assert_eq!(last_words(&mut raw).await.1, Some(4201));
+    assert_eq!(last_frames(&mut raw).await.1, Some(4201));
 }

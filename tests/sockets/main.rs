@@ -41,7 +41,7 @@ mod tenant;
 mod tenant_access;
 mod tenant_callback;
 mod tls;
-mod trail;
+mod trace_log;
 mod users;
 mod webhook_events;
 mod webhook_posts;

@@ -1,4 +1,4 @@
-//! `/metrics` of a node at work, beyond what it counts of itself: which names it shows, and of whom.
+//! `/metrics` of a node at work, beyond what it counts of itself: which names it shows, and of which apps.
 
 use crate::harness::{metrics, start, start_configured};
 

@@ -165,7 +165,7 @@ async fn an_endpoint_that_fails_is_told_of_once_and_so_is_the_end_of_it() {
 
 #[actix::test]
 async fn an_application_that_says_nothing_usable_about_tenants_is_told_of_once_with_who_came() {
-    // Whoever listens there closes at once.
+    // What listens there closes at once.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     let answers = std::thread::spawn(move || {

@@ -49,7 +49,7 @@ impl Receiver {
             while let Ok((stream, _)) = listener.accept().await {
                 let (arrived, acceptor) = (arrived.clone(), TlsAcceptor::from(config.clone()));
                 actix_web::rt::spawn(async move {
-                    // Whoever does not believe the certificate breaks the handshake off.
+                    // A client that does not trust the certificate breaks the handshake off.
                     if let Ok(stream) = acceptor.accept(stream).await {
                         serve(stream, arrived).await;
                     }

@@ -24,7 +24,7 @@ use report::{Format, Report};
 /// How long a step may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whom to examine, and how to tell of it.
+/// Which server to examine, and how to print what was found.
 #[derive(clap::Args)]
 pub(super) struct Doctor {
     /// The address that clients use, with its path prefix (the configured listener): wss://sockets.example.com/prefix

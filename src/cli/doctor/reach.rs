@@ -143,7 +143,7 @@ async fn no_answer(target: &Target, error: &SendRequestError, host: &str, addres
     finding::of_no_http(address, cut)
 }
 
-/// Whether a greeting of TLS is answered in TLS; whoever says nothing does not.
+/// Whether a greeting of TLS is answered in TLS; a server that says nothing does not.
 async fn speaks_tls(host: &str, address: SocketAddr) -> bool {
     in_time(first_byte(host, address)).await.and_then(Result::ok).is_some_and(|byte| TLS_ANSWERS.contains(&byte))
 }

@@ -46,7 +46,7 @@ pub(in crate::config) fn warning(cluster: &ClusterConfig) -> Option<String> {
     let is_known = cluster.auth != Auth::None || cluster.tls.cert.is_some();
     let server = cluster.servers.iter().find(|server| !is_loopback(server)).filter(|_| !is_known)?;
     Some(format!(
-        "the node does not log in to {server} (GAUNG_NATS_URL): whoever reaches it may read and forge every event; set \
+        "the node does not log in to {server} (GAUNG_NATS_URL): anybody who reaches it may read and forge every event; set \
          GAUNG_NATS_USER and GAUNG_NATS_PASSWORD, GAUNG_NATS_TOKEN or GAUNG_NATS_CREDENTIALS"
     ))
 }

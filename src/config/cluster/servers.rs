@@ -14,7 +14,7 @@ const PORT: u16 = 4222;
 pub(in crate::config) struct Servers {
     /// `scheme://host:port` each, without credentials.
     pub(super) addresses: Vec<String>,
-    /// Whom the URLs log in.
+    /// The credentials in the URLs.
     pub(super) auth: Auth,
 }
 

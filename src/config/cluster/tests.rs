@@ -153,7 +153,7 @@ fn nats_elsewhere_without_a_login_is_warned_of() {
     let warnings = |pairs: &[(&str, &str)]| good(pairs).warnings;
     assert_eq!(
         warnings(&[("GAUNG_NATS_URL", "nats://localhost,nats://nats.example")]),
-        ["the node does not log in to nats://nats.example:4222 (GAUNG_NATS_URL): whoever reaches it may read and \
+        ["the node does not log in to nats://nats.example:4222 (GAUNG_NATS_URL): anybody who reaches it may read and \
               forge every event; set GAUNG_NATS_USER and GAUNG_NATS_PASSWORD, GAUNG_NATS_TOKEN or \
               GAUNG_NATS_CREDENTIALS"]
     );

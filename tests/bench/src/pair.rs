@@ -160,7 +160,7 @@ impl<'t> Way<'t> {
 }
 
 /// Triggers in bursts of what is in flight, each burst done before the next, so that a node finds as many at once
-/// whoever else has a part in it. Each goes to a room with one reader.
+/// whatever else takes part in it. Each goes to a room with one reader.
 struct Crossing<'t> {
     swarm: Swarm<'t>,
     posted_to: &'t Target,

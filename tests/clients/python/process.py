@@ -50,7 +50,7 @@ class Process:
         self._process.wait()
 
     def has_gone(self):
-        """Whether the process has ended, for whoever waits longer than `has_ended` does."""
+        """Whether the process has ended, for a test that waits longer than `has_ended` does."""
         return self._process.poll() is not None
 
     def has_ended(self):

@@ -1,4 +1,4 @@
-//! Frames of other nodes, or of whoever else can publish on the bus: the decoder is total, what it understands is
+//! Frames of other nodes, or of anything else that can publish on the bus: the decoder is total, what it understands is
 //! encoded as it was, and no sequence of frames stops a node.
 #![no_main]
 

@@ -37,16 +37,16 @@ fn event(channel: &str, name: &str) -> Value {
 }
 
 /// What the log has told about requests with a trace, without its time.
-fn trail(server: &Process) -> Vec<Value> {
+fn trace_log(server: &Process) -> Vec<Value> {
     let lines = server.stderr();
     let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("every line is JSON"));
-    let mut trail: Vec<_> = lines.filter(|line| line["target"] == "gaung::trace_log").collect();
-    for line in &mut trail {
+    let mut traced: Vec<_> = lines.filter(|line| line["target"] == "gaung::trace_log").collect();
+    for line in &mut traced {
         let time = line.as_object_mut().expect("a line is an object").remove("timestamp");
         let time = time.as_ref().and_then(Value::as_str).expect("a line has a time");
         assert!(time.contains('T') && time.ends_with('Z'), "RFC 3339: {time}");
     }
-    trail
+    traced
 }
 
 /// A line with its flat fields.
@@ -60,8 +60,8 @@ fn line(level: &str, message: &str, fields: &Value) -> Value {
 
 /// Waits until this has been told, and nothing else of its kind.
 fn check(server: &Process, expected: &[Value]) {
-    server.wait_for("lines of the trail", || trail(server).len() >= expected.len());
-    let told = trail(server);
+    server.wait_for("lines of the trace", || trace_log(server).len() >= expected.len());
+    let told = trace_log(server);
     for expected in expected {
         assert!(told.contains(expected), "{expected} in {told:#?}");
     }
