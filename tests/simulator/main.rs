@@ -12,7 +12,7 @@
 //! | `peers` | the bus thread: what the core puts out, and what rooms tell it |
 //! | `client` | a page: one socket, and what it believes of its channels |
 //! | `actions`, `drain` | clients, back ends, and nodes that leave |
-//! | `world`, `verdict`, `tally` | time, faults, and the judgement |
+//! | `world`, `faults`, `verdict`, `tally` | time, faults, and the judgement |
 //!
 //! What a client is promised, and checked for:
 //! - success before anything else of a channel, on each subscription;
@@ -27,6 +27,7 @@
 mod actions;
 mod client;
 mod drain;
+mod faults;
 mod node;
 mod peers;
 mod rooms;
