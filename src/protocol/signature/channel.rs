@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::protocol::{AppKey, ChannelName, SocketId};
 
-use super::{decode_signature, find_key, hex_hmac, is_signed};
+use super::hex_hmac::{decode_signature, find_key, hex_hmac, is_signed};
 
 /// Which part of `auth` is wrong. Says nothing about the signature that would be right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl std::error::Error for AuthError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Secret, signature::tests::vector_key};
+    use crate::protocol::{Secret, signature::hex_hmac::tests::vector_key};
 
     const PRIVATE: &str = "app-key:2d1e5109f17c93a347d0a52f060df3a517761ce1ddcd7bce2998c4f1925a7cab";
     const PRESENCE: &str = "app-key:7eae5778a7edfe839d7a03f042293004e8cc0798fcf98a63b02be7f19f8bef86";

@@ -6,7 +6,7 @@ use md5::{Digest, Md5};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
-    decode_signature, find_key, hex_hmac, is_signed,
+    hex_hmac::{decode_signature, find_key, hex_hmac, is_signed},
     query::{Plus, Query, Repeated},
 };
 use crate::protocol::AppKey;

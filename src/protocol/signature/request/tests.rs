@@ -1,7 +1,7 @@
 //! Requests as the SDKs sign them, and as nobody should.
 
 use super::*;
-use crate::protocol::{Secret, signature::tests::vector_key};
+use crate::protocol::{Secret, signature::hex_hmac::tests::vector_key};
 
 const NOW: Duration = Duration::from_secs(1_700_000_000);
 const WINDOW: Duration = Duration::from_secs(600);
