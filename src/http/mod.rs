@@ -1,9 +1,10 @@
 //! The trigger API: what back ends ask of the node over HTTP (protocol.md §3), and the health probes.
 //!
 //! A request travels [`routes`] → [`signed`] (app, body, signature, limits) → the file of its resource → [`answer`],
-//! or [`error`] from anywhere. Knows nothing of sockets but that [`Rooms`] reach them.
+//! or [`error`] from anywhere. Knows nothing of sockets but that [`Rooms`](crate::room::Rooms) reach them.
 
 pub mod answer;
+mod api;
 pub mod attributes;
 pub mod body;
 pub mod channels;
@@ -19,74 +20,5 @@ pub mod signed;
 pub mod traceparent;
 pub mod trigger;
 
-use std::{sync::Arc, time::Instant};
-
-use actix_web::{HttpResponse, ResponseError};
-
+pub use api::Api;
 pub use routes::app;
-
-use crate::{
-    activity::{ActivityEvent, ActivityKind, Asked, Refusal},
-    app::{App, Registry},
-    config::{HttpConfig, LimitsConfig},
-    metrics::Metrics,
-    readiness::Readiness,
-    repeats::Repeats,
-    room::Rooms,
-};
-use body::HeldBodies;
-use error::{ApiError, Rate};
-
-/// What the API works with; shared by all HTTP threads.
-pub struct Api {
-    pub registry: Registry,
-    /// Where events go and counts come from.
-    pub rooms: Rooms,
-    /// What was published under which key.
-    pub repeats: Repeats,
-    /// Counts refusals and times triggers.
-    pub metrics: Metrics,
-    pub limits: LimitsConfig,
-    pub http: HttpConfig,
-    /// The bodies that are being read.
-    pub bodies: HeldBodies,
-    /// `GAUNG_PATH_PREFIX`: empty, or starts with `/` and does not end with one.
-    pub path_prefix: String,
-    pub readiness: Readiness,
-    /// The moment from which the apps' rates measure time.
-    pub started: Instant,
-}
-
-impl Api {
-    /// Counts a refusal and tells consoles of it. An answer that is not given through [`signed`] goes through
-    /// [`Api::refuse`].
-    fn count(&self, error: &ApiError, app: impl FnOnce() -> Option<Arc<App>>) {
-        self.metrics.activity.report(|| {
-            let refusal = Refusal::new(Asked::Request, error.reason(), &error.without_quotes());
-            ActivityEvent::now(app().map(|app| app.id().clone()), ActivityKind::Refused(refusal))
-        });
-        if let ApiError::Unauthenticated(_) = error {
-            self.metrics.auth_failures.with_label_values(&["request"]).inc();
-        } else {
-            self.metrics.refusals.with_label_values(&[error.reason()]).inc();
-        }
-    }
-
-    /// Counts what a request of then asks for in one of its app's rates.
-    fn take(&self, rate: Rate, app: &App, tokens: usize, arrival: Instant) -> Result<(), ApiError> {
-        let (bucket, limit) = match rate {
-            Rate::Events => (&app.counters.event_rate, app.settings().events_per_second),
-            Rate::Reads => (&app.counters.read_rate, app.settings().reads_per_second),
-        };
-        let Some(per_second) = limit else { return Ok(()) };
-        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
-        let now = arrival.saturating_duration_since(self.started);
-        bucket.take(tokens, per_second, now).map_err(|wait| ApiError::TooMany { rate, tokens, per_second, wait })
-    }
-
-    /// The answer of a refusal, which counts.
-    pub fn refuse(&self, error: ApiError) -> HttpResponse {
-        self.count(&error, || None);
-        error.error_response()
-    }
-}

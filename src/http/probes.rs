@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
-use super::{Api, answer, error::ApiError};
+use super::{answer, api::Api, error::ApiError};
 use crate::{readiness::Objection, session::handshake};
 
 /// `/up`, as Reverb's users probe it.

@@ -11,7 +11,7 @@ use actix_web::{
 use futures_util::future::Either;
 use std::{future::ready, rc::Rc, sync::Arc};
 
-use super::{Api, channels, connections, cors::Grant, error::ApiError, probes, trigger};
+use super::{api::Api, channels, connections, cors::Grant, error::ApiError, probes, trigger};
 use crate::{
     connection::{Connection, address::OverLimit},
     readiness::Stage,

@@ -11,7 +11,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Api, body,
+    api::Api,
+    body,
     error::{ApiError, Rate},
     traceparent,
 };

@@ -11,7 +11,8 @@ use actix_web::{HttpResponse, web::Bytes};
 use serde::Serialize;
 
 use super::{
-    Api, answer,
+    answer,
+    api::Api,
     attributes::{Attributes, CountsAnswer},
     error::{ApiError, Rate},
     invalid_event::InvalidEvent,
