@@ -2,6 +2,7 @@
 
 mod app_sync;
 mod apps_file;
+mod failures;
 mod foundation;
 mod h2;
 pub(crate) mod inbound;
@@ -12,21 +13,21 @@ mod start_error;
 use std::{
     net::{IpAddr, SocketAddr, TcpListener},
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use actix::Addr;
 use actix_server::ServerHandle;
 use futures_util::future::{join_all, pending};
 use tokio::{
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::mpsc::UnboundedReceiver,
     task::JoinHandle,
     time::{sleep, timeout},
 };
 
 pub use start_error::StartError;
 
+use failures::Failures;
 use foundation::Foundation;
 use listen::Workers;
 
@@ -39,7 +40,7 @@ use crate::{
     metrics::Metrics,
     protocol::Close,
     readiness::Readiness,
-    session::registry::{CloseApp, Drain, SessionRegistry},
+    session::registry::{CloseApp, Drain, SessionRegistries},
     tls,
     webhook::Webhooks,
 };
@@ -79,13 +80,6 @@ pub struct Node {
     drain: DrainConfig,
 }
 
-/// The registries of the HTTP threads, which sign in when they start.
-type SessionRegistries = Arc<Mutex<Vec<Addr<SessionRegistry>>>>;
-
-/// What of the node has ended that must not. Cheap to clone.
-#[derive(Clone)]
-struct Failures(UnboundedSender<String>);
-
 impl Node {
     /// Starts everything; returns when both listeners accept. Needs an actix system.
     pub async fn start(config: Config, apps: AppsSource) -> Result<Self, StartError> {
@@ -102,8 +96,7 @@ impl Node {
         let admin_page = foundation.admin(&config, &shared, public_port);
         let Foundation { metrics, registry, webhooks, cluster, .. } = foundation;
         let (registries, readiness) = (SessionRegistries::default(), shared.readiness.clone());
-        let (failures, failed) = mpsc::unbounded_channel();
-        let failures = Failures(failures);
+        let (failures, failed) = Failures::channel();
         let (followers, mut watches) = watches(&apps, &registry, &metrics, &registries, certificate.as_ref());
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
         watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
@@ -204,13 +197,6 @@ impl Node {
         if timeout(self.drain.window + MAX_CLOSING, all_closed).await.is_err() {
             tracing::warn!("some sessions did not close in time");
         }
-    }
-}
-
-impl Failures {
-    /// Nobody may listen any more, where the node stops.
-    fn tell(&self, failure: impl Into<String>) {
-        let _ = self.0.send(failure.into());
     }
 }
 

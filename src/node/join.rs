@@ -11,7 +11,7 @@ use gaung_cluster::{
 };
 use tokio::{runtime, task::JoinHandle, time::sleep};
 
-use super::Failures;
+use super::failures::Failures;
 use crate::{
     app::Registry,
     cluster::{BUS_THREAD, Cluster, VERSION},

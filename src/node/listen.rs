@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Failures, SessionRegistries, h2};
+use super::{failures::Failures, h2};
 use crate::{
     admin::{self, Admin},
     config::HttpConfig,
@@ -45,6 +45,7 @@ use crate::{
     metrics::lag::{self, ActorThread},
     session::{
         self,
+        registry::SessionRegistries,
         services::{Services, Shared},
         upgrade::{share, upgrade},
     },

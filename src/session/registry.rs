@@ -1,8 +1,13 @@
 //! The sessions of one HTTP thread, for what concerns many of them at once: draining the node and apps that go.
 
-use std::{collections::HashMap, sync::Arc, time::Duration, vec};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+    vec,
+};
 
-use actix::{Actor, AsyncContext, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 
 use crate::{
     app::Registry,
@@ -20,6 +25,9 @@ pub struct SessionRegistry {
     registry: Registry,
     is_draining: bool,
 }
+
+/// The registries of the HTTP threads, which enter when they start.
+pub type SessionRegistries = Arc<Mutex<Vec<Addr<SessionRegistry>>>>;
 
 /// A session as the registry knows it.
 #[derive(Clone)]
