@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Timing, payload, pending::PendingPermit};
+use super::{payload, pending::PendingPermit, settings::Timing};
 use crate::config::WebhookEndpoint;
 
 /// Bytes that wait for one endpoint at most, and never more than nobody else holds: however many endpoints are dead,

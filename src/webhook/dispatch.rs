@@ -17,7 +17,6 @@ use gaung_cluster::queue::QueueOutput;
 use tracing::warn;
 
 use super::{
-    Resources, Timing,
     backlog::Item,
     debounce::Debounce,
     durable_queue::DurableQueue,
@@ -25,6 +24,7 @@ use super::{
     payload,
     pending::PendingEvent,
     post,
+    settings::{Resources, Timing},
 };
 use crate::{app::App, metrics::Metrics};
 

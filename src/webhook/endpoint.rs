@@ -10,10 +10,10 @@ use bytes::Bytes;
 use tracing::{debug, info, warn};
 
 use super::{
-    Timing,
     backlog::{AfterFailure, Backlog, Full, GivenUp, Item, Moment},
     payload,
     post::{self, Failure},
+    settings::Timing,
 };
 use crate::{
     activity::{ActivityEvent, ActivityKind},

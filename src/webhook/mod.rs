@@ -14,6 +14,7 @@ pub mod ids;
 pub mod payload;
 pub mod pending;
 pub mod post;
+pub mod settings;
 pub mod stored_event;
 
 use std::{
@@ -50,11 +51,11 @@ use crate::{
         Metrics,
         lag::{self, ActorThread},
     },
-    outgoing::Trust,
     protocol::{DebounceRule, WebhookEvent},
 };
 
 pub use gaung_cluster::ack::Ack;
+pub use settings::{Resources, Timing};
 
 /// Edges between the rooms and the dispatcher at most. The dispatcher waits for nobody, so this fills only while its
 /// thread gets no processor time. Beyond it, or beyond the bytes that may wait, the newest event is dropped and counted.
@@ -62,43 +63,6 @@ const MAX_INTAKE: usize = 65_536;
 
 /// How long the stream's connection may take at the end to give back what is not posted.
 const HAND_BACK: Duration = Duration::from_secs(5);
-
-/// How long things take. The defaults are the protocol's; tests shorten them.
-#[derive(Debug, Clone, Copy)]
-pub struct Timing {
-    /// How long a vacated channel or a removed member may come back before an event is posted (3 s).
-    pub debounce: Duration,
-    /// How long a batch collects events (50 ms).
-    pub batch: Duration,
-    /// The pause after the first failed attempt; it doubles with each further one (1 s).
-    pub first_retry: Duration,
-    /// The longest pause (60 s).
-    pub longest_retry: Duration,
-    /// The age at which a post that failed is dropped (5 min).
-    pub give_up: Duration,
-    /// How long one attempt may take, connection and answer together (10 s).
-    pub request_timeout: Duration,
-    /// How long further cache misses of a channel are not posted (5 s).
-    pub cache_miss_pause: Duration,
-    /// How often idle endpoints are let go and refused events are logged (10 s).
-    pub sweep: Duration,
-}
-
-/// What the webhooks of a node may use.
-#[derive(Debug, Clone)]
-pub struct Resources {
-    /// How much memory what waits may take.
-    pub max_bytes: usize,
-    /// Whose certificates endpoints may have.
-    pub trust: Trust,
-}
-
-impl Resources {
-    /// So much memory, and endpoints with certificates of public authorities.
-    pub fn of_bytes(max_bytes: usize) -> Self {
-        Self { max_bytes, trust: Trust::default() }
-    }
-}
 
 /// The handle that rooms hold. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -266,21 +230,6 @@ fn is_of_interest(settings: &AppSettings, event: &WebhookEvent) -> bool {
         }
         DebounceRule::Throttled | DebounceRule::Immediate => {
             settings.webhooks.iter().any(|endpoint| payload::wants(endpoint, event))
-        }
-    }
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            debounce: Duration::from_secs(3),
-            batch: Duration::from_millis(50),
-            first_retry: Duration::from_secs(1),
-            longest_retry: Duration::from_secs(60),
-            give_up: Duration::from_secs(300),
-            request_timeout: Duration::from_secs(10),
-            cache_miss_pause: Duration::from_secs(5),
-            sweep: Duration::from_secs(10),
         }
     }
 }
