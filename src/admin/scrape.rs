@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::{
         admin::{cluster::tests::look, scrape_node::tests::node},
-        app::counters::AppPermit,
+        app::permit::AppPermit,
         config::AppSettings,
         metrics::catalogue::Kind,
         protocol::Close,

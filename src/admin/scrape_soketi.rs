@@ -47,7 +47,7 @@ mod tests {
     use prometheus::TextEncoder;
 
     use super::*;
-    use crate::{app::counters::AppPermit, config::AppSettings};
+    use crate::{app::permit::AppPermit, config::AppSettings};
 
     #[test]
     fn every_alias_is_shown_with_prefix_and_labels_as_soketi_has_them() {

@@ -1,17 +1,14 @@
-//! What an app's traffic adds up to. Counters only grow; the number of open sockets is held by guards, so it can
-//! neither drift nor go below zero.
+//! What an app's traffic adds up to. Counters only grow; the number of open sockets is held by permits.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use super::{App, rate::RateLimit};
+use super::rate::RateLimit;
 
 /// Shared by all threads; every field may be read at any time.
 #[derive(Debug, Default)]
 pub struct AppCounters {
-    connections: AtomicUsize,
+    /// Sockets open now; changed by permits alone.
+    pub(super) connections: AtomicUsize,
     connections_elsewhere: AtomicUsize,
     /// Sockets opened since the start.
     pub connections_opened: AtomicU64,
@@ -30,46 +27,6 @@ pub struct AppCounters {
     pub event_rate: RateLimit,
     pub read_rate: RateLimit,
     has_refused_an_origin: AtomicBool,
-}
-
-/// An open socket's place in its app's quota; given back when dropped.
-#[derive(Debug)]
-pub struct AppPermit(Arc<App>);
-
-/// Who has the app's `max_connections` sockets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QuotaTaken {
-    /// This node alone.
-    Here,
-    /// This node and the others, as far as they are known.
-    OnAllNodes,
-}
-
-impl AppPermit {
-    /// Takes a place unless the app has `max_connections` sockets already, on all nodes together. What other nodes have
-    /// is known a quarter of a second late.
-    pub fn take(app: &Arc<App>) -> Result<Self, QuotaTaken> {
-        let counters = &app.counters;
-        let limit = app.settings().max_connections.unwrap_or(usize::MAX);
-        let limit_here = limit.saturating_sub(counters.connections_elsewhere());
-        counters
-            .connections
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < limit_here).then_some(open + 1))
-            .map_err(|open| if open < limit { QuotaTaken::OnAllNodes } else { QuotaTaken::Here })?;
-        counters.connections_opened.fetch_add(1, Ordering::Relaxed);
-        Ok(Self(app.clone()))
-    }
-
-    pub fn app(&self) -> &Arc<App> {
-        &self.0
-    }
-}
-
-impl Drop for AppPermit {
-    fn drop(&mut self) {
-        self.0.counters.connections.fetch_sub(1, Ordering::Relaxed);
-        self.0.counters.connections_closed.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 impl AppCounters {
@@ -91,35 +48,5 @@ impl AppCounters {
     /// Says how many sockets the other nodes have.
     pub fn set_connections_elsewhere(&self, sockets: usize) {
         self.connections_elsewhere.store(sockets, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::AppSettings;
-
-    #[test]
-    fn the_quota_counts_open_sockets_and_a_closed_one_makes_room() {
-        let app = App::new("1", AppSettings { max_connections: Some(2), ..AppSettings::new("k", "s") });
-        let first = AppPermit::take(&app);
-        let second = AppPermit::take(&app);
-        assert!(first.is_ok() && second.is_ok());
-        assert_eq!(AppPermit::take(&app).err(), Some(QuotaTaken::Here));
-        drop(first);
-        assert_eq!(app.counters.connections(), 1);
-        assert!(AppPermit::take(&app).is_ok());
-    }
-
-    #[test]
-    fn sockets_on_other_nodes_count_toward_the_quota() {
-        let app = App::new("1", AppSettings { max_connections: Some(2), ..AppSettings::new("k", "s") });
-        app.counters.set_connections_elsewhere(1);
-        let permit = AppPermit::take(&app);
-        assert!(permit.is_ok());
-        assert_eq!(AppPermit::take(&app).err(), Some(QuotaTaken::OnAllNodes));
-        app.counters.set_connections_elsewhere(3);
-        drop(permit);
-        assert_eq!(AppPermit::take(&app).err(), Some(QuotaTaken::OnAllNodes));
     }
 }

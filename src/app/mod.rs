@@ -2,6 +2,7 @@
 //! so that a changed limit holds at once for everybody.
 
 pub mod counters;
+pub mod permit;
 pub mod rate;
 pub mod registry;
 

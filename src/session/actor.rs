@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     activity::ActivityKind,
-    app::counters::AppPermit,
+    app::permit::AppPermit,
     capacity::SocketPermit,
     connection::address::AddressPermit,
     outbox::{Outbox, closing::ClientProtocol},

@@ -6,7 +6,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use super::{services::Services, subscriptions::Subscriptions};
 use crate::{
     activity::{ActivityEvent, ActivityKind, Asked, Refusal},
-    app::{App, counters::AppPermit},
+    app::{App, permit::AppPermit},
     metrics::MessageRefusal,
     outbox::{Outbox, closing::ClientProtocol},
     protocol::{ChannelName, Close, SocketId, presence::MemberClaim},

@@ -31,7 +31,7 @@ use crate::{
     activity::{self, ActivityEvent, ActivityKind, Asked},
     app::{
         App,
-        counters::{AppPermit, QuotaTaken},
+        permit::{AppPermit, QuotaTaken},
     },
     capacity::NodeFull,
     config::TenantAccess,
