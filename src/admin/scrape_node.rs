@@ -22,6 +22,7 @@ pub(super) struct NodeFigures {
     oldest_webhook: Duration,
     /// Of a node that is alone; a cluster's core knows better.
     cache: Option<CacheUse>,
+    history_bytes: usize,
 }
 
 impl NodeFigures {
@@ -37,6 +38,7 @@ impl NodeFigures {
             queued_webhooks: admin.webhooks.queued(),
             oldest_webhook: admin.webhooks.oldest_age().unwrap_or_default(),
             cache: admin.rooms.cache_use(),
+            history_bytes: admin.rooms.history_bytes(),
         }
     }
 }
@@ -52,6 +54,7 @@ impl Exposition {
         self.gauge(&catalogue::DRAIN_LIMIT, [([], node.drain_limit.as_secs_f64())])?;
         self.gauge(&catalogue::WEBHOOK_QUEUE, [([], node.queued_webhooks as f64)])?;
         self.gauge(&catalogue::WEBHOOK_OLDEST_AGE, [([], node.oldest_webhook.as_secs_f64())])?;
+        self.gauge(&catalogue::HISTORY_BYTES, [([], node.history_bytes as f64)])?;
         node.cache.map_or(Ok(()), |cache| self.cache(cache))?;
         self.gauge(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
     }
@@ -90,6 +93,7 @@ pub(super) mod tests {
             queued_webhooks: 5,
             oldest_webhook: Duration::from_millis(2_500),
             cache: None,
+            history_bytes: 9,
         }
     }
 
@@ -111,6 +115,7 @@ pub(super) mod tests {
             "gaung_drain_limit_seconds 40",
             "gaung_webhook_queue 5",
             "gaung_webhook_oldest_age_seconds 2.5",
+            "gaung_history_bytes 9",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line:?} is not in:\n{text}");
         }

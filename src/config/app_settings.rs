@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
-use super::fields;
+use super::{HistoryRules, fields};
 use crate::protocol::{AppKey, Secret, WebhookKind};
 
 /// Credentials, switches and limits of one app. Everything but the keys is read by its name, as text.
@@ -81,6 +81,9 @@ pub struct AppSettings {
     /// How long a socket may stay without sign-in or an authorised channel; `None` is for ever.
     #[serde(rename = "authorised_within_seconds", deserialize_with = "fields::seconds_or_never")]
     pub authorised_within: Option<Duration>,
+    /// What channels keep of their events, for subscribers that come back and for back ends (nothing).
+    #[serde(deserialize_with = "fields::history")]
+    pub history: HistoryRules,
     /// Where webhook events are posted; shared by all events that wait for them.
     #[serde(deserialize_with = "fields::webhooks")]
     pub webhooks: Vec<Arc<WebhookEndpoint>>,
@@ -118,6 +121,7 @@ impl AppSettings {
             cache_ttl: Duration::from_secs(1_800),
             activity_timeout: Duration::from_secs(30),
             authorised_within: None,
+            history: HistoryRules::default(),
             webhooks: Vec::new(),
         }
     }

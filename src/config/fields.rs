@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{cluster::Servers, rule, webhooks};
+use super::{HistoryRules, cluster::Servers, history, rule, webhooks};
 use crate::{config::WebhookEndpoint, tenant::TenantChannels};
 
 pub(crate) fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
@@ -58,6 +58,12 @@ pub(crate) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
 pub(super) fn tenant_channels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TenantChannels, D::Error> {
     let text = String::deserialize(deserializer)?;
     TenantChannels::parse(&text).ok_or_else(|| D::Error::custom("not patterns of tenants' channels"))
+}
+
+/// Comma-separated rules of histories.
+pub(crate) fn history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HistoryRules, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    HistoryRules::parse(&text).ok_or_else(|| D::Error::custom(history::FORM))
 }
 
 /// Comma-separated URLs of NATS servers.

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    Problems, Rule, Variable, problems, settings,
+    HistoryRules, Problems, Rule, Variable, problems, settings,
     soketi::{self, Unit},
 };
 use crate::{
@@ -184,6 +184,7 @@ pub(super) fn setting_name(variable: &Variable) -> String {
 fn text_of(value: &Value, rule: &Rule) -> String {
     match (value, rule) {
         (Value::String(text), _) => text.trim().to_owned(),
+        (Value::Array(_), Rule::History) => HistoryRules::text_of(value),
         (Value::Array(items), Rule::Origins) => {
             items.iter().map(|item| text_of(item, rule)).collect::<Vec<_>>().join(",")
         }
@@ -240,10 +241,12 @@ mod tests {
             cache_ttl: Duration::from_secs(60),
             allowed_origins: vec!["a.example".to_owned(), "*.b.example".to_owned()],
             enabled: false,
+            history: HistoryRules::parse("products.*=120s:1000").unwrap(),
             ..AppSettings::new("k", "s")
         };
         let members = r#""client_events":true,"client_events_per_second":0,"max_connections":5,"cache_ttl_seconds":60,
-            "allowed_origins":["a.example","*.b.example"],"enabled":false"#;
+            "allowed_origins":["a.example","*.b.example"],"enabled":false,
+            "history":[{"channels":"products.*","seconds":120,"events":1000}]"#;
         assert_eq!(settings(members), expected);
     }
 

@@ -33,6 +33,9 @@ pub struct LimitsConfig {
     pub max_cache_bytes: usize,
     /// `GAUNG_MAX_APP_CACHE_BYTES` (33,554,432): those of one app.
     pub max_app_cache_bytes: usize,
+    /// `GAUNG_HISTORY_MB` (64): MiB of the events that channels keep for subscribers that come back.
+    #[serde(rename = "history_mb")]
+    pub max_history_mb: usize,
     /// `GAUNG_MAX_IDEMPOTENCY_BYTES` (33,554,432): keys of idempotent posts, half of it for one app.
     pub max_idempotency_bytes: usize,
     /// `GAUNG_MAX_CONNECTIONS` (unlimited): sockets of the node.
@@ -73,6 +76,7 @@ impl Default for LimitsConfig {
             max_webhook_bytes: 67_108_864,
             max_cache_bytes: CacheBounds::default().node,
             max_app_cache_bytes: CacheBounds::default().app,
+            max_history_mb: 64,
             max_idempotency_bytes: 33_554_432,
             max_connections: None,
             max_memory_mb: None,
@@ -131,7 +135,7 @@ impl LimitsConfig {
     }
 
     fn memory_rows(&self) -> Vec<Variable> {
-        let rows: [(_, &dyn Display, _, _); 4] = [
+        let rows: [(_, &dyn Display, _, _); 5] = [
             (
                 "GAUNG_MAX_WEBHOOK_BYTES",
                 &self.max_webhook_bytes,
@@ -149,6 +153,12 @@ impl LimitsConfig {
                 &self.max_app_cache_bytes,
                 Number(MIB * 2..=MIB * 16_384),
                 "the same for one app",
+            ),
+            (
+                "GAUNG_HISTORY_MB",
+                &self.max_history_mb,
+                Number(1..=65_536),
+                "MiB of the events that channels keep (GAUNG_APP_HISTORY); over it the oldest are forgotten",
             ),
             (
                 "GAUNG_MAX_IDEMPOTENCY_BYTES",

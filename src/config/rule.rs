@@ -11,7 +11,7 @@ use gaung_cluster::{InvalidSubjects, Subjects};
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
-use super::{cluster::Servers, webhooks};
+use super::{HistoryRules, cluster::Servers, history, webhooks};
 use crate::tenant::TenantChannels;
 
 /// What a value must be.
@@ -45,6 +45,8 @@ pub enum Rule {
     LogFilter,
     /// Patterns of tenants' channels, comma-separated.
     TenantChannels,
+    /// Which channels keep how much of their events, comma-separated.
+    History,
     /// Webhook endpoints as JSON.
     Webhooks,
     /// NATS servers, comma-separated.
@@ -73,6 +75,7 @@ impl Rule {
             Self::Networks => pieces(value).all(|piece| network(piece).is_some()),
             Self::Origins => pieces(value).all(|piece| !piece.contains(['/', ' '])),
             Self::TenantChannels => TenantChannels::parse(value).is_some(),
+            Self::History => HistoryRules::parse(value).is_some(),
             Self::Name => (1..=200).contains(&value.len()) && value.chars().all(is_unreserved),
             Self::Text | Self::Secret | Self::Path => !value.is_empty(),
             Self::LogFilter => value.parse::<EnvFilter>().is_ok(),
@@ -117,6 +120,7 @@ impl fmt::Display for Rule {
             Self::Text | Self::Secret => f.write_str("a text that is not empty"),
             Self::Path => f.write_str("the path of a file"),
             Self::LogFilter => f.write_str("a log filter, for example info or warn,gaung=debug"),
+            Self::History => f.write_str(history::FORM),
             Self::Webhooks => f.write_str("a JSON list of webhook endpoints"),
             Self::NatsUrls => f.write_str("comma-separated URLs that begin with nats:// or tls://"),
             Self::ClusterName => f.write_str("1 to 32 lower-case letters, digits and hyphens"),

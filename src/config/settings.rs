@@ -137,11 +137,12 @@ fn rate_variables(app: &AppSettings) -> Vec<Variable> {
 fn other_variables(app: &AppSettings) -> Vec<Variable> {
     let origins = app.allowed_origins.join(",");
     let authorised_within = app.authorised_within.map_or(0, |time| time.as_secs());
+    let history = app.history.text();
     let webhooks = match app.webhooks.len() {
         0 => String::new(),
         endpoints => format!("{endpoints} endpoints"),
     };
-    let rows: [(_, &dyn Display, _, _); 5] = [
+    let rows: [(_, &dyn Display, _, _); 6] = [
         ("GAUNG_APP_ALLOWED_ORIGINS", &origins, Origins, "hosts of the pages that may connect; * is every page"),
         (
             "GAUNG_APP_CACHE_TTL_SECONDS",
@@ -162,6 +163,12 @@ fn other_variables(app: &AppSettings) -> Vec<Variable> {
             "how long a socket may stay without sign-in or an authorised channel",
         ),
         (
+            "GAUNG_APP_HISTORY",
+            &history,
+            Rule::History,
+            "what channels keep of their events for those who come back: pattern=seconds:events, comma-separated",
+        ),
+        (
             "GAUNG_APP_WEBHOOKS",
             &webhooks,
             Rule::Webhooks,
@@ -177,6 +184,7 @@ mod tests {
 
     use super::*;
     use crate::config::{
+        HistoryRules,
         tests::{APP, app},
         webhooks,
     };
@@ -214,6 +222,7 @@ mod tests {
         ("GAUNG_APP_CACHE_TTL_SECONDS", "13"),
         ("GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS", "14"),
         ("GAUNG_APP_AUTHORISED_WITHIN_SECONDS", "15"),
+        ("GAUNG_APP_HISTORY", "products.*=120s:1000"),
         ("GAUNG_APP_WEBHOOKS", r#"[{"url":"http://hook"}]"#),
     ];
 
@@ -247,6 +256,7 @@ mod tests {
             cache_ttl: Duration::from_secs(13),
             activity_timeout: Duration::from_secs(14),
             authorised_within: Some(Duration::from_secs(15)),
+            history: HistoryRules::parse("products.*=120s:1000").unwrap(),
             webhooks: webhooks::parse(r#"[{"url":"http://hook"}]"#).unwrap(),
         }
     }

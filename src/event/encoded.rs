@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     event::wire::Payload,
-    protocol::{ChannelName, SocketId, frame, outbound},
+    protocol::{ChannelName, EventId, SocketId, frame, outbound},
 };
 
 /// Who published an event; only back ends' events are cached (protocol.md §1.10).
@@ -80,7 +80,17 @@ impl Event {
     pub fn encode(self) -> EncodedEvent {
         let Self { channel, words, except, origin, accepted, accepted_at, trace } = self;
         let frame = outbound::event(&words.name, &channel, &words.data, words.user_id.as_deref());
-        EncodedEvent { channel, except, origin, accepted, accepted_at, trace, frame, words: Some(words) }
+        EncodedEvent {
+            channel,
+            except,
+            origin,
+            accepted,
+            accepted_at,
+            trace,
+            frame,
+            numbered: None,
+            words: Some(words),
+        }
     }
 }
 
@@ -97,8 +107,20 @@ pub struct EncodedEvent {
     pub accepted_at: Duration,
     /// The request that it comes of, for the log.
     pub trace: Option<TraceContext>,
+    /// The frame, without the event's id.
     pub frame: Bytes,
+    /// Its place among the events of a channel that keeps a history.
+    pub numbered: Option<Numbered>,
     words: Option<Arc<Words>>,
+}
+
+/// The place of an event on its channel, the same on every node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbered {
+    /// Its name.
+    pub id: EventId,
+    /// The number before it of the same origin on the channel; `None` if the origin does not say.
+    pub predecessor: Option<u64>,
 }
 
 /// What an event says, for dialects that say it differently.
@@ -130,7 +152,12 @@ impl EncodedEvent {
     /// An event that came from another node, ready as it is.
     pub fn from_peer(channel: ChannelName, payload: Payload, trace: Option<TraceContext>, accepted: Instant) -> Self {
         let Payload { origin, accepted_at, except, frame } = payload;
-        Self { channel, except, origin, accepted, accepted_at, trace, frame, words: None }
+        Self { channel, except, origin, accepted, accepted_at, trace, frame, numbered: None, words: None }
+    }
+
+    /// The name that clients are told; clients' events have none, because they are not kept.
+    pub fn id(&self) -> Option<EventId> {
+        self.numbered.filter(|_| self.origin == Origin::BackEnd).map(|numbered| numbered.id)
     }
 
     /// Whether another node took it.

@@ -18,6 +18,9 @@ use crate::{
 };
 
 /// Answers by the class of their status code.
+/// What becomes of what a subscriber missed that comes back: all of it is replayed, or why not.
+const RECOVERY_OUTCOMES: [&str; 5] = ["whole", "window", "memory", "node_lost", "too_much"];
+
 const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
 /// The node's counters and histograms, shared by all its threads.
@@ -55,6 +58,12 @@ pub struct Metrics {
     pub cluster_events_refused: IntCounterVec,
     /// Reloads of the apps file and of certificates, by `outcome`: `applied`, `refused`.
     pub reloads: IntCounterVec,
+    /// What became of what subscribers missed that came back, by outcome.
+    pub recoveries: IntCounterVec,
+    /// Missed events sent to them.
+    pub replayed_events: IntCounter,
+    /// Events that left a history early.
+    pub history_evictions: IntCounter,
     /// What is counted is reported here too, to consoles that watch, because the code that counts a thing saw it happen.
     pub activity: Activity,
 }
@@ -82,6 +91,9 @@ impl Metrics {
             repeat_keys_evicted: counter(&catalogue::REPEAT_KEYS_EVICTED),
             cluster_events_refused: counters(&catalogue::CLUSTER_EVENTS_REFUSED, &["rooms_full", "payload"]),
             reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
+            recoveries: counters(&catalogue::RECOVERIES, &RECOVERY_OUTCOMES),
+            replayed_events: counter(&catalogue::REPLAYED_EVENTS),
+            history_evictions: counter(&catalogue::HISTORY_EVICTIONS),
             activity: Activity::default(),
         }
     }
@@ -101,6 +113,9 @@ impl Metrics {
         registry.register(Box::new(self.webhook_drops.clone()))?;
         registry.register(Box::new(self.repeats.clone()))?;
         registry.register(Box::new(self.repeat_keys_evicted.clone()))?;
+        registry.register(Box::new(self.recoveries.clone()))?;
+        registry.register(Box::new(self.replayed_events.clone()))?;
+        registry.register(Box::new(self.history_evictions.clone()))?;
         registry.register(Box::new(self.reloads.clone()))
     }
 

@@ -20,6 +20,8 @@ pub enum ClientMessage {
         auth: Option<String>,
         /// What the back end signed about the member, byte for byte.
         channel_data: Option<String>,
+        /// How far the client has heard the channel, not yet read; a plugin sends it.
+        since: Option<String>,
     },
     /// `pusher:unsubscribe`
     Unsubscribe {
@@ -97,7 +99,8 @@ fn subscribe(arguments: &Object<'_>) -> Result<ClientMessage, Malformed> {
         Some(_) => Some(arguments.text("channel_data").ok_or(Malformed::ChannelDataNotAString)?),
         None => None,
     };
-    Ok(ClientMessage::Subscribe { channel, auth, channel_data })
+    let since = arguments.text("since").filter(|since| !since.is_empty());
+    Ok(ClientMessage::Subscribe { channel, auth, channel_data, since })
 }
 
 fn unsubscribe(arguments: &Object<'_>) -> Result<ClientMessage, Malformed> {
@@ -168,6 +171,7 @@ mod tests {
             channel: channel.to_owned(),
             auth: auth.map(str::to_owned),
             channel_data: channel_data.map(str::to_owned),
+            since: None,
         }
     }
 

@@ -8,7 +8,7 @@ use super::membership::JoinRefusal;
 use crate::{
     event::EncodedEvent,
     outbox::closing::ClientProtocol,
-    protocol::{ChannelName, close::UNAUTHORIZED, outbound},
+    protocol::{ChannelName, Recovery, close::UNAUTHORIZED, outbound, recovery},
     tenant::{Problem, TenantId, outbound as tenant},
 };
 
@@ -87,8 +87,14 @@ impl Dialect {
         }
     }
 
-    /// The frame of an event; `None` if another node sent one that says nothing.
+    /// The frame of an event, with its id if the channel keeps a history; `None` if another node sent one that says
+    /// nothing.
     pub fn event(&self, event: &EncodedEvent) -> Option<Bytes> {
+        let frame = self.frame_of(event)?;
+        Some(event.id().map_or_else(|| frame.clone(), |id| recovery::with_id(&frame, id)))
+    }
+
+    fn frame_of(&self, event: &EncodedEvent) -> Option<Bytes> {
         match self {
             Self::Pusher => Some(event.frame.clone()),
             Self::Traced => {
@@ -103,13 +109,35 @@ impl Dialect {
         }
     }
 
-    /// The answer to a subscription, with the members of a presence channel.
-    pub fn subscribed(&self, channel: &ChannelName, members: Option<&[(&str, &str)]>) -> Vec<Bytes> {
-        match (self, members) {
-            (Self::Pusher | Self::Traced, None) => vec![outbound::subscription_succeeded(channel)],
-            (Self::Pusher | Self::Traced, Some(members)) => vec![outbound::presence_succeeded(channel, members)],
-            (Self::Tenant(_), None) => vec![tenant::subscribed(channel)],
-            (Self::Tenant(_), Some(members)) => vec![tenant::subscribed(channel), tenant::presence(channel, members)],
+    /// The answer to a subscription, with the members of a presence channel, and, where the channel keeps a history, how
+    /// far a new subscriber has heard it. Who comes back hears that behind what it missed.
+    pub fn subscribed(
+        &self,
+        channel: &ChannelName,
+        members: Option<&[(&str, &str)]>,
+        recovery: Option<&Recovery>,
+    ) -> Vec<Bytes> {
+        let success = match (self, members) {
+            (Self::Pusher | Self::Traced, None) => outbound::subscription_succeeded(channel),
+            (Self::Pusher | Self::Traced, Some(members)) => outbound::presence_succeeded(channel, members),
+            (Self::Tenant(_), _) => tenant::subscribed(channel, recovery),
+        };
+        let success = match recovery {
+            Some(Recovery::New(position)) => recovery::with_id(&success, position),
+            Some(Recovery::Whole { .. } | Recovery::Partial(_)) | None => success,
+        };
+        let presence = match (self, members) {
+            (Self::Tenant(_), Some(members)) => Some(tenant::presence(channel, members)),
+            (Self::Tenant(_), None) | (Self::Pusher | Self::Traced, _) => None,
+        };
+        [success].into_iter().chain(presence).collect()
+    }
+
+    /// What a subscriber that came back hears behind what it missed. Plain clients were told with the success.
+    pub fn resumed(&self, channel: &ChannelName, recovery: &Recovery) -> Option<Bytes> {
+        match self {
+            Self::Pusher | Self::Traced => recovery::resumed(channel, recovery),
+            Self::Tenant(_) => None,
         }
     }
 

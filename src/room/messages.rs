@@ -11,7 +11,7 @@ use crate::{
     app::App,
     event::{AppTotals, Cached, CachedEvent, Counts, EncodedEvent, Page},
     outbox::Outbox,
-    protocol::{ChannelName, SocketId, presence::MemberClaim},
+    protocol::{ChannelName, Position, SocketId, presence::MemberClaim},
 };
 
 /// Something for one room, through its shard, which finds or starts the room.
@@ -105,6 +105,8 @@ pub struct Join {
     pub subscriber: Subscriber,
     /// As what, where that matters.
     pub claim: Option<JoinAs>,
+    /// How far the client has heard the channel before; on a history, what came since is sent.
+    pub since: Option<Position>,
     /// Tells this attempt of the socket from all its others, so that a refusal that comes late undoes no later one.
     pub attempt: u32,
 }

@@ -27,6 +27,7 @@ mod fanout;
 mod fanout_worker;
 mod from_peers;
 mod held;
+mod history;
 mod inflow;
 mod interest;
 mod joined;

@@ -10,6 +10,7 @@ use gaung_cluster::fact::Member;
 
 use super::{
     Unpublished,
+    history::Completeness,
     refusals::refuse_client_event,
     shard::Services,
     state::{Effect, PendingClientEvent, RoomInput, RoomState, Surroundings, Task},
@@ -33,7 +34,7 @@ pub struct Room {
 impl Room {
     /// A room without subscribers.
     pub fn new(app: Arc<App>, channel: ChannelName, services: Rc<Services>) -> Self {
-        let state = RoomState::new(channel, services.reach(), services.batch_bytes);
+        let state = RoomState::new(channel, services.reach(), services.batch_bytes, services.histories.clone());
         Self { app, state, services }
     }
 
@@ -88,6 +89,8 @@ impl Room {
             Effect::SendClientEvent(client_event) => self.send_client_event(client_event, tasks),
             Effect::Shelve { at, bytes } => self.shelve(at, bytes, tasks),
             Effect::Opened => self.services.present.borrow_mut().has_opened(self.app.id(), self.state.channel()),
+            Effect::CountRecovery(completeness, events) => self.count_recovery(completeness, events),
+            Effect::CountEvicted(events) => self.services.metrics.history_evictions.inc_by(events as u64),
             Effect::Handled(underway) => drop(underway),
             Effect::ShareMember(member) => self.share_member(member),
             Effect::ShareUser(sockets) => self.share_user(sockets),
@@ -146,6 +149,12 @@ impl Room {
         }
         cluster.publish(&self.app, event, cluster.reserve(1, bytes)?);
         Ok(())
+    }
+
+    fn count_recovery(&self, completeness: Completeness, events: usize) {
+        let metrics = &self.services.metrics;
+        metrics.recoveries.with_label_values(&[completeness.outcome()]).inc();
+        metrics.replayed_events.inc_by(events as u64);
     }
 
     fn notify(&self, detail: WebhookDetail) {

@@ -14,6 +14,7 @@ use super::{
     backlog::{Backlog, Full, Limits, Permit},
     fanout::Subscriber,
     fanout_worker::FanoutWorker,
+    history::Histories,
     inflow::{self, Underway},
     interest::{ChannelHash, Interest},
     messages::{AboutUsers, FromPeersForRoom, JoinAs, RoomMessage, ToRoom, UserMessage},
@@ -50,6 +51,7 @@ pub struct Rooms {
     pub(super) interest: Interest,
     pub(super) cluster: Option<Cluster>,
     pub(super) shelf: Shelf,
+    pub(super) histories: Histories,
     pub(super) activity: Activity,
 }
 
@@ -69,6 +71,7 @@ impl Rooms {
             thread.spawn(lag::watch(metrics.clone(), ActorThread::Rooms));
         }
         let shelf = Shelf::new(limits.cache_bounds());
+        let histories = Histories::new(rand::random(), limits.max_history_mb << 20);
         let fanout_workers: Arc<[_]> =
             threads.iter().map(|thread| FanoutWorker::start_in_arbiter(thread, |_| FanoutWorker)).collect();
         let shard = |thread| {
@@ -81,6 +84,7 @@ impl Rooms {
                 present: RefCell::default(),
                 watchlists: RefCell::default(),
                 shelf: shelf.clone(),
+                histories: histories.clone(),
                 batch_bytes,
                 effects: Cell::default(),
                 tasks: Cell::default(),
@@ -93,7 +97,12 @@ impl Rooms {
         let waiting = Limits { events: limits.max_queued_events, bytes: limits.max_queued_event_bytes };
         let (backlog, activity) = (Backlog::new(waiting), metrics.activity.clone());
         let inflow = Inflow::new(inflow::LIMIT, cluster.clone());
-        Self { shards, backlog, inflow, interest, cluster, shelf, activity }
+        Self { shards, backlog, inflow, interest, cluster, shelf, histories, activity }
+    }
+
+    /// Bytes of the events that the rooms keep for subscribers that come back.
+    pub fn history_bytes(&self) -> usize {
+        self.histories.budget.used()
     }
 
     /// Whether sockets are to be read on.
@@ -181,7 +190,7 @@ impl Rooms {
     /// A socket signed in as a user: it subscribes to the user's channel, which answers it.
     pub fn sign_in(&self, app: &Arc<App>, user_id: &str, subscriber: Subscriber, sign_in: SignIn) {
         if let Some(channel) = user_channel(user_id) {
-            self.join(app, channel, Join { subscriber, claim: Some(JoinAs::User(sign_in)), attempt: 0 });
+            self.join(app, channel, Join { subscriber, claim: Some(JoinAs::User(sign_in)), since: None, attempt: 0 });
         }
     }
 

@@ -17,6 +17,7 @@ use super::{
     actor::RoomActor,
     cached::unserved_record,
     fanout_worker::FanoutWorker,
+    history::Histories,
     interest::{ChannelHash, Interest},
     messages::{
         AboutUsers, Answer, Count, Find, Forwarded, FromPeers, FromPeersForRoom, ListOccupied, Retire, RoomMessage,
@@ -71,6 +72,8 @@ pub struct Services {
     pub watchlists: RefCell<Watchlists>,
     /// Bounds the cached events, if the node is alone.
     pub shelf: Shelf,
+    /// Numbers events, and bounds what is kept of them.
+    pub histories: Histories,
     /// How many bytes a room writes to a subscriber at once.
     pub batch_bytes: usize,
     /// Empty; kept so that no step allocates one.

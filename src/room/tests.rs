@@ -65,7 +65,7 @@ impl Stage {
     fn join(&self, id: u64) -> Arc<Outbox> {
         let outbox = Outbox::new(None, usize::MAX);
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
-        self.rooms.join(&self.app, self.channel.clone(), Join { subscriber, claim: None, attempt: 1 });
+        self.rooms.join(&self.app, self.channel.clone(), Join { subscriber, claim: None, since: None, attempt: 1 });
         outbox
     }
 

@@ -9,7 +9,7 @@ use crate::{
     app::{App, permit::AppPermit},
     metrics::MessageRefusal,
     outbox::{Outbox, closing::ClientProtocol},
-    protocol::{ChannelName, Close, SocketId, presence::MemberClaim},
+    protocol::{ChannelName, Close, Position, SocketId, presence::MemberClaim},
     room::{Dialect, Join, JoinAs, Subscriber},
 };
 
@@ -66,9 +66,15 @@ impl SessionConnection {
     }
 
     /// Joins a channel that the socket may join as far as the session can tell; the room decides.
-    pub(super) fn join(&mut self, channel: ChannelName, dialect: Dialect, claim: Option<MemberClaim>) {
+    pub(super) fn join(
+        &mut self,
+        channel: ChannelName,
+        dialect: Dialect,
+        claim: Option<MemberClaim>,
+        since: Option<Position>,
+    ) {
         let attempt = self.subscriptions.begin(channel.clone());
-        let join = Join { subscriber: self.as_subscriber(dialect), claim: claim.map(JoinAs::Member), attempt };
+        let join = Join { subscriber: self.as_subscriber(dialect), claim: claim.map(JoinAs::Member), since, attempt };
         self.services.shared.rooms.join(self.app(), channel, join);
     }
 

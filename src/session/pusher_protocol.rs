@@ -9,7 +9,7 @@ use crate::{
     config::AppSettings,
     metrics::MessageRefusal,
     protocol::{
-        ChannelKind, ChannelName, Close,
+        ChannelKind, ChannelName, Close, Position,
         close::{CLIENT_EVENT_REFUSED, UNAUTHORIZED},
         inbound::{self, ClientMessage},
         outbound,
@@ -32,6 +32,13 @@ pub(super) struct PusherProtocol {
     client_event_rate: RateLimit,
     /// What counts against the app's `message_quota`, if it has one.
     quota: Option<Box<Window>>,
+}
+
+/// What a subscription brings beside the channel's name, as the client sent it.
+struct Subscription {
+    auth: Option<String>,
+    channel_data: Option<String>,
+    since: Option<String>,
 }
 
 /// Why a subscription is refused: type, status and text of `pusher:subscription_error`, and the code of the
@@ -57,8 +64,9 @@ impl PusherProtocol {
         match inbound::parse(text) {
             Ok(ClientMessage::Ping) => connection.outbox.send(&outbound::pong()),
             Ok(ClientMessage::Pong | ClientMessage::Ignored) => {}
-            Ok(ClientMessage::Subscribe { channel, auth, channel_data }) => {
-                self.subscribe(&channel, auth.as_deref(), channel_data.as_deref(), connection);
+            Ok(ClientMessage::Subscribe { channel, auth, channel_data, since }) => {
+                let request = Subscription { auth, channel_data, since };
+                self.subscribe(&channel, &request, connection);
             }
             Ok(ClientMessage::Unsubscribe { channel }) => {
                 if let Ok(channel) = ChannelName::parse(&channel, usize::MAX) {
@@ -102,14 +110,8 @@ impl PusherProtocol {
         connection.services.shared.rooms.sign_out(connection.app(), &user.id, connection.id);
     }
 
-    fn subscribe(
-        &self,
-        name: &str,
-        auth: Option<&str>,
-        channel_data: Option<&str>,
-        connection: &mut SessionConnection,
-    ) {
-        let (channel, claim) = match self.check_subscription(name, auth, channel_data, connection) {
+    fn subscribe(&self, name: &str, request: &Subscription, connection: &mut SessionConnection) {
+        let (channel, claim, since) = match self.check_subscription(name, request, connection) {
             Ok(checked) => checked,
             Err(refusal) => return refuse_subscription(name, &refusal, connection),
         };
@@ -118,17 +120,17 @@ impl PusherProtocol {
             return connection.outbox.send(&outbound::subscription_succeeded(&channel));
         }
         connection.is_authorised |= channel.kind().needs_auth();
-        connection.join(channel, self.dialect.clone(), claim);
+        connection.join(channel, self.dialect.clone(), claim, since);
     }
 
     /// The name comes first: only a valid one can stand in a string to sign (protocol.md §2.3).
     fn check_subscription(
         &self,
         name: &str,
-        auth: Option<&str>,
-        channel_data: Option<&str>,
+        request: &Subscription,
         connection: &SessionConnection,
-    ) -> Result<(ChannelName, Option<MemberClaim>), Refusal> {
+    ) -> Result<(ChannelName, Option<MemberClaim>, Option<Position>), Refusal> {
+        let channel_data = request.channel_data.as_deref();
         let settings = connection.app().settings();
         let channel = ChannelName::parse(name, settings.max_channel_name_length).map_err(Refusal::invalid_channel)?;
         let kind = channel.kind();
@@ -139,17 +141,18 @@ impl PusherProtocol {
         if kind.is_server_to_user() {
             let is_own = self.user.as_ref().is_some_and(|user| user.id == channel.without_prefix());
             return is_own
-                .then_some((channel, None))
+                .then_some((channel, None, None))
                 .ok_or_else(|| Refusal::unauthorized("not signed in as this user"));
         }
         if kind.needs_auth() {
-            let auth = auth.ok_or_else(|| Refusal::unauthorized("the subscription has no auth"))?;
+            let auth = request.auth.as_deref().ok_or_else(|| Refusal::unauthorized("the subscription has no auth"))?;
             signature::verify_channel(&settings.keys, auth, connection.id, &channel, channel_data)
                 .inspect_err(|_| count_auth_failure("channel", connection))
                 .map_err(Refusal::unauthorized)?;
         }
         let claim = self.claim(kind, channel_data, &settings)?;
-        Ok((channel, claim))
+        let since = request.since.as_deref().map(str::parse).transpose().map_err(Refusal::invalid_position)?;
+        Ok((channel, claim, since))
     }
 
     /// Who joins a presence channel: the member that `channel_data` names, else the session's signed-in user.
@@ -282,6 +285,10 @@ fn count_auth_failure(kind: &str, connection: &SessionConnection) {
 impl Refusal {
     fn invalid_channel(problem: impl Display) -> Self {
         Self { kind: "InvalidChannel", status: 400, code: None, text: problem.to_string() }
+    }
+
+    fn invalid_position(problem: impl Display) -> Self {
+        Self { kind: "InvalidPosition", status: 400, code: None, text: problem.to_string() }
     }
 
     fn unauthorized(problem: impl Display) -> Self {

@@ -4,7 +4,7 @@ use super::connection::SessionConnection;
 use crate::{
     app::rate::RateLimit,
     metrics::MessageRefusal,
-    protocol::{ChannelName, presence::MemberClaim},
+    protocol::{ChannelName, Position, presence::MemberClaim},
     room::Dialect,
     tenant::{Grant, Problem, TenantMessage, inbound, outbound},
 };
@@ -28,7 +28,7 @@ impl TenantProtocol {
         }
         match inbound::parse(text) {
             Ok(TenantMessage::Ping) => connection.outbox.send(&outbound::pong()),
-            Ok(TenantMessage::Subscribe { channel }) => self.subscribe(&channel, connection),
+            Ok(TenantMessage::Subscribe { channel, since }) => self.subscribe(&channel, since.as_deref(), connection),
             Ok(TenantMessage::Unsubscribe { channel }) => unsubscribe(&channel, connection),
             Err(malformed) => refuse(&Problem::Malformed(malformed), None, connection),
         }
@@ -39,17 +39,22 @@ impl TenantProtocol {
         self.message_rate.take(1, limit, connection.clock()).map_err(|_| Problem::TooManyMessages { limit })
     }
 
-    fn subscribe(&self, name: &str, connection: &mut SessionConnection) {
-        let channel = match self.check_subscription(name, connection) {
-            Ok(channel) => channel,
+    fn subscribe(&self, name: &str, since: Option<&str>, connection: &mut SessionConnection) {
+        let (channel, since) = match self.check_subscription(name, since, connection) {
+            Ok(checked) => checked,
             Err(problem) => return refuse(&problem, Some(name), connection),
         };
         let member = self.grant.user_id.clone().filter(|_| channel.kind().is_presence());
         let claim = member.map(|id| MemberClaim { id, info: "{}".to_owned() });
-        connection.join(channel, Dialect::Tenant(self.grant.tenant.clone()), claim);
+        connection.join(channel, Dialect::Tenant(self.grant.tenant.clone()), claim, since);
     }
 
-    fn check_subscription(&self, name: &str, connection: &SessionConnection) -> Result<ChannelName, Problem> {
+    fn check_subscription(
+        &self,
+        name: &str,
+        since: Option<&str>,
+        connection: &SessionConnection,
+    ) -> Result<(ChannelName, Option<Position>), Problem> {
         let settings = connection.app().settings();
         let channel = ChannelName::parse(name, settings.max_channel_name_length).map_err(Problem::InvalidChannel)?;
         self.grant.check(&channel)?;
@@ -57,7 +62,8 @@ impl TenantProtocol {
         if connection.subscriptions.count() >= limit && !connection.subscriptions.contains(&channel) {
             return Err(Problem::TooManySubscriptions { limit });
         }
-        Ok(channel)
+        let since = since.map(str::parse).transpose().map_err(Problem::InvalidPosition)?;
+        Ok((channel, since))
     }
 }
 

@@ -13,6 +13,8 @@ pub enum TenantMessage {
     Subscribe {
         /// The name as the client sent it, not yet validated.
         channel: String,
+        /// How far the client has heard it, not yet read.
+        since: Option<String>,
     },
     /// Wants no more events of a channel.
     Unsubscribe {
@@ -32,6 +34,8 @@ pub enum Malformed {
     TypeUnknown(String),
     /// `subscribe` or `unsubscribe` without a member `channel` that is a string.
     ChannelMissing,
+    /// `subscribe` with a member `since` that is neither a string nor null.
+    SinceNotAString,
 }
 
 /// Reads one text message. Members that are not known are ignored.
@@ -40,7 +44,7 @@ pub fn parse(text: &str) -> Result<TenantMessage, Malformed> {
     let Some(kind) = message.get("type").and_then(Value::as_str) else { return Err(Malformed::TypeMissing) };
     match kind {
         "ping" => Ok(TenantMessage::Ping),
-        "subscribe" => Ok(TenantMessage::Subscribe { channel: channel_of(&message)? }),
+        "subscribe" => Ok(TenantMessage::Subscribe { channel: channel_of(&message)?, since: since_of(&message)? }),
         "unsubscribe" => Ok(TenantMessage::Unsubscribe { channel: channel_of(&message)? }),
         other => Err(Malformed::TypeUnknown(other.chars().take(40).collect())),
     }
@@ -48,6 +52,14 @@ pub fn parse(text: &str) -> Result<TenantMessage, Malformed> {
 
 fn channel_of(message: &Map<String, Value>) -> Result<String, Malformed> {
     message.get("channel").and_then(Value::as_str).map(str::to_owned).ok_or(Malformed::ChannelMissing)
+}
+
+fn since_of(message: &Map<String, Value>) -> Result<Option<String>, Malformed> {
+    match message.get("since") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(since)) => Ok(Some(since.clone())),
+        Some(_) => Err(Malformed::SinceNotAString),
+    }
 }
 
 impl fmt::Display for Malformed {
@@ -59,6 +71,7 @@ impl fmt::Display for Malformed {
                 write!(f, "the message type {kind:?} is unknown; known are ping, subscribe and unsubscribe")
             }
             Self::ChannelMissing => f.write_str("the message has no string member \"channel\""),
+            Self::SinceNotAString => f.write_str("the member \"since\" of the message is not a string"),
         }
     }
 }
@@ -73,7 +86,14 @@ mod tests {
         for (text, message) in [
             (r#"{"type":"ping"}"#, TenantMessage::Ping),
             (r#" {"at":1,"type":"ping","data":{"type":"x"}} "#, TenantMessage::Ping),
-            (r#"{"type":"subscribe","channel":"products.7"}"#, TenantMessage::Subscribe { channel: channel.clone() }),
+            (
+                r#"{"type":"subscribe","channel":"products.7"}"#,
+                TenantMessage::Subscribe { channel: channel.clone(), since: None },
+            ),
+            (
+                r#"{"type":"subscribe","channel":"products.7","since":"k3x09a-17"}"#,
+                TenantMessage::Subscribe { channel: channel.clone(), since: Some("k3x09a-17".to_owned()) },
+            ),
             (r#"{"channel":"products.7","type":"unsubscribe"}"#, TenantMessage::Unsubscribe { channel }),
         ] {
             assert_eq!(parse(text), Ok(message), "{text}");
@@ -94,6 +114,10 @@ mod tests {
                 "the message type \"publish\" is unknown; known are ping, subscribe and unsubscribe",
             ),
             ("{\"type\":\"subscribe\"}", "the message has no string member \"channel\""),
+            (
+                "{\"type\":\"subscribe\",\"channel\":\"a\",\"since\":7}",
+                "the member \"since\" of the message is not a string",
+            ),
             ("{\"type\":\"unsubscribe\",\"channel\":[\"a\"]}", "the message has no string member \"channel\""),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), problem, "{text}");

@@ -8,7 +8,7 @@ use serde::{
 };
 
 use super::TenantId;
-use crate::protocol::{ChannelName, SocketId, frame};
+use crate::protocol::{ChannelName, Recovery, SocketId, frame, recovery};
 
 /// The first message of an admitted socket. The id lets an application leave the socket out of an event.
 pub fn connected(id: SocketId) -> Bytes {
@@ -20,9 +20,19 @@ pub fn pong() -> Bytes {
     frame::text(r#"{"type":"pong"}"#)
 }
 
-/// The answer to `subscribe`.
-pub fn subscribed(channel: &ChannelName) -> Bytes {
-    frame::text(&format!(r#"{{"type":"subscribed","channel":"{channel}"}}"#))
+/// The answer to `subscribe`. Who comes back learns whether everything that was missed follows; if not, the client must
+/// read anew what it shows, and has heard the channel up to the id from then on.
+pub fn subscribed(channel: &ChannelName, recovery: Option<&Recovery>) -> Bytes {
+    let recovered = match recovery {
+        None | Some(Recovery::New(_)) => "",
+        Some(Recovery::Whole { .. }) => r#","recovered":true"#,
+        Some(Recovery::Partial(_)) => r#","recovered":false"#,
+    };
+    let frame = frame::text(&format!(r#"{{"type":"subscribed","channel":"{channel}"{recovered}}}"#));
+    match recovery {
+        Some(Recovery::Partial(position)) if !position.is_empty() => recovery::with_id(&frame, position),
+        _ => frame,
+    }
 }
 
 /// The answer to `unsubscribe`, also where the channel was not subscribed.
@@ -166,7 +176,7 @@ mod tests {
         let products = channel("products.7");
         check(connected(SocketId::from_bits((12 << 32) | 34)), r#"{"type":"connected","socketId":"12.34"}"#);
         check(pong(), r#"{"type":"pong"}"#);
-        check(subscribed(&products), r#"{"type":"subscribed","channel":"products.7"}"#);
+        check(subscribed(&products, None), r#"{"type":"subscribed","channel":"products.7"}"#);
         check(unsubscribed(&products), r#"{"type":"unsubscribed","channel":"products.7"}"#);
     }
 

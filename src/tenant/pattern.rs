@@ -34,7 +34,7 @@ impl ChannelPattern {
 
 /// The first part of the pattern must stand at the start of the segment, the last at its end, the others in between in
 /// their order. Taking each at its first place is enough, so the time is linear.
-pub(super) fn fits(pattern: &str, segment: &str) -> bool {
+pub fn fits(pattern: &str, segment: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == segment };
     let (between, last) = rest.rsplit_once('*').unwrap_or(("", rest));
     let Some(middle) = segment.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };

@@ -5,12 +5,13 @@
 use std::fmt;
 
 use super::{Malformed, TenantChannels, TenantId};
-use crate::protocol::InvalidChannelName;
+use crate::protocol::{InvalidChannelName, position::InvalidPosition};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
     Malformed(Malformed),
     InvalidChannel(InvalidChannelName),
+    InvalidPosition(InvalidPosition),
     /// The channel is not this tenant's; which channels tenants have.
     NotOfTenant(TenantId, TenantChannels),
     /// The channel needs a token that names it.
@@ -39,7 +40,7 @@ pub enum Problem {
 impl Problem {
     pub fn code(&self) -> u16 {
         match self {
-            Self::Malformed(_) | Self::InvalidChannel(_) => 400,
+            Self::Malformed(_) | Self::InvalidChannel(_) | Self::InvalidPosition(_) => 400,
             Self::NotOfTenant(..) | Self::NotGranted | Self::NoUser | Self::OtherUser => 403,
             Self::RoomFull { .. } => 409,
             Self::TooManySubscriptions { .. } | Self::TooManyMessages { .. } => 429,
@@ -52,6 +53,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Malformed(malformed) => malformed.fmt(f),
             Self::InvalidChannel(invalid) => invalid.fmt(f),
+            Self::InvalidPosition(invalid) => invalid.fmt(f),
             Self::NotOfTenant(tenant, channels) => {
                 write!(f, "the channel is not tenant {tenant}'s: those are {channels} (GAUNG_TENANT_CHANNELS)")
             }
@@ -85,6 +87,7 @@ mod tests {
     fn each_refusal_says_which_limit_or_rule_it_met() {
         check(Problem::Malformed(Malformed::NotAnObject), 400, "the message is not a JSON object");
         check(Problem::InvalidChannel(InvalidChannelName::Empty), 400, "the channel name is empty");
+        check(Problem::InvalidPosition(InvalidPosition::Repeated), 400, "since names an origin twice");
         check(
             Problem::NotOfTenant(TenantId::parse("7").unwrap(), TenantChannels::default()),
             403,

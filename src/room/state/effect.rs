@@ -13,7 +13,10 @@ use crate::{
     event::EncodedEvent,
     outbox::Outbox,
     protocol::{SocketId, WebhookDetail},
-    room::{Join, Subscriber, backlog::Permit, inflow::Underway, membership::JoinRefusal, watchlists::Watchlist},
+    room::{
+        Join, Subscriber, backlog::Permit, history::Completeness, inflow::Underway, membership::JoinRefusal,
+        watchlists::Watchlist,
+    },
 };
 
 /// What is to be done, in order. Events for subscribers are no effects: they wait in the fan-out for [`Task::Serve`].
@@ -71,6 +74,10 @@ pub enum Effect {
     },
     /// Nobody waits for the opening any more.
     Opened,
+    /// Count what became of the events that a subscriber missed.
+    CountRecovery(Completeness, usize),
+    /// Count events that left the history before their time, for lack of memory.
+    CountEvicted(usize),
     /// What a socket sent is handled.
     Handled(Underway),
     /// Take another turn.
@@ -101,6 +108,8 @@ pub enum Clock {
     Count,
     /// The time of the cached event is over.
     Cache,
+    /// The oldest event of the history goes, or nobody is awaited any longer.
+    History,
 }
 
 /// A client event that the other nodes must be sent before anybody hears it.

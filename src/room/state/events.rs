@@ -25,11 +25,12 @@ impl RoomState {
     /// Publishes an event that is newer than those dated before `at`, in microseconds of the Unix epoch.
     pub(super) fn publish_dated(
         &mut self,
-        (event, at): (EncodedEvent, u64),
+        (mut event, at): (EncodedEvent, u64),
         (permit, publish_permit): (Permit, Option<PublishPermit>),
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) {
+        self.remember(&mut event, around, effects);
         if self.kind.is_cached() && event.origin == Origin::BackEnd {
             let cached = self.cached_at(&event, at, around);
             if let (true, Some(publish_permit)) = (self.is_clustered, publish_permit) {
@@ -108,11 +109,12 @@ impl RoomState {
 
     pub(super) fn hear_cached(
         &mut self,
-        cached: Cached,
+        mut cached: Cached,
         permit: Permit,
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) {
+        self.remember(&mut cached.event, around, effects);
         let event = cached.event.clone();
         self.keep(cached, around, effects);
         self.announce_event(event, Some(permit), around, effects);

@@ -6,13 +6,15 @@
 //!
 //! Files: `input` and `effect` are what goes in and out; `opening` is how messages wait for the opening and are replayed,
 //! `subscriptions` who joins and leaves and the count of them, `members` what other nodes and subscribers learn of members,
-//! `events` what is published, by back ends, clients and other nodes, and the cached event.
+//! `events` what is published, by back ends, clients and other nodes, and the cached event, `recovery` the history and
+//! what is replayed of it.
 
 mod effect;
 mod events;
 mod input;
 mod members;
 mod opening;
+mod recovery;
 mod subscriptions;
 
 use std::{mem, sync::Arc};
@@ -25,6 +27,7 @@ use super::{
     fanout::{Fanout, Served},
     fanout_worker::Write,
     held::Held,
+    history::{Histories, History},
     member_notices::MemberNotices,
     membership::Membership,
     messages::{FromPeers, RoomMessage},
@@ -39,6 +42,9 @@ use subscriptions::Cause;
 
 pub use effect::{Clock, Effect, PendingClientEvent, Task};
 pub use input::{RoomInput, Serving, Surroundings};
+
+/// How many full batches of missed events a subscriber is sent at once at most.
+const REPLAY_BATCHES: usize = 2;
 
 /// One channel of one app on this node.
 #[derive(Debug)]
@@ -57,6 +63,11 @@ pub struct RoomState {
     /// The number of subscribers here that the other nodes were told.
     shared_count: usize,
     cache: Cache,
+    /// What is kept of the channel's events, if the app wants it.
+    history: Option<Box<History>>,
+    histories: Histories,
+    /// Bytes of missed events that a subscriber is sent at once at most.
+    max_replay_bytes: usize,
     count_notice: CountNotice,
     /// Whether a change here is among those that were not told to subscribers yet.
     count_is_ours: bool,
@@ -79,7 +90,7 @@ pub enum Reach {
 
 impl RoomState {
     /// A room without subscribers, which writes at most `batch_bytes` to one of them at once.
-    pub fn new(channel: ChannelName, reach: Reach, batch_bytes: usize) -> Self {
+    pub fn new(channel: ChannelName, reach: Reach, batch_bytes: usize, histories: Histories) -> Self {
         let is_clustered = reach == Reach::Cluster;
         Self {
             kind: channel.kind(),
@@ -92,6 +103,9 @@ impl RoomState {
             remote: 0,
             shared_count: 0,
             cache: Cache::default(),
+            history: None,
+            histories,
+            max_replay_bytes: batch_bytes * REPLAY_BATCHES,
             count_notice: CountNotice::default(),
             count_is_ours: false,
             is_serving: false,
@@ -118,6 +132,7 @@ impl RoomState {
             RoomInput::Woke(Clock::Members) => self.is_pausing = false,
             RoomInput::Woke(Clock::Count) => self.end_count_pause(around, effects),
             RoomInput::Woke(Clock::Cache) => self.expire(around, effects),
+            RoomInput::Woke(Clock::History) => self.wake_history(around, effects),
         }
         self.settle(around, effects);
     }
@@ -132,14 +147,15 @@ impl RoomState {
         Counts { subscriptions: self.fanout.len(), users: self.membership.count_here() }
     }
 
-    /// Whether it has nothing left to keep: it lives while it has subscribers, work or, where there are no other nodes to
-    /// keep it, a cached event.
+    /// Whether it has nothing left to keep: it lives while it has subscribers, work, a history or, where there are no other
+    /// nodes to keep it, a cached event.
     pub fn is_idle(&self) -> bool {
         let keeps_nothing = match &self.phase {
             Phase::Opening(held) | Phase::CatchingUp(held, _) => held.len() == 0,
             Phase::Open => self.is_clustered || self.cache.is_empty(),
         };
-        self.fanout.len() == 0 && !self.fanout.is_waiting() && keeps_nothing
+        let is_awaited = self.history.as_ref().is_some_and(|history| !history.is_idle());
+        self.fanout.len() == 0 && !self.fanout.is_waiting() && keeps_nothing && !is_awaited
     }
 
     /// The members: id and `user_info` as JSON text, ordered by id.
@@ -192,7 +208,10 @@ impl RoomState {
             }
             FromPeers::Member(user, member) => self.hear_member(&user, member, around),
             FromPeers::Terminated(user) => self.close_member(&user, effects),
-            FromPeers::Event(event, permit) => self.announce_event(event, Some(permit), around, effects),
+            FromPeers::Event(mut event, permit) => {
+                self.remember(&mut event, around, effects);
+                self.announce_event(event, Some(permit), around, effects);
+            }
             FromPeers::Cached(cached, permit) => self.hear_cached(cached, permit, around, effects),
             FromPeers::CacheRepaired(cached) => self.keep(cached, around, effects),
             FromPeers::CacheEvicted(at) => self.cache.evict(at),

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::{Clock, Effect, RoomState, Surroundings, Task};
 use crate::{
-    protocol::{SocketId, WebhookDetail},
+    event::EncodedEvent,
+    protocol::{Recovery, SocketId, WebhookDetail},
     room::{
         Join, Subscriber,
         count_notice::Notice,
@@ -34,7 +35,7 @@ impl RoomState {
                 return effects.push(Effect::RefuseJoin { join, refusal, is_subscribed });
             }
         };
-        let Join { subscriber, claim, .. } = join;
+        let Join { subscriber, claim, since, .. } = join;
         let id = subscriber.id;
         if let (Some(Joined::Known), Some(JoinAs::Member(member))) = (&joined, &claim) {
             // One more socket of a user must not be told later that this user has come.
@@ -52,7 +53,9 @@ impl RoomState {
             Some(JoinAs::Member(member)) => Some(member),
             None => None,
         };
-        self.welcome(&subscriber, around, effects);
+        // Who is subscribed already has missed nothing.
+        let missed = if is_new { self.recover(&subscriber, since.as_ref(), around, effects) } else { None };
+        self.welcome(&subscriber, missed, around, effects);
         if is_new {
             effects.push(Effect::Subscribed(id));
         }
@@ -76,20 +79,37 @@ impl RoomState {
         self.membership.join(join.subscriber.id, claim, limit, now).map(Some)
     }
 
-    /// Success first, then the cached event; nothing that is announced later can overtake them.
-    fn welcome(&self, subscriber: &Subscriber, around: &Surroundings, effects: &mut Vec<Effect>) {
+    /// Success first, then what was missed and the cached event; nothing that is announced later can overtake them.
+    fn welcome(
+        &self,
+        subscriber: &Subscriber,
+        missed: Option<(Recovery, Vec<EncodedEvent>)>,
+        around: &Surroundings,
+        effects: &mut Vec<Effect>,
+    ) {
         let own = self.membership.user_of(subscriber.id).map(|user| &**user);
         let members = || self.notices.as_told(self.membership.snapshot(), own);
         let members = self.kind.is_presence().then(members);
-        let mut frames = subscriber.dialect.subscribed(&self.channel, members.as_deref());
+        let (recovery, missed) = missed.map_or((None, Vec::new()), |(recovery, missed)| (Some(recovery), missed));
+        let mut frames = subscriber.dialect.subscribed(&self.channel, members.as_deref(), recovery.as_ref());
+        frames.extend(Self::replayed(subscriber, &missed));
         if self.kind.is_cached() {
-            frames.extend(self.show_cached(subscriber, around, effects));
+            frames.extend(self.show_cached(subscriber, recovery.as_ref(), around, effects));
         }
+        frames.extend(recovery.and_then(|recovery| subscriber.dialect.resumed(&self.channel, &recovery)));
         effects.push(Effect::Answer(subscriber.outbox.clone(), frames));
     }
 
-    fn show_cached(&self, subscriber: &Subscriber, around: &Surroundings, effects: &mut Vec<Effect>) -> Option<Bytes> {
+    /// Who was sent all that was missed has heard the cached event, if it has a name.
+    fn show_cached(
+        &self,
+        subscriber: &Subscriber,
+        recovery: Option<&Recovery>,
+        around: &Surroundings,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Bytes> {
         match self.cache.fresh(around.now()) {
+            Some(cached) if cached.event.id().is_some() && matches!(recovery, Some(Recovery::Whole { .. })) => None,
             Some(cached) => subscriber.dialect.event(&cached.event),
             None => {
                 effects.push(Effect::Webhook(WebhookDetail::CacheMiss));
@@ -118,6 +138,7 @@ impl RoomState {
         self.count_changed(Cause::Here, around, effects);
         if self.fanout.len() == 0 {
             self.notify_transition(WebhookDetail::ChannelVacated, effects);
+            self.await_return(around, effects);
         }
     }
 

@@ -46,7 +46,11 @@ impl Stage {
         let outbox = Outbox::new(None, usize::MAX);
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
         let claim = JoinAs::Member(MemberClaim { id: user.to_owned(), info: "{}".to_owned() });
-        self.rooms.join(&self.app, self.channel.clone(), Join { subscriber, claim: Some(claim), attempt: 1 });
+        self.rooms.join(
+            &self.app,
+            self.channel.clone(),
+            Join { subscriber, claim: Some(claim), since: None, attempt: 1 },
+        );
         outbox
     }
 

@@ -21,7 +21,11 @@ impl Door {
         let subscriber =
             Subscriber { id: SocketId::from_bits(id), outbox: self.outbox.clone(), dialect: Dialect::Pusher };
         let claim = Some(JoinAs::Member(MemberClaim { id: user.to_owned(), info: "{}".to_owned() }));
-        self.stage.rooms.join(&self.stage.app, self.stage.channel.clone(), Join { subscriber, claim, attempt });
+        self.stage.rooms.join(
+            &self.stage.app,
+            self.stage.channel.clone(),
+            Join { subscriber, claim, since: None, attempt },
+        );
         self.answer().await
     }
 

@@ -3,6 +3,7 @@
 mod clocks;
 mod events;
 mod opening;
+mod recovery;
 mod stories;
 mod subscriptions;
 mod users;
@@ -22,6 +23,7 @@ use crate::{
     room::{
         ClientEvent, Dialect, Join, JoinAs, Subscriber,
         backlog::{Backlog, Limits},
+        history::Histories,
         inflow::Inflow,
         messages::{Forwarded, Opening},
     },
@@ -50,7 +52,7 @@ fn stage(name: &str, reach: Reach) -> Stage {
 
 fn stage_of(name: &str, reach: Reach, settings: AppSettings) -> Stage {
     Stage {
-        state: RoomState::new(channel(name), reach, 1 << 20),
+        state: RoomState::new(channel(name), reach, 1 << 20, Histories::new(7, 1 << 20)),
         app: App::new("app", settings),
         start: (Instant::now(), Duration::from_secs(1_000)),
         at: 0,
@@ -112,13 +114,13 @@ impl Stage {
 
     fn join(&mut self, id: u64) -> Vec<String> {
         let subscriber = self.subscriber(id);
-        self.tell(RoomMessage::Join(Join { subscriber, claim: None, attempt: 1 }))
+        self.tell(RoomMessage::Join(Join { subscriber, claim: None, since: None, attempt: 1 }))
     }
 
     fn join_as(&mut self, id: u64, user: &str) -> Vec<String> {
         let subscriber = self.subscriber(id);
         let claim = Some(JoinAs::Member(MemberClaim { id: user.to_owned(), info: "{}".to_owned() }));
-        self.tell(RoomMessage::Join(Join { subscriber, claim, attempt: 1 }))
+        self.tell(RoomMessage::Join(Join { subscriber, claim, since: None, attempt: 1 }))
     }
 
     fn leave(&mut self, id: u64) -> Vec<String> {
@@ -205,6 +207,8 @@ fn word(effect: &Effect) -> String {
         Effect::ShareCount(count) => format!("share count {count}"),
         Effect::ShareMember(member) => format!("share member {} with {}", member.user, member.sockets),
         Effect::ShareCached(record, ..) => format!("share cached {}", record.at),
+        Effect::CountRecovery(completeness, events) => format!("count {} with {events}", completeness.outcome()),
+        Effect::CountEvicted(events) => format!("count {events} evicted"),
         Effect::Shelve { at, .. } => format!("shelve {at}"),
         Effect::Handled(_) => "handled".to_owned(),
         Effect::Opened => "opened".to_owned(),

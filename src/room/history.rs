@@ -1,0 +1,334 @@
+//! What a room keeps of its events, for subscribers that come back and for back ends that read it. Pure.
+//!
+//! Invariant: of each origin, everything after `lost_through` up to `last` is kept. So whether a replay is whole is not
+//! guessed: it is whole if the position that it starts from is not before what was lost.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    config::HistoryWindow,
+    event::{EncodedEvent, Numbered},
+    protocol::{EventId, EventOrigin, Position, position::MAX_ORIGINS},
+};
+
+/// Bytes that an event costs beside its own.
+const OVERHEAD: usize = size_of::<Kept>() + 64;
+
+/// Numbers the events of a node that is alone; in a cluster the bus does.
+#[derive(Debug)]
+pub struct EventNumbers {
+    origin: EventOrigin,
+    last: AtomicU64,
+}
+
+/// What all histories of a node share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Histories {
+    /// Numbers the events, if the node is alone.
+    pub numbers: Arc<EventNumbers>,
+    /// What they may hold together.
+    pub budget: HistoryBudget,
+}
+
+/// Bounds what all histories of a node hold. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct HistoryBudget {
+    limit: usize,
+    used: Arc<AtomicUsize>,
+}
+
+/// The history of one room.
+#[derive(Debug)]
+pub struct History {
+    window: HistoryWindow,
+    budget: HistoryBudget,
+    events: VecDeque<Kept>,
+    origins: BTreeMap<EventOrigin, OriginState>,
+    /// Until then the room lives on without subscribers: one that left lately may come back.
+    awaits_until: Option<Instant>,
+    /// Whether the room will be woken when the first of this is over.
+    is_watched: bool,
+}
+
+#[derive(Debug)]
+struct Kept {
+    id: EventId,
+    event: EncodedEvent,
+    at: Instant,
+    bytes: usize,
+}
+
+/// How far the history knows one origin.
+#[derive(Debug, Clone, Copy)]
+struct OriginState {
+    /// The last number that is known here.
+    last: u64,
+    /// Nothing up to this number is kept.
+    lost_through: u64,
+    /// Why.
+    cause: Cause,
+}
+
+/// Whether a replay holds everything that was missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completeness {
+    Whole,
+    /// Not: something may be missing.
+    Partial(Cause),
+}
+
+/// Why a replay is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The window, or the time for which this node knows the room, begins after the position.
+    Window,
+    /// Events went early, because the node keeps no more bytes.
+    Memory,
+    /// The position names a node of which nothing is known here, or what a node sent was lost on the way.
+    NodeLost,
+    /// More was missed than a socket takes at once.
+    TooMuch,
+}
+
+/// What was missed after a position.
+#[derive(Debug)]
+pub struct Missed<'a> {
+    pub events: Vec<&'a EncodedEvent>,
+    pub completeness: Completeness,
+}
+
+impl Completeness {
+    /// As metrics show it.
+    pub fn outcome(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Partial(Cause::Window) => "window",
+            Self::Partial(Cause::Memory) => "memory",
+            Self::Partial(Cause::NodeLost) => "node_lost",
+            Self::Partial(Cause::TooMuch) => "too_much",
+        }
+    }
+}
+
+impl Histories {
+    /// Those of a node that keeps so many bytes of events.
+    pub fn new(node: u64, bytes: usize) -> Self {
+        let numbers = Arc::new(EventNumbers::new(EventOrigin::of_node(node)));
+        Self { numbers, budget: HistoryBudget::new(bytes) }
+    }
+}
+
+impl OriginState {
+    fn lose(&mut self, through: u64, cause: Cause) {
+        if through > self.lost_through {
+            self.lost_through = through;
+            self.cause = cause;
+        }
+    }
+}
+
+impl EventNumbers {
+    /// The numbers of a node that has published nothing.
+    pub fn new(origin: EventOrigin) -> Self {
+        Self { origin, last: AtomicU64::new(0) }
+    }
+
+    /// The next event's name.
+    pub fn next(&self) -> EventId {
+        EventId { origin: self.origin, number: self.last.fetch_add(1, Relaxed) + 1 }
+    }
+
+    /// The name of the last event of the node.
+    pub fn last(&self) -> EventId {
+        EventId { origin: self.origin, number: self.last.load(Relaxed) }
+    }
+}
+
+impl HistoryBudget {
+    /// A budget of so many bytes, of which none is used.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, used: Arc::default() }
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.used.load(Relaxed)
+    }
+
+    fn take(&self, bytes: usize) {
+        self.used.fetch_add(bytes, Relaxed);
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Relaxed);
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.used() > self.limit
+    }
+}
+
+impl History {
+    /// A history without events.
+    pub fn new(window: HistoryWindow, budget: HistoryBudget) -> Self {
+        Self {
+            window,
+            budget,
+            events: VecDeque::new(),
+            origins: BTreeMap::new(),
+            awaits_until: None,
+            is_watched: false,
+        }
+    }
+
+    /// From now on nothing of this origin after its event `from` is missed here.
+    pub fn begin(&mut self, from: EventId) {
+        let start = OriginState { last: from.number, lost_through: from.number, cause: Cause::Window };
+        self.origins.entry(from.origin).or_insert(start);
+    }
+
+    /// Keeps an event, and lets those go that exceed the window or the node's budget. Returns how many went for the
+    /// budget alone.
+    pub fn keep(&mut self, event: EncodedEvent, numbered: Numbered, now: Instant) -> usize {
+        self.pass_over(numbered);
+        let bytes = event.bytes() + OVERHEAD;
+        self.budget.take(bytes);
+        self.events.push_back(Kept { id: numbered.id, event, at: now, bytes });
+        while self.events.len() > self.window.events {
+            self.forget_oldest(Cause::Window);
+        }
+        self.expire(now);
+        let before = self.events.len();
+        while self.budget.is_exceeded() && !self.events.is_empty() {
+            self.forget_oldest(Cause::Memory);
+        }
+        before - self.events.len()
+    }
+
+    /// Notes an event that is not kept: a client's.
+    pub fn pass_over(&mut self, Numbered { id: EventId { origin, number }, predecessor }: Numbered) {
+        if !self.origins.contains_key(&origin) {
+            self.make_room_for_origin();
+        }
+        let before = predecessor.unwrap_or(number.saturating_sub(1));
+        let start = OriginState { last: before, lost_through: before, cause: Cause::Window };
+        let state = self.origins.entry(origin).or_insert(start);
+        if predecessor.is_some_and(|predecessor| predecessor > state.last) {
+            state.lose(before, Cause::NodeLost);
+        }
+        state.last = state.last.max(number);
+    }
+
+    /// What this origin sent up to a number is lost for this node.
+    pub fn lose(&mut self, lost: EventId) {
+        let state =
+            self.origins.entry(lost.origin).or_insert(OriginState { last: 0, lost_through: 0, cause: Cause::NodeLost });
+        state.last = state.last.max(lost.number);
+        state.lose(lost.number, Cause::NodeLost);
+    }
+
+    /// A subscriber left, and may come back.
+    pub fn await_return(&mut self, now: Instant) {
+        self.awaits_until = Some(now + self.window.time);
+    }
+
+    /// Lets events go that have had their time.
+    fn expire(&mut self, now: Instant) {
+        while self.events.front().is_some_and(|oldest| now.saturating_duration_since(oldest.at) >= self.window.time) {
+            self.forget_oldest(Cause::Window);
+        }
+    }
+
+    /// Another rule holds for the channel from now on.
+    pub fn set_window(&mut self, window: HistoryWindow, now: Instant) {
+        self.window = window;
+        while self.events.len() > window.events {
+            self.forget_oldest(Cause::Window);
+        }
+        self.expire(now);
+    }
+
+    /// After how long the next change is due, if that has not been asked since the last [`History::woke`].
+    pub fn watch(&mut self, now: Instant) -> Option<Duration> {
+        let oldest = self.events.front().map(|oldest| oldest.at + self.window.time);
+        let next = oldest.into_iter().chain(self.awaits_until).min()?;
+        (!mem::replace(&mut self.is_watched, true)).then(|| next.saturating_duration_since(now))
+    }
+
+    /// The time asked for with [`History::watch`] is over.
+    pub fn woke(&mut self, now: Instant) {
+        self.is_watched = false;
+        self.awaits_until = self.awaits_until.filter(|until| *until > now);
+        self.expire(now);
+    }
+
+    /// For how long events are kept, and how many.
+    pub fn window(&self) -> HistoryWindow {
+        self.window
+    }
+
+    /// Whether it keeps nothing and awaits nobody.
+    pub fn is_idle(&self) -> bool {
+        self.events.is_empty() && self.awaits_until.is_none()
+    }
+
+    /// How far a subscriber has heard that hears everything from now on.
+    pub fn position(&self) -> Position {
+        self.origins.iter().map(|(origin, state)| EventId { origin: *origin, number: state.last }).collect()
+    }
+
+    /// What comes after a position, in the order in which this node heard it.
+    pub fn after(&self, since: &Position) -> Missed<'_> {
+        let is_after = |id: EventId| since.number_of(id.origin).is_none_or(|heard| id.number > heard);
+        let events = self.events.iter().filter(|kept| is_after(kept.id)).map(|kept| &kept.event).collect();
+        Missed { events, completeness: self.completeness(since) }
+    }
+
+    fn completeness(&self, since: &Position) -> Completeness {
+        let is_lost = |(origin, state): &(&EventOrigin, &OriginState)| {
+            since.number_of(**origin).unwrap_or(0) < state.lost_through
+        };
+        if since.events().any(|event| !self.origins.contains_key(&event.origin)) {
+            return Completeness::Partial(Cause::NodeLost);
+        }
+        let lost = self.origins.iter().find(is_lost);
+        lost.map_or(Completeness::Whole, |(_, state)| Completeness::Partial(state.cause))
+    }
+
+    fn forget_oldest(&mut self, cause: Cause) {
+        let Some(Kept { id, bytes, .. }) = self.events.pop_front() else { return };
+        self.budget.give_back(bytes);
+        if let Some(state) = self.origins.get_mut(&id.origin) {
+            state.lose(id.number, cause);
+        }
+    }
+
+    /// An origin that goes is one of which no event is kept; a position that names it is no longer whole.
+    fn make_room_for_origin(&mut self) {
+        if self.origins.len() < MAX_ORIGINS {
+            return;
+        }
+        let is_kept = |origin: EventOrigin| self.events.iter().any(|kept| kept.id.origin == origin);
+        let idle = self.origins.keys().copied().find(|origin| !is_kept(*origin));
+        if let Some(idle) = idle {
+            self.origins.remove(&idle);
+        }
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        self.budget.give_back(self.events.iter().map(|kept| kept.bytes).sum());
+    }
+}
+
+#[cfg(test)]
+mod tests;

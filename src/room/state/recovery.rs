@@ -1,0 +1,119 @@
+//! What the channel keeps of its events, and what a subscriber that comes back is sent of them.
+
+use bytes::Bytes;
+
+use super::{Clock, Effect, RoomState, Surroundings, Task};
+use crate::{
+    event::{EncodedEvent, Numbered, Origin},
+    protocol::{Position, Recovery},
+    room::{
+        Subscriber,
+        history::{Cause, Completeness, History},
+    },
+};
+
+impl RoomState {
+    /// Follows the app's rules, which may be others than a moment ago.
+    pub(super) fn follow_history_rules(&mut self, around: &Surroundings) {
+        let window = around.app.settings().history.window_of(&self.channel);
+        match (window, &mut self.history) {
+            (None, None) => {}
+            (None, Some(_)) => self.history = None,
+            (Some(window), Some(history)) if history.window() == window => {}
+            (Some(window), Some(history)) => history.set_window(window, around.now()),
+            (Some(window), None) => {
+                let mut history = History::new(window, self.histories.budget.clone());
+                if !self.is_clustered {
+                    history.begin(self.histories.numbers.last());
+                }
+                self.history = Some(Box::new(history));
+            }
+        }
+    }
+
+    /// Gives an event its name, and keeps it, where the channel has a history. Clients' events are not kept.
+    pub(super) fn remember(&mut self, event: &mut EncodedEvent, around: &Surroundings, effects: &mut Vec<Effect>) {
+        self.follow_history_rules(around);
+        let Some(history) = &mut self.history else { return };
+        if !self.is_clustered && event.origin == Origin::BackEnd {
+            event.numbered = Some(Numbered { id: self.histories.numbers.next(), predecessor: None });
+        }
+        let Some(numbered) = event.numbered else { return };
+        match event.origin {
+            Origin::Client => history.pass_over(numbered),
+            Origin::BackEnd => {
+                let evicted = history.keep(event.clone(), numbered, around.now());
+                if evicted > 0 {
+                    effects.push(Effect::CountEvicted(evicted));
+                }
+            }
+        }
+        self.watch_history(around, effects);
+    }
+
+    /// What a new subscriber is told of what it missed, and the frames that it is sent; `None` where the channel keeps no
+    /// history and nobody asks for it.
+    pub(super) fn recover(
+        &mut self,
+        subscriber: &Subscriber,
+        since: Option<&Position>,
+        around: &Surroundings,
+        effects: &mut Vec<Effect>,
+    ) -> Option<(Recovery, Vec<EncodedEvent>)> {
+        self.follow_history_rules(around);
+        let position = self.history.as_ref().map(|history| history.position());
+        let Some(since) = since else { return position.map(|position| (Recovery::New(position), Vec::new())) };
+        let (missed, completeness) = self.missed(subscriber, since);
+        effects.push(Effect::CountRecovery(completeness, missed.len()));
+        let position = position.unwrap_or_default();
+        let recovery = match completeness {
+            Completeness::Whole => Recovery::Whole { replayed: missed.len(), position },
+            Completeness::Partial(_) => Recovery::Partial(position),
+        };
+        Some((recovery, missed))
+    }
+
+    /// The events that a subscriber missed; none where they are not all there, or more than it can be sent at once.
+    fn missed(&self, subscriber: &Subscriber, since: &Position) -> (Vec<EncodedEvent>, Completeness) {
+        let Some(history) = &self.history else { return (Vec::new(), Completeness::Partial(Cause::Window)) };
+        let missed = history.after(since);
+        if missed.completeness != Completeness::Whole {
+            return (Vec::new(), missed.completeness);
+        }
+        let is_for = |event: &&&EncodedEvent| event.except != Some(subscriber.id);
+        let events: Vec<_> = missed.events.iter().filter(is_for).map(|event| EncodedEvent::clone(event)).collect();
+        let bytes: usize = events.iter().map(|event| event.frame.len()).sum();
+        if bytes > self.max_replay_bytes {
+            return (Vec::new(), Completeness::Partial(Cause::TooMuch));
+        }
+        (events, Completeness::Whole)
+    }
+
+    /// The frames of missed events, as one buffer.
+    pub(super) fn replayed(subscriber: &Subscriber, missed: &[EncodedEvent]) -> Option<Bytes> {
+        let frames: Vec<_> = missed.iter().filter_map(|event| subscriber.dialect.event(event)).collect();
+        (!frames.is_empty()).then(|| frames.concat().into())
+    }
+
+    /// The last subscriber left: for the time of the window it may come back.
+    pub(super) fn await_return(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
+        self.follow_history_rules(around);
+        if let Some(history) = &mut self.history {
+            history.await_return(around.now());
+            self.watch_history(around, effects);
+        }
+    }
+
+    pub(super) fn wake_history(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
+        if let Some(history) = &mut self.history {
+            history.woke(around.now());
+        }
+        self.follow_history_rules(around);
+        self.watch_history(around, effects);
+    }
+
+    fn watch_history(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
+        let pause = self.history.as_mut().and_then(|history| history.watch(around.now()));
+        effects.extend(pause.map(|pause| Effect::Schedule(Task::WakeAfter(Clock::History, pause))));
+    }
+}
