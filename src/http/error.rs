@@ -76,6 +76,8 @@ pub enum ApiError {
     NotPresence(String),
     /// `user_count` was asked of channels that have none; the prefix that was given.
     UserCountNeedsPresence(String),
+    /// Events were asked of a channel that keeps none.
+    NoHistory(String),
     /// The query string cannot be read; why.
     Query(String),
     /// The events could not be published.
@@ -119,6 +121,7 @@ impl ApiError {
             Self::Channel(_) => (StatusCode::BAD_REQUEST, RequestRefusal::ChannelInvalid),
             Self::NotPresence(_) => (StatusCode::BAD_REQUEST, RequestRefusal::NotPresence),
             Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, RequestRefusal::UserCountNeedsPresence),
+            Self::NoHistory(_) => (StatusCode::BAD_REQUEST, RequestRefusal::NoHistory),
             Self::Query(_) => (StatusCode::BAD_REQUEST, RequestRefusal::QueryInvalid),
             Self::Unanswered(_) => (StatusCode::SERVICE_UNAVAILABLE, RequestRefusal::Unanswered),
             Self::Unpublished(Unpublished::TooLarge { .. }) => {
@@ -157,6 +160,7 @@ impl ApiError {
             | Self::Channel(_)
             | Self::NotPresence(_)
             | Self::UserCountNeedsPresence(_)
+            | Self::NoHistory(_)
             | Self::Query(_)
             | Self::Unpublished(_)
             | Self::Unanswered(_) => Sender::App,
@@ -253,6 +257,7 @@ impl fmt::Display for ApiError {
             Self::NotPresence(channel) => {
                 write!(f, "{channel} has no users: its name does not start with presence-")
             }
+            Self::NoHistory(channel) => write!(f, "channel {channel} keeps no history (app setting history)"),
             Self::UserCountNeedsPresence(prefix) => write!(
                 f,
                 "user_count needs a filter_by_prefix that starts with presence-, but filter_by_prefix is {prefix:?}"

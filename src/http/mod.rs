@@ -12,6 +12,7 @@ pub mod connections;
 pub mod cors;
 pub mod error;
 pub mod invalid_body;
+mod history;
 pub mod invalid_event;
 pub mod probes;
 pub mod publication;

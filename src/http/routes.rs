@@ -11,7 +11,7 @@ use actix_web::{
 use futures_util::future::Either;
 use std::{future::ready, rc::Rc, sync::Arc};
 
-use super::{api::Api, channels, connections, cors::Grant, error::ApiError, probes, trigger};
+use super::{api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, trigger};
 use crate::{
     connection::{Connection, address::OverLimit},
     readiness::Stage,
@@ -72,6 +72,7 @@ fn serve_api(config: &mut ServiceConfig, base: &str) {
         .service(answer(get(format!("{app}/channels"), web::to(channels::list))))
         .service(answer(get(format!("{app}/channels/{{channel}}"), web::to(channels::show))))
         .service(answer(get(format!("{app}/channels/{{channel}}/users"), web::to(channels::users))))
+        .service(answer(get(format!("{app}/channels/{{channel}}/events"), web::to(history::events))))
         .service(answer(get(format!("{app}/connections"), web::to(connections::count))))
         .service(answer(post(format!("{app}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
         // The Python SDK forgets the app (protocol.md §3.8).

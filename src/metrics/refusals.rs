@@ -51,6 +51,7 @@ labels! {
         ChannelInvalid = "channel_invalid",
         NotPresence = "not_presence",
         UserCountNeedsPresence = "user_count_needs_presence",
+        NoHistory = "no_history",
         QueryInvalid = "query_invalid",
         Unanswered = "unanswered",
         Overloaded = "overloaded",

@@ -2,11 +2,11 @@
 
 use std::{rc::Rc, time::Instant};
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, MessageResult, WrapFuture};
 use tokio::task::yield_now;
 
 use super::{
-    messages::{Forwarded, ListMembers, ReadCache, Retire},
+    messages::{Forwarded, ListMembers, ReadCache, ReadHistory, Retire},
     perform::Room,
     registered::Tally,
     shard::Shard,
@@ -96,6 +96,14 @@ impl Handler<ListMembers> for RoomActor {
     fn handle(&mut self, _: ListMembers, _: &mut Context<Self>) -> Vec<Member> {
         let members = self.room.state.members();
         members.into_iter().map(|(id, info)| Member { id: id.to_owned(), info: info.to_owned() }).collect()
+    }
+}
+
+impl Handler<ReadHistory> for RoomActor {
+    type Result = MessageResult<ReadHistory>;
+
+    fn handle(&mut self, asked: ReadHistory, _: &mut Context<Self>) -> Self::Result {
+        MessageResult(self.room.state.history(asked.since.as_ref(), asked.limit))
     }
 }
 

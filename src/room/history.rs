@@ -98,6 +98,18 @@ pub enum Cause {
     TooMuch,
 }
 
+/// Some events of a history, the oldest first.
+#[derive(Debug, Default)]
+pub struct HistoryPage {
+    pub events: Vec<EncodedEvent>,
+    /// Whether nothing is missing between the position that was given and the first of them.
+    pub is_whole: bool,
+    /// Where the next page begins.
+    pub position: Position,
+    /// Whether more events are there already.
+    pub more: bool,
+}
+
 /// What was missed after a position.
 #[derive(Debug)]
 pub struct Missed<'a> {
@@ -290,6 +302,16 @@ impl History {
         let is_after = |id: EventId| since.number_of(id.origin).is_none_or(|heard| id.number > heard);
         let events = self.events.iter().filter(|kept| is_after(kept.id)).map(|kept| &kept.event).collect();
         Missed { events, completeness: self.completeness(since) }
+    }
+
+    /// The first events after a position.
+    pub fn page(&self, since: &Position, limit: usize) -> HistoryPage {
+        let missed = self.after(since);
+        let more = missed.events.len() > limit;
+        let events: Vec<EncodedEvent> = missed.events.into_iter().take(limit).cloned().collect();
+        let mut position = if more { since.clone() } else { self.position() };
+        events.iter().filter_map(EncodedEvent::id).for_each(|event| position.note(event));
+        HistoryPage { events, is_whole: missed.completeness == Completeness::Whole, position, more }
     }
 
     fn completeness(&self, since: &Position) -> Completeness {

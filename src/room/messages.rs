@@ -6,7 +6,9 @@ use actix::{Addr, Message};
 use bytes::Bytes;
 use gaung_cluster::{bus::PublishPermit, fact::Member};
 
-use super::{actor::RoomActor, backlog::Permit, fanout::Subscriber, inflow::Underway, watchlists::Watchlist};
+use super::{
+    HistoryPage, actor::RoomActor, backlog::Permit, fanout::Subscriber, inflow::Underway, watchlists::Watchlist,
+};
 use crate::{
     app::App,
     event::{AppTotals, Cached, CachedEvent, Counts, EncodedEvent, Page},
@@ -214,6 +216,16 @@ pub struct ListMembers;
 #[derive(Message)]
 #[rtype(result = "Option<CachedEvent>")]
 pub struct ReadCache;
+
+/// What is kept of the channel's events?
+#[derive(Message)]
+#[rtype(result = "HistoryPage")]
+pub struct ReadHistory {
+    /// Only what came after this.
+    pub since: Option<Position>,
+    /// How many events at most.
+    pub limit: usize,
+}
 
 /// A room has nothing left to keep; its shard decides whether it goes.
 #[derive(Message)]

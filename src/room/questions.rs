@@ -10,14 +10,14 @@ use futures_util::{FutureExt, future::join_all};
 use tokio::time::timeout;
 
 use super::{
-    Rooms,
+    HistoryPage, Rooms,
     actor::RoomActor,
-    messages::{Count, Find, ListMembers, ListOccupied, ReadCache, Sum},
+    messages::{Count, Find, ListMembers, ListOccupied, ReadCache, ReadHistory, Sum},
 };
 use crate::{
     app::App,
     event::{AppTotals, CachedEvent, Counts, Member, Page},
-    protocol::ChannelName,
+    protocol::{ChannelName, Position},
 };
 
 /// Rooms that are looked at for one page, on each thread.
@@ -63,6 +63,17 @@ impl Rooms {
             return known(cluster.cached(app, channel)).await;
         }
         Ok(self.ask(app, channel, ReadCache).await?.flatten())
+    }
+
+    /// What this node keeps of a channel's events, the oldest first; nothing where the channel is not open here.
+    pub async fn history(
+        &self,
+        app: &Arc<App>,
+        channel: &ChannelName,
+        since: Option<Position>,
+        limit: usize,
+    ) -> Result<HistoryPage, Unanswered> {
+        Ok(self.ask(app, channel, ReadHistory { since, limit }).await?.unwrap_or_default())
     }
 
     /// The members of a presence channel on all nodes.

@@ -34,6 +34,7 @@ mod pace;
 mod process;
 mod process_logs;
 mod raw;
+mod recovery;
 mod repeats;
 mod roundtrip;
 mod slow;

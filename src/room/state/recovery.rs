@@ -8,7 +8,7 @@ use crate::{
     protocol::{Position, Recovery},
     room::{
         Subscriber,
-        history::{Cause, Completeness, History},
+        history::{Cause, Completeness, History, HistoryPage},
     },
 };
 
@@ -93,6 +93,12 @@ impl RoomState {
     pub(super) fn replayed(subscriber: &Subscriber, missed: &[EncodedEvent]) -> Option<Bytes> {
         let frames: Vec<_> = missed.iter().filter_map(|event| subscriber.dialect.event(event)).collect();
         (!frames.is_empty()).then(|| frames.concat().into())
+    }
+
+    /// A page of what is kept, from the oldest event on if no position is given.
+    pub fn history(&self, since: Option<&Position>, limit: usize) -> HistoryPage {
+        let page = |history: &History| history.page(since.unwrap_or(&Position::default()), limit);
+        self.history.as_deref().map_or_else(HistoryPage::default, page)
     }
 
     /// The last subscriber left: for the time of the window it may come back.
