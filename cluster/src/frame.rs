@@ -102,6 +102,15 @@ pub struct RoomEvent {
     pub trace: Option<TraceContext>,
 }
 
+/// The place of an event among those that one node publishes in a room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Numbering {
+    /// Higher than that of every earlier event of the node.
+    pub number: u64,
+    /// The number of the node's event before it in the room; 0 if there is none, or none for ten minutes.
+    pub predecessor: u64,
+}
+
 /// Events that were published under a key, so that a repeat of them is known on every node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {

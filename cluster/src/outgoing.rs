@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::{
     codec::encode,
     fact::Record,
-    frame::{Frame, Gap, Head, Numbered, Stream, Unnumbered},
+    frame::{Frame, Gap, Head, Numbered, Numbering, Stream, Unnumbered},
     heads::Heads,
     ring::{Resend, Retention, Ring, Sent},
     room::NodeId,
@@ -56,27 +56,29 @@ impl Outgoing {
         Self { node, ring, heads: Heads::default(), last: 0, confirmed: 0, connection: Connection::Down }
     }
 
-    /// Numbers a frame and keeps it; returns it if it is to go out at once, and `None` if it goes when its turn comes.
+    /// Numbers a frame and keeps it; returns its numbers, and the frame if it is to go out at once and not when its turn
+    /// comes.
     pub fn publish(
         &mut self,
         stream: Stream,
         subject: Subject,
         content: Numbered,
         now: Duration,
-    ) -> Option<OutgoingFrame> {
+    ) -> (Numbering, Option<OutgoingFrame>) {
         self.last += 1;
         let predecessor = self.heads.advance(stream, self.last, now);
         let events = events(&content);
         let bytes = encode(&Frame { origin: self.node, number: self.last, body: content.after(predecessor) });
         self.ring.push(Sent { subject: subject.clone(), stream, predecessor, events, at: now, bytes: bytes.clone() });
         self.heads.forget(self.ring.first(), now);
-        match &mut self.connection {
+        let frame = match &mut self.connection {
             Connection::Up { sent, .. } if *sent + 1 == self.last => {
                 *sent = self.last;
                 Some((subject, bytes))
             }
             Connection::Up { .. } | Connection::Down => None,
-        }
+        };
+        (Numbering { number: self.last, predecessor }, frame)
     }
 
     /// A frame without a number of its own.
@@ -213,8 +215,8 @@ mod tests {
     }
 
     fn publish(outgoing: &mut Outgoing, stream: Stream) -> Option<(u64, u64)> {
-        let post = outgoing.publish(stream, Subject::State, Numbered::Facts(Vec::new()), Duration::ZERO);
-        post.map(numbers)
+        let (_, frame) = outgoing.publish(stream, Subject::State, Numbered::Facts(Vec::new()), Duration::ZERO);
+        frame.map(numbers)
     }
 
     fn numbers((_, bytes): OutgoingFrame) -> (u64, u64) {

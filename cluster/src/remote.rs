@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     fact::{CachedEvent, Member},
-    room::Room,
+    room::{NodeId, Room},
 };
 
 /// What all live peers together hold of one thing: an absolute value, reported when it changed.
@@ -43,6 +43,8 @@ pub struct RemoteState {
     pub members: Vec<Member>,
     /// The last event of a cache channel.
     pub cached: Option<CachedEvent>,
+    /// Of each node that is known, this one included, the number after which no event of the room is missed here.
+    pub positions: Vec<(NodeId, u64)>,
 }
 
 impl RemoteChange {

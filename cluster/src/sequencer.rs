@@ -71,11 +71,20 @@ pub struct NumberedFrame {
     pub size: usize,
 }
 
+/// A frame whose turn has come.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Released {
+    pub number: u64,
+    /// The number before it in its stream; 0 for the first.
+    pub predecessor: u64,
+    pub content: Numbered,
+}
+
 /// What became of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Sequenced {
     /// In order: this frame, and those that were held back behind it.
-    InOrder(Vec<Numbered>),
+    InOrder(Vec<Released>),
     /// Held back, or dropped for lack of memory until it is asked for again.
     Held,
     /// Received before.
@@ -99,7 +108,7 @@ pub struct LostGap {
     /// The part that is lost.
     pub gap: Gap,
     /// The frames that were held back behind it.
-    pub released: Vec<Numbered>,
+    pub released: Vec<Released>,
 }
 
 impl Sequencer {
@@ -180,7 +189,8 @@ impl Sequencer {
             return if released.is_empty() { Sequenced::Held } else { Sequenced::InOrder(released) };
         }
         state.release(frame.number);
-        let mut released = vec![frame.content];
+        let NumberedFrame { number, predecessor, content, .. } = frame;
+        let mut released = vec![Released { number, predecessor, content }];
         released.extend(self.advance(stream, before, now));
         Sequenced::InOrder(released)
     }
@@ -195,7 +205,7 @@ impl Sequencer {
     }
 
     /// Releases more of what is in order and was too much for earlier steps.
-    pub fn next_released(&mut self, now: Duration) -> Vec<Numbered> {
+    pub fn next_released(&mut self, now: Duration) -> Vec<Released> {
         let Some(stream) = self.ready.first().copied() else { return Vec::new() };
         self.advance(stream, self.position(stream), now)
     }
@@ -300,7 +310,7 @@ impl Sequencer {
     }
 
     /// Releases what is in order now; `before` is the stream's position before this step.
-    fn advance(&mut self, stream: Stream, before: u64, now: Duration) -> Vec<Numbered> {
+    fn advance(&mut self, stream: Stream, before: u64, now: Duration) -> Vec<Released> {
         let Some(state) = self.states.get_mut(&stream) else { return Vec::new() };
         let (released, left) = state.advance(self.bounds.step);
         state.wait(state.position > before, now);

@@ -87,6 +87,9 @@ pub enum Input {
     Fact(Fact),
     /// An event was published here, in a room that is no cache channel. This node's own sockets have it already.
     Publish(RoomEvent),
+    /// An event was published here, in a room that is no cache channel. Where the room is served here, it is delivered
+    /// here too, under the number that it has on all nodes.
+    PublishNumbered(RoomEvent),
     /// An event was published here in a cache channel. This node's own sockets have it already; to the others it goes
     /// as state, and they take it for a live event as well.
     Cache {

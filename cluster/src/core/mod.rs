@@ -29,7 +29,7 @@ use crate::{
     counters::Counters,
     detector::Detector,
     fact::FactKey,
-    frame::{MAX_VERSION, Numbered, Readiness, Stream, Unnumbered},
+    frame::{MAX_VERSION, Numbered, Numbering, Readiness, Stream, Unnumbered},
     outgoing::{Outgoing, OutgoingFrame},
     peer::{Peer, Stage},
     room::{NodeId, Room},
@@ -60,7 +60,7 @@ pub struct Core {
     behind: BTreeSet<NodeId>,
     rooms: BTreeMap<Room, ServedRoom>,
     /// The streams of these rooms.
-    streams: BTreeSet<Stream>,
+    streams: BTreeMap<Stream, Room>,
     /// The rooms that are no longer wanted, each once, by when they end.
     lingering: BTreeSet<(Duration, Room)>,
     /// The rooms that are about to be served, each with the last member that was reported.
@@ -113,7 +113,7 @@ impl Core {
             retired: Vec::new(),
             behind: BTreeSet::new(),
             rooms: BTreeMap::new(),
-            streams: BTreeSet::new(),
+            streams: BTreeMap::new(),
             lingering: BTreeSet::new(),
             opening: BTreeMap::new(),
             coalescer: Coalescer::default(),
@@ -139,7 +139,8 @@ impl Core {
         self.now = now;
         match input {
             Input::Fact(fact) => self.take_own_fact(fact),
-            Input::Publish(event) => self.publish_event(event),
+            Input::Publish(event) => _ = self.publish_event(event),
+            Input::PublishNumbered(event) => self.publish_and_deliver(event),
             Input::Cache { room, event, trace } => self.publish_cached(room, event, trace),
             Input::Published(publication) => self.announce_publication(publication),
             Input::Serve(room) => self.serve(room),
@@ -174,9 +175,10 @@ impl Core {
     }
 
     /// Publishes a frame under the next number of a stream.
-    fn publish_numbered(&mut self, stream: Stream, subject: Subject, content: Numbered) {
-        let frame = self.outgoing.publish(stream, subject, content, self.now.up);
+    fn publish_numbered(&mut self, stream: Stream, subject: Subject, content: Numbered) -> Numbering {
+        let (numbering, frame) = self.outgoing.publish(stream, subject, content, self.now.up);
         frame.into_iter().for_each(|frame| self.publish(frame));
+        numbering
     }
 
     fn publish(&mut self, (subject, bytes): OutgoingFrame) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     fact::{CachedEvent, Generation},
-    frame::{Gap, Publication, Readiness, RoomEvent},
+    frame::{Gap, Numbering, Publication, Readiness, RoomEvent},
     peer::Stage,
     remote::{RemoteChange, RemoteState},
     room::{NodeId, Room},
@@ -28,8 +28,8 @@ pub enum Output {
     /// What the other nodes hold has changed. Reported for rooms that are served here, from `Subscribe` to
     /// `Unsubscribe`, and for all users.
     Remote(RemoteChange),
-    /// An event for this node's sockets.
-    Deliver(NodeId, RoomEvent),
+    /// An event for this node's sockets: of a peer, or of this node itself if it was published to be numbered.
+    Deliver(NodeId, RoomEvent, Numbering),
     /// An event of a cache channel that is served here, for this node's sockets; to be kept as the room's last one if
     /// it has not ended and is greater than that which the room has, unless that has ended.
     Cached(NodeId, Room, CachedEvent, Option<TraceContext>),
@@ -48,6 +48,8 @@ pub enum Output {
     Lost {
         origin: NodeId,
         gap: Gap,
+        /// The room whose events they were; `None` for state.
+        room: Option<Room>,
         /// How many events were in it, at least.
         events: u64,
     },

@@ -7,7 +7,9 @@ use crate::{
     coalescer::{Decision, Visits},
     codec::{ENVELOPE, MAX_FRAME, fact_size, publication_size, record_size},
     fact::{CachedEvent, Fact, FactKey, Record, RecordKey},
-    frame::{Numbered, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage, Stream, Unnumbered},
+    frame::{
+        Numbered, Numbering, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage, Stream, Unnumbered,
+    },
     room::Room,
     subject::Subject,
     trace::TraceContext,
@@ -64,13 +66,20 @@ impl Core {
         }
     }
 
-    pub(super) fn publish_event(&mut self, event: RoomEvent) {
+    pub(super) fn publish_event(&mut self, event: RoomEvent) -> Option<Numbering> {
         if event.payload.len() > MAX_ITEM {
             self.counters.oversized += 1;
-            return;
+            return None;
         }
         let subject = Subject::Room(event.room.clone());
-        self.publish_numbered(Stream::of(&event.room), subject, Numbered::Event(event));
+        Some(self.publish_numbered(Stream::of(&event.room), subject, Numbered::Event(event)))
+    }
+
+    /// The room hears its node's own events in the order of their numbers, as the other nodes do.
+    pub(super) fn publish_and_deliver(&mut self, event: RoomEvent) {
+        if let Some(numbering) = self.publish_event(event.clone()) {
+            self.deliver(self.settings.node, event, numbering);
+        }
     }
 
     /// Sent to all nodes, because a repeat may reach any of them, and not kept here: the code that answers repeats

@@ -167,7 +167,7 @@ impl Core {
             peer.ask_heads = None;
         }
         for head in heads {
-            if self.streams.contains(&head.stream) {
+            if self.streams.contains_key(&head.stream) {
                 peer.sequencer.follow_from_start(head.stream);
             }
             peer.sequencer.learn_head(head.stream, head.number, self.now.up);

@@ -37,7 +37,7 @@ impl Core {
             return;
         }
         let stream = Stream::of(&room);
-        self.streams.insert(stream);
+        self.streams.insert(stream, room.clone());
         self.peers.values_mut().for_each(|peer| peer.sequencer.follow(stream));
         self.outputs.push(Output::Subscribe(room.clone()));
         self.rooms.insert(room.clone(), ServedRoom { barrier: None, ends: None });
@@ -101,7 +101,10 @@ impl Core {
         }
         let sockets = self.view.remote_sockets(&FactKey::Count(room.clone()));
         let cached = self.cached(&room).cloned();
-        self.outputs.push(Output::Serving(RemoteState { sockets, members, cached, room }));
+        let stream = Stream::of(&room);
+        let peers = self.peers.iter().map(|(node, peer)| (*node, peer.sequencer.position(stream)));
+        let positions = [(self.settings.node, self.outgoing.last())].into_iter().chain(peers).collect();
+        self.outputs.push(Output::Serving(RemoteState { sockets, members, cached, positions, room }));
     }
 
     /// Reports the next members of a room that has more than fit into one step.

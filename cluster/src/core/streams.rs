@@ -3,9 +3,9 @@
 use super::{Core, Output};
 use crate::{
     fact::{Fact, Record},
-    frame::{Gap, Numbered, RoomEvent, Stream},
+    frame::{Gap, Numbered, Numbering, RoomEvent, Stream},
     room::NodeId,
-    sequencer::{NumberedFrame, Sequenced},
+    sequencer::{NumberedFrame, Released, Sequenced},
     subject::Subject,
     trace::TraceContext,
 };
@@ -18,7 +18,7 @@ impl Core {
             peer.sequencer.note_answer(now);
         }
         let stream = frame.content.stream();
-        if self.streams.contains(&stream) {
+        if self.streams.contains_key(&stream) {
             peer.sequencer.follow_from_start(stream);
         }
         let sequenced = peer.sequencer.receive(stream, frame, now);
@@ -35,7 +35,7 @@ impl Core {
 
     /// Takes what a sequencer released, and the page that waited for it. What was too much for one step continues in
     /// another.
-    pub(super) fn take_released(&mut self, origin: NodeId, released: Vec<Numbered>) {
+    pub(super) fn take_released(&mut self, origin: NodeId, released: Vec<Released>) {
         self.take(origin, released);
         self.place_page(origin);
         if self.peers.get(&origin).is_some_and(|peer| peer.sequencer.is_behind()) {
@@ -43,14 +43,14 @@ impl Core {
         }
     }
 
-    fn take(&mut self, origin: NodeId, released: Vec<Numbered>) {
-        for content in released {
+    fn take(&mut self, origin: NodeId, released: Vec<Released>) {
+        for Released { number, predecessor, content } in released {
             match content {
                 Numbered::Facts(facts) => self.take_facts(origin, facts),
                 Numbered::Records(records, trace) => {
                     records.into_iter().for_each(|record| self.receive_record(origin, record, trace));
                 }
-                Numbered::Event(event) => self.deliver(origin, event),
+                Numbered::Event(event) => self.deliver(origin, event, Numbering { number, predecessor }),
                 Numbered::Published(publication) => self.outputs.push(Output::Published(publication)),
                 Numbered::Unknown { .. } => self.counters.unknown += 1,
             }
@@ -68,9 +68,9 @@ impl Core {
         }
     }
 
-    fn deliver(&mut self, origin: NodeId, event: RoomEvent) {
+    pub(super) fn deliver(&mut self, origin: NodeId, event: RoomEvent, numbering: Numbering) {
         if self.rooms.contains_key(&event.room) {
-            self.outputs.push(Output::Deliver(origin, event));
+            self.outputs.push(Output::Deliver(origin, event, numbering));
         }
     }
 
@@ -101,7 +101,8 @@ impl Core {
         let events = events.unwrap_or_else(|| u64::from(gap.stream != Stream::STATE));
         self.counters.gaps_lost += 1;
         self.counters.events_lost += events;
-        self.outputs.push(Output::Lost { origin, gap: lost.gap, events });
+        let room = self.streams.get(&gap.stream).cloned();
+        self.outputs.push(Output::Lost { origin, gap: lost.gap, room, events });
         self.take_released(origin, lost.released);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use super::Released;
 use crate::frame::{Gap, Numbered, Stream};
 
 /// The pause before a gap is asked for again.
@@ -51,7 +52,7 @@ impl StreamState {
     }
 
     /// Releases the next frames in order; returns them, and what is no longer held, with its bytes.
-    pub(super) fn advance(&mut self, most: usize) -> (Vec<Numbered>, Vec<(u64, usize)>) {
+    pub(super) fn advance(&mut self, most: usize) -> (Vec<Released>, Vec<(u64, usize)>) {
         let (mut released, mut left, mut bytes) = (Vec::new(), Vec::new(), 0);
         while bytes < most
             && self.is_ready()
@@ -61,7 +62,8 @@ impl StreamState {
             left.push((number, held.size));
             if number > self.position {
                 self.release(number);
-                released.push(held.content);
+                let Held { predecessor, content, .. } = held;
+                released.push(Released { number, predecessor, content });
             }
         }
         (released, left)

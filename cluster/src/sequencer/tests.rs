@@ -29,8 +29,22 @@ fn receive(sequencer: &mut Sequencer, number: u64, predecessor: u64, millis: u64
     sequencer.receive(ROOM, frame, at(millis))
 }
 
-fn in_order(numbers: &[u64]) -> Sequenced {
-    Sequenced::InOrder(numbers.iter().map(|number| content(*number)).collect())
+/// Frames by their numbers and predecessors.
+fn released(frames: &[(u64, u64)]) -> Vec<Released> {
+    let released = |(number, predecessor): &(u64, u64)| Released {
+        number: *number,
+        predecessor: *predecessor,
+        content: content(*number),
+    };
+    frames.iter().map(released).collect()
+}
+
+/// These frames were released, whatever stood before each.
+fn numbers(sequenced: Sequenced) -> Vec<u64> {
+    match sequenced {
+        Sequenced::InOrder(released) => released.iter().map(|released| released.number).collect(),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn gap(after: u64, through: u64) -> Gap {
@@ -39,14 +53,14 @@ fn gap(after: u64, through: u64) -> Gap {
 
 #[test]
 fn what_was_published_before_we_followed_leaves_no_gap() {
-    assert_eq!(receive(&mut sequencer(), 14, 9, 0), in_order(&[14]));
+    assert_eq!(numbers(receive(&mut sequencer(), 14, 9, 0)), [14]);
 }
 
 #[test]
 fn numbers_of_other_streams_leave_no_gap() {
     let mut sequencer = sequencer();
-    assert_eq!(receive(&mut sequencer, 11, 0, 0), in_order(&[11]));
-    assert_eq!(receive(&mut sequencer, 17, 11, 0), in_order(&[17]));
+    assert_eq!(numbers(receive(&mut sequencer, 11, 0, 0)), [11]);
+    assert_eq!(numbers(receive(&mut sequencer, 17, 11, 0)), [17]);
     assert_eq!(sequencer.asks(at(0)), []);
 }
 
@@ -59,7 +73,7 @@ fn what_follows_a_gap_is_held_back_and_the_gap_asked_for_at_once_and_every_200_m
     assert_eq!(sequencer.asks(at(200)), [gap(10, 12)]);
     assert_eq!(receive(&mut sequencer, 12, 11, 300), Sequenced::Held);
     assert_eq!(sequencer.asks(at(400)), [gap(10, 11)]);
-    assert_eq!(receive(&mut sequencer, 11, 8, 500), in_order(&[11, 12, 13]));
+    assert_eq!(numbers(receive(&mut sequencer, 11, 8, 500)), [11, 12, 13]);
     assert_eq!(sequencer.asks(at(9000)), []);
 }
 
@@ -81,7 +95,7 @@ fn a_gap_is_noticed_once_however_often_it_is_asked_for() {
 #[test]
 fn duplicates_are_dropped_whether_released_or_held() {
     let mut sequencer = sequencer();
-    assert_eq!(receive(&mut sequencer, 11, 0, 0), in_order(&[11]));
+    assert_eq!(numbers(receive(&mut sequencer, 11, 0, 0)), [11]);
     assert_eq!(receive(&mut sequencer, 11, 0, 0), Sequenced::Duplicate);
     assert_eq!(receive(&mut sequencer, 13, 12, 0), Sequenced::Held);
     assert_eq!(receive(&mut sequencer, 13, 12, 0), Sequenced::Duplicate);
@@ -95,7 +109,7 @@ fn a_gap_is_marked_lost_thirty_seconds_after_it_was_asked_for_if_nothing_came_at
     assert_eq!(sequencer.overdue(at(30_000)), []);
     assert_eq!(sequencer.overdue(at(30_001)), [gap(10, 12)]);
     let lost = sequencer.mark_lost(gap(10, 12), at(30_001));
-    assert_eq!(lost, Some(LostGap { gap: gap(10, 12), released: vec![content(13)] }));
+    assert_eq!(lost, Some(LostGap { gap: gap(10, 12), released: released(&[(13, 12)]) }));
     assert_eq!(sequencer.overdue(at(99_000)), []);
 }
 
@@ -116,7 +130,7 @@ fn a_lost_head_is_asked_for_once_it_had_time_to_arrive() {
     sequencer.learn_head(ROOM, 15, at(0));
     assert_eq!(sequencer.asks(at(199)), []);
     assert_eq!(sequencer.asks(at(200)), [gap(10, 15)]);
-    assert_eq!(receive(&mut sequencer, 15, 3, 201), in_order(&[15]));
+    assert_eq!(numbers(receive(&mut sequencer, 15, 3, 201)), [15]);
     assert_eq!(sequencer.asks(at(999)), []);
 }
 
@@ -125,10 +139,10 @@ fn a_peer_cannot_mark_lost_what_was_received_or_is_not_missing() {
     let mut sequencer = sequencer();
     receive(&mut sequencer, 13, 12, 0);
     let lost = sequencer.mark_lost(gap(10, 99), at(1)).unwrap();
-    assert_eq!(lost, LostGap { gap: gap(10, 12), released: vec![content(13)] });
+    assert_eq!(lost, LostGap { gap: gap(10, 12), released: released(&[(13, 12)]) });
     assert_eq!(sequencer.mark_lost(gap(10, 12), at(2)), None);
     assert_eq!(sequencer.mark_lost(gap(13, 99), at(3)), None);
-    assert_eq!(receive(&mut sequencer, 14, 13, 4), in_order(&[14]));
+    assert_eq!(numbers(receive(&mut sequencer, 14, 13, 4)), [14]);
 }
 
 #[test]
@@ -168,7 +182,7 @@ fn beyond_the_bound_what_came_last_is_dropped_and_asked_for_again_and_nothing_is
     assert_eq!(sequencer.overdue(at(0)), []);
     assert_eq!(sequencer.asks(at(0)), [gap(10, 12)]);
     let released: Vec<u64> = std::iter::once(12).chain(13..22).collect();
-    assert_eq!(receive(&mut sequencer, 12, 10, 1), in_order(&released));
+    assert_eq!(numbers(receive(&mut sequencer, 12, 10, 1)), released);
     assert_eq!((sequencer.held, sequencer.by_priority.len()), (0, 0));
     assert_eq!(sequencer.asks(at(201)), [gap(21, 39)]);
 }
@@ -190,7 +204,7 @@ fn what_did_not_fit_into_an_answer_is_asked_for_at_once() {
     let mut sequencer = sequencer();
     receive(&mut sequencer, 19, 18, 0);
     assert_eq!(sequencer.asks(at(0)), [gap(10, 18)]);
-    assert_eq!(receive(&mut sequencer, 14, 10, 5), in_order(&[14]));
+    assert_eq!(numbers(receive(&mut sequencer, 14, 10, 5)), [14]);
     assert_eq!(sequencer.asks(at(6)), []);
     sequencer.ask_at_once(&[gap(14, 18)], at(6));
     assert_eq!(sequencer.asks(at(6)), [gap(14, 18)]);
@@ -212,14 +226,14 @@ fn what_waited_for_a_gap_is_released_in_steps_and_nothing_passes_it() {
     for number in 12..=16 {
         assert_eq!(receive(&mut sequencer, number, number - 1, 0), Sequenced::Held);
     }
-    assert_eq!(receive(&mut sequencer, 11, 0, 0), in_order(&[11, 12]));
+    assert_eq!(numbers(receive(&mut sequencer, 11, 0, 0)), [11, 12]);
     assert_eq!((sequencer.is_behind(), sequencer.lacks(ROOM), sequencer.position(ROOM)), (true, true, 12));
     assert_eq!(sequencer.asks(at(9000)), [], "nothing is missing");
-    assert_eq!(sequencer.next_released(at(0)), [content(13), content(14)]);
+    assert_eq!(sequencer.next_released(at(0)), released(&[(13, 12), (14, 13)]));
     assert_eq!(receive(&mut sequencer, 16, 15, 0), Sequenced::Duplicate);
-    assert_eq!(receive(&mut sequencer, 17, 16, 0), in_order(&[15, 16]));
+    assert_eq!(numbers(receive(&mut sequencer, 17, 16, 0)), [15, 16]);
     sequencer.learn_head(ROOM, 18, at(0));
-    assert_eq!(sequencer.next_released(at(0)), [content(17)]);
+    assert_eq!(sequencer.next_released(at(0)), released(&[(17, 16)]));
     assert_eq!((sequencer.is_behind(), sequencer.position(ROOM)), (false, 17));
     assert_eq!(sequencer.asks(at(9000)), [gap(17, 18)]);
 }

@@ -24,7 +24,7 @@ async fn events_reach_only_nodes_that_serve_their_room() {
     three.expect(&news, 0..3).await;
     for (node, room) in [(&two, &news), (&three, &orders)] {
         assert!(
-            !node.outputs().iter().any(|output| matches!(output, Output::Deliver(_, event) if event.room == *room))
+            !node.outputs().iter().any(|output| matches!(output, Output::Deliver(_, event, _) if event.room == *room))
         );
     }
     assert!(
@@ -110,7 +110,7 @@ async fn an_event_as_large_as_the_status_allows_arrives_and_one_byte_more_is_cou
             let permit = one.link.reserve(1, size).unwrap();
             one.link.publish(event, permit);
         }
-        let came = |output: &Output| matches!(output, Output::Deliver(_, event) if event.payload.len() == limit);
+        let came = |output: &Output| matches!(output, Output::Deliver(_, event, _) if event.payload.len() == limit);
         two.until_outputs("the large event comes", |outputs| outputs.iter().any(came)).await;
         let after = one.link.ask(|core| core.counters().oversized).await.unwrap() + one.link.status().dropped;
         assert_eq!(after, before + 1, "{config}");

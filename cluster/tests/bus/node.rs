@@ -169,7 +169,7 @@ impl Node {
 /// The numbers that were delivered to a room.
 fn delivered<'a>(outputs: &'a [Output], room: &'a Room) -> impl Iterator<Item = u32> + 'a {
     outputs.iter().filter_map(move |output| match output {
-        Output::Deliver(_, event) if event.room == *room => std::str::from_utf8(&event.payload).ok()?.parse().ok(),
+        Output::Deliver(_, event, _) if event.room == *room => std::str::from_utf8(&event.payload).ok()?.parse().ok(),
         _ => None,
     })
 }

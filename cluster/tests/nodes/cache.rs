@@ -30,7 +30,8 @@ fn a_cached_event_outlives_its_publisher() {
     pair.outputs.clear();
     pair.step(B, Input::Serve(room("cache-news")));
     let last = Some(cached(4_000, "old"));
-    let state = RemoteState { room: room("cache-news"), sockets: 0, members: Vec::new(), cached: last };
+    let state =
+        RemoteState { room: room("cache-news"), sockets: 0, members: Vec::new(), cached: last, positions: Vec::new() };
     assert!(pair.wanted(B, &Output::Serving(state)));
 }
 

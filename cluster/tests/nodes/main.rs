@@ -3,6 +3,7 @@
 mod bounds;
 mod cache;
 mod meeting;
+mod numbering;
 mod pair;
 mod upgrade;
 mod visits;
@@ -20,7 +21,7 @@ use gaung_cluster::{
     peer::Stage,
     remote::{RemoteChange, RemoteState},
 };
-use pair::{A, B, Pair, count, id, member, room, serving, settings};
+use pair::{A, B, Pair, count, delivered, id, member, room, serving, settings};
 
 fn event(payload: &'static str) -> RoomEvent {
     RoomEvent { room: room("orders"), payload: payload.into(), trace: None }
@@ -64,7 +65,7 @@ fn an_event_reaches_the_other_node_with_its_excluded_socket_and_does_not_come_ba
     pair.step(B, Input::Serve(room("orders")));
     pair.outputs.clear();
     pair.step(A, Input::Publish(event("1")));
-    assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), event("1")))]);
+    assert_eq!(pair.outputs, [(B, delivered(A, event("1")))]);
 }
 
 #[test]
@@ -76,7 +77,7 @@ fn a_lost_last_event_is_had_within_two_seconds_although_nothing_follows() {
     pair.step(A, Input::Publish(event("1")));
     pair.is_cut = false;
     pair.pass(2_000);
-    assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), event("1")))]);
+    assert_eq!(pair.outputs, [(B, delivered(A, event("1")))]);
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn a_node_that_returns_after_long_fills_its_gaps_although_its_first_word_is_no_b
     pair.step(A, Input::Publish(event("2")));
     pair.pass_for(&[B], 1_200);
     pair.pass(2_000);
-    assert_eq!(pair.outputs, ["1", "2"].map(|payload| (B, Output::Deliver(id(A), event(payload)))));
+    assert_eq!(pair.outputs, ["1", "2"].map(|payload| (B, delivered(A, event(payload)))));
 }
 
 #[test]
@@ -258,7 +259,8 @@ fn a_served_room_begins_with_the_remote_state_and_receives_every_change() {
     assert_eq!(pair.outputs, []);
     pair.step(B, Input::Serve(presence.clone()));
     let Fact::Member { member: seven, .. } = member("7", 1) else { panic!("a member is a member") };
-    let state = RemoteState { room: presence.clone(), sockets: 0, members: vec![seven], cached: None };
+    let state =
+        RemoteState { room: presence.clone(), sockets: 0, members: vec![seven], cached: None, positions: Vec::new() };
     assert_eq!(pair.outputs[1..], [(B, Output::Serving(state))]);
     pair.outputs.clear();
     pair.step(A, Input::Fact(member("7", 0)));
@@ -368,7 +370,7 @@ fn what_a_dead_peer_published_between_many_gaps_is_delivered_at_once_when_they_a
         pair.step(B, Input::Publish(event("received")));
     }
     pair.is_cut = true;
-    let delivered = |pair: &Pair| pair.wanted_count(A, &Output::Deliver(id(B), event("received")));
+    let delivered = |pair: &Pair| pair.wanted_count(A, &delivered(B, event("received")));
     pair.pass_for(&[A], 299_000);
     assert_eq!(delivered(&pair), 0, "it may return and fill them");
     pair.pass_for(&[A], 3_000);

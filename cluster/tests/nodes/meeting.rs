@@ -10,7 +10,7 @@ use gaung_cluster::{
 
 use crate::{
     event,
-    pair::{A, B, Pair, id, room},
+    pair::{A, B, Pair, delivered, id, room},
 };
 
 /// The first frame of an unknown node.
@@ -60,9 +60,9 @@ fn a_node_that_was_forgotten_is_asked_for_what_it_published_meanwhile() {
     pair.outputs.clear();
     pair.is_cut = false;
     pair.pass(4_000);
-    let [(B, Output::Lost { origin, events: 1, .. }), delivered] = &pair.outputs[..] else {
+    let [(B, Output::Lost { origin, events: 1, .. }), last] = &pair.outputs[..] else {
         panic!("{:?}", pair.outputs);
     };
-    assert_eq!((*origin, delivered), (id(A), &(B, Output::Deliver(id(A), event("lately")))));
+    assert_eq!((*origin, last), (id(A), &(B, delivered(A, event("lately")))));
     assert_eq!(pair.nodes[B].counters().events_lost, 1);
 }

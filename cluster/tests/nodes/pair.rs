@@ -12,7 +12,7 @@ use gaung_cluster::{
     core::{Core, Input, Moment, Output, Settings},
     detector::Inbound,
     fact::{Fact, Member},
-    frame::{Body, Unnumbered},
+    frame::{Body, Numbering, RoomEvent, Unnumbered},
     remote::RemoteState,
 };
 
@@ -28,6 +28,8 @@ pub struct Pair {
     pub nodes: [Core; 2],
     /// Everything that the nodes wanted done but for what went over the bus, in order.
     pub outputs: Vec<(usize, Output)>,
+    /// The numbers of the events that were delivered, by receiver and publisher; `outputs` are without them.
+    pub numbers: Vec<(usize, NodeId, Numbering)>,
     /// Whether messages of one node reach the other.
     pub is_cut: bool,
     /// Whether what is answered about records is lost.
@@ -62,9 +64,14 @@ pub fn settings(slot: usize) -> Settings {
     Settings::new(id(slot), "1.0.0", 1)
 }
 
+/// An event of a node, whatever its number is.
+pub fn delivered(publisher: usize, event: RoomEvent) -> Output {
+    Output::Deliver(id(publisher), event, Numbering::default())
+}
+
 /// A room that begins with nothing.
 pub fn serving(room: Room) -> Output {
-    Output::Serving(RemoteState { room, sockets: 0, members: Vec::new(), cached: None })
+    Output::Serving(RemoteState { room, sockets: 0, members: Vec::new(), cached: None, positions: Vec::new() })
 }
 
 fn is_record_page(bytes: &Bytes) -> bool {
@@ -80,6 +87,7 @@ impl Pair {
             behind: 0,
             nodes: [core(A), core(B)],
             outputs: Vec::new(),
+            numbers: Vec::new(),
             is_cut: false,
             loses_records: false,
             newer: None,
@@ -104,17 +112,27 @@ impl Pair {
         self.resolve();
     }
 
+    /// Now, on both clocks.
+    pub fn moment(&self) -> Moment {
+        let up = Duration::from_millis(self.now);
+        Moment { up, wall: up - Duration::from_millis(self.behind) }
+    }
+
     /// Leaves what is published on its way.
     pub fn step_quietly(&mut self, slot: usize, input: Input) {
-        let time = Duration::from_millis(self.now);
-        let wall = time - Duration::from_millis(self.behind);
+        let moment = self.moment();
         let before = self.users(slot);
-        let outputs = self.nodes[slot].step(input, Moment { up: time, wall });
+        let outputs = self.nodes[slot].step(input, moment);
         let after = self.users(slot);
         let (come, gone) = (after.difference(&before), before.difference(&after));
         let moves = come.map(|user| format!("+{user}")).chain(gone.map(|user| format!("-{user}")));
         self.moves[slot].extend(moves);
-        for output in outputs {
+        let numbered = |output: &Output| match output {
+            Output::Deliver(origin, _, numbering) => Some((slot, *origin, *numbering)),
+            _ => None,
+        };
+        self.numbers.extend(outputs.iter().filter_map(numbered));
+        for output in outputs.into_iter().map(without_numbers) {
             match output {
                 Output::Publish(subject, bytes) => self.queue.push_back((slot, subject, self.written(slot, bytes))),
                 Output::Subscribe(_)
@@ -182,5 +200,14 @@ impl Pair {
     /// Whether a node wanted this done.
     pub fn wanted(&self, slot: usize, output: &Output) -> bool {
         self.outputs.iter().any(|(node, wanted)| *node == slot && wanted == output)
+    }
+}
+
+/// An output without the numbers of events.
+fn without_numbers(output: Output) -> Output {
+    match output {
+        Output::Deliver(origin, event, _) => Output::Deliver(origin, event, Numbering::default()),
+        Output::Serving(state) => Output::Serving(RemoteState { positions: Vec::new(), ..state }),
+        other => other,
     }
 }

@@ -11,7 +11,7 @@ use gaung_cluster::{
 use crate::{
     cache::{cache, cached},
     event,
-    pair::{A, B, Pair, id, member, room},
+    pair::{A, B, Pair, delivered, id, member, room},
     stage,
 };
 
@@ -35,7 +35,7 @@ fn a_node_of_the_next_minor_release_and_one_of_this_work_together() {
     pair.step(A, Input::Fact(member("7", 1)));
     pair.step(B, Input::Fact(member("8", 1)));
     let news = Output::Cached(id(A), room("cache-news"), cached(4_000, "3"), None);
-    let (first, second) = (Output::Deliver(id(A), event("1")), Output::Deliver(id(B), event("2")));
+    let (first, second) = (delivered(A, event("1")), delivered(B, event("2")));
     assert_eq!(pair.outputs, [(B, first), (A, second), (B, news)]);
     assert_eq!((pair.moves(A), pair.moves(B)), (&["+6", "+7", "+8"].map(String::from)[..], pair.moves(A)));
     let counters = pair.nodes[B].counters();
@@ -54,7 +54,7 @@ fn the_trace_of_an_event_is_carried_also_by_a_node_of_the_next_minor_release() {
         pair.step(A, Input::Publish(traced.clone()));
         pair.step(A, Input::Cache { room: room("cache-news"), event: cached(4_000, "2"), trace });
         let news = Output::Cached(id(A), room("cache-news"), cached(4_000, "2"), trace);
-        assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), traced)), (B, news)]);
+        assert_eq!(pair.outputs, [(B, delivered(A, traced)), (B, news)]);
     }
 }
 
@@ -68,7 +68,7 @@ fn an_event_that_is_sent_again_comes_of_the_same() {
     pair.step(A, Input::Publish(traced.clone()));
     pair.is_cut = false;
     pair.pass(3_000);
-    assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), traced))]);
+    assert_eq!(pair.outputs, [(B, delivered(A, traced))]);
     assert!(pair.nodes[B].counters().asked > 0);
 }
 
@@ -82,7 +82,7 @@ fn a_later_releases_event_of_an_unknown_kind_is_counted_and_leaves_no_gap() {
     pair.step(A, Input::Publish(event("1")));
     pair.disguised = None;
     pair.step(A, Input::Publish(event("2")));
-    assert_eq!(pair.outputs, [(B, Output::Deliver(id(A), event("2")))]);
+    assert_eq!(pair.outputs, [(B, delivered(A, event("2")))]);
     pair.pass(3_000);
     let counters = pair.nodes[B].counters();
     assert_eq!((counters.unknown, counters.asked, counters.gaps_lost), (1, 0, 0));

@@ -34,7 +34,7 @@ impl World {
                 let opened = process.open(state);
                 self.note(slot, opened.map(|()| Notified::Nothing));
             }
-            Output::Deliver(origin, event) => {
+            Output::Deliver(origin, event, _) => {
                 self.judge.delivered(id, origin, &event.room, number(&event.payload));
             }
             Output::Remote(remote) => {
@@ -55,7 +55,7 @@ impl World {
                 process.posting.push((now + self.net.random.between(20, 200), generation.clone()));
                 self.judge.posted(&generation);
             }
-            Output::Lost { origin, gap, events } => self.lose((id, origin), gap, events),
+            Output::Lost { origin, gap, events, .. } => self.lose((id, origin), gap, events),
         }
     }
 
