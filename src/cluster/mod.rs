@@ -133,6 +133,13 @@ impl Cluster {
         self.send(app, event.channel.as_str(), (wire::event(event), event.trace), permit);
     }
 
+    /// Publishes an event that is numbered first, and then heard by this node's room as well, in the order of the numbers.
+    pub fn publish_numbered(&self, app: &App, event: &EncodedEvent, permit: PublishPermit) {
+        if let Ok(room) = Room::new(app.id(), event.channel.as_str()) {
+            self.link.publish_numbered(RoomEvent { room, payload: wire::event(event), trace: event.trace }, permit);
+        }
+    }
+
     /// Ends a user's connections on all other nodes. `channel` is the user's.
     pub fn terminate(&self, app: &App, channel: &ChannelName, permit: PublishPermit) {
         self.send(app, channel.as_str(), (wire::terminate(), None), permit);

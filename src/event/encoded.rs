@@ -165,6 +165,11 @@ impl EncodedEvent {
         self.words.is_none()
     }
 
+    /// Keeps what it says: of an event of this node, which came back through the bus.
+    pub fn read_words(&mut self) {
+        self.words = self.words();
+    }
+
     /// What it says. Another node's event is read out of its frame, only where somebody needs it; `None` if the frame
     /// holds no event.
     pub fn words(&self) -> Option<Arc<Words>> {

@@ -4,11 +4,11 @@
 use std::time::Instant;
 
 use gaung_cluster::{
-    Room, TraceContext,
+    NodeId, Room, TraceContext,
     bus::Link,
     core::{Input, Output},
     fact::{CachedEvent, Generation},
-    frame::RoomEvent,
+    frame::{Gap, Numbering, RoomEvent},
     remote::{RemoteChange, RemoteState},
 };
 
@@ -47,15 +47,15 @@ impl Inbound {
     pub(crate) fn dispatch(&self, output: Output) {
         match output {
             Output::Serving(opening) => self.open(opening),
-            Output::Deliver(_, event) => self.deliver(event),
+            Output::Deliver(node, event, numbering) => self.deliver(node, event, numbering),
             Output::Cached(_, room, record, trace) => self.deliver_cached(&room, record, trace),
             Output::CacheRepaired(room, record) => self.repair_cache(&room, record),
             Output::CacheEvicted(room, at) => self.rooms.evict(&room, at),
             Output::Published(publication) => self.repeats.hear(publication),
             Output::Remote(change) => self.pass_on(change),
             Output::Post(generation) => self.post(generation),
-            // Counted by the core.
-            Output::Lost { .. } => {}
+            // The core counts it.
+            Output::Lost { origin, gap, room, .. } => self.lose(origin, gap, room),
             // What the bus does itself.
             Output::Publish(..) | Output::Subscribe(_) | Output::Unsubscribe(_) => {}
         }
@@ -68,13 +68,26 @@ impl Inbound {
         self.rooms.hear(&app_id, channel, opened);
     }
 
-    fn deliver(&self, RoomEvent { room, payload, trace }: RoomEvent) {
+    fn lose(&self, node: NodeId, gap: Gap, room: Option<Room>) {
+        let Some(room) = room else { return };
+        if let Some(channel) = channel(&room) {
+            self.rooms.hear(room.app(), channel, FromPeers::lost(node, gap.through));
+        }
+    }
+
+    fn deliver(&self, node: NodeId, RoomEvent { room, payload, trace }: RoomEvent, numbering: Numbering) {
         let Some(channel) = channel(&room) else { return };
         match wire::read(payload) {
             Some(Message::Event(payload)) => {
-                let Some(permit) = self.rooms.admit(payload.frame.len()) else { return self.refuse("rooms_full") };
-                let event = EncodedEvent::from_peer(channel.clone(), payload, trace, Instant::now());
-                self.rooms.hear(room.app(), channel, FromPeers::Event(event, permit));
+                let Some(permit) = self.rooms.admit(payload.frame.len()) else {
+                    self.rooms.hear(room.app(), channel, FromPeers::lost(node, numbering.number));
+                    return self.refuse("rooms_full");
+                };
+                let mut event = EncodedEvent::from_peer(channel.clone(), payload, trace, Instant::now());
+                if node == self.link.node() {
+                    event.read_words();
+                }
+                self.rooms.hear(room.app(), channel, FromPeers::event(event, node, numbering, permit));
             }
             Some(Message::Terminate) if channel.kind().is_server_to_user() => {
                 let user = channel.without_prefix().into();

@@ -1,6 +1,6 @@
 //! What the core of the cluster puts out, as a room of this node hears it. Pure.
 
-use gaung_cluster::{TraceContext, fact::CachedEvent, remote::RemoteState};
+use gaung_cluster::{NodeId, TraceContext, fact::CachedEvent, frame::Numbering, remote::RemoteState};
 
 use super::{
     backlog::Permit,
@@ -8,18 +8,31 @@ use super::{
 };
 use crate::{
     event::{
-        self, EncodedEvent, Moment,
+        self, EncodedEvent, Moment, Numbered,
         wire::{self, Message},
     },
-    protocol::ChannelName,
+    protocol::{ChannelName, EventId, EventOrigin},
 };
 
 impl FromPeers {
     /// The room is served; how things stand on the other nodes.
     pub fn opened(channel: &ChannelName, state: RemoteState, now: Moment) -> Self {
-        let RemoteState { sockets, members, cached, .. } = state;
+        let RemoteState { sockets, members, cached, positions, .. } = state;
         let cached = cached.and_then(|record| event::cached(channel.clone(), record, now));
-        Self::Opened(Opening { subscriptions: clamp(sockets), members, cached })
+        let positions = positions.into_iter().map(|(node, number)| event_id(node, number)).collect();
+        Self::Opened(Opening { subscriptions: clamp(sockets), members, cached, positions })
+    }
+
+    /// An event that a node published, in its place on the channel.
+    pub fn event(mut event: EncodedEvent, node: NodeId, numbering: Numbering, permit: Permit) -> Self {
+        let predecessor = Some(numbering.predecessor);
+        event.numbered = Some(Numbered { id: event_id(node, numbering.number), predecessor });
+        Self::Event(event, permit)
+    }
+
+    /// What a node published is lost, up to a number.
+    pub fn lost(node: NodeId, through: u64) -> Self {
+        Self::Lost(event_id(node, through))
     }
 
     /// The other nodes have so many subscribers.
@@ -47,6 +60,10 @@ impl FromPeers {
     pub fn cache_repaired(channel: &ChannelName, record: CachedEvent, now: Moment) -> Option<Self> {
         event::cached(channel.clone(), record, now).map(Self::CacheRepaired)
     }
+}
+
+fn event_id(node: NodeId, number: u64) -> EventId {
+    EventId { origin: EventOrigin::of_node(node.bits()), number }
 }
 
 fn clamp(sockets: u64) -> usize {

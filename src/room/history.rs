@@ -131,6 +131,11 @@ impl Completeness {
 }
 
 impl Histories {
+    /// Who numbers this node's events.
+    pub fn origin(&self) -> EventOrigin {
+        self.numbers.origin
+    }
+
     /// Those of a node that keeps so many bytes of events.
     pub fn new(node: u64, bytes: usize) -> Self {
         let numbers = Arc::new(EventNumbers::new(EventOrigin::of_node(node)));

@@ -13,7 +13,7 @@ use crate::{
     app::App,
     event::{AppTotals, Cached, CachedEvent, Counts, EncodedEvent, Page},
     outbox::Outbox,
-    protocol::{ChannelName, Position, SocketId, presence::MemberClaim},
+    protocol::{ChannelName, EventId, Position, SocketId, presence::MemberClaim},
 };
 
 /// Something for one room, through its shard, which finds or starts the room.
@@ -87,6 +87,8 @@ pub enum FromPeers {
     CacheRepaired(Cached),
     /// The cached event that was published at this time had to go for newer ones of other channels.
     CacheEvicted(u64),
+    /// What a node published up to this event is lost for this node.
+    Lost(EventId),
 }
 
 /// How things stand on the other nodes when a room opens.
@@ -98,6 +100,8 @@ pub struct Opening {
     pub members: Vec<Member>,
     /// The last event of the channel, whoever published it.
     pub cached: Option<Cached>,
+    /// Of each node, this one included, the event after which none of the channel is missed here.
+    pub positions: Vec<EventId>,
 }
 
 /// A socket that wants to subscribe.

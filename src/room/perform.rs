@@ -13,7 +13,7 @@ use super::{
     history::Completeness,
     refusals::refuse_client_event,
     shard::Services,
-    state::{Effect, PendingClientEvent, RoomInput, RoomState, Surroundings, Task},
+    state::{Effect, PendingClientEvent, RoomInput, RoomState, Surroundings, Task, keeps},
 };
 use crate::{
     activity::{ActivityEvent, ActivityKind},
@@ -147,7 +147,11 @@ impl Room {
         if bytes > limit {
             return Err(Unpublished::TooLarge { bytes, limit });
         }
-        cluster.publish(&self.app, event, cluster.reserve(1, bytes)?);
+        let permit = cluster.reserve(1, bytes)?;
+        match keeps(&self.app, &event.channel, true) {
+            Some(_) => cluster.publish_numbered(&self.app, event, permit),
+            None => cluster.publish(&self.app, event, permit),
+        }
         Ok(())
     }
 

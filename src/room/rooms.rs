@@ -20,6 +20,7 @@ use super::{
     messages::{AboutUsers, FromPeersForRoom, JoinAs, RoomMessage, ToRoom, UserMessage},
     shard::{Services, Shard},
     shelf::Shelf,
+    state::keeps,
 };
 use crate::{
     activity::{Activity, ActivityEvent},
@@ -71,7 +72,8 @@ impl Rooms {
             thread.spawn(lag::watch(metrics.clone(), ActorThread::Rooms));
         }
         let shelf = Shelf::new(limits.cache_bounds());
-        let histories = Histories::new(rand::random(), limits.max_history_mb << 20);
+        let node = cluster.as_ref().map_or_else(rand::random, |cluster| cluster.link().node().bits());
+        let histories = Histories::new(node, limits.max_history_mb << 20);
         let fanout_workers: Arc<[_]> =
             threads.iter().map(|thread| FanoutWorker::start_in_arbiter(thread, |_| FanoutWorker)).collect();
         let shard = |thread| {
@@ -151,6 +153,13 @@ impl Rooms {
             return;
         }
         let event = event.encode();
+        let (permit, publish_permit) = match (&self.cluster, publish_permit) {
+            (Some(cluster), Some(publish_permit)) if keeps(app, &event.channel, true).is_some() => {
+                // It comes back to this node's room with its number.
+                return cluster.publish_numbered(app, &event, publish_permit);
+            }
+            (_, publish_permit) => (permit, publish_permit),
+        };
         let (alone, by_its_room) = if travels_alone(&event) { (publish_permit, None) } else { (None, publish_permit) };
         match permit {
             Some(permit) => {

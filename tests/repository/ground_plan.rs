@@ -28,6 +28,7 @@ const PURE: &[&str] = &[
     "src/room/dialect.rs",
     "src/room/from_peers.rs",
     "src/room/held.rs",
+    "src/room/history.rs",
     "src/room/joined.rs",
     "src/room/member_notices.rs",
     "src/room/membership.rs",

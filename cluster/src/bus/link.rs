@@ -88,6 +88,11 @@ impl Link {
         let _ = self.commands.send(Command::Event(Input::Publish(event), permit));
     }
 
+    /// Publishes an event that comes back under its number to a room that is served here.
+    pub fn publish_numbered(&self, event: RoomEvent, permit: PublishPermit) {
+        let _ = self.commands.send(Command::Event(Input::PublishNumbered(event), permit));
+    }
+
     /// Publishes the last event of a cache channel, which this node's own sockets have already.
     pub fn cache(&self, room: Room, event: CachedEvent, trace: Option<TraceContext>, permit: PublishPermit) {
         let _ = self.commands.send(Command::Event(Input::Cache { room, event, trace }, permit));

@@ -95,7 +95,8 @@ mod tests {
     use crate::config::{self, AppSettings};
 
     /// What the console does not show: secrets, lists, and settings that few apps change.
-    const HIDDEN: [&str; 9] = [
+    const HIDDEN: [&str; 10] = [
+        "history",
         "secret",
         "public_client_events",
         "terminate_members",

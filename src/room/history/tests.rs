@@ -1,3 +1,5 @@
+//! What a history keeps, and how it knows what it lost.
+
 use super::*;
 use crate::{
     event::{Event, Words},

@@ -107,6 +107,22 @@ impl RoomState {
         self.announce(Announcement::Event(event), except, permit);
     }
 
+    /// An event of another node, or one of this node that came back with its number. A client event of this node was
+    /// announced when it was sent.
+    pub(super) fn hear_event(
+        &mut self,
+        mut event: EncodedEvent,
+        permit: Permit,
+        around: &Surroundings,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.remember(&mut event, around, effects);
+        let is_own = event.numbered.is_some_and(|numbered| numbered.id.origin == self.histories.origin());
+        if !(is_own && event.origin == Origin::Client) {
+            self.announce_event(event, Some(permit), around, effects);
+        }
+    }
+
     pub(super) fn hear_cached(
         &mut self,
         mut cached: Cached,

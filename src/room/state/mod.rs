@@ -42,6 +42,7 @@ use subscriptions::Cause;
 
 pub use effect::{Clock, Effect, PendingClientEvent, Task};
 pub use input::{RoomInput, Serving, Surroundings};
+pub use recovery::keeps;
 
 /// How many full batches of missed events a subscriber is sent at once at most.
 const REPLAY_BATCHES: usize = 2;
@@ -208,13 +209,11 @@ impl RoomState {
             }
             FromPeers::Member(user, member) => self.hear_member(&user, member, around),
             FromPeers::Terminated(user) => self.close_member(&user, effects),
-            FromPeers::Event(mut event, permit) => {
-                self.remember(&mut event, around, effects);
-                self.announce_event(event, Some(permit), around, effects);
-            }
+            FromPeers::Event(event, permit) => self.hear_event(event, permit, around, effects),
             FromPeers::Cached(cached, permit) => self.hear_cached(cached, permit, around, effects),
             FromPeers::CacheRepaired(cached) => self.keep(cached, around, effects),
             FromPeers::CacheEvicted(at) => self.cache.evict(at),
+            FromPeers::Lost(event) => self.lose(event),
         }
     }
 

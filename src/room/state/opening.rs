@@ -53,6 +53,7 @@ impl RoomState {
         if let Some(cached) = opening.cached {
             self.keep(cached, around, effects);
         }
+        self.begin_history(opening.positions, around);
         effects.push(Effect::Schedule(Task::Replay));
     }
 

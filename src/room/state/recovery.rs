@@ -4,18 +4,27 @@ use bytes::Bytes;
 
 use super::{Clock, Effect, RoomState, Surroundings, Task};
 use crate::{
+    app::App,
+    config::HistoryWindow,
     event::{EncodedEvent, Numbered, Origin},
-    protocol::{Position, Recovery},
+    protocol::{ChannelName, EventId, Position, Recovery},
     room::{
         Subscriber,
         history::{Cause, Completeness, History, HistoryPage},
     },
 };
 
+/// How much a channel keeps of its events. In a cluster cache channels keep none beside the cached event, which travels
+/// without a number of its channel.
+pub fn keeps(app: &App, channel: &ChannelName, is_clustered: bool) -> Option<HistoryWindow> {
+    let window = app.settings().history.window_of(channel)?;
+    (!(is_clustered && channel.kind().is_cached())).then_some(window)
+}
+
 impl RoomState {
     /// Follows the app's rules, which may be others than a moment ago.
     pub(super) fn follow_history_rules(&mut self, around: &Surroundings) {
-        let window = around.app.settings().history.window_of(&self.channel);
+        let window = keeps(around.app, &self.channel, self.is_clustered);
         match (window, &mut self.history) {
             (None, None) => {}
             (None, Some(_)) => self.history = None,
@@ -28,6 +37,21 @@ impl RoomState {
                 }
                 self.history = Some(Box::new(history));
             }
+        }
+    }
+
+    /// From now on nothing is missed that the nodes publish after these events.
+    pub(super) fn begin_history(&mut self, positions: Vec<EventId>, around: &Surroundings) {
+        self.follow_history_rules(around);
+        if let Some(history) = &mut self.history {
+            positions.into_iter().for_each(|position| history.begin(position));
+        }
+    }
+
+    /// What a node published up to this event is lost.
+    pub(super) fn lose(&mut self, event: EventId) {
+        if let Some(history) = &mut self.history {
+            history.lose(event);
         }
     }
 

@@ -39,7 +39,7 @@ impl Stage {
     }
 
     fn open(&self, subscriptions: usize, members: Vec<fact::Member>) {
-        self.hear(FromPeers::Opened(Opening { subscriptions, members, cached: None }));
+        self.hear(FromPeers::Opened(Opening { subscriptions, members, cached: None, positions: Vec::new() }));
     }
 
     fn join_as(&self, id: u64, user: &str) -> Arc<Outbox> {
@@ -249,7 +249,13 @@ fn room(channel: &str) -> gaung_cluster::Room {
 }
 
 fn serving(channel: &str) -> Output {
-    Output::Serving(remote::RemoteState { room: room(channel), sockets: 0, members: Vec::new(), cached: None })
+    Output::Serving(remote::RemoteState {
+        room: room(channel),
+        sockets: 0,
+        members: Vec::new(),
+        cached: None,
+        positions: Vec::new(),
+    })
 }
 
 #[actix::test]
@@ -299,7 +305,12 @@ async fn an_event_of_another_node_for_a_user_needs_a_place_in_the_backlog() {
     let event = Event::from_back_end(stage.channel.clone(), Words::new("e", "{}"), None, event::now());
     let payload = wire::event(&event.encode());
     let room = room("#server-to-user-7");
-    inbound.dispatch(Output::Deliver(gaung_cluster::NodeId::from_bits(2), RoomEvent { room, payload, trace: None }));
+    let event = RoomEvent { room, payload, trace: None };
+    inbound.dispatch(Output::Deliver(
+        gaung_cluster::NodeId::from_bits(2),
+        event,
+        gaung_cluster::frame::Numbering::default(),
+    ));
     let refused = stage.metrics.cluster_events_refused.with_label_values(&["rooms_full"]).get();
     assert_eq!(refused, 1);
 }

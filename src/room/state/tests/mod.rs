@@ -72,7 +72,7 @@ fn opened(name: &str) -> Stage {
 }
 
 fn nobody() -> FromPeers {
-    FromPeers::Opened(Opening { subscriptions: 0, members: Vec::new(), cached: None })
+    FromPeers::Opened(Opening { subscriptions: 0, members: Vec::new(), cached: None, positions: Vec::new() })
 }
 
 impl Stage {

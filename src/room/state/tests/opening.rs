@@ -6,7 +6,12 @@ use super::*;
 
 fn opening(subscriptions: usize, members: &[&str]) -> FromPeers {
     let member = |user: &&str| Member { user: (*user).into(), info: "{}".into(), since: 1, sockets: 1 };
-    FromPeers::Opened(Opening { subscriptions, members: members.iter().map(member).collect(), cached: None })
+    FromPeers::Opened(Opening {
+        subscriptions,
+        members: members.iter().map(member).collect(),
+        cached: None,
+        positions: Vec::new(),
+    })
 }
 
 #[test]
@@ -70,7 +75,12 @@ fn an_event_that_waited_is_not_newer_than_what_the_opening_tells() {
     let record = gaung_cluster::fact::CachedEvent { at, ttl: 60_000_000, payload: Default::default() };
     let expires = room.moment().0 + Duration::from_secs(60);
     let cached = crate::event::Cached { event: room.event("known"), record, expires };
-    room.hear(FromPeers::Opened(Opening { subscriptions: 0, members: Vec::new(), cached: Some(cached) }));
+    room.hear(FromPeers::Opened(Opening {
+        subscriptions: 0,
+        members: Vec::new(),
+        cached: Some(cached),
+        positions: Vec::new(),
+    }));
     room.replayed();
     assert_eq!(room.served(), ["1 hears waited"]);
     assert_eq!(room.join(2)[1], "answer subscription_succeeded known");

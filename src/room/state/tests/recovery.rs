@@ -215,3 +215,77 @@ fn plain_clients_are_told_with_the_success() {
         ]
     );
 }
+
+/// A room of a cluster whose nodes 1, which is this one, and 2 have published nothing that it missed.
+fn clustered() -> Stage {
+    let history = HistoryRules::parse("*=60s:3").unwrap();
+    let mut room = stage_of("products.1", Reach::Cluster, AppSettings { history, ..AppSettings::new("key", "secret") });
+    room.state = RoomState::new(channel("products.1"), Reach::Cluster, 1_000, Histories::new(1, 1 << 20));
+    let positions = vec![id(1, 10), id(2, 20)];
+    room.hear(FromPeers::Opened(Opening { subscriptions: 0, members: Vec::new(), cached: None, positions }));
+    room.replayed();
+    room
+}
+
+fn id(node: u64, number: u64) -> EventId {
+    EventId { origin: EventOrigin::of_node(node), number }
+}
+
+impl Stage {
+    fn hear_numbered(&mut self, event: EncodedEvent, node: u64, (number, predecessor): (u64, u64)) -> Vec<String> {
+        let numbering = gaung_cluster::frame::Numbering { number, predecessor };
+        let permit = self.permit();
+        self.hear(FromPeers::event(event, gaung_cluster::NodeId::from_bits(node), numbering, permit))
+    }
+}
+
+#[test]
+fn in_a_cluster_a_new_subscriber_has_heard_every_node_up_to_where_the_room_began() {
+    let mut room = clustered();
+    assert_eq!(room.joined(1, None), ["id:100000-10,200000-20,subscription_succeeded,data:"]);
+}
+
+#[test]
+fn in_a_cluster_what_every_node_published_is_replayed_and_a_gap_is_told() {
+    let mut room = clustered();
+    room.joined(1, None);
+    room.hear_numbered(room.event("a"), 1, (11, 0));
+    room.hear_numbered(room.event("b"), 2, (25, 20));
+    let since = |own, peer| Some([id(1, own), id(2, peer)].into_iter().collect());
+    assert_eq!(
+        room.joined(2, since(10, 20)),
+        [
+            "subscription_succeeded,data:",
+            "id:100000-11,a,data:",
+            "id:200000-25,b,data:",
+            "id:100000-11,200000-25,pusher:resumed,data:",
+            "complete:true,replayed:2"
+        ]
+    );
+    assert_eq!(room.joined(3, since(10, 19)).last().unwrap(), "complete:false,replayed:0");
+    room.hear(FromPeers::lost(gaung_cluster::NodeId::from_bits(2), 27));
+    assert_eq!(room.joined(4, since(11, 25)).last().unwrap(), "complete:false,replayed:0");
+    assert_eq!(room.joined(5, since(11, 27)).last().unwrap(), "complete:true,replayed:0");
+}
+
+#[test]
+fn in_a_cluster_a_client_event_of_this_node_is_announced_once_and_leaves_no_gap() {
+    let mut room = clustered();
+    room.joined(1, None);
+    let mut event = room.event("client-e");
+    event.origin = crate::event::Origin::Client;
+    assert_eq!(room.hear_numbered(event.clone(), 1, (11, 0)), [""; 0]);
+    assert_eq!(room.hear_numbered(event, 2, (21, 20)), ["serve"]);
+    room.hear_numbered(room.event("next"), 1, (12, 11));
+    let since = Some([id(1, 10), id(2, 20)].into_iter().collect());
+    assert_eq!(room.joined(2, since).last().unwrap(), "complete:true,replayed:1");
+}
+
+#[test]
+fn in_a_cluster_cache_channels_keep_no_history_beside_their_event() {
+    let mut room = clustered();
+    room.state = RoomState::new(channel("cache-a"), Reach::Cluster, 1_000, Histories::new(1, 1 << 20));
+    room.hear(nobody());
+    room.replayed();
+    assert_eq!(room.joined(1, None)[0], "subscription_succeeded,channel:cache-a,data:");
+}

@@ -108,7 +108,7 @@ impl Story {
     fn open(&mut self) {
         if !mem::replace(&mut self.is_open, true) {
             let members = self.remote.iter().map(|user| member(user)).collect();
-            let opening = Opening { subscriptions: self.remote.len(), members, cached: None };
+            let opening = Opening { subscriptions: self.remote.len(), members, cached: None, positions: Vec::new() };
             self.tell(RoomMessage::FromPeers(FromPeers::Opened(opening)));
         }
     }
