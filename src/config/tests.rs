@@ -124,7 +124,7 @@ fn every_admin_variable() -> ([(&'static str, &'static str); 6], AdminConfig) {
     (variables, config)
 }
 
-fn every_limit() -> ([(&'static str, &'static str); 18], LimitsConfig) {
+fn every_limit() -> ([(&'static str, &'static str); 19], LimitsConfig) {
     let variables = [
         ("GAUNG_MAX_FRAME_BYTES", "2001"),
         ("GAUNG_MAX_OUTBOX_BYTES", "70002"),

@@ -59,6 +59,11 @@ impl Position {
         self.find(origin).ok().map(|index| self.0[index].number)
     }
 
+    /// Whether the event is not after it.
+    pub fn covers(&self, event: EventId) -> bool {
+        self.number_of(event.origin).is_some_and(|heard| event.number <= heard)
+    }
+
     /// Notes an event that was heard. A lower number than is known changes nothing.
     pub fn note(&mut self, event: EventId) {
         match self.find(event.origin) {

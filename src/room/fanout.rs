@@ -21,7 +21,7 @@ use super::{
 use crate::{
     event::EncodedEvent,
     outbox::{Lag, Outbox},
-    protocol::{ChannelName, SocketId},
+    protocol::{ChannelName, Position, SocketId},
 };
 
 /// How many subscribers are served before the thread's other rooms have their turn.
@@ -58,6 +58,8 @@ struct Slot {
     subscriber: Subscriber,
     /// The first batch that it hears.
     since: u64,
+    /// Events that its client heard on another node and that come here later: those up to this position.
+    heard: Option<Box<Position>>,
     /// Whether the others have waited for it since it kept up last.
     was_waited_for: bool,
 }
@@ -133,7 +135,7 @@ impl Fanout {
             return false;
         }
         let id = subscriber.id;
-        let slot = Some(Slot { subscriber, since: self.begun, was_waited_for: false });
+        let slot = Some(Slot { subscriber, since: self.begun, heard: None, was_waited_for: false });
         let position = match self.free.pop() {
             Some(position) => {
                 self.slots[position] = slot;
@@ -151,6 +153,12 @@ impl Fanout {
         self.index.insert(id, position);
         self.sealed = true;
         true
+    }
+
+    /// A subscriber has heard the channel up to a position, and is not sent again what comes later and is not after it.
+    pub fn set_heard(&mut self, id: SocketId, position: Position) {
+        let slot = self.index.get(&id).and_then(|index| self.slots[*index].as_mut());
+        slot.into_iter().for_each(|slot| slot.heard = Some(Box::new(position.clone())));
     }
 
     /// Takes a subscriber away; it hears nothing more, also not what waits. Returns `false` if the socket was not here.
@@ -277,6 +285,26 @@ impl Slot {
     }
 }
 
+impl Announced {
+    /// Whether a subscriber is left out of it.
+    fn spares(&self, slot: &Slot) -> bool {
+        self.except == Some(slot.subscriber.id) || slot.heard.as_deref().is_some_and(|heard| self.is_up_to(heard))
+    }
+
+    fn is_up_to(&self, position: &Position) -> bool {
+        match &self.announcement {
+            Announcement::Event(event) => event.numbered.is_some_and(|numbered| position.covers(numbered.id)),
+            Announcement::MemberAdded(..) | Announcement::MemberRemoved(_) | Announcement::SubscriptionCount(_) => {
+                false
+            }
+        }
+    }
+
+    fn is_event(&self) -> bool {
+        matches!(self.announcement, Announcement::Event(_))
+    }
+}
+
 impl Batch {
     /// Whether an announcement of so many bytes may be added.
     fn takes(&self, bytes: usize, limit: usize) -> bool {
@@ -289,24 +317,22 @@ impl Batch {
         if *since > self.number {
             return None;
         }
-        let excluded = self.announced.iter().any(|announced| announced.except == Some(subscriber.id));
+        let excluded = self.announced.iter().any(|announced| announced.spares(slot));
         let position = self.encode(&subscriber.dialect, channel);
         let joined = &self.frames[position].1;
-        let frames = if excluded {
-            joined.without(|position| self.announced[position].except == Some(subscriber.id))
-        } else {
-            joined.all()
-        };
+        let frames =
+            if excluded { joined.without(|position| self.announced[position].spares(slot)) } else { joined.all() };
         if frames.is_empty() {
             return None;
         }
         self.reached += 1;
         if excluded {
-            let spared = self.announced.iter_mut().filter(|announced| announced.except == Some(subscriber.id));
+            let spared = self.announced.iter_mut().filter(|announced| announced.spares(slot));
             spared.for_each(|announced| announced.spared += 1);
         }
         served.bytes += frames.len() as u64;
-        served.deliveries += self.events().filter(|event| event.except != Some(subscriber.id)).count() as u64;
+        let is_delivered = |announced: &&Announced| announced.is_event() && !announced.spares(slot);
+        served.deliveries += self.announced.iter().filter(is_delivered).count() as u64;
         Some(frames)
     }
 
@@ -330,13 +356,6 @@ impl Batch {
         let frames = self.announced.iter().map(|announced| dialect.announcement(channel, &announced.announcement));
         self.frames.push((dialect.clone(), Joined::new(frames)));
         self.frames.len() - 1
-    }
-
-    fn events(&self) -> impl Iterator<Item = &EncodedEvent> {
-        self.announced.iter().filter_map(|announced| match &announced.announcement {
-            Announcement::Event(event) => Some(event),
-            Announcement::MemberAdded(..) | Announcement::MemberRemoved(_) | Announcement::SubscriptionCount(_) => None,
-        })
     }
 }
 

@@ -302,10 +302,15 @@ impl History {
         self.origins.iter().map(|(origin, state)| EventId { origin: *origin, number: state.last }).collect()
     }
 
+    /// Whether the position is of events that have not come here yet.
+    pub fn is_behind(&self, position: &Position) -> bool {
+        let last = |origin: EventOrigin| self.origins.get(&origin).map_or(0, |state| state.last);
+        position.events().any(|event| event.number > last(event.origin))
+    }
+
     /// What comes after a position, in the order in which this node heard it.
     pub fn after(&self, since: &Position) -> Missed<'_> {
-        let is_after = |id: EventId| since.number_of(id.origin).is_none_or(|heard| id.number > heard);
-        let events = self.events.iter().filter(|kept| is_after(kept.id)).map(|kept| &kept.event).collect();
+        let events = self.events.iter().filter(|kept| !since.covers(kept.id)).map(|kept| &kept.event).collect();
         Missed { events, completeness: self.completeness(since) }
     }
 

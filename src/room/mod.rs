@@ -53,7 +53,7 @@ mod watchlists;
 pub use cached::unserved_record;
 pub use dialect::Dialect;
 pub use fanout::Subscriber;
-pub use history::HistoryPage;
+pub use history::{Completeness, Histories, HistoryPage};
 pub use inflow::Inflow;
 pub use messages::{ClientEvent, Forwarded, FromPeers, Join, JoinAs, Opening, RoomMessage, SignIn};
 pub use questions::Unanswered;

@@ -4,7 +4,7 @@ use gaung::{
     event::{Event, Words},
     outbox::Outbox,
     protocol::{ChannelName, SocketId},
-    room::{ClientEvent, RoomMessage, travels_alone},
+    room::{ClientEvent, RoomMessage, state::keeps, travels_alone},
 };
 
 use crate::{
@@ -57,7 +57,10 @@ impl World {
         let Some(client) = self.any_client(slot) else { return };
         match self.clients[client].channels.get(&channel).map(|known| known.stage) {
             None => self.join(client, &channel),
-            Some(Stage::Asked | Stage::Joined) if !is_settled(client) => self.leave(client, &channel),
+            Some(Stage::Asked | Stage::Joined) if !is_settled(client) => {
+                self.leave(client, &channel);
+                self.clients[client].progress.remove(&channel);
+            }
             Some(Stage::Asked | Stage::Joined | Stage::Left) => {}
         }
     }
@@ -138,6 +141,9 @@ impl World {
         let app = self.app.clone();
         let Some(node) = self.process_mut(slot) else { return };
         let permit = Some(node.cluster.reserve(1, event.frame.len()).expect("there is room on the bus"));
+        if keeps(&app, channel, true).is_some() {
+            return permit.into_iter().for_each(|permit| node.cluster.publish_numbered(&app, &event, permit));
+        }
         let (alone, by_its_room) = if travels_alone(&event) { (permit, None) } else { (None, permit) };
         if channel.kind().is_cached() || node.room(channel).is_some() {
             let place = node.backlog.reserve(1, event.frame.len()).expect("there is room for events");

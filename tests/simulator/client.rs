@@ -8,7 +8,7 @@ use std::{
 
 use gaung::{
     outbox::Outbox,
-    protocol::{ChannelKind, ChannelName, SocketId, presence::MemberClaim},
+    protocol::{ChannelKind, ChannelName, Position, SocketId, presence::MemberClaim},
     room::{Dialect, Join, JoinAs, Subscriber},
 };
 use gaung_cluster::NodeId;
@@ -29,10 +29,20 @@ pub struct Client {
     pub user: String,
     pub socket: Option<Socket>,
     pub channels: BTreeMap<ChannelName, Subscription>,
+    /// How far it has heard the channels that keep a history, over all its sockets.
+    pub progress: BTreeMap<ChannelName, Progress>,
     /// The channels that it joins once it has a socket again.
     pub rejoins: Vec<ChannelName>,
     /// When it connects again.
     pub returns_at: u64,
+}
+
+/// How far a client has heard a channel, as a plugin keeps it, and what it should hear next.
+#[derive(Default)]
+pub struct Progress {
+    position: Option<Position>,
+    /// The number of each publisher's last event.
+    last: BTreeMap<Speaker, u64>,
 }
 
 /// Its connection.
@@ -105,14 +115,16 @@ impl Speaker {
 
 impl Client {
     pub fn new(user: String, returns_at: u64) -> Self {
-        Self { user, socket: None, channels: BTreeMap::new(), rejoins: Vec::new(), returns_at }
+        let (channels, progress, rejoins) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { user, socket: None, channels, progress, rejoins, returns_at }
     }
 
     /// How it subscribes.
     pub fn join(&self, socket: &Socket, channel: &ChannelName) -> Join {
         let claim = || JoinAs::Member(MemberClaim { id: self.user.clone(), info: "{}".to_owned() });
         let claim = channel.kind().is_presence().then(claim);
-        Join { subscriber: socket.subscriber(), claim, attempt: 1 }
+        let since = self.progress.get(channel).and_then(|progress| progress.position.clone());
+        Join { subscriber: socket.subscriber(), claim, since, attempt: 1 }
     }
 
     /// Its connection is gone; it comes back, and joins these channels.
@@ -145,8 +157,41 @@ impl Client {
             Stage::Asked if message["event"] != "pusher_internal:subscription_succeeded" => {
                 Err("nothing comes before success".to_owned())
             }
-            Stage::Asked | Stage::Joined => known.hear(message),
+            Stage::Asked | Stage::Joined => {
+                if channel.as_str().contains("history") {
+                    self.progress.entry(channel.clone()).or_default().note(message)?;
+                }
+                known.hear(message)
+            }
         }
+    }
+}
+
+impl Progress {
+    /// Notes how far a message moves the position.
+    fn note(&mut self, message: &Value) -> Result<(), String> {
+        let id = message["id"].as_str().map(str::parse::<Position>).transpose().map_err(|error| error.to_string())?;
+        match message["event"].as_str().unwrap_or_default() {
+            "pusher_internal:subscription_succeeded" if self.position.is_none() => {
+                self.position = Some(id.ok_or("who is new is told no position")?);
+            }
+            "pusher:resumed" if message["data"].as_str().is_some_and(|data| data.contains("false")) => {
+                (self.position, self.last) = (id, BTreeMap::new());
+            }
+            _ => {
+                let position = self.position.get_or_insert_default();
+                id.iter().flat_map(Position::events).for_each(|event| position.note(event));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes an event of a back end; what is wrong with its number. Where some node lost events of the publisher, one may
+    /// be missing.
+    pub fn hear(&mut self, origin: Speaker, number: u64, may_miss: bool) -> Option<String> {
+        let last = self.last.insert(origin, number)?;
+        let is_right = number == last + 1 || (may_miss && number > last);
+        (!is_right).then(|| format!("{number} of {origin} came after {last} on a channel with a history"))
     }
 }
 
@@ -182,6 +227,7 @@ impl Subscription {
             }
             "pusher_internal:member_removed" => return Ok(Heard::Removed(user())),
             "pusher_internal:subscription_count" => self.count = data()["subscription_count"].as_u64(),
+            "pusher:resumed" => {}
             "pusher:cache_miss" => self.shown = Some(String::new()),
             _ if self.is_shown_cached() => self.shown = Some(text.to_owned()),
             _ => {

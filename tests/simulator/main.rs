@@ -20,6 +20,8 @@
 //!   node or the publisher's died, was not part of the cluster, or reported a loss (as `gaung-cluster` promises);
 //! - members: the snapshot and what follows add up to who is there; nobody comes who is there, or goes who is not;
 //! - nobody is seen to go who moves from a leaving node to another;
+//! - on a channel with a history, over all its sockets: each event of a publisher once and none missing, or the word that
+//!   something may be;
 //! - in the end all counts are right, and who joins a cache channel hears its newest event.
 //!
 //! `SEEDS=3000` runs more of them, `SEED=17` repeats one.

@@ -11,7 +11,7 @@ use gaung::{
     config::ClusterConfig,
     protocol::ChannelName,
     room::{
-        RoomMessage,
+        Histories, RoomMessage,
         backlog::{Backlog, Limits},
         state::{Clock, Effect, Reach, RoomInput, RoomState, Surroundings, Task},
     },
@@ -26,6 +26,9 @@ use gaung_simulator::Process;
 /// Bytes that a room writes to one subscriber at once: little, so that a burst takes several batches.
 const BATCH_BYTES: usize = 2_000;
 
+/// More than all histories need.
+const HISTORY_BYTES: usize = 1 << 30;
+
 /// A node.
 pub struct Node {
     pub id: NodeId,
@@ -38,6 +41,8 @@ pub struct Node {
     pub bus: Bus,
     pub backlog: Arc<Backlog>,
     pub rooms: BTreeMap<ChannelName, Served>,
+    /// What their histories share.
+    histories: Histories,
     /// What waits for the shard.
     pub mailbox: VecDeque<Mail>,
     /// Turns that rooms have asked for.
@@ -88,12 +93,13 @@ impl Node {
         let (cluster, bus) = Cluster::open(&config(&settings), settings.node.bits()).expect("the address is valid");
         Self {
             id: settings.node,
-            core: Core::new(settings),
             subscribed: BTreeSet::new(),
             cluster,
             bus,
             backlog: Backlog::new(Limits { events: 100_000, bytes: 1 << 30 }),
             rooms: BTreeMap::new(),
+            histories: Histories::new(settings.node.bits(), HISTORY_BYTES),
+            core: Core::new(settings),
             mailbox: VecDeque::new(),
             turns: Vec::new(),
             clocks: BTreeMap::new(),
@@ -109,7 +115,7 @@ impl Node {
     /// Begins a room, which asks the cluster for its events.
     pub fn open(&mut self, app: &App, channel: &ChannelName) {
         self.begun += 1;
-        let state = RoomState::new(channel.clone(), Reach::Cluster, BATCH_BYTES);
+        let state = RoomState::new(channel.clone(), Reach::Cluster, BATCH_BYTES, self.histories.clone());
         self.rooms.insert(channel.clone(), Served { state, number: self.begun });
         self.cluster.serve(app.id(), channel.as_str());
     }

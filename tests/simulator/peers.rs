@@ -9,9 +9,9 @@ use gaung::{
     room::{FromPeers, RoomMessage, backlog::Permit},
 };
 use gaung_cluster::{
-    Room,
+    NodeId, Room,
     core::{Input, Output},
-    frame::RoomEvent,
+    frame::{Numbering, RoomEvent},
     remote::RemoteChange,
 };
 
@@ -55,7 +55,7 @@ impl World {
                 let opened = FromPeers::opened(&channel, state, moment);
                 self.pass_on(slot, channel, opened);
             }
-            Output::Deliver(_, event) => self.deliver(slot, event),
+            Output::Deliver(node, event, numbering) => self.deliver(slot, node, event, numbering),
             Output::Cached(_, room, record, trace) => {
                 let permit = self.admit(slot, record.payload.len());
                 self.pass_on_cached(slot, &room, |channel| FromPeers::cached(channel, record, (trace, permit), moment));
@@ -72,7 +72,11 @@ impl World {
             Output::Remote(RemoteChange::Member { room, user, member }) => {
                 self.pass_on(slot, channel(room.channel()), FromPeers::Member(user, member));
             }
-            Output::Lost { origin, gap, events } => {
+            Output::Lost { origin, gap, room, events } => {
+                if let Some(room) = room {
+                    self.losses.insert((origin, room.clone()));
+                    self.pass_on(slot, channel(room.channel()), FromPeers::lost(origin, gap.through));
+                }
                 if let Some(receiver) = self.process(slot).map(|node| node.id) {
                     self.promises.lose(receiver, origin, gap.stream, events);
                 }
@@ -82,14 +86,20 @@ impl World {
         }
     }
 
-    fn deliver(&mut self, slot: usize, RoomEvent { room, payload, trace }: RoomEvent) {
+    fn deliver(
+        &mut self,
+        slot: usize,
+        node: NodeId,
+        RoomEvent { room, payload, trace }: RoomEvent,
+        numbering: Numbering,
+    ) {
         let channel = channel(room.channel());
         let Some(Message::Event(payload)) = wire::read(payload) else {
             return self.faults.push(format!("{room:?} was sent what is no event"));
         };
         let permit = self.admit(slot, payload.frame.len());
         let event = EncodedEvent::from_peer(channel.clone(), payload, trace, self.moment().0);
-        self.pass_on(slot, channel, FromPeers::Event(event, permit));
+        self.pass_on(slot, channel, FromPeers::event(event, node, numbering, permit));
     }
 
     /// What is over is not passed on.

@@ -6,8 +6,8 @@ use gaung::{
     outbox::Outbox,
     protocol::{ChannelName, SocketId},
     room::{
-        Forwarded, RoomMessage, Route, route,
-        state::{Effect, PendingClientEvent, Reach, RoomInput, Serving, Surroundings, Task},
+        Completeness, Forwarded, RoomMessage, Route, route,
+        state::{Effect, PendingClientEvent, Reach, RoomInput, Serving, Surroundings, Task, keeps},
         unserved_record,
     },
 };
@@ -128,6 +128,11 @@ impl World {
             Effect::SendClientEvent(event) => self.send_client_event(slot, place, event),
             Effect::Schedule(task) => self.schedule(slot, place, task),
             Effect::Unsubscribed(socket) => self.unsubscribed(socket, channel),
+            Effect::CountRecovery(Completeness::Whole, events) => {
+                self.tally.whole += 1;
+                self.tally.replayed += events as u64;
+            }
+            Effect::CountRecovery(Completeness::Partial(_), _) => self.tally.partial += 1,
             Effect::RefuseJoin { .. } | Effect::RefuseClientEvent(_) | Effect::Close(_) => {
                 self.faults.push(format!("{effect:?} at {}", self.net.now));
             }
@@ -139,6 +144,7 @@ impl World {
             | Effect::Unheard(_)
             | Effect::Delivered(..)
             | Effect::CountClientEvent
+            | Effect::CountEvicted(_)
             | Effect::Shelve { .. }
             | Effect::Opened
             | Effect::Handled(_) => {}
@@ -159,7 +165,10 @@ impl World {
     fn send_client_event(&mut self, slot: usize, place: &Place, event: Box<PendingClientEvent>) {
         let Some(node) = self.process(slot) else { return };
         let permit = node.cluster.reserve(1, event.event.frame.len()).expect("there is room on the bus");
-        node.cluster.publish(&self.app, &event.event, permit);
+        match keeps(&self.app, &place.channel, true) {
+            Some(_) => node.cluster.publish_numbered(&self.app, &event.event, permit),
+            None => node.cluster.publish(&self.app, &event.event, permit),
+        }
         let data = event.event.words().expect("it was published here").data.clone();
         let (origin, number) = Speaker::read(&data).expect("a client has sent it");
         self.tally.client_events += 1;
@@ -196,7 +205,10 @@ impl World {
             Ok(Heard::Event(origin, _)) if origin == speaker => Some("it published that itself".to_owned()),
             Ok(Heard::Event(origin, number)) => {
                 self.tally.heard += 1;
-                self.promises.deliver(speaker, origin, &room(&channel), number)
+                let may_miss = self.losses.contains(&(origin.node, room(&channel)));
+                let progress = client.progress.get_mut(&channel).filter(|_| origin.socket == 0);
+                let missing = progress.and_then(|progress| progress.hear(origin, number, may_miss));
+                missing.or(self.promises.deliver(speaker, origin, &room(&channel), number))
             }
             Ok(Heard::Removed(user)) => {
                 self.tally.members += 1;

@@ -14,14 +14,18 @@ pub struct Tally {
     pub client_events: u64,
     pub members: u64,
     pub cached: u64,
+    /// Those who came back and were sent all that they missed, and those who were told that they were not.
+    pub whole: u64,
+    pub partial: u64,
+    pub replayed: u64,
 }
 
 impl Tally {
     /// Whether there was something to judge.
     pub fn is_lively(&self) -> bool {
-        [self.kills, self.drains, self.joins, self.promised, self.client_events, self.members, self.cached]
-            .iter()
-            .all(|count| *count > 0)
+        let cluster = [self.kills, self.drains, self.joins, self.promised, self.client_events, self.members];
+        let kept = [self.cached, self.whole, self.partial, self.replayed];
+        cluster.iter().chain(&kept).all(|count| *count > 0)
     }
 }
 
@@ -36,5 +40,8 @@ impl AddAssign for Tally {
         self.client_events += other.client_events;
         self.members += other.members;
         self.cached += other.cached;
+        self.whole += other.whole;
+        self.partial += other.partial;
+        self.replayed += other.replayed;
     }
 }

@@ -1,12 +1,18 @@
 //! One run: nodes with their rooms, clients, and everything that goes wrong for a minute; then eighty seconds to heal.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use gaung::{app::App, config::AppSettings, event::Moment, protocol::ChannelName, room::RoomMessage};
+use gaung::{
+    app::App,
+    config::{AppSettings, HistoryRules},
+    event::Moment,
+    protocol::ChannelName,
+    room::RoomMessage,
+};
 use gaung_cluster::{
     NodeId, Room,
     core::{Input, Settings},
@@ -37,8 +43,19 @@ const APP: &str = "shop";
 const MINUTE: Retention = Retention { age: Duration::from_secs(60), bytes: 16 << 20, frames: usize::MAX };
 /// In the end they come to every cache channel on every node.
 pub const CACHE_CHANNELS: [&str; 2] = ["cache-0", "cache-1"];
-pub const CHANNELS: [&str; 7] =
-    ["orders-0", "orders-1", "private-0", "presence-0", "presence-1", CACHE_CHANNELS[0], CACHE_CHANNELS[1]];
+/// Channels that keep a history, for shorter than some clients are away.
+const HISTORY: &str = "history-*=10s:20,private-history-*=10s:20";
+pub const CHANNELS: [&str; 9] = [
+    "orders-0",
+    "orders-1",
+    "private-0",
+    "presence-0",
+    "presence-1",
+    CACHE_CHANNELS[0],
+    CACHE_CHANNELS[1],
+    "history-0",
+    "private-history-0",
+];
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +75,8 @@ pub struct World {
     pub promises: Promises<Speaker>,
     /// When events of cache channels were published, and by which node.
     pub cached: Vec<(Room, u64, NodeId)>,
+    /// Whose events some node has lost, by publisher and room.
+    pub losses: BTreeSet<(NodeId, Room)>,
     pub faults: Vec<String>,
     pub tally: Tally,
     pub trouble: Trouble,
@@ -94,6 +113,7 @@ impl World {
         let net = Network::new(seed, if trouble == Trouble::Leaving { 201 } else { 601 });
         let settings = AppSettings {
             subscription_counts: true,
+            history: HistoryRules::parse(HISTORY).expect("the rules are valid"),
             // In every third world cached events end before the next one comes.
             cache_ttl: Duration::from_secs(if seed % 3 == 2 { 4 } else { 600 }),
             ..AppSettings::new("key", "secret")
@@ -106,6 +126,7 @@ impl World {
             drains,
             promises: Promises::default(),
             cached: Vec::new(),
+            losses: BTreeSet::new(),
             faults: Vec::new(),
             tally: Tally::default(),
             trouble,

@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// What happens to a room.
+#[expect(clippy::large_enum_variant, reason = "nearly all inputs are messages: a box would cost each an allocation")]
 #[derive(Debug)]
 pub enum RoomInput {
     /// Its shard forwards a message.

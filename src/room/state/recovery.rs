@@ -58,7 +58,10 @@ impl RoomState {
     /// Gives an event its name, and keeps it, where the channel has a history. Clients' events are not kept.
     pub(super) fn remember(&mut self, event: &mut EncodedEvent, around: &Surroundings, effects: &mut Vec<Effect>) {
         self.follow_history_rules(around);
-        let Some(history) = &mut self.history else { return };
+        let Some(history) = &mut self.history else {
+            event.numbered = None;
+            return;
+        };
         if !self.is_clustered && event.origin == Origin::BackEnd {
             event.numbered = Some(Numbered { id: self.histories.numbers.next(), predecessor: None });
         }
@@ -88,6 +91,9 @@ impl RoomState {
         let position = self.history.as_ref().map(|history| history.position());
         let Some(since) = since else { return position.map(|position| (Recovery::New(position), Vec::new())) };
         let (missed, completeness) = self.missed(subscriber, since);
+        if self.history.as_ref().is_some_and(|history| history.is_behind(since)) {
+            self.fanout.set_heard(subscriber.id, since.clone());
+        }
         effects.push(Effect::CountRecovery(completeness, missed.len()));
         let position = position.unwrap_or_default();
         let recovery = match completeness {

@@ -289,3 +289,24 @@ fn in_a_cluster_cache_channels_keep_no_history_beside_their_event() {
     room.replayed();
     assert_eq!(room.joined(1, None)[0], "subscription_succeeded,channel:cache-a,data:");
 }
+
+#[test]
+fn in_a_cluster_events_of_channels_without_a_history_have_no_id() {
+    let mut room = opened("products.1");
+    room.join(1);
+    room.hear_numbered(room.event("e"), 2, (21, 20));
+    let (writes, _) = room.state.hand_over();
+    let expected = r#"{"event":"e","channel":"products.1","data":"{}"}"#;
+    assert_eq!(writes[0].frames, crate::protocol::frame::text(expected));
+}
+
+#[test]
+fn what_a_client_heard_on_another_node_is_not_sent_again_when_it_comes_here_late() {
+    let mut room = clustered();
+    room.joined(1, Some([id(1, 10), id(2, 25)].into_iter().collect()));
+    room.joined(2, None);
+    for (name, number, predecessor) in [("heard", 25, 20), ("new", 26, 25)] {
+        room.hear_numbered(room.event(name), 2, (number, predecessor));
+    }
+    assert_eq!(room.served(), ["1 hears new", "2 hears heard new"]);
+}
