@@ -254,9 +254,7 @@ impl fmt::Display for ApiError {
                 KNOWN_FOR.as_secs()
             ),
             Self::Channel(why) => fmt::Display::fmt(why, f),
-            Self::NotPresence(channel) => {
-                write!(f, "{channel} has no users: its name does not start with presence-")
-            }
+            Self::NotPresence(channel) => write!(f, "{channel} has no users: its name does not start with presence-"),
             Self::NoHistory(channel) => write!(f, "channel {channel} keeps no history (app setting history)"),
             Self::UserCountNeedsPresence(prefix) => write!(
                 f,
