@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use serde::{Serialize, Serializer};
 
 use super::{
-    Admin, RoomTotals,
     cluster::{Cluster, Verdict},
+    shown::{Admin, RoomTotals},
 };
 use crate::{
     capacity::{Bound, Fill},

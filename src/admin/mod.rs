@@ -1,6 +1,7 @@
 //! The admin port: health, metrics and the console. It shows what others own and changes nothing, but that an operator may
 //! publish an event by hand. It is not for the public; only the console asks who somebody is.
 
+mod answer;
 mod cluster;
 mod console;
 mod exposition;
@@ -10,31 +11,19 @@ mod scrape;
 mod scrape_cluster;
 mod scrape_node;
 mod scrape_soketi;
-
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod shown;
 
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, guard,
     http::{StatusCode, header},
     web::{self, Data, Payload, ServiceConfig},
 };
-use gaung_cluster::bus::Link;
-use serde_json::json;
 
 pub use console::{ConsoleSettings, PublicPort};
 pub use scrape_soketi::SoketiNames;
+pub use shown::Admin;
 
-use crate::{
-    app::Registry, connection::permits::ConnectionPermits, event::AppTotals, metrics::Metrics, readiness::Readiness,
-    room::Rooms, webhook::Webhooks,
-};
-
-/// How long the rooms may take to answer before the node counts as not ready.
-const ROOMS_TIMEOUT: Duration = Duration::from_secs(1);
+use answer::{refusal, unknown};
 
 /// The largest body that `POST /noop` reads, in bytes.
 const MAX_NOOP_BYTES: usize = 1_048_576;
@@ -50,39 +39,6 @@ GET  /              in a browser: the console, with live figures, rooms and what
 GET  /console/live  the WebSocket behind it, for who may (GAUNG_ADMIN_TOKEN): JSON text frames
 POST /noop          reads the body, checks nothing and answers {}: what the benchmark compares a trigger to
 ";
-
-/// What the admin port shows. Cheap to clone; each worker of its server has one.
-#[derive(Clone)]
-pub struct Admin {
-    pub registry: Registry,
-    pub rooms: Rooms,
-    pub webhooks: Webhooks,
-    pub metrics: Metrics,
-    /// The way to the other nodes; `None` if the node is alone.
-    pub link: Option<Link>,
-    /// Connections that are no sockets.
-    pub permits: Arc<ConnectionPermits>,
-    pub readiness: Readiness,
-    pub started: Instant,
-    /// How long the node may take to go.
-    pub drain_limit: Duration,
-    /// Soketi's names for metrics; `None` if they are not wanted.
-    pub soketi_names: Option<SoketiNames>,
-    /// Who may use the console, and what for.
-    pub console: ConsoleSettings,
-    pub version: &'static str,
-}
-
-/// What each app's rooms add up to, by the app's id.
-type RoomTotals = HashMap<Arc<str>, AppTotals>;
-
-impl Admin {
-    /// What the rooms add up to; `None` if one of their threads is gone or does not answer within a
-    /// second.
-    async fn room_totals(&self) -> Option<RoomTotals> {
-        tokio::time::timeout(ROOMS_TIMEOUT, self.rooms.totals()).await.ok().flatten()
-    }
-}
 
 /// The routes of the admin port, for `App::configure`.
 pub fn configure(admin: Admin) -> impl FnOnce(&mut ServiceConfig) {
@@ -131,10 +87,6 @@ async fn index(admin: Data<Admin>, request: HttpRequest) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").insert_header((header::VARY, "Accept")).body(INDEX)
 }
 
-async fn unknown(request: HttpRequest) -> HttpResponse {
-    refusal(StatusCode::NOT_FOUND, &format!("nothing is served at {}; GET / lists what is", request.path()))
-}
-
 /// Does everything that a trigger's request must do, except for the trigger.
 async fn noop(body: Payload) -> HttpResponse {
     match body.to_bytes_limited(MAX_NOOP_BYTES).await {
@@ -145,8 +97,4 @@ async fn noop(body: Payload) -> HttpResponse {
             &format!("the body is longer than {MAX_NOOP_BYTES} bytes, the limit of this path"),
         ),
     }
-}
-
-fn refusal(status: StatusCode, error: &str) -> HttpResponse {
-    HttpResponse::build(status).json(json!({ "error": error }))
 }

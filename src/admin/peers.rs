@@ -5,9 +5,9 @@ use gaung_cluster::{NodeId, frame::Readiness, peer::Stage};
 use serde::Serialize;
 
 use super::{
-    Admin,
+    answer::refusal,
     cluster::{Cluster, Look},
-    refusal,
+    shown::Admin,
 };
 use crate::readiness;
 

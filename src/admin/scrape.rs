@@ -10,8 +10,12 @@ use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 
 use super::{
-    Admin, RoomTotals, cluster::Cluster, exposition::Exposition, refusal, scrape_node::NodeFigures,
+    answer::refusal,
+    cluster::Cluster,
+    exposition::Exposition,
+    scrape_node::NodeFigures,
     scrape_soketi::SoketiNames,
+    shown::{Admin, RoomTotals},
 };
 use crate::{
     app::{App, AppCounters},

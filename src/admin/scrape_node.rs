@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Admin, exposition::Exposition};
+use super::{exposition::Exposition, shown::Admin};
 use crate::{
     log,
     metrics::catalogue,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    admin::Admin,
+    admin::shown::Admin,
     event::Counts,
     http::{error::ApiError, trigger},
     protocol::ChannelName,

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use super::PublicPort;
-use crate::{admin::Admin, app::App};
+use super::settings::PublicPort;
+use crate::{admin::shown::Admin, app::App};
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "hello")]

@@ -24,7 +24,11 @@ use super::{
 };
 use crate::{
     activity::{Filter, Watch},
-    admin::{Admin, RoomTotals, cluster::Cluster, refusal},
+    admin::{
+        answer::refusal,
+        cluster::Cluster,
+        shown::{Admin, RoomTotals},
+    },
     app::App,
 };
 

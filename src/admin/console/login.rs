@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::access::{self, COOKIE, Denied};
-use crate::admin::{Admin, refusal};
+use crate::admin::{answer::refusal, shown::Admin};
 
 /// The largest body that a login may have, in bytes.
 const MAX_BYTES: usize = 4_096;

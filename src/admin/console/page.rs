@@ -8,7 +8,7 @@ use actix_web::{
 use serde::Deserialize;
 
 use super::login::cookie_for;
-use crate::admin::{Admin, unknown};
+use crate::admin::{answer::unknown, shown::Admin};
 
 const PAGE: &str = include_str!("index.html");
 

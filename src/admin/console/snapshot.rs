@@ -14,10 +14,10 @@ use serde::Serialize;
 
 use crate::{
     admin::{
-        Admin, RoomTotals,
         cluster::Cluster,
         health::Report,
         peers::{self, Row},
+        shown::{Admin, RoomTotals},
     },
     app::AppCounters,
     metrics::Metrics,
