@@ -32,7 +32,7 @@
 //! | [`seldom`] | rate-limited logging: the first line at once, then at most one a minute |
 //! | [`tls`] | certificates of the public listener |
 
-#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used))]
+#![cfg_attr(not(test), warn(unreachable_pub, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used))]
 
 pub mod activity;
 pub mod admin;

@@ -18,7 +18,7 @@ const MAX_SECONDS: u64 = 600;
 const MAX_EVENTS: usize = 100_000;
 
 /// What is wrong with a text of rules.
-pub const FORM: &str = "channel patterns with seconds and events kept, for example products.*=120s:1000,private-orders.*=60s:500, \
+pub(super) const FORM: &str = "channel patterns with seconds and events kept, for example products.*=120s:1000,private-orders.*=60s:500, \
                         of 1 to 600 seconds and 1 to 100000 events; at most 100";
 
 /// The rules of an app. The first that matches a channel decides.

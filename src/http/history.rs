@@ -22,7 +22,7 @@ const MOST: usize = 1_000;
 
 /// A page of a channel's events.
 #[derive(Debug)]
-pub struct History {
+pub(super) struct History {
     channel: ChannelName,
     since: Option<Position>,
     limit: usize,
@@ -75,7 +75,7 @@ impl Ask for History {
 }
 
 /// Shows the oldest events first. A channel that is not open on this node has none, and says that it is not whole.
-pub async fn events(signed: Signed<History>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn events(signed: Signed<History>) -> Result<HttpResponse, ApiError> {
     let Signed { api, app, ask: History { channel, since, limit }, .. } = signed;
     let is_relative = since.is_some();
     let page = api.rooms.history(&app, &channel, since, limit).await?;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// One channel of one app on this node.
-pub struct RoomActor {
+pub(super) struct RoomActor {
     pub(super) room: Room,
     /// Until then the room waits for nobody who has fallen behind.
     pub(super) impatient_until: Option<Instant>,
@@ -29,7 +29,7 @@ pub struct RoomActor {
 
 impl RoomActor {
     /// `tally` is how the room tells its shard what it holds.
-    pub fn new(room: Room, tally: Rc<Tally>, shard: Addr<Shard>) -> Self {
+    pub(super) fn new(room: Room, tally: Rc<Tally>, shard: Addr<Shard>) -> Self {
         Self { room, impatient_until: None, turn: Turn::default(), tally, shard }
     }
 

@@ -24,7 +24,7 @@ struct Kept {
 }
 
 /// The event as a record that all nodes keep, dated `at`.
-pub fn record(event: &EncodedEvent, at: u64, ttl: Duration) -> CachedEvent {
+pub(super) fn record(event: &EncodedEvent, at: u64, ttl: Duration) -> CachedEvent {
     let ttl = u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX);
     CachedEvent { at, ttl, payload: wire::event(event) }
 }

@@ -13,14 +13,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Remembers when the count was told last.
 #[derive(Debug, Default)]
-pub struct CountNotice {
+pub(super) struct CountNotice {
     last: Option<Instant>,
     waiting: bool,
 }
 
 /// What to do about a changed count.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Notice {
+pub(super) enum Notice {
     /// Tell it now.
     Now,
     /// Tell the count of then after this time.
@@ -31,7 +31,7 @@ pub enum Notice {
 
 impl CountNotice {
     /// The count has become `count`.
-    pub fn changed(&mut self, count: usize, now: Instant) -> Notice {
+    pub(super) fn changed(&mut self, count: usize, now: Instant) -> Notice {
         if self.waiting {
             return Notice::Waiting;
         }
@@ -46,7 +46,7 @@ impl CountNotice {
     }
 
     /// The time of an `After` has come.
-    pub fn told(&mut self, now: Instant) {
+    pub(super) fn told(&mut self, now: Instant) {
         self.waiting = false;
         self.last = Some(now);
     }

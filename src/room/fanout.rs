@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How many subscribers are served before the thread's other rooms have their turn.
-pub const SLICE: usize = 1_024;
+pub(super) const SLICE: usize = 1_024;
 
 /// A session as its rooms see it.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ pub struct Subscriber {
 
 /// Subscribers and batches of one room.
 #[derive(Debug)]
-pub struct Fanout {
+pub(super) struct Fanout {
     /// How many bytes a batch may have.
     batch_bytes: usize,
     slots: Vec<Option<Slot>>,
@@ -117,7 +117,7 @@ pub struct Completed {
 
 impl Fanout {
     /// Nobody, and batches of at most `batch_bytes`.
-    pub fn new(batch_bytes: usize) -> Self {
+    pub(super) fn new(batch_bytes: usize) -> Self {
         Self {
             batch_bytes,
             slots: Vec::new(),
@@ -130,7 +130,7 @@ impl Fanout {
     }
 
     /// Adds a subscriber, who hears what is announced from now on. Returns `false` if the socket is here already.
-    pub fn insert(&mut self, subscriber: Subscriber) -> bool {
+    pub(super) fn insert(&mut self, subscriber: Subscriber) -> bool {
         if self.index.contains_key(&subscriber.id) {
             return false;
         }
@@ -156,13 +156,13 @@ impl Fanout {
     }
 
     /// A subscriber has heard the channel up to a position, and is not sent again what comes later and is not after it.
-    pub fn set_heard(&mut self, id: SocketId, position: Position) {
+    pub(super) fn set_heard(&mut self, id: SocketId, position: Position) {
         let slot = self.index.get(&id).and_then(|index| self.slots[*index].as_mut());
         slot.into_iter().for_each(|slot| slot.heard = Some(Box::new(position.clone())));
     }
 
     /// Takes a subscriber away; it hears nothing more, also not what waits. Returns `false` if the socket was not here.
-    pub fn remove(&mut self, id: SocketId) -> bool {
+    pub(super) fn remove(&mut self, id: SocketId) -> bool {
         let Some(position) = self.index.remove(&id) else { return false };
         self.slots[position] = None;
         self.free.push(position);
@@ -170,28 +170,28 @@ impl Fanout {
     }
 
     /// Whether the socket is subscribed.
-    pub fn contains(&self, id: SocketId) -> bool {
+    pub(super) fn contains(&self, id: SocketId) -> bool {
         self.index.contains_key(&id)
     }
 
     /// Those who are subscribed.
-    pub fn subscribers(&self) -> impl Iterator<Item = &Subscriber> {
+    pub(super) fn subscribers(&self) -> impl Iterator<Item = &Subscriber> {
         self.slots.iter().flatten().map(|slot| &slot.subscriber)
     }
 
     /// How many are subscribed.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.index.len()
     }
 
     /// Whether announcements wait.
-    pub fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         !self.batches.is_empty()
     }
 
     /// Queues an announcement for all who are subscribed now, but for `except`. What is announced until somebody joins,
     /// the batch is full or it is served shares one write.
-    pub fn announce(&mut self, announcement: Announcement, except: Option<SocketId>, permit: Option<Permit>) {
+    pub(super) fn announce(&mut self, announcement: Announcement, except: Option<SocketId>, permit: Option<Permit>) {
         let bytes = announcement.size();
         let announced = Announced { announcement, except, permit, spared: 0 };
         match self.batches.back_mut() {
@@ -216,7 +216,7 @@ impl Fanout {
     }
 
     /// Writes the oldest batch to the next slice of subscribers.
-    pub fn serve(&mut self, channel: &ChannelName) -> Served {
+    pub(super) fn serve(&mut self, channel: &ChannelName) -> Served {
         let mut served = Served::default();
         let Some(batch) = self.batches.front_mut() else { return served };
         let end = self.slots.len().min(batch.position + SLICE);
@@ -250,13 +250,13 @@ impl Fanout {
     }
 
     /// Those who have fallen behind by writes that were handed over.
-    pub fn take_late(&mut self) -> Vec<Arc<Outbox>> {
+    pub(super) fn take_late(&mut self) -> Vec<Arc<Outbox>> {
         let late = |slot: &mut Slot| slot.falls_behind(slot.subscriber.outbox.lag());
         self.slots.iter_mut().flatten().filter_map(late).collect()
     }
 
     /// Takes the oldest batch as writes for others to do. The next batch must wait until they are done.
-    pub fn hand_over(&mut self, channel: &ChannelName) -> (Vec<Write>, Served) {
+    pub(super) fn hand_over(&mut self, channel: &ChannelName) -> (Vec<Write>, Served) {
         let mut served = Served::default();
         let Some(mut batch) = self.batches.pop_front() else { return (Vec::new(), served) };
         let mut writes = Vec::with_capacity(self.len());

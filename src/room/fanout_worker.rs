@@ -10,15 +10,15 @@ use super::fanout::SLICE;
 use crate::outbox::Outbox;
 
 /// From this many subscribers on a room is served by all threads. Below, handing the work over costs more than it saves.
-pub const LARGE: usize = 8_192;
+pub(super) const LARGE: usize = 8_192;
 
 /// Writes to sockets on its own thread, for rooms of any thread.
-pub struct FanoutWorker;
+pub(super) struct FanoutWorker;
 
 /// Writes for sockets, none of them twice, to be done before the answer.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct WriteAll(pub Vec<Write>);
+pub(super) struct WriteAll(pub Vec<Write>);
 
 /// Frames for one socket.
 #[derive(Clone)]

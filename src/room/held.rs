@@ -16,7 +16,7 @@ const FEW: usize = 1_024;
 
 /// Messages that wait, in order.
 #[derive(Debug, Default)]
-pub struct Held {
+pub(super) struct Held {
     messages: VecDeque<Forwarded>,
     /// After how many messages those that came to nothing are dropped.
     limit: usize,
@@ -25,7 +25,7 @@ pub struct Held {
 impl Held {
     /// Adds a message. Nobody has been answered yet: where many wait, a join that was followed by a leave, or by the same
     /// socket's next join, is dropped, and so is a leave.
-    pub fn push(&mut self, message: Forwarded) {
+    pub(super) fn push(&mut self, message: Forwarded) {
         self.messages.push_back(message);
         if self.messages.len() > self.limit.max(FEW) {
             self.drop_what_came_to_nothing();
@@ -34,17 +34,17 @@ impl Held {
     }
 
     /// Adds a message that comes after the first answers, when every leave counts.
-    pub fn append(&mut self, message: Forwarded) {
+    pub(super) fn append(&mut self, message: Forwarded) {
         self.messages.push_back(message);
     }
 
     /// The oldest message.
-    pub fn pop(&mut self) -> Option<Forwarded> {
+    pub(super) fn pop(&mut self) -> Option<Forwarded> {
         self.messages.pop_front()
     }
 
     /// The sockets that wait to join.
-    pub fn joins(&self) -> impl Iterator<Item = &Join> {
+    pub(super) fn joins(&self) -> impl Iterator<Item = &Join> {
         self.messages.iter().filter_map(|forwarded| match &forwarded.message {
             RoomMessage::Join(join) => Some(join),
             _ => None,
@@ -52,7 +52,7 @@ impl Held {
     }
 
     /// How many wait.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.messages.len()
     }
 

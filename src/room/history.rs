@@ -47,7 +47,7 @@ pub struct HistoryBudget {
 
 /// The history of one room.
 #[derive(Debug)]
-pub struct History {
+pub(super) struct History {
     window: HistoryWindow,
     budget: HistoryBudget,
     events: VecDeque<Kept>,
@@ -112,7 +112,7 @@ pub struct HistoryPage {
 
 /// What was missed after a position.
 #[derive(Debug)]
-pub struct Missed<'a> {
+pub(super) struct Missed<'a> {
     pub events: Vec<&'a EncodedEvent>,
     pub completeness: Completeness,
 }
@@ -195,7 +195,7 @@ impl HistoryBudget {
 
 impl History {
     /// A history without events.
-    pub fn new(window: HistoryWindow, budget: HistoryBudget) -> Self {
+    pub(super) fn new(window: HistoryWindow, budget: HistoryBudget) -> Self {
         Self {
             window,
             budget,
@@ -207,14 +207,14 @@ impl History {
     }
 
     /// From now on nothing of this origin after its event `from` is missed here.
-    pub fn begin(&mut self, from: EventId) {
+    pub(super) fn begin(&mut self, from: EventId) {
         let start = OriginState { last: from.number, lost_through: from.number, cause: Cause::Window };
         self.origins.entry(from.origin).or_insert(start);
     }
 
     /// Keeps an event, and lets those go that exceed the window or the node's budget. Returns how many went for the
     /// budget alone.
-    pub fn keep(&mut self, event: EncodedEvent, numbered: Numbered, now: Instant) -> usize {
+    pub(super) fn keep(&mut self, event: EncodedEvent, numbered: Numbered, now: Instant) -> usize {
         self.pass_over(numbered);
         let bytes = event.bytes() + OVERHEAD;
         self.budget.take(bytes);
@@ -231,7 +231,7 @@ impl History {
     }
 
     /// Notes an event that is not kept: a client's.
-    pub fn pass_over(&mut self, Numbered { id: EventId { origin, number }, predecessor }: Numbered) {
+    pub(super) fn pass_over(&mut self, Numbered { id: EventId { origin, number }, predecessor }: Numbered) {
         if !self.origins.contains_key(&origin) {
             self.make_room_for_origin();
         }
@@ -245,7 +245,7 @@ impl History {
     }
 
     /// What this origin sent up to a number is lost for this node.
-    pub fn lose(&mut self, lost: EventId) {
+    pub(super) fn lose(&mut self, lost: EventId) {
         let state =
             self.origins.entry(lost.origin).or_insert(OriginState { last: 0, lost_through: 0, cause: Cause::NodeLost });
         state.last = state.last.max(lost.number);
@@ -253,7 +253,7 @@ impl History {
     }
 
     /// A subscriber left, and may come back.
-    pub fn await_return(&mut self, now: Instant) {
+    pub(super) fn await_return(&mut self, now: Instant) {
         self.awaits_until = Some(now + self.window.time);
     }
 
@@ -265,7 +265,7 @@ impl History {
     }
 
     /// Another rule holds for the channel from now on.
-    pub fn set_window(&mut self, window: HistoryWindow, now: Instant) {
+    pub(super) fn set_window(&mut self, window: HistoryWindow, now: Instant) {
         self.window = window;
         while self.events.len() > window.events {
             self.forget_oldest(Cause::Window);
@@ -274,48 +274,48 @@ impl History {
     }
 
     /// After how long the next change is due, if that has not been asked since the last [`History::woke`].
-    pub fn watch(&mut self, now: Instant) -> Option<Duration> {
+    pub(super) fn watch(&mut self, now: Instant) -> Option<Duration> {
         let oldest = self.events.front().map(|oldest| oldest.at + self.window.time);
         let next = oldest.into_iter().chain(self.awaits_until).min()?;
         (!mem::replace(&mut self.is_watched, true)).then(|| next.saturating_duration_since(now))
     }
 
     /// The time asked for with [`History::watch`] is over.
-    pub fn woke(&mut self, now: Instant) {
+    pub(super) fn woke(&mut self, now: Instant) {
         self.is_watched = false;
         self.awaits_until = self.awaits_until.filter(|until| *until > now);
         self.expire(now);
     }
 
     /// For how long events are kept, and how many.
-    pub fn window(&self) -> HistoryWindow {
+    pub(super) fn window(&self) -> HistoryWindow {
         self.window
     }
 
     /// Whether it keeps nothing and awaits nobody.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.events.is_empty() && self.awaits_until.is_none()
     }
 
     /// How far a subscriber has heard that hears everything from now on.
-    pub fn position(&self) -> Position {
+    pub(super) fn position(&self) -> Position {
         self.origins.iter().map(|(origin, state)| EventId { origin: *origin, number: state.last }).collect()
     }
 
     /// Whether the position is of events that have not come here yet.
-    pub fn is_behind(&self, position: &Position) -> bool {
+    pub(super) fn is_behind(&self, position: &Position) -> bool {
         let last = |origin: EventOrigin| self.origins.get(&origin).map_or(0, |state| state.last);
         position.events().any(|event| event.number > last(event.origin))
     }
 
     /// What comes after a position, in the order in which this node heard it.
-    pub fn after(&self, since: &Position) -> Missed<'_> {
+    pub(super) fn after(&self, since: &Position) -> Missed<'_> {
         let events = self.events.iter().filter(|kept| !since.covers(kept.id)).map(|kept| &kept.event).collect();
         Missed { events, completeness: self.completeness(since) }
     }
 
     /// The first events after a position.
-    pub fn page(&self, since: &Position, limit: usize) -> HistoryPage {
+    pub(super) fn page(&self, since: &Position, limit: usize) -> HistoryPage {
         let missed = self.after(since);
         let more = missed.events.len() > limit;
         let events: Vec<EncodedEvent> = missed.events.into_iter().take(limit).cloned().collect();

@@ -24,7 +24,7 @@ use crate::cluster::Cluster;
 /// How many messages, and how many orders to the bus, may wait: some milliseconds of work, so that a room's thread never
 /// runs dry while sockets are read again, and its queue always does before its rooms starve. In a cluster each may be a
 /// room that waits for NATS, and takes some 12 KiB.
-pub const LIMIT: usize = 2_048;
+pub(super) const LIMIT: usize = 2_048;
 
 /// The bus does not say that it has caught up, and a thread that stands still says nothing at all.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);

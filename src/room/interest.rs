@@ -15,22 +15,22 @@ const BUCKETS: u64 = 65_536;
 /// Counts rooms and users by the hash of their channel. Two channels may share a counter, so it may say yes too often,
 /// but never no where somebody has been answered: a shard counts a room before the room exists.
 #[derive(Debug, Clone)]
-pub struct Interest(Arc<[AtomicU32]>);
+pub(super) struct Interest(Arc<[AtomicU32]>);
 
 /// The hash of a channel of an app: decides its shard and its counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChannelHash(u64);
+pub(super) struct ChannelHash(u64);
 
 impl ChannelHash {
     /// The hash of a channel of an app.
-    pub fn of(app_id: &str, channel: &str) -> Self {
+    pub(super) fn of(app_id: &str, channel: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         (app_id, channel).hash(&mut hasher);
         Self(hasher.finish())
     }
 
     /// Which of `count` shards keeps the channel.
-    pub fn shard(self, count: usize) -> usize {
+    pub(super) fn shard(self, count: usize) -> usize {
         (self.0 % count as u64) as usize
     }
 
@@ -41,22 +41,22 @@ impl ChannelHash {
 
 impl Interest {
     /// Nobody cares for anything.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self((0..BUCKETS).map(|_| AtomicU32::new(0)).collect())
     }
 
     /// A room or a user begins.
-    pub fn begin(&self, channel: ChannelHash) {
+    pub(super) fn begin(&self, channel: ChannelHash) {
         self.0[channel.bucket()].fetch_add(1, Ordering::Release);
     }
 
     /// A room or a user that had begun ends.
-    pub fn end(&self, channel: ChannelHash) {
+    pub(super) fn end(&self, channel: ChannelHash) {
         self.0[channel.bucket()].fetch_sub(1, Ordering::Release);
     }
 
     /// Whether an event may find somebody.
-    pub fn is_possible(&self, channel: ChannelHash) -> bool {
+    pub(super) fn is_possible(&self, channel: ChannelHash) -> bool {
         self.0[channel.bucket()].load(Ordering::Acquire) > 0
     }
 }

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 /// Frames one after another.
 #[derive(Debug)]
-pub struct Joined {
+pub(super) struct Joined {
     bytes: Bytes,
     /// Where each frame ends.
     ends: Vec<usize>,
@@ -12,7 +12,7 @@ pub struct Joined {
 
 impl Joined {
     /// Joins frames; `None` is an empty one. A single one is not copied.
-    pub fn new(frames: impl Iterator<Item = Option<Bytes>>) -> Self {
+    pub(super) fn new(frames: impl Iterator<Item = Option<Bytes>>) -> Self {
         let frames: Vec<Bytes> = frames.map(Option::unwrap_or_default).collect();
         let ends = frames.iter().scan(0, |end, frame| {
             *end += frame.len();
@@ -29,12 +29,12 @@ impl Joined {
     }
 
     /// All frames.
-    pub fn all(&self) -> Bytes {
+    pub(super) fn all(&self) -> Bytes {
         self.bytes.clone()
     }
 
     /// All frames but those at the positions that are left out.
-    pub fn without(&self, is_left_out: impl Fn(usize) -> bool) -> Bytes {
+    pub(super) fn without(&self, is_left_out: impl Fn(usize) -> bool) -> Bytes {
         let mut rest = BytesMut::new();
         let mut start = 0;
         for (position, end) in self.ends.iter().enumerate() {

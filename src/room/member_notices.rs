@@ -13,11 +13,11 @@ use crate::protocol::SocketId;
 
 /// After a change of a user was told, the next one of the same user waits for so long. A page that is loaded anew takes
 /// longer; one that joins and leaves all the time costs the others ten frames a second.
-pub const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Changes of members that were not told yet.
 #[derive(Debug, Default)]
-pub struct MemberNotices {
+pub(super) struct MemberNotices {
     waiting: BTreeMap<Arc<str>, Waiting>,
     /// When users' changes were told, as far as that was less than a pause ago.
     told: BTreeMap<Arc<str>, Instant>,
@@ -42,7 +42,7 @@ struct Waiting {
 
 /// What is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
+pub(super) enum Notice {
     /// A user came: id and `user_info`, and the socket that is not told.
     Added(Arc<str>, Arc<str>, Option<SocketId>),
     /// A user went. The socket by which it has come back meanwhile is not told.
@@ -53,21 +53,21 @@ impl MemberNotices {
     /// A user came. Where it had gone a moment ago, and nobody was told yet, nobody hears of either, but for a user that
     /// came back with another `user_info`: that is told as a removal and an arrival, since clients show the first
     /// `user_info` of a member until it goes.
-    pub fn added(&mut self, user: &Arc<str>, info: Arc<str>, except: Option<SocketId>, now: Instant) {
+    pub(super) fn added(&mut self, user: &Arc<str>, info: Arc<str>, except: Option<SocketId>, now: Instant) {
         let waiting = self.waiting(user, None, now);
         (waiting.now, waiting.except) = (Some(info), except);
         self.drop_if_nothing_changed(user);
     }
 
     /// A user went, after this `user_info` was shown.
-    pub fn removed(&mut self, user: &Arc<str>, info: Arc<str>, now: Instant) {
+    pub(super) fn removed(&mut self, user: &Arc<str>, info: Arc<str>, now: Instant) {
         let waiting = self.waiting(user, Some(info), now);
         (waiting.now, waiting.except) = (None, None);
         self.drop_if_nothing_changed(user);
     }
 
     /// Takes what is to be told now, in the order in which it happened.
-    pub fn take_due(&mut self, now: Instant) -> Vec<Notice> {
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<Notice> {
         if self.next().is_none_or(|next| next > now) {
             return Vec::new();
         }
@@ -80,24 +80,28 @@ impl MemberNotices {
     }
 
     /// Takes what was not told of one user, who is about to be heard of otherwise.
-    pub fn take(&mut self, user: &str, now: Instant) -> Vec<Notice> {
+    pub(super) fn take(&mut self, user: &str, now: Instant) -> Vec<Notice> {
         let Some((user, waiting)) = self.waiting.remove_entry(user) else { return Vec::new() };
         self.told.insert(user.clone(), now);
         waiting.notices(&user).collect()
     }
 
     /// When to look again; `None` if nothing waits.
-    pub fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Instant> {
         self.earliest.filter(|_| !self.waiting.is_empty())
     }
 
     /// Nobody is there any more who could be told.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         *self = Self::default();
     }
 
     /// The members as a new subscriber is to see them: as all others were told, but for the subscriber's own user.
-    pub fn as_told<'a>(&'a self, members: Vec<(&'a str, &'a str)>, own: Option<&str>) -> Vec<(&'a str, &'a str)> {
+    pub(super) fn as_told<'a>(
+        &'a self,
+        members: Vec<(&'a str, &'a str)>,
+        own: Option<&str>,
+    ) -> Vec<(&'a str, &'a str)> {
         if self.waiting.is_empty() {
             return members;
         }

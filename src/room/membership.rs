@@ -14,7 +14,7 @@ use crate::protocol::{SocketId, presence::MemberClaim};
 
 /// The members of one room and the sockets behind those of this node.
 #[derive(Debug, Default)]
-pub struct Membership {
+pub(super) struct Membership {
     members: BTreeMap<Arc<str>, Entry>,
     sockets: HashMap<SocketId, Arc<str>>,
     /// How many members have a socket here.
@@ -30,7 +30,7 @@ struct Entry {
 
 /// What a join changed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Joined {
+pub(super) enum Joined {
     /// A new member, of whom the others hear.
     Added,
     /// One more socket of a member, or the same socket once more: nobody hears of it.
@@ -48,7 +48,7 @@ pub enum JoinRefusal {
 
 /// What a leave changed.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Left {
+pub(super) struct Left {
     /// Whose socket it was.
     pub user: Arc<str>,
     /// What it means for the member.
@@ -57,7 +57,7 @@ pub struct Left {
 
 /// What happened to a member.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Change {
+pub(super) enum Change {
     /// The member's first socket anywhere: the others hear of it. The `user_info` that is shown.
     Added(Arc<str>),
     /// The member's last socket anywhere: the others hear of it. The `user_info` that was shown.
@@ -69,7 +69,7 @@ pub enum Change {
 impl Membership {
     /// Adds a socket of a user at `now`, in milliseconds of the Unix epoch. A user who is known never counts as new, so a
     /// full channel takes a second tab.
-    pub fn join(
+    pub(super) fn join(
         &mut self,
         socket: SocketId,
         claim: &MemberClaim,
@@ -95,7 +95,7 @@ impl Membership {
     }
 
     /// Takes a socket away; `None` if it was not here.
-    pub fn leave(&mut self, socket: SocketId) -> Option<Left> {
+    pub(super) fn leave(&mut self, socket: SocketId) -> Option<Left> {
         let user = self.sockets.remove(&socket)?;
         let entry = self.members.get_mut(&user)?;
         let shown = entry.info();
@@ -109,12 +109,12 @@ impl Membership {
     }
 
     /// Takes a socket away, but keeps its user: this node is about to go, and the user on the way to another.
-    pub fn hold(&mut self, socket: SocketId) {
+    pub(super) fn hold(&mut self, socket: SocketId) {
         self.sockets.remove(&socket);
     }
 
     /// Says how a user is in this channel on all other nodes together; `None` if it is not.
-    pub fn set_remote(&mut self, user: &Arc<str>, member: Option<Member>) -> Change {
+    pub(super) fn set_remote(&mut self, user: &Arc<str>, member: Option<Member>) -> Change {
         let is_known = self.members.contains_key(user);
         let Some(member) = member else {
             let Some(entry) = self.members.get_mut(user) else { return Change::Stays };
@@ -128,23 +128,23 @@ impl Membership {
     }
 
     /// The user behind a socket of this node.
-    pub fn user_of(&self, socket: SocketId) -> Option<&Arc<str>> {
+    pub(super) fn user_of(&self, socket: SocketId) -> Option<&Arc<str>> {
         self.sockets.get(&socket)
     }
 
     /// How a user is here, for the other nodes: without sockets if it is not.
-    pub fn here(&self, user: &Arc<str>) -> Member {
+    pub(super) fn here(&self, user: &Arc<str>) -> Member {
         let here = self.members.get(user).and_then(|entry| entry.here.clone());
         here.unwrap_or_else(|| Member { user: user.clone(), info: "null".into(), since: 0, sockets: 0 })
     }
 
     /// Every member once: id and `user_info` as JSON text, ordered by id.
-    pub fn snapshot(&self) -> Vec<(&str, &str)> {
+    pub(super) fn snapshot(&self) -> Vec<(&str, &str)> {
         self.members.iter().map(|(id, entry)| (&**id, entry.shown())).collect()
     }
 
     /// How many distinct users have a socket here.
-    pub fn count_here(&self) -> usize {
+    pub(super) fn count_here(&self) -> usize {
         self.here
     }
 

@@ -19,7 +19,7 @@ use crate::{
 /// Something for one room, through its shard, which finds or starts the room.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct ToRoom {
+pub(super) struct ToRoom {
     /// Whose room.
     pub app: Arc<App>,
     /// Which room.
@@ -44,7 +44,7 @@ pub struct Forwarded {
 /// is gone for a moment.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct FromPeersForRoom {
+pub(super) struct FromPeersForRoom {
     /// Whose room.
     pub app_id: Arc<str>,
     /// Which room.
@@ -149,7 +149,7 @@ pub struct ClientEvent {
 /// Something about users of an app, for their shard.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct AboutUsers {
+pub(super) struct AboutUsers {
     /// Whose users.
     pub app_id: Arc<str>,
     /// What.
@@ -158,7 +158,7 @@ pub struct AboutUsers {
 
 /// What a shard is told of users.
 #[derive(Debug)]
-pub enum UserMessage {
+pub(super) enum UserMessage {
     /// A socket wants to hear when these users come and go.
     Watch(Vec<String>, SocketId, Arc<Outbox>),
     /// A watching socket is gone.
@@ -172,7 +172,7 @@ pub enum UserMessage {
 /// How many hold these channels? Answered in their order.
 #[derive(Message)]
 #[rtype(result = "Vec<Counts>")]
-pub struct Count {
+pub(super) struct Count {
     /// Whose channels.
     pub app: Arc<App>,
     /// Which.
@@ -182,7 +182,7 @@ pub struct Count {
 /// Which channels have subscribers? A page of them.
 #[derive(Message)]
 #[rtype(result = "Page")]
-pub struct ListOccupied {
+pub(super) struct ListOccupied {
     /// Whose channels.
     pub app: Arc<App>,
     /// Only names that start so.
@@ -194,7 +194,7 @@ pub struct ListOccupied {
 /// Which actor serves the channel, if one does?
 #[derive(Message)]
 #[rtype(result = "Option<Addr<RoomActor>>")]
-pub struct Find {
+pub(super) struct Find {
     /// Whose channel.
     pub app: Arc<App>,
     /// Which.
@@ -204,27 +204,27 @@ pub struct Find {
 /// Asks whether the thread still takes messages.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Answer;
+pub(super) struct Answer;
 
 /// What do the rooms of this shard add up to, by app id?
 #[derive(Message)]
 #[rtype(result = "HashMap<Arc<str>, AppTotals>")]
-pub struct Sum;
+pub(super) struct Sum;
 
 /// Who is in the presence channel?
 #[derive(Message)]
 #[rtype(result = "Vec<crate::event::Member>")]
-pub struct ListMembers;
+pub(super) struct ListMembers;
 
 /// What was the last event?
 #[derive(Message)]
 #[rtype(result = "Option<CachedEvent>")]
-pub struct ReadCache;
+pub(super) struct ReadCache;
 
 /// What is kept of the channel's events?
 #[derive(Message)]
 #[rtype(result = "HistoryPage")]
-pub struct ReadHistory {
+pub(super) struct ReadHistory {
     /// Only what came after this.
     pub since: Option<Position>,
     /// How many events at most.
@@ -234,7 +234,7 @@ pub struct ReadHistory {
 /// A room has nothing left to keep; its shard decides whether it goes.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Retire {
+pub(super) struct Retire {
     /// Whose room.
     pub app_id: Arc<str>,
     /// Which.

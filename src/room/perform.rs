@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// One channel of one app on this node. Its owner gives it the turns that it asks for.
-pub struct Room {
+pub(super) struct Room {
     pub(super) app: Arc<App>,
     pub(super) state: RoomState,
     pub(super) services: Rc<Services>,
@@ -33,13 +33,13 @@ pub struct Room {
 
 impl Room {
     /// A room without subscribers.
-    pub fn new(app: Arc<App>, channel: ChannelName, services: Rc<Services>) -> Self {
+    pub(super) fn new(app: Arc<App>, channel: ChannelName, services: Rc<Services>) -> Self {
         let state = RoomState::new(channel, services.reach(), services.batch_bytes, services.histories.clone());
         Self { app, state, services }
     }
 
     /// Takes an input; adds the turns that the room asks for. Returns how many bytes the one who sent it was written.
-    pub fn step(&mut self, input: RoomInput, tasks: &mut Vec<Task>) -> usize {
+    pub(super) fn step(&mut self, input: RoomInput, tasks: &mut Vec<Task>) -> usize {
         let is_leaving = self.services.cluster.as_ref().is_some_and(Cluster::is_leaving);
         let around = Surroundings::new(&self.app, is_leaving, event::now);
         let mut effects = self.services.effects.take();
@@ -50,12 +50,12 @@ impl Room {
     }
 
     /// Announces what is due of the members before what comes next.
-    pub fn announce_due(&mut self) {
+    pub(super) fn announce_due(&mut self) {
         self.step(RoomInput::AnnounceDue, &mut Vec::new());
     }
 
     /// A turn of what waited for the opening.
-    pub fn replay(&mut self, tasks: &mut Vec<Task>) {
+    pub(super) fn replay(&mut self, tasks: &mut Vec<Task>) {
         for _ in 0..turn::BUDGET {
             if !self.state.is_catching_up() {
                 break;

@@ -6,7 +6,7 @@ use crate::protocol::ChannelName;
 
 /// Who is where.
 #[derive(Debug, Default)]
-pub struct Present {
+pub(super) struct Present {
     /// App, user and channel, in an order in which the channels of one user stand together.
     members: BTreeSet<(Arc<str>, Arc<str>, Arc<str>)>,
     /// App and channel of rooms that do not know yet how things stand on other nodes. Anybody may wait there.
@@ -15,27 +15,27 @@ pub struct Present {
 
 impl Present {
     /// The channel's room lets wait whoever comes.
-    pub fn opens(&mut self, app_id: &Arc<str>, channel: &ChannelName) {
+    pub(super) fn opens(&mut self, app_id: &Arc<str>, channel: &ChannelName) {
         self.opening.insert((app_id.clone(), channel.as_str().into()));
     }
 
     /// Nobody waits there any more.
-    pub fn has_opened(&mut self, app_id: &Arc<str>, channel: &ChannelName) {
+    pub(super) fn has_opened(&mut self, app_id: &Arc<str>, channel: &ChannelName) {
         self.opening.remove(&(app_id.clone(), channel.as_str().into()));
     }
 
     /// The user has a socket in the channel.
-    pub fn enter(&mut self, app_id: &Arc<str>, user: &Arc<str>, channel: &ChannelName) {
+    pub(super) fn enter(&mut self, app_id: &Arc<str>, user: &Arc<str>, channel: &ChannelName) {
         self.members.insert((app_id.clone(), user.clone(), channel.as_str().into()));
     }
 
     /// The user has none there any more.
-    pub fn leave(&mut self, app_id: &Arc<str>, user: &Arc<str>, channel: &ChannelName) {
+    pub(super) fn leave(&mut self, app_id: &Arc<str>, user: &Arc<str>, channel: &ChannelName) {
         self.members.remove(&(app_id.clone(), user.clone(), channel.as_str().into()));
     }
 
     /// Where the user is, or may wait.
-    pub fn channels(&self, app_id: &Arc<str>, user: &str) -> Vec<ChannelName> {
+    pub(super) fn channels(&self, app_id: &Arc<str>, user: &str) -> Vec<ChannelName> {
         let first = (app_id.clone(), Arc::from(user), Arc::from(""));
         let of_user = self.members.range(first..).take_while(|(app, known, _)| app == app_id && **known == *user);
         let of_app = self.opening.range((app_id.clone(), Arc::from(""))..).take_while(|(app, _)| app == app_id);

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Rooms that are looked at for one page, on each thread.
-pub const PAGE: usize = 512;
+pub(super) const PAGE: usize = 512;
 
 /// How long an answer may take, which usually takes less than a millisecond.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -45,7 +45,7 @@ impl Room {
 }
 
 /// Tells a client that it may not publish where it is not subscribed.
-pub fn refuse_client_event(sender: &Subscriber, channel: &ChannelName, app_id: &Arc<str>, services: &Services) {
+pub(super) fn refuse_client_event(sender: &Subscriber, channel: &ChannelName, app_id: &Arc<str>, services: &Services) {
     let text = format!("Cannot broadcast client event (connection not subscribed to channel {channel})");
     count_refusal(sender, channel, app_id, services, &text);
     sender.outbox.send(&outbound::error(None, &text, Some(channel.as_str())));

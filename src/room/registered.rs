@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The rooms, each with what its registry keeps of it.
-pub struct Registered<T> {
+pub(super) struct Registered<T> {
     rooms: HashMap<ChannelName, (T, Rc<Tally>)>,
     names: BTreeSet<ChannelName>,
     totals: Rc<Cell<AppTotals>>,
@@ -22,7 +22,7 @@ pub struct Registered<T> {
 
 /// What a room holds, written by the room and read by its shard on the same thread.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(super) struct Tally {
     counts: Cell<Counts>,
     totals: Rc<Cell<AppTotals>>,
     /// Whether the room has nothing left to keep.
@@ -39,24 +39,24 @@ impl<T> Default for Registered<T> {
 
 impl<T> Registered<T> {
     /// A tally for a room that is about to be added.
-    pub fn tally(&self) -> Rc<Tally> {
+    pub(super) fn tally(&self) -> Rc<Tally> {
         Rc::new(Tally { totals: self.totals.clone(), ..Tally::default() })
     }
 
     /// One room.
-    pub fn get(&self, channel: &ChannelName) -> Option<(&T, &Rc<Tally>)> {
+    pub(super) fn get(&self, channel: &ChannelName) -> Option<(&T, &Rc<Tally>)> {
         self.rooms.get(channel).map(|(room, tally)| (room, tally))
     }
 
     /// Adds a room.
-    pub fn add(&mut self, channel: ChannelName, room: T, tally: Rc<Tally>) {
+    pub(super) fn add(&mut self, channel: ChannelName, room: T, tally: Rc<Tally>) {
         self.totals.set(self.totals.get().with_room(tally.counts.get()));
         self.names.insert(channel.clone());
         self.rooms.insert(channel, (room, tally));
     }
 
     /// Removes a room.
-    pub fn remove(&mut self, channel: &ChannelName) {
+    pub(super) fn remove(&mut self, channel: &ChannelName) {
         let Some((_, tally)) = self.rooms.remove(channel) else { return };
         tally.set_counts(Counts::default());
         self.names.remove(channel);
@@ -65,17 +65,17 @@ impl<T> Registered<T> {
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.rooms.is_empty()
     }
 
     /// What the rooms add up to.
-    pub fn totals(&self) -> AppTotals {
+    pub(super) fn totals(&self) -> AppTotals {
         self.totals.get()
     }
 
     /// Of the `most` next rooms whose name starts so, and comes after another if one is given, those with subscribers.
-    pub fn occupied(&self, prefix: &str, after: Option<&str>, most: usize) -> Page {
+    pub(super) fn occupied(&self, prefix: &str, after: Option<&str>, most: usize) -> Page {
         let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
         let names = self.names.range::<str, _>((from, Bound::Unbounded));
         let (mut page, mut looked) = (Page::default(), 0);
@@ -93,12 +93,12 @@ impl<T> Registered<T> {
 
 impl Tally {
     /// Subscriptions and users.
-    pub fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> Counts {
         self.counts.get()
     }
 
     /// They are others now.
-    pub fn set_counts(&self, counts: Counts) {
+    pub(super) fn set_counts(&self, counts: Counts) {
         let before = self.counts.replace(counts);
         let totals = self.totals.get();
         self.totals.set(AppTotals {

@@ -76,7 +76,7 @@ impl RoomActor {
 
 impl Room {
     /// Serves everybody in one turn.
-    pub fn serve_at_once(&mut self, tasks: &mut Vec<Task>) {
+    pub(super) fn serve_at_once(&mut self, tasks: &mut Vec<Task>) {
         let mut is_waiting = true;
         while is_waiting {
             let mut served = self.state.serve();

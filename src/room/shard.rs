@@ -46,7 +46,7 @@ use crate::{
 };
 
 /// Rooms by app and channel: those of users, which it serves itself, and actors for all others.
-pub struct Shard {
+pub(super) struct Shard {
     rooms: HashMap<Arc<str>, Registered<Addr<RoomActor>>>,
     users: UserRooms,
     services: Rc<Services>,
@@ -57,7 +57,7 @@ pub struct Shard {
 }
 
 /// What rooms use besides their subscribers.
-pub struct Services {
+pub(super) struct Services {
     /// Gets the webhook events.
     pub webhooks: Webhooks,
     /// Counts.
@@ -84,14 +84,14 @@ pub struct Services {
 
 impl Services {
     /// Whether rooms have counterparts on other nodes.
-    pub fn reach(&self) -> Reach {
+    pub(super) fn reach(&self) -> Reach {
         if self.cluster.is_some() { Reach::Cluster } else { Reach::Alone }
     }
 }
 
 impl Shard {
     /// A shard without rooms.
-    pub fn new(services: Services, interest: Interest) -> Self {
+    pub(super) fn new(services: Services, interest: Interest) -> Self {
         Self {
             rooms: HashMap::new(),
             users: UserRooms::default(),

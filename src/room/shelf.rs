@@ -16,7 +16,7 @@ use crate::protocol::ChannelName;
 
 /// Which events are kept. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Shelf(Arc<Inner>);
+pub(super) struct Shelf(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -44,19 +44,19 @@ pub struct CacheUse {
 
 impl Shelf {
     /// An empty one.
-    pub fn new(bounds: CacheBounds) -> Self {
+    pub(super) fn new(bounds: CacheBounds) -> Self {
         Self(Arc::new(Inner { newest: Mutex::new(Newest::new(bounds)), shards: OnceLock::new() }))
     }
 
     /// The rooms are on these shards.
-    pub fn serve(&self, shards: &Arc<[Addr<Shard>]>) {
+    pub(super) fn serve(&self, shards: &Arc<[Addr<Shard>]>) {
         // Said once, where the shards are started.
         let _ = self.0.shards.set(shards.clone());
     }
 
     /// Keeps an event of a channel that was published `at`, which takes so many bytes. Rooms whose events have to go for
     /// it are told; its own may be among them.
-    pub fn put(&self, app_id: &str, channel: &ChannelName, at: u64, bytes: usize) -> Option<ShelfPlace> {
+    pub(super) fn put(&self, app_id: &str, channel: &ChannelName, at: u64, bytes: usize) -> Option<ShelfPlace> {
         let room = Room::new(app_id, channel.as_str()).ok()?;
         let evicted = self.newest().put(&room, at, bytes);
         evicted.iter().for_each(|(room, at)| self.evict(room, *at));
@@ -64,13 +64,13 @@ impl Shelf {
     }
 
     /// What is kept now.
-    pub fn usage(&self) -> CacheUse {
+    pub(super) fn usage(&self) -> CacheUse {
         let newest = self.newest();
         CacheUse { bytes: newest.bytes(), evicted: newest.evicted() }
     }
 
     /// Tells a room here to forget its event, if it is the one that was published `at`.
-    pub fn evict(&self, room: &Room, at: u64) {
+    pub(super) fn evict(&self, room: &Room, at: u64) {
         let (Some(shards), Ok(channel)) = (self.0.shards.get(), ChannelName::parse(room.channel(), usize::MAX)) else {
             return;
         };

@@ -13,11 +13,11 @@ use crate::protocol::ChannelName;
 
 /// Rooms by app and channel.
 #[derive(Default)]
-pub struct UserRooms(HashMap<(Arc<str>, ChannelName), Box<Room>>);
+pub(super) struct UserRooms(HashMap<(Arc<str>, ChannelName), Box<Room>>);
 
 /// What became of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// It is there, or was not there before.
     Unchanged,
     /// It had nothing left to keep, and is gone.
@@ -26,17 +26,17 @@ pub enum Outcome {
 
 impl UserRooms {
     /// Whether there is a room for the channel.
-    pub fn contains(&self, app_id: &Arc<str>, channel: &ChannelName) -> bool {
+    pub(super) fn contains(&self, app_id: &Arc<str>, channel: &ChannelName) -> bool {
         self.0.contains_key(&(app_id.clone(), channel.clone()))
     }
 
     /// Adds a room.
-    pub fn add(&mut self, room: Room) {
+    pub(super) fn add(&mut self, room: Room) {
         self.0.insert((room.app.id().clone(), room.state.channel().clone()), Box::new(room));
     }
 
     /// Hands a message to its room, if that is there.
-    pub fn forward(&mut self, app_id: &Arc<str>, channel: &ChannelName, forwarded: Forwarded) -> Outcome {
+    pub(super) fn forward(&mut self, app_id: &Arc<str>, channel: &ChannelName, forwarded: Forwarded) -> Outcome {
         let key = (app_id.clone(), channel.clone());
         let Some(room) = self.0.get_mut(&key) else { return Outcome::Unchanged };
         room.step_at_once(RoomInput::Message(forwarded));

@@ -17,7 +17,7 @@ use crate::{
 
 /// Users by app and id: those who are online, and those whom somebody here watches.
 #[derive(Default)]
-pub struct Watchlists {
+pub(super) struct Watchlists {
     apps: HashMap<Arc<str>, HashMap<String, User>>,
     /// The lists of the sockets that are signed in on this thread and watch anybody.
     begun: HashMap<SocketId, Box<Watchlist>>,
@@ -43,14 +43,14 @@ pub struct Watchlist {
 
 impl Watchlists {
     /// A socket that signed in here hears of these users from now on, and at once who of them is there.
-    pub fn begin(&mut self, socket: &Subscriber, watchlist: Box<Watchlist>) {
+    pub(super) fn begin(&mut self, socket: &Subscriber, watchlist: Box<Watchlist>) {
         let Watchlist { rooms, app, user_ids } = &*watchlist;
         rooms.watch(app, user_ids, socket.id, &socket.outbox);
         self.begun.insert(socket.id, watchlist);
     }
 
     /// A socket that had signed in here is gone.
-    pub fn end(&mut self, socket: SocketId) {
+    pub(super) fn end(&mut self, socket: SocketId) {
         if let Some(watchlist) = self.begun.remove(&socket) {
             let Watchlist { rooms, app, user_ids } = *watchlist;
             rooms.unwatch(&app, &user_ids, socket);
@@ -58,7 +58,7 @@ impl Watchlists {
     }
 
     /// A socket wants to hear of users of this shard; it is told at once who of them is online.
-    pub fn watch(&mut self, app_id: &Arc<str>, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
+    pub(super) fn watch(&mut self, app_id: &Arc<str>, user_ids: &[String], socket: SocketId, outbox: &Arc<Outbox>) {
         let (mut online, mut offline) = (Vec::new(), Vec::new());
         for user_id in user_ids {
             let user = self.user(app_id, user_id);
@@ -69,7 +69,7 @@ impl Watchlists {
     }
 
     /// A watching socket is gone.
-    pub fn unwatch(&mut self, app_id: &Arc<str>, user_ids: &[String], socket: SocketId) {
+    pub(super) fn unwatch(&mut self, app_id: &Arc<str>, user_ids: &[String], socket: SocketId) {
         for user_id in user_ids {
             self.user(app_id, user_id).watchers.remove(&socket);
             self.forget_idle(app_id, user_id);
@@ -78,7 +78,7 @@ impl Watchlists {
 
     /// So many sockets of this node are signed in as the user. On a node that goes nobody is seen to leave: the user is on
     /// the way to another.
-    pub fn set_here(&mut self, app_id: &Arc<str>, user_id: &str, sockets: usize, is_leaving: bool) {
+    pub(super) fn set_here(&mut self, app_id: &Arc<str>, user_id: &str, sockets: usize, is_leaving: bool) {
         let user = self.user(app_id, user_id);
         let was_online = user.is_online();
         user.here = sockets;
@@ -89,7 +89,7 @@ impl Watchlists {
     }
 
     /// So many sockets are signed in as the user on all other nodes.
-    pub fn set_remote(&mut self, app_id: &Arc<str>, user_id: &str, sockets: u64) {
+    pub(super) fn set_remote(&mut self, app_id: &Arc<str>, user_id: &str, sockets: u64) {
         let user = self.user(app_id, user_id);
         let was_online = user.is_online();
         user.remote = sockets;

@@ -11,7 +11,7 @@ use crate::room::{
 
 /// Whether a room knows how things stand on other nodes.
 #[derive(Debug)]
-pub enum Phase {
+pub(super) enum Phase {
     /// Not yet; what waits for it.
     Opening(Held),
     /// It does, and takes what has waited, so many messages a turn. The first of them waited for the opening.

@@ -19,7 +19,7 @@ use crate::{
 
 /// Where the number of subscribers changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub(super) enum Cause {
     /// On this node, which tells the webhooks.
     Here,
     /// On another node.
