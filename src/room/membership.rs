@@ -31,7 +31,7 @@ struct Entry {
 /// What a join changed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Joined {
-    /// A new member, of whom the others hear.
+    /// A new member, announced to the others.
     Added,
     /// One more socket of a member, or the same socket once more: nobody hears of it.
     Known,

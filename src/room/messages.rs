@@ -98,7 +98,7 @@ pub struct Opening {
     pub subscriptions: usize,
     /// Their members, each once.
     pub members: Vec<Member>,
-    /// The last event of the channel, whoever published it.
+    /// The last event of the channel, from any publisher.
     pub cached: Option<Cached>,
     /// Of each node, this one included, the event after which none of the channel is missed here.
     pub positions: Vec<EventId>,

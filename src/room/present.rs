@@ -14,7 +14,7 @@ pub(super) struct Present {
 }
 
 impl Present {
-    /// The channel's room lets wait whoever comes.
+    /// The channel's room is opening: sockets that join wait.
     pub(super) fn opens(&mut self, app_id: &Arc<str>, channel: &ChannelName) {
         self.opening.insert((app_id.clone(), channel.as_str().into()));
     }

@@ -15,7 +15,7 @@ use crate::{
     protocol::{SocketId, outbound},
 };
 
-/// Users by app and id: those who are online, and those whom somebody here watches.
+/// Users by app and id: those that are online, and those that somebody here watches.
 #[derive(Default)]
 pub(super) struct Watchlists {
     apps: HashMap<Arc<str>, HashMap<String, User>>,
