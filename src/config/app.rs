@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{AppsSource, Environment, LimitsConfig, Problems, Rule, Variable, file};
+use super::{AppsSource, LimitsConfig, Problems, Rule, Variable, environment::Environment, file};
 use crate::{
     config::AppSettings,
     files,

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
-use super::{HistoryRules, fields};
-use crate::protocol::{AppKey, Secret, WebhookKind};
+use super::{HistoryRules, fields, webhook_endpoint::WebhookEndpoint};
+use crate::protocol::{AppKey, Secret};
 
 /// Credentials, switches and limits of one app. Everything but the keys is read by its name, as text.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -130,20 +130,4 @@ impl AppSettings {
     pub(crate) fn without_keys() -> Self {
         Self { keys: Vec::new(), ..Self::new("", "") }
     }
-}
-
-/// One webhook endpoint of an app (protocol.md §4.4).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct WebhookEndpoint {
-    pub url: String,
-    /// What to post; empty means everything.
-    pub events: Vec<WebhookKind>,
-    /// Extra request headers; they cannot replace `X-Pusher-*`.
-    pub headers: Vec<(String, String)>,
-    /// Only channels whose name starts so.
-    pub channel_prefix: Option<String>,
-    /// Only channels whose name ends so.
-    pub channel_suffix: Option<String>,
-    /// Whether events that happen within 50 ms share one post.
-    pub batching: bool,
 }

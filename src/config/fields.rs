@@ -5,12 +5,12 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{HistoryRules, cluster::Servers, history, rule, webhooks};
-use crate::{config::WebhookEndpoint, tenant::TenantChannels};
+use super::{HistoryRules, cluster::Servers, history, text, webhook_endpoint::WebhookEndpoint, webhooks};
+use crate::tenant::TenantChannels;
 
 pub(crate) fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
-    rule::host(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is not an address")))
+    text::host(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is not an address")))
 }
 
 /// `/x` for `x`, `/x/` and `/x`; empty for `/`.
@@ -43,14 +43,14 @@ where
 /// Comma-separated texts.
 pub(crate) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    Ok(rule::pieces(&text).map(str::to_owned).collect())
+    Ok(text::pieces(&text).map(str::to_owned).collect())
 }
 
 /// Comma-separated networks.
 pub(crate) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    rule::pieces(&text)
-        .map(|piece| rule::network(piece).ok_or_else(|| D::Error::custom(format!("{piece:?} is not a network"))))
+    text::pieces(&text)
+        .map(|piece| text::network(piece).ok_or_else(|| D::Error::custom(format!("{piece:?} is not a network"))))
         .collect()
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::rule;
+use super::text;
 use crate::{protocol::ChannelName, tenant::pattern};
 
 /// Rules of one app at most: each new room compares its name with them.
@@ -55,7 +55,7 @@ impl HistoryRules {
     /// Reads `pattern=seconds:events` several times, separated by commas; the `s` behind seconds may be missing. `None` if
     /// the text is anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        let rules = rule::pieces(text).map(HistoryRule::parse).collect::<Option<Vec<_>>>()?;
+        let rules = text::pieces(text).map(HistoryRule::parse).collect::<Option<Vec<_>>>()?;
         (rules.len() <= MAX_RULES).then_some(Self(rules))
     }
 

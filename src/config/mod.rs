@@ -12,86 +12,36 @@ mod file;
 mod history;
 mod http;
 mod limits;
+mod loaded;
 mod problems;
 mod rule;
+mod sections;
 mod server;
 mod settings;
 mod soketi;
 mod tenant;
+mod text;
 mod variable;
+mod webhook_endpoint;
 mod webhooks;
 
-use std::path::PathBuf;
-
-pub use app_settings::{AppSettings, WebhookEndpoint};
+pub use app_settings::AppSettings;
 pub use cluster::ClusterConfig;
 pub use describe::{apps_of_file, describe, settings_in_force};
 pub use file::parse_apps;
 pub use history::{HistoryRules, HistoryWindow};
 pub use http::HttpConfig;
 pub use limits::LimitsConfig;
+pub use loaded::{AppsSource, Config, Loaded};
 pub use problems::Problems;
 pub use rule::Rule;
+pub use sections::{Section, sections, variables};
 pub use server::{AdminConfig, DrainConfig, LogConfig, LogFormat, OutgoingConfig, ServerConfig, TlsConfig};
 pub use tenant::{TenantAccess, TenantConfig};
-pub use variable::{Section, Variable, sections, variables};
+pub use variable::Variable;
+pub use webhook_endpoint::WebhookEndpoint;
 
 use environment::Environment;
-
-/// Everything but the apps.
-#[derive(Debug, Clone, Default)]
-pub struct Config {
-    /// The public listener and the threads behind it.
-    pub server: ServerConfig,
-    pub admin: AdminConfig,
-    pub limits: LimitsConfig,
-    /// What requests, and connections that are no sockets, are granted.
-    pub http: HttpConfig,
-    pub tenant: TenantConfig,
-    /// Certificate files of the public listener.
-    pub tls: TlsConfig,
-    pub outgoing: OutgoingConfig,
-    /// The cluster that the node belongs to; `None` if it is alone.
-    pub cluster: Option<ClusterConfig>,
-    pub drain: DrainConfig,
-    pub log: LogConfig,
-}
-
-/// A sound configuration.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    pub config: Config,
-    /// The apps, and where they come from.
-    pub apps: AppsSource,
-    /// What is allowed but may not be meant; to be logged at the start.
-    pub warnings: Vec<String>,
-    environment: Environment,
-}
-
-/// The apps: pairs of an id and its settings.
-#[derive(Debug, Clone)]
-pub enum AppsSource {
-    /// The app of the environment.
-    Fixed(Vec<(String, AppSettings)>),
-    /// The apps of a file that is to be watched (`app::watch`).
-    File {
-        /// `GAUNG_APPS_FILE`
-        path: PathBuf,
-        /// What stood in it at the start.
-        apps: Vec<(String, AppSettings)>,
-    },
-    /// The app with publicly known credentials, on loopback only.
-    Development(Vec<(String, AppSettings)>),
-}
-
-impl AppsSource {
-    /// The apps at the start.
-    pub fn apps(&self) -> &[(String, AppSettings)] {
-        match self {
-            Self::Fixed(apps) | Self::File { apps, .. } | Self::Development(apps) => apps,
-        }
-    }
-}
 
 /// Reads the configuration from the variables of the process. Text that is not UTF-8 is replaced, and so refused where
 /// it matters.
@@ -113,25 +63,6 @@ pub fn load(vars: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, 
     let apps = app::read(place, &environment, &mut problems);
     check::together(&config, &apps, &mut problems);
     problems.or(Loaded { warnings: check::warnings(&config, &apps, &environment), config, apps, environment })
-}
-
-impl Config {
-    fn read(environment: &Environment, problems: &mut Problems) -> Self {
-        let limits: LimitsConfig = environment.read("GAUNG_", problems).unwrap_or_default();
-        let cache = limits.cache_bounds();
-        Self {
-            server: environment.read("GAUNG_", problems).unwrap_or_default(),
-            admin: environment.read("GAUNG_", problems).unwrap_or_default(),
-            limits,
-            http: environment.read("GAUNG_", problems).unwrap_or_default(),
-            tenant: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
-            tls: environment.read("GAUNG_", problems).unwrap_or_default(),
-            outgoing: environment.read("GAUNG_", problems).unwrap_or_default(),
-            cluster: ClusterConfig::read(environment, cache, problems),
-            drain: environment.read("GAUNG_", problems).unwrap_or_default(),
-            log: environment.read("GAUNG_", problems).unwrap_or_default(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,12 @@
 //! What a variable may hold. A value is checked as text before it is read into its struct, so that the answer can name
 //! the variable, the value and what is allowed. The `Display` of a rule completes "it must be …".
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr},
-    ops::RangeInclusive,
-};
+use std::{fmt, ops::RangeInclusive};
 
 use gaung_cluster::{InvalidSubjects, Subjects};
-use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
-use super::{HistoryRules, cluster::Servers, history, webhooks};
+use super::{HistoryRules, cluster::Servers, history, text, webhooks};
 use crate::tenant::TenantChannels;
 
 /// What a value must be.
@@ -65,26 +60,26 @@ impl Rule {
     /// Says what the value must be, if it is not.
     pub(super) fn check(&self, value: &str) -> Result<(), String> {
         let permitted = match self {
-            Self::Host => host(value).is_some(),
+            Self::Host => text::host(value).is_some(),
             Self::Number(range) => value.parse().is_ok_and(|number| range.contains(&number)),
             Self::Quota(range) => value.parse().is_ok_and(|number| number == 0 || range.contains(&number)),
             Self::Switch => matches!(value, "true" | "false"),
             Self::Choice(words) => words.contains(&value),
-            Self::PathPrefix => is_path_prefix(value),
-            Self::Url => is_url(value),
-            Self::Networks => pieces(value).all(|piece| network(piece).is_some()),
-            Self::Origins => pieces(value).all(|piece| !piece.contains(['/', ' '])),
+            Self::PathPrefix => text::is_path_prefix(value),
+            Self::Url => text::is_url(value),
+            Self::Networks => text::pieces(value).all(|piece| text::network(piece).is_some()),
+            Self::Origins => text::pieces(value).all(|piece| !piece.contains(['/', ' '])),
             Self::TenantChannels => TenantChannels::parse(value).is_some(),
             Self::History => HistoryRules::parse(value).is_some(),
-            Self::Name => (1..=200).contains(&value.len()) && value.chars().all(is_unreserved),
+            Self::Name => (1..=200).contains(&value.len()) && value.chars().all(text::is_unreserved),
             Self::Text | Self::Secret | Self::Path => !value.is_empty(),
             Self::LogFilter => value.parse::<EnvFilter>().is_ok(),
             Self::Webhooks => return webhooks::parse(value).map(drop).map_err(|complaints| complaints.join("; ")),
             Self::NatsUrls => return Servers::parse(value).map(drop).map_err(str::to_owned),
             Self::ClusterName => !matches!(Subjects::new("gaung", value), Err(InvalidSubjects::Cluster(_))),
             Self::SubjectPrefix => !matches!(Subjects::new(value, "gaung"), Err(InvalidSubjects::Prefix(_))),
-            Self::StreamName => is_stream_name(value),
-            Self::MetricPrefix => is_metric_prefix(value),
+            Self::StreamName => text::is_stream_name(value),
+            Self::MetricPrefix => text::is_metric_prefix(value),
         };
         if permitted { Ok(()) } else { Err(format!("it must be {self}")) }
     }
@@ -131,48 +126,6 @@ impl fmt::Display for Rule {
             }
         }
     }
-}
-
-/// A listener's address. `localhost` is IPv4's.
-pub(super) fn host(text: &str) -> Option<IpAddr> {
-    if text == "localhost" { Some(Ipv4Addr::LOCALHOST.into()) } else { text.parse().ok() }
-}
-
-/// A network; a plain address is the network of that address alone.
-pub(super) fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
-}
-
-/// The pieces of a comma-separated list.
-pub(super) fn pieces(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').map(str::trim).filter(|piece| !piece.is_empty())
-}
-
-/// Strict enough that a request can be sent there; credentials in a URL would end up in logs.
-pub(super) fn is_url(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    !authority.is_empty() && !authority.contains('@') && text.chars().all(|c| c.is_ascii_graphic())
-}
-
-fn is_path_prefix(text: &str) -> bool {
-    let inner = text.trim_matches('/');
-    inner.is_empty() || inner.split('/').all(|segment| !segment.is_empty() && segment.chars().all(is_unreserved))
-}
-
-fn is_stream_name(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-}
-
-fn is_metric_prefix(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.ends_with('_')
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-/// The characters that no URL escapes (RFC 3986 §2.3).
-fn is_unreserved(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_' | '~')
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The configuration as a whole: every variable, all problems at once.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use crate::{protocol::Secret, tenant::TenantChannels};
 

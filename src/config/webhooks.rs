@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{problems, rule};
-use crate::{config::WebhookEndpoint, protocol::WebhookKind};
+use super::{problems, text, webhook_endpoint::WebhookEndpoint};
+use crate::protocol::WebhookKind;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -88,7 +88,7 @@ fn check_field(name: &str, value: &Value) -> Result<(), String> {
     };
     let alone = Value::Object(Map::from_iter([(name.to_owned(), value.clone())]));
     let readable = serde_json::from_value::<Form>(alone).is_ok_and(|form| match name {
-        "url" => rule::is_url(&form.url),
+        "url" => text::is_url(&form.url),
         "headers" => form.headers.iter().all(|(name, text)| is_header(name, text)),
         _ => true,
     });

@@ -4,7 +4,7 @@
 use gaung_cluster::bus::Auth;
 use percent_encoding::percent_decode_str;
 
-use crate::config::rule;
+use crate::config::text;
 
 /// The port of a server whose URL names none.
 const PORT: u16 = 4222;
@@ -28,7 +28,7 @@ impl Servers {
     /// Reads comma-separated URLs, or says in a sentence what is wrong with one.
     pub(in crate::config) fn parse(list: &str) -> Result<Self, &'static str> {
         let mut servers = Self::default();
-        for url in rule::pieces(list) {
+        for url in text::pieces(list) {
             let (address, auth) = parse_url(url)?;
             servers.addresses.push(address);
             match (&servers.auth, &auth) {
@@ -47,7 +47,7 @@ impl Servers {
         if !list.contains('@') {
             return list.to_owned();
         }
-        let urls: Option<Vec<_>> = rule::pieces(list).map(|url| url.split_once("://")).collect();
+        let urls: Option<Vec<_>> = text::pieces(list).map(|url| url.split_once("://")).collect();
         let (Ok(_), Some(urls)) = (Self::parse(list), urls) else { return MASK.to_owned() };
         let shown = urls.into_iter().map(|(scheme, rest)| match rest.rsplit_once('@') {
             Some((_, server)) => format!("{scheme}://{MASK}@{server}"),

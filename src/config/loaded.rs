@@ -1,0 +1,82 @@
+//! What a node is configured to be, once it is sound.
+
+use std::path::PathBuf;
+
+use super::{
+    AdminConfig, AppSettings, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, OutgoingConfig,
+    Problems, ServerConfig, TenantConfig, TlsConfig, environment::Environment,
+};
+
+/// Everything but the apps.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The public listener and the threads behind it.
+    pub server: ServerConfig,
+    pub admin: AdminConfig,
+    pub limits: LimitsConfig,
+    /// What requests, and connections that are no sockets, are granted.
+    pub http: HttpConfig,
+    pub tenant: TenantConfig,
+    /// Certificate files of the public listener.
+    pub tls: TlsConfig,
+    pub outgoing: OutgoingConfig,
+    /// The cluster that the node belongs to; `None` if it is alone.
+    pub cluster: Option<ClusterConfig>,
+    pub drain: DrainConfig,
+    pub log: LogConfig,
+}
+
+/// A sound configuration.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub config: Config,
+    /// The apps, and where they come from.
+    pub apps: AppsSource,
+    /// What is allowed but may not be meant; to be logged at the start.
+    pub warnings: Vec<String>,
+    pub(super) environment: Environment,
+}
+
+/// The apps: pairs of an id and its settings.
+#[derive(Debug, Clone)]
+pub enum AppsSource {
+    /// The app of the environment.
+    Fixed(Vec<(String, AppSettings)>),
+    /// The apps of a file that is to be watched (`app::watch`).
+    File {
+        /// `GAUNG_APPS_FILE`
+        path: PathBuf,
+        /// What stood in it at the start.
+        apps: Vec<(String, AppSettings)>,
+    },
+    /// The app with publicly known credentials, on loopback only.
+    Development(Vec<(String, AppSettings)>),
+}
+
+impl AppsSource {
+    /// The apps at the start.
+    pub fn apps(&self) -> &[(String, AppSettings)] {
+        match self {
+            Self::Fixed(apps) | Self::File { apps, .. } | Self::Development(apps) => apps,
+        }
+    }
+}
+
+impl Config {
+    pub(super) fn read(environment: &Environment, problems: &mut Problems) -> Self {
+        let limits: LimitsConfig = environment.read("GAUNG_", problems).unwrap_or_default();
+        let cache = limits.cache_bounds();
+        Self {
+            server: environment.read("GAUNG_", problems).unwrap_or_default(),
+            admin: environment.read("GAUNG_", problems).unwrap_or_default(),
+            limits,
+            http: environment.read("GAUNG_", problems).unwrap_or_default(),
+            tenant: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
+            tls: environment.read("GAUNG_", problems).unwrap_or_default(),
+            outgoing: environment.read("GAUNG_", problems).unwrap_or_default(),
+            cluster: ClusterConfig::read(environment, cache, problems),
+            drain: environment.read("GAUNG_", problems).unwrap_or_default(),
+            log: environment.read("GAUNG_", problems).unwrap_or_default(),
+        }
+    }
+}
