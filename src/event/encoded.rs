@@ -165,9 +165,11 @@ impl EncodedEvent {
         self.words.is_none()
     }
 
-    /// Keeps what it says: of an event of this node, which came back through the bus.
-    pub fn read_words(&mut self) {
+    /// It is an event of this node that came back through the bus: what it says is read, and when it was accepted.
+    pub fn come_back(&mut self, now: Moment) {
         self.words = self.words();
+        let age = now.1.saturating_sub(self.accepted_at);
+        self.accepted = now.0.checked_sub(age).unwrap_or(now.0);
     }
 
     /// What it says. Another node's event is read out of its frame, only where somebody needs it; `None` if the frame

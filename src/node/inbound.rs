@@ -85,7 +85,7 @@ impl Inbound {
                 };
                 let mut event = EncodedEvent::from_peer(channel.clone(), payload, trace, Instant::now());
                 if node == self.link.node() {
-                    event.read_words();
+                    event.come_back(event::now());
                 }
                 self.rooms.hear(room.app(), channel, FromPeers::event(event, node, numbering, permit));
             }

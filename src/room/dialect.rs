@@ -123,8 +123,8 @@ impl Dialect {
             (Self::Tenant(_), _) => tenant::subscribed(channel, recovery),
         };
         let success = match recovery {
-            Some(Recovery::New(position)) => recovery::with_id(&success, position),
-            Some(Recovery::Whole { .. } | Recovery::Partial(_)) | None => success,
+            Some(Recovery::New(position)) if !position.is_empty() => recovery::with_id(&success, position),
+            Some(Recovery::New(_) | Recovery::Whole { .. } | Recovery::Partial(_)) | None => success,
         };
         let presence = match (self, members) {
             (Self::Tenant(_), Some(members)) => Some(tenant::presence(channel, members)),

@@ -310,3 +310,15 @@ fn what_a_client_heard_on_another_node_is_not_sent_again_when_it_comes_here_late
     }
     assert_eq!(room.served(), ["1 hears new", "2 hears heard new"]);
 }
+
+#[test]
+fn a_room_that_was_open_when_the_rule_came_knows_no_position_until_it_hears_an_event() {
+    let mut room = opened("products.1");
+    let history = HistoryRules::parse("*=60s:3").unwrap();
+    room.app = App::new("app", AppSettings { history, ..AppSettings::new("key", "secret") });
+    assert_eq!(room.joined(1, None), ["subscription_succeeded,data:"]);
+    room.hear_numbered(room.event("e"), 2, (25, 20));
+    assert_eq!(room.joined(2, None), ["id:200000-25,subscription_succeeded,data:"]);
+    assert_eq!(room.joined(3, Some([id(2, 20)].into_iter().collect())).last().unwrap(), "complete:true,replayed:1");
+    assert_eq!(room.joined(4, Some([id(2, 19)].into_iter().collect())).last().unwrap(), "complete:false,replayed:0");
+}
