@@ -9,7 +9,7 @@ use super::rate::RateLimit;
 pub struct AppCounters {
     /// Sockets open now; changed by permits alone.
     pub(super) connections: AtomicUsize,
-    connections_elsewhere: AtomicUsize,
+    remote_connections: AtomicUsize,
     /// Sockets opened since the start.
     pub connections_opened: AtomicU64,
     /// Sockets closed since the start.
@@ -41,12 +41,12 @@ impl AppCounters {
     }
 
     /// Sockets open on all other nodes, as far as it is known here.
-    pub fn connections_elsewhere(&self) -> usize {
-        self.connections_elsewhere.load(Ordering::Relaxed)
+    pub fn remote_connections(&self) -> usize {
+        self.remote_connections.load(Ordering::Relaxed)
     }
 
     /// Says how many sockets the other nodes have.
-    pub fn set_connections_elsewhere(&self, sockets: usize) {
-        self.connections_elsewhere.store(sockets, Ordering::Relaxed);
+    pub fn set_remote_connections(&self, sockets: usize) {
+        self.remote_connections.store(sockets, Ordering::Relaxed);
     }
 }

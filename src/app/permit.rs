@@ -23,7 +23,7 @@ impl AppPermit {
     pub fn take(app: &Arc<App>) -> Result<Self, QuotaTaken> {
         let counters = &app.counters;
         let limit = app.settings().max_connections.unwrap_or(usize::MAX);
-        let limit_here = limit.saturating_sub(counters.connections_elsewhere());
+        let limit_here = limit.saturating_sub(counters.remote_connections());
         counters
             .connections
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < limit_here).then_some(open + 1))
@@ -64,11 +64,11 @@ mod tests {
     #[test]
     fn sockets_on_other_nodes_count_toward_the_quota() {
         let app = App::new("1", AppSettings { max_connections: Some(2), ..AppSettings::new("k", "s") });
-        app.counters.set_connections_elsewhere(1);
+        app.counters.set_remote_connections(1);
         let permit = AppPermit::take(&app);
         assert!(permit.is_ok());
         assert_eq!(AppPermit::take(&app).err(), Some(QuotaTaken::OnAllNodes));
-        app.counters.set_connections_elsewhere(3);
+        app.counters.set_remote_connections(3);
         drop(permit);
         assert_eq!(AppPermit::take(&app).err(), Some(QuotaTaken::OnAllNodes));
     }

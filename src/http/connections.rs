@@ -40,7 +40,7 @@ struct ConnectionsAnswer {
 /// Counts the app's sockets on all nodes.
 pub async fn count(signed: Signed<Connections>) -> HttpResponse {
     let counters = &signed.app.counters;
-    answer::json(&ConnectionsAnswer { connections: counters.connections() + counters.connections_elsewhere() })
+    answer::json(&ConnectionsAnswer { connections: counters.connections() + counters.remote_connections() })
 }
 
 /// Closes the user's sockets on all nodes; a user without any is fine.

@@ -76,12 +76,12 @@ impl AppSync {
     async fn hear(&mut self, apps: &[Arc<App>]) -> bool {
         let ids: Vec<Arc<str>> = apps.iter().map(|app| app.id().clone()).collect();
         let answer = self.cluster.link().ask(move |core| {
-            let elsewhere: Vec<u64> = ids.iter().map(|app_id| core.remote_connections(app_id)).collect();
-            (elsewhere, core.ready_nodes())
+            let remote: Vec<u64> = ids.iter().map(|app_id| core.remote_connections(app_id)).collect();
+            (remote, core.ready_nodes())
         });
         let Some((counts, nodes)) = answer.await else { return false };
         for (app, sockets) in apps.iter().zip(counts) {
-            app.counters.set_connections_elsewhere(usize::try_from(sockets).unwrap_or(usize::MAX));
+            app.counters.set_remote_connections(usize::try_from(sockets).unwrap_or(usize::MAX));
         }
         if nodes != self.nodes {
             self.nodes.clone_from(&nodes);

@@ -111,7 +111,7 @@ impl Inbound {
         let Some(channel) = channel(room) else { return };
         let Some(permit) = self.rooms.admit(record.payload.len()) else { return self.refuse("rooms_full") };
         match FromPeers::cached(&channel, record, (trace, permit), event::now()) {
-            Some(news) => self.rooms.hear(room.app(), channel, news),
+            Some(from_peers) => self.rooms.hear(room.app(), channel, from_peers),
             None => self.refuse("payload"),
         }
     }
@@ -119,7 +119,7 @@ impl Inbound {
     fn repair_cache(&self, room: &Room, record: CachedEvent) {
         let Some(channel) = channel(room) else { return };
         match FromPeers::cache_repaired(&channel, record, event::now()) {
-            Some(news) => self.rooms.hear(room.app(), channel, news),
+            Some(from_peers) => self.rooms.hear(room.app(), channel, from_peers),
             None => self.refuse("payload"),
         }
     }

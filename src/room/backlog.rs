@@ -57,7 +57,7 @@ impl Backlog {
         Ok(Permit { backlog: self.clone(), events, bytes })
     }
 
-    /// Takes a place for an event that was accepted elsewhere, also beyond the limits, up to four times of them.
+    /// Takes a place for an event that another node has accepted, also beyond the limits, up to four times of them.
     pub fn admit(self: &Arc<Self>, bytes: usize) -> Result<Permit, Full> {
         self.take(1, bytes, 4)?;
         Ok(Permit { backlog: self.clone(), events: 1, bytes })

@@ -78,7 +78,7 @@ impl<S: Socket> Wire<S> {
         self.pace = Some(pace);
     }
 
-    /// Writes what waits. Ready with the news that the outbox was closed, and when nothing more is to be awaited.
+    /// Writes what waits. Ready when it learns that the outbox was closed, and when nothing more is to be awaited.
     fn poll_write(&mut self, ctx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         match self.outbox.flush(&mut self.socket, ctx) {
             Flushed::Open => return Poll::Pending,
@@ -151,8 +151,8 @@ impl<S: Socket> Stream for Wire<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         let this = &mut *self;
-        if let Poll::Ready(news) = this.poll_write(ctx) {
-            return Poll::Ready(news);
+        if let Poll::Ready(ended) = this.poll_write(ctx) {
+            return Poll::Ready(ended);
         }
         let next = this.poll_message(ctx);
         if next.is_pending() {

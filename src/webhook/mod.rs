@@ -57,7 +57,7 @@ use crate::{
 pub use gaung_cluster::ack::Ack;
 pub use settings::{Resources, Timing};
 
-/// Edges between the rooms and the dispatcher at most. The dispatcher waits for nobody, so this fills only while its
+/// Events between the rooms and the dispatcher at most. The dispatcher waits for nobody, so this fills only while its
 /// thread gets no processor time. Beyond it, or beyond the bytes that may wait, the newest event is dropped and counted.
 const MAX_INTAKE: usize = 65_536;
 

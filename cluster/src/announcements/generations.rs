@@ -61,8 +61,8 @@ impl Generations {
             }
             return is_retired;
         }
-        let news = (generation.number, generation.phase);
-        if known.is_some_and(|known| (known.number, known.phase) >= news) {
+        let new = (generation.number, generation.phase);
+        if known.is_some_and(|known| (known.number, known.phase) >= new) {
             return false;
         }
         self.remove(&generation.occupancy);

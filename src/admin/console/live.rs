@@ -179,7 +179,7 @@ fn counted(app: &App) -> Counted {
     let counters = &app.counters;
     Counted {
         connections: counters.connections(),
-        connections_elsewhere: counters.connections_elsewhere(),
+        remote_connections: counters.remote_connections(),
         events: counters.events_in.load(Relaxed) + counters.client_events_in.load(Relaxed),
         deliveries: counters.deliveries.load(Relaxed),
     }

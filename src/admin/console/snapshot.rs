@@ -95,7 +95,7 @@ pub(super) struct AppFigures {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) connections: usize,
-    pub(super) connections_elsewhere: usize,
+    pub(super) remote_connections: usize,
     /// From back ends and clients.
     pub(super) events: u64,
     pub(super) deliveries: u64,
@@ -209,7 +209,7 @@ impl LastLook {
         AppFigures {
             app: app.to_string(),
             connections: now.connections,
-            connections_everywhere: now.connections + now.connections_elsewhere,
+            connections_everywhere: now.connections + now.remote_connections,
             rooms: totals.map(|totals| totals.rooms),
             subscriptions: totals.map(|totals| totals.subscriptions),
             members: totals.map(|totals| totals.members),
@@ -233,7 +233,7 @@ mod tests {
     use crate::event::AppTotals;
 
     fn look(last: &mut LastLook, seconds: u64, events: u64, deliveries: u64) -> (f64, f64) {
-        let counted = Counted { connections: 1, connections_elsewhere: 2, events, deliveries };
+        let counted = Counted { connections: 1, remote_connections: 2, events, deliveries };
         let figures = last.advance(Duration::from_secs(seconds), vec![("1".into(), counted)], None);
         (figures[0].events_per_second, figures[0].deliveries_per_second)
     }
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn an_app_has_the_connections_of_all_nodes() {
-        let counted = Counted { connections: 1, connections_elsewhere: 2, ..Counted::default() };
+        let counted = Counted { connections: 1, remote_connections: 2, ..Counted::default() };
         let figures = LastLook::default().advance(Duration::ZERO, vec![("1".into(), counted)], None);
         assert_eq!((figures[0].connections, figures[0].connections_everywhere), (1, 3));
     }

@@ -39,12 +39,14 @@ pub(super) async fn subscribe(
 ) -> Result<Option<Connection>, Failure> {
     let entered = match enter(target, options).await {
         Entry::Greeted(connection, greeting) if greeting.code() != Some(PATH_UNKNOWN) => Ok((connection, greeting)),
-        Entry::Greeted(..) => Err(elsewhere(target, options, known_prefix, finding::of_path(target.base())).await),
+        Entry::Greeted(..) => {
+            Err(try_other_prefixes(target, options, known_prefix, finding::of_path(target.base())).await)
+        }
         Entry::Mute(how) => Err(finding::of_mute_socket(&how)),
         Entry::Silent => Err(finding::of_silent_upgrade()),
         Entry::Refused(WsClientError::InvalidResponseStatus(status)) => {
             let finding = finding::of_upgrade(status.as_u16(), target.base());
-            Err(elsewhere(target, options, known_prefix, finding).await)
+            Err(try_other_prefixes(target, options, known_prefix, finding).await)
         }
         Entry::Refused(WsClientError::SendRequest(SendRequestError::Timeout)) => Err(finding::of_silent_upgrade()),
         Entry::Refused(error) => Err(finding::of_garbled_upgrade(&error.to_string())),
@@ -103,7 +105,12 @@ async fn enter(target: &Target, options: &SocketOptions) -> Entry {
 }
 
 /// The prefix that works is a better advice than what is wrong with the one that does not.
-async fn elsewhere(target: &Target, options: &SocketOptions, known_prefix: &str, otherwise: Finding) -> Finding {
+async fn try_other_prefixes(
+    target: &Target,
+    options: &SocketOptions,
+    known_prefix: &str,
+    otherwise: Finding,
+) -> Finding {
     match prefix::find(target, options, known_prefix).await {
         Some(prefix) => finding::of_prefix(target.base(), &prefix),
         None => otherwise,
