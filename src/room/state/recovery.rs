@@ -33,7 +33,9 @@ impl RoomState {
             (Some(window), None) => {
                 let mut history = History::new(window, self.histories.budget.clone());
                 if !self.is_clustered {
-                    history.begin(self.histories.numbers.last());
+                    // What was published while the channel was not open took no number. With one of its own the beginning is
+                    // later than every position from before.
+                    history.begin(self.histories.numbers.next());
                 }
                 self.history = Some(Box::new(history));
             }

@@ -6,7 +6,7 @@ use crate::{
     protocol::{EventId, EventOrigin, Position},
 };
 
-/// A room of a node that is alone; its events are 100000-1, 100000-2, …
+/// A room of a node that is alone; it begins at 100000-1, and its events are 100000-2, 100000-3, …
 fn room_with(rules: &str, name: &str) -> Stage {
     let history = HistoryRules::parse(rules).unwrap();
     let mut room = stage_of(name, Reach::Alone, AppSettings { history, ..AppSettings::new("key", "secret") });
@@ -18,9 +18,9 @@ fn room() -> Stage {
     room_with("*=60s:3", "products.1")
 }
 
-/// How far a client has heard the only origin.
-fn at(number: u64) -> Option<Position> {
-    Some([EventId { origin: EventOrigin::of_node(1), number }].into_iter().collect())
+/// How far a client has heard the only origin that has heard this many of its events.
+fn at(events: u64) -> Option<Position> {
+    Some([EventId { origin: EventOrigin::of_node(1), number: events + 1 }].into_iter().collect())
 }
 
 impl Stage {
@@ -49,15 +49,27 @@ impl Stage {
 #[test]
 fn a_new_subscriber_learns_how_far_it_has_heard_the_channel_also_where_nothing_was_published() {
     let mut room = room();
-    assert_eq!(room.joined(1, None), ["id:100000-0,subscription_succeeded,data:"]);
+    assert_eq!(room.joined(1, None), ["id:100000-1,subscription_succeeded,data:"]);
     room.publish("e");
-    assert_eq!(room.joined(2, None), ["id:100000-1,subscription_succeeded,data:"]);
+    assert_eq!(room.joined(2, None), ["id:100000-2,subscription_succeeded,data:"]);
+}
+
+#[test]
+fn a_channel_that_opens_again_begins_after_every_position_from_before() {
+    let mut room = room();
+    assert_eq!(room.joined(1, None), ["id:100000-1,subscription_succeeded,data:"]);
+    let histories = room.state.histories.clone();
+    room.state = RoomState::new(channel("products.1"), Reach::Alone, 1_000, histories);
+    assert_eq!(
+        room.joined(2, at(0)),
+        ["subscription_succeeded,data:", "id:100000-2,pusher:resumed,data:", "complete:false,replayed:0"]
+    );
 }
 
 #[test]
 fn events_of_a_channel_with_a_history_begin_with_their_id_and_others_do_not() {
     for (rules, expected) in [
-        ("products.*=60s:3", r#"{"id":"100000-1","event":"e","channel":"products.1","data":"{}"}"#),
+        ("products.*=60s:3", r#"{"id":"100000-2","event":"e","channel":"products.1","data":"{}"}"#),
         ("orders.*=60s:3", r#"{"event":"e","channel":"products.1","data":"{}"}"#),
     ] {
         let mut room = room_with(rules, "products.1");
@@ -79,9 +91,9 @@ fn what_was_missed_comes_between_the_success_and_what_is_live() {
         room.joined(2, at(1)),
         [
             "subscription_succeeded,data:",
-            "id:100000-2,b,data:",
-            "id:100000-3,c,data:",
-            "id:100000-3,pusher:resumed,data:",
+            "id:100000-3,b,data:",
+            "id:100000-4,c,data:",
+            "id:100000-4,pusher:resumed,data:",
             "complete:true,replayed:2"
         ]
     );
@@ -96,7 +108,7 @@ fn who_missed_more_than_is_kept_is_told_so_and_sent_nothing_old() {
     for name in ["a", "b", "c", "d"] {
         room.publish(name);
     }
-    let partial = ["subscription_succeeded,data:", "id:100000-4,pusher:resumed,data:", "complete:false,replayed:0"];
+    let partial = ["subscription_succeeded,data:", "id:100000-5,pusher:resumed,data:", "complete:false,replayed:0"];
     assert_eq!(room.joined(2, at(0)), partial);
     assert_eq!(room.joined(3, at(1)).len(), 6);
 }
@@ -199,20 +211,17 @@ fn plain_clients_are_told_with_the_success() {
         let text = |frame: &bytes::Bytes| crate::protocol::frame::text_of(frame).unwrap().to_owned();
         answer.unwrap().iter().map(text).collect::<Vec<_>>()
     };
-    assert_eq!(answers(2, None), [r#"{"id":"100000-1","type":"subscribed","channel":"products.1"}"#]);
+    assert_eq!(answers(2, None), [r#"{"id":"100000-2","type":"subscribed","channel":"products.1"}"#]);
     assert_eq!(
         answers(3, at(0)),
         [
             r#"{"type":"subscribed","channel":"products.1","recovered":true}"#,
-            r#"{"id":"100000-1","type":"a","channel":"products.1","data":{"tenantId":"1"}}"#,
+            r#"{"id":"100000-2","type":"a","channel":"products.1","data":{"tenantId":"1"}}"#,
         ]
     );
     assert_eq!(
         answers(4, Some(Position::default())),
-        [
-            r#"{"type":"subscribed","channel":"products.1","recovered":true}"#,
-            r#"{"id":"100000-1","type":"a","channel":"products.1","data":{"tenantId":"1"}}"#
-        ]
+        [r#"{"id":"100000-2","type":"subscribed","channel":"products.1","recovered":false}"#]
     );
 }
 
