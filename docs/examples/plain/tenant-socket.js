@@ -1,26 +1,33 @@
 // A plain socket that subscribes to channels and reconnects. It pings every 30 s, and makes at most ten attempts to
-// reconnect, each after a longer pause; a close code that rules out a retry ends it.
+// reconnect, each after a longer pause; a close code that rules out a retry ends it. Of channels with a history it gets
+// what it missed meanwhile; of a channel that may have missed something it calls `onMissed`.
 
 const PING_MS = 30_000;
 const MAX_PAUSE_MS = 30_000;
 const MAX_ATTEMPTS = 10;
+const MAX_ORIGINS = 64;
 
-function tenantSocket(url, channels, { onEvent, onStatus = () => {} }) {
+function tenantSocket(url, channels, { onEvent, onStatus = () => {}, onMissed = () => {} }) {
   let attempts = 0;
+  const positions = tenantPositions();
   const connect = () => {
     const socket = new WebSocket(url);
     const send = (message) => socket.send(JSON.stringify(message));
     let pings;
     socket.onopen = () => {
       pings = setInterval(() => send({ type: 'ping' }), PING_MS);
-      channels.forEach((channel) => send({ type: 'subscribe', channel }));
+      channels.forEach((channel) => send({ type: 'subscribe', channel, since: positions.since(channel) }));
     };
     socket.onmessage = ({ data }) => {
       const message = JSON.parse(data);
       if (message.type === 'subscribed') {
         attempts = 0;
+        const missed = positions.has(message.channel) && !message.recovered;
+        if (!message.recovered) positions.forget(message.channel);
+        if (missed) onMissed(message.channel);
         onStatus(`subscribed to ${message.channel}`);
       }
+      if (message.id) positions.note(message);
       // Events alone have data.
       if (message.data) onEvent(message);
       if (message.type === 'error') console.warn(message.code, message.message);
@@ -35,4 +42,26 @@ function tenantSocket(url, channels, { onEvent, onStatus = () => {} }) {
     };
   };
   connect();
+}
+
+// How far each channel was heard: the number of the last event of each origin.
+function tenantPositions() {
+  const positions = new Map();
+  return {
+    has: (channel) => positions.has(channel),
+    forget: (channel) => positions.set(channel, new Map()),
+    note({ channel, id }) {
+      const position = positions.get(channel);
+      for (const [origin, number] of id.split(',').map((part) => part.split('-'))) {
+        const last = position.get(origin) ?? 0;
+        position.delete(origin); // What was heard last stands at the end.
+        position.set(origin, Math.max(last, number));
+      }
+    },
+    // Without a position it is absent from the message.
+    since(channel) {
+      const parts = [...(positions.get(channel) ?? [])].slice(-MAX_ORIGINS).map((part) => part.join('-'));
+      return parts.length ? parts.join() : undefined;
+    },
+  };
 }

@@ -1,29 +1,77 @@
 // A load balancer as a client sees one: a fixed address, and behind it whichever node is ready. Each connection goes to
-// the first such node of the list and is cut when the node cuts it.
+// the first such node of the list and is cut when the node cuts it, or when the test does.
 
 import { connect, createServer } from "node:net";
 
 export async function startBalancer(t, ...nodes) {
-  const sockets = new Set();
-  const server = createServer(async (client) => {
-    keep(client);
-    const node = await firstReady(nodes);
+  const balancer = new Balancer(nodes);
+  t.after(() => balancer.stop());
+  await balancer.listen();
+  return balancer;
+}
+
+class Balancer {
+  host = "127.0.0.1";
+  /** How many bytes the next connections carry to their client before they are cut, one entry for each. */
+  budgets = [];
+  #nodes;
+  #sockets = new Set();
+  #opening = Promise.resolve();
+  #server = createServer((client) => this.#carry(client));
+
+  constructor(nodes) {
+    this.#nodes = nodes;
+  }
+
+  async listen() {
+    await new Promise((resolve) => this.#server.listen(0, this.host, resolve));
+    this.port = this.#server.address().port;
+  }
+
+  stop() {
+    this.#server.close();
+    this.cut();
+  }
+
+  /** Cuts all connections, whatever is under way on them. */
+  cut() {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** New connections wait until the function that this returns is called. */
+  hold() {
+    let release;
+    this.#opening = new Promise((resolve) => (release = resolve));
+    return release;
+  }
+
+  async #carry(client) {
+    this.#keep(client);
+    await this.#opening;
+    const node = await firstReady(this.#nodes);
     if (!node || client.destroyed) return client.destroy();
-    const upstream = keep(connect(node.port, node.host));
+    const upstream = this.#keep(connect(node.port, node.host));
     client.on("close", () => upstream.destroy());
     upstream.on("close", () => client.destroy());
-    client.pipe(upstream).pipe(client);
-  });
-  const keep = (socket) => {
-    sockets.add(socket);
-    return socket.on("error", () => {}).on("close", () => sockets.delete(socket));
-  };
-  t.after(() => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { host: "127.0.0.1", port: server.address().port };
+    client.pipe(upstream);
+    const budget = this.budgets.shift();
+    if (budget === undefined) return upstream.pipe(client);
+    this.#carryAtMost(budget, upstream, client);
+  }
+
+  /** Cuts behind exactly so many bytes, in the middle of a frame or not. */
+  #carryAtMost(budget, upstream, client) {
+    upstream.on("data", (bytes) => {
+      if (bytes.length < budget) client.write(bytes);
+      else if (budget > 0) client.end(bytes.subarray(0, budget), () => client.destroy());
+      budget -= bytes.length;
+    });
+  }
+
+  #keep(socket) {
+    this.#sockets.add(socket);
+    return socket.on("error", () => {}).on("close", () => this.#sockets.delete(socket));
+  }
 }
 
 async function firstReady(nodes) {

@@ -1,0 +1,70 @@
+// Numbered events on channels, published all the time while sockets come and go: what was lost or came twice shows.
+
+import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { until } from "./deadline.js";
+
+/** Time between two numbers, in milliseconds: many are published while a client is away, and fewer than are kept. */
+const PACE = 5;
+
+/** Begins to publish `numbered` with 0, 1, 2 and so on, each number on every channel. */
+export function publishNumbers(server, channels) {
+  const numbers = new Numbers(server, channels);
+  numbers.begin();
+  return numbers;
+}
+
+class Numbers {
+  /** How many have been published on every channel. */
+  count = 0;
+  #server;
+  #channels;
+  #isOn = true;
+  #published;
+
+  constructor(server, channels) {
+    this.#server = server;
+    this.#channels = channels;
+  }
+
+  begin() {
+    this.#published = this.#publish();
+    // The failure is told by `stop`.
+    this.#published.catch(() => {});
+  }
+
+  /** Until that many more have been published. */
+  async pass(more) {
+    const goal = this.count + more;
+    await until(() => this.count >= goal, `${goal} numbers are published`);
+  }
+
+  /** Publishes no more; returns how many were published. */
+  async stop() {
+    this.#isOn = false;
+    await this.#published;
+    return this.count;
+  }
+
+  async #publish() {
+    for (; this.#isOn; this.count += 1) {
+      for (const channel of this.#channels) await this.#server.trigger(channel, "numbered", { n: this.count });
+      await pause(PACE);
+    }
+  }
+}
+
+/** Waits for the last number; fails if one is missing, came twice or out of order. Returns how many there were. */
+export async function heardAll(heard, numbers) {
+  const count = await numbers.stop();
+  await heard.where(({ event, data }) => event === "numbered" && data.n === count - 1, `number ${count - 1}`);
+  const all = heard.data("numbered").map(({ n }) => n);
+  assert.deepEqual(all, [...Array(count).keys()]);
+  return count;
+}
+
+/** An integer from `low` to `high`. */
+export function random(low, high) {
+  return low + Math.floor(Math.random() * (high - low + 1));
+}
