@@ -1,8 +1,6 @@
 //! How the file descriptors of the process are shared out, so that a node full of sockets still answers requests, and one
 //! full of both still answers its operator. Pure.
 
-use std::fmt;
-
 /// What a thread needs for itself: its event queue and what wakes it, with room to spare.
 const OF_A_THREAD: u64 = 6;
 
@@ -26,7 +24,11 @@ pub struct Shares {
 }
 
 /// The descriptors do not reach even for a small server. The operator must raise their limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the process may open {limit} file descriptors, and needs some {least} with so many threads; raise the limit \
+    (ulimit -n, LimitNOFILE) or lower GAUNG_HTTP_THREADS and GAUNG_ROOM_THREADS"
+)]
 pub struct TooFew {
     limit: u64,
     least: u64,
@@ -45,17 +47,6 @@ impl Shares {
             return Err(TooFew { limit, least: ((fixed + 2 * LEAST) * 6).div_ceil(5) });
         }
         Ok(Self { limit, sockets, requests })
-    }
-}
-
-impl fmt::Display for TooFew {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { limit, least } = self;
-        write!(
-            f,
-            "the process may open {limit} file descriptors, and needs some {least} with so many threads; raise the limit \
-             (ulimit -n, LimitNOFILE) or lower GAUNG_HTTP_THREADS and GAUNG_ROOM_THREADS"
-        )
     }
 }
 

@@ -23,11 +23,11 @@ pub struct Room {
 }
 
 /// Why a room was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRoom {
-    /// The app id is empty, longer than [`MAX_APP`] or has a character outside `A-Z a-z 0-9 . _ ~ -`.
+    #[error("an app id on the bus has 1 to {MAX_APP} letters, digits, . _ ~ and -")]
     App,
-    /// The channel name is empty, longer than [`MAX_CHANNEL`] or has a character outside `A-Z a-z 0-9 _ - = @ , . ;`.
+    #[error("a channel name on the bus has 1 to {MAX_CHANNEL} letters, digits and _ - = @ , . ;")]
     Channel,
 }
 
@@ -102,17 +102,6 @@ fn is_channel(channel: &str) -> bool {
 impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.app, self.channel)
-    }
-}
-
-impl fmt::Display for InvalidRoom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::App => write!(f, "an app id on the bus has 1 to {MAX_APP} letters, digits, . _ ~ and -"),
-            Self::Channel => {
-                write!(f, "a channel name on the bus has 1 to {MAX_CHANNEL} letters, digits and _ - = @ , . ;")
-            }
-        }
     }
 }
 

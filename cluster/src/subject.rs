@@ -1,8 +1,6 @@
 //! Subjects of the bus as types. An app's id and a channel's name become one token each by a reversible map (`.` → `/`,
 //! which neither contains), so that no name can reach into another subject.
 
-use std::fmt;
-
 use crate::room::{NodeId, Room};
 
 /// The longest cluster name.
@@ -29,11 +27,14 @@ pub struct Subjects {
 }
 
 /// Why a cluster cannot have these subjects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSubjects {
-    /// The prefix is not one to several tokens of `A-Z a-z 0-9 _ -` joined by dots, 128 characters at most.
+    #[error(
+        "the subject prefix {0:?} is not made of tokens of letters, digits, _ and - joined by dots, {MAX_PREFIX} \
+        characters at most"
+    )]
     Prefix(String),
-    /// The cluster's name is not `[a-z0-9-]{1,32}`.
+    #[error("the cluster name {0:?} is not 1 to {MAX_CLUSTER} lower-case letters, digits and hyphens")]
     Cluster(String),
 }
 
@@ -97,20 +98,6 @@ fn read_room(name: &str) -> Option<Room> {
         return None;
     }
     Room::new(&app.replace('/', "."), &channel.replace('/', ".")).ok()
-}
-
-impl fmt::Display for InvalidSubjects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Prefix(prefix) => write!(
-                f,
-                "the subject prefix {prefix:?} is not made of tokens of letters, digits, _ and - joined by dots, {MAX_PREFIX} characters at most"
-            ),
-            Self::Cluster(name) => {
-                write!(f, "the cluster name {name:?} is not 1 to {MAX_CLUSTER} lower-case letters, digits and hyphens")
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Everything that is wrong with a configuration, told at once.
 
-use std::{error::Error, fmt};
-
 /// What is wrong: one line each, none of which shows a secret.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
 pub struct Problems(Vec<String>);
 
 impl Problems {
@@ -20,14 +19,6 @@ impl Problems {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 }
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
-}
-
-impl Error for Problems {}
 
 /// `name is unknown`, and the known name that was probably meant.
 pub(super) fn unknown<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {

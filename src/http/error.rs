@@ -1,7 +1,7 @@
 //! Every refusal of the HTTP API: one table of status, metric label and text (protocol.md §3.1). The text names the
 //! limit, the actual value and the setting that changes it; SDKs print it as it stands.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -29,34 +29,42 @@ pub enum Rate {
 }
 
 /// Why a request is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
+    #[error("nothing is served at this path; the API is at /apps/{{id}}/…")]
     PathUnknown,
     /// The path exists for other methods only; those.
+    #[error("this path accepts {0} only")]
     MethodRefused(&'static str),
     /// A plain request where sockets are served; what keeps it from being an upgrade.
+    #[error("{}", handshake::faults_text(.0))]
     UpgradeMissing(Vec<handshake::Fault>),
+    #[error("this node is going away; choose another one")]
     Draining,
-    /// The node does not know its peers yet.
+    #[error("this node is not in step with its peers yet; choose another one")]
     Joining,
-    /// The node has enough sockets, or too little memory for more.
+    #[error("this node is full (GAUNG_MAX_CONNECTIONS, GAUNG_MAX_MEMORY_MB, file descriptors); choose another one")]
     Full,
     /// The node does not hear its peers, and is to take nobody meanwhile.
+    #[error("this node is cut off from its peers; choose another one")]
     CutOff,
-    /// A thread of this node does not answer.
+    #[error("a thread of this node does not answer; choose another one")]
     Silent,
-    /// The client's address has all the connections that it may have.
+    #[error("too many connections from this address, its sockets included (GAUNG_MAX_CONNECTIONS_PER_IP)")]
     AddressFull,
     /// The node has all the connections that it may have which are no sockets.
+    #[error("this node has reached its limit of HTTP connections (GAUNG_MAX_HTTP_CONNECTIONS); try again")]
     ConnectionsFull,
     /// No app has this id. How many characters it has: it may be a secret in the wrong place.
+    #[error("unknown app id ({0} characters)")]
     AppUnknown(usize),
-    /// The body is not read to its end.
-    Body(InvalidBody),
-    /// The request is not signed by the app.
+    #[error(transparent)]
+    Body(#[from] InvalidBody),
+    #[error(transparent)]
     Unauthenticated(RequestAuthError),
+    #[error("the app is disabled (app setting enabled)")]
     AppDisabled,
-    /// More than the app's rate.
+    #[error("{}", too_many(*rate, *tokens, *per_second))]
     TooMany {
         rate: Rate,
         /// What the request counts.
@@ -66,24 +74,26 @@ pub enum ApiError {
         /// When the same request would be taken.
         wait: Duration,
     },
-    /// An event, or a batch of them, breaks a rule.
-    Event(InvalidEvent),
-    /// The idempotency key belongs to another post.
+    #[error(transparent)]
+    Event(#[from] InvalidEvent),
+    #[error("this idempotency_key was posted with another body, or to another path, within the last {} seconds",
+        KNOWN_FOR.as_secs())]
     KeyReused,
-    /// The channel in the path has no valid name.
+    #[error(transparent)]
     Channel(InvalidChannelName),
-    /// Users were asked of a channel without members.
+    #[error("{0} has no users: its name does not start with presence-")]
     NotPresence(String),
     /// `user_count` was asked of channels that have none; the prefix that was given.
+    #[error("user_count needs a filter_by_prefix that starts with presence-, but filter_by_prefix is {0:?}")]
     UserCountNeedsPresence(String),
-    /// Events were asked of a channel that keeps none.
+    #[error("channel {0} keeps no history (app setting history)")]
     NoHistory(String),
-    /// The query string cannot be read; why.
+    #[error("invalid query string: {0}")]
     Query(String),
-    /// The events could not be published.
+    #[error(transparent)]
     Unpublished(Unpublished),
-    /// Nobody here knows the answer.
-    Unanswered(Unanswered),
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
 }
 
 #[derive(Serialize)]
@@ -181,6 +191,18 @@ impl ApiError {
     }
 }
 
+fn too_many(rate: Rate, tokens: u32, per_second: u32) -> String {
+    match rate {
+        Rate::Events => format!(
+            "too many events: this request counts {tokens}, one per channel, and the app's limit is {per_second} a \
+             second (app setting events_per_second)"
+        ),
+        Rate::Reads => {
+            format!("too many read requests: the app's limit is {per_second} a second (app setting reads_per_second)")
+        }
+    }
+}
+
 fn body_row(invalid: &InvalidBody) -> (StatusCode, RequestRefusal) {
     match invalid {
         InvalidBody::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, RequestRefusal::BodyTooLarge),
@@ -194,76 +216,6 @@ fn body_row(invalid: &InvalidBody) -> (StatusCode, RequestRefusal) {
 impl From<Differs> for ApiError {
     fn from(_: Differs) -> Self {
         Self::KeyReused
-    }
-}
-
-impl From<Unanswered> for ApiError {
-    fn from(unanswered: Unanswered) -> Self {
-        Self::Unanswered(unanswered)
-    }
-}
-
-impl From<InvalidBody> for ApiError {
-    fn from(invalid: InvalidBody) -> Self {
-        Self::Body(invalid)
-    }
-}
-
-impl From<InvalidEvent> for ApiError {
-    fn from(invalid: InvalidEvent) -> Self {
-        Self::Event(invalid)
-    }
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PathUnknown => f.write_str("nothing is served at this path; the API is at /apps/{id}/…"),
-            Self::MethodRefused(allowed) => write!(f, "this path accepts {allowed} only"),
-            Self::UpgradeMissing(faults) => f.write_str(&handshake::faults_text(faults)),
-            Self::Draining => f.write_str("this node is going away; choose another one"),
-            Self::Joining => f.write_str("this node is not in step with its peers yet; choose another one"),
-            Self::Full => f.write_str(
-                "this node is full (GAUNG_MAX_CONNECTIONS, GAUNG_MAX_MEMORY_MB, file descriptors); choose another one",
-            ),
-            Self::CutOff => f.write_str("this node is cut off from its peers; choose another one"),
-            Self::Silent => f.write_str("a thread of this node does not answer; choose another one"),
-            Self::AddressFull => f.write_str(
-                "too many connections from this address, its sockets included (GAUNG_MAX_CONNECTIONS_PER_IP)",
-            ),
-            Self::ConnectionsFull => f.write_str(
-                "this node has reached its limit of HTTP connections (GAUNG_MAX_HTTP_CONNECTIONS); try again",
-            ),
-            Self::AppUnknown(characters) => write!(f, "unknown app id ({characters} characters)"),
-            Self::Body(why) => fmt::Display::fmt(why, f),
-            Self::Unauthenticated(why) => fmt::Display::fmt(why, f),
-            Self::AppDisabled => f.write_str("the app is disabled (app setting enabled)"),
-            Self::TooMany { rate: Rate::Events, tokens, per_second, .. } => write!(
-                f,
-                "too many events: this request counts {tokens}, one per channel, and the app's limit is {per_second} a \
-                 second (app setting events_per_second)"
-            ),
-            Self::TooMany { rate: Rate::Reads, per_second, .. } => write!(
-                f,
-                "too many read requests: the app's limit is {per_second} a second (app setting reads_per_second)"
-            ),
-            Self::Event(why) => fmt::Display::fmt(why, f),
-            Self::KeyReused => write!(
-                f,
-                "this idempotency_key was posted with another body, or to another path, within the last {} seconds",
-                KNOWN_FOR.as_secs()
-            ),
-            Self::Channel(why) => fmt::Display::fmt(why, f),
-            Self::NotPresence(channel) => write!(f, "{channel} has no users: its name does not start with presence-"),
-            Self::NoHistory(channel) => write!(f, "channel {channel} keeps no history (app setting history)"),
-            Self::UserCountNeedsPresence(prefix) => write!(
-                f,
-                "user_count needs a filter_by_prefix that starts with presence-, but filter_by_prefix is {prefix:?}"
-            ),
-            Self::Query(why) => write!(f, "invalid query string: {why}"),
-            Self::Unpublished(why) => fmt::Display::fmt(why, f),
-            Self::Unanswered(why) => fmt::Display::fmt(why, f),
-        }
     }
 }
 

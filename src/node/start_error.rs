@@ -1,39 +1,28 @@
 //! Why a node did not start, in the words that its operator reads.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{io, net::SocketAddr};
 
 use gaung_cluster::bus::InvalidServer;
 
 use crate::{descriptors::TooFew, tls};
 
 /// Why a node did not start. The operator must act.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error("cannot listen on {address} ({settings}): {error}")]
     Listen {
         address: SocketAddr,
         /// The variables that set it.
         settings: &'static str,
         error: io::Error,
     },
+    #[error(transparent)]
     Tls(tls::TlsError),
     /// `GAUNG_CA` cannot be used.
+    #[error("{0}")]
     Trust(String),
-    /// `GAUNG_NATS_URL` names no server.
+    #[error("cannot join the cluster (GAUNG_NATS_URL): {0}")]
     Cluster(InvalidServer),
-    /// There are not enough descriptors to serve anybody.
+    #[error(transparent)]
     Descriptors(TooFew),
 }
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listen { address, settings, error } => write!(f, "cannot listen on {address} ({settings}): {error}"),
-            Self::Tls(error) => error.fmt(f),
-            Self::Descriptors(error) => error.fmt(f),
-            Self::Trust(error) => f.write_str(error),
-            Self::Cluster(error) => write!(f, "cannot join the cluster (GAUNG_NATS_URL): {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}

@@ -64,17 +64,13 @@ impl ChannelKind {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName(Arc<str>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidChannelName {
+    #[error("the channel name is empty")]
     Empty,
-    /// Longer than the app's limit: actual length and limit, in characters.
-    TooLong {
-        /// Characters in the name.
-        length: usize,
-        /// The app's limit.
-        limit: usize,
-    },
-    /// A character outside `A-Z a-z 0-9 _ - = @ , . ;`.
+    #[error("the channel name has {length} characters, the limit is {limit} (app setting max_channel_name_length)")]
+    TooLong { length: usize, limit: usize },
+    #[error("the channel name contains {0:?}; allowed are letters, digits and _ - = @ , . ;")]
     Character(char),
 }
 
@@ -144,21 +140,6 @@ impl fmt::Debug for ChannelName {
 impl fmt::Display for ChannelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for InvalidChannelName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the channel name is empty"),
-            Self::TooLong { length, limit } => write!(
-                f,
-                "the channel name has {length} characters, the limit is {limit} (app setting max_channel_name_length)"
-            ),
-            Self::Character(c) => {
-                write!(f, "the channel name contains {c:?}; allowed are letters, digits and _ - = @ , . ;")
-            }
-        }
     }
 }
 

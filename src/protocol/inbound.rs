@@ -1,7 +1,7 @@
 //! What clients send (protocol.md §1.3, §1.6, §1.7, §1.11, §1.12, §1.14). The parser is total: whatever the text, it
 //! returns a message or says what is wrong with it. It judges shape alone; names, signatures and rights come later. Pure.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use super::object::{NotAnObject, Object, is_null, unquoted};
 
@@ -49,23 +49,26 @@ pub enum ClientMessage {
 }
 
 /// Why a message was not understood. The text goes to the client in a `pusher:error` without a code, and the session stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
+    #[error("Invalid message format: not JSON")]
     NotJson,
+    #[error("Invalid message format: not a JSON object")]
     NotAnObject,
-    /// `event` is missing or not a string.
+    #[error("Invalid message format: event is missing or not a string")]
     NoEvent,
-    /// A subscribe or unsubscribe does not name its channel with a string.
+    #[error("Invalid message format: data must be an object that has channel as a string")]
     NoChannel,
-    /// `channel_data` is neither a string nor null, so it cannot be what was signed.
+    #[error("Invalid message format: channel_data must be a string")]
     ChannelDataNotAString,
-    /// A sign-in lacks `auth` or `user_data`, or one of them is not a string.
+    #[error("Invalid message format: data must be an object that has auth and user_data as strings")]
     IncompleteSignIn,
-    /// A client event does not name its channel with a string.
+    #[error("Invalid client event (must contain channel and data)")]
     IncompleteClientEvent,
     /// The data of a client event is a string with a lone surrogate, which no text frame can carry on.
+    #[error("Invalid client event (data contains a lone surrogate)")]
     ClientEventNotUnicode,
-    /// No message of the protocol has this name; at most its first 100 characters.
+    #[error("Unsupported event received on socket: {0}")]
     UnsupportedEvent(String),
 }
 
@@ -131,26 +134,6 @@ impl From<NotAnObject> for Malformed {
         }
     }
 }
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotJson => "Invalid message format: not JSON",
-            Self::NotAnObject => "Invalid message format: not a JSON object",
-            Self::NoEvent => "Invalid message format: event is missing or not a string",
-            Self::NoChannel => "Invalid message format: data must be an object that has channel as a string",
-            Self::ChannelDataNotAString => "Invalid message format: channel_data must be a string",
-            Self::IncompleteSignIn => {
-                "Invalid message format: data must be an object that has auth and user_data as strings"
-            }
-            Self::IncompleteClientEvent => "Invalid client event (must contain channel and data)",
-            Self::ClientEventNotUnicode => "Invalid client event (data contains a lone surrogate)",
-            Self::UnsupportedEvent(name) => return write!(f, "Unsupported event received on socket: {name}"),
-        })
-    }
-}
-
-impl std::error::Error for Malformed {}
 
 #[cfg(test)]
 mod tests {

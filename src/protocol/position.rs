@@ -31,13 +31,13 @@ pub struct EventId {
 pub struct Position(Vec<EventId>);
 
 /// Why a text is no position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPosition {
-    /// A part is not `<origin>-<number>`.
+    #[error("since must be the ids of events, as \"k3x09a-17\", separated by commas")]
     Malformed,
-    /// An origin stands there twice.
+    #[error("since names an origin twice")]
     Repeated,
-    /// More than [`MAX_ORIGINS`] origins.
+    #[error("since names more than {MAX_ORIGINS} origins")]
     TooLong,
 }
 
@@ -152,16 +152,6 @@ impl fmt::Display for Position {
             write!(f, "{comma}{event}")?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for InvalidPosition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed => f.write_str("since must be the ids of events, as \"k3x09a-17\", separated by commas"),
-            Self::Repeated => f.write_str("since names an origin twice"),
-            Self::TooLong => write!(f, "since names more than {MAX_ORIGINS} origins"),
-        }
     }
 }
 

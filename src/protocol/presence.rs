@@ -2,8 +2,6 @@
 //! session (protocol.md §1.12). Ids become strings here and are compared as such from here on; `user_info` stays the JSON
 //! text that it was. Signatures are checked elsewhere. Pure.
 
-use std::fmt;
-
 use serde_json::value::RawValue;
 
 use super::{
@@ -43,23 +41,23 @@ pub struct UserClaim {
 }
 
 /// Why a signed text names nobody. The app's own back end wrote that text, so its developer must act.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidClaim {
-    /// The text is not a JSON object.
+    #[error("the signed text is not a JSON object")]
     NotAnObject,
     /// The object lacks the id's member: `user_id` or `id`.
+    #[error("the signed text has no {0}")]
     NoId(&'static str),
-    /// An id is neither a string nor a number.
+    #[error("a user id must be a string or a number")]
     IdType,
+    #[error("a user id is empty")]
     IdEmpty,
-    /// An id is longer than the protocol allows.
-    IdTooLong {
-        /// Characters in the id.
-        length: usize,
-    },
+    #[error("a user id has {length} characters, the protocol's limit is {MAX_ID_CHARACTERS}")]
+    IdTooLong { length: usize },
     /// The id of a sign-in has a character that a channel name cannot have.
+    #[error("the user id contains {0:?}; allowed are letters, digits and _ - = @ , . ;")]
     IdCharacter(char),
-    /// `watchlist` is not an array.
+    #[error("watchlist must be an array of user ids")]
     Watchlist,
 }
 
@@ -122,26 +120,6 @@ fn echo(user_data: &str, id: &RawValue) -> String {
     let (before, after) = (&user_data[..start], &user_data[start + id.len()..]);
     format!("{before}\"{id}\"{after}")
 }
-
-impl fmt::Display for InvalidClaim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnObject => f.write_str("the signed text is not a JSON object"),
-            Self::NoId(member) => write!(f, "the signed text has no {member}"),
-            Self::IdType => f.write_str("a user id must be a string or a number"),
-            Self::IdEmpty => f.write_str("a user id is empty"),
-            Self::IdTooLong { length } => {
-                write!(f, "a user id has {length} characters, the protocol's limit is {MAX_ID_CHARACTERS}")
-            }
-            Self::IdCharacter(c) => {
-                write!(f, "the user id contains {c:?}; allowed are letters, digits and _ - = @ , . ;")
-            }
-            Self::Watchlist => f.write_str("watchlist must be an array of user ids"),
-        }
-    }
-}
-
-impl std::error::Error for InvalidClaim {}
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 //!
 //! Long lists come in pages, so that no thread is held up by how many rooms there are.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Addr, Handler, MailboxError, Message};
 use futures_util::{FutureExt, future::join_all};
@@ -27,7 +27,8 @@ pub(super) const PAGE: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The rooms of this node, or its way to the other nodes, do not answer: nothing is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this node cannot tell: its rooms or its way to the other nodes do not answer; choose another one")]
 pub struct Unanswered;
 
 impl Rooms {
@@ -124,12 +125,6 @@ impl Rooms {
 /// What somebody answers, unless they are gone or silent for long.
 async fn known<T>(answer: impl Future<Output = Option<T>>) -> Result<T, Unanswered> {
     timeout(PATIENCE, answer).await.ok().flatten().ok_or(Unanswered)
-}
-
-impl fmt::Display for Unanswered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("this node cannot tell: its rooms or its way to the other nodes do not answer; choose another one")
-    }
 }
 
 #[cfg(test)]

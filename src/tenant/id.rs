@@ -10,12 +10,13 @@ const MAX_LENGTH: usize = 128;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TenantId(Arc<str>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTenantId {
+    #[error("the tenant id is empty")]
     Empty,
-    /// It has more than 128 characters; how many.
+    #[error("the tenant id has {0} characters, the limit is {MAX_LENGTH}")]
     TooLong(usize),
-    /// A character outside `A-Z a-z 0-9 _ - = @ , ;`.
+    #[error("the tenant id contains {0:?}; allowed are letters, digits and _ - = @ , ;")]
     Character(char),
 }
 
@@ -50,18 +51,6 @@ impl fmt::Debug for TenantId {
 impl fmt::Display for TenantId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for InvalidTenantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("the tenant id is empty"),
-            Self::TooLong(length) => write!(f, "the tenant id has {length} characters, the limit is {MAX_LENGTH}"),
-            Self::Character(c) => {
-                write!(f, "the tenant id contains {c:?}; allowed are letters, digits and _ - = @ , ;")
-            }
-        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! Messages from a tenant socket. Pure.
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 
 /// What a tenant socket may ask for.
@@ -24,17 +22,21 @@ pub enum TenantMessage {
 }
 
 /// Why a message was not understood; the socket stays open.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Not JSON, or JSON that is no object.
+    #[error("the message is not a JSON object")]
     NotAnObject,
-    /// No member `type` that is a string.
+    #[error("the message has no string member \"type\"")]
     TypeMissing,
     /// A `type` that is not served; its first 40 characters.
+    #[error("the message type {0:?} is unknown; known are ping, subscribe and unsubscribe")]
     TypeUnknown(String),
     /// `subscribe` or `unsubscribe` without a member `channel` that is a string.
+    #[error("the message has no string member \"channel\"")]
     ChannelMissing,
     /// `subscribe` with a member `since` that is neither a string nor null.
+    #[error("the member \"since\" of the message is not a string")]
     SinceNotAString,
 }
 
@@ -59,20 +61,6 @@ fn since_of(message: &Map<String, Value>) -> Result<Option<String>, Malformed> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(since)) => Ok(Some(since.clone())),
         Some(_) => Err(Malformed::SinceNotAString),
-    }
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnObject => f.write_str("the message is not a JSON object"),
-            Self::TypeMissing => f.write_str("the message has no string member \"type\""),
-            Self::TypeUnknown(kind) => {
-                write!(f, "the message type {kind:?} is unknown; known are ping, subscribe and unsubscribe")
-            }
-            Self::ChannelMissing => f.write_str("the message has no string member \"channel\""),
-            Self::SinceNotAString => f.write_str("the member \"since\" of the message is not a string"),
-        }
     }
 }
 

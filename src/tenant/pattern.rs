@@ -1,7 +1,5 @@
 //! Patterns of channel names, as tokens carry them. Pure.
 
-use std::fmt;
-
 use crate::protocol::ChannelName;
 
 /// A channel name in which `*` stands for any number of characters other than the dot, also none. It must match the whole
@@ -9,17 +7,21 @@ use crate::protocol::ChannelName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelPattern(String);
 
-/// The pattern is empty, or contains the character, which no channel name has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidPattern(Option<char>);
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPattern {
+    #[error("a channel pattern is empty")]
+    Empty,
+    #[error("a channel pattern contains {0:?}; allowed are letters, digits and _ - = @ , . ; *")]
+    Character(char),
+}
 
 impl ChannelPattern {
     /// Parses a pattern: the characters of channel names and `*`.
     pub fn parse(pattern: &str) -> Result<Self, InvalidPattern> {
         let foreign = pattern.chars().find(|c| !c.is_ascii_alphanumeric() && !"_-=@,.;*".contains(*c));
         match foreign {
-            Some(character) => Err(InvalidPattern(Some(character))),
-            None if pattern.is_empty() => Err(InvalidPattern(None)),
+            Some(character) => Err(InvalidPattern::Character(character)),
+            None if pattern.is_empty() => Err(InvalidPattern::Empty),
             None => Ok(Self(pattern.to_owned())),
         }
     }
@@ -39,17 +41,6 @@ pub fn fits(pattern: &str, segment: &str) -> bool {
     let (between, last) = rest.rsplit_once('*').unwrap_or(("", rest));
     let Some(middle) = segment.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else { return false };
     between.split('*').try_fold(middle, |left, part| left.find(part).map(|at| &left[at + part.len()..])).is_some()
-}
-
-impl fmt::Display for InvalidPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            None => f.write_str("a channel pattern is empty"),
-            Some(c) => {
-                write!(f, "a channel pattern contains {c:?}; allowed are letters, digits and _ - = @ , . ; *")
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -95,10 +86,10 @@ mod tests {
 
     #[test]
     fn characters_that_no_channel_has_are_refused() {
-        for (pattern, character) in
-            [("", None), ("a b", Some(' ')), ("#server-to-user-*", Some('#')), ("a>", Some('>'))]
-        {
-            assert_eq!(ChannelPattern::parse(pattern), Err(InvalidPattern(character)), "{pattern:?}");
+        let refused = |pattern| ChannelPattern::parse(pattern).unwrap_err();
+        assert_eq!(refused(""), InvalidPattern::Empty);
+        for (pattern, character) in [("a b", ' '), ("#server-to-user-*", '#'), ("a>", '>')] {
+            assert_eq!(refused(pattern), InvalidPattern::Character(character), "{pattern:?}");
         }
     }
 }

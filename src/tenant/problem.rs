@@ -2,39 +2,31 @@
 //! meaning, so that they cannot be taken for those of [`Close`](crate::protocol::Close), which have four and end the
 //! socket. Pure.
 
-use std::fmt;
-
 use super::{Malformed, TenantChannels, TenantId};
 use crate::protocol::{InvalidChannelName, position::InvalidPosition};
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
+    #[error(transparent)]
     Malformed(Malformed),
+    #[error(transparent)]
     InvalidChannel(InvalidChannelName),
+    #[error(transparent)]
     InvalidPosition(InvalidPosition),
-    /// The channel is not this tenant's; which channels tenants have.
+    #[error("the channel is not tenant {0}'s: those are {1} (GAUNG_TENANT_CHANNELS)")]
     NotOfTenant(TenantId, TenantChannels),
-    /// The channel needs a token that names it.
+    #[error("a private or presence channel needs a token whose claim channels names it")]
     NotGranted,
-    /// A presence channel needs a token that names its user.
+    #[error("a presence channel needs a token with the claim user_id")]
     NoUser,
-    /// The socket is in the presence channel already, as another user.
+    #[error("the socket is subscribed to the channel as another user")]
     OtherUser,
-    /// The presence channel has as many members as it may have.
-    RoomFull {
-        /// The app's limit.
-        limit: usize,
-    },
-    /// The socket has as many subscriptions as it may have.
-    TooManySubscriptions {
-        /// The app's limit.
-        limit: usize,
-    },
-    /// The socket sends messages faster than it may.
-    TooManyMessages {
-        /// The node's limit a second.
-        limit: u32,
-    },
+    #[error("the channel has {limit} members already (app setting max_presence_members)")]
+    RoomFull { limit: usize },
+    #[error("the socket has {limit} subscriptions already (app setting max_subscriptions)")]
+    TooManySubscriptions { limit: usize },
+    #[error("the socket sent more than {limit} messages a second (GAUNG_TENANT_MESSAGES_PER_SECOND)")]
+    TooManyMessages { limit: u32 },
 }
 
 impl Problem {
@@ -44,33 +36,6 @@ impl Problem {
             Self::NotOfTenant(..) | Self::NotGranted | Self::NoUser | Self::OtherUser => 403,
             Self::RoomFull { .. } => 409,
             Self::TooManySubscriptions { .. } | Self::TooManyMessages { .. } => 429,
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed(malformed) => malformed.fmt(f),
-            Self::InvalidChannel(invalid) => invalid.fmt(f),
-            Self::InvalidPosition(invalid) => invalid.fmt(f),
-            Self::NotOfTenant(tenant, channels) => {
-                write!(f, "the channel is not tenant {tenant}'s: those are {channels} (GAUNG_TENANT_CHANNELS)")
-            }
-            Self::NotGranted => {
-                f.write_str("a private or presence channel needs a token whose claim channels names it")
-            }
-            Self::NoUser => f.write_str("a presence channel needs a token with the claim user_id"),
-            Self::OtherUser => f.write_str("the socket is subscribed to the channel as another user"),
-            Self::RoomFull { limit } => {
-                write!(f, "the channel has {limit} members already (app setting max_presence_members)")
-            }
-            Self::TooManySubscriptions { limit } => {
-                write!(f, "the socket has {limit} subscriptions already (app setting max_subscriptions)")
-            }
-            Self::TooManyMessages { limit } => {
-                write!(f, "the socket sent more than {limit} messages a second (GAUNG_TENANT_MESSAGES_PER_SECOND)")
-            }
         }
     }
 }

@@ -4,8 +4,6 @@
 //! `bearer, <token>` (in a browser `new WebSocket(url, ["bearer", token])`). Of that offer the server selects `bearer`:
 //! the token is not sent back, and what was not offered is never selected.
 
-use std::fmt;
-
 use percent_encoding::percent_decode_str;
 
 use super::{InvalidTenantId, TenantId};
@@ -31,11 +29,13 @@ pub struct TenantRequest {
 }
 
 /// Why a request cannot be admitted, whatever token it has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
+    #[error("the address has no parameter tenant_id")]
     TenantMissing,
+    #[error(transparent)]
     Tenant(InvalidTenantId),
-    /// The `user_id` is longer than 128 characters; how long.
+    #[error("the user id has {0} characters, the limit is {MAX_USER_ID_LENGTH}")]
     UserTooLong(usize),
 }
 
@@ -82,18 +82,6 @@ fn offered_token(protocols: &str) -> Option<&str> {
     let mut offered = protocols.split(',').map(str::trim);
     offered.find(|protocol| *protocol == BEARER)?;
     offered.next().filter(|token| !token.is_empty())
-}
-
-impl fmt::Display for InvalidRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TenantMissing => f.write_str("the address has no parameter tenant_id"),
-            Self::Tenant(invalid) => invalid.fmt(f),
-            Self::UserTooLong(length) => {
-                write!(f, "the user id has {length} characters, the limit is {MAX_USER_ID_LENGTH}")
-            }
-        }
-    }
 }
 
 #[cfg(test)]

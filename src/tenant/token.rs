@@ -1,6 +1,6 @@
 //! Access tokens: JWTs signed with HS256 and one of the app's secrets (RFC 7519). Pure: the caller brings the clock.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, errors::ErrorKind};
 use serde_json::{Map, Value};
@@ -26,25 +26,28 @@ pub struct AccessToken {
 }
 
 /// Why a token was refused. Texts never repeat any part of the token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Not three parts of base64url with JSON in the first two.
+    #[error("the token is not a JWT")]
     NotAToken,
-    /// Signed in another way than HS256, or not at all.
+    #[error("the token's algorithm is not HS256")]
     Algorithm,
-    /// Not signed with a secret of the app.
+    #[error("the token's signature does not match the app's secret")]
     Signature,
+    #[error("the token has no claim {0}")]
     Missing(&'static str),
-    /// The named claim has the wrong type.
+    #[error("the token's claim {0} has the wrong type")]
     WrongType(&'static str),
+    #[error("the token's claim tenant_id is invalid: {0}")]
     Tenant(InvalidTenantId),
-    /// The user id is empty or longer than 128 characters.
+    #[error("the token's claim user_id must have 1 to {MAX_USER_ID_LENGTH} characters")]
     User,
-    /// A pattern in `channels` cannot match a channel.
+    #[error("the token's claim channels is invalid: {0}")]
     Channels(InvalidPattern),
-    /// The time in `exp` has passed.
+    #[error("the token has expired")]
     Expired,
-    /// The time in `nbf` has not come.
+    #[error("the token is not valid yet")]
     NotYet,
 }
 
@@ -144,25 +147,6 @@ fn patterns_of(claims: &Map<String, Value>) -> Result<Vec<ChannelPattern>, Token
             ChannelPattern::parse(pattern).map_err(TokenError::Channels)
         })
         .collect()
-}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAToken => f.write_str("the token is not a JWT"),
-            Self::Algorithm => f.write_str("the token's algorithm is not HS256"),
-            Self::Signature => f.write_str("the token's signature does not match the app's secret"),
-            Self::Missing(claim) => write!(f, "the token has no claim {claim}"),
-            Self::WrongType(claim) => write!(f, "the token's claim {claim} has the wrong type"),
-            Self::Tenant(invalid) => write!(f, "the token's claim tenant_id is invalid: {invalid}"),
-            Self::User => {
-                write!(f, "the token's claim user_id must have 1 to {MAX_USER_ID_LENGTH} characters")
-            }
-            Self::Channels(invalid) => write!(f, "the token's claim channels is invalid: {invalid}"),
-            Self::Expired => f.write_str("the token has expired"),
-            Self::NotYet => f.write_str("the token is not valid yet"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,41 +1,25 @@
 //! Why TLS cannot be served. The operator reads these texts at the start and, after a bad renewal, in the log.
 
-use std::{fmt, io};
+use std::io;
 
 use rustls::pki_types::pem;
 
 use super::{PemFile, PemPair};
 
 /// What is wrong with the certificate or its key.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The file is missing, or this process may not read it.
+    #[error("cannot read {0}: {1}")]
     Unreadable(PemFile, io::Error),
-    /// The file is not PEM.
+    #[error("{0} is not valid PEM: {1}")]
     Malformed(PemFile, pem::Error),
+    #[error("no certificate in {0}; expected PEM: the server's certificate first, then its chain")]
     NoCertificate(PemFile),
-    /// The key's file holds none that can be read without a password.
+    #[error("no private key in {0}; expected PEM, not encrypted")]
     NoKey(PemFile),
+    #[error("the key in {} does not belong to the certificate in {}", .0.key, .0.cert)]
     KeyMismatch(Box<PemPair>),
     /// Both files are PEM, but the pair cannot be used: an unknown kind of key, a damaged certificate.
+    #[error("{} and {} cannot be used: {}", .0.cert, .0.key, .1)]
     Unusable(Box<PemPair>, rustls::Error),
 }
-
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(file, reason) => write!(f, "cannot read {file}: {reason}"),
-            Self::Malformed(file, reason) => write!(f, "{file} is not valid PEM: {reason}"),
-            Self::NoCertificate(file) => {
-                write!(f, "no certificate in {file}; expected PEM: the server's certificate first, then its chain")
-            }
-            Self::NoKey(file) => write!(f, "no private key in {file}; expected PEM, not encrypted"),
-            Self::KeyMismatch(pair) => {
-                write!(f, "the key in {} does not belong to the certificate in {}", pair.key, pair.cert)
-            }
-            Self::Unusable(pair, reason) => write!(f, "{} and {} cannot be used: {reason}", pair.cert, pair.key),
-        }
-    }
-}
-
-impl std::error::Error for TlsError {}

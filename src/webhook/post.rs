@@ -1,6 +1,6 @@
 //! One webhook request (protocol.md §4.1): its headers, its signature, its answer.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix_web::http::{
     StatusCode,
@@ -22,11 +22,12 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 const FRAMING: [HeaderName; 5] = [CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING, UPGRADE];
 
 /// Why a post did not arrive.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The endpoint answered with a status other than 2xx; redirects are not followed.
+    #[error("status {}", .0.as_u16())]
     Status(StatusCode),
-    /// No answer.
+    #[error(transparent)]
     Network(SendRequestError),
 }
 
@@ -78,15 +79,6 @@ impl Failure {
         match self {
             Self::Status(status) => Some(*status),
             Self::Network(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "status {}", status.as_u16()),
-            Self::Network(error) => write!(f, "{error}"),
         }
     }
 }

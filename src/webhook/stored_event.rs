@@ -1,8 +1,6 @@
 //! A webhook event as the stream keeps it, as JSON. Another node reads it, perhaps of another release; anybody who may
 //! publish there could have written it, so it is parsed like anything from outside. Pure.
 
-use std::fmt;
-
 use gaung_cluster::room::MAX_CHANNEL;
 use serde::{Deserialize, Serialize};
 
@@ -26,17 +24,18 @@ pub struct StoredEvent {
 }
 
 /// Why a stored event was not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// It is larger than [`MAX_BYTES`].
+    #[error("it is larger than 1 MiB")]
     TooLarge,
     /// It is not the JSON that we write, or tells of something that this release does not know.
+    #[error("its form or its kind is unknown")]
     Form,
-    /// It names no possible channel.
+    #[error("it names no possible channel")]
     Channel,
-    /// Its id is empty, longer than 64 characters or has others than `0-9 a-z -`.
+    #[error("its id is not 1 to 64 digits, lower-case letters and hyphens")]
     Id,
-    /// It names no possible socket.
+    #[error("it names no possible socket")]
     Socket,
 }
 
@@ -79,18 +78,6 @@ fn why_unreadable(bytes: &[u8]) -> Unreadable {
     match text.map(|text| text.what.socket_id.parse::<SocketId>()) {
         Ok(Err(_)) => Unreadable::Socket,
         Ok(Ok(_)) | Err(_) => Unreadable::Form,
-    }
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLarge => "it is larger than 1 MiB",
-            Self::Form => "its form or its kind is unknown",
-            Self::Channel => "it names no possible channel",
-            Self::Id => "its id is not 1 to 64 digits, lower-case letters and hyphens",
-            Self::Socket => "it names no possible socket",
-        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Connects to NATS: login, TLS and retries. Used by the bus and by the webhook queue.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_nats::{Client, ConnectOptions, ServerAddr};
 
@@ -29,7 +29,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Invalid server address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("GAUNG_NATS_URL is invalid: {0}")]
 pub struct InvalidServer(String);
 
 /// A client that connects in the background and reconnects without limit. Returns at once; failures are logged, the
@@ -105,14 +106,6 @@ fn pause(attempt: usize) -> Duration {
     let attempt = u32::try_from(attempt).unwrap_or(u32::MAX);
     PAUSE.saturating_mul(attempt).min(LONGEST_PAUSE).mul_f64(rand::random_range(1.0..1.5))
 }
-
-impl fmt::Display for InvalidServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GAUNG_NATS_URL is invalid: {}", self.0)
-    }
-}
-
-impl std::error::Error for InvalidServer {}
 
 #[cfg(test)]
 mod tests {

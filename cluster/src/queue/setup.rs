@@ -1,6 +1,6 @@
 //! Creates the stream and its consumers where they are missing, and rejects a stream that is configured otherwise.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use async_nats::jetstream::{
     Context,
@@ -31,13 +31,21 @@ pub(super) struct StreamSpec {
 }
 
 /// Why the stream cannot be used. An operator must act, unless only the connection failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueueError {
     /// Another retention than `WorkQueue`: it would deliver events twice or never delete them.
+    #[error(
+        "stream {name} has the retention {found:?}, but webhooks need WorkQueue; name another stream in \
+        GAUNG_WEBHOOK_STREAM, or remove this one"
+    )]
     Retention { name: String, found: RetentionPolicy },
-    /// It does not store what we publish.
+    #[error(
+        "the stream {name} does not store {missing}; add this subject to it, or name another stream in \
+        GAUNG_WEBHOOK_STREAM"
+    )]
     Subjects { name: String, missing: String },
     /// NATS did not answer, or rejected the request.
+    #[error("{0}")]
     Server(String),
 }
 
@@ -107,24 +115,6 @@ fn covers(pattern: &str, subject: &str) -> bool {
             (Some("*"), Some(token)) if token != ">" => {}
             (Some(wanted), Some(token)) if wanted == token => {}
             _ => return false,
-        }
-    }
-}
-
-impl fmt::Display for QueueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Retention { name, found } => write!(
-                f,
-                "stream {name} has the retention {found:?}, but webhooks need WorkQueue; name another stream in \
-                 GAUNG_WEBHOOK_STREAM, or remove this one"
-            ),
-            Self::Subjects { name, missing } => write!(
-                f,
-                "the stream {name} does not store {missing}; add this subject to it, or name another stream in \
-                 GAUNG_WEBHOOK_STREAM"
-            ),
-            Self::Server(reason) => f.write_str(reason),
         }
     }
 }

@@ -1,21 +1,19 @@
 //! Signatures that an application gives to its clients: for one channel (protocol.md §2.1, §2.2) or for signing in (§2.3).
 
-use std::fmt;
-
 use crate::protocol::{AppKey, ChannelName, SocketId};
 
 use super::hex_hmac::{decode_signature, find_key, hex_hmac, is_signed};
 
 /// Which part of `auth` is wrong. Says nothing about the signature that would be right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// `auth` is not `key:signature`.
+    #[error("Invalid auth: it must be an app key, a colon and a signature")]
     Malformed,
-    /// The part before the colon is not a key of this app.
+    #[error("Invalid key in auth: it is not a key of this app")]
     UnknownKey,
-    /// The part after the colon is not 64 lower-case hex digits.
+    #[error("Invalid signature in auth: it must be 64 lower-case hex digits")]
     NotHex,
-    /// The signature is of something else, or with another secret.
+    #[error("Invalid signature in auth: it is for another socket, channel or content, or made with another secret")]
     Mismatch,
 }
 
@@ -67,21 +65,6 @@ fn verify(keys: &[AppKey], auth: &str, text: &str) -> Result<(), AuthError> {
     let signature = decode_signature(digits.as_bytes()).ok_or(AuthError::NotHex)?;
     if is_signed(&key.secret, &[text.as_bytes()], &signature) { Ok(()) } else { Err(AuthError::Mismatch) }
 }
-
-impl fmt::Display for AuthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "Invalid auth: it must be an app key, a colon and a signature",
-            Self::UnknownKey => "Invalid key in auth: it is not a key of this app",
-            Self::NotHex => "Invalid signature in auth: it must be 64 lower-case hex digits",
-            Self::Mismatch => {
-                "Invalid signature in auth: it is for another socket, channel or content, or made with another secret"
-            }
-        })
-    }
-}
-
-impl std::error::Error for AuthError {}
 
 #[cfg(test)]
 mod tests {

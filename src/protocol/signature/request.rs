@@ -35,30 +35,31 @@ pub struct SignedBody {
 }
 
 /// Which part of a signed request is wrong. Says nothing about the signature that would be right.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestAuthError {
-    /// A parameter that every signed request has is missing.
+    #[error("the query parameter {0} is missing")]
     Missing(&'static str),
-    /// A parameter of the signature occurs more than once.
+    #[error("the query parameter {0} occurs more than once")]
     Repeated(&'static str),
-    /// `auth_key` is not a key of this app.
+    #[error("unknown auth_key: it has {characters} characters and is not a key of this app")]
     UnknownKey {
         /// How many it has; what it is is not told, because it may be a secret in the wrong place.
         characters: usize,
     },
-    /// `auth_version` is not `1.0`.
+    #[error("auth_version must be {VERSION}")]
     Version,
-    /// `auth_timestamp` is not a number of seconds.
+    #[error("auth_timestamp must be a whole number of seconds since 1970")]
     Timestamp,
-    /// `auth_timestamp` is too far from the server's clock, before or after it.
+    #[error("auth_timestamp is {} s away from the server's clock, the limit is {} s (GAUNG_SIGNATURE_SECONDS)",
+        .distance.as_secs(), .window.as_secs())]
     Expired { distance: Duration, window: Duration },
-    /// `auth_signature` is not 64 lower-case hex digits.
+    #[error("auth_signature must be 64 lower-case hex digits")]
     NotHex,
-    /// `auth_signature` is of something else, or with another secret.
+    #[error("invalid auth_signature: it is for another method, path or query, or made with another secret")]
     Mismatch,
-    /// The request has a body but no `body_md5`.
+    #[error("the query parameter body_md5 is missing although there is a body")]
     BodyNotSigned,
-    /// `body_md5` is not the MD5 of the body that arrived.
+    #[error("body_md5 is not the MD5 of the body that arrived")]
     BodyChanged,
 }
 
@@ -157,34 +158,6 @@ fn md5_hex(body: &[u8]) -> String {
 fn encode(text: &str) -> impl fmt::Display {
     utf8_percent_encode(text, RESERVED)
 }
-
-impl fmt::Display for RequestAuthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing(name) => write!(f, "the query parameter {name} is missing"),
-            Self::Repeated(name) => write!(f, "the query parameter {name} occurs more than once"),
-            Self::UnknownKey { characters } => {
-                write!(f, "unknown auth_key: it has {characters} characters and is not a key of this app")
-            }
-            Self::Version => write!(f, "auth_version must be {VERSION}"),
-            Self::Timestamp => f.write_str("auth_timestamp must be a whole number of seconds since 1970"),
-            Self::Expired { distance, window } => write!(
-                f,
-                "auth_timestamp is {} s away from the server's clock, the limit is {} s (GAUNG_SIGNATURE_SECONDS)",
-                distance.as_secs(),
-                window.as_secs()
-            ),
-            Self::NotHex => f.write_str("auth_signature must be 64 lower-case hex digits"),
-            Self::Mismatch => f.write_str(
-                "invalid auth_signature: it is for another method, path or query, or made with another secret",
-            ),
-            Self::BodyNotSigned => f.write_str("the query parameter body_md5 is missing although there is a body"),
-            Self::BodyChanged => f.write_str("body_md5 is not the MD5 of the body that arrived"),
-        }
-    }
-}
-
-impl std::error::Error for RequestAuthError {}
 
 #[cfg(test)]
 mod tests;
