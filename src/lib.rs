@@ -29,7 +29,6 @@
 //! | [`capacity`] | how full the node is |
 //! | [`descriptors`] | how the file descriptors are shared between sockets and requests |
 //! | [`readiness`] | whether the node wants new sockets |
-//! | [`seldom`] | rate-limited logging: the first line at once, then at most one a minute |
 //! | [`tls`] | certificates of the public listener |
 
 #![cfg_attr(not(test), warn(unreachable_pub, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used))]
@@ -56,7 +55,6 @@ pub mod protocol;
 pub mod readiness;
 pub mod repeats;
 pub mod room;
-pub mod seldom;
 pub mod session;
 pub mod tenant;
 pub mod tls;

@@ -1,5 +1,5 @@
 //! How the nodes of a cluster talk to one another: a pure state machine, [`core::Core`], and the [`bus`] that drives
-//! it. Everything but `bus` and `queue` knows no socket, no clock, no randomness and no log.
+//! it. Everything but `bus`, `queue` and `seldom` knows no socket, no clock, no randomness and no log.
 //!
 //! The promises:
 //! - Events: per publishing node and room in order, none twice; none lost while the publisher lives and its ring reaches
@@ -52,6 +52,8 @@ pub mod remote;
 /// Recently published frames, for resends.
 pub mod ring;
 pub mod room;
+/// Rate-limited logging.
+pub mod seldom;
 /// Puts the frames of one peer in order, once each.
 pub mod sequencer;
 /// All facts of one peer, page by page.

@@ -6,9 +6,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use gaung_cluster::seldom::Seldom;
 use ipnet::IpNet;
-
-use crate::seldom::Seldom;
 
 /// The client's address. `forwarded` holds the lines of `X-Forwarded-For` in their order, all of which are one list
 /// (RFC 9110 §5.3): HAProxy adds a line of its own. The list is read from its end, as long as the one who wrote the entry is
@@ -56,7 +55,7 @@ impl Addresses {
     /// At most `limit` sockets for each client; 0 is unlimited and counts nothing. IPv6 addresses that have their first
     /// `ipv6_prefix` bits in common are one client: a provider gives each of its customers at least 64 bits to choose from.
     pub fn new(limit: usize, ipv6_prefix: u8) -> Arc<Self> {
-        Arc::new(Self { limit, ipv6_prefix, open: Mutex::default(), full: Seldom::new() })
+        Arc::new(Self { limit, ipv6_prefix, open: Mutex::default(), full: Seldom::default() })
     }
 
     /// Takes a place; `Ok(None)` where there is no limit. The log tells who finds none, once a minute.

@@ -4,9 +4,9 @@
 use std::{cell::RefCell, net::SocketAddr, sync::Arc};
 
 use actix_http::error::{DispatchError, ParseError};
+use gaung_cluster::seldom::Seldom;
 
 use super::address::shown;
-use crate::seldom::Seldom;
 
 /// The first byte of a TLS connection: a record of the handshake (RFC 8446 §5.1). No method of HTTP begins with it.
 const TLS_HANDSHAKE: u8 = 22;

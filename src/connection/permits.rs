@@ -8,12 +8,12 @@ use std::{
     },
 };
 
+use gaung_cluster::seldom::Seldom;
 use ipnet::IpNet;
 
 use crate::{
     config::LimitsConfig,
     connection::address::{AddressPermit, Addresses, OverLimit},
-    seldom::Seldom,
 };
 
 /// The connections of one node that are no sockets: of HTTP, and before their upgrade.
@@ -53,7 +53,7 @@ impl ConnectionPermits {
         Arc::new(Self {
             limit,
             open: AtomicUsize::new(0),
-            full: Seldom::new(),
+            full: Seldom::default(),
             fresh: Addresses::new(limits.max_connections_per_ip, limits.ipv6_client_prefix),
             addresses,
             trusted_proxies: limits.trusted_proxies.clone(),

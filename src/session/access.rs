@@ -11,10 +11,11 @@ use std::{
 
 use actix_web::http::{StatusCode, header};
 use awc::error::SendRequestError;
+use gaung_cluster::seldom::Seldom;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use crate::{connection::address::shown, outgoing::Trust, seldom::Seldom, tenant::TenantId};
+use crate::{connection::address::shown, outgoing::Trust, tenant::TenantId};
 
 /// The most answers that one thread remembers: about 1 MiB.
 const MAX_ANSWERS: usize = 10_000;

@@ -3,6 +3,7 @@
 use gaung_cluster::{
     ack::Ack,
     queue::{PulledEvent, Queue, QueuedEvent, Slot},
+    seldom::Seldom,
 };
 use tracing::warn;
 
@@ -10,7 +11,7 @@ use super::{
     pending::{PendingEvent, Waiting},
     stored_event::{self, StoredEvent},
 };
-use crate::{app::Registry, metrics::Metrics, seldom::Seldom};
+use crate::{app::Registry, metrics::Metrics};
 
 /// Where events are kept until some node has posted them.
 pub struct DurableQueue {
@@ -25,7 +26,7 @@ pub struct DurableQueue {
 impl DurableQueue {
     /// Events go to this queue. The registry knows their apps, and `waiting` counts them.
     pub fn new(queue: Queue, registry: Registry, waiting: Waiting, metrics: Metrics) -> Self {
-        Self { queue, registry, waiting, metrics, too_large: Seldom::new(), unreadable: Seldom::new() }
+        Self { queue, registry, waiting, metrics, too_large: Seldom::default(), unreadable: Seldom::default() }
     }
 
     /// Gives an event to the stream. It is confirmed when the stream has it.

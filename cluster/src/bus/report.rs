@@ -4,17 +4,16 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
 };
 
 use async_nats::{ClientError, ConnectErrorKind, Event, Server, ServerError};
 use tokio::sync::Notify;
 
 use super::{settings::BusSettings, status::Gauges};
-use crate::subject::{Subject, Subjects};
-
-/// The shortest time between two log lines about one kind of error.
-const LOG_INTERVAL: Duration = Duration::from_secs(30);
+use crate::{
+    seldom::Seldom,
+    subject::{Subject, Subjects},
+};
 
 #[derive(Debug)]
 pub(super) struct Report {
@@ -23,15 +22,11 @@ pub(super) struct Report {
     subjects: Subjects,
     gauges: Arc<Gauges>,
     changed: Notify,
-    failures: Throttle,
-    slowness: Throttle,
-    refusals: Throttle,
+    failures: Seldom<30>,
+    slowness: Seldom<30>,
+    refusals: Seldom<30>,
     attempts: Mutex<HashMap<String, usize>>,
 }
-
-/// Limits log lines about one kind of error.
-#[derive(Debug, Default)]
-struct Throttle(Mutex<Option<Instant>>);
 
 impl Report {
     pub(super) fn new(settings: &BusSettings, role: &'static str, gauges: Arc<Gauges>) -> Self {
@@ -41,9 +36,9 @@ impl Report {
             subjects: settings.subjects.clone(),
             gauges,
             changed: Notify::new(),
-            failures: Throttle::default(),
-            slowness: Throttle::default(),
-            refusals: Throttle::default(),
+            failures: Seldom::default(),
+            slowness: Seldom::default(),
+            refusals: Seldom::default(),
             attempts: Mutex::default(),
         }
     }
@@ -92,21 +87,21 @@ impl Report {
         if is_login(error) {
             let login = self.login;
             self.gauges.set_error(Some(format!("the NATS server {address} refuses our login; check {login}: {error}")));
-            if self.failures.is_due() {
+            if self.failures.count().is_some() {
                 tracing::error!(role, address, error, "the NATS server refuses our login; check {login}");
             }
             return;
         }
         let error = plain_error(error);
         self.gauges.set_error(Some(format!("no connection to the NATS server {address}: {error}")));
-        if self.failures.is_due() {
+        if self.failures.count().is_some() {
             tracing::warn!(role, address, error, "no connection to the NATS server; retrying");
         }
     }
 
     fn report_slow_consumer(&self) {
         let dropped = self.gauges.slow_consumers.fetch_add(1, Relaxed) + 1;
-        if self.slowness.is_due() {
+        if self.slowness.count().is_some() {
             tracing::warn!(
                 role = self.role,
                 dropped,
@@ -120,7 +115,7 @@ impl Report {
             ServerError::Other(text) => self.without_names(text),
             ServerError::AuthorizationViolation | ServerError::SlowConsumer(_) => error.to_string(),
         };
-        if self.refusals.is_due() {
+        if self.refusals.count().is_some() {
             tracing::error!(role = self.role, error = text, "the NATS server rejected an operation");
         }
         self.gauges.set_error(Some(format!("the NATS server rejected an operation: {text}")));
@@ -147,21 +142,6 @@ impl Report {
             None => "a subject outside this cluster",
         };
         format!("{before}{class}{after}")
-    }
-}
-
-impl Throttle {
-    fn is_due(&self) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
-        if is_due {
-            *last = Some(Instant::now());
-        }
-        is_due
-    }
-
-    fn reset(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

@@ -1,19 +1,14 @@
 //! Whether the webhook stream worked when it was last used.
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use tracing::{error, info};
 
 use super::setup::QueueError;
-
-/// The shortest time between two log lines about an error.
-const LOG_INTERVAL: Duration = Duration::from_secs(30);
+use crate::seldom::Seldom;
 
 /// The state of the queue. Counts are since the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,16 +26,10 @@ pub(super) struct Health(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    last_use: Mutex<LastUse>,
+    last_use: Mutex<State>,
+    failures: Seldom<30>,
     stored: AtomicU64,
     dropped: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct LastUse {
-    state: State,
-    /// When an error was last logged; `None` since recovery was logged.
-    logged: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -54,26 +43,23 @@ enum State {
 impl Health {
     /// An operation failed.
     pub(super) fn failed(&self, error: QueueError) {
-        let mut last_use = self.last_use();
-        if last_use.logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
+        if self.0.failures.count().is_some() {
             error!(%error, "the webhook stream cannot be used; events wait in memory");
-            last_use.logged = Some(Instant::now());
         }
-        last_use.state = State::Fails(error);
+        *self.last_use() = State::Fails(error);
     }
 
     /// An operation succeeded.
     pub(super) fn worked(&self) {
-        let mut last_use = self.last_use();
-        last_use.state = State::Works;
-        if last_use.logged.take_if(|logged| logged.elapsed() >= LOG_INTERVAL).is_some() {
+        *self.last_use() = State::Works;
+        if self.0.failures.settle() {
             info!("the webhook stream works again");
         }
     }
 
     /// Whether the last operation succeeded.
     pub(super) fn is_healthy(&self) -> bool {
-        matches!(self.last_use().state, State::Works)
+        matches!(*self.last_use(), State::Works)
     }
 
     pub(super) fn stored(&self) {
@@ -86,14 +72,14 @@ impl Health {
     }
 
     pub(super) fn status(&self) -> Status {
-        let error = match &self.last_use().state {
+        let error = match &*self.last_use() {
             State::Unknown | State::Works => None,
             State::Fails(error) => Some(error.to_string()),
         };
         Status { stored: self.0.stored.load(Relaxed), dropped: self.0.dropped.load(Relaxed), error }
     }
 
-    fn last_use(&self) -> MutexGuard<'_, LastUse> {
+    fn last_use(&self) -> MutexGuard<'_, State> {
         self.0.last_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
