@@ -3,10 +3,12 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{config::LimitsConfig, descriptors::Shares, process};
 
@@ -21,9 +23,9 @@ pub struct Capacity(Arc<Limits>);
 
 #[derive(Debug, Default)]
 struct Limits {
-    sockets: Option<Mark>,
+    /// Their limit, and the permits that are left.
+    sockets: Option<(Mark, Arc<Semaphore>)>,
     bound: Bound,
-    open: AtomicUsize,
     memory: Option<Mark>,
     resident: Mutex<Option<(Instant, u64)>>,
 }
@@ -39,8 +41,7 @@ pub enum Bound {
 }
 
 /// One socket's permit on the node; given back when dropped.
-#[derive(Debug)]
-pub struct SocketPermit(Capacity);
+pub type SocketPermit = OwnedSemaphorePermit;
 
 /// The node has all the sockets that it may have.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,7 +83,11 @@ impl Capacity {
         };
         let memory = config.max_memory_mb.map(|limit| limit * MIB);
         Self(Arc::new(Limits {
-            sockets: sockets.map(|limit| Mark::new(limit, percent(limit, 90), percent(limit, 85))),
+            sockets: sockets.map(|limit| {
+                let limit = limit.min(Semaphore::MAX_PERMITS as u64);
+                let mark = Mark::new(limit, percent(limit, 90), percent(limit, 85));
+                (mark, Arc::new(Semaphore::new(limit as usize)))
+            }),
             bound,
             memory: memory.map(|limit| Mark::new(limit, limit + 1, percent(limit, 95))),
             ..Limits::default()
@@ -91,16 +96,14 @@ impl Capacity {
 
     /// Takes a permit for a socket; `Ok(None)` where there is no limit.
     pub fn take(&self) -> Result<Option<SocketPermit>, NodeFull> {
-        let Some(mark) = &self.0.sockets else { return Ok(None) };
-        let more = |open: usize| ((open as u64) < mark.limit).then_some(open + 1);
-        self.0.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| NodeFull)?;
-        Ok(Some(SocketPermit(self.clone())))
+        let Some((_, free)) = &self.0.sockets else { return Ok(None) };
+        free.clone().try_acquire_owned().map(Some).map_err(|_| NodeFull)
     }
 
     /// The sockets against their limit; `None` where there is none.
     pub fn sockets(&self) -> Option<Fill> {
-        let mark = self.0.sockets.as_ref()?;
-        Some(mark.look(self.0.open.load(Ordering::Relaxed) as u64))
+        let (mark, free) = self.0.sockets.as_ref()?;
+        Some(mark.look(mark.limit - free.available_permits() as u64))
     }
 
     /// What sets the limit of the sockets.
@@ -144,12 +147,6 @@ impl Mark {
             self.is_full.store(false, Ordering::Relaxed);
         }
         Fill { used, limit: self.limit, low: self.low, is_full: self.is_full.load(Ordering::Relaxed) }
-    }
-}
-
-impl Drop for SocketPermit {
-    fn drop(&mut self) {
-        self.0.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -210,6 +207,8 @@ mod tests {
         assert_eq!(bound(Some(200), shares), (Some(107), Bound::Descriptors(256)));
         assert_eq!(bound(Some(107), shares), (Some(107), Bound::Setting));
         assert_eq!(bound(None, None), (None, Bound::Setting));
+        let endless = Shares { limit: u64::MAX, sockets: u64::MAX, requests: 32 };
+        assert_eq!(bound(None, Some(endless)), (Some(Semaphore::MAX_PERMITS as u64), Bound::Descriptors(u64::MAX)));
     }
 
     #[test]

@@ -2,14 +2,12 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
 };
 
 use gaung_cluster::seldom::Seldom;
 use ipnet::IpNet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     config::LimitsConfig,
@@ -20,7 +18,7 @@ use crate::{
 #[derive(Debug)]
 pub struct ConnectionPermits {
     limit: usize,
-    open: AtomicUsize,
+    free: Arc<Semaphore>,
     full: Seldom,
     /// Those of a client that have not asked for anything yet.
     fresh: Arc<Addresses>,
@@ -33,6 +31,7 @@ pub struct ConnectionPermits {
 #[derive(Debug)]
 pub struct ConnectionPermit {
     permits: Arc<ConnectionPermits>,
+    _permit: OwnedSemaphorePermit,
     /// Where the connection comes from, unless that is a proxy for many clients.
     client: Option<IpAddr>,
     /// Its permit among those of its client. A socket takes it over, unless it is a fresh connection's.
@@ -52,7 +51,7 @@ impl ConnectionPermits {
     pub fn new(limit: usize, limits: &LimitsConfig, addresses: Arc<Addresses>) -> Arc<Self> {
         Arc::new(Self {
             limit,
-            open: AtomicUsize::new(0),
+            free: Arc::new(Semaphore::new(limit)),
             full: Seldom::default(),
             fresh: Addresses::new(limits.max_connections_per_ip, limits.ipv6_client_prefix),
             addresses,
@@ -63,21 +62,17 @@ impl ConnectionPermits {
     /// A permit for a connection that was just accepted. The log tells who finds none, once a minute.
     pub fn take(self: &Arc<Self>, peer: Option<SocketAddr>) -> Result<ConnectionPermit, LimitReached> {
         let client = peer.map(|peer| peer.ip().to_canonical()).filter(|client| !self.is_trusted(client));
-        // Counted at once, so that it is given back whatever is refused below.
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let mut permit = ConnectionPermit { permits: self.clone(), client, address: None, is_fresh: true };
-        if before >= self.limit {
+        let permit = self.free.clone().try_acquire_owned().map_err(|_| {
             self.log_full();
-            return Err(LimitReached::OnNode);
-        }
-        if let Some(client) = client {
-            permit.address = self.fresh.take(client).map_err(|OverLimit| LimitReached::OfAddress)?;
-        }
-        Ok(permit)
+            LimitReached::OnNode
+        })?;
+        let address = client.map(|client| self.fresh.take(client)).transpose();
+        let address = address.map_err(|OverLimit| LimitReached::OfAddress)?.flatten();
+        Ok(ConnectionPermit { permits: self.clone(), _permit: permit, client, address, is_fresh: true })
     }
 
     pub fn taken(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.limit - self.free.available_permits()
     }
 
     /// More than half of the permits are taken: nobody may keep one only to be quicker next time.
@@ -112,19 +107,13 @@ impl ConnectionPermit {
     }
 
     /// What a socket takes over of it.
-    pub fn into_address_permit(mut self) -> Option<AddressPermit> {
-        self.is_held_by_address().then(|| self.address.take()).flatten()
+    pub fn into_address_permit(self) -> Option<AddressPermit> {
+        self.address.filter(|_| !self.is_fresh)
     }
 
     /// The permits that this one is of.
     pub fn permits(&self) -> &ConnectionPermits {
         &self.permits
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        self.permits.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
