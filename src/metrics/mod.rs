@@ -17,10 +17,10 @@ use crate::{
     protocol::Close,
 };
 
-/// Answers by the class of their status code.
 /// What becomes of what a subscriber missed that comes back: all of it is replayed, or why not.
 const RECOVERY_OUTCOMES: [&str; 5] = ["whole", "window", "memory", "node_lost", "too_much"];
 
+/// Answers by the class of their status code.
 const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
 /// The node's counters and histograms, shared by all its threads.

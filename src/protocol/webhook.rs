@@ -1,6 +1,7 @@
 //! Webhook events: what happens in channels and back ends can be told of (protocol.md §4.2). Pure.
 //!
-//! All kinds stand in one table, at the end of the types. The compiler leads from a new row to everything else.
+//! All kinds stand in one table, at the end of the types. The compiler leads from a new row to its fields; where it
+//! happens, nothing finds.
 
 use serde::{Deserialize, Serialize};
 
