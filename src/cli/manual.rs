@@ -9,7 +9,7 @@ use super::Cli;
 /// What a user may want, and the commands for it.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Run a server", &["serve", "check"]),
-    ("Look at a running server", &["health", "peers", "channels", "users"]),
+    ("Look at a running server", &["health", "peers", "channels", "users", "events"]),
     ("Use it as a back end or a browser does", &["trigger", "subscribe", "sign"]),
     ("Test a deployment", &["doctor", "roundtrip"]),
     ("The command line itself", &["completions"]),
@@ -22,7 +22,7 @@ Exit codes:
   2  the arguments or the configuration are wrong: stderr says how, one line each";
 
 /// Each command's examples; the first is indented where all are put together.
-const EXAMPLES: [(&str, &str); 12] = [
+const EXAMPLES: [(&str, &str); 13] = [
     (
         "serve",
         "\
@@ -73,6 +73,12 @@ wait for load balancers. A second signal ends the process at once, with exit cod
         "\
         gaung users presence-room
   gaung users presence-room --info --json",
+    ),
+    (
+        "events",
+        "\
+        gaung events products.42
+  gaung events products.42 --since k3x09a-17 --limit 10 --json",
     ),
     (
         "roundtrip",

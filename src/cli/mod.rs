@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod connection;
 mod doctor;
+mod events;
 mod failure;
 mod health;
 mod line;
@@ -61,6 +62,8 @@ enum Command {
     Channels(channels::Channels),
     /// List the members of a presence channel
     Users(users::Users),
+    /// Print what a channel keeps of its events
+    Events(events::Events),
     /// Send events through a running server, or all nodes behind its address; exit 0 if all arrive
     Roundtrip(roundtrip::Roundtrip),
     /// Connect and publish step by step, and say what is wrong and how to fix it; exit 0 if nothing is wrong
@@ -89,6 +92,7 @@ impl Cli {
             Command::Subscribe(subscribe) => wait_for(subscribe.run(&load()?)),
             Command::Channels(channels) => wait_for(channels.run(&load()?)),
             Command::Users(users) => wait_for(users.run(&load()?)),
+            Command::Events(events) => wait_for(events.run(&load()?)),
             Command::Roundtrip(roundtrip) => wait_for(roundtrip.run(&load()?)),
             Command::Doctor(doctor) => wait_for(doctor.run(&load()?)),
             Command::Health(health) => wait_for(health.run()),

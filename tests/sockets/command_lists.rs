@@ -1,4 +1,4 @@
-//! `gaung channels` and `gaung users` against a real server.
+//! `gaung channels`, `gaung users` and `gaung events` against a real server.
 
 use serde_json::{Value, json};
 
@@ -67,6 +67,37 @@ fn users_of_a_presence_channel_are_listed_each_once() {
     let users = object(&["users", "--url", &url, "presence-room", "--json"]);
     assert_eq!(users["users"].as_array().map(Vec::len), Some(2), "{users}");
     assert!(users["users"][0]["id"].is_string() && users["users"][0].get("user_info").is_none(), "{users}");
+}
+
+/// The id, name and payload of each event, and what is said of them all.
+fn events(url: &str, arguments: &[&str]) -> (Vec<String>, String) {
+    let (code, stdout, stderr) = run(&[&["events", "--url", url, "orders"], arguments].concat(), &[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    (stdout.lines().map(str::to_owned).collect(), stderr.trim().to_owned())
+}
+
+#[test]
+fn what_a_channel_keeps_is_printed_an_event_a_line_and_whether_it_is_whole() {
+    let server = serve(&[]);
+    let url = server.address("public");
+    assert_eq!(events(&url, &[]), (vec![], "position none".to_owned()));
+    let _tab = subscribed(&url, "7", &["orders"]);
+    for name in ["paid", "sent", "gone"] {
+        stdout(&["trigger", "--url", &url, "orders", name, "{}"]);
+    }
+    let (all, end) = events(&url, &[]);
+    let ids: Vec<_> = all.iter().map(|line| line.split("  ").next().unwrap_or_default()).collect();
+    let lines = [("paid", ids[0]), ("sent", ids[1]), ("gone", ids[2])].map(|(name, id)| format!("{id}  {name}  {{}}"));
+    assert_eq!(all, lines);
+    assert_eq!(end, format!("position {}", ids[2]));
+    let (rest, end) = events(&url, &["--since", ids[0], "--limit", "1"]);
+    assert_eq!((rest, end), (vec![all[1].clone()], format!("complete  position {}", ids[1])));
+    let (_, end) = events(&url, &["--since", "000000-1"]);
+    assert!(end.starts_with("incomplete: events may be missing  position "), "{end}");
+    let (json, _) = events(&url, &["--limit", "1", "--json"]);
+    let event: Value = serde_json::from_str(&json[0]).expect("the line is JSON");
+    assert_eq!((&event["id"], &event["event"], &event["data"]), (&json!(ids[0]), &json!("paid"), &json!("{}")));
+    assert!(event["accepted_at_us"].is_u64(), "{event}");
 }
 
 #[test]
