@@ -51,6 +51,7 @@ fn assume_development(environment: &mut Environment) {
         ("GAUNG_APP_KEY", "gaung-key"),
         ("GAUNG_APP_SECRET", "gaung-secret"),
         ("GAUNG_APP_CLIENT_EVENTS", "true"),
+        ("GAUNG_APP_HISTORY", "*=120s:1000"),
         ("GAUNG_TENANT_ACCESS", "open"),
     ] {
         environment.assume(name, value, "development app");

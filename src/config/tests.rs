@@ -39,7 +39,8 @@ fn without_variables_the_defaults_hold_for_the_development_app_and_open_tenant_s
     let mut expected = Config::default();
     expected.tenant.access = TenantAccess::Open;
     assert_eq!(format!("{:?}", loaded.config), format!("{expected:?}"));
-    let settings = AppSettings { client_events: true, ..AppSettings::new("gaung-key", "gaung-secret") };
+    let history = HistoryRules::parse("*=120s:1000").unwrap();
+    let settings = AppSettings { client_events: true, history, ..AppSettings::new("gaung-key", "gaung-secret") };
     assert!(matches!(&loaded.apps, AppsSource::Development(apps) if apps == &[("gaung".to_owned(), settings)]));
     assert_eq!(loaded.warnings, [""; 0]);
 }

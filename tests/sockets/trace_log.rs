@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::process::{Process, serve},
-    harness::now,
+    harness::{Client, now},
 };
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -30,6 +30,13 @@ async fn post_signed(server: &Process, secret: &str, path: &str, body: &Value, t
         request = request.insert_header(("traceparent", traceparent));
     }
     request.send_body(body).await.expect("the server answers").status().as_u16()
+}
+
+/// Subscribes to a public channel of the development app, which keeps a history.
+async fn subscribe(client: &mut Client, channel: &str) {
+    client.send(json!({"event": "pusher:subscribe", "data": {"auth": "", "channel": channel}})).await;
+    let succeeded = client.expect("pusher_internal:subscription_succeeded").await;
+    assert_eq!((&succeeded["channel"], &succeeded["data"]), (&json!(channel), &json!("{}")));
 }
 
 fn event(channel: &str, name: &str) -> Value {
@@ -73,8 +80,8 @@ async fn an_event_is_told_where_it_is_taken_and_where_it_is_delivered_and_its_pa
     let server = serve(&[TOLD, JSON]);
     let mut one = server.connect("/app/gaung-key").await.greeted().await;
     let mut two = server.connect("/app/gaung-key").await.greeted().await;
-    one.subscribe("orders").await;
-    two.subscribe("orders").await;
+    subscribe(&mut one, "orders").await;
+    subscribe(&mut two, "orders").await;
     let mut posted = event("orders", "App\\Events\\Paid");
     posted["channels"] = json!(["orders", "empty"]);
     posted["socket_id"] = json!(two.id);
@@ -95,7 +102,7 @@ async fn an_event_is_told_where_it_is_taken_and_where_it_is_delivered_and_its_pa
 async fn the_events_of_a_batch_are_told_each_and_those_of_a_cache_channel_too() {
     let server = serve(&[TOLD, JSON]);
     let mut client = server.connect("/app/gaung-key").await.greeted().await;
-    client.subscribe("cache-a").await;
+    subscribe(&mut client, "cache-a").await;
     client.expect("pusher:cache_miss").await;
     let batch = json!({"batch": [event("cache-a", "one"), event("b", "one"), event("cache-a", "two")]});
     assert_eq!(post(&server, "/batch_events", &batch, Some(TRACEPARENT)).await, 200);
@@ -132,7 +139,7 @@ async fn a_refusal_is_a_warning_with_its_reason_if_the_app_has_signed_the_reques
 async fn without_a_trace_or_with_a_broken_one_nothing_is_told() {
     let server = serve(&[TOLD, JSON]);
     let mut client = server.connect("/app/gaung-key").await.greeted().await;
-    client.subscribe("orders").await;
+    subscribe(&mut client, "orders").await;
     let upper_case = TRACEPARENT.to_uppercase();
     for traceparent in [None, Some("00-0-0-01"), Some(&upper_case)] {
         assert_eq!(post(&server, "/events", &event("orders", "untold"), traceparent).await, 200);
@@ -147,7 +154,7 @@ async fn without_a_trace_or_with_a_broken_one_nothing_is_told() {
 async fn by_default_only_refusals_are_told() {
     let server = serve(&[JSON]);
     let mut client = server.connect("/app/gaung-key").await.greeted().await;
-    client.subscribe("orders").await;
+    subscribe(&mut client, "orders").await;
     assert_eq!(post(&server, "/events", &event("orders", "untold"), Some(TRACEPARENT)).await, 200);
     client.expect("untold").await;
     assert_eq!(post(&server, "/events", &json!({}), Some(TRACEPARENT)).await, 400);
