@@ -177,6 +177,11 @@ impl Outbox {
         self.lock().lag(self.limit)
     }
 
+    /// Bytes that wait for the socket.
+    pub fn waiting(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// A room did not take the socket. Its session learns of it before it hears its client again.
     pub fn refuse_join(&self, refused: RefusedJoin) {
         self.lock().refused.push(refused);

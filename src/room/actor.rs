@@ -2,15 +2,15 @@
 
 use std::{rc::Rc, time::Instant};
 
-use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, MessageResult, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, MessageResult, SpawnHandle, WrapFuture};
 use tokio::task::yield_now;
 
 use super::{
-    messages::{Forwarded, ListMembers, ReadCache, ReadHistory, Retire},
+    messages::{AwaitReturn, Forwarded, ListMembers, ReadCache, ReadHistory, Retire, Retired},
     perform::Room,
     registered::Tally,
     shard::Shard,
-    state::{RoomInput, Task},
+    state::{Clock, RoomInput, Task},
 };
 use crate::{
     event::{CachedEvent, Member},
@@ -25,12 +25,14 @@ pub(super) struct RoomActor {
     turn: Turn,
     tally: Rc<Tally>,
     shard: Addr<Shard>,
+    /// The only clock that may ring long after the room is gone.
+    history_clock: Option<SpawnHandle>,
 }
 
 impl RoomActor {
     /// `tally` is how the room tells its shard what it holds.
     pub(super) fn new(room: Room, tally: Rc<Tally>, shard: Addr<Shard>) -> Self {
-        Self { room, impatient_until: None, turn: Turn::default(), tally, shard }
+        Self { room, impatient_until: None, turn: Turn::default(), tally, shard, history_clock: None }
     }
 
     /// Hands the room an input. Returns how many bytes the one who sent it was written.
@@ -65,8 +67,15 @@ impl RoomActor {
                 ctx.spawn(async {}.into_actor(self).map(|(), actor, ctx| _ = actor.step(RoomInput::Announce, ctx)));
             }
             Task::Serve => _ = ctx.spawn(async {}.into_actor(self).map(|(), actor, ctx| actor.serve(ctx))),
+            Task::AwaitReturn => {
+                let (app_id, channel) = (self.room.app.id().clone(), self.room.state.channel().clone());
+                self.shard.do_send(AwaitReturn { app_id, channel });
+            }
             Task::WakeAfter(clock, pause) => {
-                ctx.run_later(pause, move |actor, ctx| _ = actor.step(RoomInput::Woke(clock), ctx));
+                let handle = ctx.run_later(pause, move |actor, ctx| _ = actor.step(RoomInput::Woke(clock), ctx));
+                if clock == Clock::History {
+                    self.history_clock = Some(handle);
+                }
             }
         }
     }
@@ -86,6 +95,16 @@ impl Handler<Forwarded> for RoomActor {
             // Who was answered is a member for all who come from now on.
             self.room.announce_due();
             ctx.wait(yield_now().into_actor(self));
+        }
+    }
+}
+
+impl Handler<Retired> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retired, ctx: &mut Context<Self>) {
+        if let Some(clock) = self.history_clock.take() {
+            ctx.cancel_future(clock);
         }
     }
 }

@@ -66,7 +66,10 @@ impl Held {
                     decided.insert(*socket);
                     false
                 }
-                RoomMessage::Publish(..) | RoomMessage::ClientEvent(..) | RoomMessage::FromPeers(_) => true,
+                RoomMessage::Publish(..)
+                | RoomMessage::ClientEvent(..)
+                | RoomMessage::FromPeers(_)
+                | RoomMessage::StopAwaiting => true,
             };
             if stays {
                 kept.push_front(message);

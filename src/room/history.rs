@@ -257,6 +257,11 @@ impl History {
         self.awaits_until = Some(now + self.window.time);
     }
 
+    /// Nobody is awaited any longer.
+    pub(super) fn stop_awaiting(&mut self) {
+        self.awaits_until = None;
+    }
+
     /// Lets events go that have had their time.
     fn expire(&mut self, now: Instant) {
         while self.events.front().is_some_and(|oldest| now.saturating_duration_since(oldest.at) >= self.window.time) {

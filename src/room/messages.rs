@@ -60,6 +60,8 @@ pub enum RoomMessage {
     Join(Join),
     /// A socket unsubscribes or is gone.
     Leave(SocketId),
+    /// Too many rooms await subscribers: it is one of the oldest of them.
+    StopAwaiting,
     /// A back end publishes. In a cluster the last event of a cache channel has a permit of the bus too.
     Publish(EncodedEvent, Permit, Option<PublishPermit>),
     /// A subscriber publishes.
@@ -229,6 +231,21 @@ pub(super) struct ReadHistory {
     pub since: Option<Position>,
     /// How many events at most.
     pub limit: usize,
+}
+
+/// A room is gone: its actor must not live until its last clock rings.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Retired;
+
+/// A room lives on without subscribers.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct AwaitReturn {
+    /// Whose room.
+    pub(super) app_id: Arc<str>,
+    /// Which.
+    pub(super) channel: ChannelName,
 }
 
 /// A room has nothing left to keep; its shard decides whether it goes.

@@ -19,6 +19,7 @@
 //! | `serving`, `fanout_worker` | when, by how many threads, and who is waited for |
 
 mod actor;
+mod awaiting;
 pub mod backlog;
 mod cached;
 mod count_notice;

@@ -88,6 +88,9 @@ impl Room {
             Effect::CountClientEvent => _ = self.app.counters.client_events_in.fetch_add(1, Relaxed),
             Effect::SendClientEvent(client_event) => self.send_client_event(client_event, tasks),
             Effect::Shelve { at, bytes } => self.shelve(at, bytes, tasks),
+            Effect::AskPositions => {
+                self.share(|cluster| cluster.serve(self.app.id(), self.state.channel().as_str()));
+            }
             Effect::Opened => self.services.present.borrow_mut().has_opened(self.app.id(), self.state.channel()),
             Effect::CountRecovery(completeness, events) => self.count_recovery(completeness, events),
             Effect::CountEvicted(events) => self.services.metrics.history_evictions.inc_by(events as u64),

@@ -27,7 +27,9 @@ pub(super) struct Tally {
     totals: Rc<Cell<AppTotals>>,
     /// Whether the room has nothing left to keep.
     pub idle: Cell<bool>,
-    /// Messages that the shard has forwarded and the room has not handled; the shard's only field.
+    /// The number of its last wait for subscribers; the shard's field.
+    pub wait: Cell<u64>,
+    /// Messages that the shard has forwarded and the room has not handled; the shard's field.
     pub in_flight: Cell<usize>,
 }
 

@@ -29,7 +29,7 @@ pub fn route(message: &RoomMessage, reach: Reach) -> Route<'_> {
             Reach::Alone => Route::Open,
         },
         RoomMessage::ClientEvent(client_event, _) => Route::Refuse(&client_event.sender),
-        RoomMessage::Leave(_) | RoomMessage::FromPeers(_) => Route::Drop,
+        RoomMessage::Leave(_) | RoomMessage::FromPeers(_) | RoomMessage::StopAwaiting => Route::Drop,
     }
 }
 

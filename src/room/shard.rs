@@ -15,13 +15,14 @@ use tokio::task::yield_now;
 
 use super::{
     actor::RoomActor,
+    awaiting::{Awaiting, MAX_AWAITING},
     cached::unserved_record,
     fanout_worker::FanoutWorker,
     history::Histories,
     interest::{ChannelHash, Interest},
     messages::{
-        AboutUsers, Answer, Count, Find, Forwarded, FromPeers, FromPeersForRoom, ListOccupied, Retire, RoomMessage,
-        Sum, ToRoom, UserMessage,
+        AboutUsers, Answer, AwaitReturn, Count, Find, Forwarded, FromPeers, FromPeersForRoom, ListOccupied, Retire,
+        Retired, RoomMessage, Sum, ToRoom, UserMessage,
     },
     perform::Room,
     present::Present,
@@ -54,6 +55,7 @@ pub(super) struct Shard {
     turn: Turn,
     /// Apps whose members' connections may be ended from other nodes.
     hearing: HashSet<Arc<str>>,
+    awaiting: Awaiting,
 }
 
 /// What rooms use besides their subscribers.
@@ -92,9 +94,11 @@ impl Services {
 impl Shard {
     /// A shard without rooms.
     pub(super) fn new(services: Services, interest: Interest) -> Self {
+        let awaiting = Awaiting::new(MAX_AWAITING / services.fanout_workers.len().max(1));
         Self {
             rooms: HashMap::new(),
             users: UserRooms::default(),
+            awaiting,
             services: Rc::new(services),
             interest,
             turn: Turn::default(),
@@ -236,12 +240,31 @@ impl Handler<Retire> for Shard {
 
     fn handle(&mut self, Retire { app_id, channel }: Retire, _: &mut Context<Self>) {
         let Some(rooms) = self.rooms.get_mut(&app_id) else { return };
-        if rooms.get(&channel).is_some_and(|(_, tally)| tally.idle.get() && tally.in_flight.get() == 0) {
+        let Some((room, tally)) = rooms.get(&channel) else { return };
+        if tally.idle.get() && tally.in_flight.get() == 0 {
+            room.do_send(Retired);
             rooms.remove(&channel);
             if rooms.is_empty() {
                 self.rooms.remove(&app_id);
             }
             self.close(&app_id, &channel);
+        }
+    }
+}
+
+impl Handler<AwaitReturn> for Shard {
+    type Result = ();
+
+    fn handle(&mut self, AwaitReturn { app_id, channel }: AwaitReturn, _: &mut Context<Self>) {
+        let Some((_, tally)) = self.entry(&app_id, &channel) else { return };
+        let tally = tally.clone();
+        tally.wait.set(self.awaiting.begin(app_id, channel));
+        let still_waits = |app_id: &str, channel: &ChannelName, number| {
+            let room = self.rooms.get(app_id).and_then(|rooms| rooms.get(channel));
+            room.is_some_and(|(_, tally)| tally.wait.get() == number && tally.counts().subscriptions == 0)
+        };
+        for (app_id, channel) in self.awaiting.excess(still_waits) {
+            self.forward(&app_id, &channel, Forwarded { message: RoomMessage::StopAwaiting, underway: None });
         }
     }
 }

@@ -59,7 +59,7 @@ impl Room {
                 Task::Announce => _ = self.step(RoomInput::Announce, &mut tasks),
                 Task::Serve => self.serve_at_once(&mut tasks),
                 // Of a user's channel nothing is told after a pause.
-                Task::WakeAfter(..) => {}
+                Task::WakeAfter(..) | Task::AwaitReturn => {}
             }
         }
         self.services.tasks.set(tasks);

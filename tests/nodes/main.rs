@@ -7,6 +7,8 @@ mod common;
 mod drain;
 mod events;
 mod harness;
+mod history;
+mod history_rules;
 mod intruder;
 mod login;
 mod nats_away;

@@ -80,6 +80,7 @@ impl World {
             Task::Serve => self.serve(slot, &place),
             Task::Replay | Task::ReplayLater => self.replay(slot, &place),
             Task::WakeAfter(clock, _) => self.step_room(slot, &place, RoomInput::Woke(clock)),
+            Task::AwaitReturn => {}
         }
     }
 
@@ -125,6 +126,7 @@ impl World {
             Effect::ShareCount(sockets) => node.cluster.count(&app, channel, sockets),
             Effect::ShareMember(member) => node.cluster.member(&app, channel, member),
             Effect::ShareCached(record, trace, permit) => node.cluster.cache(&app, channel, record, (trace, permit)),
+            Effect::AskPositions => node.cluster.serve(app.id(), channel.as_str()),
             Effect::SendClientEvent(event) => self.send_client_event(slot, place, event),
             Effect::Schedule(task) => self.schedule(slot, place, task),
             Effect::Unsubscribed(socket) => self.unsubscribed(socket, channel),
@@ -157,6 +159,7 @@ impl World {
         match task {
             Task::Replay => self.replay(slot, place),
             Task::ReplayLater | Task::Announce | Task::Serve => node.turns.push((place.clone(), task)),
+            Task::AwaitReturn => {}
             Task::WakeAfter(clock, pause) => node.wake_at(now + millis(pause), place.clone(), clock),
         }
     }

@@ -72,6 +72,8 @@ pub enum Effect {
         /// What it takes.
         bytes: usize,
     },
+    /// Ask the cluster anew how things stand; it answers as it does when a room begins.
+    AskPositions,
     /// Nobody waits for the opening any more.
     Opened,
     /// Count what became of the events that a subscriber missed.
@@ -95,6 +97,8 @@ pub enum Task {
     Announce,
     /// After the messages that wait now: serve the subscribers.
     Serve,
+    /// The room lives on without subscribers: it may have to make room for others that do.
+    AwaitReturn,
     /// After this time: [`RoomInput::Woke`](super::RoomInput::Woke).
     WakeAfter(Clock, Duration),
 }

@@ -116,8 +116,9 @@ impl RoomState {
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) {
-        self.remember(&mut event, around, effects);
+        // Asked first: a room that keeps no history any longer takes the number away.
         let is_own = event.numbered.is_some_and(|numbered| numbered.id.origin == self.histories.origin());
+        self.remember(&mut event, around, effects);
         if !(is_own && event.origin == Origin::Client) {
             self.announce_event(event, Some(permit), around, effects);
         }

@@ -190,6 +190,7 @@ impl RoomState {
             RoomMessage::FromPeers(from_peers) => self.hear(from_peers, around, effects),
             RoomMessage::Join(join) => self.join(join, around, effects),
             RoomMessage::Leave(socket) => self.leave(socket, around, effects),
+            RoomMessage::StopAwaiting => self.stop_awaiting(),
             RoomMessage::Publish(event, permit, publish_permit) => {
                 self.publish(event, (permit, publish_permit), around, effects);
             }

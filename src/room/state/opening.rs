@@ -28,6 +28,9 @@ impl RoomState {
 
     /// Takes a message; while the room opens, all waits but what other nodes say.
     pub(super) fn take(&mut self, forwarded: Forwarded, around: &Surroundings, effects: &mut Vec<Effect>) {
+        if matches!(self.phase, Phase::Open) && self.lacks_position(&forwarded.message, around) {
+            return self.reopen(forwarded, effects);
+        }
         match (forwarded, &mut self.phase) {
             (Forwarded { message: RoomMessage::FromPeers(from_peers), .. }, _) => {
                 self.hear(from_peers, around, effects);
@@ -39,6 +42,24 @@ impl RoomState {
                 effects.extend(underway.map(Effect::Handled));
             }
         }
+    }
+
+    /// Whether somebody subscribes who could not be told how far it has heard the channel: the app's rules have come to
+    /// ask for a history while the room was open.
+    fn lacks_position(&mut self, message: &RoomMessage, around: &Surroundings) -> bool {
+        if !self.is_clustered || !matches!(message, RoomMessage::Join(_)) {
+            return false;
+        }
+        self.follow_history_rules(around);
+        self.history.as_ref().is_some_and(|history| history.position().is_empty())
+    }
+
+    /// All waits until the cluster has said with which numbers the history begins.
+    fn reopen(&mut self, first: Forwarded, effects: &mut Vec<Effect>) {
+        let mut held = Held::default();
+        held.push(first);
+        self.phase = Phase::Opening(held);
+        effects.push(Effect::AskPositions);
     }
 
     pub(super) fn open(&mut self, opening: Opening, around: &Surroundings, effects: &mut Vec<Effect>) {

@@ -115,7 +115,8 @@ impl RoomState {
         let is_for = |event: &&&EncodedEvent| event.except != Some(subscriber.id);
         let events: Vec<_> = missed.events.iter().filter(is_for).map(|event| EncodedEvent::clone(event)).collect();
         let bytes: usize = events.iter().map(|event| event.frame.len()).sum();
-        if bytes > self.max_replay_bytes {
+        // What it is replayed of all its channels together must leave room for what is live.
+        if bytes > 0 && bytes + subscriber.outbox.waiting() > self.max_replay_bytes {
             return (Vec::new(), Completeness::Partial(Cause::TooMuch));
         }
         (events, Completeness::Whole)
@@ -138,7 +139,15 @@ impl RoomState {
         self.follow_history_rules(around);
         if let Some(history) = &mut self.history {
             history.await_return(around.now());
+            effects.push(Effect::Schedule(Task::AwaitReturn));
             self.watch_history(around, effects);
+        }
+    }
+
+    /// Too many rooms await subscribers: this one does so no longer, and lives while it keeps events.
+    pub(super) fn stop_awaiting(&mut self) {
+        if let Some(history) = &mut self.history {
+            history.stop_awaiting();
         }
     }
 

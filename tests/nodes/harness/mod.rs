@@ -13,6 +13,7 @@ pub mod node;
 mod proofs;
 pub mod proxy;
 pub mod raw_nats;
+pub mod reader;
 pub mod roamer;
 pub mod tally;
 pub mod webhook_log;

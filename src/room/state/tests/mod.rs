@@ -211,6 +211,7 @@ fn word(effect: &Effect) -> String {
         Effect::CountEvicted(events) => format!("count {events} evicted"),
         Effect::Shelve { at, .. } => format!("shelve {at}"),
         Effect::Handled(_) => "handled".to_owned(),
+        Effect::AskPositions => "ask positions".to_owned(),
         Effect::Opened => "opened".to_owned(),
         Effect::Schedule(Task::WakeAfter(clock, pause)) => format!("wake {clock:?} after {} ms", pause.as_millis()),
         Effect::Schedule(Task::ReplayLater) => "replay later".to_owned(),

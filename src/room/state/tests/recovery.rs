@@ -321,13 +321,68 @@ fn what_a_client_heard_on_another_node_is_not_sent_again_when_it_comes_here_late
 }
 
 #[test]
-fn a_room_that_was_open_when_the_rule_came_knows_no_position_until_it_hears_an_event() {
+fn a_room_that_was_open_when_the_rule_came_begins_with_the_first_event_that_it_hears() {
     let mut room = opened("products.1");
     let history = HistoryRules::parse("*=60s:3").unwrap();
     room.app = App::new("app", AppSettings { history, ..AppSettings::new("key", "secret") });
-    assert_eq!(room.joined(1, None), ["subscription_succeeded,data:"]);
     room.hear_numbered(room.event("e"), 2, (25, 20));
     assert_eq!(room.joined(2, None), ["id:200000-25,subscription_succeeded,data:"]);
     assert_eq!(room.joined(3, Some([id(2, 20)].into_iter().collect())).last().unwrap(), "complete:true,replayed:1");
     assert_eq!(room.joined(4, Some([id(2, 19)].into_iter().collect())).last().unwrap(), "complete:false,replayed:0");
+}
+
+#[test]
+fn where_a_rule_comes_while_the_room_is_open_a_new_subscriber_is_answered_once_its_position_is_known() {
+    let mut room = opened("products.1");
+    room.join(1);
+    room.app = clustered().app;
+    assert_eq!(room.join(2), ["ask positions"]);
+    assert_eq!(room.publish("held"), [""; 0]);
+    let positions = vec![id(7, 3), id(2, 9)];
+    room.hear(FromPeers::Opened(Opening { subscriptions: 0, members: Vec::new(), cached: None, positions }));
+    let replayed = room.replayed().concat();
+    assert!(replayed.contains(&"answer subscription_succeeded".to_owned()), "{replayed:?}");
+    assert_eq!(room.joined(3, None), ["id:200000-9,700000-3,subscription_succeeded,data:"]);
+    assert_eq!(room.served(), ["1 hears held", "2 hears held"]);
+}
+
+#[test]
+fn a_client_event_of_this_node_that_comes_back_when_the_rule_is_gone_is_not_announced_again() {
+    let mut room = clustered();
+    room.joined(1, None);
+    room.app = App::new("app", AppSettings::new("key", "secret"));
+    let mut event = room.event("client-e");
+    event.origin = crate::event::Origin::Client;
+    assert_eq!(room.hear_numbered(event, 1, (11, 0)), [""; 0]);
+}
+
+#[test]
+fn what_a_socket_is_replayed_of_all_its_channels_leaves_room_for_what_is_live() {
+    let mut room = room_with("*=60s:100", "products.1");
+    room.joined(1, None);
+    (0..5).for_each(|_| _ = room.publish("e"));
+    assert_eq!(room.joined(2, at(0)).last().unwrap(), "complete:true,replayed:5");
+    for id in [3, 4] {
+        room.subscriber(id).outbox.send(&vec![0; 1_900].into());
+    }
+    assert_eq!(room.joined(3, at(0)).last().unwrap(), "complete:false,replayed:0");
+    assert_eq!(room.joined(4, at(5)).last().unwrap(), "complete:true,replayed:0");
+}
+
+#[test]
+fn a_room_that_must_make_room_for_others_lives_while_it_keeps_events() {
+    let mut room = room();
+    room.join(1);
+    assert!(room.leave(1).contains(&"awaitreturn".to_owned()));
+    room.tell(RoomMessage::StopAwaiting);
+    assert!(room.state.is_idle());
+    room.join(1);
+    room.publish("e");
+    room.served();
+    room.leave(1);
+    room.tell(RoomMessage::StopAwaiting);
+    assert!(!room.state.is_idle());
+    room.at = 60_000;
+    room.step(RoomInput::Woke(Clock::History));
+    assert!(room.state.is_idle());
 }
