@@ -65,7 +65,7 @@ def test_an_apps_file_that_hangs_stops_nothing_and_is_told(server, file):
     with hanging(file):
         # What looks the same is not read again, but for SIGHUP.
         server.signal(signal.SIGHUP)
-        until(lambda: "does not end" in server.log, "the log says what is wrong", HANGS * 2)
+        until(lambda: "has timed out" in server.log, "the log says what is wrong", HANGS * 2)
         probe.throughout(lambda: probe.readiness(server)[0] and probe.takes_events(server))
         assert probe.metric(server, "gaung_reloads_total") == 1
         server.stop()
@@ -151,7 +151,7 @@ def test_a_certificate_that_hangs_stops_nothing_and_is_told(secure, pair):
     before = shown(secure)
     with hanging(cert):
         secure.signal(signal.SIGHUP)
-        until(lambda: "does not end" in secure.log, "the log says what is wrong", HANGS * 2)
+        until(lambda: "has timed out" in secure.log, "the log says what is wrong", HANGS * 2)
         assert probe.is_alive(secure) and shown(secure) == before
         assert probe.metric(secure, "gaung_reloads_total") == 1
         secure.stop()
