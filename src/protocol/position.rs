@@ -8,14 +8,14 @@ use std::{fmt, str::FromStr};
 /// Origins in one position at most: more nodes than a cluster has in the window of any history.
 pub const MAX_ORIGINS: usize = 64;
 
-/// Letters of an origin.
-const LETTERS: usize = 6;
+/// Characters of an origin.
+const CHARACTERS: usize = 6;
 
 const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// The node that numbered an event, in six characters: two of a hundred nodes share them once in some 400,000 clusters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EventOrigin([u8; LETTERS]);
+pub struct EventOrigin([u8; CHARACTERS]);
 
 /// The name of an event on a channel, the same on every node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,10 +45,10 @@ impl EventOrigin {
     /// The origin of a node, from the random bits that name it.
     pub fn of_node(bits: u64) -> Self {
         let mut rest = bits;
-        Self([(); LETTERS].map(|()| {
-            let letter = ALPHABET[(rest % 36) as usize];
+        Self([(); CHARACTERS].map(|()| {
+            let character = ALPHABET[(rest % 36) as usize];
             rest /= 36;
-            letter
+            character
         }))
     }
 }
@@ -100,13 +100,13 @@ impl FromStr for EventId {
 
     fn from_str(text: &str) -> Result<Self, InvalidPosition> {
         let (origin, number) = text.split_once('-').ok_or(InvalidPosition::Malformed)?;
-        let letters: [u8; LETTERS] = origin.as_bytes().try_into().map_err(|_| InvalidPosition::Malformed)?;
+        let characters: [u8; CHARACTERS] = origin.as_bytes().try_into().map_err(|_| InvalidPosition::Malformed)?;
         let is_number = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
-        if !is_number || !letters.iter().all(|letter| ALPHABET.contains(letter)) {
+        if !is_number || !characters.iter().all(|character| ALPHABET.contains(character)) {
             return Err(InvalidPosition::Malformed);
         }
         let number = number.parse().map_err(|_| InvalidPosition::Malformed)?;
-        Ok(Self { origin: EventOrigin(letters), number })
+        Ok(Self { origin: EventOrigin(characters), number })
     }
 }
 
@@ -129,7 +129,7 @@ impl FromStr for Position {
 
 impl fmt::Display for EventOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|letter| write!(f, "{}", char::from(*letter)))
+        self.0.iter().try_for_each(|character| write!(f, "{}", char::from(*character)))
     }
 }
 
