@@ -219,10 +219,7 @@ impl History {
         let bytes = event.bytes() + OVERHEAD;
         self.budget.take(bytes);
         self.events.push_back(Kept { id: numbered.id, event, at: now, bytes });
-        while self.events.len() > self.window.events {
-            self.forget_oldest(Cause::Window);
-        }
-        self.expire(now);
+        self.trim(now);
         let before = self.events.len();
         while self.budget.is_exceeded() && !self.events.is_empty() {
             self.forget_oldest(Cause::Memory);
@@ -262,9 +259,11 @@ impl History {
         self.awaits_until = None;
     }
 
-    /// Lets events go that have had their time.
-    fn expire(&mut self, now: Instant) {
-        while self.events.front().is_some_and(|oldest| now.saturating_duration_since(oldest.at) >= self.window.time) {
+    /// Lets events go that exceed the window.
+    fn trim(&mut self, now: Instant) {
+        let HistoryWindow { time, events } = self.window;
+        let is_over = |oldest: &Kept| now.saturating_duration_since(oldest.at) >= time;
+        while self.events.len() > events || self.events.front().is_some_and(is_over) {
             self.forget_oldest(Cause::Window);
         }
     }
@@ -272,10 +271,7 @@ impl History {
     /// Another rule holds for the channel from now on.
     pub(super) fn set_window(&mut self, window: HistoryWindow, now: Instant) {
         self.window = window;
-        while self.events.len() > window.events {
-            self.forget_oldest(Cause::Window);
-        }
-        self.expire(now);
+        self.trim(now);
     }
 
     /// After how long the next change is due, if that has not been asked since the last [`History::woke`].
@@ -289,7 +285,7 @@ impl History {
     pub(super) fn woke(&mut self, now: Instant) {
         self.is_watched = false;
         self.awaits_until = self.awaits_until.filter(|until| *until > now);
-        self.expire(now);
+        self.trim(now);
     }
 
     /// For how long events are kept, and how many.

@@ -80,7 +80,7 @@ impl RoomState {
         self.watch_history(around, effects);
     }
 
-    /// What a new subscriber is told of what it missed, and the frames that it is sent; `None` where the channel keeps no
+    /// What a new subscriber is told of what it missed, and the frames of that as one buffer; `None` where the channel keeps no
     /// history and nobody asks for it.
     pub(super) fn recover(
         &mut self,
@@ -88,44 +88,40 @@ impl RoomState {
         since: Option<&Position>,
         around: &Surroundings,
         effects: &mut Vec<Effect>,
-    ) -> Option<(Recovery, Vec<EncodedEvent>)> {
+    ) -> Option<(Recovery, Bytes)> {
         self.follow_history_rules(around);
         let position = self.history.as_ref().map(|history| history.position());
-        let Some(since) = since else { return position.map(|position| (Recovery::New(position), Vec::new())) };
+        let Some(since) = since else { return position.map(|position| (Recovery::New(position), Bytes::new())) };
         let (missed, completeness) = self.missed(subscriber, since);
+        let replayed = missed.len();
+        let frames: Vec<_> = missed.into_iter().filter_map(|event| subscriber.dialect.event(event)).collect();
         if self.history.as_ref().is_some_and(|history| history.is_behind(since)) {
             self.fanout.set_heard(subscriber.id, since.clone());
         }
-        effects.push(Effect::CountRecovery(completeness, missed.len()));
+        effects.push(Effect::CountRecovery(completeness, replayed));
         let position = position.unwrap_or_default();
         let recovery = match completeness {
-            Completeness::Whole => Recovery::Whole { replayed: missed.len(), position },
+            Completeness::Whole => Recovery::Whole { replayed, position },
             Completeness::Partial(_) => Recovery::Partial(position),
         };
-        Some((recovery, missed))
+        Some((recovery, frames.concat().into()))
     }
 
     /// The events that a subscriber missed; none where they are not all there, or more than it can be sent at once.
-    fn missed(&self, subscriber: &Subscriber, since: &Position) -> (Vec<EncodedEvent>, Completeness) {
+    fn missed(&self, subscriber: &Subscriber, since: &Position) -> (Vec<&EncodedEvent>, Completeness) {
         let Some(history) = &self.history else { return (Vec::new(), Completeness::Partial(Cause::Window)) };
         let missed = history.after(since);
         if missed.completeness != Completeness::Whole {
             return (Vec::new(), missed.completeness);
         }
-        let is_for = |event: &&&EncodedEvent| event.except != Some(subscriber.id);
-        let events: Vec<_> = missed.events.iter().filter(is_for).map(|event| EncodedEvent::clone(event)).collect();
+        let mut events = missed.events;
+        events.retain(|event| event.except != Some(subscriber.id));
         let bytes: usize = events.iter().map(|event| event.frame.len()).sum();
         // What it is replayed of all its channels together must leave room for what is live.
         if bytes > 0 && bytes + subscriber.outbox.waiting() > self.max_replay_bytes {
             return (Vec::new(), Completeness::Partial(Cause::TooMuch));
         }
         (events, Completeness::Whole)
-    }
-
-    /// The frames of missed events, as one buffer.
-    pub(super) fn replayed(subscriber: &Subscriber, missed: &[EncodedEvent]) -> Option<Bytes> {
-        let frames: Vec<_> = missed.iter().filter_map(|event| subscriber.dialect.event(event)).collect();
-        (!frames.is_empty()).then(|| frames.concat().into())
     }
 
     /// A page of what is kept, from the oldest event on if no position is given.

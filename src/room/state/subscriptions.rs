@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use super::{Clock, Effect, RoomState, Surroundings, Task};
 use crate::{
-    event::EncodedEvent,
     protocol::{Recovery, SocketId, WebhookDetail},
     room::{
         Join, Subscriber,
@@ -83,16 +82,16 @@ impl RoomState {
     fn welcome(
         &self,
         subscriber: &Subscriber,
-        missed: Option<(Recovery, Vec<EncodedEvent>)>,
+        missed: Option<(Recovery, Bytes)>,
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) {
         let own = self.membership.user_of(subscriber.id).map(|user| &**user);
         let members = || self.notices.as_told(self.membership.snapshot(), own);
         let members = self.kind.is_presence().then(members);
-        let (recovery, missed) = missed.map_or((None, Vec::new()), |(recovery, missed)| (Some(recovery), missed));
+        let (recovery, missed) = missed.unzip();
         let mut frames = subscriber.dialect.subscribed(&self.channel, members.as_deref(), recovery.as_ref());
-        frames.extend(Self::replayed(subscriber, &missed));
+        frames.extend(missed.filter(|missed| !missed.is_empty()));
         if self.kind.is_cached() {
             frames.extend(self.show_cached(subscriber, recovery.as_ref(), around, effects));
         }
