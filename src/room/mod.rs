@@ -57,6 +57,7 @@ pub use fanout::Subscriber;
 pub use history::{Completeness, Histories, HistoryPage};
 pub use inflow::Inflow;
 pub use messages::{ClientEvent, Forwarded, FromPeers, Join, JoinAs, Opening, RoomMessage, SignIn};
+pub use perform::publish_on_bus;
 pub use questions::Unanswered;
 pub use rooms::{Rooms, travels_alone};
 pub use routing::{Route, route};

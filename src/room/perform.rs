@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gaung_cluster::fact::Member;
+use gaung_cluster::{bus::PublishPermit, fact::Member};
 
 use super::{
     Unpublished,
@@ -29,6 +29,15 @@ pub(super) struct Room {
     pub(super) app: Arc<App>,
     pub(super) state: RoomState,
     pub(super) services: Rc<Services>,
+}
+
+/// Publishes an event to the other nodes. Where the channel keeps a history it is numbered first, and comes back to this
+/// node's room with its number.
+pub fn publish_on_bus(cluster: &Cluster, app: &App, event: &EncodedEvent, permit: PublishPermit) {
+    match keeps(app, &event.channel, true) {
+        Some(_) => cluster.publish_numbered(app, event, permit),
+        None => cluster.publish(app, event, permit),
+    }
 }
 
 impl Room {
@@ -151,10 +160,7 @@ impl Room {
             return Err(Unpublished::TooLarge { bytes, limit });
         }
         let permit = cluster.reserve(1, bytes)?;
-        match keeps(&self.app, &event.channel, true) {
-            Some(_) => cluster.publish_numbered(&self.app, event, permit),
-            None => cluster.publish(&self.app, event, permit),
-        }
+        publish_on_bus(cluster, &self.app, event, permit);
         Ok(())
     }
 

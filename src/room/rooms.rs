@@ -18,6 +18,7 @@ use super::{
     inflow::{self, Underway},
     interest::{ChannelHash, Interest},
     messages::{AboutUsers, FromPeersForRoom, JoinAs, RoomMessage, ToRoom, UserMessage},
+    perform::publish_on_bus,
     shard::{Services, Shard},
     shelf::Shelf,
     state::keeps,
@@ -153,15 +154,10 @@ impl Rooms {
             return;
         }
         let event = event.encode();
-        let (permit, publish_permit) = match (&self.cluster, publish_permit) {
-            (Some(cluster), Some(publish_permit)) if keeps(app, &event.channel, true).is_some() => {
-                // It comes back to this node's room with its number.
-                return cluster.publish_numbered(app, &event, publish_permit);
-            }
-            (_, publish_permit) => (permit, publish_permit),
-        };
         let (alone, by_its_room) = if travels_alone(&event) { (publish_permit, None) } else { (None, publish_permit) };
         match permit {
+            // It comes back to the room with its number.
+            Some(_) if self.cluster.is_some() && keeps(app, &event.channel, true).is_some() => {}
             Some(permit) => {
                 let message = RoomMessage::Publish(event.clone(), permit, by_its_room);
                 self.send(app, event.channel.clone(), message, None);
@@ -169,7 +165,7 @@ impl Rooms {
             None => self.activity.report(|| ActivityEvent::published(app.id().clone(), event.clone(), 0)),
         }
         if let (Some(cluster), Some(permit)) = (&self.cluster, alone) {
-            cluster.publish(app, &event, permit);
+            publish_on_bus(cluster, app, &event, permit);
         }
     }
 

@@ -6,8 +6,8 @@ use gaung::{
     outbox::Outbox,
     protocol::{ChannelName, SocketId},
     room::{
-        Completeness, Forwarded, RoomMessage, Route, route,
-        state::{Effect, PendingClientEvent, Reach, RoomInput, Serving, Surroundings, Task, keeps},
+        Completeness, Forwarded, RoomMessage, Route, publish_on_bus, route,
+        state::{Effect, PendingClientEvent, Reach, RoomInput, Serving, Surroundings, Task},
         unserved_record,
     },
 };
@@ -168,10 +168,7 @@ impl World {
     fn send_client_event(&mut self, slot: usize, place: &Place, event: Box<PendingClientEvent>) {
         let Some(node) = self.process(slot) else { return };
         let permit = node.cluster.reserve(1, event.event.frame.len()).expect("there is room on the bus");
-        match keeps(&self.app, &place.channel, true) {
-            Some(_) => node.cluster.publish_numbered(&self.app, &event.event, permit),
-            None => node.cluster.publish(&self.app, &event.event, permit),
-        }
+        publish_on_bus(&node.cluster, &self.app, &event.event, permit);
         let data = event.event.words().expect("it was published here").data.clone();
         let (origin, number) = Speaker::read(&data).expect("a client has sent it");
         self.tally.client_events += 1;
