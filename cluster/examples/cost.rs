@@ -203,6 +203,8 @@ impl Pair {
                 | Output::CacheRepaired(..)
                 | Output::CacheEvicted(..)
                 | Output::Published(_)
+                | Output::Asked { .. }
+                | Output::Answered { .. }
                 | Output::Lost { .. } => {}
             }
         }

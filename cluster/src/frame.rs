@@ -88,6 +88,10 @@ pub enum Unnumbered {
     RecordPage(RecordPage),
     /// To oneself: once it is back, the bus has done everything that was asked of it before.
     Barrier { token: u64 },
+    /// A question that only the receiver can answer, in a form that the core does not read. May be lost.
+    Question { number: u64, question: Bytes },
+    /// The answer to the receiver's question of this number; empty if there is nothing to say. May be lost.
+    Answer { number: u64, answer: Bytes },
     /// A kind that only a later release knows.
     Unknown { kind: u8 },
 }
@@ -143,6 +147,8 @@ pub struct Beat {
     pub seen: Vec<(NodeId, u64)>,
     /// The release that the origin runs, for people; [`MAX_VERSION`] printable ASCII characters at most.
     pub version: Arc<str>,
+    /// The minor version of frames that the origin reads; 0 from releases that do not say.
+    pub minor: u8,
 }
 
 /// Whether a node takes part in decisions.

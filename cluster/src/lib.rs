@@ -43,6 +43,8 @@ pub mod heads;
 pub mod newest;
 /// What this node publishes, numbered and remembered.
 pub mod outgoing;
+/// Clients that come back to any node.
+pub mod page;
 /// One peer, as this node knows it.
 pub mod peer;
 /// A durable work queue for webhooks, in JetStream.

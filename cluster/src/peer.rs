@@ -44,6 +44,8 @@ pub struct Peer {
     pub readiness: Readiness,
     /// The release that it runs.
     pub version: Arc<str>,
+    /// The minor version of frames that it reads, as far as it says.
+    pub minor: u8,
     /// Up to where it has followed others.
     pub seen: BTreeMap<NodeId, u64>,
     /// The snapshot that is being requested.
@@ -99,6 +101,7 @@ impl Peer {
             stage: Stage::Meeting,
             readiness: Readiness::Learning,
             version: "".into(),
+            minor: 0,
             seen: BTreeMap::new(),
             snapshot: Some(SnapshotFetch::new(0, now)),
             ask_heads: None,
@@ -122,6 +125,7 @@ impl Peer {
         self.beats = beat.count;
         self.readiness = beat.readiness;
         self.version = beat.version.clone();
+        self.minor = beat.minor;
         self.seen = beat.seen.iter().copied().collect();
         true
     }

@@ -1,6 +1,9 @@
 //! What this node's rooms publish to the other nodes of the cluster and ask about them. The crate `gaung-cluster` carries
 //! it; what comes in goes through `node::inbound` to the rooms.
 
+mod asking;
+mod question;
+
 use std::{
     sync::{
         Arc,
@@ -17,6 +20,11 @@ use gaung_cluster::{
     fact::{CachedEvent, Fact, Member},
     frame::{self, RoomEvent},
 };
+
+pub use asking::Reply;
+pub use question::Question;
+
+use asking::Outstanding;
 
 use crate::{
     app::App,
@@ -38,11 +46,13 @@ const PAGE: usize = 1024;
 /// there; every node that has served a presence channel of the app receives it.
 pub const MEMBERS_CHANNEL: &str = "#server-to-user-";
 
-/// The handle that rooms hold. Cheap to clone; nothing here waits for another node.
+/// The handle that rooms hold. Cheap to clone; nothing here but [`Cluster::ask`] and [`Cluster::ask_all`] waits for another
+/// node.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     link: Link,
     is_leaving: Arc<AtomicBool>,
+    outstanding: Arc<Outstanding>,
 }
 
 impl Cluster {
@@ -50,7 +60,7 @@ impl Cluster {
     /// starts again is another node.
     pub fn open(config: &ClusterConfig, name: u64) -> Result<(Self, Bus), InvalidServer> {
         let (link, bus) = bus::open(config.bus_settings(NodeId::from_bits(name), VERSION))?;
-        Ok((Self { link, is_leaving: Arc::default() }, bus))
+        Ok((Self { link, is_leaving: Arc::default(), outstanding: Arc::default() }, bus))
     }
 
     /// The handle of the bus, for its status and for questions about the whole cluster.

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, TraceContext,
-    bus::Link,
     core::{Input, Output},
     fact::{CachedEvent, Generation},
     frame::{Gap, Numbering, RoomEvent},
@@ -14,7 +14,7 @@ use gaung_cluster::{
 
 use crate::{
     app::Registry,
-    cluster::MEMBERS_CHANNEL,
+    cluster::{Cluster, MEMBERS_CHANNEL, Question},
     event::{
         self, EncodedEvent,
         wire::{self, Message},
@@ -37,8 +37,8 @@ pub(crate) struct Inbound {
     pub repeats: Repeats,
     /// Posts the webhook events that this node is to post.
     pub webhooks: Webhooks,
-    /// Hears what became of a webhook.
-    pub link: Link,
+    /// Hears what became of a webhook, and carries questions and answers.
+    pub cluster: Cluster,
     pub metrics: Metrics,
 }
 
@@ -53,6 +53,8 @@ impl Inbound {
             Output::CacheEvicted(room, at) => self.rooms.evict(&room, at),
             Output::Published(publication) => self.repeats.hear(publication),
             Output::Remote(change) => self.pass_on(change),
+            Output::Asked { from, number, question } => self.answer(from, number, question),
+            Output::Answered { from, number, answer } => self.cluster.take_answer(from, number, answer),
             Output::Post(generation) => self.post(generation),
             // The core counts it.
             Output::Lost { origin, gap, room, .. } => self.lose(origin, gap, room),
@@ -84,7 +86,7 @@ impl Inbound {
                     return self.refuse("rooms_full");
                 };
                 let mut event = EncodedEvent::from_peer(channel.clone(), payload, trace, Instant::now());
-                if node == self.link.node() {
+                if node == self.cluster.link().node() {
                     event.come_back(event::now());
                 }
                 self.rooms.hear(room.app(), channel, FromPeers::event(event, node, numbering, permit));
@@ -135,9 +137,18 @@ impl Inbound {
         }
     }
 
+    /// A question of another node: each kind has one who answers it.
+    fn answer(&self, from: NodeId, number: u64, question: Bytes) {
+        let reply = self.cluster.reply(from, number);
+        match Question::read(question) {
+            // Nobody can answer these yet.
+            Some(Question::History { .. } | Question::Page { .. }) | None => reply.nothing(),
+        }
+    }
+
     /// Where nobody knows the app any more there is nobody to post to.
     fn post(&self, generation: Generation) {
-        let (link, posted) = (self.link.clone(), generation.clone());
+        let (link, posted) = (self.cluster.link().clone(), generation.clone());
         let ack = Ack::new(move || link.send(Input::Posted(posted)));
         let room = &generation.occupancy.room;
         let (Some(app), Some(channel)) = (self.registry.by_id(room.app()), channel(room)) else {

@@ -71,7 +71,7 @@ impl ClusterSetup {
             repeats: shared.repeats.clone(),
             registry: shared.registry.clone(),
             webhooks: webhooks.clone(),
-            link: cluster.link().clone(),
+            cluster: cluster.clone(),
             metrics: shared.metrics.clone(),
         };
         run_on_its_thread(bus, inbound);

@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "src/protocol",
     "src/tenant",
     "src/app/rate.rs",
+    "src/cluster/question.rs",
     "src/descriptors.rs",
     "src/activity/filter.rs",
     "src/event/answers.rs",

@@ -11,7 +11,7 @@ use gaung::{
 use gaung_cluster::{
     NodeId, Room,
     core::{Input, Output},
-    frame::{Numbering, RoomEvent},
+    frame::{Gap, Numbering, RoomEvent},
     remote::RemoteChange,
 };
 
@@ -72,17 +72,23 @@ impl World {
             Output::Remote(RemoteChange::Member { room, user, member }) => {
                 self.pass_on(slot, channel(room.channel()), FromPeers::Member(user, member));
             }
-            Output::Lost { origin, gap, room, events } => {
-                if let Some(room) = room {
-                    self.losses.insert((origin, room.clone()));
-                    self.pass_on(slot, channel(room.channel()), FromPeers::lost(origin, gap.through));
-                }
-                if let Some(receiver) = self.process(slot).map(|node| node.id) {
-                    self.promises.lose(receiver, origin, gap.stream, events);
-                }
-            }
-            // Nobody signs in, no app has webhooks, and no request has a key.
-            Output::Remote(RemoteChange::User { .. }) | Output::Post(_) | Output::Published(_) => {}
+            Output::Lost { origin, gap, room, events } => self.lose(slot, (origin, gap), room, events),
+            // Nobody signs in, no app has webhooks, no request has a key, and nobody asks.
+            Output::Remote(RemoteChange::User { .. })
+            | Output::Post(_)
+            | Output::Published(_)
+            | Output::Asked { .. }
+            | Output::Answered { .. } => {}
+        }
+    }
+
+    fn lose(&mut self, slot: usize, (origin, gap): (NodeId, Gap), room: Option<Room>, events: u64) {
+        if let Some(room) = room {
+            self.losses.insert((origin, room.clone()));
+            self.pass_on(slot, channel(room.channel()), FromPeers::lost(origin, gap.through));
+        }
+        if let Some(receiver) = self.process(slot).map(|node| node.id) {
+            self.promises.lose(receiver, origin, gap.stream, events);
         }
     }
 

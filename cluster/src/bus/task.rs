@@ -215,6 +215,8 @@ impl<T: FnMut(Output)> Task<T> {
                 | Output::CacheEvicted(..)
                 | Output::Published(_)
                 | Output::Post(_)
+                | Output::Asked { .. }
+                | Output::Answered { .. }
                 | Output::Lost { .. } => {
                     (self.on_output)(output);
                 }

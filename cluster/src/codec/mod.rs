@@ -3,7 +3,8 @@
 //!
 //! Header, numbers big-endian: version (1), length of the header (1), minor version (1), kind (1), origin (8), number
 //! (8), predecessor (8), stream (8); since minor version 1, where there is one, the trace (16) and span (8) that an
-//! event or a record comes of. Then the body: since minor version 2 `Unsent`, and how many events are gone with `Gone`.
+//! event or a record comes of. Then the body: since minor version 2 `Unsent`, and how many events are gone with `Gone`;
+//! since minor version 3 `Question` and `Answer`, and the minor version that a node reads in `Beat`.
 //!
 //! What releases of one version may do, so that they can live in one cluster:
 //! - A later one has a higher minor version. It may append fields to the header and to bodies: earlier ones pass over
@@ -11,6 +12,7 @@
 //! - It may have new kinds. Those of numbered frames have the highest bit set, and the header names their stream: an
 //!   earlier release counts such a frame, and its stream goes on behind it.
 //! - A frame of our own minor version or an earlier one has nothing that we do not know; if it has, it is refused.
+//! - A beat says which minor version its origin reads, so that nobody waits for an answer of a release that gives none.
 //! - A frame carries the first minor version that has all its fields, so that most frames are those of minor version 0.
 //!   Where a field is absent before one that is there, it is zero.
 //!
@@ -33,7 +35,7 @@ use read::Reader;
 use write::Writer;
 
 pub use error::DecodeError;
-pub use format::{ENVELOPE, HEADER, MAX_FRAME, MINOR, TRACED_HEADER, VERSION};
+pub use format::{ENVELOPE, HEADER, MAX_FRAME, MINOR, QUESTIONS, TRACED_HEADER, VERSION};
 pub use numbered::publication_size;
 pub use state::{fact_hash, fact_size, record_hash, record_size};
 

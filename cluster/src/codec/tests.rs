@@ -81,6 +81,7 @@ fn unnumbered() -> Vec<Unnumbered> {
         generations: 6,
         seen: vec![(NodeId::from_bits(7), 8), (NodeId::from_bits(9), 10)],
         version: "1.0.0".into(),
+        minor: MINOR,
     };
     vec![
         Unnumbered::Beat(beat(Readiness::Learning)),
@@ -97,6 +98,8 @@ fn unnumbered() -> Vec<Unnumbered> {
         Unnumbered::RecordPage(RecordPage { after: None, rest: Rest::More, records: records() }),
         Unnumbered::RecordPage(RecordPage { after: record_keys().pop(), rest: Rest::Nothing, records: Vec::new() }),
         Unnumbered::Barrier { token: 6 },
+        Unnumbered::Question { number: 7, question: Bytes::from_static(b"who") },
+        Unnumbered::Answer { number: 7, answer: Bytes::new() },
     ]
     .into_iter()
     .chain(optional(keys()).map(|after| Unnumbered::AskSnapshot { after }))
@@ -170,6 +173,29 @@ fn an_earlier_release_does_not_count_the_events_that_are_gone() {
     let (earlier, later) = (encode(&frame(None)), encode(&frame(Some(2))));
     assert_eq!((earlier[2], later[2], later.len() - earlier.len()), (0, 2, 8));
     assert_eq!(decode(earlier), Ok(frame(None)));
+}
+
+#[test]
+fn a_question_and_its_answer_are_these_bytes() {
+    let of = |body: Unnumbered| encode(&Frame { origin: NodeId::from_bits(1), number: 42, body: body.into() });
+    let question = of(Unnumbered::Question { number: 7, question: "who".into() });
+    assert_eq!(question[..4], [1, 36, 3, 13]);
+    assert_eq!(question[HEADER..], *b"\0\0\0\0\0\0\0\x07\0\0\0\x03who");
+    let answer = of(Unnumbered::Answer { number: 7, answer: Bytes::new() });
+    assert_eq!((answer[2], answer[3], &answer[HEADER..]), (3, 14, &b"\0\0\0\0\0\0\0\x07\0\0\0\0"[..]));
+}
+
+#[test]
+fn an_earlier_release_does_not_say_what_it_reads() {
+    let Unnumbered::Beat(beat) = unnumbered().swap_remove(0) else { panic!("the first is a beat") };
+    let of = |minor| {
+        let body = Unnumbered::Beat(Beat { minor, ..beat.clone() });
+        encode(&Frame { origin: NodeId::from_bits(1), number: 42, body: body.into() })
+    };
+    let (earlier, later) = (of(0), of(3));
+    assert_eq!((earlier[2], later[2], &later[later.len() - 1..]), (0, 3, &[3][..]));
+    assert_eq!((&earlier[3..], later.len()), (&later[3..earlier.len()], earlier.len() + 1));
+    assert!(decode(earlier).is_ok());
 }
 
 #[test]

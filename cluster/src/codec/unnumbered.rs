@@ -21,6 +21,8 @@ const ASK_RECORDS: u8 = 9;
 const RECORD_PAGE: u8 = 10;
 const BARRIER: u8 = 11;
 const UNSENT: u8 = 12;
+const QUESTION: u8 = 13;
+const ANSWER: u8 = 14;
 
 pub(super) fn kind(body: &Unnumbered) -> u8 {
     match body {
@@ -36,13 +38,20 @@ pub(super) fn kind(body: &Unnumbered) -> u8 {
         Unnumbered::RecordPage(_) => RECORD_PAGE,
         Unnumbered::Barrier { .. } => BARRIER,
         Unnumbered::Unsent(_) => UNSENT,
+        Unnumbered::Question { .. } => QUESTION,
+        Unnumbered::Answer { .. } => ANSWER,
         Unnumbered::Unknown { kind } => *kind,
     }
 }
 
 /// The first minor version in which a body has all its fields.
 pub(super) fn minor(body: &Unnumbered) -> u8 {
-    if let Unnumbered::Unsent(_) | Unnumbered::Gone { events: Some(_), .. } = body { 2 } else { 0 }
+    match body {
+        Unnumbered::Question { .. } | Unnumbered::Answer { .. } => 3,
+        Unnumbered::Beat(beat) if beat.minor > 0 => 3,
+        Unnumbered::Unsent(_) | Unnumbered::Gone { events: Some(_), .. } => 2,
+        _ => 0,
+    }
 }
 
 pub(super) fn write(writer: &mut Writer, body: &Unnumbered) {
@@ -72,6 +81,10 @@ pub(super) fn write(writer: &mut Writer, body: &Unnumbered) {
             writer.list(&page.records, state::write_record);
         }
         Unnumbered::Barrier { token } => writer.u64(*token),
+        Unnumbered::Question { number, question: text } | Unnumbered::Answer { number, answer: text } => {
+            writer.u64(*number);
+            writer.chunk(text);
+        }
         Unnumbered::AskHeads | Unnumbered::Unknown { .. } => {}
     }
 }
@@ -80,7 +93,7 @@ pub(super) fn write(writer: &mut Writer, body: &Unnumbered) {
 /// is read.
 pub(super) fn read((kind, minor): (u8, u8), reader: &mut Reader) -> Result<Option<Unnumbered>, DecodeError> {
     Ok(Some(match kind {
-        BEAT => Unnumbered::Beat(read_beat(reader)?),
+        BEAT => Unnumbered::Beat(read_beat(reader, minor)?),
         BYE => Unnumbered::Bye { hold: Duration::from_millis(reader.u64()?) },
         HEADS => Unnumbered::Heads(reader.list(read_head)?),
         ASK_HEADS => Unnumbered::AskHeads,
@@ -92,6 +105,8 @@ pub(super) fn read((kind, minor): (u8, u8), reader: &mut Reader) -> Result<Optio
         RECORD_PAGE => Unnumbered::RecordPage(read_record_page(reader)?),
         BARRIER => Unnumbered::Barrier { token: reader.u64()? },
         UNSENT => Unnumbered::Unsent(reader.list(read_gap)?),
+        QUESTION => Unnumbered::Question { number: reader.u64()?, question: reader.chunk()? },
+        ANSWER => Unnumbered::Answer { number: reader.u64()?, answer: reader.chunk()? },
         _ => return Ok(None),
     }))
 }
@@ -110,9 +125,12 @@ fn write_beat(writer: &mut Writer, beat: &Beat) {
         writer.u64(*number);
     });
     writer.text(&beat.version);
+    if beat.minor > 0 {
+        writer.u8(beat.minor);
+    }
 }
 
-fn read_beat(reader: &mut Reader) -> Result<Beat, DecodeError> {
+fn read_beat(reader: &mut Reader, minor: u8) -> Result<Beat, DecodeError> {
     let readiness = match reader.u8()? {
         0 => Readiness::Learning,
         1 => Readiness::Ready,
@@ -129,6 +147,7 @@ fn read_beat(reader: &mut Reader) -> Result<Beat, DecodeError> {
         generations: reader.u64()?,
         seen: reader.list(|reader| Ok((NodeId::from_bits(reader.u64()?), reader.u64()?)))?,
         version: reader.version()?,
+        minor: if minor >= 3 { reader.u8()? } else { 0 },
     })
 }
 

@@ -116,6 +116,12 @@ pub enum Input {
     Webhooks(BTreeSet<Arc<str>>),
     /// A webhook was handed over to be posted.
     Posted(Generation),
+    /// Ask a node something, in a form that the core does not read; what comes back is
+    /// [`Output::Answered`](super::Output::Answered). Nothing comes if either is lost on the way; where nobody can be asked, the
+    /// answer is empty and comes at once. The number is the asker's, and used once.
+    Ask { to: NodeId, number: u64, question: Bytes },
+    /// Answer the question that a node asked under this number; empty if there is nothing to say.
+    Answer { to: NodeId, number: u64, answer: Bytes },
     /// This node is about to leave: peers are to keep its facts for `hold` after its last heartbeat.
     Bye { hold: Duration },
     /// Publish everything so far at once, and a heartbeat behind it, whose echo confirms it; see

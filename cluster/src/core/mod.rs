@@ -2,7 +2,7 @@
 //! randomness and no log; its driver passes inputs in and carries outputs out, in order.
 //!
 //! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions publish,
-//! `served_rooms` the rooms whose events they want, `receive` what comes from the bus, `streams` what of it is numbered, `peer_table` who is known,
+//! `served_rooms` the rooms whose events they want, `questions` what they ask single nodes, `receive` what comes from the bus, `streams` what of it is numbered, `peer_table` who is known,
 //! `peers` what passing time asks for, `transitions` the webhooks, `query` what can be asked.
 
 mod input;
@@ -11,6 +11,7 @@ mod own;
 mod peer_table;
 mod peers;
 mod query;
+mod questions;
 mod receive;
 mod served_rooms;
 mod streams;
@@ -150,6 +151,8 @@ impl Core {
             Input::Disconnected => self.disconnect(),
             Input::Webhooks(apps) => self.set_webhooks(apps),
             Input::Posted(generation) => self.finish_post(&generation),
+            Input::Ask { to, number, question } => self.ask_peer(to, number, question),
+            Input::Answer { to, number, answer } => self.answer_peer(to, number, answer),
             Input::Bye { hold } => self.send_bye(hold),
             Input::Confirm => self.beat(),
             Input::Continue => self.continue_work(),

@@ -44,6 +44,10 @@ pub enum Output {
     /// Post a webhook, under an id made of its occupancy and number; answer with
     /// [`Input::Posted`](super::Input::Posted).
     Post(Generation),
+    /// A node asks something; to be answered with [`Input::Answer`](super::Input::Answer).
+    Asked { from: NodeId, number: u64, question: Bytes },
+    /// A node has answered the question of this number, or cannot be asked; empty if there is nothing to say.
+    Answered { from: NodeId, number: u64, answer: Bytes },
     /// A part of what a peer published is lost for this node.
     Lost {
         origin: NodeId,

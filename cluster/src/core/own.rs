@@ -19,7 +19,7 @@ use crate::{
 const FACTS_FRAME: usize = 8 << 10;
 
 /// Bytes of one payload, fact or record at most.
-const MAX_ITEM: usize = MAX_FRAME - ENVELOPE;
+pub(super) const MAX_ITEM: usize = MAX_FRAME - ENVELOPE;
 
 impl Core {
     /// While this node leaves, its sockets close and reconnect to other nodes; their users are not to be seen leaving.

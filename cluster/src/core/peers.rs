@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Core;
 use crate::{
     coalescer::Due,
+    codec::MINOR,
     detector::Inbound,
     frame::{Beat, Gap, Readiness, Unnumbered},
     peer::{CATCH_UP_AFTER, Peer, Stage},
@@ -130,6 +131,7 @@ impl Core {
             generations: self.announcements.hash(),
             seen,
             version: self.settings.version.clone(),
+            minor: MINOR,
         };
         self.outgoing.beat(self.beats, self.now.up);
         self.send(Subject::State, Unnumbered::Beat(beat));

@@ -94,6 +94,12 @@ impl Core {
             Unnumbered::Snapshot(page) => self.receive_snapshot(origin, page),
             Unnumbered::AskRecords { after } => self.send_records(answer, after),
             Unnumbered::RecordPage(page) => self.receive_record_page(origin, page),
+            Unnumbered::Question { number, question } => {
+                self.outputs.push(Output::Asked { from: origin, number, question });
+            }
+            Unnumbered::Answer { number, answer } => {
+                self.outputs.push(Output::Answered { from: origin, number, answer });
+            }
             Unnumbered::Unknown { .. } => self.counters.unknown += 1,
             // Only this node's own barriers mean anything to it.
             Unnumbered::Barrier { .. } => {}

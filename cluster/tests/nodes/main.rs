@@ -5,6 +5,7 @@ mod cache;
 mod meeting;
 mod numbering;
 mod pair;
+mod questions;
 mod upgrade;
 mod visits;
 

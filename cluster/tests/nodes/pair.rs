@@ -143,6 +143,8 @@ impl Pair {
                 | Output::Cached(..)
                 | Output::CacheEvicted(..)
                 | Output::Published(_)
+                | Output::Asked { .. }
+                | Output::Answered { .. }
                 | Output::CacheRepaired(..)
                 | Output::Post(_)
                 | Output::Lost { .. } => self.outputs.push((slot, output)),

@@ -50,6 +50,8 @@ impl World {
             Output::CacheRepaired(room, event) => process.keep(&room, &event, wall),
             // What is known of a key is lost with the part of the stream that carried it: nothing to judge.
             Output::Published(_) => {}
+            // Nobody asks.
+            Output::Asked { .. } | Output::Answered { .. } => {}
             Output::CacheEvicted(room, at) => process.evict(&room, at),
             Output::Post(generation) => {
                 process.posting.push((now + self.net.random.between(20, 200), generation.clone()));

@@ -238,7 +238,7 @@ fn with_inbound(channel: &str) -> (Stage, Registry, Inbound) {
         rooms: stage.rooms.clone(),
         registry: registry.clone(),
         webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20)),
-        link: stage.rooms.cluster.as_ref().unwrap().link().clone(),
+        cluster: stage.rooms.cluster.clone().unwrap(),
         metrics: stage.metrics.clone(),
     };
     (stage, registry, inbound)

@@ -1,10 +1,11 @@
 //! Frames of other nodes, or of anything else that can publish on the bus: the decoder is total, what it understands is
-//! encoded as it was, and no sequence of frames stops a node.
+//! encoded as it was, and no sequence of frames stops a node. The same of the questions that frames carry.
 #![no_main]
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use gaung::cluster::Question;
 use gaung_cluster::{
     NodeId, Room, Subject,
     codec::{decode, encode},
@@ -48,6 +49,17 @@ fn check_encoding(bytes: Bytes) {
         Err(_) => {}
         Ok(Frame { body: Body::Unnumbered(Unnumbered::Unknown { .. }), .. }) => {}
         Ok(Frame { body: Body::Numbered { content: Numbered::Unknown { .. }, .. }, .. }) => {}
-        Ok(frame) => assert_eq!(decode(encode(&frame)).ok(), Some(frame)),
+        Ok(frame) => {
+            assert_eq!(decode(encode(&frame)).ok().as_ref(), Some(&frame));
+            if let Body::Unnumbered(Unnumbered::Question { question, .. }) = frame.body {
+                check_question(question);
+            }
+        }
+    }
+}
+
+fn check_question(bytes: Bytes) {
+    if let Some(question) = Question::read(bytes) {
+        assert_eq!(Question::read(question.encode()), Some(question));
     }
 }

@@ -1,0 +1,138 @@
+//! What one node asks another, as bytes. Pure.
+//!
+//! Version (1 byte), kind (1), then the fields: texts behind their length in two bytes. A node that does not know a version
+//! or a kind answers with nothing, so that a later release may ask what an earlier one cannot tell.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use gaung_cluster::{
+    page::PageHash,
+    room::{MAX_CHANNEL, is_app},
+};
+
+use crate::protocol::{ChannelName, Position};
+
+const VERSION: u8 = 1;
+
+const HISTORY: u8 = 1;
+const PAGE: u8 = 2;
+
+/// A question that only the asked node can answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// What it keeps of a channel's events after a position.
+    History { app: Arc<str>, channel: ChannelName, since: Position },
+    /// What it knows of a page that has come to the asking node, and that is the asking node's from now on.
+    Page { app: Arc<str>, page: PageHash },
+}
+
+impl Question {
+    /// The bytes that cross the bus.
+    pub fn encode(&self) -> Bytes {
+        let mut bytes = BytesMut::new();
+        bytes.put_u8(VERSION);
+        match self {
+            Self::History { app, channel, since } => {
+                bytes.put_u8(HISTORY);
+                [app, channel.as_str(), &since.to_string()].into_iter().for_each(|text| put_text(&mut bytes, text));
+            }
+            Self::Page { app, page } => {
+                bytes.put_u8(PAGE);
+                put_text(&mut bytes, app);
+                bytes.put_slice(&page.0);
+            }
+        }
+        bytes.freeze()
+    }
+
+    /// Reads what another node wrote, as hostile input; `None` if this release does not know it.
+    pub fn read(mut bytes: Bytes) -> Option<Self> {
+        if bytes.try_get_u8().ok()? != VERSION {
+            return None;
+        }
+        let question = match bytes.try_get_u8().ok()? {
+            HISTORY => {
+                let (app, channel) = (read_app(&mut bytes)?, read_text(&mut bytes)?);
+                let channel = ChannelName::parse(&channel, MAX_CHANNEL).ok()?;
+                Self::History { app, channel, since: read_position(&mut bytes)? }
+            }
+            PAGE => {
+                let (app, mut page) = (read_app(&mut bytes)?, [0; 16]);
+                bytes.try_copy_to_slice(&mut page).ok()?;
+                Self::Page { app, page: PageHash(page) }
+            }
+            _ => return None,
+        };
+        bytes.is_empty().then_some(question)
+    }
+}
+
+/// Names are shorter than that, and so is a position of as many origins as one may have.
+fn put_text(bytes: &mut BytesMut, text: &str) {
+    bytes.put_u16(u16::try_from(text.len()).expect("names and positions have less than 64 KiB"));
+    bytes.put_slice(text.as_bytes());
+}
+
+fn read_text(bytes: &mut Bytes) -> Option<Arc<str>> {
+    let length = usize::from(bytes.try_get_u16().ok()?);
+    let text = (length <= bytes.len()).then(|| bytes.split_to(length))?;
+    std::str::from_utf8(&text).ok().map(Arc::from)
+}
+
+fn read_app(bytes: &mut Bytes) -> Option<Arc<str>> {
+    read_text(bytes).filter(|app| is_app(app))
+}
+
+/// No text is a position that knows no origin.
+fn read_position(bytes: &mut Bytes) -> Option<Position> {
+    let text = read_text(bytes)?;
+    if text.is_empty() { Some(Position::default()) } else { text.parse().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(since: Position) -> Question {
+        Question::History { app: "shop".into(), channel: ChannelName::parse("private-a", 200).unwrap(), since }
+    }
+
+    fn page() -> Question {
+        Question::Page { app: "shop".into(), page: PageHash(*b"0123456789abcdef") }
+    }
+
+    fn questions() -> [Question; 3] {
+        [history(Position::default()), history("k3x09a-17,zzzzzz-2".parse().unwrap()), page()]
+    }
+
+    #[test]
+    fn a_question_is_read_as_it_was_written() {
+        for question in questions() {
+            assert_eq!(Question::read(question.encode()), Some(question));
+        }
+    }
+
+    #[test]
+    fn questions_are_these_bytes() {
+        let since = "k3x09a-17".parse().unwrap();
+        assert_eq!(history(since).encode(), b"\x01\x01\0\x04shop\0\x09private-a\0\x09k3x09a-17"[..]);
+        assert_eq!(page().encode(), b"\x01\x02\0\x04shop0123456789abcdef"[..]);
+    }
+
+    #[test]
+    fn what_this_release_does_not_know_is_no_question() {
+        for question in questions() {
+            let bytes = question.encode();
+            for end in 0..bytes.len() {
+                assert_eq!(Question::read(bytes.slice(..end)), None, "{question:?} up to {end}");
+            }
+            assert_eq!(Question::read([&bytes[..], b"x"].concat().into()), None);
+            for (index, byte) in [(0, 2), (1, 3), (4, b'*')] {
+                let mut changed = bytes.to_vec();
+                changed[index] = byte;
+                assert_eq!(Question::read(changed.into()), None, "{question:?} with {byte} at {index}");
+            }
+        }
+    }
+}
