@@ -50,6 +50,7 @@ pub mod metrics;
 pub mod node;
 pub mod outbox;
 pub mod outgoing;
+pub mod page;
 pub mod process;
 pub mod protocol;
 pub mod readiness;

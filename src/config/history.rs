@@ -74,6 +74,11 @@ impl HistoryRules {
         self.0.iter().find(|rule| pattern::fits(&rule.channels, channel.as_str())).map(|rule| rule.window)
     }
 
+    /// For how long an event is kept at most; `None` where none is.
+    pub fn longest(&self) -> Option<Duration> {
+        self.0.iter().map(|rule| rule.window.time).max()
+    }
+
     /// The rules as they are set.
     pub fn text(&self) -> String {
         let texts = self

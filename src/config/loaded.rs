@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     AdminConfig, AppSettings, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, OutgoingConfig,
-    Problems, ServerConfig, TenantConfig, TlsConfig, environment::Environment,
+    PagesConfig, Problems, ServerConfig, TenantConfig, TlsConfig, environment::Environment,
 };
 
 /// Everything but the apps.
@@ -17,6 +17,8 @@ pub struct Config {
     /// What requests, and connections that are no sockets, are granted.
     pub http: HttpConfig,
     pub tenant: TenantConfig,
+    /// What is kept of clients that name themselves by a resume id.
+    pub pages: PagesConfig,
     /// Certificate files of the public listener.
     pub tls: TlsConfig,
     pub outgoing: OutgoingConfig,
@@ -72,6 +74,7 @@ impl Config {
             limits,
             http: environment.read("GAUNG_", problems).unwrap_or_default(),
             tenant: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
+            pages: environment.read("GAUNG_", problems).unwrap_or_default(),
             tls: environment.read("GAUNG_", problems).unwrap_or_default(),
             outgoing: environment.read("GAUNG_", problems).unwrap_or_default(),
             cluster: ClusterConfig::read(environment, cache, problems),

@@ -3,7 +3,7 @@
 
 use super::{
     AdminConfig, AppSettings, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, OutgoingConfig,
-    ServerConfig, TenantConfig, TlsConfig, Variable, app, settings,
+    PagesConfig, ServerConfig, TenantConfig, TlsConfig, Variable, app, settings,
 };
 
 /// A table of docs/configuration.md.
@@ -25,6 +25,7 @@ pub fn sections() -> Vec<Section> {
         section("Settings of an app", settings::variables(&AppSettings::without_keys())),
         section("Plain sockets of tenants", TenantConfig::variables()),
         section("Limits of the node", [LimitsConfig::variables(), HttpConfig::variables()].concat()),
+        section("Pages that come back", PagesConfig::variables()),
         section("Many nodes", ClusterConfig::variables()),
         section("Shutdown and log", [DrainConfig::variables(), LogConfig::variables()].concat()),
     ]

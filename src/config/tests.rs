@@ -62,12 +62,14 @@ fn every_variable() -> (Vec<(&'static str, &'static str)>, Config) {
     let (limits_variables, limits) = every_limit();
     let (http_variables, http) = every_http_variable();
     let (tenant_variables, tenant) = every_tenant_variable();
+    let (pages_variables, pages) = every_pages_variable();
     let variables = [
         &server_variables[..],
         &admin_variables,
         &limits_variables,
         &http_variables,
         &tenant_variables,
+        &pages_variables,
         &[("GAUNG_TLS_CERT", "/cert.pem"), ("GAUNG_TLS_KEY", "/key.pem")],
         &[("GAUNG_DRAIN_LAG_SECONDS", "19"), ("GAUNG_DRAIN_SECONDS", "18"), ("GAUNG_DRAIN_REFUSES_UPGRADES", "true")],
         &[("GAUNG_LOG", "debug"), ("GAUNG_LOG_FORMAT", "json")],
@@ -78,6 +80,7 @@ fn every_variable() -> (Vec<(&'static str, &'static str)>, Config) {
         limits,
         http,
         tenant,
+        pages,
         tls: TlsConfig { cert: Some("/cert.pem".into()), key: Some("/key.pem".into()) },
         outgoing: OutgoingConfig::default(),
         cluster: None,
@@ -185,6 +188,22 @@ fn every_http_variable() -> ([(&'static str, &'static str); 5], HttpConfig) {
         keep_alive: Duration::from_secs(20),
         answer_timeout: Duration::from_secs(21),
         cors_origins: vec!["*.example.com".to_owned(), "localhost".to_owned()],
+    };
+    (variables, config)
+}
+
+fn every_pages_variable() -> ([(&'static str, &'static str); 4], PagesConfig) {
+    let variables = [
+        ("GAUNG_RECEIPT_SECONDS", "3"),
+        ("GAUNG_MEMBER_GRACE_SECONDS", "4"),
+        ("GAUNG_SOCKET_ID_SECONDS", "5"),
+        ("GAUNG_PAGE_DOUBT_SECONDS", "6"),
+    ];
+    let config = PagesConfig {
+        receipt_interval: Duration::from_secs(3),
+        member_grace: Duration::from_secs(4),
+        socket_id_lifetime: Duration::from_secs(5),
+        doubt: Duration::from_secs(6),
     };
     (variables, config)
 }

@@ -48,9 +48,10 @@ mod tests {
     use crate::{
         app::Registry,
         capacity::Capacity,
-        config::{HttpConfig, LimitsConfig},
+        config::{HttpConfig, LimitsConfig, PagesConfig},
         http::body::HeldBodies,
         metrics::Metrics,
+        page::Pages,
         readiness::Readiness,
         repeats::Repeats,
         room::Rooms,
@@ -63,7 +64,14 @@ mod tests {
         let webhooks = Webhooks::start(metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20));
         Api {
             registry: Registry::default(),
-            rooms: Rooms::start(1, &LimitsConfig::default(), &webhooks, &metrics, None),
+            rooms: Rooms::start(
+                1,
+                &LimitsConfig::default(),
+                &webhooks,
+                &metrics,
+                None,
+                Pages::start(&PagesConfig::default()),
+            ),
             repeats: Repeats::new(1 << 20, None, metrics.clone()),
             metrics,
             limits: LimitsConfig::default(),

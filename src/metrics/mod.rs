@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What becomes of what a subscriber missed that comes back: all of it is replayed, or why not.
-const RECOVERY_OUTCOMES: [&str; 5] = ["whole", "window", "memory", "node_lost", "too_much"];
+const RECOVERY_OUTCOMES: [&str; 6] = ["whole", "window", "memory", "node_lost", "too_much", "unknown"];
 
 /// Answers by the class of their status code.
 const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];

@@ -17,6 +17,7 @@ use crate::{
     descriptors::{Shares, TooFew},
     metrics::Metrics,
     outgoing::Trust,
+    page::Pages,
     process,
     readiness::Readiness,
     repeats::Repeats,
@@ -55,7 +56,14 @@ impl Foundation {
         let addresses = Addresses::new(limits.max_connections_per_ip, limits.ipv6_client_prefix);
         Shared {
             registry: self.registry.clone(),
-            rooms: Rooms::start(config.server.room_threads, limits, &self.webhooks, metrics, cluster.clone()),
+            rooms: Rooms::start(
+                config.server.room_threads,
+                limits,
+                &self.webhooks,
+                metrics,
+                cluster.clone(),
+                Pages::start(&config.pages),
+            ),
             repeats: Repeats::new(limits.max_idempotency_bytes, cluster.clone(), metrics.clone()),
             metrics: metrics.clone(),
             permits: ConnectionPermits::new(workers.connections(&config.http), limits, addresses.clone()),
@@ -63,6 +71,7 @@ impl Foundation {
             limits: limits.clone(),
             http: config.http.clone(),
             tenant: config.tenant.clone(),
+            pages: config.pages.clone(),
             callback_log: Arc::default(),
             trust: self.trust.clone(),
             path_prefix: config.server.path_prefix.clone(),

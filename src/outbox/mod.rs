@@ -49,6 +49,8 @@ pub struct RefusedJoin {
 struct Queue {
     chunks: VecDeque<Bytes>,
     bytes: usize,
+    /// How often something was sent.
+    sends: u64,
     state: State,
     /// Whether the socket has refused what stands at the head.
     is_refused: bool,
@@ -109,6 +111,7 @@ impl Outbox {
     pub fn write(&self, frames: &Bytes) -> Lag {
         let mut queue = self.lock();
         if queue.state == State::Open {
+            queue.sends += 1;
             self.write_to(&mut queue, frames);
         }
         queue.lag(self.limit)
@@ -175,6 +178,11 @@ impl Outbox {
     /// How far the client is behind.
     pub fn lag(&self) -> Lag {
         self.lock().lag(self.limit)
+    }
+
+    /// How often something was sent.
+    pub fn sends(&self) -> u64 {
+        self.lock().sends
     }
 
     /// Bytes that wait for the socket.

@@ -99,6 +99,12 @@ closes! {
     /// Nothing was heard from the client.
     Silent = 4201, "silent", Session,
         "Pong reply not received in time";
+    /// A page that names itself by a resume id has opened a newer socket. It does not want this one back.
+    Superseded = 4013, "superseded", Session,
+        "The page has opened a newer socket";
+    /// What stands for a resume id is none.
+    ResumeIdInvalid = 4014, "resume_id_invalid", Upgrade,
+        "The resume id is malformed";
     /// A tenant socket without `tenant_id`, or with one that is malformed.
     TenantInvalid = 4010, "tenant_invalid", Upgrade,
         "tenant_id is missing or malformed";

@@ -6,6 +6,15 @@ use bytes::Bytes;
 
 use super::{ChannelName, Position, frame};
 
+/// How far a client that comes back has heard a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Since {
+    /// Up to this position.
+    Position(Position),
+    /// Nobody knows: it is told that it may have missed something.
+    Unknown,
+}
+
 /// What becomes of the events that a subscriber missed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recovery {

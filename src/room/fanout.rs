@@ -21,7 +21,7 @@ use super::{
 use crate::{
     event::EncodedEvent,
     outbox::{Lag, Outbox},
-    protocol::{ChannelName, Position, SocketId},
+    protocol::{ChannelName, EventId, Position, SocketId},
 };
 
 /// How many subscribers are served before the thread's other rooms have their turn.
@@ -174,6 +174,12 @@ impl Fanout {
         self.index.contains_key(&id)
     }
 
+    /// Whether a subscriber was written this event, which waits for others.
+    pub(super) fn has_written(&self, id: SocketId, event: EventId) -> bool {
+        let (Some(index), Some(batch)) = (self.index.get(&id), self.batches.front()) else { return false };
+        *index < batch.position && batch.announced.iter().any(|announced| announced.id() == Some(event))
+    }
+
     /// Those who are subscribed.
     pub(super) fn subscribers(&self) -> impl Iterator<Item = &Subscriber> {
         self.slots.iter().flatten().map(|slot| &slot.subscriber)
@@ -292,11 +298,13 @@ impl Announced {
     }
 
     fn is_up_to(&self, position: &Position) -> bool {
+        self.id().is_some_and(|id| position.covers(id))
+    }
+
+    fn id(&self) -> Option<EventId> {
         match &self.announcement {
-            Announcement::Event(event) => event.numbered.is_some_and(|numbered| position.covers(numbered.id)),
-            Announcement::MemberAdded(..) | Announcement::MemberRemoved(_) | Announcement::SubscriptionCount(_) => {
-                false
-            }
+            Announcement::Event(event) => event.id(),
+            Announcement::MemberAdded(..) | Announcement::MemberRemoved(_) | Announcement::SubscriptionCount(_) => None,
         }
     }
 

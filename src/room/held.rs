@@ -66,6 +66,11 @@ impl Held {
                     decided.insert(*socket);
                     false
                 }
+                // The page behind it is to be told.
+                RoomMessage::Part(parting) => {
+                    decided.insert(parting.socket);
+                    true
+                }
                 RoomMessage::Publish(..)
                 | RoomMessage::ClientEvent(..)
                 | RoomMessage::FromPeers(_)
@@ -91,7 +96,7 @@ mod tests {
     fn join(id: u64, attempt: u32) -> Forwarded {
         let (id, outbox) = (SocketId::from_bits(id), Outbox::new(None, usize::MAX));
         let subscriber = Subscriber { id, outbox, dialect: Dialect::Pusher };
-        let message = RoomMessage::Join(Join { subscriber, claim: None, since: None, attempt });
+        let message = RoomMessage::Join(Join { subscriber, claim: None, since: None, page: None, attempt });
         Forwarded { message, underway: None }
     }
 

@@ -63,6 +63,8 @@ struct Kept {
     id: EventId,
     event: EncodedEvent,
     at: Instant,
+    /// When all subscribers here had been written it.
+    written: Option<Instant>,
     bytes: usize,
 }
 
@@ -73,6 +75,8 @@ struct OriginState {
     last: u64,
     /// Nothing up to this number is kept.
     lost_through: u64,
+    /// When that had been written to all subscribers here, if it had.
+    written: Option<Instant>,
     /// Why.
     cause: Cause,
 }
@@ -96,6 +100,8 @@ pub enum Cause {
     NodeLost,
     /// More was missed than a socket takes at once.
     TooMuch,
+    /// Nobody knows how far the client has heard the channel.
+    Unknown,
 }
 
 /// Some events of a history, the oldest first.
@@ -126,6 +132,7 @@ impl Completeness {
             Self::Partial(Cause::Memory) => "memory",
             Self::Partial(Cause::NodeLost) => "node_lost",
             Self::Partial(Cause::TooMuch) => "too_much",
+            Self::Partial(Cause::Unknown) => "unknown",
         }
     }
 }
@@ -144,10 +151,9 @@ impl Histories {
 }
 
 impl OriginState {
-    fn lose(&mut self, through: u64, cause: Cause) {
+    fn lose(&mut self, through: u64, cause: Cause, written: Option<Instant>) {
         if through > self.lost_through {
-            self.lost_through = through;
-            self.cause = cause;
+            (self.lost_through, self.cause, self.written) = (through, cause, written);
         }
     }
 }
@@ -208,7 +214,7 @@ impl History {
 
     /// From now on nothing of this origin after its event `from` is missed here.
     pub(super) fn begin(&mut self, from: EventId) {
-        let start = OriginState { last: from.number, lost_through: from.number, cause: Cause::Window };
+        let start = OriginState { last: from.number, lost_through: from.number, written: None, cause: Cause::Window };
         self.origins.entry(from.origin).or_insert(start);
     }
 
@@ -218,7 +224,7 @@ impl History {
         self.pass_over(numbered);
         let bytes = event.bytes() + OVERHEAD;
         self.budget.take(bytes);
-        self.events.push_back(Kept { id: numbered.id, event, at: now, bytes });
+        self.events.push_back(Kept { id: numbered.id, event, at: now, written: None, bytes });
         self.trim(now);
         let before = self.events.len();
         while self.budget.is_exceeded() && !self.events.is_empty() {
@@ -233,20 +239,24 @@ impl History {
             self.make_room_for_origin();
         }
         let before = predecessor.unwrap_or(number.saturating_sub(1));
-        let start = OriginState { last: before, lost_through: before, cause: Cause::Window };
+        let start = OriginState { last: before, lost_through: before, written: None, cause: Cause::Window };
         let state = self.origins.entry(origin).or_insert(start);
         if predecessor.is_some_and(|predecessor| predecessor > state.last) {
-            state.lose(before, Cause::NodeLost);
+            state.lose(before, Cause::NodeLost, None);
         }
         state.last = state.last.max(number);
     }
 
     /// What this origin sent up to a number is lost for this node.
     pub(super) fn lose(&mut self, lost: EventId) {
-        let state =
-            self.origins.entry(lost.origin).or_insert(OriginState { last: 0, lost_through: 0, cause: Cause::NodeLost });
+        let state = self.origins.entry(lost.origin).or_insert(OriginState {
+            last: 0,
+            lost_through: 0,
+            written: None,
+            cause: Cause::NodeLost,
+        });
         state.last = state.last.max(lost.number);
-        state.lose(lost.number, Cause::NodeLost);
+        state.lose(lost.number, Cause::NodeLost, None);
     }
 
     /// A subscriber left, and may come back.
@@ -315,6 +325,29 @@ impl History {
         Missed { events, completeness: self.completeness(since) }
     }
 
+    /// All subscribers here have been written this event, and those before it.
+    pub(super) fn written(&mut self, event: EventId, now: Instant) {
+        let Some(last) = self.events.iter().rposition(|kept| kept.id == event) else { return };
+        let unwritten = self.events.range_mut(..=last).rev().take_while(|kept| kept.written.is_none());
+        unwritten.for_each(|kept| kept.written = Some(now));
+    }
+
+    /// How far a subscriber has heard that heard up to a position and all that was written later, as far as `is_heard`
+    /// says so of the event and the time at which all had been written it.
+    pub(super) fn heard(&self, from: &Position, is_heard: impl Fn(EventId, Option<Instant>) -> bool) -> Position {
+        let mut position = from.clone();
+        for (origin, state) in &self.origins {
+            let gone = EventId { origin: *origin, number: state.lost_through };
+            if state.written.is_some() && is_heard(gone, state.written) {
+                position.note(gone);
+            }
+        }
+        let after = self.events.iter().filter(|kept| !from.covers(kept.id));
+        let heard = after.take_while(|kept| is_heard(kept.id, kept.written));
+        heard.for_each(|kept| position.note(kept.id));
+        position
+    }
+
     /// The first events after a position.
     pub(super) fn page(&self, since: &Position, limit: usize) -> HistoryPage {
         let missed = self.after(since);
@@ -337,10 +370,10 @@ impl History {
     }
 
     fn forget_oldest(&mut self, cause: Cause) {
-        let Some(Kept { id, bytes, .. }) = self.events.pop_front() else { return };
+        let Some(Kept { id, bytes, written, .. }) = self.events.pop_front() else { return };
         self.budget.give_back(bytes);
         if let Some(state) = self.origins.get_mut(&id.origin) {
-            state.lose(id.number, cause);
+            state.lose(id.number, cause, written);
         }
     }
 

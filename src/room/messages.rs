@@ -1,6 +1,10 @@
 //! What rooms and shards are told and asked.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::{Addr, Message};
 use bytes::Bytes;
@@ -13,7 +17,8 @@ use crate::{
     app::App,
     event::{AppTotals, Cached, CachedEvent, Counts, EncodedEvent, Page},
     outbox::Outbox,
-    protocol::{ChannelName, EventId, Position, SocketId, presence::MemberClaim},
+    page::PageVisit,
+    protocol::{ChannelName, EventId, Position, Since, SocketId, presence::MemberClaim},
 };
 
 /// Something for one room, through its shard, which finds or starts the room.
@@ -60,6 +65,8 @@ pub enum RoomMessage {
     Join(Join),
     /// A socket unsubscribes or is gone.
     Leave(SocketId),
+    /// The session of a page is over, and the page may come back.
+    Part(Parting),
     /// Too many rooms await subscribers: it is one of the oldest of them.
     StopAwaiting,
     /// A back end publishes. In a cluster the last event of a cache channel has a permit of the bus too.
@@ -114,9 +121,31 @@ pub struct Join {
     /// As what, where that matters.
     pub claim: Option<JoinAs>,
     /// How far the client has heard the channel before; on a history, what came since is sent.
-    pub since: Option<Position>,
+    pub since: Option<Since>,
+    /// Whether the client is a page whose receipts say how far it has heard the channel.
+    pub page: Option<PageJoin>,
     /// Tells this attempt of the socket from all its others, so that a refusal that comes late undoes no later one.
     pub attempt: u32,
+}
+
+/// A page that subscribes: the room notes what it is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct PageJoin {
+    /// The socket that the page had before, if that was another one: what excluded it is not replayed.
+    pub was: Option<SocketId>,
+}
+
+/// A page whose session is over.
+#[derive(Debug)]
+pub struct Parting {
+    /// Its socket.
+    pub socket: SocketId,
+    /// Who is told how far the page has heard the room.
+    pub visit: PageVisit,
+    /// When that was asked of the page to which it has answered, so that it has heard everything from before.
+    pub proven: Option<Instant>,
+    /// For how long its user stays a member.
+    pub grace: Duration,
 }
 
 /// As what a socket subscribes, where that matters.

@@ -14,7 +14,7 @@
 //! | `actor` | the mailbox of one room, and its turns |
 //! | `perform`, `refusals`, `shelf` | a room: its state, and how effects are done |
 //! | `state` | what a room decides, as a state machine: inputs in, effects out |
-//! | `membership`, `member_notices`, `count_notice`, `cached`, `held` | the parts of that state |
+//! | `membership`, `member_notices`, `grace`, `count_notice`, `cached`, `history`, `page_slots`, `held` | the parts of that state |
 //! | `fanout`, `joined`, `dialect` | who is written what |
 //! | `serving`, `fanout_worker` | when, by how many threads, and who is waited for |
 
@@ -27,6 +27,7 @@ mod dialect;
 mod fanout;
 mod fanout_worker;
 mod from_peers;
+mod grace;
 mod held;
 mod history;
 mod inflow;
@@ -35,6 +36,7 @@ mod joined;
 mod member_notices;
 mod membership;
 mod messages;
+mod page_slots;
 mod perform;
 mod present;
 mod probe;
@@ -56,7 +58,7 @@ pub use dialect::Dialect;
 pub use fanout::Subscriber;
 pub use history::{Completeness, Histories, HistoryPage};
 pub use inflow::Inflow;
-pub use messages::{ClientEvent, Forwarded, FromPeers, Join, JoinAs, Opening, RoomMessage, SignIn};
+pub use messages::{ClientEvent, Forwarded, FromPeers, Join, JoinAs, Opening, PageJoin, Parting, RoomMessage, SignIn};
 pub use perform::publish_on_bus;
 pub use questions::Unanswered;
 pub use rooms::{Rooms, travels_alone};

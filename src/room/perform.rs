@@ -3,6 +3,7 @@
 use std::{
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -54,6 +55,9 @@ impl Room {
         let mut effects = self.services.effects.take();
         self.state.step(input, &around, &mut effects);
         let bytes = effects.drain(..).map(|effect| self.perform(effect, tasks)).sum();
+        if self.state.has_answered_pages() {
+            self.state.answered(Instant::now());
+        }
         self.services.effects.set(effects);
         bytes
     }
@@ -103,6 +107,7 @@ impl Room {
             Effect::Opened => self.services.present.borrow_mut().has_opened(self.app.id(), self.state.channel()),
             Effect::CountRecovery(completeness, events) => self.count_recovery(completeness, events),
             Effect::CountEvicted(events) => self.services.metrics.history_evictions.inc_by(events as u64),
+            Effect::Parted(visit, heard) => self.services.pages.part(visit, self.state.channel().clone(), heard),
             Effect::Handled(underway) => drop(underway),
             Effect::ShareMember(member) => self.share_member(member),
             Effect::ShareUser(sockets) => self.share_user(sockets),

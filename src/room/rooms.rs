@@ -10,7 +10,7 @@ use actix::{Actor, Addr, Arbiter};
 use gaung_cluster::bus::PublishPermit;
 
 use super::{
-    ClientEvent, FromPeers, Inflow, Join, SignIn, Unpublished,
+    ClientEvent, FromPeers, Inflow, Join, Parting, SignIn, Unpublished,
     backlog::{Backlog, Full, Limits, Permit},
     fanout::Subscriber,
     fanout_worker::FanoutWorker,
@@ -34,6 +34,7 @@ use crate::{
         lag::{self, ActorThread},
     },
     outbox::Outbox,
+    page::Pages,
     protocol::{ChannelName, SocketId},
     webhook::Webhooks,
 };
@@ -55,17 +56,19 @@ pub struct Rooms {
     pub(super) shelf: Shelf,
     pub(super) histories: Histories,
     pub(super) activity: Activity,
+    pub(super) pages: Pages,
 }
 
 impl Rooms {
     /// Starts one shard on each of `threads` new threads. `cluster` is the way to the other nodes, if this one is not
-    /// alone.
+    /// alone; `pages` are told how far pages have heard the rooms that let them go.
     pub fn start(
         threads: usize,
         limits: &LimitsConfig,
         webhooks: &Webhooks,
         metrics: &Metrics,
         cluster: Option<Cluster>,
+        pages: Pages,
     ) -> Self {
         let interest = Interest::new();
         let threads: Vec<_> = (0..threads).map(|_| Arbiter::new().handle()).collect();
@@ -86,6 +89,7 @@ impl Rooms {
                 cluster: cluster.clone(),
                 present: RefCell::default(),
                 watchlists: RefCell::default(),
+                pages: pages.clone(),
                 shelf: shelf.clone(),
                 histories: histories.clone(),
                 batch_bytes,
@@ -100,7 +104,7 @@ impl Rooms {
         let waiting = Limits { events: limits.max_queued_events, bytes: limits.max_queued_event_bytes };
         let (backlog, activity) = (Backlog::new(waiting), metrics.activity.clone());
         let inflow = Inflow::new(inflow::LIMIT, cluster.clone());
-        Self { shards, backlog, inflow, interest, cluster, shelf, histories, activity }
+        Self { shards, backlog, inflow, interest, cluster, shelf, histories, activity, pages }
     }
 
     /// Bytes of the events that the rooms keep for subscribers that come back.
@@ -195,7 +199,11 @@ impl Rooms {
     /// A socket signed in as a user: it subscribes to the user's channel, which answers it.
     pub fn sign_in(&self, app: &Arc<App>, user_id: &str, subscriber: Subscriber, sign_in: SignIn) {
         if let Some(channel) = user_channel(user_id) {
-            self.join(app, channel, Join { subscriber, claim: Some(JoinAs::User(sign_in)), since: None, attempt: 0 });
+            self.join(
+                app,
+                channel,
+                Join { subscriber, claim: Some(JoinAs::User(sign_in)), since: None, page: None, attempt: 0 },
+            );
         }
     }
 
@@ -250,6 +258,16 @@ impl Rooms {
             let message = UserMessage::TerminateMember(user_id.into());
             shard.do_send(AboutUsers { app_id: app.id().clone(), message });
         }
+    }
+
+    /// The session of a page is over: its rooms let it go, and say how far it has heard them.
+    pub fn part(&self, app: &Arc<App>, channel: ChannelName, parting: Parting) {
+        self.send(app, channel, RoomMessage::Part(parting), Some(self.inflow.begin()));
+    }
+
+    /// What becomes of pages.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
     }
 
     /// Something came from the other nodes for a room here; where there is none, nobody wants to know.

@@ -1,7 +1,10 @@
 //! What a shard does with a message for a room that is not there. Pure.
 
 use super::{Subscriber, messages::RoomMessage, state::Reach};
-use crate::event::{EncodedEvent, Origin};
+use crate::{
+    event::{EncodedEvent, Origin},
+    page::PageVisit,
+};
 
 /// What becomes of the message.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub enum Route<'a> {
     Refuse(&'a Subscriber),
     /// Nobody here hears the event.
     Unheard(&'a EncodedEvent),
+    /// Nothing is known here of how far a page has heard the channel.
+    Parted(&'a PageVisit),
     /// It concerns a room that is gone.
     Drop,
 }
@@ -29,6 +34,7 @@ pub fn route(message: &RoomMessage, reach: Reach) -> Route<'_> {
             Reach::Alone => Route::Open,
         },
         RoomMessage::ClientEvent(client_event, _) => Route::Refuse(&client_event.sender),
+        RoomMessage::Part(parting) => Route::Parted(&parting.visit),
         RoomMessage::Leave(_) | RoomMessage::FromPeers(_) | RoomMessage::StopAwaiting => Route::Drop,
     }
 }

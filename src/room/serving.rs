@@ -87,7 +87,10 @@ impl Room {
     }
 
     /// Counts what a slice did, and shows the events that all have now.
-    fn count(&self, served: &mut Served) {
+    fn count(&mut self, served: &mut Served) {
+        if !served.completed.is_empty() {
+            self.state.written(&served.completed, Instant::now());
+        }
         self.app.counters.deliveries.fetch_add(served.deliveries, Relaxed);
         self.app.counters.bytes_out.fetch_add(served.bytes, Relaxed);
         for Completed { event, sockets } in served.completed.drain(..) {

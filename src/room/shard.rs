@@ -41,6 +41,7 @@ use crate::{
     cluster::{Cluster, MEMBERS_CHANNEL},
     event::{Counts, EncodedEvent},
     metrics::Metrics,
+    page::Pages,
     protocol::ChannelName,
     turn::Turn,
     webhook::Webhooks,
@@ -72,6 +73,8 @@ pub(super) struct Services {
     pub present: RefCell<Present>,
     /// Which users of this thread are online, and who watches them.
     pub watchlists: RefCell<Watchlists>,
+    /// Gives pages that come back what they had.
+    pub pages: Pages,
     /// Bounds the cached events, if the node is alone.
     pub shelf: Shelf,
     /// Numbers events, and bounds what is kept of them.
@@ -217,6 +220,7 @@ impl Handler<ToRoom> for Shard {
                 Route::Share => return self.publish_kept(&app, message),
                 Route::Refuse(sender) => return refuse_client_event(sender, &channel, app.id(), &self.services),
                 Route::Unheard(event) => return self.tell_published(&app, event, 0),
+                Route::Parted(visit) => return self.services.pages.part(visit.clone(), channel, None),
                 Route::Drop => return,
             }
         }

@@ -23,10 +23,11 @@ use super::{
 use crate::{
     app::App,
     cluster::Cluster,
-    config::{AppSettings, LimitsConfig},
+    config::{AppSettings, LimitsConfig, PagesConfig},
     event::{self, Event, Words},
     metrics::Metrics,
     outbox::{Flushed, Outbox},
+    page::Pages,
     protocol::{ChannelName, SocketId},
     webhook::{Resources, Timing, Webhooks},
 };
@@ -54,7 +55,7 @@ fn stage_of(threads: usize, limits: &LimitsConfig, cluster: Option<Cluster>) -> 
     let metrics = Metrics::new();
     let webhooks = Webhooks::start(metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20));
     Stage {
-        rooms: Rooms::start(threads, limits, &webhooks, &metrics, cluster),
+        rooms: Rooms::start(threads, limits, &webhooks, &metrics, cluster, Pages::start(&PagesConfig::default())),
         metrics,
         app: App::new("app", AppSettings::new("key", "secret")),
         channel: ChannelName::parse("products.1", 200).unwrap(),
@@ -65,7 +66,11 @@ impl Stage {
     fn join(&self, id: u64) -> Arc<Outbox> {
         let outbox = Outbox::new(None, usize::MAX);
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
-        self.rooms.join(&self.app, self.channel.clone(), Join { subscriber, claim: None, since: None, attempt: 1 });
+        self.rooms.join(
+            &self.app,
+            self.channel.clone(),
+            Join { subscriber, claim: None, since: None, page: None, attempt: 1 },
+        );
         outbox
     }
 

@@ -24,19 +24,26 @@ use crate::{
     capacity::SocketPermit,
     connection::address::AddressPermit,
     outbox::{Outbox, closing::ClientProtocol},
+    page::PageKey,
     protocol::{Close, frame, outbound},
     tenant,
 };
 
 /// One WebSocket connection.
 pub(super) struct Session {
-    connection: SessionConnection,
-    protocol: SessionProtocol,
+    pub(super) connection: SessionConnection,
+    pub(super) protocol: SessionProtocol,
     _address: Option<AddressPermit>,
     _permit: Option<SocketPermit>,
     heard: Instant,
+    /// Where the client is, until the session has begun.
+    client: Option<IpAddr>,
     /// When this silence was answered by a ping.
     pinged: Option<Instant>,
+    /// The page that names itself by a resume id, until the session has begun.
+    page: Option<PageKey>,
+    /// Whether the page that was sent away has only to say whether it has heard everything.
+    pub(super) is_sent_away: bool,
     /// Whether the client ever answered a WebSocket ping; if so, it needs no `pusher:ping`.
     answers_pings: bool,
 }
@@ -49,6 +56,14 @@ pub(super) enum SessionProtocol {
 }
 
 impl SessionProtocol {
+    /// Ends the sign-in of a session that is going. Returns who was signed in.
+    pub(super) fn sign_out(&mut self, connection: &SessionConnection) -> Option<String> {
+        match self {
+            Self::Pusher(pusher) => pusher.sign_out(connection),
+            Self::Tenant(_) => None,
+        }
+    }
+
     fn client_protocol(&self) -> ClientProtocol {
         match self {
             Self::Pusher(_) => ClientProtocol::Pusher,
@@ -65,14 +80,15 @@ pub(super) struct Admission {
     /// Where the client is; not kept.
     pub client: Option<IpAddr>,
     pub protocol: SessionProtocol,
+    /// The page that names itself by a resume id.
+    pub page: Option<PageKey>,
 }
 
 impl Session {
     /// A session that has just been admitted.
     pub(super) fn new(outbox: Arc<Outbox>, admission: Admission, services: Rc<Services>) -> Self {
-        let Admission { app_permit, address, permit, client, protocol } = admission;
+        let Admission { app_permit, address, permit, client, protocol, page } = admission;
         let connection = SessionConnection::new(outbox, app_permit, protocol.client_protocol(), services);
-        connection.report(|| ActivityKind::Connected { socket: connection.id, address: client });
         Self {
             connection,
             protocol,
@@ -80,6 +96,9 @@ impl Session {
             _permit: permit,
             heard: Instant::now(),
             pinged: None,
+            client,
+            page,
+            is_sent_away: false,
             answers_pings: false,
         }
     }
@@ -92,15 +111,19 @@ impl Session {
             SessionProtocol::Pusher(pusher) => pusher.hear(text, connection),
             SessionProtocol::Tenant(tenant) => tenant.hear(text, connection),
         }
+        if self.is_sent_away {
+            self.settle_away();
+        }
     }
 
     /// Gives back what the session holds; the rooms tell who has to know. Happens as soon as a close is decided, not when
     /// the client has answered it.
     fn give_back(&mut self) {
-        self.connection.leave_all();
-        if let SessionProtocol::Pusher(pusher) = &mut self.protocol {
-            pusher.sign_out(&self.connection);
+        if self.connection.page.is_some() {
+            return self.give_back_page();
         }
+        self.connection.leave_all();
+        self.protocol.sign_out(&self.connection);
     }
 
     fn check_liveness(&mut self, ctx: &mut Context<Self>) {
@@ -120,9 +143,40 @@ impl Session {
     fn ping(&mut self) {
         self.pinged = Some(Instant::now());
         self.connection.outbox.send(&frame::ping(&[]));
-        if self.connection.client_protocol == ClientProtocol::Pusher && !self.answers_pings {
+        if let Some(page) = &self.connection.page {
+            if page.receipts.is_settled() {
+                self.connection.ask_receipt();
+            }
+        } else if self.connection.client_protocol == ClientProtocol::Pusher && !self.answers_pings {
             self.connection.outbox.send(&outbound::ping());
         }
+    }
+
+    /// Greets the client, under the id that it has from now on.
+    pub(super) fn begin(&mut self, ctx: &mut Context<Self>) {
+        let connection = &self.connection;
+        let client = self.client.take();
+        connection.report(|| ActivityKind::Connected { socket: connection.id, address: client });
+        let protocol = connection.client_protocol;
+        // Enters before it greets: a client that was greeted is one that a drain closes.
+        let page = connection.page.is_some().then(|| ctx.address().recipient());
+        let listed = RegisteredSession {
+            app_id: connection.app().id().clone(),
+            outbox: connection.outbox.clone(),
+            protocol,
+            page,
+        };
+        connection.services.sessions.do_send(Enter(connection.id, listed));
+        connection.outbox.send(&match protocol {
+            ClientProtocol::Tenant => tenant::outbound::connected(connection.id),
+            ClientProtocol::Pusher => {
+                outbound::connection_established(connection.id, connection.app().settings().activity_timeout)
+            }
+        });
+        if protocol == ClientProtocol::Pusher {
+            self.watch_authorisation(ctx);
+        }
+        ctx.run_later(connection.services.shared.limits.ping_interval, Self::check_liveness);
     }
 
     fn watch_authorisation(&self, ctx: &mut Context<Self>) {
@@ -139,29 +193,17 @@ impl Actor for Session {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        let connection = &self.connection;
-        let protocol = connection.client_protocol;
-        // Enters before it greets: a client that was greeted is one that a drain closes.
-        let listed =
-            RegisteredSession { app_id: connection.app().id().clone(), outbox: connection.outbox.clone(), protocol };
-        connection.services.sessions.do_send(Enter(connection.id, listed));
-        connection.outbox.send(&match protocol {
-            ClientProtocol::Tenant => tenant::outbound::connected(connection.id),
-            ClientProtocol::Pusher => {
-                outbound::connection_established(connection.id, connection.app().settings().activity_timeout)
-            }
-        });
-        if protocol == ClientProtocol::Pusher {
-            self.watch_authorisation(ctx);
+        match self.page.take() {
+            Some(page) => self.await_start(page, ctx),
+            None => self.begin(ctx),
         }
-        ctx.run_later(connection.services.shared.limits.ping_interval, Self::check_liveness);
     }
 
     /// Every end comes through here, closed or lost.
     fn stopped(&mut self, _: &mut Context<Self>) {
         self.give_back();
         let connection = &self.connection;
-        connection.services.sessions.do_send(Exit(connection.id));
+        connection.services.sessions.do_send(Exit(connection.id, connection.outbox.clone()));
         let closing = connection.outbox.closing();
         let shared = &connection.services.shared;
         shared.metrics.closes.with_label_values(&[closing.map_or("lost", Close::name)]).inc();
@@ -175,8 +217,12 @@ impl Actor for Session {
 
 impl StreamHandler<Incoming> for Session {
     fn handle(&mut self, incoming: Incoming, _: &mut Context<Self>) {
-        self.heard = Instant::now();
-        self.pinged = None;
+        // A browser answers for pages that hear nothing.
+        let is_automatic = matches!(incoming, Incoming::Ping(_) | Incoming::Pong);
+        if !(is_automatic && self.connection.page.is_some()) {
+            self.heard = Instant::now();
+            self.pinged = None;
+        }
         match incoming {
             Incoming::Text(text) => self.hear(&text),
             Incoming::Binary(payload) => json_of(&payload).into_iter().for_each(|text| self.hear(text)),

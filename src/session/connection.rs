@@ -1,16 +1,22 @@
 //! What a session and the dialect of its client work with side by side: the socket that is written to, the channels, and
 //! the node's services. Knows neither dialects nor the actor.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{services::Services, subscriptions::Subscriptions};
+use super::{page::PageSession, services::Services, subscriptions::Subscriptions};
 use crate::{
     activity::{ActivityEvent, ActivityKind, Asked, Refusal},
     app::{App, permit::AppPermit},
     metrics::MessageRefusal,
     outbox::{Outbox, closing::ClientProtocol},
-    protocol::{ChannelName, Close, Position, SocketId, presence::MemberClaim},
-    room::{Dialect, Join, JoinAs, Subscriber},
+    page::Departure,
+    protocol::{ChannelName, Close, Since, SocketId, outbound, presence::MemberClaim},
+    room::{Dialect, Join, JoinAs, Parting, Subscriber},
+    tenant,
 };
 
 /// The connection of one session.
@@ -22,6 +28,8 @@ pub(super) struct SessionConnection {
     /// Signed in, or subscribed to a channel that needed a signature.
     pub(super) is_authorised: bool,
     pub(super) client_protocol: ClientProtocol,
+    /// The page behind it, if it names itself by a resume id.
+    pub(super) page: Option<Box<PageSession>>,
     app_permit: AppPermit,
 }
 
@@ -34,7 +42,7 @@ impl SessionConnection {
         services: Rc<Services>,
     ) -> Self {
         let (id, subscriptions) = (SocketId::random(), Subscriptions::default());
-        Self { id, outbox, services, subscriptions, is_authorised: false, client_protocol, app_permit }
+        Self { id, outbox, services, subscriptions, is_authorised: false, client_protocol, page: None, app_permit }
     }
 
     pub(super) fn app(&self) -> &Arc<App> {
@@ -71,14 +79,20 @@ impl SessionConnection {
         channel: ChannelName,
         dialect: Dialect,
         claim: Option<MemberClaim>,
-        since: Option<Position>,
+        since: Option<Since>,
     ) {
+        let (claimed, page) = self.page.as_mut().map(|page| page.claim(&channel)).unzip();
+        let since = since.or(claimed.flatten());
         let attempt = self.subscriptions.begin(channel.clone());
-        let join = Join { subscriber: self.as_subscriber(dialect), claim: claim.map(JoinAs::Member), since, attempt };
+        let join =
+            Join { subscriber: self.as_subscriber(dialect), claim: claim.map(JoinAs::Member), since, page, attempt };
         self.services.shared.rooms.join(self.app(), channel, join);
     }
 
     pub(super) fn leave(&mut self, channel: &ChannelName) {
+        if let Some(page) = &mut self.page {
+            page.forget(channel);
+        }
         if self.subscriptions.end(channel) {
             self.services.shared.rooms.leave(self.app(), channel.clone(), self.id);
         }
@@ -88,6 +102,46 @@ impl SessionConnection {
         for channel in self.subscriptions.end_all() {
             self.services.shared.rooms.leave(self.app_permit.app(), channel, self.id);
         }
+    }
+
+    /// The session of a page is over, which may come back: its rooms let it go, and say how far it has heard them.
+    pub(super) fn depart(
+        &mut self,
+        grace: Duration,
+        depart: impl FnOnce(&mut PageSession, Vec<ChannelName>) -> Option<Departure>,
+    ) {
+        let Some(page) = &mut self.page else { return };
+        let (channels, proven): (Vec<_>, _) = (self.subscriptions.end_all().collect(), page.receipts.proven());
+        let Some(departure) = depart(page, channels.clone()) else { return };
+        let (rooms, visit) = (&self.services.shared.rooms, departure.visit.clone());
+        rooms.pages().depart(departure);
+        for channel in channels {
+            let parting = Parting { socket: self.id, visit: visit.clone(), proven, grace };
+            rooms.part(self.app_permit.app(), channel, parting);
+        }
+    }
+
+    /// Asks a page whether it has heard everything so far.
+    pub(super) fn ask_receipt(&mut self) {
+        let Some(page) = &mut self.page else { return };
+        // Read before the question is sent: what is sent meanwhile is not proven by the answer.
+        page.receipts.ask(Instant::now(), self.outbox.sends());
+        self.outbox.send(&match self.client_protocol {
+            ClientProtocol::Pusher => outbound::ping(),
+            ClientProtocol::Tenant => tenant::outbound::ping(),
+        });
+    }
+
+    /// The page answered.
+    pub(super) fn hear_receipt(&mut self) {
+        if let Some(page) = &mut self.page {
+            page.receipts.answer();
+        }
+    }
+
+    /// Whether what the client says is not heard any more.
+    pub(super) fn has_departed(&self) -> bool {
+        self.page.as_ref().is_some_and(|page| page.has_departed())
     }
 
     /// Channels whose rooms did not take the socket count no more.

@@ -9,7 +9,7 @@ use crate::{
     config::AppSettings,
     metrics::MessageRefusal,
     protocol::{
-        ChannelKind, ChannelName, Close, Position,
+        ChannelKind, ChannelName, Close, Since,
         close::{CLIENT_EVENT_REFUSED, UNAUTHORIZED},
         inbound::{self, ClientMessage},
         outbound,
@@ -63,7 +63,9 @@ impl PusherProtocol {
         }
         match inbound::parse(text) {
             Ok(ClientMessage::Ping) => connection.outbox.send(&outbound::pong()),
-            Ok(ClientMessage::Pong | ClientMessage::Ignored) => {}
+            Ok(ClientMessage::Pong) => connection.hear_receipt(),
+            Ok(_) if connection.has_departed() => {}
+            Ok(ClientMessage::Ignored) => {}
             Ok(ClientMessage::Subscribe { channel, auth, channel_data, since }) => {
                 let request = Subscription { auth, channel_data, since };
                 self.subscribe(&channel, &request, connection);
@@ -104,10 +106,11 @@ impl PusherProtocol {
         false
     }
 
-    /// Ends the sign-in of a session that is going.
-    pub(super) fn sign_out(&mut self, connection: &SessionConnection) {
-        let Some(user) = self.user.take() else { return };
+    /// Ends the sign-in of a session that is going. Returns who was signed in.
+    pub(super) fn sign_out(&mut self, connection: &SessionConnection) -> Option<String> {
+        let user = self.user.take()?;
         connection.services.shared.rooms.sign_out(connection.app(), &user.id, connection.id);
+        Some(user.id)
     }
 
     fn subscribe(&self, name: &str, request: &Subscription, connection: &mut SessionConnection) {
@@ -129,7 +132,7 @@ impl PusherProtocol {
         name: &str,
         request: &Subscription,
         connection: &SessionConnection,
-    ) -> Result<(ChannelName, Option<MemberClaim>, Option<Position>), Refusal> {
+    ) -> Result<(ChannelName, Option<MemberClaim>, Option<Since>), Refusal> {
         let channel_data = request.channel_data.as_deref();
         let settings = connection.app().settings();
         let channel = ChannelName::parse(name, settings.max_channel_name_length).map_err(Refusal::invalid_channel)?;
@@ -152,7 +155,7 @@ impl PusherProtocol {
         }
         let claim = self.claim(kind, channel_data, &settings)?;
         let since = request.since.as_deref().map(str::parse).transpose().map_err(Refusal::invalid_position)?;
-        Ok((channel, claim, since))
+        Ok((channel, claim, since.map(Since::Position)))
     }
 
     /// Who joins a presence channel: the member that `channel_data` names, else the session's signed-in user.

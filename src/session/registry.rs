@@ -7,8 +7,9 @@ use std::{
     vec,
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 
+use super::page::SendAway;
 use crate::{
     app::Registry,
     outbox::{Outbox, closing::ClientProtocol},
@@ -37,6 +38,8 @@ pub struct RegisteredSession {
     pub outbox: Arc<Outbox>,
     /// How it is told.
     pub protocol: ClientProtocol,
+    /// The session, if a page is behind it that is to prove what it has heard before it is closed.
+    pub page: Option<Recipient<SendAway>>,
 }
 
 #[derive(Message)]
@@ -45,7 +48,7 @@ pub struct Enter(pub SocketId, pub RegisteredSession);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Exit(pub SocketId);
+pub struct Exit(pub SocketId, pub Arc<Outbox>);
 
 /// Close all sessions of an app.
 #[derive(Message, Clone)]
@@ -108,6 +111,9 @@ impl SessionRegistry {
 
 impl RegisteredSession {
     fn send_away(&self) {
+        if let Some(page) = &self.page {
+            return page.do_send(SendAway);
+        }
         self.protocol.close(&self.outbox, self.protocol.going_away());
     }
 }
@@ -130,8 +136,11 @@ impl Handler<Enter> for SessionRegistry {
 impl Handler<Exit> for SessionRegistry {
     type Result = ();
 
-    fn handle(&mut self, Exit(id): Exit, _: &mut Context<Self>) {
-        self.sessions.remove(&id);
+    /// A page's next session has the same id, and may have entered already.
+    fn handle(&mut self, Exit(id, outbox): Exit, _: &mut Context<Self>) {
+        if self.sessions.get(&id).is_some_and(|session| Arc::ptr_eq(&session.outbox, &outbox)) {
+            self.sessions.remove(&id);
+        }
     }
 }
 
@@ -160,7 +169,12 @@ mod tests {
     use crate::config::AppSettings;
 
     fn listed() -> RegisteredSession {
-        RegisteredSession { app_id: "1".into(), outbox: Outbox::new(None, 1_000), protocol: ClientProtocol::Pusher }
+        RegisteredSession {
+            app_id: "1".into(),
+            outbox: Outbox::new(None, 1_000),
+            protocol: ClientProtocol::Pusher,
+            page: None,
+        }
     }
 
     fn check(sessions: usize, window: Duration, expected: &[usize]) {

@@ -4,14 +4,14 @@ use percent_encoding::percent_decode_str;
 
 use super::origin;
 use crate::{
-    protocol::Close,
+    protocol::{Close, InvalidResumeId, ResumeId},
     tenant::{InvalidRequest, TenantRequest},
 };
 
 /// What a path asks for.
 pub(super) enum Route<'a> {
-    /// `/app/{key}`
-    App(&'a str),
+    /// `/app/{key}`, or `/app/{key}/{id}` of a page that names itself by a resume id.
+    App(&'a str, Option<Result<ResumeId, InvalidResumeId>>),
     /// `/ws`, and who asks there.
     Tenant(Result<TenantRequest, InvalidRequest>),
     Nowhere,
@@ -26,7 +26,10 @@ impl<'a> Route<'a> {
     ) -> Self {
         let Some(path) = path.strip_prefix(prefix) else { return Self::Nowhere };
         match path.strip_prefix("/app/") {
-            Some(key) if !key.is_empty() && !key.contains('/') => Self::App(key),
+            Some(rest) if !rest.is_empty() && !rest.starts_with('/') => match rest.split_once('/') {
+                Some((key, id)) => Self::App(key, Some(ResumeId::parse(id))),
+                None => Self::App(rest, None),
+            },
             _ if path == "/ws" => Self::Tenant(tenant()),
             _ => Self::Nowhere,
         }
@@ -39,11 +42,11 @@ pub(super) fn unknown_key(key: &str) -> String {
     format!("{}; its key has {characters} characters", Close::AppUnknown.text())
 }
 
-/// What came and what is served. What stands where a key stands is not told, for the same reason.
+/// What came and what is served. What stands where a key or a resume id stands is not told, for the same reason.
 pub(super) fn unknown_path(path: &str, prefix: &str) -> String {
     let without_key = match path.split_once("/app/") {
         Some((before, key)) if !key.is_empty() => {
-            let after = key.find('/').map_or("", |end| &key[end..]);
+            let after = if key.contains('/') { "/{id}" } else { "" };
             format!("{before}/app/{{key}}{after}")
         }
         _ => path.to_owned(),
@@ -73,7 +76,7 @@ mod tests {
         check(
             "/x/app/s3cret/more",
             "",
-            "Path not found: it is /x/app/{key}/more, and sockets are served at /app/{key} and /ws (GAUNG_PATH_PREFIX is not \
+            "Path not found: it is /x/app/{key}/{id}, and sockets are served at /app/{key} and /ws (GAUNG_PATH_PREFIX is not \
              set)",
         );
         check(

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app::{App, Registry},
-    config::{HttpConfig, LimitsConfig, TenantAccess, TenantConfig},
+    config::{HttpConfig, LimitsConfig, PagesConfig, TenantAccess, TenantConfig},
     connection::{address::Addresses, permits::ConnectionPermits},
     metrics::Metrics,
     outgoing::Trust,
@@ -32,6 +32,8 @@ pub struct Shared {
     pub http: HttpConfig,
     /// Who may open tenant sockets.
     pub tenant: TenantConfig,
+    /// How pages that come back are served.
+    pub pages: PagesConfig,
     /// How often the application did not say who may.
     pub callback_log: Arc<access::Log>,
     /// Whose certificates the application may have that is asked about them.

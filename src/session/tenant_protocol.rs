@@ -4,7 +4,7 @@ use super::connection::SessionConnection;
 use crate::{
     app::rate::RateLimit,
     metrics::MessageRefusal,
-    protocol::{ChannelName, Position, presence::MemberClaim},
+    protocol::{ChannelName, Since, presence::MemberClaim},
     room::Dialect,
     tenant::{Grant, Problem, TenantMessage, inbound, outbound},
 };
@@ -28,6 +28,8 @@ impl TenantProtocol {
         }
         match inbound::parse(text) {
             Ok(TenantMessage::Ping) => connection.outbox.send(&outbound::pong()),
+            Ok(TenantMessage::Pong) => connection.hear_receipt(),
+            Ok(_) if connection.has_departed() => {}
             Ok(TenantMessage::Subscribe { channel, since }) => self.subscribe(&channel, since.as_deref(), connection),
             Ok(TenantMessage::Unsubscribe { channel }) => unsubscribe(&channel, connection),
             Err(malformed) => refuse(&Problem::Malformed(malformed), None, connection),
@@ -54,7 +56,7 @@ impl TenantProtocol {
         name: &str,
         since: Option<&str>,
         connection: &SessionConnection,
-    ) -> Result<(ChannelName, Option<Position>), Problem> {
+    ) -> Result<(ChannelName, Option<Since>), Problem> {
         let settings = connection.app().settings();
         let channel = ChannelName::parse(name, settings.max_channel_name_length).map_err(Problem::InvalidChannel)?;
         self.grant.check(&channel)?;
@@ -63,7 +65,7 @@ impl TenantProtocol {
             return Err(Problem::TooManySubscriptions { limit });
         }
         let since = since.map(str::parse).transpose().map_err(Problem::InvalidPosition)?;
-        Ok((channel, since))
+        Ok((channel, since.map(Since::Position)))
     }
 }
 

@@ -41,7 +41,8 @@ use crate::{
     },
     event,
     outbox::{Outbox, closing::ClientProtocol},
-    protocol::Close,
+    page::PageKey,
+    protocol::{Close, ResumeId},
     readiness::Stage,
     room::Dialect,
     tenant::{AccessToken, Grant, InvalidRequest, TenantChannels, TenantRequest},
@@ -176,19 +177,24 @@ impl<'a> UpgradeRequest<'a> {
     async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
         let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), protocol: ClientProtocol::Pusher };
         match &self.route {
-            Route::App(key) => {
+            // Where the key is none either, it is the path that is wrong.
+            Route::App(key, Some(Err(invalid))) if services.shared.registry.by_key(key).is_some() => {
+                Err(Refusal { text: invalid.to_string(), ..pusher(Close::ResumeIdInvalid) })
+            }
+            Route::App(_, Some(Err(_))) | Route::Nowhere => {
+                let prefix = &services.shared.path_prefix;
+                Err(Refusal { text: unknown_path(self.path, prefix), ..pusher(Close::PathUnknown) })
+            }
+            Route::App(key, id) => {
                 let app = self.find_app(key, services).map_err(|close| match close {
                     Close::AppUnknown => Refusal { text: unknown_key(key), ..pusher(close) },
                     close => pusher(close),
                 })?;
                 let protocol = SessionProtocol::Pusher(PusherProtocol::new(self.check_version().map_err(pusher)?));
-                self.take_permits(&app, protocol, services).map_err(pusher)
+                let id = id.as_ref().and_then(|id| id.as_ref().ok());
+                self.take_permits(&app, protocol, id, services).map_err(pusher)
             }
             Route::Tenant(request) => self.admit_tenant(request, services).await,
-            Route::Nowhere => {
-                let prefix = &services.shared.path_prefix;
-                Err(Refusal { text: unknown_path(self.path, prefix), ..pusher(Close::PathUnknown) })
-            }
         }
     }
 
@@ -208,7 +214,8 @@ impl<'a> UpgradeRequest<'a> {
             TenantAccess::Callback => self.ask_application(request, services).await?,
         };
         self.check_origin(&app).map_err(Refusal::plain)?;
-        self.take_permits(&app, SessionProtocol::Tenant(TenantProtocol::new(grant)), services).map_err(Refusal::plain)
+        let protocol = SessionProtocol::Tenant(TenantProtocol::new(grant));
+        self.take_permits(&app, protocol, request.resume.as_ref(), services).map_err(Refusal::plain)
     }
 
     async fn ask_application(&self, request: &TenantRequest, services: &Services) -> Result<Grant, Refusal> {
@@ -260,7 +267,13 @@ impl<'a> UpgradeRequest<'a> {
     }
 
     /// The last checks take something: a permit of the node, one of the address and one of the app.
-    fn take_permits(&self, app: &Arc<App>, protocol: SessionProtocol, services: &Services) -> Result<Admission, Close> {
+    fn take_permits(
+        &self,
+        app: &Arc<App>,
+        protocol: SessionProtocol,
+        id: Option<&ResumeId>,
+        services: &Services,
+    ) -> Result<Admission, Close> {
         let shared = &services.shared;
         if shared.readiness.stage() == Stage::Draining {
             return Err(Close::OverCapacity);
@@ -280,13 +293,14 @@ impl<'a> UpgradeRequest<'a> {
         })?;
         // From here on it counts as a socket. One that is refused stays a connection of HTTP until it has gone.
         let address = address.or(self.connection.and_then(|connection| connection.leave()));
-        Ok(Admission { app_permit, address, permit, client, protocol })
+        let page = id.map(|id| PageKey::of(app.id(), id));
+        Ok(Admission { app_permit, address, permit, client, protocol, page })
     }
 
     /// The app that the visitor means.
     fn app(&self, services: &Services) -> Option<Arc<App>> {
         match self.route {
-            Route::App(key) => services.shared.registry.by_key(key),
+            Route::App(key, _) => services.shared.registry.by_key(key),
             Route::Tenant(_) => services.tenant_app(),
             Route::Nowhere => None,
         }
@@ -297,7 +311,7 @@ impl<'a> UpgradeRequest<'a> {
         match &self.route {
             Route::Tenant(Ok(request)) => request.protocol,
             Route::Tenant(Err(_)) => None,
-            Route::App(_) | Route::Nowhere => {
+            Route::App(..) | Route::Nowhere => {
                 let mut offered =
                     values(self.headers, header::SEC_WEBSOCKET_PROTOCOL).flat_map(|value| value.split(','));
                 offered.any(|protocol| protocol.trim() == PUSHER_PROTOCOL).then_some(PUSHER_PROTOCOL)

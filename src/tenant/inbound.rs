@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 pub enum TenantMessage {
     /// Wants a `pong`; existing clients send one every 30 s.
     Ping,
+    /// The answer to a `ping` of the server.
+    Pong,
     /// Wants the events of a channel.
     Subscribe {
         /// The name as the client sent it, not yet validated.
@@ -30,7 +32,7 @@ pub enum Malformed {
     #[error("the message has no string member \"type\"")]
     TypeMissing,
     /// A `type` that is not served; its first 40 characters.
-    #[error("the message type {0:?} is unknown; known are ping, subscribe and unsubscribe")]
+    #[error("the message type {0:?} is unknown; known are ping, pong, subscribe and unsubscribe")]
     TypeUnknown(String),
     /// `subscribe` or `unsubscribe` without a member `channel` that is a string.
     #[error("the message has no string member \"channel\"")]
@@ -46,6 +48,7 @@ pub fn parse(text: &str) -> Result<TenantMessage, Malformed> {
     let Some(kind) = message.get("type").and_then(Value::as_str) else { return Err(Malformed::TypeMissing) };
     match kind {
         "ping" => Ok(TenantMessage::Ping),
+        "pong" => Ok(TenantMessage::Pong),
         "subscribe" => Ok(TenantMessage::Subscribe { channel: channel_of(&message)?, since: since_of(&message)? }),
         "unsubscribe" => Ok(TenantMessage::Unsubscribe { channel: channel_of(&message)? }),
         other => Err(Malformed::TypeUnknown(other.chars().take(40).collect())),
@@ -99,7 +102,7 @@ mod tests {
             ("{\"type\":7}", "the message has no string member \"type\""),
             (
                 "{\"type\":\"publish\"}",
-                "the message type \"publish\" is unknown; known are ping, subscribe and unsubscribe",
+                "the message type \"publish\" is unknown; known are ping, pong, subscribe and unsubscribe",
             ),
             ("{\"type\":\"subscribe\"}", "the message has no string member \"channel\""),
             (

@@ -15,6 +15,11 @@ pub fn connected(id: SocketId) -> Bytes {
     frame::text(&format!(r#"{{"type":"connected","socketId":"{id}"}}"#))
 }
 
+/// Asks a page that names itself by a resume id whether it has heard everything so far.
+pub fn ping() -> Bytes {
+    frame::text(r#"{"type":"ping"}"#)
+}
+
 /// The answer to `ping`.
 pub fn pong() -> Bytes {
     frame::text(r#"{"type":"pong"}"#)

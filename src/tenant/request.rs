@@ -7,7 +7,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::{InvalidTenantId, TenantId};
-use crate::protocol::Secret;
+use crate::protocol::{InvalidResumeId, ResumeId, Secret};
 
 /// The sub-protocol that announces a token as the next one.
 const BEARER: &str = "bearer";
@@ -24,6 +24,8 @@ pub struct TenantRequest {
     pub user: Option<String>,
     /// The access token, masked in logs.
     pub token: Option<Secret>,
+    /// `resume`: what the page names itself by, if it does.
+    pub resume: Option<ResumeId>,
     /// The offered sub-protocol to name in the answer.
     pub protocol: Option<&'static str>,
 }
@@ -37,6 +39,8 @@ pub enum InvalidRequest {
     Tenant(InvalidTenantId),
     #[error("the user id has {0} characters, the limit is {MAX_USER_ID_LENGTH}")]
     UserTooLong(usize),
+    #[error(transparent)]
+    Resume(InvalidResumeId),
 }
 
 impl TenantRequest {
@@ -50,12 +54,14 @@ impl TenantRequest {
         if length > MAX_USER_ID_LENGTH {
             return Err(InvalidRequest::UserTooLong(length));
         }
+        let resume = parameter(query, "resume").map(|id| ResumeId::parse(&id)).transpose();
+        let resume = resume.map_err(InvalidRequest::Resume)?;
         let offered = protocols.and_then(offered_token);
         let token = parameter(query, "token")
             .filter(|token| !token.is_empty())
             .or_else(|| authorization.and_then(bearer).map(str::to_owned))
             .or_else(|| offered.map(str::to_owned));
-        Ok(Self { tenant, user, token: token.map(Secret::new), protocol: offered.map(|_| BEARER) })
+        Ok(Self { tenant, user, token: token.map(Secret::new), resume, protocol: offered.map(|_| BEARER) })
     }
 }
 
@@ -111,6 +117,8 @@ mod tests {
             ("tenant_id=a.b", InvalidRequest::Tenant(InvalidTenantId::Character('.'))),
             ("tenant_id=%ff", InvalidRequest::Tenant(InvalidTenantId::Character('\u{fffd}'))),
             (&long, InvalidRequest::UserTooLong(129)),
+            ("tenant_id=7&resume=", InvalidRequest::Resume(InvalidResumeId::Length(0))),
+            ("tenant_id=7&resume=a%2Fbcdefghijklmnop", InvalidRequest::Resume(InvalidResumeId::Characters)),
         ] {
             assert_eq!(parse(query), Err(problem), "{query}");
         }

@@ -8,7 +8,7 @@ use std::{
 
 use gaung::{
     outbox::Outbox,
-    protocol::{ChannelKind, ChannelName, Position, SocketId, presence::MemberClaim},
+    protocol::{ChannelKind, ChannelName, Position, Since, SocketId, presence::MemberClaim},
     room::{Dialect, Join, JoinAs, Subscriber},
 };
 use gaung_cluster::NodeId;
@@ -124,7 +124,7 @@ impl Client {
         let claim = || JoinAs::Member(MemberClaim { id: self.user.clone(), info: "{}".to_owned() });
         let claim = channel.kind().is_presence().then(claim);
         let since = self.progress.get(channel).and_then(|progress| progress.position.clone());
-        Join { subscriber: socket.subscriber(), claim, since, attempt: 1 }
+        Join { subscriber: socket.subscriber(), claim, since: since.map(Since::Position), page: None, attempt: 1 }
     }
 
     /// Its connection is gone; it comes back, and joins these channels.

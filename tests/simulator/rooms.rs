@@ -56,7 +56,7 @@ impl World {
                     let fault = format!("a client event of {:?} was refused, whose room was not there", sender.id);
                     return self.faults.push(fault);
                 }
-                Route::Unheard(_) | Route::Drop => return,
+                Route::Unheard(_) | Route::Parted(_) | Route::Drop => return,
             }
         }
         if let Some(place) = self.process(slot).and_then(|node| node.place(channel)) {
@@ -149,6 +149,7 @@ impl World {
             | Effect::CountEvicted(_)
             | Effect::Shelve { .. }
             | Effect::Opened
+            | Effect::Parted(..)
             | Effect::Handled(_) => {}
         }
     }

@@ -90,7 +90,7 @@ async fn a_path_that_serves_nothing_is_told_with_the_prefix_and_without_the_key(
     let node = start_configured(|config| config.server.path_prefix = "/realtime".to_owned(), |_| {}).await;
     for (path, told) in [
         ("/app/app-key", "Path not found: it is /app/{key}, and sockets are served at /realtime/app/{key} and"),
-        ("/ws/app/app-key/more", "it is /ws/app/{key}/more, and"),
+        ("/ws/app/app-key/more", "it is /ws/app/{key}/{id}, and"),
         (
             "/realtime/nothing",
             "it is /realtime/nothing, and sockets are served at /realtime/app/{key} and /realtime/ws ",

@@ -21,7 +21,7 @@ async fn refusals_come_after_the_upgrade_as_an_error_frame_and_a_close_code() {
         ("/app/unknown", 4001),
         ("/nowhere", 4005),
         ("/app/", 4005),
-        ("/app/app-key/more", 4005),
+        ("/app/app-key/more", 4014),
         ("/app/app-key?protocol=seven", 4006),
         ("/app/app-key?protocol=3", 4007),
         ("/app/app-key?protocol=8", 4007),

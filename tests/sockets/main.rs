@@ -31,6 +31,7 @@ mod metrics;
 #[allow(dead_code, reason = "the tests of the bus use more of it")]
 mod nats;
 mod pace;
+mod pages;
 mod process;
 mod process_logs;
 mod raw;

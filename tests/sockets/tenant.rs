@@ -190,7 +190,10 @@ async fn a_message_that_makes_no_sense_is_answered_and_the_socket_stays() {
         ("[]", "the message is not a JSON object"),
         ("{}", "the message has no string member \"type\""),
         (r#"{"type":"subscribe"}"#, "the message has no string member \"channel\""),
-        (r#"{"type":"publish"}"#, "the message type \"publish\" is unknown; known are ping, subscribe and unsubscribe"),
+        (
+            r#"{"type":"publish"}"#,
+            "the message type \"publish\" is unknown; known are ping, pong, subscribe and unsubscribe",
+        ),
     ] {
         tenant.send_text(message).await;
         expect_error(&mut tenant, 400, None, refusal).await;

@@ -12,6 +12,7 @@ use gaung_cluster::{
 use crate::{
     event::EncodedEvent,
     outbox::Outbox,
+    page::{Heard, PageVisit},
     protocol::{SocketId, WebhookDetail},
     room::{
         Join, Subscriber, backlog::Permit, history::Completeness, inflow::Underway, membership::JoinRefusal,
@@ -80,6 +81,8 @@ pub enum Effect {
     CountRecovery(Completeness, usize),
     /// Count events that left the history before their time, for lack of memory.
     CountEvicted(usize),
+    /// Tell how far a page has heard the channel whose session is over, where that is known.
+    Parted(PageVisit, Option<Heard>),
     /// What a socket sent is handled.
     Handled(Underway),
     /// Take another turn.
@@ -112,6 +115,8 @@ pub enum Clock {
     Count,
     /// The time of the cached event is over.
     Cache,
+    /// A member is waited for no longer whose page lost its socket. A wait that ends earlier has a bell of its own.
+    Grace,
     /// The oldest event of the history goes, or nobody is awaited any longer.
     History,
 }

@@ -5,7 +5,7 @@
 //! tell it; so its first answer and all that follows come from one place in one order.
 //!
 //! Files: `input` and `effect` are what goes in and out; `opening` is how messages wait for the opening and are replayed,
-//! `subscriptions` who joins and leaves and the count of them, `members` what other nodes and subscribers learn of members,
+//! `subscriptions` who joins and leaves and the count of them, `pages` what is noted of pages, `members` what other nodes and subscribers learn of members,
 //! `events` what is published, by back ends, clients and other nodes, and the cached event, `recovery` the history and
 //! what is replayed of it.
 
@@ -14,6 +14,7 @@ mod events;
 mod input;
 mod members;
 mod opening;
+mod pages;
 mod recovery;
 mod subscriptions;
 
@@ -26,11 +27,13 @@ use super::{
     dialect::Announcement,
     fanout::{Fanout, Served},
     fanout_worker::Write,
+    grace::Graces,
     held::Held,
     history::{Histories, History},
     member_notices::MemberNotices,
     membership::Membership,
     messages::{FromPeers, RoomMessage},
+    page_slots::PageSlots,
 };
 use crate::{
     event::Counts,
@@ -69,6 +72,8 @@ pub struct RoomState {
     histories: Histories,
     /// Bytes of missed events that a subscriber is sent at once at most.
     max_replay_bytes: usize,
+    pages: PageSlots,
+    graces: Graces,
     count_notice: CountNotice,
     /// Whether a change here is among those that were not told to subscribers yet.
     count_is_ours: bool,
@@ -107,6 +112,8 @@ impl RoomState {
             history: None,
             histories,
             max_replay_bytes: batch_bytes * REPLAY_BATCHES,
+            pages: PageSlots::default(),
+            graces: Graces::default(),
             count_notice: CountNotice::default(),
             count_is_ours: false,
             is_serving: false,
@@ -133,6 +140,7 @@ impl RoomState {
             RoomInput::Woke(Clock::Members) => self.is_pausing = false,
             RoomInput::Woke(Clock::Count) => self.end_count_pause(around, effects),
             RoomInput::Woke(Clock::Cache) => self.expire(around, effects),
+            RoomInput::Woke(Clock::Grace) => self.end_graces(around, effects),
             RoomInput::Woke(Clock::History) => self.wake_history(around, effects),
         }
         self.settle(around, effects);
@@ -156,6 +164,7 @@ impl RoomState {
             Phase::Open => self.is_clustered || self.cache.is_empty(),
         };
         let is_awaited = self.history.as_ref().is_some_and(|history| !history.is_idle());
+        let is_awaited = is_awaited || !self.graces.is_empty();
         self.fanout.len() == 0 && !self.fanout.is_waiting() && keeps_nothing && !is_awaited
     }
 
@@ -190,6 +199,7 @@ impl RoomState {
             RoomMessage::FromPeers(from_peers) => self.hear(from_peers, around, effects),
             RoomMessage::Join(join) => self.join(join, around, effects),
             RoomMessage::Leave(socket) => self.leave(socket, around, effects),
+            RoomMessage::Part(parting) => self.part(parting, around, effects),
             RoomMessage::StopAwaiting => self.stop_awaiting(),
             RoomMessage::Publish(event, permit, publish_permit) => {
                 self.publish(event, (permit, publish_permit), around, effects);

@@ -7,9 +7,9 @@ use crate::{
     app::App,
     config::HistoryWindow,
     event::{EncodedEvent, Numbered, Origin},
-    protocol::{ChannelName, EventId, Position, Recovery},
+    protocol::{ChannelName, EventId, Position, Recovery, Since, SocketId},
     room::{
-        Subscriber,
+        PageJoin, Subscriber,
         history::{Cause, Completeness, History, HistoryPage},
     },
 };
@@ -72,6 +72,9 @@ impl RoomState {
             Origin::Client => history.pass_over(numbered),
             Origin::BackEnd => {
                 let evicted = history.keep(event.clone(), numbered, around.now());
+                if self.fanout.len() == 0 {
+                    history.written(numbered.id, around.now());
+                }
                 if evicted > 0 {
                     effects.push(Effect::CountEvicted(evicted));
                 }
@@ -85,17 +88,23 @@ impl RoomState {
     pub(super) fn recover(
         &mut self,
         subscriber: &Subscriber,
-        since: Option<&Position>,
+        since: Option<&Since>,
+        page: Option<PageJoin>,
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) -> Option<(Recovery, Bytes)> {
         self.follow_history_rules(around);
         let position = self.history.as_ref().map(|history| history.position());
+        if let (Some(_), Some(position)) = (page, &position) {
+            self.pages.insert(subscriber.id, since.cloned(), position.clone());
+        }
         let Some(since) = since else { return position.map(|position| (Recovery::New(position), Bytes::new())) };
-        let (missed, completeness) = self.missed(subscriber, since);
+        let (missed, completeness) = self.missed(subscriber, since, page.and_then(|page| page.was));
         let replayed = missed.len();
         let frames: Vec<_> = missed.into_iter().filter_map(|event| subscriber.dialect.event(event)).collect();
-        if self.history.as_ref().is_some_and(|history| history.is_behind(since)) {
+        if let (Some(history), Since::Position(since)) = (&self.history, since)
+            && history.is_behind(since)
+        {
             self.fanout.set_heard(subscriber.id, since.clone());
         }
         effects.push(Effect::CountRecovery(completeness, replayed));
@@ -108,14 +117,20 @@ impl RoomState {
     }
 
     /// The events that a subscriber missed; none where they are not all there, or more than it can be sent at once.
-    fn missed(&self, subscriber: &Subscriber, since: &Position) -> (Vec<&EncodedEvent>, Completeness) {
+    fn missed(
+        &self,
+        subscriber: &Subscriber,
+        since: &Since,
+        was: Option<SocketId>,
+    ) -> (Vec<&EncodedEvent>, Completeness) {
+        let Since::Position(since) = since else { return (Vec::new(), Completeness::Partial(Cause::Unknown)) };
         let Some(history) = &self.history else { return (Vec::new(), Completeness::Partial(Cause::Window)) };
         let missed = history.after(since);
         if missed.completeness != Completeness::Whole {
             return (Vec::new(), missed.completeness);
         }
         let mut events = missed.events;
-        events.retain(|event| event.except != Some(subscriber.id));
+        events.retain(|event| event.except.is_none_or(|except| except != subscriber.id && Some(except) != was));
         let bytes: usize = events.iter().map(|event| event.frame.len()).sum();
         // What it is replayed of all its channels together must leave room for what is live.
         if bytes > 0 && bytes + subscriber.outbox.waiting() > self.max_replay_bytes {

@@ -1,6 +1,6 @@
 //! Who joins and leaves, and what subscribers, webhooks and other nodes learn of how many they are.
 
-use std::mem;
+use std::{mem, time::Duration};
 
 use bytes::Bytes;
 
@@ -27,14 +27,14 @@ pub(super) enum Cause {
 
 impl RoomState {
     pub(super) fn join(&mut self, join: Join, around: &Surroundings, effects: &mut Vec<Effect>) {
-        let joined = match self.admit(&join, around) {
+        let joined = match self.admit(&join, around, effects) {
             Ok(joined) => joined,
             Err(refusal) => {
                 let is_subscribed = self.fanout.contains(join.subscriber.id);
                 return effects.push(Effect::RefuseJoin { join, refusal, is_subscribed });
             }
         };
-        let Join { subscriber, claim, since, .. } = join;
+        let Join { subscriber, claim, since, page, .. } = join;
         let id = subscriber.id;
         if let (Some(Joined::Known), Some(JoinAs::Member(member))) = (&joined, &claim) {
             // One more socket of a user must not be told later that this user has come.
@@ -53,7 +53,7 @@ impl RoomState {
             None => None,
         };
         // Who is subscribed already has missed nothing.
-        let missed = if is_new { self.recover(&subscriber, since.as_ref(), around, effects) } else { None };
+        let missed = if is_new { self.recover(&subscriber, since.as_ref(), page, around, effects) } else { None };
         self.welcome(&subscriber, missed, around, effects);
         if is_new {
             effects.push(Effect::Subscribed(id));
@@ -71,8 +71,18 @@ impl RoomState {
     }
 
     /// Makes the socket a member, where the channel has members.
-    fn admit(&mut self, join: &Join, around: &Surroundings) -> Result<Option<Joined>, JoinRefusal> {
+    fn admit(
+        &mut self,
+        join: &Join,
+        around: &Surroundings,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Option<Joined>, JoinRefusal> {
         let Some(JoinAs::Member(claim)) = &join.claim else { return Ok(None) };
+        let is_back = self.graces.end(join.subscriber.id);
+        if is_back && self.membership.user_of(join.subscriber.id).is_some_and(|user| **user != *claim.id) {
+            // The page comes back as another user.
+            self.remove_member(join.subscriber.id, around, effects);
+        }
         let limit = around.app.settings().max_presence_members;
         let now = u64::try_from(around.moment().1.as_millis()).unwrap_or(u64::MAX);
         self.membership.join(join.subscriber.id, claim, limit, now).map(Some)
@@ -118,6 +128,18 @@ impl RoomState {
     }
 
     pub(super) fn leave(&mut self, socket: SocketId, around: &Surroundings, effects: &mut Vec<Effect>) {
+        self.pages.forget(socket);
+        self.let_go(socket, Duration::ZERO, around, effects);
+    }
+
+    /// A socket hears nothing more. Its user stays a member for the grace.
+    pub(super) fn let_go(
+        &mut self,
+        socket: SocketId,
+        grace: Duration,
+        around: &Surroundings,
+        effects: &mut Vec<Effect>,
+    ) {
         if !self.fanout.remove(socket) {
             return;
         }
@@ -127,17 +149,25 @@ impl RoomState {
         effects.push(Effect::Unsubscribed(socket));
         if around.is_leaving {
             self.membership.hold(socket);
-        } else if let Some(left) = self.membership.leave(socket) {
-            self.share_member(&left.user, effects);
-            if let membership::Change::Removed(info) = left.change {
-                self.notify_transition(WebhookDetail::MemberRemoved { user_id: left.user.to_string() }, effects);
-                self.notices.removed(&left.user, info, around.now());
-            }
+        } else if self.kind.is_presence() && !grace.is_zero() {
+            self.graces.begin(socket, around.now() + grace);
+        } else {
+            self.remove_member(socket, around, effects);
         }
         self.count_changed(Cause::Here, around, effects);
         if self.fanout.len() == 0 {
             self.notify_transition(WebhookDetail::ChannelVacated, effects);
             self.await_return(around, effects);
+        }
+    }
+
+    /// A socket's user is a member no longer, unless by another socket.
+    pub(super) fn remove_member(&mut self, socket: SocketId, around: &Surroundings, effects: &mut Vec<Effect>) {
+        let Some(left) = self.membership.leave(socket) else { return };
+        self.share_member(&left.user, effects);
+        if let membership::Change::Removed(info) = left.change {
+            self.notify_transition(WebhookDetail::MemberRemoved { user_id: left.user.to_string() }, effects);
+            self.notices.removed(&left.user, info, around.now());
         }
     }
 

@@ -49,7 +49,7 @@ impl Stage {
         self.rooms.join(
             &self.app,
             self.channel.clone(),
-            Join { subscriber, claim: Some(claim), since: None, attempt: 1 },
+            Join { subscriber, claim: Some(claim), since: None, page: None, attempt: 1 },
         );
         outbox
     }

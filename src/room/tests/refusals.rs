@@ -24,7 +24,7 @@ impl Door {
         self.stage.rooms.join(
             &self.stage.app,
             self.stage.channel.clone(),
-            Join { subscriber, claim, since: None, attempt },
+            Join { subscriber, claim, since: None, page: None, attempt },
         );
         self.answer().await
     }

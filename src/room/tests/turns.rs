@@ -41,7 +41,11 @@ impl Stage {
     fn seat(&self, id: u64, member: (&str, &str), outbox: &Arc<Outbox>) {
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
         let claim = Some(JoinAs::Member(MemberClaim { id: member.0.to_owned(), info: member.1.to_owned() }));
-        self.rooms.join(&self.app, self.channel.clone(), Join { subscriber, claim, since: None, attempt: 1 });
+        self.rooms.join(
+            &self.app,
+            self.channel.clone(),
+            Join { subscriber, claim, since: None, page: None, attempt: 1 },
+        );
     }
 
     fn leave(&self, id: u64) {
@@ -163,7 +167,7 @@ async fn a_flood_of_joins_leaves_the_other_rooms_of_its_thread_their_turns() {
     }
     let other = ChannelName::parse("other", 200).unwrap();
     let subscriber = Subscriber { id: SocketId::from_bits(99), outbox: all.clone(), dialect: Dialect::Pusher };
-    stage.rooms.join(&stage.app, other, Join { subscriber, claim: None, since: None, attempt: 1 });
+    stage.rooms.join(&stage.app, other, Join { subscriber, claim: None, since: None, page: None, attempt: 1 });
     drop(hold);
     let (mut sink, channel) = (Sink(Vec::new()), br#""channel":"other""#);
     let has_come = |bytes: &[u8]| bytes.windows(channel.len()).any(|window| window == channel);
@@ -229,7 +233,11 @@ async fn a_burst_of_ten_outboxes_closes_nobody_who_reads_and_one_who_does_not_ho
     let [reader, silent] = [1, 2].map(|id| {
         let outbox = Outbox::new(None, 100_000);
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
-        stage.rooms.join(&stage.app, stage.channel.clone(), Join { subscriber, claim: None, since: None, attempt: 1 });
+        stage.rooms.join(
+            &stage.app,
+            stage.channel.clone(),
+            Join { subscriber, claim: None, since: None, page: None, attempt: 1 },
+        );
         outbox
     });
     stage.answered(2).await;

@@ -36,7 +36,7 @@ fn who_comes_into_a_room_that_was_empty_is_shown_how_it_is_and_not_what_others_w
     room.announced();
     room.leave(1);
     let claim = Some(JoinAs::Member(MemberClaim { id: "bob".to_owned(), info: "{}".to_owned() }));
-    let join = Join { subscriber: room.subscriber(2), claim, since: None, attempt: 1 };
+    let join = Join { subscriber: room.subscriber(2), claim, since: None, page: None, attempt: 1 };
     let effects = room.effects(room.forwarded(RoomMessage::Join(join)));
     let answered = effects.iter().find_map(|effect| match effect {
         Effect::Answer(_, frames) => Some(String::from_utf8_lossy(&frames.concat()).into_owned()),

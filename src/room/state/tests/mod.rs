@@ -114,13 +114,13 @@ impl Stage {
 
     fn join(&mut self, id: u64) -> Vec<String> {
         let subscriber = self.subscriber(id);
-        self.tell(RoomMessage::Join(Join { subscriber, claim: None, since: None, attempt: 1 }))
+        self.tell(RoomMessage::Join(Join { subscriber, claim: None, since: None, page: None, attempt: 1 }))
     }
 
     fn join_as(&mut self, id: u64, user: &str) -> Vec<String> {
         let subscriber = self.subscriber(id);
         let claim = Some(JoinAs::Member(MemberClaim { id: user.to_owned(), info: "{}".to_owned() }));
-        self.tell(RoomMessage::Join(Join { subscriber, claim, since: None, attempt: 1 }))
+        self.tell(RoomMessage::Join(Join { subscriber, claim, since: None, page: None, attempt: 1 }))
     }
 
     fn leave(&mut self, id: u64) -> Vec<String> {
@@ -210,6 +210,8 @@ fn word(effect: &Effect) -> String {
         Effect::CountRecovery(completeness, events) => format!("count {} with {events}", completeness.outcome()),
         Effect::CountEvicted(events) => format!("count {events} evicted"),
         Effect::Shelve { at, .. } => format!("shelve {at}"),
+        Effect::Parted(_, Some(heard)) => format!("parted {heard:?}"),
+        Effect::Parted(_, None) => "parted".to_owned(),
         Effect::Handled(_) => "handled".to_owned(),
         Effect::AskPositions => "ask positions".to_owned(),
         Effect::Opened => "opened".to_owned(),

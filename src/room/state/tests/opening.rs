@@ -43,7 +43,8 @@ fn what_waited_is_replayed_in_order_and_before_what_comes_meanwhile() {
 #[test]
 fn what_a_socket_sent_is_handled_when_it_is_replayed() {
     let mut room = stage("products.1", Reach::Cluster);
-    let message = RoomMessage::Join(Join { subscriber: room.subscriber(1), claim: None, since: None, attempt: 1 });
+    let message =
+        RoomMessage::Join(Join { subscriber: room.subscriber(1), claim: None, since: None, page: None, attempt: 1 });
     let underway = Some(room.inflow.begin());
     assert_eq!(room.step(RoomInput::Message(Forwarded { message, underway })), [""; 0]);
     room.hear(nobody());

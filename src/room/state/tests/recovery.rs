@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     config::HistoryRules,
-    protocol::{EventId, EventOrigin, Position},
+    protocol::{EventId, EventOrigin, Position, Since},
 };
 
 /// A room of a node that is alone; it begins at 100000-1, and its events are 100000-2, 100000-3, …
@@ -31,7 +31,13 @@ impl Stage {
     }
 
     fn joined_as(&mut self, subscriber: Subscriber, since: Option<Position>) -> Vec<String> {
-        let join = RoomMessage::Join(Join { subscriber, claim: None, since, attempt: 1 });
+        let join = RoomMessage::Join(Join {
+            subscriber,
+            claim: None,
+            since: since.map(Since::Position),
+            page: None,
+            attempt: 1,
+        });
         let input = self.forwarded(join);
         let answer = self.effects(input).into_iter().find_map(|effect| match effect {
             Effect::Answer(_, frames) => Some(frames.concat()),
@@ -200,9 +206,15 @@ fn plain_clients_are_told_with_the_success() {
     room.joined(1, None);
     room.publish("a");
     let tenant = crate::tenant::TenantId::parse("1").unwrap();
-    let mut answers = |id, since| {
+    let mut answers = |id, since: Option<Position>| {
         let subscriber = Subscriber { dialect: Dialect::Tenant(tenant.clone()), ..room.subscriber(id) };
-        let join = RoomMessage::Join(Join { subscriber, claim: None, since, attempt: 1 });
+        let join = RoomMessage::Join(Join {
+            subscriber,
+            claim: None,
+            since: since.map(Since::Position),
+            page: None,
+            attempt: 1,
+        });
         let input = room.forwarded(join);
         let answer = room.effects(input).into_iter().find_map(|effect| match effect {
             Effect::Answer(_, frames) => Some(frames),

@@ -82,7 +82,7 @@ impl Story {
         let message = if client.is_joined {
             client.firsts.push_back(first);
             let claim = Some(JoinAs::Member(MemberClaim { id: user_of(id), info: "{}".to_owned() }));
-            RoomMessage::Join(Join { subscriber: self.room.subscriber(id), claim, since: None, attempt: 1 })
+            RoomMessage::Join(Join { subscriber: self.room.subscriber(id), claim, since: None, page: None, attempt: 1 })
         } else {
             RoomMessage::Leave(SocketId::from_bits(id))
         };

@@ -12,7 +12,13 @@ impl Stage {
     fn sign_in(&mut self, id: u64) -> Vec<String> {
         let subscriber = self.subscriber(id);
         let sign_in = SignIn { welcome: vec![outbound::signin_success("{}")], watchlist: None };
-        self.tell(RoomMessage::Join(Join { subscriber, claim: Some(JoinAs::User(sign_in)), since: None, attempt: 0 }))
+        self.tell(RoomMessage::Join(Join {
+            subscriber,
+            claim: Some(JoinAs::User(sign_in)),
+            since: None,
+            page: None,
+            attempt: 0,
+        }))
     }
 }
 

@@ -1,0 +1,216 @@
+//! What a session does for a page that names itself by a resume id: begins with what the page had, asks it for receipts, and
+//! gives back the rooms so that the page can come back.
+
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
+
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+
+use super::{actor::Session, receipts::Receipts};
+use crate::{
+    page::{Departure, PageKey, PageNotice, PageStart, PageVisit, Positions},
+    protocol::{ChannelName, Close, Since, SocketId},
+    room::PageJoin,
+};
+
+/// How long a page that is sent away may take to answer that it has heard everything.
+const LAST_RECEIPT: Duration = Duration::from_millis(300);
+
+/// How long its rooms may take before that to let it go.
+const LAST_ROOMS: Duration = Duration::from_secs(1);
+
+/// A page that comes back subscribes within this time to what it still wants.
+const RECLAIMED: Duration = Duration::from_secs(60);
+
+/// For how long a member stays whose page was woken, or left: a page that was frozen is back after a second.
+const SHORT_GRACE: Duration = Duration::from_secs(2);
+
+/// For how long what a page heard is kept where no channel has a history.
+const USUAL_WINDOW: Duration = Duration::from_secs(120);
+
+/// The page behind a session.
+#[derive(Debug)]
+pub(super) struct PageSession {
+    visit: PageVisit,
+    began: Instant,
+    /// The socket that it had before, if that was another one.
+    was: Option<SocketId>,
+    /// Who was signed in on its socket before.
+    user: Option<String>,
+    /// How far it had heard its channels before.
+    positions: Positions,
+    pub(super) receipts: Receipts,
+    /// Whether it was sent away, or its session is over: the rooms are given back.
+    has_departed: bool,
+}
+
+/// The node goes away: prove what was heard, then close.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct SendAway;
+
+impl PageSession {
+    fn new(visit: PageVisit, PageStart { was, user, positions, .. }: PageStart) -> Self {
+        let (began, receipts) = (Instant::now(), Receipts::default());
+        Self { visit, began, was, user, positions, receipts, has_departed: false }
+    }
+
+    /// Its subscription to a channel, which begins where it has heard it.
+    pub(super) fn claim(&mut self, channel: &ChannelName) -> (Option<Since>, PageJoin) {
+        (self.positions.claim(channel), PageJoin { was: self.was })
+    }
+
+    /// It wants no more of a channel.
+    pub(super) fn forget(&mut self, channel: &ChannelName) {
+        self.positions.forget(channel);
+    }
+
+    /// Whether nothing that it says is heard any more but its receipts.
+    pub(super) fn has_departed(&self) -> bool {
+        self.has_departed
+    }
+
+    /// Its end, told once.
+    fn depart(
+        &mut self,
+        channels: Vec<ChannelName>,
+        user: Option<String>,
+        close: Option<Close>,
+        window: Duration,
+    ) -> Option<Departure> {
+        if mem::replace(&mut self.has_departed, true) {
+            return None;
+        }
+        let is_another = self.user.is_some() && user.is_some() && self.user != user;
+        let user = user.or_else(|| self.user.take());
+        let gives_up_id = is_another || close.is_some_and(ends_rights);
+        let mut before = mem::take(&mut self.positions);
+        if self.began.elapsed() > RECLAIMED {
+            before = Positions::default();
+        }
+        let visit = self.visit.clone();
+        Some(Departure { visit, channels, before, user, gives_up_id, window })
+    }
+}
+
+impl Session {
+    /// Begins once it is known what the page had.
+    pub(super) fn await_start(&mut self, page: PageKey, ctx: &mut Context<Self>) {
+        let pages = self.connection.services.shared.rooms.pages();
+        let (visit, start) = pages.arrive(page, ctx.address().recipient());
+        let begin = move |start: Result<PageStart, _>, session: &mut Self, ctx: &mut Context<Self>| match start {
+            Ok(start) => {
+                session.connection.id = start.socket;
+                session.connection.page = Some(Box::new(PageSession::new(visit, start)));
+                session.begin(ctx);
+                session.await_receipts(ctx);
+            }
+            Err(_) => session.connection.close(Close::Superseded),
+        };
+        ctx.wait(start.into_actor(self).map(begin));
+    }
+
+    /// Now and then asks the page whether it has heard what it was sent.
+    fn await_receipts(&self, ctx: &mut Context<Self>) {
+        let interval = self.connection.services.shared.pages.receipt_interval;
+        ctx.run_interval(interval, |session, _| {
+            let page = session.connection.page.as_ref();
+            if page.is_some_and(|page| page.receipts.is_due(session.connection.outbox.sends())) {
+                session.connection.ask_receipt();
+            }
+        });
+    }
+
+    /// Gives back what the session of a page holds; its rooms say how far the page has heard them.
+    pub(super) fn give_back_page(&mut self) {
+        let user = self.protocol.sign_out(&self.connection);
+        let connection = &mut self.connection;
+        let (close, grace) = (connection.outbox.closing(), connection.services.shared.pages.member_grace);
+        let window = connection.app().settings().history.longest().unwrap_or(USUAL_WINDOW);
+        connection.depart(grace_after(close, grace), |page, channels| page.depart(channels, user, close, window));
+    }
+
+    /// The rooms have let the page go: if it answers one last question, it has heard everything.
+    fn ask_last_receipt(&mut self, ctx: &mut Context<Self>) {
+        self.connection.ask_receipt();
+        ctx.run_later(LAST_RECEIPT, |session, _| session.close_away());
+    }
+
+    /// After each message of a page that was sent away.
+    pub(super) fn settle_away(&mut self) {
+        let Some(page) = self.connection.page.as_ref().filter(|page| page.receipts.is_settled()) else { return };
+        self.connection.services.shared.rooms.pages().prove(page.visit.clone());
+        self.close_away();
+    }
+
+    fn close_away(&self) {
+        self.connection.close(self.connection.client_protocol.going_away());
+    }
+}
+
+impl Handler<SendAway> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: SendAway, ctx: &mut Context<Self>) {
+        if self.connection.page.is_none() {
+            return self.close_away();
+        }
+        self.give_back_page();
+        ctx.run_later(LAST_ROOMS, |session, _| {
+            if !session.is_sent_away {
+                session.close_away();
+            }
+        });
+    }
+}
+
+impl Handler<PageNotice> for Session {
+    type Result = ();
+
+    fn handle(&mut self, notice: PageNotice, ctx: &mut Context<Self>) {
+        match notice {
+            PageNotice::Superseded => {
+                self.connection.close(Close::Superseded);
+                self.give_back_page();
+            }
+            PageNotice::RoomsLeft if self.connection.outbox.closing().is_none() => {
+                self.is_sent_away = true;
+                self.ask_last_receipt(ctx);
+            }
+            PageNotice::RoomsLeft => {}
+        }
+    }
+}
+
+/// Whether a close takes a right away: what the page was authorised for holds no longer.
+fn ends_rights(close: Close) -> bool {
+    matches!(close, Close::Terminated | Close::NotAuthorisedInTime | Close::AppDisabled | Close::AppUnknown)
+}
+
+/// For how long a page's user stays a member after its session ended so.
+fn grace_after(close: Option<Close>, grace: Duration) -> Duration {
+    match close {
+        Some(Close::Echo(Some(1000))) => Duration::ZERO,
+        Some(Close::Echo(_)) => SHORT_GRACE.min(grace),
+        Some(close) if ends_rights(close) => Duration::ZERO,
+        Some(_) | None => grace,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_stays_as_long_as_its_page_is_likely_to_come_back() {
+        let seconds = |close| grace_after(close, Duration::from_secs(10)).as_secs();
+        assert_eq!(seconds(None), 10);
+        assert_eq!(seconds(Some(Close::Draining)), 10);
+        assert_eq!(seconds(Some(Close::Echo(None))), 2);
+        assert_eq!(seconds(Some(Close::Echo(Some(1001)))), 2);
+        assert_eq!(seconds(Some(Close::Echo(Some(1000)))), 0);
+        assert_eq!(seconds(Some(Close::Terminated)), 0);
+    }
+}

@@ -1,0 +1,78 @@
+//! What a page has proven to have heard. Pure.
+//!
+//! Only its answer to a `pusher:ping` is proof: it answers in order, so it has heard everything that was sent before. A
+//! browser answers closes and WebSocket pings for pages that hear nothing.
+
+use std::{collections::VecDeque, time::Instant};
+
+/// The receipts of one session.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    /// When it was asked what it has not answered yet.
+    asked: VecDeque<Instant>,
+    /// When it was asked what it has answered last.
+    proven: Option<Instant>,
+    /// How often something had been sent when it was asked last, the question included.
+    sends: u64,
+}
+
+impl Receipts {
+    /// Whether there is something to ask for: it was sent something since, and owes no answer.
+    pub(super) fn is_due(&self, sends: u64) -> bool {
+        self.is_settled() && sends > self.sends
+    }
+
+    /// It is asked now; `sends` is how often something had been sent before.
+    pub(super) fn ask(&mut self, now: Instant, sends: u64) {
+        self.asked.push_back(now);
+        self.sends = sends + 1;
+    }
+
+    /// It answered, if it was asked.
+    pub(super) fn answer(&mut self) {
+        self.proven = self.asked.pop_front().or(self.proven);
+    }
+
+    /// Whether it has answered all that it was asked.
+    pub(super) fn is_settled(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    /// It has heard everything that was sent before this.
+    pub(super) fn proven(&self) -> Option<Instant> {
+        self.proven
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_page_is_asked_once_for_what_it_was_sent_and_proves_what_came_before() {
+        let (mut receipts, start) = (Receipts::default(), Instant::now());
+        assert!(!receipts.is_due(0) && receipts.is_due(1));
+        receipts.ask(start, 1);
+        // While it owes an answer it is not asked again, whatever it is sent.
+        assert!(!receipts.is_due(9) && !receipts.is_settled());
+        receipts.answer();
+        assert_eq!(receipts.proven(), Some(start));
+        assert!(receipts.is_due(9) && !receipts.is_due(2));
+    }
+
+    #[test]
+    fn an_answer_to_no_question_proves_nothing() {
+        let (mut receipts, start) = (Receipts::default(), Instant::now());
+        receipts.answer();
+        assert_eq!(receipts.proven(), None);
+        receipts.ask(start, 0);
+        receipts.ask(start + Duration::from_secs(1), 1);
+        receipts.answer();
+        assert_eq!((receipts.proven(), receipts.is_settled()), (Some(start), false));
+        receipts.answer();
+        receipts.answer();
+        assert_eq!(receipts.proven(), Some(start + Duration::from_secs(1)));
+    }
+}
