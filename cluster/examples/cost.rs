@@ -19,6 +19,8 @@ use gaung_cluster::{
     detector::Inbound,
     fact::{Fact, Member},
     frame::RoomEvent,
+    hash::spread,
+    page::{PageChange, PageHash, PageWhere, Standing},
 };
 
 #[global_allocator]
@@ -58,6 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     pair.report("serve a room and pass its barrier");
     set_sockets(&mut pair, &rooms, 1);
     pair.report("receive a subscription or a member");
+    measure_pages(&mut pair, count);
     pair.pass(3_000);
     pair.report("ticks and received frames, with all occupancies pending");
     pair.pass(200_000);
@@ -88,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     pair.report("ticks and received frames, with all occupancies retired");
     rooms.iter().for_each(|room| pair.step(MEASURED, Input::Leave(room.clone())));
     pair.report("leave a room");
-    pair.pass_alone(400_000);
+    pair.pass_alone(700_000);
     pair.report("ticks, the death of the other node, and its end");
     if pair.longest > LIMIT { Err(format!("a step took {:?}", pair.longest).into()) } else { Ok(()) }
 }
@@ -108,6 +111,47 @@ fn set_sockets(pair: &mut Pair, rooms: &[Room], sockets: u32) {
         pair.step(OTHER, Input::Fact(Fact::Count { room: room.clone(), sockets }));
         pair.step(OTHER, Input::Fact(Fact::Member { room: room.clone(), member }));
     }
+}
+
+/// Each node claims as many pages.
+fn measure_pages(pair: &mut Pair, count: usize) {
+    set_pages(pair, count, PageChange::Came);
+    pair.report("receive claims of as many pages, and claim as many");
+    set_pages(pair, count, PageChange::Stands(Standing::Owing));
+    pair.report("receive that all pages stand otherwise");
+    find_pages(pair, count);
+    pair.report("find a page");
+}
+
+/// Something happens to as many pages on each node; every 50 ms some.
+fn set_pages(pair: &mut Pair, count: usize, change: PageChange) {
+    for number in 0..count {
+        pair.step(OTHER, Input::Page(hash(OTHER, number), change));
+        pair.step(MEASURED, Input::Page(hash(MEASURED, number), change));
+        if number % 500 == 0 {
+            pair.pass(50);
+        }
+    }
+    pair.pass(50);
+}
+
+/// Asks where each page of the other node is.
+fn find_pages(pair: &mut Pair, count: usize) {
+    for number in 0..count {
+        let begin = ThreadTime::now();
+        let found = pair.nodes[MEASURED].page(hash(OTHER, number));
+        pair.times.push(begin.elapsed());
+        assert!(matches!(found, PageWhere::On(node, _) if node.bits() == OTHER as u64 + 1), "{found:?}");
+    }
+}
+
+/// Hashes come in no order.
+fn hash(node: usize, number: usize) -> PageHash {
+    let half = |bits: usize| spread((number * 4 + node * 2 + bits) as u64).to_be_bytes();
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&half(0));
+    bytes[8..].copy_from_slice(&half(1));
+    PageHash(bytes)
 }
 
 /// Each node publishes an event in each room.
@@ -203,6 +247,7 @@ impl Pair {
                 | Output::CacheRepaired(..)
                 | Output::CacheEvicted(..)
                 | Output::Published(_)
+                | Output::PageTaken(_)
                 | Output::Asked { .. }
                 | Output::Answered { .. }
                 | Output::Lost { .. } => {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// A pause between two ticks after which this process is taken to have been suspended.
-const STOPPED: Duration = Duration::from_secs(1);
+pub const STOPPED: Duration = Duration::from_secs(1);
 
 /// The longest hold that a peer is granted.
 const MAX_HOLD: Duration = Duration::from_secs(600);

@@ -2,11 +2,18 @@
 //! belongs to no node and is merged by every node that receives it. Both are absolute values, so that a duplicate or a
 //! late copy cannot corrupt a count.
 
-use std::sync::Arc;
+use std::{fmt::Debug, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::room::Room;
+
+/// What stands under a key: of two with one key, the later replaces the other.
+pub trait Keyed {
+    type Key: Ord + Clone + Debug;
+
+    fn key(&self) -> Self::Key;
+}
 
 /// One node's absolute statement about its own sockets. Zero sockets withdraw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +136,14 @@ impl Member {
     /// among equals the same one on every node.
     pub fn seniority(&self) -> (u64, &str) {
         (self.since, &self.info)
+    }
+}
+
+impl Keyed for Fact {
+    type Key = FactKey;
+
+    fn key(&self) -> FactKey {
+        Fact::key(self)
     }
 }
 

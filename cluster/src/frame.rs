@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    fact::{Fact, FactKey, Record, RecordKey},
+    fact::{Fact, FactKey, Keyed, Record, RecordKey},
     hash::hash_texts,
+    page::{LostClaim, PageClaim, PageHash},
     room::{NodeId, Room},
     trace::TraceContext,
 };
@@ -47,6 +48,8 @@ pub enum Numbered {
     Event(RoomEvent),
     /// Events were published under a key. In the state stream.
     Published(Publication),
+    /// Statements about the pages that the origin has. In the state stream.
+    Claims(Vec<PageClaim>),
     /// A kind that only a later release knows.
     Unknown { kind: u8, stream: Stream },
 }
@@ -78,7 +81,7 @@ pub enum Unnumbered {
         after: Option<FactKey>,
     },
     /// A page of all facts of the origin.
-    Snapshot(SnapshotPage),
+    Snapshot(SnapshotPage<Fact>),
     /// Requests the next page of all records that the receiver knows.
     AskRecords {
         /// The last key of the page before; `None` asks for the first page.
@@ -86,6 +89,20 @@ pub enum Unnumbered {
     },
     /// A page of all records that the origin knows.
     RecordPage(RecordPage),
+    /// Requests the next page of all claims.
+    AskClaims {
+        /// The last key of the page before; `None` asks for the first page.
+        after: Option<PageHash>,
+    },
+    /// A page of all claims of the origin.
+    Claims(SnapshotPage<PageClaim>),
+    /// Requests the next claims of dead nodes that the receiver knows.
+    AskLostClaims {
+        /// The last of those before; `None` asks for the first.
+        after: Option<(NodeId, PageHash)>,
+    },
+    /// Claims of dead nodes that the origin knows.
+    LostClaims(LostClaimsPage),
     /// To oneself: once it is back, the bus has done everything that was asked of it before.
     Barrier { token: u64 },
     /// A question that only the receiver can answer, in a form that the core does not read. May be lost.
@@ -149,6 +166,8 @@ pub struct Beat {
     pub version: Arc<str>,
     /// The minor version of frames that the origin reads; 0 from releases that do not say.
     pub minor: u8,
+    /// The hash of the origin's claims, at the same number as that of its facts.
+    pub claims: u64,
 }
 
 /// Whether a node takes part in decisions.
@@ -179,17 +198,27 @@ pub struct Gap {
     pub through: u64,
 }
 
-/// A page of all facts of a node, ordered by key. Pages of one snapshot may be of different moments.
+/// A page of all facts or claims of a node, ordered by key. Pages of one snapshot may be of different moments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotPage {
+pub struct SnapshotPage<T: Keyed> {
     /// The last number of the state stream that the page covers.
     pub state: u64,
     /// The key after which the page begins.
-    pub after: Option<FactKey>,
+    pub after: Option<T::Key>,
     /// What follows it.
     pub rest: Rest,
-    /// All facts up to the last of these.
-    pub facts: Vec<Fact>,
+    /// All of them up to the last of these.
+    pub facts: Vec<T>,
+}
+
+/// Some claims of dead nodes, ordered by node and page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostClaimsPage {
+    /// The claim after which they begin.
+    pub after: Option<(NodeId, PageHash)>,
+    /// What follows them.
+    pub rest: Rest,
+    pub claims: Vec<LostClaim>,
 }
 
 /// A page of all records that a node knows, ordered by key.
@@ -255,7 +284,7 @@ impl Body {
 impl Numbered {
     pub fn stream(&self) -> Stream {
         match self {
-            Self::Facts(_) | Self::Records(..) | Self::Published(_) => Stream::STATE,
+            Self::Facts(_) | Self::Records(..) | Self::Published(_) | Self::Claims(_) => Stream::STATE,
             Self::Event(event) => Stream::of(&event.room),
             Self::Unknown { stream, .. } => *stream,
         }

@@ -23,6 +23,10 @@ pub mod announcements;
 pub mod bus;
 /// The last events of cache channels.
 pub mod cache;
+/// How far a peer's claims of pages are known.
+pub mod claim_fetch;
+/// Which node has which page.
+pub mod claims;
 /// Coalesces changes of this node's own sockets before they are published.
 pub mod coalescer;
 pub mod codec;

@@ -198,7 +198,7 @@ fn events(content: &Numbered) -> u8 {
         Numbered::Records(records, _) => {
             records.iter().filter(|record| matches!(record, Record::Cached { .. })).count()
         }
-        Numbered::Facts(_) | Numbered::Published(_) | Numbered::Unknown { .. } => 0,
+        Numbered::Facts(_) | Numbered::Published(_) | Numbered::Claims(_) | Numbered::Unknown { .. } => 0,
     };
     u8::try_from(events).unwrap_or(u8::MAX)
 }

@@ -7,9 +7,12 @@ use std::{
 };
 
 use crate::{
+    claim_fetch::ClaimFetch,
+    codec::CLAIMS,
     detector::Liveness,
-    fact::{Record, RecordKey},
+    fact::{Fact, Keyed, Record, RecordKey},
     frame::{Beat, Readiness, RecordPage, Rest, Stream, Unnumbered},
+    page::PageClaim,
     room::NodeId,
     sequencer::Sequencer,
     snapshot::{ASK_AGAIN, Progress, SnapshotFetch},
@@ -49,7 +52,9 @@ pub struct Peer {
     /// Up to where it has followed others.
     pub seen: BTreeMap<NodeId, u64>,
     /// The snapshot that is being requested.
-    pub snapshot: Option<SnapshotFetch>,
+    pub snapshot: Option<SnapshotFetch<Fact>>,
+    /// How far its claims of pages are known.
+    pub claims: ClaimFetch,
     /// When to ask for the last numbers of all streams; `None` if they are known.
     pub ask_heads: Option<Duration>,
     /// The records that are being requested.
@@ -104,6 +109,7 @@ impl Peer {
             minor: 0,
             seen: BTreeMap::new(),
             snapshot: Some(SnapshotFetch::new(0, now)),
+            claims: ClaimFetch::default(),
             ask_heads: None,
             // Where a node's facts are unknown, its records are too.
             records: Some(RecordFetch::new(now)),
@@ -181,18 +187,24 @@ impl Peer {
     /// Whether it is alive and has not sent everything it knows yet. A sender of a single frame is no node: nodes send
     /// heartbeats, and answer.
     pub fn is_unread(&self) -> bool {
-        self.frames > 1 && self.stage != Stage::Dead && (self.stage == Stage::Meeting || !self.has_all_records)
+        let lacks_claims = self.beats == 0 || (self.has_claims() && !self.claims.is_known());
+        let is_unread = self.stage == Stage::Meeting || !self.has_all_records || lacks_claims;
+        self.frames > 1 && self.stage != Stage::Dead && is_unread
+    }
+
+    /// Whether its release says which pages it has.
+    pub fn has_claims(&self) -> bool {
+        self.minor >= CLAIMS
     }
 
     /// The snapshot whose next page is here and can be applied: the frames that it covers were received.
-    pub fn placeable(&mut self, now: Duration) -> Option<&SnapshotFetch> {
-        let fetch = self.snapshot.as_ref()?;
-        let state = fetch.page()?.state;
-        if self.sequencer.position(Stream::STATE) < state {
-            self.sequencer.learn_head(Stream::STATE, state, now);
-            return None;
-        }
-        Some(fetch)
+    pub fn placeable(&mut self, now: Duration) -> Option<&SnapshotFetch<Fact>> {
+        covered(self.snapshot.as_ref()?, &mut self.sequencer, now)
+    }
+
+    /// The same of the snapshot of its claims.
+    pub fn placeable_claims(&mut self, now: Duration) -> Option<&SnapshotFetch<PageClaim>> {
+        covered(self.claims.snapshot()?, &mut self.sequencer, now)
     }
 
     /// The next page is applied.
@@ -221,6 +233,20 @@ impl Peer {
     pub fn followed(&self) -> Option<u64> {
         (self.snapshot.is_none() && self.records.is_none()).then(|| self.sequencer.position(Stream::STATE))
     }
+}
+
+/// The snapshot, if the frames that its next page covers were received.
+fn covered<'a, T: Keyed>(
+    fetch: &'a SnapshotFetch<T>,
+    sequencer: &mut Sequencer,
+    now: Duration,
+) -> Option<&'a SnapshotFetch<T>> {
+    let state = fetch.page()?.state;
+    if sequencer.position(Stream::STATE) < state {
+        sequencer.learn_head(Stream::STATE, state, now);
+        return None;
+    }
+    Some(fetch)
 }
 
 impl RecordFetch {

@@ -7,8 +7,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    fact::{Fact, FactKey},
-    frame::{Rest, SnapshotPage, Unnumbered},
+    fact::Keyed,
+    frame::{Rest, SnapshotPage},
 };
 
 /// How long to wait for an answer before the request is repeated.
@@ -19,16 +19,16 @@ const MAX_NEWER: usize = 1 << 20;
 
 /// A snapshot that is being requested.
 #[derive(Debug)]
-pub struct SnapshotFetch {
+pub struct SnapshotFetch<T: Keyed> {
     ask_at: Duration,
     /// Pages of earlier moments lack something that we missed, or that we received before they were requested.
     least: u64,
     /// The latest moment of a page.
     latest: u64,
-    after: Option<FactKey>,
+    after: Option<T::Key>,
     /// A page that has come and is not applied yet.
-    page: Option<SnapshotPage>,
-    newer: BTreeSet<FactKey>,
+    page: Option<SnapshotPage<T>>,
+    newer: BTreeSet<T::Key>,
 }
 
 /// How far a snapshot has come.
@@ -40,19 +40,19 @@ pub enum Progress {
     Whole(u64),
 }
 
-impl SnapshotFetch {
+impl<T: Keyed> SnapshotFetch<T> {
     /// A snapshot that covers the peer's state stream at least up to `least`; to be asked for at once.
     pub fn new(least: u64, now: Duration) -> Self {
         Self { ask_at: now, least, latest: 0, after: None, page: None, newer: BTreeSet::new() }
     }
 
-    /// The question for the next page, if it is time for it.
-    pub fn ask(&mut self, now: Duration) -> Option<Unnumbered> {
+    /// After which key the next page begins, if it is time to ask for it.
+    pub fn ask(&mut self, now: Duration) -> Option<Option<T::Key>> {
         if self.ask_at > now || self.page.is_some() {
             return None;
         }
         self.ask_at = now + ASK_AGAIN;
-        Some(Unnumbered::AskSnapshot { after: self.after.clone() })
+        Some(self.after.clone())
     }
 
     /// Something of the peer's state stream is lost, up to a number: only what is newer helps.
@@ -61,7 +61,7 @@ impl SnapshotFetch {
     }
 
     /// Takes a page if it is the one that was asked for.
-    pub fn take(&mut self, page: SnapshotPage) {
+    pub fn take(&mut self, page: SnapshotPage<T>) {
         let is_next = self.page.is_none() && page.after == self.after && page.state >= self.least;
         if is_next && is_sound(&page) {
             self.latest = self.latest.max(page.state);
@@ -70,20 +70,20 @@ impl SnapshotFetch {
     }
 
     /// Notes the facts that the peer published meanwhile, up to number `through`.
-    pub fn note(&mut self, facts: &[Fact], through: u64, now: Duration) {
-        self.newer.extend(facts.iter().map(Fact::key));
+    pub fn note(&mut self, facts: &[T], through: u64, now: Duration) {
+        self.newer.extend(facts.iter().map(T::key));
         if self.newer.len() > MAX_NEWER {
             self.restart(through, now + ASK_AGAIN);
         }
     }
 
     /// The page that has come.
-    pub fn page(&self) -> Option<&SnapshotPage> {
+    pub fn page(&self) -> Option<&SnapshotPage<T>> {
         self.page.as_ref()
     }
 
     /// The keys that the peer changed since the page was requested.
-    pub fn newer(&self) -> &BTreeSet<FactKey> {
+    pub fn newer(&self) -> &BTreeSet<T::Key> {
         &self.newer
     }
 
@@ -94,15 +94,15 @@ impl SnapshotFetch {
         self.least = self.least.max(through);
         self.ask_at = now;
         let Some(page) = self.page.take() else { return Progress::Part };
-        self.after = page.facts.last().map(Fact::key).or(page.after);
+        self.after = page.facts.last().map(T::key).or(page.after);
         if page.rest == Rest::Nothing { Progress::Whole(self.latest) } else { Progress::Part }
     }
 }
 
 /// Whether the keys of a page are in order, and continue those of the page before it. A page that is not the last has
 /// some.
-fn is_sound(page: &SnapshotPage) -> bool {
-    let keys: Vec<FactKey> = page.facts.iter().map(Fact::key).collect();
+fn is_sound<T: Keyed>(page: &SnapshotPage<T>) -> bool {
+    let keys: Vec<T::Key> = page.facts.iter().map(T::key).collect();
     let Some(first) = keys.first() else { return page.rest == Rest::Nothing };
     keys.is_sorted_by(|one, other| one < other) && page.after.as_ref().is_none_or(|after| after < first)
 }
@@ -110,7 +110,10 @@ fn is_sound(page: &SnapshotPage) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room::Room;
+    use crate::{
+        fact::{Fact, FactKey},
+        room::Room,
+    };
 
     const NOW: Duration = Duration::ZERO;
 
@@ -118,21 +121,18 @@ mod tests {
         Fact::Count { room: Room::new("shop", channel).expect("the name is short"), sockets: 1 }
     }
 
-    fn page(state: u64, after: Option<&str>, rest: Rest, channels: &[&str]) -> SnapshotPage {
+    fn page(state: u64, after: Option<&str>, rest: Rest, channels: &[&str]) -> SnapshotPage<Fact> {
         let after = after.map(|channel| fact(channel).key());
         SnapshotPage { state, after, rest, facts: channels.iter().map(|channel| fact(channel)).collect() }
     }
 
-    fn takes(fetch: &mut SnapshotFetch, page: SnapshotPage) -> bool {
+    fn takes(fetch: &mut SnapshotFetch<Fact>, page: SnapshotPage<Fact>) -> bool {
         fetch.take(page.clone());
         fetch.page() == Some(&page)
     }
 
-    fn asks(fetch: &mut SnapshotFetch) -> Option<Option<FactKey>> {
-        match fetch.ask(NOW)? {
-            Unnumbered::AskSnapshot { after } => Some(after),
-            _ => None,
-        }
+    fn asks(fetch: &mut SnapshotFetch<Fact>) -> Option<Option<FactKey>> {
+        fetch.ask(NOW)
     }
 
     #[test]

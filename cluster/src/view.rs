@@ -93,7 +93,7 @@ impl View {
 
     /// Replaces a node's facts about the keys of a page, except those with `newer` facts. Where many facts are to go,
     /// only some of them go at once, and nothing else is done.
-    pub fn replace(&mut self, node: NodeId, page: &SnapshotPage, newer: &BTreeSet<FactKey>) -> Replaced {
+    pub fn replace(&mut self, node: NodeId, page: &SnapshotPage<Fact>, newer: &BTreeSet<FactKey>) -> Replaced {
         let keys: Vec<FactKey> = page.facts.iter().map(Fact::key).collect();
         let from = page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let through = keys.last().filter(|_| page.rest == Rest::More).map_or(Bound::Unbounded, Bound::Included);

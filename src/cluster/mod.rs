@@ -19,6 +19,7 @@ use gaung_cluster::{
     core::{Core, Input},
     fact::{CachedEvent, Fact, Member},
     frame::{self, RoomEvent},
+    page::{PageChange, PageHash, PageWhere},
 };
 
 pub use asking::Reply;
@@ -113,6 +114,16 @@ impl Cluster {
     pub fn user(&self, app_id: &Arc<str>, user: &str, sockets: usize) {
         let fact = Fact::User { app: app_id.clone(), user: user.into(), sockets: clamp(sockets) };
         self.link.send(Input::Fact(fact));
+    }
+
+    /// What happens to a page of this node, which all nodes are to know.
+    pub fn share_page(&self, page: PageHash, change: PageChange) {
+        self.link.send(Input::Page(page, change));
+    }
+
+    /// Where a page is, as far as this node knows.
+    pub async fn find_page(&self, page: PageHash) -> Option<PageWhere> {
+        self.link.ask(move |core| core.page(page)).await
     }
 
     /// The last event of a cache channel; it reaches the other nodes as state.

@@ -58,6 +58,8 @@ impl Inbound {
             Output::Post(generation) => self.post(generation),
             // The core counts it.
             Output::Lost { origin, gap, room, .. } => self.lose(origin, gap, room),
+            // This node claims no pages yet.
+            Output::PageTaken(_) => {}
             // What the bus does itself.
             Output::Publish(..) | Output::Subscribe(_) | Output::Unsubscribe(_) => {}
         }

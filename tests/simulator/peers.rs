@@ -77,6 +77,7 @@ impl World {
             Output::Remote(RemoteChange::User { .. })
             | Output::Post(_)
             | Output::Published(_)
+            | Output::PageTaken(_)
             | Output::Asked { .. }
             | Output::Answered { .. } => {}
         }

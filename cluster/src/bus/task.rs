@@ -215,6 +215,7 @@ impl<T: FnMut(Output)> Task<T> {
                 | Output::CacheEvicted(..)
                 | Output::Published(_)
                 | Output::Post(_)
+                | Output::PageTaken(_)
                 | Output::Asked { .. }
                 | Output::Answered { .. }
                 | Output::Lost { .. } => {

@@ -9,6 +9,9 @@ pub const MINOR: u8 = 3;
 /// The first minor version whose releases answer questions.
 pub const QUESTIONS: u8 = 3;
 
+/// The first minor version whose releases say which pages they have.
+pub const CLAIMS: u8 = 3;
+
 /// Set in the kinds of numbered frames, so that a frame of a kind that only a later release knows still takes its place
 /// in its stream.
 pub(super) const NUMBERED: u8 = 0x80;

@@ -4,7 +4,8 @@
 //! Header, numbers big-endian: version (1), length of the header (1), minor version (1), kind (1), origin (8), number
 //! (8), predecessor (8), stream (8); since minor version 1, where there is one, the trace (16) and span (8) that an
 //! event or a record comes of. Then the body: since minor version 2 `Unsent`, and how many events are gone with `Gone`;
-//! since minor version 3 `Question` and `Answer`, and the minor version that a node reads in `Beat`.
+//! since minor version 3 `Question` and `Answer`, everything about claims, and in `Beat` the minor version that its node reads
+//! and the hash of its claims.
 //!
 //! What releases of one version may do, so that they can live in one cluster:
 //! - A later one has a higher minor version. It may append fields to the header and to bodies: earlier ones pass over
@@ -35,9 +36,9 @@ use read::Reader;
 use write::Writer;
 
 pub use error::DecodeError;
-pub use format::{ENVELOPE, HEADER, MAX_FRAME, MINOR, QUESTIONS, TRACED_HEADER, VERSION};
+pub use format::{CLAIMS, ENVELOPE, HEADER, MAX_FRAME, MINOR, QUESTIONS, TRACED_HEADER, VERSION};
 pub use numbered::publication_size;
-pub use state::{fact_hash, fact_size, record_hash, record_size};
+pub use state::{CLAIM, LOST_CLAIM, claim_hash, fact_hash, fact_size, record_hash, record_size};
 
 pub fn encode(frame: &Frame) -> Bytes {
     let mut writer = Writer::with_room_for(header::header_length(&frame.body) + body_capacity(&frame.body));

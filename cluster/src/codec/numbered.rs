@@ -11,6 +11,7 @@ const FACTS: u8 = NUMBERED | 1;
 const RECORDS: u8 = NUMBERED | 2;
 const EVENT: u8 = NUMBERED | 3;
 const PUBLISHED: u8 = NUMBERED | 4;
+const CLAIMS: u8 = NUMBERED | 5;
 
 pub(super) fn kind(body: &Numbered) -> u8 {
     match body {
@@ -18,6 +19,7 @@ pub(super) fn kind(body: &Numbered) -> u8 {
         Numbered::Records(..) => RECORDS,
         Numbered::Event(_) => EVENT,
         Numbered::Published(_) => PUBLISHED,
+        Numbered::Claims(_) => CLAIMS,
         Numbered::Unknown { kind, .. } => *kind,
     }
 }
@@ -25,6 +27,7 @@ pub(super) fn kind(body: &Numbered) -> u8 {
 /// The first minor version in which a body has all its fields.
 pub(super) fn minor(body: &Numbered) -> u8 {
     match body {
+        Numbered::Claims(_) => 3,
         Numbered::Published(_) => 2,
         _ if body.trace().is_some() => 1,
         _ => 0,
@@ -37,6 +40,7 @@ pub(super) fn write(writer: &mut Writer, body: &Numbered) {
         Numbered::Records(records, _) => writer.list(records, state::write_record),
         Numbered::Event(event) => write_event(writer, event),
         Numbered::Published(publication) => write_publication(writer, publication),
+        Numbered::Claims(claims) => writer.list(claims, state::write_claim),
         Numbered::Unknown { .. } => {}
     }
 }
@@ -52,6 +56,7 @@ pub(super) fn read(
         RECORDS => Numbered::Records(reader.list(state::read_record)?, trace),
         EVENT => Numbered::Event(RoomEvent { room: reader.room()?, payload: reader.chunk()?, trace }),
         PUBLISHED => Numbered::Published(read_publication(reader)?),
+        CLAIMS => Numbered::Claims(reader.list(state::read_claim)?),
         _ => return Ok(None),
     }))
 }

@@ -2,11 +2,21 @@
 //! one version, or nodes of two releases would never agree: a later release brings what it has to add in frames of a
 //! new kind, with a hash of its own.
 
+use std::time::Duration;
+
 use super::{error::DecodeError, read::Reader, write::Writer};
 use crate::{
     fact::{CachedEvent, Fact, FactKey, Generation, Member, Occupancy, Phase, Record, RecordKey},
     hash::hash,
+    page::{Claim, LostClaim, PageClaim, PageHash},
+    room::NodeId,
 };
+
+/// The bytes that a claim takes in a frame.
+pub const CLAIM: usize = 24;
+
+/// The bytes that a claim of a dead node takes in a frame.
+pub const LOST_CLAIM: usize = 40;
 
 /// The hash of a fact; that of a node's facts is the sum.
 pub fn fact_hash(fact: &Fact) -> u64 {
@@ -16,6 +26,11 @@ pub fn fact_hash(fact: &Fact) -> u64 {
 /// The hash of a record; that of many is the sum.
 pub fn record_hash(record: &Record) -> u64 {
     hash_of(record, write_record)
+}
+
+/// The hash of a claim; that of a node's claims is the sum.
+pub fn claim_hash(claim: &PageClaim) -> u64 {
+    hash_of(claim, write_claim)
 }
 
 /// The bytes that a fact takes in a frame.
@@ -202,4 +217,43 @@ fn write_occupancy(writer: &mut Writer, occupancy: &Occupancy) {
 fn read_occupancy(reader: &mut Reader) -> Result<Occupancy, DecodeError> {
     let (room, user) = (reader.room()?, reader.user_or_none()?);
     Ok(Occupancy { room, user })
+}
+
+/// Zero withdraws.
+pub(super) fn write_claim(writer: &mut Writer, PageClaim { page, claim }: &PageClaim) {
+    write_page(writer, page);
+    writer.u64(claim.map_or(0, Claim::bits));
+}
+
+pub(super) fn read_claim(reader: &mut Reader) -> Result<PageClaim, DecodeError> {
+    Ok(PageClaim { page: read_page(reader)?, claim: Claim::from_bits(reader.u64()?) })
+}
+
+pub(super) fn write_page(writer: &mut Writer, page: &PageHash) {
+    writer.u128(u128::from_be_bytes(page.0));
+}
+
+pub(super) fn read_page(reader: &mut Reader) -> Result<PageHash, DecodeError> {
+    Ok(PageHash(reader.u128()?.to_be_bytes()))
+}
+
+pub(super) fn write_lost_key(writer: &mut Writer, (node, page): &(NodeId, PageHash)) {
+    writer.u64(node.bits());
+    write_page(writer, page);
+}
+
+pub(super) fn read_lost_key(reader: &mut Reader) -> Result<(NodeId, PageHash), DecodeError> {
+    Ok((NodeId::from_bits(reader.u64()?), read_page(reader)?))
+}
+
+pub(super) fn write_lost_claim(writer: &mut Writer, lost: &LostClaim) {
+    write_lost_key(writer, &lost.key());
+    writer.u64(lost.claim.bits());
+    writer.u64(u64::try_from(lost.silent_for.as_millis()).unwrap_or(u64::MAX));
+}
+
+pub(super) fn read_lost_claim(reader: &mut Reader) -> Result<LostClaim, DecodeError> {
+    let (node, page) = read_lost_key(reader)?;
+    let claim = Claim::from_bits(reader.u64()?).ok_or(DecodeError::Value)?;
+    Ok(LostClaim { node, page, claim, silent_for: Duration::from_millis(reader.u64()?) })
 }

@@ -5,11 +5,18 @@ use std::time::Duration;
 use super::*;
 use crate::{
     fact::{CachedEvent, Fact, FactKey, Generation, Member, Occupancy, Phase, Record, RecordKey},
-    frame::{Beat, Gap, Head, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage, Stream},
+    frame::{
+        Beat, Gap, Head, LostClaimsPage, Publication, Readiness, RecordPage, Rest, RoomEvent, SnapshotPage, Stream,
+    },
     hash::spread,
+    page::PageHash,
     room::{MAX_APP, MAX_CHANNEL, NodeId, Room},
     trace::TraceContext,
 };
+
+mod minor_3;
+
+use minor_3::{claims, lost_claims};
 
 fn room() -> Room {
     Room::new("shop", "presence-room.1").unwrap()
@@ -64,6 +71,7 @@ fn numbered() -> Vec<Numbered> {
         Numbered::Records(records(), TraceContext::new(u128::MAX, 1)),
         Numbered::Event(RoomEvent { trace: TraceContext::new(1, u64::MAX), ..event.clone() }),
         Numbered::Event(event),
+        Numbered::Claims(claims()),
         Numbered::Published(publication("order-7", "{}")),
         Numbered::Published(publication(&"é".repeat(128), "{}")),
     ]
@@ -82,6 +90,7 @@ fn unnumbered() -> Vec<Unnumbered> {
         seen: vec![(NodeId::from_bits(7), 8), (NodeId::from_bits(9), 10)],
         version: "1.0.0".into(),
         minor: MINOR,
+        claims: 11,
     };
     vec![
         Unnumbered::Beat(beat(Readiness::Learning)),
@@ -98,6 +107,18 @@ fn unnumbered() -> Vec<Unnumbered> {
         Unnumbered::RecordPage(RecordPage { after: None, rest: Rest::More, records: records() }),
         Unnumbered::RecordPage(RecordPage { after: record_keys().pop(), rest: Rest::Nothing, records: Vec::new() }),
         Unnumbered::Barrier { token: 6 },
+        Unnumbered::AskClaims { after: None },
+        Unnumbered::AskClaims { after: Some(PageHash([7; 16])) },
+        Unnumbered::Claims(SnapshotPage { state: 3, after: None, rest: Rest::More, facts: claims() }),
+        Unnumbered::Claims(SnapshotPage {
+            state: 3,
+            after: Some(PageHash([9; 16])),
+            rest: Rest::Nothing,
+            facts: Vec::new(),
+        }),
+        Unnumbered::AskLostClaims { after: None },
+        Unnumbered::AskLostClaims { after: Some((NodeId::from_bits(2), PageHash([7; 16]))) },
+        Unnumbered::LostClaims(LostClaimsPage { after: None, rest: Rest::More, claims: lost_claims() }),
         Unnumbered::Question { number: 7, question: Bytes::from_static(b"who") },
         Unnumbered::Answer { number: 7, answer: Bytes::new() },
     ]
@@ -173,29 +194,6 @@ fn an_earlier_release_does_not_count_the_events_that_are_gone() {
     let (earlier, later) = (encode(&frame(None)), encode(&frame(Some(2))));
     assert_eq!((earlier[2], later[2], later.len() - earlier.len()), (0, 2, 8));
     assert_eq!(decode(earlier), Ok(frame(None)));
-}
-
-#[test]
-fn a_question_and_its_answer_are_these_bytes() {
-    let of = |body: Unnumbered| encode(&Frame { origin: NodeId::from_bits(1), number: 42, body: body.into() });
-    let question = of(Unnumbered::Question { number: 7, question: "who".into() });
-    assert_eq!(question[..4], [1, 36, 3, 13]);
-    assert_eq!(question[HEADER..], *b"\0\0\0\0\0\0\0\x07\0\0\0\x03who");
-    let answer = of(Unnumbered::Answer { number: 7, answer: Bytes::new() });
-    assert_eq!((answer[2], answer[3], &answer[HEADER..]), (3, 14, &b"\0\0\0\0\0\0\0\x07\0\0\0\0"[..]));
-}
-
-#[test]
-fn an_earlier_release_does_not_say_what_it_reads() {
-    let Unnumbered::Beat(beat) = unnumbered().swap_remove(0) else { panic!("the first is a beat") };
-    let of = |minor| {
-        let body = Unnumbered::Beat(Beat { minor, ..beat.clone() });
-        encode(&Frame { origin: NodeId::from_bits(1), number: 42, body: body.into() })
-    };
-    let (earlier, later) = (of(0), of(3));
-    assert_eq!((earlier[2], later[2], &later[later.len() - 1..]), (0, 3, &[3][..]));
-    assert_eq!((&earlier[3..], later.len()), (&later[3..earlier.len()], earlier.len() + 1));
-    assert!(decode(earlier).is_ok());
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{error::DecodeError, read::Reader, state, write::Writer};
 use crate::{
-    frame::{Beat, Gap, Head, Readiness, RecordPage, Rest, SnapshotPage, Stream, Unnumbered},
+    fact::Keyed,
+    frame::{Beat, Gap, Head, LostClaimsPage, Readiness, RecordPage, Rest, SnapshotPage, Stream, Unnumbered},
     room::NodeId,
 };
 
@@ -23,6 +24,10 @@ const BARRIER: u8 = 11;
 const UNSENT: u8 = 12;
 const QUESTION: u8 = 13;
 const ANSWER: u8 = 14;
+const ASK_CLAIMS: u8 = 15;
+const CLAIMS: u8 = 16;
+const ASK_LOST_CLAIMS: u8 = 17;
+const LOST_CLAIMS: u8 = 18;
 
 pub(super) fn kind(body: &Unnumbered) -> u8 {
     match body {
@@ -40,6 +45,10 @@ pub(super) fn kind(body: &Unnumbered) -> u8 {
         Unnumbered::Unsent(_) => UNSENT,
         Unnumbered::Question { .. } => QUESTION,
         Unnumbered::Answer { .. } => ANSWER,
+        Unnumbered::AskClaims { .. } => ASK_CLAIMS,
+        Unnumbered::Claims(_) => CLAIMS,
+        Unnumbered::AskLostClaims { .. } => ASK_LOST_CLAIMS,
+        Unnumbered::LostClaims(_) => LOST_CLAIMS,
         Unnumbered::Unknown { kind } => *kind,
     }
 }
@@ -48,6 +57,8 @@ pub(super) fn kind(body: &Unnumbered) -> u8 {
 pub(super) fn minor(body: &Unnumbered) -> u8 {
     match body {
         Unnumbered::Question { .. } | Unnumbered::Answer { .. } => 3,
+        Unnumbered::AskClaims { .. } | Unnumbered::Claims(_) => 3,
+        Unnumbered::AskLostClaims { .. } | Unnumbered::LostClaims(_) => 3,
         Unnumbered::Beat(beat) if beat.minor > 0 => 3,
         Unnumbered::Unsent(_) | Unnumbered::Gone { events: Some(_), .. } => 2,
         _ => 0,
@@ -73,6 +84,19 @@ pub(super) fn write(writer: &mut Writer, body: &Unnumbered) {
             writer.option(page.after.as_ref(), state::write_fact_key);
             write_rest(writer, page.rest);
             writer.list(&page.facts, state::write_fact);
+        }
+        Unnumbered::AskClaims { after } => writer.option(after.as_ref(), state::write_page),
+        Unnumbered::Claims(page) => {
+            writer.u64(page.state);
+            writer.option(page.after.as_ref(), state::write_page);
+            write_rest(writer, page.rest);
+            writer.list(&page.facts, state::write_claim);
+        }
+        Unnumbered::AskLostClaims { after } => writer.option(after.as_ref(), state::write_lost_key),
+        Unnumbered::LostClaims(page) => {
+            writer.option(page.after.as_ref(), state::write_lost_key);
+            write_rest(writer, page.rest);
+            writer.list(&page.claims, state::write_lost_claim);
         }
         Unnumbered::AskRecords { after } => writer.option(after.as_ref(), state::write_record_key),
         Unnumbered::RecordPage(page) => {
@@ -100,13 +124,17 @@ pub(super) fn read((kind, minor): (u8, u8), reader: &mut Reader) -> Result<Optio
         ASK_RESEND => Unnumbered::AskResend(reader.list(read_gap)?),
         GONE => Unnumbered::Gone { gap: read_gap(reader)?, events: (minor >= 2).then(|| reader.u64()).transpose()? },
         ASK_SNAPSHOT => Unnumbered::AskSnapshot { after: reader.option(state::read_fact_key)? },
-        SNAPSHOT => Unnumbered::Snapshot(read_snapshot(reader)?),
+        SNAPSHOT => Unnumbered::Snapshot(read_snapshot(reader, (state::read_fact_key, state::read_fact))?),
         ASK_RECORDS => Unnumbered::AskRecords { after: reader.option(state::read_record_key)? },
         RECORD_PAGE => Unnumbered::RecordPage(read_record_page(reader)?),
         BARRIER => Unnumbered::Barrier { token: reader.u64()? },
         UNSENT => Unnumbered::Unsent(reader.list(read_gap)?),
         QUESTION => Unnumbered::Question { number: reader.u64()?, question: reader.chunk()? },
         ANSWER => Unnumbered::Answer { number: reader.u64()?, answer: reader.chunk()? },
+        ASK_CLAIMS => Unnumbered::AskClaims { after: reader.option(state::read_page)? },
+        CLAIMS => Unnumbered::Claims(read_snapshot(reader, (state::read_page, state::read_claim))?),
+        ASK_LOST_CLAIMS => Unnumbered::AskLostClaims { after: reader.option(state::read_lost_key)? },
+        LOST_CLAIMS => Unnumbered::LostClaims(read_lost_claims(reader)?),
         _ => return Ok(None),
     }))
 }
@@ -127,6 +155,7 @@ fn write_beat(writer: &mut Writer, beat: &Beat) {
     writer.text(&beat.version);
     if beat.minor > 0 {
         writer.u8(beat.minor);
+        writer.u64(beat.claims);
     }
 }
 
@@ -137,7 +166,7 @@ fn read_beat(reader: &mut Reader, minor: u8) -> Result<Beat, DecodeError> {
         2 => Readiness::Leaving,
         _ => return Err(DecodeError::Value),
     };
-    Ok(Beat {
+    let mut beat = Beat {
         readiness,
         count: reader.u64()?,
         state: reader.u64()?,
@@ -147,8 +176,14 @@ fn read_beat(reader: &mut Reader, minor: u8) -> Result<Beat, DecodeError> {
         generations: reader.u64()?,
         seen: reader.list(|reader| Ok((NodeId::from_bits(reader.u64()?), reader.u64()?)))?,
         version: reader.version()?,
-        minor: if minor >= 3 { reader.u8()? } else { 0 },
-    })
+        minor: 0,
+        claims: 0,
+    };
+    if minor >= 3 {
+        (beat.minor, beat.claims) = (reader.u8()?, reader.u64()?);
+    }
+    // A node that says what it reads says no zero: those of earlier releases end before it.
+    if minor < 3 || beat.minor > 0 { Ok(beat) } else { Err(DecodeError::Value) }
 }
 
 fn read_head(reader: &mut Reader) -> Result<Head, DecodeError> {
@@ -166,11 +201,24 @@ fn read_gap(reader: &mut Reader) -> Result<Gap, DecodeError> {
     if gap.after < gap.through { Ok(gap) } else { Err(DecodeError::Value) }
 }
 
-fn read_snapshot(reader: &mut Reader) -> Result<SnapshotPage, DecodeError> {
-    let (state, after, rest) = (reader.u64()?, reader.option(state::read_fact_key)?, read_rest(reader)?);
-    let facts = reader.list(state::read_fact)?;
+fn read_snapshot<T: Keyed>(
+    reader: &mut Reader,
+    (read_key, read): (
+        impl Fn(&mut Reader) -> Result<T::Key, DecodeError>,
+        impl Fn(&mut Reader) -> Result<T, DecodeError>,
+    ),
+) -> Result<SnapshotPage<T>, DecodeError> {
+    let (state, after, rest) = (reader.u64()?, reader.option(read_key)?, read_rest(reader)?);
+    let facts = reader.list(read)?;
     let goes_on = rest == Rest::Nothing || facts.last().is_some_and(|fact| Some(fact.key()) > after);
     if goes_on { Ok(SnapshotPage { state, after, rest, facts }) } else { Err(DecodeError::Value) }
+}
+
+fn read_lost_claims(reader: &mut Reader) -> Result<LostClaimsPage, DecodeError> {
+    let (after, rest) = (reader.option(state::read_lost_key)?, read_rest(reader)?);
+    let claims = reader.list(state::read_lost_claim)?;
+    let goes_on = rest == Rest::Nothing || claims.last().is_some_and(|lost| Some(lost.key()) > after);
+    if goes_on { Ok(LostClaimsPage { after, rest, claims }) } else { Err(DecodeError::Value) }
 }
 
 fn read_record_page(reader: &mut Reader) -> Result<RecordPage, DecodeError> {

@@ -9,6 +9,7 @@ use crate::{
     fact::{CachedEvent, Fact, Generation},
     frame::{Publication, RoomEvent},
     newest::CacheBounds,
+    page::{PageChange, PageHash},
     ring::Retention,
     room::{NodeId, Room},
     subject::Subject,
@@ -122,6 +123,8 @@ pub enum Input {
     Ask { to: NodeId, number: u64, question: Bytes },
     /// Answer the question that a node asked under this number; empty if there is nothing to say.
     Answer { to: NodeId, number: u64, answer: Bytes },
+    /// Something happens to a page of this node.
+    Page(PageHash, PageChange),
     /// This node is about to leave: peers are to keep its facts for `hold` after its last heartbeat.
     Bye { hold: Duration },
     /// Publish everything so far at once, and a heartbeat behind it, whose echo confirms it; see

@@ -2,9 +2,10 @@
 //! randomness and no log; its driver passes inputs in and carries outputs out, in order.
 //!
 //! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions publish,
-//! `served_rooms` the rooms whose events they want, `questions` what they ask single nodes, `receive` what comes from the bus, `streams` what of it is numbered, `peer_table` who is known,
+//! `served_rooms` the rooms whose events they want, `questions` what they ask single nodes, `claims` the pages that they have, `receive` what comes from the bus, `streams` what of it is numbered, `peer_table` who is known,
 //! `peers` what passing time asks for, `transitions` the webhooks, `query` what can be asked.
 
+mod claims;
 mod input;
 mod output;
 mod own;
@@ -26,12 +27,14 @@ use std::{
 use crate::{
     announcements::Announcements,
     cache::Cache,
+    claims::Claims,
     coalescer::Coalescer,
     counters::Counters,
     detector::Detector,
     fact::FactKey,
     frame::{MAX_VERSION, Numbered, Numbering, Readiness, Stream, Unnumbered},
     outgoing::{Outgoing, OutgoingFrame},
+    page::PageHash,
     peer::{Peer, Stage},
     room::{NodeId, Room},
     sequencer::Sequencer,
@@ -48,10 +51,15 @@ pub use output::{Output, PeerStatus};
 pub struct Core {
     settings: Settings,
     now: Moment,
+    /// When this node was last stopped, and for how long.
+    stopped: Option<(Duration, Duration)>,
     outgoing: Outgoing,
     view: View,
     cache: Cache,
     announcements: Announcements,
+    claims: Claims,
+    /// The pages whose claims changed here since they were last published.
+    unsaid: BTreeSet<PageHash>,
     detector: Detector,
     peers: BTreeMap<NodeId, Peer>,
     forgotten: ForgottenPeers,
@@ -101,13 +109,17 @@ impl Core {
         let view = View::new(settings.node, settings.facts_in_page());
         let version: String = settings.version.chars().filter(char::is_ascii_graphic).take(MAX_VERSION).collect();
         let cache = Cache::new(settings.bounds.cache);
+        let claims = Claims::new(settings.facts_in_page());
         Self {
             settings: Settings { version: version.into(), ..settings },
             now: Moment::default(),
+            stopped: None,
             outgoing,
             view,
             cache,
             announcements: Announcements::default(),
+            claims,
+            unsaid: BTreeSet::new(),
             detector: Detector::default(),
             peers: BTreeMap::new(),
             forgotten: ForgottenPeers::default(),
@@ -137,7 +149,7 @@ impl Core {
 
     /// Takes one input; returns what is to be done, in order.
     pub fn step(&mut self, input: Input, now: Moment) -> Vec<Output> {
-        self.now = now;
+        self.note_time(now);
         match input {
             Input::Fact(fact) => self.take_own_fact(fact),
             Input::Publish(event) => _ = self.publish_event(event),
@@ -153,6 +165,7 @@ impl Core {
             Input::Posted(generation) => self.finish_post(&generation),
             Input::Ask { to, number, question } => self.ask_peer(to, number, question),
             Input::Answer { to, number, answer } => self.answer_peer(to, number, answer),
+            Input::Page(page, change) => self.change_page(page, change),
             Input::Bye { hold } => self.send_bye(hold),
             Input::Confirm => self.beat(),
             Input::Continue => self.continue_work(),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::{
     fact::{CachedEvent, Generation},
     frame::{Gap, Numbering, Publication, Readiness, RoomEvent},
+    page::PageHash,
     peer::Stage,
     remote::{RemoteChange, RemoteState},
     room::{NodeId, Room},
@@ -48,6 +49,8 @@ pub enum Output {
     Asked { from: NodeId, number: u64, question: Bytes },
     /// A node has answered the question of this number, or cannot be asked; empty if there is nothing to say.
     Answered { from: NodeId, number: u64, answer: Bytes },
+    /// Another node has this page since later than this node, which has it still: it is to be withdrawn here.
+    PageTaken(PageHash),
     /// A part of what a peer published is lost for this node.
     Lost {
         origin: NodeId,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Bytes of facts in one frame: some 250, which a node that knows a million takes in a few milliseconds.
-const FACTS_FRAME: usize = 8 << 10;
+pub(super) const FACTS_FRAME: usize = 8 << 10;
 
 /// Bytes of one payload, fact or record at most.
 pub(super) const MAX_ITEM: usize = MAX_FRAME - ENVELOPE;
@@ -59,6 +59,7 @@ impl Core {
 
     /// Publishes what was coalesced.
     pub(super) fn flush(&mut self) {
+        self.flush_claims();
         let mut facts = self.coalescer.take().peekable();
         while facts.peek().is_some() {
             let facts = chunk(&mut facts, fact_size, self.settings.page.min(FACTS_FRAME));
@@ -162,7 +163,7 @@ pub(super) fn chunk<T>(items: &mut impl Iterator<Item = T>, size: impl Fn(&T) ->
 }
 
 /// The first items, of `most` bytes but one item at least, and whether more follow.
-fn page<T>(items: impl Iterator<Item = T>, size: impl Fn(&T) -> usize, most: usize) -> (Vec<T>, Rest) {
+pub(super) fn page<T>(items: impl Iterator<Item = T>, size: impl Fn(&T) -> usize, most: usize) -> (Vec<T>, Rest) {
     let (mut page, mut bytes) = (Vec::new(), 0);
     for item in items {
         bytes += size(&item);

@@ -57,6 +57,8 @@ impl Core {
             if peer.is_proven {
                 self.forgotten.add(node, peer.sequencer.last());
             }
+            let silence = self.silence(&peer);
+            self.claims.forget(node, peer.is_proven.then(|| self.now.up.saturating_sub(silence)));
             self.retired.push(peer.sequencer);
         }
         self.view.forget(node);

@@ -69,6 +69,7 @@ impl Core {
             self.give_up();
         }
         self.continue_work();
+        self.flush_claims();
         if self.coalescer.tick(self.now.up) == Due::Now {
             self.flush();
         }
@@ -104,6 +105,7 @@ impl Core {
         }
         self.open_some();
         self.view.clear_away();
+        self.claims.clear_away();
         self.drop_retired();
         self.compare_some();
     }
@@ -112,7 +114,12 @@ impl Core {
     pub fn is_behind(&self) -> bool {
         let is_clearing = !self.retired.is_empty();
         let is_opening = !self.opening.is_empty();
-        self.view.is_behind() || !self.behind.is_empty() || is_clearing || is_opening || self.comparing.is_some()
+        self.view.is_behind()
+            || self.claims.is_behind()
+            || !self.behind.is_empty()
+            || is_clearing
+            || is_opening
+            || self.comparing.is_some()
     }
 
     pub(super) fn beat(&mut self) {
@@ -132,6 +139,7 @@ impl Core {
             seen,
             version: self.settings.version.clone(),
             minor: MINOR,
+            claims: self.claims.hash(self.settings.node),
         };
         self.outgoing.beat(self.beats, self.now.up);
         self.send(Subject::State, Unnumbered::Beat(beat));
@@ -218,7 +226,9 @@ impl Core {
         self.counters.asked += gaps.len() as u64;
         let mut questions: Vec<Unnumbered> =
             gaps.chunks(GAPS_PER_REQUEST).map(|gaps| Unnumbered::AskResend(gaps.to_vec())).collect();
-        questions.extend(peer.snapshot.as_mut().and_then(|fetch| fetch.ask(now)));
+        let snapshot = peer.snapshot.as_mut().and_then(|fetch| fetch.ask(now));
+        questions.extend(snapshot.map(|after| Unnumbered::AskSnapshot { after }));
+        questions.extend(peer.claims.ask(now));
         questions.extend(peer.records.as_mut().and_then(|fetch| fetch.ask(now)));
         if peer.ask_heads.is_some_and(|at| at <= now) {
             peer.ask_heads = Some(now + ASK_AGAIN);
@@ -269,6 +279,7 @@ impl Core {
     fn sweep(&mut self) {
         self.outgoing.expire(self.now.up);
         self.cache.expire(self.wall());
+        self.claims.expire(self.now.up);
         self.unsubscribe_unwanted();
         let remembered = DEAD_PEER_RETENTION.max(self.settings.retention.age + BEYOND_RETENTION);
         let is_forgotten = |last_beat: Duration| self.now.up.saturating_sub(last_beat) > remembered;

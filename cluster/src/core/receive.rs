@@ -8,7 +8,7 @@ use super::{Core, Output};
 use crate::{
     cache::Cache,
     codec::decode,
-    fact::Record,
+    fact::{Fact, Record},
     frame::{Beat, Body, Frame, Gap, Head, Numbered, Readiness, RecordPage, SnapshotPage, Stream, Unnumbered},
     heads::PAGE,
     peer::{CATCH_UP_AFTER, Stage},
@@ -92,6 +92,10 @@ impl Core {
             }
             Unnumbered::AskSnapshot { after } => self.send_snapshot(answer, after),
             Unnumbered::Snapshot(page) => self.receive_snapshot(origin, page),
+            Unnumbered::AskClaims { after } => self.send_claims(answer, after),
+            Unnumbered::Claims(part) => self.receive_claims(origin, part),
+            Unnumbered::AskLostClaims { after } => self.send_lost_claims(answer, after),
+            Unnumbered::LostClaims(part) => self.receive_lost_claims(origin, &part),
             Unnumbered::AskRecords { after } => self.send_records(answer, after),
             Unnumbered::RecordPage(page) => self.receive_record_page(origin, page),
             Unnumbered::Question { number, question } => {
@@ -131,6 +135,9 @@ impl Core {
             peer.sequencer.resume(now);
             peer.ask_heads = Some(now);
             peer.want_records(now);
+            if peer.has_claims() {
+                peer.claims.want_lost(now);
+            }
             self.announcements.disturb(now);
         }
         if peer.stage == Stage::Dead {
@@ -142,6 +149,7 @@ impl Core {
         }
         peer.sequencer.learn_head(Stream::STATE, beat.state, now);
         self.compare_facts(origin, beat);
+        self.compare_claims(origin, beat);
     }
 
     fn compare_facts(&mut self, origin: NodeId, beat: &Beat) {
@@ -208,7 +216,7 @@ impl Core {
         }
     }
 
-    fn receive_snapshot(&mut self, origin: NodeId, page: SnapshotPage) {
+    fn receive_snapshot(&mut self, origin: NodeId, page: SnapshotPage<Fact>) {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         let Some(fetch) = &mut peer.snapshot else { return };
         fetch.take(page);

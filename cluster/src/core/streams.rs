@@ -38,6 +38,7 @@ impl Core {
     pub(super) fn take_released(&mut self, origin: NodeId, released: Vec<Released>) {
         self.take(origin, released);
         self.place_page(origin);
+        self.place_claims(origin);
         if self.peers.get(&origin).is_some_and(|peer| peer.sequencer.is_behind()) {
             self.behind.insert(origin);
         }
@@ -52,6 +53,7 @@ impl Core {
                 }
                 Numbered::Event(event) => self.deliver(origin, event, Numbering { number, predecessor }),
                 Numbered::Published(publication) => self.outputs.push(Output::Published(publication)),
+                Numbered::Claims(claims) => self.take_claims(origin, claims),
                 Numbered::Unknown { .. } => self.counters.unknown += 1,
             }
         }
@@ -95,6 +97,9 @@ impl Core {
         let Some(lost) = peer.sequencer.mark_lost(gap, now) else { return };
         if gap.stream == Stream::STATE {
             peer.want_snapshot(lost.gap.through, now);
+            if peer.has_claims() {
+                peer.claims.want(lost.gap.through, now);
+            }
             peer.want_records(now);
         }
         // A gap in a room's stream is one lost event at least. Most of the state can be requested anew.

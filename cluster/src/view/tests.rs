@@ -142,13 +142,13 @@ fn hiding_a_node_removes_only_what_no_other_node_holds() {
 }
 
 /// A page of facts after those of a user; the last, or one that others follow.
-fn page(after: Option<&str>, rest: Rest, users: &[(&str, u32)]) -> SnapshotPage {
+fn page(after: Option<&str>, rest: Rest, users: &[(&str, u32)]) -> SnapshotPage<Fact> {
     let after = after.map(|user| FactKey::Member(room(), user.into()));
     let facts = users.iter().map(|(user, sockets)| member(user, "a", 5, *sockets)).collect();
     SnapshotPage { state: 1, after, rest, facts }
 }
 
-fn replace(view: &mut View, page: &SnapshotPage, newer: &[&str]) -> Replaced {
+fn replace(view: &mut View, page: &SnapshotPage<Fact>, newer: &[&str]) -> Replaced {
     let newer = newer.iter().map(|user| FactKey::Member(room(), (*user).into())).collect();
     view.replace(A, page, &newer)
 }

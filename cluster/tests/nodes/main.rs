@@ -4,6 +4,7 @@ mod bounds;
 mod cache;
 mod meeting;
 mod numbering;
+mod pages;
 mod pair;
 mod questions;
 mod upgrade;

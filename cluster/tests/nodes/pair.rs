@@ -21,6 +21,9 @@ use crate::upgrade::newer;
 pub const A: usize = 0;
 pub const B: usize = 1;
 
+/// How a release writes what this one has written.
+pub type Release = fn(&Bytes) -> Bytes;
+
 pub struct Pair {
     pub now: u64,
     /// By how much the wall clocks are behind.
@@ -34,8 +37,14 @@ pub struct Pair {
     pub is_cut: bool,
     /// Whether what is answered about records is lost.
     pub loses_records: bool,
+    /// Their names.
+    pub ids: [NodeId; 2],
     /// Who runs the next minor release.
     pub newer: Option<usize>,
+    /// Who runs an earlier release, and what its frames are then.
+    pub earlier: Option<(usize, Release)>,
+    /// Everything that was published, by node.
+    pub published: Vec<(usize, Bytes)>,
     /// The kind that its numbered frames have now, if it is one that it brought.
     pub disguised: Option<u8>,
     /// Who came to and left the presence channel on a node, in order.
@@ -45,6 +54,11 @@ pub struct Pair {
 
 pub fn id(slot: usize) -> NodeId {
     NodeId::from_bits(slot as u64 + 1)
+}
+
+/// Another node than the two.
+pub fn third() -> NodeId {
+    NodeId::from_bits(3)
 }
 
 pub fn room(channel: &str) -> Room {
@@ -90,7 +104,10 @@ impl Pair {
             numbers: Vec::new(),
             is_cut: false,
             loses_records: false,
+            ids: [id(A), id(B)],
             newer: None,
+            earlier: None,
+            published: Vec::new(),
             disguised: None,
             moves: [Vec::new(), Vec::new()],
             queue: VecDeque::new(),
@@ -134,7 +151,11 @@ impl Pair {
         self.numbers.extend(outputs.iter().filter_map(numbered));
         for output in outputs.into_iter().map(without_numbers) {
             match output {
-                Output::Publish(subject, bytes) => self.queue.push_back((slot, subject, self.written(slot, bytes))),
+                Output::Publish(subject, bytes) => {
+                    let bytes = self.written(slot, bytes);
+                    self.published.push((slot, bytes.clone()));
+                    self.queue.push_back((slot, subject, bytes));
+                }
                 Output::Subscribe(_)
                 | Output::Unsubscribe(_)
                 | Output::Serving(_)
@@ -143,6 +164,7 @@ impl Pair {
                 | Output::Cached(..)
                 | Output::CacheEvicted(..)
                 | Output::Published(_)
+                | Output::PageTaken(_)
                 | Output::Asked { .. }
                 | Output::Answered { .. }
                 | Output::CacheRepaired(..)
@@ -154,6 +176,9 @@ impl Pair {
 
     /// A frame as its node's release writes it.
     fn written(&self, slot: usize, bytes: Bytes) -> Bytes {
+        if let Some((_, write)) = self.earlier.filter(|(earlier, _)| *earlier == slot) {
+            return write(&bytes);
+        }
         let is_numbered = bytes[3] & 0x80 != 0;
         let kind = self.disguised.filter(|_| is_numbered);
         if self.newer == Some(slot) { newer(&bytes, kind).into() } else { bytes }
@@ -163,7 +188,7 @@ impl Pair {
     pub fn resolve(&mut self) {
         while let Some((from, subject, bytes)) = self.queue.pop_front() {
             for to in [A, B] {
-                let is_for = !matches!(subject, Subject::Node(node) if node != id(to));
+                let is_for = !matches!(subject, Subject::Node(node) if node != self.ids[to]);
                 let is_lost = from != to && (self.is_cut || self.loses_records && is_record_page(&bytes));
                 if is_for && !is_lost {
                     self.step_quietly(to, Input::Received { subject: subject.clone(), bytes: bytes.clone() });

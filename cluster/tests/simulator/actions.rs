@@ -13,7 +13,7 @@ use crate::{
 impl World {
     /// Something happens to one node's clients.
     pub fn act(&mut self, slot: usize) {
-        match self.net.random.below(16) {
+        match self.net.random.below(18) {
             0..=3 => self.move_member(slot),
             4 => {
                 let fact = Fact::Count { room: room("room", self.net.random.below(6)), sockets: self.sockets() };
@@ -38,6 +38,7 @@ impl World {
             }
             12 | 13 => self.serve_or_leave(slot),
             14 => self.visit(slot),
+            15 | 16 => self.move_page(slot),
             _ => {
                 let room = room("presence", self.net.random.below(3));
                 self.with(slot, |process| process.rooms.get_mut(&room).into_iter().for_each(Replica::admit));

@@ -51,6 +51,7 @@ impl World {
             // What is known of a key is lost with the part of the stream that carried it: nothing to judge.
             Output::Published(_) => {}
             // Nobody asks.
+            Output::PageTaken(page) => self.page_goes(slot, page),
             Output::Asked { .. } | Output::Answered { .. } => {}
             Output::CacheEvicted(room, at) => process.evict(&room, at),
             Output::Post(generation) => {

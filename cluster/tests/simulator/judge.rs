@@ -40,6 +40,9 @@ pub struct Tally {
     pub mismatches: u64,
     pub posts: u64,
     pub visits: u64,
+    /// Pages that were where they should be, and those that were known to be lost.
+    pub pages: u64,
+    pub lost_pages: u64,
     pub repeats: u64,
     pub forgotten: u64,
     pub bereft: u64,
@@ -171,6 +174,8 @@ impl AddAssign for Tally {
         self.mismatches += other.mismatches;
         self.posts += other.posts;
         self.visits += other.visits;
+        self.pages += other.pages;
+        self.lost_pages += other.lost_pages;
         self.repeats += other.repeats;
         self.forgotten += other.forgotten;
         self.bereft += other.bereft;

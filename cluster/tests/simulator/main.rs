@@ -8,6 +8,7 @@ mod actions;
 mod carry;
 mod drain;
 mod judge;
+mod pages;
 mod process;
 mod replica;
 mod truth;
@@ -39,6 +40,7 @@ fn check(seeds: u64, retention: Retention, trouble: Trouble) -> Tally {
 fn after_a_minute_of_trouble_all_nodes_agree_and_every_promise_was_kept() {
     let tally = check(number("SEEDS").unwrap_or(500), MINUTE, Trouble::All);
     assert!(tally.promised > 0 && tally.posts > 0 && tally.delivered > 0, "nothing happened: {tally:?}");
+    assert!(tally.pages > 0 && tally.lost_pages > 0 || number("SEED").is_some(), "no page was lost: {tally:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use gaung_cluster::{
     NodeId, Room,
     core::{Core, Settings},
     fact::{CachedEvent, Fact, FactKey, Generation, Member},
+    page::{PageHash, Standing},
     remote::{RemoteChange, RemoteState},
 };
 use gaung_simulator as simulator;
@@ -28,6 +29,8 @@ pub struct Process {
     pub published: BTreeMap<Room, u64>,
     /// The webhooks that it is posting, by the time at which that is done.
     pub posting: Vec<(u64, Generation)>,
+    /// The pages that it has.
+    pub pages: BTreeMap<PageHash, Standing>,
     /// Sockets that are signed in on other nodes, by user.
     users: BTreeMap<Arc<str>, u64>,
 }
@@ -56,6 +59,7 @@ impl Process {
             rooms: BTreeMap::new(),
             published: BTreeMap::new(),
             posting: Vec::new(),
+            pages: BTreeMap::new(),
             users: BTreeMap::new(),
         }
     }

@@ -26,6 +26,7 @@ impl World {
             faults.extend(process.contradictions(&APP.into(), wall));
             faults.extend(disagreements(process, &truth));
         }
+        faults.extend(self.page_faults());
         let caches: BTreeSet<Vec<String>> = self.net.processes().map(cached).collect();
         if caches.len() > 1 {
             faults.push(format!("cached events differ: {caches:?}"));
@@ -41,6 +42,7 @@ impl World {
             self.judge.tally.snapshots += process.core.counters().snapshots;
             self.judge.tally.mismatches += process.core.counters().mismatches;
         }
+        (self.judge.tally.pages, self.judge.tally.lost_pages) = self.page_counts();
         self.judge.faults.extend(faults);
     }
 

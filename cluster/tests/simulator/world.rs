@@ -17,6 +17,7 @@ use gaung_simulator::{Network, Phase, meets};
 use crate::{
     drain::Drain,
     judge::{Judge, Tally},
+    pages::Pages,
     process::Process,
 };
 
@@ -51,6 +52,7 @@ pub struct World {
     pub judge: Judge,
     /// The nodes that leave, by slot.
     pub drains: Vec<Option<Drain>>,
+    pub pages: Pages,
     pub scenario: Scenario,
 }
 
@@ -74,7 +76,7 @@ impl World {
         let worst = if scenario.trouble == Trouble::Leaving { 201 } else { 601 };
         let net = Network::new(scenario.seed, worst);
         let drains = net.slots.iter().map(|_| None).collect();
-        Self { net, judge: Judge::default(), drains, scenario }
+        Self { net, judge: Judge::default(), drains, pages: Pages::default(), scenario }
     }
 
     /// One millisecond.
@@ -227,17 +229,18 @@ impl World {
     pub fn kill(&mut self, slot: usize) {
         self.drains[slot] = None;
         let process = self.net.kill(slot);
-        process.into_iter().for_each(|process| self.forget_process(process.id));
+        process.into_iter().for_each(|process| self.forget_process(&process));
     }
 
     /// A process is gone; what it gave to the bus is on its way.
     pub fn end(&mut self, slot: usize) {
         let process = self.net.end(slot);
-        process.into_iter().for_each(|process| self.forget_process(process.id));
+        process.into_iter().for_each(|process| self.forget_process(&process));
     }
 
-    fn forget_process(&mut self, id: NodeId) {
-        self.judge.killed(id);
+    fn forget_process(&mut self, process: &Process) {
+        self.judge.killed(process.id);
+        self.lose_pages(process);
         let forgotten: Vec<Occupancy> = self.forgotten().collect();
         forgotten.into_iter().for_each(|occupancy| self.judge.forget(occupancy));
     }
