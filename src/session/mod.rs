@@ -11,7 +11,7 @@ pub mod pace;
 pub mod page;
 mod pusher_protocol;
 pub mod reader;
-mod receipts;
+pub mod receipts;
 pub mod registry;
 mod route;
 pub mod services;

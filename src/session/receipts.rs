@@ -7,7 +7,7 @@ use std::{collections::VecDeque, time::Instant};
 
 /// The receipts of one session.
 #[derive(Debug, Default)]
-pub(super) struct Receipts {
+pub struct Receipts {
     /// When it was asked what it has not answered yet.
     asked: VecDeque<Instant>,
     /// When it was asked what it has answered last.
@@ -18,28 +18,28 @@ pub(super) struct Receipts {
 
 impl Receipts {
     /// Whether there is something to ask for: it was sent something since, and owes no answer.
-    pub(super) fn is_due(&self, sends: u64) -> bool {
+    pub fn is_due(&self, sends: u64) -> bool {
         self.is_settled() && sends > self.sends
     }
 
     /// It is asked now; `sends` is how often something had been sent before.
-    pub(super) fn ask(&mut self, now: Instant, sends: u64) {
+    pub fn ask(&mut self, now: Instant, sends: u64) {
         self.asked.push_back(now);
         self.sends = sends + 1;
     }
 
     /// It answered, if it was asked.
-    pub(super) fn answer(&mut self) {
+    pub fn answer(&mut self) {
         self.proven = self.asked.pop_front().or(self.proven);
     }
 
     /// Whether it has answered all that it was asked.
-    pub(super) fn is_settled(&self) -> bool {
+    pub fn is_settled(&self) -> bool {
         self.asked.is_empty()
     }
 
     /// It has heard everything that was sent before this.
-    pub(super) fn proven(&self) -> Option<Instant> {
+    pub fn proven(&self) -> Option<Instant> {
         self.proven
     }
 }

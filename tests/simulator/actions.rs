@@ -25,6 +25,7 @@ impl World {
             self.clients.push(Client::new(user, returns_at));
         }
         self.invite_movers();
+        self.invite_pages();
     }
 
     /// Something happens to one node's clients.
@@ -68,12 +69,18 @@ impl World {
     pub fn join(&mut self, client: usize, channel: &ChannelName) {
         let Some(socket) = self.clients[client].socket.clone() else { return };
         let join = self.clients[client].join(&socket, channel);
+        let join = self.page_join(client, join, channel);
         self.clients[client].channels.insert(channel.clone(), Subscription::new(channel));
         self.tally.joins += 1;
-        self.tell(socket.slot, channel, RoomMessage::Join(join));
+        if let Some(join) = join {
+            self.tell(socket.slot, channel, RoomMessage::Join(join));
+        }
     }
 
     fn leave(&mut self, client: usize, channel: &ChannelName) {
+        if !self.hears_leave(client, channel) {
+            return;
+        }
         let client = &mut self.clients[client];
         let (Some(socket), Some(known)) = (client.socket.clone(), client.channels.get_mut(channel)) else { return };
         known.stage = Stage::Left;
@@ -84,6 +91,13 @@ impl World {
 
     /// A session ends: it gives back all its channels.
     pub fn disconnect(&mut self, client: usize, returns_at: u64) {
+        if self.is_page(client) {
+            return if self.net.random.chance(3_000) {
+                self.send_page_away(client);
+            } else {
+                self.cut_off(client, returns_at);
+            };
+        }
         let wanted: Vec<ChannelName> = self.clients[client].wanted().cloned().collect();
         wanted.iter().for_each(|channel| self.leave(client, channel));
         self.clients[client].disconnect(wanted, returns_at);
@@ -111,6 +125,9 @@ impl World {
     }
 
     fn any_node_for(&mut self, client: usize) -> Option<usize> {
+        if let Some(home) = self.home_of(client) {
+            return home;
+        }
         let takes_sockets = |slot: &usize| {
             let place = &self.net.slots[*slot];
             let is_open = self.drains[*slot].is_none() && place.stopped_until <= self.net.now;
@@ -122,6 +139,9 @@ impl World {
     }
 
     pub fn connect(&mut self, client: usize, slot: usize) {
+        if self.is_page(client) {
+            return self.connect_page(client, slot);
+        }
         let Some(node) = self.process(slot).map(|node| node.id) else { return };
         self.sockets += 1;
         let speaker = Speaker { node, socket: self.sockets };
@@ -153,7 +173,8 @@ impl World {
     }
 
     fn say_something(&mut self, slot: usize) {
-        let Some(client) = self.any_client(slot) else { return };
+        // A page may have been let go without knowing it.
+        let Some(client) = self.any_client(slot).filter(|client| !self.is_page(*client)) else { return };
         let Some(socket) = self.clients[client].socket.clone() else { return };
         let takes_them = |channel: &&ChannelName| channel.as_str().starts_with('p');
         let channels: Vec<ChannelName> = self.clients[client].joined().filter(takes_them).cloned().collect();

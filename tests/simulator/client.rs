@@ -1,4 +1,4 @@
-//! A page: one socket at a time, and what it believes of its channels. It hears the frames that the product writes.
+//! A client: one socket at a time, and what it believes of its channels. It hears the frames that the product writes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,6 +15,8 @@ use gaung_cluster::NodeId;
 use gaung_simulator::Party;
 use serde_json::Value;
 
+use crate::pages::Page;
+
 /// Who publishes or hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Speaker {
@@ -23,7 +25,7 @@ pub struct Speaker {
     pub socket: u64,
 }
 
-/// A page.
+/// A client, of whom some are pages that name themselves.
 pub struct Client {
     /// Its user in presence channels.
     pub user: String,
@@ -35,6 +37,8 @@ pub struct Client {
     pub rejoins: Vec<ChannelName>,
     /// When it connects again.
     pub returns_at: u64,
+    /// What it has as a page that names itself.
+    pub page: Option<Page>,
 }
 
 /// How far a client has heard a channel, as a plugin keeps it, and what it should hear next.
@@ -116,7 +120,7 @@ impl Speaker {
 impl Client {
     pub fn new(user: String, returns_at: u64) -> Self {
         let (channels, progress, rejoins) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { user, socket: None, channels, progress, rejoins, returns_at }
+        Self { user, socket: None, channels, progress, rejoins, returns_at, page: None }
     }
 
     /// How it subscribes.
@@ -159,7 +163,7 @@ impl Client {
             }
             Stage::Asked | Stage::Joined => {
                 if channel.as_str().contains("history") {
-                    self.progress.entry(channel.clone()).or_default().note(message)?;
+                    self.progress.entry(channel.clone()).or_default().note(message, self.page.is_some())?;
                 }
                 known.hear(message)
             }
@@ -169,10 +173,10 @@ impl Client {
 
 impl Progress {
     /// Notes how far a message moves the position.
-    fn note(&mut self, message: &Value) -> Result<(), String> {
+    fn note(&mut self, message: &Value, is_page: bool) -> Result<(), String> {
         let id = message["id"].as_str().map(str::parse::<Position>).transpose().map_err(|error| error.to_string())?;
         match message["event"].as_str().unwrap_or_default() {
-            "pusher_internal:subscription_succeeded" if self.position.is_none() => {
+            "pusher_internal:subscription_succeeded" if self.position.is_none() && !is_page => {
                 self.position = Some(id.ok_or("who is new is told no position")?);
             }
             "pusher:resumed" if message["data"].as_str().is_some_and(|data| data.contains("false")) => {
@@ -188,9 +192,11 @@ impl Progress {
 
     /// Notes an event of a back end; what is wrong with its number. Where some node lost events of the publisher, one may
     /// be missing.
-    pub fn hear(&mut self, origin: Speaker, number: u64, may_miss: bool) -> Option<String> {
-        let last = self.last.insert(origin, number)?;
-        let is_right = number == last + 1 || (may_miss && number > last);
+    pub fn hear(&mut self, origin: Speaker, number: u64, may_miss: bool, may_repeat: bool) -> Option<String> {
+        let last = self.last.get(&origin).copied();
+        self.last.insert(origin, last.map_or(number, |last| last.max(number)));
+        let last = last?;
+        let is_right = number == last + 1 || (may_miss && number > last) || (may_repeat && number <= last);
         (!is_right).then(|| format!("{number} of {origin} came after {last} on a channel with a history"))
     }
 }

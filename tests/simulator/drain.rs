@@ -82,7 +82,9 @@ impl World {
         for (_, client) in closings {
             let returns_at = now + self.net.random.between(50, 6_000);
             let is_here = self.clients[client].socket.as_ref().is_some_and(|socket| socket.slot == slot);
-            if is_here {
+            if is_here && self.is_page(client) {
+                self.send_page_away(client);
+            } else if is_here {
                 self.disconnect(client, returns_at);
             }
         }

@@ -38,11 +38,11 @@ impl World {
     pub fn forget(&mut self, slot: usize, node: NodeId) {
         self.tally.kills += 1;
         self.promises.forget(node);
+        self.forget_sessions(slot);
         for client in 0..self.clients.len() {
             if self.clients[client].socket.as_ref().is_some_and(|socket| socket.slot == slot) {
                 let returns_at = self.net.now + self.net.random.between(10, 3_000);
-                let wanted = self.clients[client].wanted().cloned().collect();
-                self.clients[client].disconnect(wanted, returns_at);
+                self.cut_off(client, returns_at);
             }
         }
     }

@@ -10,7 +10,8 @@
 //! | `node` | the threads of one node: what waits for its rooms, the turns and clocks that they asked for |
 //! | `rooms` | shard and room actor: messages are routed, effects carried out |
 //! | `peers` | the bus thread: what the core puts out, and what rooms tell it |
-//! | `client` | a page: one socket, and what it believes of its channels |
+//! | `client` | one socket at a time, and what it believes of its channels |
+//! | `pages` | clients that name themselves: their sessions, and what is on its way to them |
 //! | `actions`, `drain` | clients, back ends, and nodes that leave |
 //! | `world`, `faults`, `verdict`, `tally` | time, faults, and the judgement |
 //!
@@ -22,6 +23,8 @@
 //! - nobody is seen to go who moves from a leaving node to another;
 //! - on a channel with a history, over all its sockets: each event of a publisher once and none missing, or the word that
 //!   something may be;
+//! - a page that names itself hears, over all its sockets, each event of a publisher at least once, or the word that
+//!   something may be missing; nobody sees it go while it is away for less than its grace;
 //! - in the end all counts are right, and who joins a cache channel hears its newest event.
 //!
 //! `SEEDS=3000` runs more of them, `SEED=17` repeats one.
@@ -31,6 +34,7 @@ mod client;
 mod drain;
 mod faults;
 mod node;
+mod pages;
 mod peers;
 mod rooms;
 mod tally;

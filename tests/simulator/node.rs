@@ -3,12 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use gaung::{
     app::App,
     cluster::Cluster,
     config::ClusterConfig,
+    page::book::{PageBook, Rules},
     protocol::ChannelName,
     room::{
         Histories, RoomMessage,
@@ -29,6 +31,10 @@ const BATCH_BYTES: usize = 2_000;
 /// More than all histories need.
 const HISTORY_BYTES: usize = 1 << 30;
 
+/// What a node keeps of pages: as much as it is asked to.
+const PAGES: Rules =
+    Rules { id_lifetime: Duration::from_secs(20), doubt: Duration::ZERO, max_away: usize::MAX, max_known: usize::MAX };
+
 /// A node.
 pub struct Node {
     pub id: NodeId,
@@ -40,6 +46,8 @@ pub struct Node {
     /// What they have told it, and it has not heard yet.
     pub bus: Bus,
     pub backlog: Arc<Backlog>,
+    /// The pages that it knows.
+    pub book: PageBook,
     pub rooms: BTreeMap<ChannelName, Served>,
     /// What their histories share.
     histories: Histories,
@@ -89,7 +97,7 @@ impl Process for Node {
 }
 
 impl Node {
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, now: Instant) -> Self {
         let (cluster, bus) = Cluster::open(&config(&settings), settings.node.bits()).expect("the address is valid");
         Self {
             id: settings.node,
@@ -97,6 +105,7 @@ impl Node {
             cluster,
             bus,
             backlog: Backlog::new(Limits { events: 100_000, bytes: 1 << 30 }),
+            book: PageBook::new(PAGES, now),
             rooms: BTreeMap::new(),
             histories: Histories::new(settings.node.bits(), HISTORY_BYTES),
             core: Core::new(settings),

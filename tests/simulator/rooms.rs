@@ -56,7 +56,11 @@ impl World {
                     let fault = format!("a client event of {:?} was refused, whose room was not there", sender.id);
                     return self.faults.push(fault);
                 }
-                Route::Unheard(_) | Route::Parted(_) | Route::Drop => return,
+                Route::Parted(visit) => {
+                    let visit = visit.clone();
+                    return self.parted(slot, visit, channel, None);
+                }
+                Route::Unheard(_) | Route::Drop => return,
             }
         }
         if let Some(place) = self.process(slot).and_then(|node| node.place(channel)) {
@@ -91,6 +95,10 @@ impl World {
         for write in writes {
             self.write(&write.outbox, &write.frames);
         }
+        let now = self.moment().0;
+        if let Some(state) = self.process_mut(slot).and_then(|node| node.state(place)) {
+            state.written(&served.completed, now);
+        }
         // A room may also go on because somebody has fallen behind.
         let goes_on = served.more || self.net.random.chance(1_000);
         let serving = if goes_on { Serving::GoesOn } else { Serving::Ends };
@@ -116,6 +124,9 @@ impl World {
         for effect in node.step(place, input, &around) {
             self.perform(slot, place, effect);
         }
+        if let Some(state) = self.process_mut(slot).and_then(|node| node.state(place)) {
+            state.answered(moment.0);
+        }
     }
 
     fn perform(&mut self, slot: usize, place: &Place, effect: Effect) {
@@ -128,6 +139,7 @@ impl World {
             Effect::ShareCached(record, trace, permit) => node.cluster.cache(&app, channel, record, (trace, permit)),
             Effect::AskPositions => node.cluster.serve(app.id(), channel.as_str()),
             Effect::SendClientEvent(event) => self.send_client_event(slot, place, event),
+            Effect::Parted(visit, heard) => self.parted(slot, visit, channel, heard),
             Effect::Schedule(task) => self.schedule(slot, place, task),
             Effect::Unsubscribed(socket) => self.unsubscribed(socket, channel),
             Effect::CountRecovery(Completeness::Whole, events) => {
@@ -149,7 +161,6 @@ impl World {
             | Effect::CountEvicted(_)
             | Effect::Shelve { .. }
             | Effect::Opened
-            | Effect::Parted(..)
             | Effect::Handled(_) => {}
         }
     }
@@ -183,12 +194,18 @@ impl World {
             client.socket.as_ref().is_some_and(|known| known.speaker.socket == socket.bits())
         };
         if let Some(client) = self.clients.iter_mut().find(is_it) {
-            client.channels.remove(channel);
+            match &mut client.page {
+                Some(page) => page.let_go(channel),
+                None => _ = client.channels.remove(channel),
+            }
         }
     }
 
     /// A socket is written to; one that is gone hears nothing.
     fn write(&mut self, outbox: &Arc<Outbox>, frames: &[u8]) {
+        if self.write_page(outbox, frames) {
+            return;
+        }
         let has = |client: &crate::client::Client| {
             client.socket.as_ref().is_some_and(|socket| Arc::ptr_eq(&socket.outbox, outbox))
         };
@@ -197,7 +214,8 @@ impl World {
         }
     }
 
-    fn hear(&mut self, number: usize, message: &Value) {
+    pub fn hear(&mut self, number: usize, message: &Value) {
+        let (is_page, may_repeat) = (self.is_page(number), self.may_repeat(number));
         let channel = channel(message["channel"].as_str().unwrap_or_default());
         let client = &mut self.clients[number];
         let Some(speaker) = client.socket.as_ref().map(|socket| socket.speaker) else { return };
@@ -208,8 +226,10 @@ impl World {
                 self.tally.heard += 1;
                 let may_miss = self.losses.contains(&(origin.node, room(&channel)));
                 let progress = client.progress.get_mut(&channel).filter(|_| origin.socket == 0);
-                let missing = progress.and_then(|progress| progress.hear(origin, number, may_miss));
-                missing.or(self.promises.deliver(speaker, origin, &room(&channel), number))
+                let missing = progress.and_then(|progress| progress.hear(origin, number, may_miss, may_repeat));
+                let is_promised = !is_page;
+                missing
+                    .or_else(|| is_promised.then(|| self.promises.deliver(speaker, origin, &room(&channel), number))?)
             }
             Ok(Heard::Removed(user)) => {
                 self.tally.members += 1;

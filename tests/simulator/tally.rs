@@ -18,13 +18,18 @@ pub struct Tally {
     pub whole: u64,
     pub partial: u64,
     pub replayed: u64,
+    /// Sockets of pages that began, and receipts that they gave.
+    pub pages: u64,
+    pub receipts: u64,
+    /// Pages that were sent away and have proven that they heard everything.
+    pub proven: u64,
 }
 
 impl Tally {
     /// Whether there was something to judge.
     pub fn is_lively(&self) -> bool {
         let cluster = [self.kills, self.drains, self.joins, self.promised, self.client_events, self.members];
-        let kept = [self.cached, self.whole, self.partial, self.replayed];
+        let kept = [self.cached, self.whole, self.partial, self.replayed, self.pages, self.receipts, self.proven];
         cluster.iter().chain(&kept).all(|count| *count > 0)
     }
 }
@@ -43,5 +48,8 @@ impl AddAssign for Tally {
         self.whole += other.whole;
         self.partial += other.partial;
         self.replayed += other.replayed;
+        self.pages += other.pages;
+        self.receipts += other.receipts;
+        self.proven += other.proven;
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     client::{Client, Speaker},
     drain::Drain,
     node::Node,
+    pages::PageSession,
     tally::Tally,
 };
 
@@ -70,6 +71,8 @@ pub struct World {
     pub net: Network<Node>,
     pub app: Arc<App>,
     pub clients: Vec<Client>,
+    /// The sessions of pages, by the numbers of their visits.
+    pub sessions: BTreeMap<u64, PageSession>,
     /// The nodes that leave, by slot.
     pub drains: Vec<Option<Drain>>,
     pub promises: Promises<Speaker>,
@@ -123,6 +126,7 @@ impl World {
             net,
             app: App::new(APP, settings),
             clients: Vec::new(),
+            sessions: BTreeMap::new(),
             drains,
             promises: Promises::default(),
             cached: Vec::new(),
@@ -155,6 +159,7 @@ impl World {
         for slot in 0..self.net.slots.len() {
             self.live(slot);
         }
+        self.live_pages();
         self.connect_clients();
     }
 
@@ -180,12 +185,13 @@ impl World {
     }
 
     fn start(&mut self, slot: usize) {
+        let now = self.moment().0;
         let settings = Settings {
             retention: MINUTE,
             page: 200,
             ..Settings::new(NodeId::from_bits(self.net.random.bits()), "1.0.0", self.net.slots.len())
         };
-        self.net.slots[slot].process = Some(Node::new(settings));
+        self.net.slots[slot].process = Some(Node::new(settings, now));
         if !self.net.is_away(slot) {
             self.step(slot, Input::Connected);
         }
@@ -204,7 +210,7 @@ impl World {
     /// are part of one cluster.
     pub fn promise(&mut self, slot: usize, origin: Speaker, channel: &ChannelName, number: u64) {
         let is_ready = self.process(slot).is_some_and(|node| node.core.readiness() == Readiness::Ready);
-        for client in self.clients.iter().filter(|client| client.is_in(channel)) {
+        for client in self.clients.iter().filter(|client| client.page.is_none() && client.is_in(channel)) {
             let Some(socket) = client.socket.as_ref().filter(|socket| socket.speaker != origin) else { continue };
             let meets = |node: &Node| is_ready && meets(&node.core, origin.node);
             if socket.slot == slot || self.process(socket.slot).is_some_and(meets) {

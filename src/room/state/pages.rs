@@ -34,8 +34,8 @@ impl RoomState {
         let heard = self.history.as_ref().and_then(|history| {
             self.pages.part(socket, proven, history, |event| self.fanout.has_written(socket, event))
         });
-        effects.push(Effect::Parted(visit, heard));
         self.let_go(socket, grace, around, effects);
+        effects.push(Effect::Parted(visit, heard));
         self.watch_graces(around, effects);
     }
 
