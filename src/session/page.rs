@@ -8,7 +8,10 @@ use std::{
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 
-use super::{actor::Session, receipts::Receipts};
+use super::{
+    actor::Session,
+    receipts::{self, Receipts},
+};
 use crate::{
     page::{Departure, PageKey, PageNotice, PageStart, PageVisit, Positions},
     protocol::{ChannelName, Close, Since, SocketId},
@@ -114,12 +117,14 @@ impl Session {
 
     /// Now and then asks the page whether it has heard what it was sent.
     fn await_receipts(&self, ctx: &mut Context<Self>) {
+        let Some(page) = &self.connection.page else { return };
         let interval = self.connection.services.shared.pages.receipt_interval;
-        ctx.run_interval(interval, |session, _| {
+        ctx.run_later(receipts::pause(page.began.elapsed(), interval), |session, ctx| {
             let page = session.connection.page.as_ref();
             if page.is_some_and(|page| page.receipts.is_due(session.connection.outbox.sends())) {
                 session.connection.ask_receipt();
             }
+            session.await_receipts(ctx);
         });
     }
 

@@ -3,7 +3,13 @@
 //! Only its answer to a `pusher:ping` is proof: it answers in order, so it has heard everything that was sent before. A
 //! browser answers closes and WebSocket pings for pages that hear nothing.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// How soon a page that has just come is asked.
+const SOON: Duration = Duration::from_millis(500);
 
 /// The receipts of one session.
 #[derive(Debug, Default)]
@@ -14,6 +20,12 @@ pub struct Receipts {
     proven: Option<Instant>,
     /// How often something had been sent when it was asked last, the question included.
     sends: u64,
+}
+
+/// After how long a page is asked again, whose socket is so old. During its first interval it is asked sooner: what it is
+/// replayed must be proven even where its sockets do not last, or it is replayed again and again.
+pub(super) fn pause(age: Duration, interval: Duration) -> Duration {
+    if age < interval { (interval / 10).max(SOON).min(interval) } else { interval }
 }
 
 impl Receipts {
@@ -46,9 +58,20 @@ impl Receipts {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn a_page_that_has_just_come_is_asked_sooner() {
+        let check = |age, interval, expected| {
+            let pause = pause(Duration::from_millis(age), Duration::from_millis(interval));
+            assert_eq!(pause, Duration::from_millis(expected), "{age} ms of {interval} ms");
+        };
+        check(0, 5_000, 500);
+        check(4_999, 5_000, 500);
+        check(5_000, 5_000, 5_000);
+        check(0, 60_000, 6_000);
+        check(0, 50, 50);
+    }
 
     #[test]
     fn a_page_is_asked_once_for_what_it_was_sent_and_proves_what_came_before() {

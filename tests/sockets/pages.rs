@@ -125,6 +125,21 @@ async fn a_page_that_was_cut_off_during_the_replay_hears_it_again() {
 }
 
 #[actix::test]
+async fn what_a_page_is_replayed_is_soon_proven() {
+    let node = start(|config| config.pages.receipt_interval = Duration::from_secs(30)).await;
+    let mut first = connect(&node).await;
+    subscribe(&mut first, "products.7").await;
+    lose(&node, first).await;
+    publish(&node, &["a"]).await;
+    let mut second = connect(&node).await;
+    assert_eq!(resume(&mut second, "products.7").await.0, ["a"]);
+    give_receipt(&mut second).await;
+    lose(&node, second).await;
+    let mut third = connect(&node).await;
+    assert_eq!(resume(&mut third, "products.7").await, (vec![], json!({"complete": true, "replayed": 0})));
+}
+
+#[actix::test]
 async fn neither_a_close_nor_a_protocol_pong_is_a_receipt() {
     let node = start_asking(|config| config.limits.ping_interval = Duration::from_millis(60)).await;
     let mut frozen = connect(&node).await;
