@@ -1,5 +1,7 @@
 //! A socket of the command line to a server.
 
+use std::ops::RangeInclusive;
+
 use actix_codec::Framed;
 use actix_http::ws::{CloseCode, CloseReason, Codec, Frame, Message as Outgoing};
 use awc::{BoxedSocket, error::WsClientError};
@@ -10,6 +12,12 @@ use super::{Failure, line::Message, target::Target};
 
 /// The largest message that is taken: more than any server's limit of event data.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
+/// Closes after which clients stay away (protocol.md §1.4).
+const FINAL_CODES: RangeInclusive<u16> = 4000..=FIRST_TEMPORARY_CODE - 1;
+
+/// The first of the codes after which they come back.
+const FIRST_TEMPORARY_CODE: u16 = 4100;
 
 /// How a socket is opened.
 #[derive(clap::Args)]
@@ -31,7 +39,7 @@ impl Connection {
     pub(super) async fn open(target: &Target, options: &SocketOptions) -> Result<Self, Failure> {
         let opened = Self::dial(target, options).await;
         let mut connection =
-            opened.map_err(|error| Failure::new(format!("cannot open a socket at {}: {error}", target.base())))?;
+            opened.map_err(|error| Failure::lost(format!("cannot open a socket at {}: {error}", target.base())))?;
         let greeting = connection.next().await?;
         connection.welcome(&greeting)?;
         Ok(connection)
@@ -65,14 +73,16 @@ impl Connection {
     /// The next message that is neither a ping nor a problem. Problems, and the socket's end, are failures.
     pub(super) async fn next(&mut self) -> Result<Message, Failure> {
         let message = self.receive().await?;
-        message.problem().map_or(Ok(message), |problem| Err(Failure::new(problem)))
+        let Some(problem) = message.problem() else { return Ok(message) };
+        let is_lost = message.code().is_some_and(|code| code >= FIRST_TEMPORARY_CODE);
+        Err(if is_lost { Failure::lost(problem) } else { Failure::new(problem) })
     }
 
     /// The next message that is no ping, a problem too. The socket's end is a failure.
     pub(super) async fn receive(&mut self) -> Result<Message, Failure> {
         loop {
-            let frame = self.framed.next().await.ok_or_else(|| Failure::new("the connection was lost"))?;
-            match frame.map_err(|error| Failure::new(format!("the connection broke: {error}")))? {
+            let frame = self.framed.next().await.ok_or_else(|| Failure::lost("the connection was lost"))?;
+            match frame.map_err(|error| Failure::lost(format!("the connection broke: {error}")))? {
                 Frame::Text(text) => {
                     let message = parse(&text)?;
                     if message.event != "pusher:ping" {
@@ -96,7 +106,7 @@ impl Connection {
     }
 
     async fn write(&mut self, message: Outgoing) -> Result<(), Failure> {
-        self.framed.send(message).await.map_err(|error| Failure::new(format!("the connection broke: {error}")))
+        self.framed.send(message).await.map_err(|error| Failure::lost(format!("the connection broke: {error}")))
     }
 }
 
@@ -105,7 +115,8 @@ fn parse(text: &[u8]) -> Result<Message, Failure> {
 }
 
 fn closed(reason: Option<CloseReason>) -> Failure {
-    let Some(reason) = reason else { return Failure::new("the server closed the socket") };
-    let text = reason.description.unwrap_or_default();
-    Failure::new(format!("the server closed the socket: {} {text}", u16::from(reason.code)))
+    let Some(reason) = reason else { return Failure::lost("the server closed the socket") };
+    let (code, text) = (u16::from(reason.code), reason.description.unwrap_or_default());
+    let problem = format!("the server closed the socket: {code} {text}");
+    if FINAL_CODES.contains(&code) { Failure::new(problem) } else { Failure::lost(problem) }
 }

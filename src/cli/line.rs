@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 /// One message (protocol.md §1.3).
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Message {
+    /// The event's id, or a position, where the channel keeps a history (protocol.md §1.15).
+    pub id: Option<String>,
     pub event: String,
     pub channel: Option<String>,
     /// A JSON string, or an object in errors.
@@ -75,6 +77,9 @@ impl Message {
             "event": self.event,
             "data": self.text(),
         });
+        if let Some(id) = &self.id {
+            object["id"] = id.as_str().into();
+        }
         if let Some(latency) = self.latency(now) {
             object["latency_ms"] = latency.into();
         }
@@ -140,6 +145,8 @@ mod tests {
         let expected = r#"{"time_ms":1700000000123,"channel":"b","event":"a","data":"{\"c\":1}","latency_ms":1.0}"#;
         assert_eq!(parse(text).object(NOW), serde_json::from_str::<Value>(expected).unwrap());
         assert_eq!(parse(r#"{"event":"a"}"#).object(NOW).get("latency_ms"), None);
+        assert_eq!(parse(r#"{"event":"a"}"#).object(NOW).get("id"), None);
+        assert_eq!(parse(r#"{"id":"k3x09a-17","event":"a"}"#).object(NOW)["id"], "k3x09a-17");
     }
 
     #[test]

@@ -60,6 +60,8 @@ wait for load balancers. A second signal ends the process at once, with exit cod
         "\
         gaung subscribe products.42
   gaung subscribe private-orders presence-room --user 7 --count 10
+  gaung subscribe products.42 --resume $(uuidgen)         comes back, as a page with an id does
+  gaung subscribe products.42 --since k3x09a-17
   gaung subscribe products.42 --url wss://ws.example.com --origin https://shop.example.com --json",
     ),
     (

@@ -154,7 +154,7 @@ impl Ear {
     }
 
     async fn subscribe(&mut self, target: &Target, channel: &str) -> Result<(), Failure> {
-        subscribe(&mut self.connection, channel, "gaung", &target.key).await?;
+        subscribe(&mut self.connection, channel, "gaung", &target.key, None).await?;
         while self.connection.next().await?.event != "pusher_internal:subscription_succeeded" {}
         Ok(())
     }

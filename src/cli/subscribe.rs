@@ -1,23 +1,27 @@
 //! `gaung subscribe`: prints the events of channels as they arrive.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use gaung::{
     config::Loaded,
-    protocol::{AppKey, SocketId, signature},
+    protocol::{AppKey, Position, ResumeId, SocketId, signature},
 };
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::{
     Failure, complain,
     connection::{Connection, SocketOptions},
     line::Message,
     print,
-    target::TargetOptions,
+    target::{Target, TargetOptions},
 };
 
 /// The prefix of the private line of a signed-in user.
 const USER_LINE: &str = "#server-to-user-";
+
+/// How long after a connection was lost another one is opened: as pusher-js does.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Which channels, and for how long.
 #[derive(clap::Args)]
@@ -31,7 +35,15 @@ pub(super) struct Subscribe {
     /// The user id in presence channels
     #[arg(long, default_value = "gaung")]
     user: String,
-    /// Print each event as {"time_ms":…,"channel":…,"event":…,"data":…,"latency_ms":…} in a line; the data is text
+    /// Come back after the connection is lost, as a page does that names itself by this id of 16 to 64 letters, digits, _
+    /// and -: what it has not proven to have heard is sent again. A secret
+    #[arg(long, value_name = "ID")]
+    resume: Option<String>,
+    /// Begin after this position of the channel, for example k3x09a-17, and come back with the newest after the connection
+    /// is lost: nothing is sent twice
+    #[arg(long, value_name = "POSITION")]
+    since: Option<Position>,
+    /// Print each event as {"id":…,"time_ms":…,"channel":…,"event":…,"data":…,"latency_ms":…} in a line; the data is text
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -40,21 +52,64 @@ pub(super) struct Subscribe {
     target: TargetOptions,
 }
 
+/// How far it has come, over all its connections.
+struct Progress {
+    /// Events that are still to be printed.
+    left: u64,
+    /// How far the channel was heard, where that is asked for.
+    position: Option<Position>,
+    was_greeted: bool,
+}
+
 impl Subscribe {
     /// Events go to stdout, the protocol's own messages to stderr. Ends only with the count or with a failure.
     pub(super) async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
-        let target = self.target.resolve(loaded)?;
-        let mut connection = Connection::open(&target, &self.socket).await?;
-        for channel in &self.channels {
-            subscribe(&mut connection, channel, &self.user, &target.key).await?;
+        let resume = self.resume.as_deref().map(ResumeId::parse).transpose().map_err(Failure::usage)?;
+        let comes_back = resume.is_some() || self.since.is_some();
+        if self.since.is_some() && self.channels.len() > 1 {
+            let channels = self.channels.len();
+            return Err(Failure::usage(format!("--since is the position of one channel; {channels} are given")));
         }
-        let mut left = self.count.unwrap_or(u64::MAX);
-        while left > 0 {
+        let target = self.target.resolve(loaded)?.resuming(resume);
+        let left = self.count.unwrap_or(u64::MAX);
+        let mut progress = Progress { left, position: self.since.clone(), was_greeted: false };
+        loop {
+            match self.listen(&target, &mut progress).await {
+                Err(failure) if comes_back && progress.was_greeted && failure.is_lost() => {
+                    complain(format!("{failure}; connecting again"));
+                    sleep(RECONNECT_PAUSE).await;
+                }
+                end => return end,
+            }
+        }
+    }
+
+    /// Prints what one connection brings, until enough has been printed.
+    async fn listen(&self, target: &Target, progress: &mut Progress) -> Result<(), Failure> {
+        let mut connection = Connection::open(target, &self.socket).await?;
+        progress.was_greeted = true;
+        for channel in &self.channels {
+            subscribe(&mut connection, channel, &self.user, &target.key, progress.position.as_ref()).await?;
+        }
+        while progress.left > 0 {
             let message = connection.next().await?;
-            left -= u64::from(message.is_published());
+            progress.note(&message);
             show(&message, self.json)?;
         }
         connection.close().await
+    }
+}
+
+impl Progress {
+    fn note(&mut self, message: &Message) {
+        self.left -= u64::from(message.is_published());
+        let (Some(position), Some(id)) = (&mut self.position, &message.id) else { return };
+        // What was not whole begins anew.
+        if message.event == "pusher:resumed" && message.member("complete") == Some(Value::Bool(false)) {
+            *position = Position::default();
+        }
+        let events = id.parse::<Position>().into_iter();
+        events.flat_map(|heard| heard.events().collect::<Vec<_>>()).for_each(|event| position.note(event));
     }
 }
 
@@ -64,10 +119,14 @@ pub(super) async fn subscribe(
     channel: &str,
     user: &str,
     key: &AppKey,
+    since: Option<&Position>,
 ) -> Result<(), Failure> {
     let id = connection.socket_id.parse();
     let id = id.map_err(|_| Failure::new(format!("the server's socket id {} is malformed", connection.socket_id)))?;
-    for (event, data) in requests(channel, user, key, id) {
+    for (event, mut data) in requests(channel, user, key, id) {
+        if let Some(since) = since.filter(|_| event == "pusher:subscribe") {
+            data["since"] = since.to_string().into();
+        }
         connection.send(event, data).await?;
     }
     Ok(())
@@ -142,6 +201,24 @@ mod tests {
         assert_eq!(sent[0].0, "pusher:signin");
         assert_eq!(sent[0].1["user_data"], json!("{\"id\":\"7\"}"));
         assert_eq!(sent[1], ("pusher:subscribe", json!({"channel": "#server-to-user-7"})));
+    }
+
+    #[test]
+    fn the_position_is_that_of_what_was_heard_last() {
+        let mut progress = Progress { left: 9, position: Some("k3x09a-17".parse().unwrap()), was_greeted: true };
+        let mut hear = |message: &str| {
+            progress.note(&serde_json::from_str(message).unwrap());
+            (progress.left, progress.position.as_ref().unwrap().to_string())
+        };
+        assert_eq!(hear(r#"{"id":"k3x09a-18","event":"a"}"#), (8, "k3x09a-18".to_owned()));
+        assert_eq!(hear(r#"{"id":"p20c4z-1","event":"a"}"#), (7, "k3x09a-18,p20c4z-1".to_owned()));
+        assert_eq!(hear(r#"{"event":"a"}"#), (6, "k3x09a-18,p20c4z-1".to_owned()));
+        let resumed = |whole: bool| {
+            let data = format!(r#"{{\"complete\":{whole},\"replayed\":0}}"#);
+            format!(r#"{{"id":"p20c4z-5","event":"pusher:resumed","channel":"b","data":"{data}"}}"#)
+        };
+        assert_eq!(hear(&resumed(true)), (6, "k3x09a-18,p20c4z-5".to_owned()));
+        assert_eq!(hear(&resumed(false)), (6, "p20c4z-5".to_owned()));
     }
 
     fn requests_of(channel: &str) -> Vec<(&'static str, Value)> {

@@ -12,7 +12,7 @@ use awc::{
 };
 use gaung::{
     config::{AppSettings, Config, Loaded},
-    protocol::AppKey,
+    protocol::{AppKey, ResumeId},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::ClientConfig;
@@ -56,6 +56,8 @@ pub(super) struct Target {
     /// The app's first key.
     pub key: AppKey,
     base: String,
+    /// What its sockets name themselves by (protocol.md §1.16).
+    resume: Option<ResumeId>,
     /// Believes other certificates than those of public authorities.
     tls: Option<Arc<ClientConfig>>,
 }
@@ -89,7 +91,7 @@ impl TargetOptions {
     pub(super) fn resolve(&self, loaded: &Loaded) -> Result<Target, Failure> {
         let (app_id, key) = self.app.key(loaded)?;
         let tls = self.ca.as_deref().map(trust::only).transpose()?;
-        let target = Target { app_id, key, base: self.base(&loaded.config)?, tls };
+        let target = Target { app_id, key, base: self.base(&loaded.config)?, resume: None, tls };
         target.address()?;
         Ok(target)
     }
@@ -125,7 +127,8 @@ impl Target {
     /// Where sockets of the app connect. Events carry the time at which the server accepted them.
     pub(super) fn socket_url(&self) -> String {
         let key = utf8_percent_encode(&self.key.key, SEGMENT);
-        format!("{}/app/{key}?protocol=7&client=gaung&version={}&trace=1", self.base, env!("CARGO_PKG_VERSION"))
+        let resume = self.resume.as_ref().map(|id| format!("/{}", id.expose())).unwrap_or_default();
+        format!("{}/app/{key}{resume}?protocol=7&client=gaung&version={}&trace=1", self.base, env!("CARGO_PKG_VERSION"))
     }
 
     /// Asks the server over HTTP/1.1, which sockets need.
@@ -145,7 +148,13 @@ impl Target {
 
     /// The same app on a server elsewhere.
     pub(super) fn with_base(&self, base: String) -> Self {
-        Self { app_id: self.app_id.clone(), key: self.key.clone(), base, tls: self.tls.clone() }
+        let Self { app_id, key, resume, tls, .. } = self;
+        Self { app_id: app_id.clone(), key: key.clone(), base, resume: resume.clone(), tls: tls.clone() }
+    }
+
+    /// The same server and app, for sockets that name themselves.
+    pub(super) fn resuming(self, resume: Option<ResumeId>) -> Self {
+        Self { resume, ..self }
     }
 
     /// Scheme, host and port, and the path prefix after them.
@@ -254,7 +263,13 @@ mod tests {
     #[test]
     fn an_address_falls_into_its_parts() {
         let key = AppSettings::new("key", "secret").keys.remove(0);
-        let target = |base: &str| Target { app_id: "a".to_owned(), key: key.clone(), base: base.to_owned(), tls: None };
+        let target = |base: &str| Target {
+            app_id: "a".to_owned(),
+            key: key.clone(),
+            base: base.to_owned(),
+            resume: None,
+            tls: None,
+        };
         for (base, origin, path, address) in [
             ("https://a.test", "https://a.test", "", ("a.test", 443)),
             ("http://a.test/x/y", "http://a.test", "/x/y", ("a.test", 80)),

@@ -10,6 +10,7 @@ mod capacity;
 mod channels;
 mod command_line;
 mod command_lists;
+mod command_subscribe;
 #[path = "../common/mod.rs"]
 mod common;
 mod connection;
@@ -36,6 +37,7 @@ mod process;
 mod process_logs;
 mod raw;
 mod recovery;
+mod relay;
 mod repeats;
 mod roundtrip;
 mod slow;

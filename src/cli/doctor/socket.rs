@@ -119,7 +119,7 @@ async fn try_other_prefixes(
 
 async fn join(connection: &mut Connection, target: &Target, channel: &str) -> Result<String, Finding> {
     let joined = in_time(async {
-        subscribe::subscribe(connection, channel, "gaung", &target.key).await?;
+        subscribe::subscribe(connection, channel, "gaung", &target.key, None).await?;
         loop {
             let message = connection.receive().await?;
             if message.event == "pusher_internal:subscription_succeeded" {
