@@ -25,6 +25,8 @@ struct Credentials {
     others: usize,
     /// The secret, or what stands for it.
     secret: String,
+    /// Whether pages that name themselves get what they missed.
+    keeps_history: bool,
 }
 
 impl Welcome {
@@ -37,7 +39,8 @@ impl Welcome {
                 AppsSource::Development(_) => key.secret.expose().to_owned(),
                 AppsSource::Fixed(_) | AppsSource::File { .. } => "<your secret>".to_owned(),
             };
-            Some(Credentials { id: id.clone(), key, others: apps.len() - 1, secret })
+            let keeps_history = settings.history.longest().is_some();
+            Some(Credentials { id: id.clone(), key, others: apps.len() - 1, secret, keeps_history })
         });
         let config = &loaded.config;
         Self { scheme: scheme(config), prefix: config.server.path_prefix.clone(), access: config.tenant.access, app }
@@ -89,11 +92,14 @@ impl Welcome {
             "" => String::new(),
             prefix => format!(" wsPath: '{prefix}',"),
         };
+        let key = match (&app.key.key, app.keeps_history) {
+            (key, true) => format!("'{key}/' + crypto.randomUUID()"),
+            (key, false) => format!("'{key}'"),
+        };
         format!(
             "Laravel Echo:\n\
-             new Echo({{ broadcaster: 'reverb', key: '{}', wsHost: '{host}', wsPort: {port}, wssPort: {port},{path} \
+             new Echo({{ broadcaster: 'reverb', key: {key}, wsHost: '{host}', wsPort: {port}, wssPort: {port},{path} \
              forceTLS: {}, enabledTransports: ['ws', 'wss'] }})\n",
-            app.key.key,
             self.scheme == "https"
         )
     }
@@ -119,7 +125,8 @@ mod tests {
 
     fn welcome(access: TenantAccess, secret: &str) -> Welcome {
         let key = AppSettings::new("gaung-key", "gaung-secret").keys.remove(0);
-        let app = Credentials { id: "gaung".to_owned(), key, others: 0, secret: secret.to_owned() };
+        let app =
+            Credentials { id: "gaung".to_owned(), key, others: 0, secret: secret.to_owned(), keeps_history: true };
         Welcome { scheme: "http", prefix: String::new(), access, app: Some(app) }
     }
 
@@ -153,7 +160,7 @@ VITE_REVERB_PORT="${REVERB_PORT}"
 VITE_REVERB_SCHEME="${REVERB_SCHEME}"
 
 Laravel Echo:
-new Echo({ broadcaster: 'reverb', key: 'gaung-key', wsHost: '127.0.0.1', wsPort: 6001, wssPort: 6001, forceTLS: false, enabledTransports: ['ws', 'wss'] })
+new Echo({ broadcaster: 'reverb', key: 'gaung-key/' + crypto.randomUUID(), wsHost: '127.0.0.1', wsPort: 6001, wssPort: 6001, forceTLS: false, enabledTransports: ['ws', 'wss'] })
 
 Plain socket:
 new WebSocket('ws://127.0.0.1:6001/ws?tenant_id=42&user_id=7')
@@ -177,6 +184,17 @@ new WebSocket('ws://127.0.0.1:6001/ws?tenant_id=42&user_id=7')
             assert!(text.contains(line), "{line}\n{text}");
         }
         assert!(!text.contains("gaung-secret"));
+    }
+
+    #[test]
+    fn a_page_names_itself_where_something_is_kept_for_it() {
+        let echo = |keeps_history: bool| {
+            let mut welcome = welcome(TenantAccess::Open, "");
+            welcome.app.as_mut().unwrap().keeps_history = keeps_history;
+            welcome.text(address("127.0.0.1:6001"), address("127.0.0.1:9601"))
+        };
+        assert!(echo(true).contains("key: 'gaung-key/' + crypto.randomUUID(), "));
+        assert!(echo(false).contains("key: 'gaung-key', "));
     }
 
     #[test]
