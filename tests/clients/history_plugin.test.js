@@ -2,7 +2,6 @@
 // the history reaches, and a page is told where it does not.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 
 import Echo from "laravel-echo";
@@ -14,11 +13,9 @@ import { Heard, until } from "./support/deadline.js";
 import { APP, startGaung } from "./support/gaung.js";
 import { backEnd, connectPusher, hasState, openEcho, subscribe, subscriberCount } from "./support/libraries.js";
 import { heardAll, publishNumbers, random } from "./support/numbers.js";
+import { KINDS, RECONNECT_PATIENCE, areResumed, documentedPages, isAwayFor, optionsBehind } from "./support/pages.js";
 
 const CUTS = 10;
-/** A reconnect takes pusher-js a second. */
-const RECONNECT_PATIENCE = 15_000;
-const KINDS = ["orders", "private-orders", "presence-orders", "private-encrypted-orders"];
 const RULES = "few.*=60s:5,products.*=60s:5,short.*=1s:1000,*=120s:1000";
 
 let gaung;
@@ -31,7 +28,7 @@ before(async () => {
   globalThis.addEventListener = page.addEventListener.bind(page);
   const { withHistory } = await import("../../docs/examples/history/gaung-history.js");
   withHistory(PusherJs);
-  [gaung, application] = await Promise.all([startGaung({ GAUNG_APP_HISTORY: RULES }), startApplication()]);
+  [gaung, application] = await Promise.all([startGaung({ GAUNG_APP_HISTORY: RULES, GAUNG_PAGE_DOUBT_SECONDS: "0" }), startApplication()]);
   server = backEnd(gaung);
 });
 after(async () => {
@@ -45,11 +42,6 @@ const user = () => application.user({ id: "42", info: { name: "Ada" } });
 async function openBehind(t, balancer) {
   const behind = { host: balancer.host, port: balancer.port, prefix: "" };
   return connectPusher(t, behind, { application, user: user() });
-}
-
-/** Until every channel has been resumed so often. */
-async function areResumed(listeners, times) {
-  await Promise.all(listeners.map((heard) => heard.times(times, "pusher:resumed", RECONNECT_PATIENCE)));
 }
 
 const isWhole = ({ complete }) => complete;
@@ -101,15 +93,6 @@ test("Echo cut in the middle of a frame, a subscription or a replay loses nothin
   assert.ok(resumed.every(isWhole), JSON.stringify(resumed));
   t.diagnostic(`${published} events, ${CUTS} cuts, resumed ${resumed.length} times`);
 });
-
-/** The channel's only client is cut, and comes back when `away` is over. */
-async function isAwayFor(balancer, pusher, away) {
-  const release = balancer.hold();
-  balancer.cut();
-  await hasState(pusher, "connecting");
-  await away();
-  release();
-}
 
 async function publish(channel, ...numbers) {
   for (const n of numbers) await server.trigger(channel, "numbered", { n });
@@ -172,23 +155,19 @@ test("the position after an incomplete replay brings what is missed next", async
 });
 
 test("the lines of docs/history.md make pages that are told to read anew", async (t) => {
-  const balancer = await startBalancer(t, gaung);
-  const text = await readFile(new URL("../../docs/history.md", import.meta.url), "utf8");
-  const blocks = [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, block]) => block.replace(/^import .*$/gm, ""));
   const { withHistory } = await import("../../docs/examples/history/gaung-history.js");
-  const where = { wsHost: balancer.host, wsPort: balancer.port, wssPort: balancer.port };
-  const options = { ...where, key: APP.key, cluster: "", forceTLS: false, enabledTransports: ["ws", "wss"] };
-  let readAnew = 0;
-  const readProductsAnew = () => (readAnew += 1);
-  const given = { Pusher: PusherJs, Echo, withHistory, key: APP.key, options, readProductsAnew };
-  const lines = new Function(...Object.keys(given), `${blocks.join("\n")}; return [pusher, echo.connector.pusher];`);
-  const clients = lines(...Object.values(given));
-  t.after(() => clients.forEach((client) => client.disconnect()));
-  const name = "products.42";
-  const areSubscribed = () => clients.every((client) => client.channel(name).subscribed);
-  await until(areSubscribed, "both are subscribed", RECONNECT_PATIENCE);
-  await isAwayFor(balancer, clients[0], () => publish(name, 0, 1, 2, 3, 4, 5, 6));
-  await until(() => readAnew === 2, "both pages are told", RECONNECT_PATIENCE);
+  const pages = await documentedPages({ plugin: true });
+  assert.equal(pages.length, 2);
+  for (const makePage of pages) {
+    const balancer = await startBalancer(t, gaung);
+    let readAnew = 0;
+    const given = { Pusher: PusherJs, Echo, withHistory, key: APP.key, options: optionsBehind(balancer) };
+    const pusher = makePage({ ...given, readProductsAnew: () => (readAnew += 1) });
+    t.after(() => pusher.disconnect());
+    await until(() => pusher.channel("products.42").subscribed, "it is subscribed");
+    await isAwayFor(balancer, pusher, () => publish("products.42", 0, 1, 2, 3, 4, 5, 6));
+    await until(() => readAnew === 1, "the page is told", RECONNECT_PATIENCE);
+  }
 });
 
 test("a channel that was left and is subscribed again begins anew", async (t) => {

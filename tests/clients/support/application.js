@@ -28,6 +28,8 @@ class Application {
   posts = new Heard();
   /** Questions about tenant sockets: `{ event: path, url, headers }`. */
   questions = new Heard();
+  /** Requests to admit a socket to a channel: `{ event: channel, socket }`. */
+  authorizations = new Heard();
   /** Statuses of the next answers to webhooks, then 200. */
   webhookStatuses = [];
   /** Status of the answers about tenant sockets. */
@@ -85,6 +87,7 @@ class Application {
   }
 
   #admitToChannel(user, socket, channel) {
+    this.authorizations.note({ event: channel, socket });
     if (!user || isForbidden(channel)) return [403, { message: "forbidden" }];
     const pusher = user.forged ? this.#forger : this.#signer;
     if (!channel.startsWith("presence-") || takesSignedInUser(channel)) {

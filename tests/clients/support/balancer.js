@@ -38,6 +38,17 @@ class Balancer {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Nothing gets through, and nobody is told, until the function that this returns is called: a network that is gone. */
+  stall() {
+    const release = this.hold();
+    const stalled = [...this.#sockets];
+    for (const socket of stalled) socket.pause();
+    return () => {
+      for (const socket of stalled) socket.resume();
+      release();
+    };
+  }
+
   /** New connections wait until the function that this returns is called. */
   hold() {
     let release;

@@ -9,8 +9,8 @@ import { until } from "./deadline.js";
 const PACE = 5;
 
 /** Begins to publish `numbered` with 0, 1, 2 and so on, each number on every channel. */
-export function publishNumbers(server, channels) {
-  const numbers = new Numbers(server, channels);
+export function publishNumbers(server, channels, pace = PACE) {
+  const numbers = new Numbers(server, channels, pace);
   numbers.begin();
   return numbers;
 }
@@ -20,12 +20,14 @@ class Numbers {
   count = 0;
   #server;
   #channels;
+  #pace;
   #isOn = true;
   #published;
 
-  constructor(server, channels) {
+  constructor(server, channels, pace) {
     this.#server = server;
     this.#channels = channels;
+    this.#pace = pace;
   }
 
   begin() {
@@ -50,7 +52,7 @@ class Numbers {
   async #publish() {
     for (; this.#isOn; this.count += 1) {
       for (const channel of this.#channels) await this.#server.trigger(channel, "numbered", { n: this.count });
-      await pause(PACE);
+      await pause(this.#pace);
     }
   }
 }
@@ -62,6 +64,29 @@ export async function heardAll(heard, numbers) {
   const all = heard.data("numbered").map(({ n }) => n);
   assert.deepEqual(all, [...Array(count).keys()]);
   return count;
+}
+
+/**
+ * Waits for the last number; fails if one is missing, or is heard first out of order, or is heard again although the page
+ * had given a receipt for it. `heard` has `receipt` where the page was asked for one, and `cut` where it was cut: the last
+ * receipt before a cut may have been lost with it. Returns how many were heard once more.
+ */
+export async function heardAgainAfterReceipts(heard, numbers) {
+  const count = await numbers.stop();
+  await heard.where(({ event, data }) => event === "numbered" && data.n === count - 1, `number ${count - 1}`);
+  const [first, receipts] = [new Map(), []];
+  let [again, proven] = [0, -1];
+  for (const [place, { event, data }] of heard.all().entries()) {
+    if (event === "receipt") receipts.push(place);
+    if (event === "cut") proven = receipts.at(-2) ?? -1;
+    if (event !== "numbered") continue;
+    if (first.has(data.n)) {
+      again += 1;
+      assert.ok(first.get(data.n) > proven, `number ${data.n} was heard again, and a receipt was given for it`);
+    } else first.set(data.n, place);
+  }
+  assert.deepEqual([...first.keys()], [...Array(count).keys()]);
+  return again;
 }
 
 /** An integer from `low` to `high`. */
