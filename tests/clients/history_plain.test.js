@@ -1,6 +1,7 @@
 // docs/examples/plain/tenant-socket.js on channels that keep a history and on others, as a page loads it.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 
@@ -13,7 +14,11 @@ import { backEnd } from "./support/libraries.js";
 import { heardAll, publishNumbers, random } from "./support/numbers.js";
 
 const SCRIPT = new URL("../../docs/examples/plain/tenant-socket.js", import.meta.url);
-const SETTINGS = { GAUNG_TENANT_ACCESS: "open", GAUNG_APP_HISTORY: "few.*=120s:5,products.*=120s:1000" };
+const SETTINGS = {
+  GAUNG_TENANT_ACCESS: "open",
+  GAUNG_APP_HISTORY: "few.*=120s:5,products.*=120s:1000",
+  GAUNG_PAGE_DOUBT_SECONDS: "0",
+};
 const CUTS = 10;
 /** A reconnect takes up to a second, and each one that fails makes the next take longer. */
 const RECONNECT_PATIENCE = 60_000;
@@ -37,10 +42,15 @@ before(async () => {
 after(() => gaung?.stop());
 
 /** A page of tenant 7 behind a balancer, subscribed to the channels. */
-async function open(t, ...channels) {
+function open(t, ...channels) {
+  return openAs(t, "", channels);
+}
+
+/** The same with more in its address. */
+async function openAs(t, parameters, channels) {
   const balancer = await startBalancer(t, gaung);
   const heard = new Heard();
-  tenantSocket(`ws://${balancer.host}:${balancer.port}/ws?tenant_id=7&user_id=42`, channels, {
+  tenantSocket(`ws://${balancer.host}:${balancer.port}/ws?tenant_id=7&user_id=42${parameters}`, channels, {
     onEvent: ({ type: event, data }) => heard.note({ event, data }),
     onStatus: (status) => heard.note({ event: status.split(" ")[0], status }),
     onMissed: (channel) => heard.note({ event: "missed", data: { channel } }),
@@ -76,6 +86,18 @@ test("ten cuts, in the middle of whatever is sent, lose nothing and double nothi
   const published = await heardAll(heard, numbers);
   heard.never("missed");
   t.diagnostic(`${published} events, ${CUTS} cuts, subscribed ${heard.all("subscribed").length} times`);
+});
+
+test("a page that names itself too loses nothing and hears nothing twice", async (t) => {
+  const page = await openAs(t, `&resume=${randomUUID()}`, ["products.7.named"]);
+  for (const n of [0, 2, 4]) {
+    await publish("products.7.named", n);
+    await page.heard.where(({ data }) => data?.n === n, `number ${n}`);
+    await isAwayFor(page, () => publish("products.7.named", n + 1));
+  }
+  await page.heard.times(6, "numbered");
+  assert.deepEqual(numbersOf(page.heard), [0, 1, 2, 3, 4, 5]);
+  page.heard.never("missed");
 });
 
 test("a page is told when more was missed than is kept, and goes on from there", async (t) => {

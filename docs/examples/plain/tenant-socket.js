@@ -30,6 +30,7 @@ function tenantSocket(url, channels, { onEvent, onStatus = () => {}, onMissed = 
       if (message.id) positions.note(message);
       // Events alone have data.
       if (message.data) onEvent(message);
+      if (message.type === 'ping') send({ type: 'pong' }); // The receipt of a socket with &resume=.
       if (message.type === 'error') console.warn(message.code, message.message);
     };
     socket.onclose = ({ code }) => {
