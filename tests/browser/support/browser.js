@@ -2,7 +2,7 @@
 
 import { chromium } from "playwright-core";
 
-import { Heard } from "../../clients/support/deadline.js";
+import { Heard, until, within } from "../../clients/support/deadline.js";
 
 const EXECUTABLE = "/usr/bin/chromium";
 
@@ -18,8 +18,14 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-export function startBrowser() {
-  return chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
+/**
+ * With `cachesPages` a page that is left is kept, and comes back as it was: what Playwright switches off, and Chromium does
+ * for pages with a socket only where it may close that.
+ */
+export function startBrowser({ cachesPages = false } = {}) {
+  const caching = { ignoreDefaultArgs: ["--disable-back-forward-cache"] };
+  const args = cachesPages ? [...FLAGS, "--enable-features=DisconnectWebSocketOnBFCache"] : FLAGS;
+  return chromium.launch({ executablePath: EXECUTABLE, args, ...(cachesPages && caching) });
 }
 
 /**
@@ -36,4 +42,62 @@ export async function openTab(t, browser, options = {}) {
   page.on("request", (request) => heard.note({ event: "request", url: request.url() }));
   page.on("websocket", (socket) => heard.note({ event: "socket", url: socket.url() }));
   return { page, heard };
+}
+
+/**
+ * A tab as its user has one: hidden while another one is in front of it, so that it can be frozen. Playwright shows all of
+ * its own at once.
+ */
+export async function openBareTab(t, browser, url) {
+  const session = await browser.newBrowserCDPSession();
+  const { browserContextId } = await session.send("Target.createBrowserContext");
+  t.after(() => session.send("Target.disposeBrowserContext", { browserContextId }));
+  const { targetId } = await session.send("Target.createTarget", { url, browserContextId });
+  const { sessionId } = await session.send("Target.attachToTarget", { targetId, flatten: false });
+  return new BareTab(session, { browserContextId, sessionId });
+}
+
+class BareTab {
+  #session;
+  #browserContextId;
+  #sessionId;
+  #asked = 0;
+  #waiting = new Map();
+
+  constructor(session, { browserContextId, sessionId }) {
+    this.#session = session;
+    this.#browserContextId = browserContextId;
+    this.#sessionId = sessionId;
+    session.on("Target.receivedMessageFromTarget", ({ message }) => {
+      const { id, result, error } = JSON.parse(message);
+      this.#waiting.get(id)?.(result ?? error);
+    });
+  }
+
+  /** What the function returns in the page. */
+  async evaluate(run) {
+    const { result } = await this.#send("Runtime.evaluate", { expression: `(${run})()`, returnByValue: true });
+    return result.value;
+  }
+
+  /** Another tab comes to the front, and the browser freezes this one. */
+  async freeze() {
+    const url = "about:blank";
+    const { targetId } = await this.#session.send("Target.createTarget", { url, browserContextId: this.#browserContextId });
+    await this.#session.send("Target.activateTarget", { targetId });
+    await until(() => this.evaluate(() => document.hidden), "the tab is hidden");
+    await this.#send("Page.setWebLifecycleState", { state: "frozen" });
+  }
+
+  async wake() {
+    await this.#send("Page.setWebLifecycleState", { state: "active" });
+  }
+
+  async #send(method, params) {
+    const id = (this.#asked += 1);
+    const answered = new Promise((resolve) => this.#waiting.set(id, resolve));
+    const message = JSON.stringify({ id, method, params });
+    await this.#session.send("Target.sendMessageToTarget", { sessionId: this.#sessionId, message });
+    return within(answered, method);
+  }
 }
