@@ -91,6 +91,7 @@ impl Exposition {
         self.counter(&catalogue::EVENTS_IN, rows(|app| app.events_in.load(Relaxed) as f64))?;
         self.counter(&catalogue::CLIENT_EVENTS_IN, rows(|app| app.client_events_in.load(Relaxed) as f64))?;
         self.counter(&catalogue::DELIVERIES, rows(|app| app.deliveries.load(Relaxed) as f64))?;
+        self.gauge(&catalogue::HISTORY_BYTES, rows(|app| app.history_bytes.load(Relaxed) as f64))?;
         self.counter(&catalogue::BYTES_IN, rows(|app| app.bytes_in.load(Relaxed) as f64))?;
         self.counter(&catalogue::BYTES_OUT, rows(|app| app.bytes_out.load(Relaxed) as f64))
     }

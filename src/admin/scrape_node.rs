@@ -22,7 +22,9 @@ pub(super) struct NodeFigures {
     oldest_webhook: Duration,
     /// Of a node that is alone; a cluster's core knows better.
     cache: Option<CacheUse>,
-    history_bytes: usize,
+    /// Here, away, and known alone.
+    pages: [usize; 3],
+    receipts_outstanding: usize,
 }
 
 impl NodeFigures {
@@ -38,7 +40,8 @@ impl NodeFigures {
             queued_webhooks: admin.webhooks.queued(),
             oldest_webhook: admin.webhooks.oldest_age().unwrap_or_default(),
             cache: admin.rooms.cache_use(),
-            history_bytes: admin.rooms.history_bytes(),
+            pages: admin.rooms.pages().counts(),
+            receipts_outstanding: admin.rooms.pages().outstanding_receipts(),
         }
     }
 }
@@ -54,7 +57,10 @@ impl Exposition {
         self.gauge(&catalogue::DRAIN_LIMIT, [([], node.drain_limit.as_secs_f64())])?;
         self.gauge(&catalogue::WEBHOOK_QUEUE, [([], node.queued_webhooks as f64)])?;
         self.gauge(&catalogue::WEBHOOK_OLDEST_AGE, [([], node.oldest_webhook.as_secs_f64())])?;
-        self.gauge(&catalogue::HISTORY_BYTES, [([], node.history_bytes as f64)])?;
+        let [here, away, known] = node.pages;
+        let pages = [(["here"], here as f64), (["away"], away as f64), (["known"], known as f64)];
+        self.gauge(&catalogue::PAGES, pages)?;
+        self.gauge(&catalogue::RECEIPTS_OUTSTANDING, [([], node.receipts_outstanding as f64)])?;
         node.cache.map_or(Ok(()), |cache| self.cache(cache))?;
         self.gauge(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
     }
@@ -93,7 +99,8 @@ pub(super) mod tests {
             queued_webhooks: 5,
             oldest_webhook: Duration::from_millis(2_500),
             cache: None,
-            history_bytes: 9,
+            pages: [9, 10, 11],
+            receipts_outstanding: 12,
         }
     }
 
@@ -115,7 +122,10 @@ pub(super) mod tests {
             "gaung_drain_limit_seconds 40",
             "gaung_webhook_queue 5",
             "gaung_webhook_oldest_age_seconds 2.5",
-            "gaung_history_bytes 9",
+            r#"gaung_pages{state="here"} 9"#,
+            r#"gaung_pages{state="away"} 10"#,
+            r#"gaung_pages{state="known"} 11"#,
+            "gaung_receipts_outstanding 12",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line:?} is not in:\n{text}");
         }

@@ -1,6 +1,9 @@
 //! What an app's traffic adds up to. Counters only grow; the number of open sockets is held by permits.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
 
 use super::rate::RateLimit;
 
@@ -24,6 +27,8 @@ pub struct AppCounters {
     pub bytes_out: AtomicU64,
     /// WebSocket payload bytes read from sockets.
     pub bytes_in: AtomicU64,
+    /// Bytes of the events that the channels keep now.
+    pub history_bytes: Arc<AtomicUsize>,
     pub event_rate: RateLimit,
     pub read_rate: RateLimit,
     has_refused_an_origin: AtomicBool,

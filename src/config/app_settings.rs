@@ -84,6 +84,9 @@ pub struct AppSettings {
     /// What channels keep of their events, for subscribers that come back and for back ends (nothing).
     #[serde(deserialize_with = "fields::history")]
     pub history: HistoryRules,
+    /// MiB that they may keep together; `None` is as much as the node has for all apps.
+    #[serde(deserialize_with = "fields::quota")]
+    pub history_mb: Option<usize>,
     /// Where webhook events are posted; shared by all events that wait for them.
     #[serde(deserialize_with = "fields::webhooks")]
     pub webhooks: Vec<Arc<WebhookEndpoint>>,
@@ -122,6 +125,7 @@ impl AppSettings {
             activity_timeout: Duration::from_secs(30),
             authorised_within: None,
             history: HistoryRules::default(),
+            history_mb: None,
             webhooks: Vec::new(),
         }
     }

@@ -242,11 +242,12 @@ mod tests {
             allowed_origins: vec!["a.example".to_owned(), "*.b.example".to_owned()],
             enabled: false,
             history: HistoryRules::parse("products.*=120s:1000").unwrap(),
+            history_mb: Some(6),
             ..AppSettings::new("k", "s")
         };
         let members = r#""client_events":true,"client_events_per_second":0,"max_connections":5,"cache_ttl_seconds":60,
             "allowed_origins":["a.example","*.b.example"],"enabled":false,
-            "history":[{"channels":"products.*","seconds":120,"events":1000}]"#;
+            "history":[{"channels":"products.*","seconds":120,"events":1000}],"history_mb":6"#;
         assert_eq!(settings(members), expected);
     }
 

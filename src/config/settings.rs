@@ -142,7 +142,8 @@ fn other_variables(app: &AppSettings) -> Vec<Variable> {
         0 => String::new(),
         endpoints => format!("{endpoints} endpoints"),
     };
-    let rows: [(_, &dyn Display, _, _); 6] = [
+    let history_mb = app.history_mb.unwrap_or(0);
+    let rows: [(_, &dyn Display, _, _); 7] = [
         ("GAUNG_APP_ALLOWED_ORIGINS", &origins, Origins, "hosts of the pages that may connect; * is every page"),
         (
             "GAUNG_APP_CACHE_TTL_SECONDS",
@@ -167,6 +168,12 @@ fn other_variables(app: &AppSettings) -> Vec<Variable> {
             &history,
             Rule::History,
             "what channels keep of their events for those who come back: pattern=seconds:events, comma-separated",
+        ),
+        (
+            "GAUNG_APP_HISTORY_MB",
+            &history_mb,
+            Quota(1..=65_536),
+            "MiB that these events may take; GAUNG_HISTORY_MB bounds all apps of the node",
         ),
         (
             "GAUNG_APP_WEBHOOKS",
@@ -223,6 +230,7 @@ mod tests {
         ("GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS", "14"),
         ("GAUNG_APP_AUTHORISED_WITHIN_SECONDS", "15"),
         ("GAUNG_APP_HISTORY", "products.*=120s:1000"),
+        ("GAUNG_APP_HISTORY_MB", "18"),
         ("GAUNG_APP_WEBHOOKS", r#"[{"url":"http://hook"}]"#),
     ];
 
@@ -257,6 +265,7 @@ mod tests {
             activity_timeout: Duration::from_secs(14),
             authorised_within: Some(Duration::from_secs(15)),
             history: HistoryRules::parse("products.*=120s:1000").unwrap(),
+            history_mb: Some(18),
             webhooks: webhooks::parse(r#"[{"url":"http://hook"}]"#).unwrap(),
         }
     }

@@ -67,10 +67,13 @@ catalogue! {
     REPEAT_KEYS_EVICTED: Counter "gaung_idempotency_keys_evicted_total" [], "Idempotency keys forgotten before their time, for newer ones";
     CACHE_BYTES: Gauge "gaung_cache_bytes" [], "Bytes of the last events of cache channels";
     CACHE_EVICTIONS: Counter "gaung_cache_evictions_total" [], "Last events of cache channels forgotten before their time, for newer ones";
-    HISTORY_BYTES: Gauge "gaung_history_bytes" [], "Bytes of the events that channels keep for subscribers that come back";
+    HISTORY_BYTES: Gauge "gaung_history_bytes" ["app"], "Bytes of the events that channels keep for subscribers that come back";
     HISTORY_EVICTIONS: Counter "gaung_history_evictions_total" [], "Events that left a channel's history before their time, for lack of memory";
     RECOVERIES: Counter "gaung_recoveries_total" ["outcome"], "Subscribers that came back, by whether all that they missed could be replayed";
     REPLAYED_EVENTS: Counter "gaung_replayed_events_total" [], "Missed events sent to subscribers that came back";
+    PAGES: Gauge "gaung_pages" ["state"], "Pages that name themselves by a resume id: with a socket, away with what they are to be given, and known alone";
+    PAGE_STARTS: Counter "gaung_page_starts_total" ["outcome"], "Sockets of pages, by what was known of the page: nothing, what it had, or only that it was here before";
+    RECEIPTS_OUTSTANDING: Gauge "gaung_receipts_outstanding" [], "Pages that have not answered yet whether they heard what they were sent";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
     LOG_LINES_DROPPED: Counter "gaung_log_lines_dropped_total" [], "Log lines dropped: what reads the log did not keep up or refused them";
     CLUSTER_EVENTS_REFUSED: Counter "gaung_cluster_events_refused_total" ["reason"], "Events of other nodes not taken: the rooms' queue was full, or the payload was invalid";

@@ -20,6 +20,9 @@ use crate::{
 /// What becomes of what a subscriber missed that comes back: all of it is replayed, or why not.
 const RECOVERY_OUTCOMES: [&str; 6] = ["whole", "window", "memory", "node_lost", "too_much", "unknown"];
 
+/// What is known of a page that comes: nothing, what it had, or only that it was here before.
+const PAGE_STARTS: [&str; 3] = ["new", "resumed", "unknown"];
+
 /// Answers by the class of their status code.
 const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
@@ -60,6 +63,8 @@ pub struct Metrics {
     pub reloads: IntCounterVec,
     /// What became of what subscribers missed that came back, by outcome.
     pub recoveries: IntCounterVec,
+    /// Sockets of pages that named themselves, by what was known of the page.
+    pub page_starts: IntCounterVec,
     /// Missed events sent to them.
     pub replayed_events: IntCounter,
     /// Events that left a history early.
@@ -92,6 +97,7 @@ impl Metrics {
             cluster_events_refused: counters(&catalogue::CLUSTER_EVENTS_REFUSED, &["rooms_full", "payload"]),
             reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
             recoveries: counters(&catalogue::RECOVERIES, &RECOVERY_OUTCOMES),
+            page_starts: counters(&catalogue::PAGE_STARTS, &PAGE_STARTS),
             replayed_events: counter(&catalogue::REPLAYED_EVENTS),
             history_evictions: counter(&catalogue::HISTORY_EVICTIONS),
             activity: Activity::default(),
@@ -114,6 +120,7 @@ impl Metrics {
         registry.register(Box::new(self.repeats.clone()))?;
         registry.register(Box::new(self.repeat_keys_evicted.clone()))?;
         registry.register(Box::new(self.recoveries.clone()))?;
+        registry.register(Box::new(self.page_starts.clone()))?;
         registry.register(Box::new(self.replayed_events.clone()))?;
         registry.register(Box::new(self.history_evictions.clone()))?;
         registry.register(Box::new(self.reloads.clone()))

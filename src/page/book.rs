@@ -5,12 +5,15 @@
 //! [`Since::Unknown`], never forgotten.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     mem,
     time::{Duration, Instant},
 };
 
-use super::key::{PageKey, PageVisit};
+use super::{
+    key::{PageKey, PageVisit},
+    positions::Positions,
+};
 use crate::protocol::{ChannelName, Since, SocketId};
 
 /// How long a page waits at most for what its old session and its rooms say.
@@ -78,6 +81,8 @@ pub enum BookOutput {
 /// With what a session of a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageStart {
+    /// Whether the node did not know the page.
+    pub is_new: bool,
     /// Its socket id.
     pub socket: SocketId,
     /// Since when the page has it.
@@ -88,17 +93,6 @@ pub struct PageStart {
     pub user: Option<String>,
     /// How far it has heard its channels.
     pub positions: Positions,
-}
-
-/// How far a page has heard its channels.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Positions {
-    /// By channel.
-    pub channels: HashMap<ChannelName, Since>,
-    /// Channels to which it has subscribed since, or which it does not want any more.
-    claimed: HashSet<ChannelName>,
-    /// Whether it may have had other channels too, of which nothing is known.
-    pub has_unknown: bool,
 }
 
 /// A session of a page is over, or about to be: its rooms are told to let it go.
@@ -213,8 +207,10 @@ impl PageBook {
         let (socket, has_unknown) =
             ((turn.draw)(), turn.now.saturating_duration_since(self.started) < self.rules.doubt);
         let positions = Positions { has_unknown, ..Positions::default() };
-        turn.outputs
-            .push(BookOutput::Start(number, PageStart { socket, given: turn.now, was: None, user: None, positions }));
+        turn.outputs.push(BookOutput::Start(
+            number,
+            PageStart { is_new: true, socket, given: turn.now, was: None, user: None, positions },
+        ));
         let page = Page { visit: number, socket, given: turn.now, user: None, stage: Stage::Here, newcomer: None };
         self.pages.insert(key, page);
     }
@@ -291,7 +287,10 @@ impl PageBook {
         let keeps_id = !away.gives_up_id && turn.now.saturating_duration_since(page.given) < self.rules.id_lifetime;
         let was = page.renew((!keeps_id).then(&mut *turn.draw), turn.now);
         let (socket, given, user) = (page.socket, page.given, page.user.take());
-        turn.outputs.push(BookOutput::Start(number, PageStart { socket, given, was, user, positions: away.positions }));
+        turn.outputs.push(BookOutput::Start(
+            number,
+            PageStart { is_new: false, socket, given, was, user, positions: away.positions },
+        ));
         page.begin(number);
     }
 
@@ -348,6 +347,17 @@ impl PageBook {
     }
 }
 
+impl PageStart {
+    /// What was known of the page, as metrics show it.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self { positions: Positions { has_unknown: true, .. }, .. } => "unknown",
+            Self { is_new: true, .. } => "new",
+            Self { .. } => "resumed",
+        }
+    }
+}
+
 impl Departure {
     /// A session that ended before it began: the page has what it had.
     pub fn unstarted(visit: PageVisit, PageStart { user, positions, .. }: PageStart) -> Self {
@@ -367,31 +377,6 @@ impl Page {
         self.visit = visit;
         self.newcomer = None;
         self.stage = Stage::Here;
-    }
-}
-
-impl Positions {
-    /// Nothing is known but that there may be something.
-    fn unknown() -> Self {
-        Self { has_unknown: true, ..Self::default() }
-    }
-
-    /// How far the page has heard a channel to which it subscribes, told once; `None` for a channel that is new to it.
-    pub fn claim(&mut self, channel: &ChannelName) -> Option<Since> {
-        let known = self.channels.get(channel).cloned().or(self.has_unknown.then_some(Since::Unknown))?;
-        self.claimed.insert(channel.clone()).then_some(known)
-    }
-
-    /// The page wants the channel no longer.
-    pub fn forget(&mut self, channel: &ChannelName) {
-        if self.channels.remove(channel).is_some() || self.has_unknown {
-            self.claimed.insert(channel.clone());
-        }
-    }
-
-    /// For the page's next session, which begins before its rooms have answered this one.
-    fn unclaimed(self) -> Self {
-        Self { claimed: HashSet::new(), ..self }
     }
 }
 

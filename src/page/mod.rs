@@ -6,8 +6,10 @@
 
 pub mod book;
 pub mod key;
+pub mod positions;
 pub mod registry;
 
-pub use book::{Departure, Heard, PageStart, Positions};
+pub use book::{Departure, Heard, PageStart};
 pub use key::{PageKey, PageVisit};
-pub use registry::{PageNotice, Pages};
+pub use positions::Positions;
+pub use registry::{OwedReceipt, PageNotice, Pages};

@@ -11,6 +11,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient};
+use prometheus::IntCounterVec;
 use tokio::sync::oneshot;
 
 use super::{
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::{
     config::PagesConfig,
+    metrics::Metrics,
     protocol::{ChannelName, SocketId},
 };
 
@@ -36,6 +38,7 @@ const MAX_KNOWN: usize = 262_144;
 pub struct Pages {
     registry: Addr<PageRegistry>,
     counts: Arc<PageCounts>,
+    receipts: OutstandingReceipts,
     visits: Arc<AtomicU64>,
 }
 
@@ -53,12 +56,27 @@ pub enum PageNotice {
 #[derive(Debug, Default)]
 struct PageCounts([AtomicUsize; 3]);
 
+/// How many receipts pages owe.
+#[derive(Debug, Clone, Default)]
+struct OutstandingReceipts(Arc<AtomicUsize>);
+
+/// A receipt that a page owes, until it is dropped.
+#[derive(Debug)]
+pub struct OwedReceipt(OutstandingReceipts);
+
+impl Drop for OwedReceipt {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Relaxed);
+    }
+}
+
 /// The pages, on a thread of their own.
 struct PageRegistry {
     book: PageBook,
     sessions: HashMap<u64, Recipient<PageNotice>>,
     waiting: HashMap<u64, (PageVisit, oneshot::Sender<PageStart>)>,
     counts: Arc<PageCounts>,
+    starts: IntCounterVec,
 }
 
 #[derive(Message)]
@@ -75,7 +93,7 @@ struct Tell(BookInput);
 
 impl Pages {
     /// Starts the registry on a thread of its own.
-    pub fn start(config: &PagesConfig) -> Self {
+    pub fn start(config: &PagesConfig, metrics: &Metrics) -> Self {
         let counts = Arc::new(PageCounts::default());
         let rules = Rules {
             id_lifetime: config.socket_id_lifetime,
@@ -83,14 +101,15 @@ impl Pages {
             max_away: MAX_AWAY,
             max_known: MAX_KNOWN,
         };
-        let shown = counts.clone();
+        let (shown, starts) = (counts.clone(), metrics.page_starts.clone());
         let registry = PageRegistry::start_in_arbiter(&Arbiter::new().handle(), move |_| PageRegistry {
             book: PageBook::new(rules, Instant::now()),
             sessions: HashMap::new(),
             waiting: HashMap::new(),
             counts: shown,
+            starts,
         });
-        Self { registry, counts, visits: Arc::default() }
+        Self { registry, counts, receipts: OutstandingReceipts::default(), visits: Arc::default() }
     }
 
     /// A socket of a page has come; the start is awaited from `start`, which fails if a still newer one came meanwhile.
@@ -116,6 +135,17 @@ impl Pages {
         self.registry.do_send(Tell(BookInput::Proven(visit)));
     }
 
+    /// Counts a receipt that a page owes.
+    pub fn owe_receipt(&self) -> OwedReceipt {
+        self.receipts.0.fetch_add(1, Relaxed);
+        OwedReceipt(self.receipts.clone())
+    }
+
+    /// How many receipts pages owe.
+    pub fn outstanding_receipts(&self) -> usize {
+        self.receipts.0.load(Relaxed)
+    }
+
     /// How many pages are here, away with what they had, and known alone.
     pub fn counts(&self) -> [usize; 3] {
         self.counts.0.each_ref().map(|count| count.load(Relaxed))
@@ -136,6 +166,7 @@ impl PageRegistry {
     fn act(&mut self, output: BookOutput) {
         match output {
             BookOutput::Start(number, start) => {
+                self.starts.with_label_values(&[start.outcome()]).inc();
                 let Some((visit, waiting)) = self.waiting.remove(&number) else { return };
                 if let Err(start) = waiting.send(start) {
                     self.step(BookInput::Departed(Departure::unstarted(visit, start)));

@@ -3,15 +3,19 @@
 //! Invariant: of each origin, everything after `lost_through` up to `last` is kept. So whether a replay is whole is not
 //! guessed: it is whole if the position that it starts from is not before what was lost.
 
+mod budget;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     mem,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
+
+pub(super) use budget::HistoryBudget;
 
 use crate::{
     config::HistoryWindow,
@@ -35,14 +39,7 @@ pub struct Histories {
     /// Numbers the events, if the node is alone.
     pub numbers: Arc<EventNumbers>,
     /// What they may hold together.
-    pub budget: HistoryBudget,
-}
-
-/// Bounds what all histories of a node hold. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct HistoryBudget {
-    limit: usize,
-    used: Arc<AtomicUsize>,
+    pub(in crate::room) budget: HistoryBudget,
 }
 
 /// The history of one room.
@@ -175,30 +172,6 @@ impl EventNumbers {
     }
 }
 
-impl HistoryBudget {
-    /// A budget of so many bytes, of which none is used.
-    pub fn new(limit: usize) -> Self {
-        Self { limit, used: Arc::default() }
-    }
-
-    /// Bytes in use.
-    pub fn used(&self) -> usize {
-        self.used.load(Relaxed)
-    }
-
-    fn take(&self, bytes: usize) {
-        self.used.fetch_add(bytes, Relaxed);
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Relaxed);
-    }
-
-    fn is_exceeded(&self) -> bool {
-        self.used() > self.limit
-    }
-}
-
 impl History {
     /// A history without events.
     pub(super) fn new(window: HistoryWindow, budget: HistoryBudget) -> Self {
@@ -276,6 +249,11 @@ impl History {
         while self.events.len() > events || self.events.front().is_some_and(is_over) {
             self.forget_oldest(Cause::Window);
         }
+    }
+
+    /// The app's histories may hold so many bytes together.
+    pub(super) fn set_app_limit(&mut self, bytes: usize) {
+        self.budget.set_app_limit(bytes);
     }
 
     /// Another rule holds for the channel from now on.

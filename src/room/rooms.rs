@@ -54,7 +54,6 @@ pub struct Rooms {
     pub(super) interest: Interest,
     pub(super) cluster: Option<Cluster>,
     pub(super) shelf: Shelf,
-    pub(super) histories: Histories,
     pub(super) activity: Activity,
     pub(super) pages: Pages,
 }
@@ -104,12 +103,7 @@ impl Rooms {
         let waiting = Limits { events: limits.max_queued_events, bytes: limits.max_queued_event_bytes };
         let (backlog, activity) = (Backlog::new(waiting), metrics.activity.clone());
         let inflow = Inflow::new(inflow::LIMIT, cluster.clone());
-        Self { shards, backlog, inflow, interest, cluster, shelf, histories, activity, pages }
-    }
-
-    /// Bytes of the events that the rooms keep for subscribers that come back.
-    pub fn history_bytes(&self) -> usize {
-        self.histories.budget.used()
+        Self { shards, backlog, inflow, interest, cluster, shelf, activity, pages }
     }
 
     /// Whether sockets are to be read on.

@@ -55,7 +55,14 @@ fn stage_of(threads: usize, limits: &LimitsConfig, cluster: Option<Cluster>) -> 
     let metrics = Metrics::new();
     let webhooks = Webhooks::start(metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20));
     Stage {
-        rooms: Rooms::start(threads, limits, &webhooks, &metrics, cluster, Pages::start(&PagesConfig::default())),
+        rooms: Rooms::start(
+            threads,
+            limits,
+            &webhooks,
+            &metrics,
+            cluster,
+            Pages::start(&PagesConfig::default(), &metrics),
+        ),
         metrics,
         app: App::new("app", AppSettings::new("key", "secret")),
         channel: ChannelName::parse("products.1", 200).unwrap(),

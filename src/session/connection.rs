@@ -125,7 +125,7 @@ impl SessionConnection {
     pub(super) fn ask_receipt(&mut self) {
         let Some(page) = &mut self.page else { return };
         // Read before the question is sent: what is sent meanwhile is not proven by the answer.
-        page.receipts.ask(Instant::now(), self.outbox.sends());
+        page.ask_receipt(Instant::now(), self.outbox.sends(), self.services.shared.rooms.pages());
         self.outbox.send(&match self.client_protocol {
             ClientProtocol::Pusher => outbound::ping(),
             ClientProtocol::Tenant => tenant::outbound::ping(),
@@ -135,7 +135,7 @@ impl SessionConnection {
     /// The page answered.
     pub(super) fn hear_receipt(&mut self) {
         if let Some(page) = &mut self.page {
-            page.receipts.answer();
+            page.hear_receipt();
         }
     }
 

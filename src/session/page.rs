@@ -2,6 +2,7 @@
 //! gives back the rooms so that the page can come back.
 
 use std::{
+    collections::VecDeque,
     mem,
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use super::{
     receipts::{self, Receipts},
 };
 use crate::{
-    page::{Departure, PageKey, PageNotice, PageStart, PageVisit, Positions},
+    page::{Departure, OwedReceipt, PageKey, PageNotice, PageStart, PageVisit, Pages, Positions},
     protocol::{ChannelName, Close, Since, SocketId},
     room::PageJoin,
 };
@@ -45,6 +46,8 @@ pub(super) struct PageSession {
     /// How far it had heard its channels before.
     positions: Positions,
     pub(super) receipts: Receipts,
+    /// Those that it has not given yet.
+    owed: VecDeque<OwedReceipt>,
     /// Whether it was sent away, or its session is over: the rooms are given back.
     has_departed: bool,
 }
@@ -57,12 +60,24 @@ pub struct SendAway;
 impl PageSession {
     fn new(visit: PageVisit, PageStart { was, user, positions, .. }: PageStart) -> Self {
         let (began, receipts) = (Instant::now(), Receipts::default());
-        Self { visit, began, was, user, positions, receipts, has_departed: false }
+        Self { visit, began, was, user, positions, receipts, owed: VecDeque::new(), has_departed: false }
     }
 
     /// Its subscription to a channel, which begins where it has heard it.
     pub(super) fn claim(&mut self, channel: &ChannelName) -> (Option<Since>, PageJoin) {
         (self.positions.claim(channel), PageJoin { was: self.was })
+    }
+
+    /// It is asked for a receipt; `sends` is how often something had been sent before.
+    pub(super) fn ask_receipt(&mut self, now: Instant, sends: u64, pages: &Pages) {
+        self.receipts.ask(now, sends);
+        self.owed.push_back(pages.owe_receipt());
+    }
+
+    /// It gives one.
+    pub(super) fn hear_receipt(&mut self) {
+        self.receipts.answer();
+        self.owed.pop_front();
     }
 
     /// It wants no more of a channel.

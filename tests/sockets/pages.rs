@@ -64,6 +64,16 @@ async fn publish(node: &TestNode, names: &[&str]) {
     }
 }
 
+/// The next event; what is asked meanwhile stays unanswered.
+async fn next_event(client: &mut Client) -> Value {
+    loop {
+        let message = client.next().await;
+        if message["event"] != "pusher:ping" {
+            return message["event"].clone();
+        }
+    }
+}
+
 /// Answers the next question for a receipt.
 async fn give_receipt(client: &mut Client) {
     client.expect("pusher:ping").await;
@@ -88,7 +98,7 @@ async fn a_page_that_comes_back_has_its_socket_id_and_hears_what_it_has_not_prov
     assert_eq!(first.next().await["event"], "a");
     give_receipt(&mut first).await;
     publish(&node, &["b"]).await;
-    assert_eq!(first.next().await["event"], "b");
+    assert_eq!(next_event(&mut first).await, "b");
     let id = first.id.clone();
     lose(&node, first).await;
     publish(&node, &["c"]).await;
@@ -98,8 +108,7 @@ async fn a_page_that_comes_back_has_its_socket_id_and_hears_what_it_has_not_prov
     let (events, resumed) = resume(&mut second, "products.7").await;
     assert_eq!((events, resumed), (vec!["b".to_owned(), "c".to_owned()], json!({"complete": true, "replayed": 2})));
     publish(&node, &["d"]).await;
-    let live = second.next().await;
-    assert_eq!(if live["event"] == "pusher:ping" { second.next().await } else { live }["event"], "d");
+    assert_eq!(next_event(&mut second).await, "d");
 }
 
 #[actix::test]
@@ -354,4 +363,29 @@ async fn a_plain_socket_that_names_itself_is_brought_on_too() {
     second.send(json!({"type": "subscribe", "channel": "products.7"})).await;
     second.expect_exactly(json!({"type": "subscribed", "channel": "products.7", "recovered": true})).await;
     assert_eq!(second.next().await["type"], "b");
+}
+
+#[actix::test]
+async fn operators_see_pages_and_the_receipts_that_they_owe() {
+    let node = start_asking(|_| {}).await;
+    let mut first = connect(&node).await;
+    subscribe(&mut first, "products.7").await;
+    publish(&node, &["a"]).await;
+    first.next().await;
+    first.expect("pusher:ping").await;
+    let shows = async |lines: &[&str]| {
+        let text = metrics(node.node.admin).await;
+        lines.iter().all(|line| text.lines().any(|shown| shown == *line))
+    };
+    assert!(shows(&[r#"gaung_pages{state="here"} 1"#, "gaung_receipts_outstanding 1"]).await);
+    lose(&node, first).await;
+    let away = [r#"gaung_pages{state="here"} 0"#, r#"gaung_pages{state="away"} 1"#, "gaung_receipts_outstanding 0"];
+    eventually("the page is away", || shows(&away)).await;
+    let mut second = connect(&node).await;
+    resume(&mut second, "products.7").await;
+    let starts = [r#"gaung_page_starts_total{outcome="new"} 1"#, r#"gaung_page_starts_total{outcome="resumed"} 1"#];
+    assert!(shows(&starts).await);
+    let bytes = metrics(node.node.admin).await;
+    let kept = bytes.lines().find_map(|line| line.strip_prefix(r#"gaung_history_bytes{app="app-id"} "#)).unwrap();
+    assert!(kept.parse::<u64>().unwrap() > 0, "{kept}");
 }

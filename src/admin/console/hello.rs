@@ -95,8 +95,9 @@ mod tests {
     use crate::config::{self, AppSettings};
 
     /// What the console does not show: secrets, lists, and settings that few apps change.
-    const HIDDEN: [&str; 10] = [
+    const HIDDEN: [&str; 11] = [
         "history",
+        "history_mb",
         "secret",
         "public_client_events",
         "terminate_members",

@@ -1,5 +1,7 @@
 //! What a history keeps, and how it knows what it lost.
 
+use std::sync::atomic::AtomicUsize;
+
 use super::*;
 use crate::{
     event::{Event, Words},
@@ -202,4 +204,23 @@ fn a_node_that_is_alone_numbers_its_events() {
     let numbers = EventNumbers::new(origin(1));
     assert_eq!(numbers.last(), id(1, 0));
     assert_eq!([numbers.next(), numbers.next(), numbers.last()], [id(1, 1), id(1, 2), id(1, 2)]);
+}
+
+#[test]
+fn what_one_app_keeps_is_bounded_too_and_counted() {
+    let used = Arc::new(AtomicUsize::new(0));
+    let mut story = story(60, 100, 1 << 20);
+    story.history = History::new(HistoryWindow { time: SECOND * 60, events: 100 }, story.budget.of_app(&used));
+    story.hear(1, 1, 0, 0);
+    let one = used.load(Relaxed);
+    assert_eq!((one > 0, story.budget.used()), (true, one));
+    story.history.set_app_limit(2 * one);
+    for number in 2..=5 {
+        story.hear(1, number, number - 1, 0);
+    }
+    assert_eq!((used.load(Relaxed), story.budget.used()), (2 * one, 2 * one));
+    story.check(&[(1, 3)], &["1-4", "1-5"], WHOLE);
+    story.check(&[(1, 2)], &["1-4", "1-5"], Completeness::Partial(Cause::Memory));
+    drop(story.history);
+    assert_eq!(used.load(Relaxed), 0);
 }

@@ -31,7 +31,8 @@ impl RoomState {
             (Some(window), Some(history)) if history.window() == window => {}
             (Some(window), Some(history)) => history.set_window(window, around.now()),
             (Some(window), None) => {
-                let mut history = History::new(window, self.histories.budget.clone());
+                let mut history =
+                    History::new(window, self.histories.budget.of_app(&around.app.counters.history_bytes));
                 if !self.is_clustered {
                     // What was published while the channel was not open took no number. With one of its own the beginning is
                     // later than every position from before.
@@ -71,6 +72,7 @@ impl RoomState {
         match event.origin {
             Origin::Client => history.pass_over(numbered),
             Origin::BackEnd => {
+                history.set_app_limit(around.app.settings().history_mb.map_or(usize::MAX, |limit| limit << 20));
                 let evicted = history.keep(event.clone(), numbered, around.now());
                 if self.fanout.len() == 0 {
                     history.written(numbered.id, around.now());
