@@ -13,7 +13,7 @@ import { startApplication } from "./support/application.js";
 import { startBalancer } from "./support/balancer.js";
 import { Heard, until } from "./support/deadline.js";
 import { APP, startGaung } from "./support/gaung.js";
-import { backEnd, connectPusher, hear, memberIds, openPusher, subscribe } from "./support/libraries.js";
+import { backEnd, connectPusher, memberIds, subscribe } from "./support/libraries.js";
 import { heardAgainAfterReceipts, publishNumbers, random } from "./support/numbers.js";
 import {
   KINDS,
@@ -27,7 +27,6 @@ import {
   openEchoPage,
   openPage,
   optionsBehind,
-  pageKey,
   publish,
 } from "./support/pages.js";
 
@@ -222,18 +221,20 @@ test("client events go on after a cut, and are not replayed", async (t) => {
 
 test("a page of a node that was drained and started again is told that it may have missed something", async (t) => {
   const { GAUNG_PAGE_DOUBT_SECONDS, ...settings } = SETTINGS;
-  const first = await startGaung({ ...settings, GAUNG_PAGE_DOUBT_SECONDS: "0" });
-  const page = openPusher(t, first, { key: pageKey() });
-  const heard = hear(page.subscribe("drained"));
-  await heard.event("pusher:subscription_succeeded");
-  await publish(backEnd(first), "drained", 0, 1, 2);
+  let node = await startGaung({ ...settings, GAUNG_PAGE_DOUBT_SECONDS: "0" });
+  t.after(() => node.stop());
+  const { host } = node;
+  const balancer = await startBalancer(t, { host, get port() { return node.port; }, isReady: () => node.isReady() });
+  const page = await openPage(t, balancer);
+  const { heard } = await subscribe(page, "drained");
+  await publish(backEnd(node), "drained", 0, 1, 2);
   await heard.times(3, "numbered");
-  await first.stop();
-  await until(() => page.connection.state === "connecting", "the page is away");
-  const second = await startGaung({ ...settings, GAUNG_PORT: `${first.port}` });
-  t.after(() => second.stop());
+  const release = balancer.hold();
+  await node.stop();
+  node = await startGaung(settings);
+  release();
   assert.deepEqual((await heard.event("pusher:resumed", RECONNECT_PATIENCE)).data, { complete: false, replayed: 0 });
-  await publish(backEnd(second), "drained", 3);
+  await publish(backEnd(node), "drained", 3);
   await heard.where(({ data }) => data?.n === 3, "what is live");
   assert.deepEqual(numbersOf(heard), [0, 1, 2, 3]);
 });
