@@ -13,7 +13,7 @@ import { startApplication } from "./support/application.js";
 import { startBalancer } from "./support/balancer.js";
 import { Heard, until } from "./support/deadline.js";
 import { APP, startGaung } from "./support/gaung.js";
-import { backEnd, connectPusher, memberIds, subscribe } from "./support/libraries.js";
+import { backEnd, connectPusher, memberIds, openSocket, subscribe } from "./support/libraries.js";
 import { heardAgainAfterReceipts, publishNumbers, random } from "./support/numbers.js";
 import {
   KINDS,
@@ -27,6 +27,7 @@ import {
   openEchoPage,
   openPage,
   optionsBehind,
+  pageKey,
   publish,
 } from "./support/pages.js";
 
@@ -237,6 +238,23 @@ test("a page of a node that was drained and started again is told that it may ha
   await publish(backEnd(node), "drained", 3);
   await heard.where(({ data }) => data?.n === 3, "what is live");
   assert.deepEqual(numbersOf(heard), [0, 1, 2, 3]);
+});
+
+test("the id of a page stands in no log line and in no answer of the admin port", async (t) => {
+  const chatty = await startGaung({ ...SETTINGS, GAUNG_LOG: "trace" });
+  t.after(() => chatty.stop());
+  const balancer = await startBalancer(t, chatty);
+  const key = pageKey();
+  const page = await openPage(t, balancer, { key });
+  const { heard } = await subscribe(page, "secret");
+  await isAwayFor(balancer, page, () => publish(backEnd(chatty), "secret", 0));
+  await areResumed([heard], 1);
+  const refused = await openSocket(t, chatty.socketUrl(`/app/${key}-/?protocol=7`));
+  await refused.closed;
+  const [, id] = key.split("/");
+  assert.ok(chatty.log.includes("gaung::"), "it logs");
+  const told = await Promise.all(["/metrics", "/peers", "/readyz"].map(async (path) => (await chatty.admin(path)).text()));
+  for (const text of [chatty.log, ...told]) assert.ok(!text.includes(id), text.split("\n").find((line) => line.includes(id)));
 });
 
 test("the lines of docs/history.md make pages that miss nothing", async (t) => {
