@@ -128,7 +128,7 @@ pub struct RoomEvent {
 pub struct Numbering {
     /// Higher than that of every earlier event of the node.
     pub number: u64,
-    /// The number of the node's event before it in the room; 0 if there is none, or none for ten minutes.
+    /// The number of the node's event before it in the room; 0 if there is none, or none that the node still knows of.
     pub predecessor: u64,
 }
 

@@ -1,8 +1,10 @@
 //! The last number of each stream in which this node published: it is the next frame's predecessor, and is
 //! announced again during silence, so that a lost last frame is noticed although nothing follows.
 //!
-//! Bounds: `MAX_HEADS` streams are known beside those of which the ring still has a frame; of those that go, the stream
-//! starts anew with its next frame. No call looks at more than it returns.
+//! Bounds: `MAX_HEADS` streams are known beside those of which the ring still has a frame; of those that go, only the
+//! number is left, and of too many of these nothing. No call looks at more than it returns.
+
+mod silent;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +13,9 @@ use std::{
 
 use crate::frame::{Head, Stream};
 
-/// A silent stream's last number is known for so long; after that the stream starts anew.
+use silent::Silent;
+
+/// A silent stream's last number is among what peers are told for so long.
 const HEAD_AGE: Duration = Duration::from_secs(600);
 
 /// Streams that are known beside those of which the ring still has a frame, at most.
@@ -40,6 +44,7 @@ pub struct Heads {
     schedule: BTreeSet<(Duration, Stream)>,
     /// Whether more was due lately than one frame has room for.
     is_behind: bool,
+    silent: Silent,
 }
 
 /// The end of one stream.
@@ -64,12 +69,17 @@ impl Heads {
         self.state
     }
 
-    /// A stream goes on with a number higher than all before; returns its number before, 0 if there is none.
+    /// A number after which nothing of a room's stream came: its last, or one that is higher where that is forgotten.
+    pub fn after(&self, stream: Stream) -> u64 {
+        self.heads.get(&stream).map_or_else(|| self.silent.after(stream), |head| head.number)
+    }
+
+    /// A stream goes on with a number higher than all before; returns its number before, 0 if none is known.
     pub fn advance(&mut self, stream: Stream, number: u64, now: Duration) -> u64 {
         if stream == Stream::STATE {
             return std::mem::replace(&mut self.state, number);
         }
-        let before = self.remove(stream);
+        let before = self.remove(stream).or_else(|| self.silent.take(stream)).unwrap_or(0);
         let repeat = Repeat { next: now, pause: Duration::from_secs(1) };
         self.schedule.insert((now, stream));
         self.ages.insert(number, stream);
@@ -88,7 +98,9 @@ impl Heads {
             if number >= first || !is_beyond {
                 return;
             }
-            self.remove(stream);
+            if let Some(number) = self.remove(stream) {
+                self.silent.insert(stream, number);
+            }
         }
     }
 
@@ -131,13 +143,13 @@ impl Heads {
         pages
     }
 
-    fn remove(&mut self, stream: Stream) -> u64 {
-        let Some(head) = self.heads.remove(&stream) else { return 0 };
+    fn remove(&mut self, stream: Stream) -> Option<u64> {
+        let head = self.heads.remove(&stream)?;
         self.ages.remove(&head.number);
         if let Some(repeat) = head.repeat {
             self.schedule.remove(&(repeat.next, stream));
         }
-        head.number
+        Some(head.number)
     }
 }
 
@@ -195,12 +207,15 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_was_silent_for_too_long_starts_anew() {
+    fn of_a_stream_that_was_silent_for_long_the_last_number_stays_known() {
         let mut heads = filled(1);
         heads.forget(u64::MAX, HEAD_AGE - Duration::from_secs(1));
         assert_eq!(heads.heads.len(), 1);
         heads.forget(u64::MAX, HEAD_AGE);
-        assert_eq!(heads.advance(stream(1), 2, HEAD_AGE), 0);
+        assert_eq!((heads.heads.len(), heads.pages().concat().len()), (0, 0));
+        assert_eq!([heads.after(stream(1)), heads.after(stream(2))], [1, 0]);
+        assert_eq!(heads.advance(stream(1), 2, HEAD_AGE), 1);
+        assert_eq!((heads.after(stream(1)), heads.advance(stream(1), 3, HEAD_AGE)), (2, 2));
     }
 
     #[test]

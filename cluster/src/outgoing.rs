@@ -149,6 +149,11 @@ impl Outgoing {
         self.confirmed
     }
 
+    /// A number after which this node published nothing in a room's stream.
+    pub fn last_in(&self, stream: Stream) -> u64 {
+        self.heads.after(stream)
+    }
+
     /// The last number of the state stream.
     pub fn state(&self) -> u64 {
         self.heads.state()

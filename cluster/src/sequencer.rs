@@ -296,7 +296,7 @@ impl Sequencer {
 
     /// Up to where a stream was released or marked lost, or was not for us.
     pub fn position(&self, stream: Stream) -> u64 {
-        self.states.get(&stream).map_or(0, |state| state.position)
+        self.states.get(&stream).map_or(self.baseline, |state| state.position)
     }
 
     /// The last number of a stream that was released; 0 if none was.

@@ -46,6 +46,7 @@ use peer_table::ForgottenPeers;
 
 pub use input::{Bounds, Input, Moment, PAGE, Settings};
 pub use output::{Output, PeerStatus};
+pub use query::Published;
 
 #[derive(Debug)]
 pub struct Core {

@@ -6,9 +6,23 @@ use super::{Core, PeerStatus};
 use crate::{
     counters::Counters,
     fact::{CachedEvent, FactKey, Member, Record},
-    frame::{Gap, Readiness},
+    frame::{Gap, Readiness, Stream},
+    peer::{CATCH_UP_AFTER, Peer, Stage},
     room::{NodeId, Room},
 };
+
+/// What a node knows of a room's events without the room.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Published {
+    /// The node itself published none in the room after this number,
+    pub after: u64,
+    /// up to this one.
+    pub last: u64,
+    /// Of each node that is known, this one included, the event after which none of the room is missed here.
+    pub positions: Vec<(NodeId, u64)>,
+    /// Those of them that publish nothing any more: they are dead, or have said that they leave and gone silent.
+    pub ended: BTreeSet<NodeId>,
+}
 
 impl Core {
     /// Whether this node has received every peer's snapshot and takes part in decisions. Once ready it stays so until
@@ -34,6 +48,20 @@ impl Core {
 
     pub fn subscriptions(&self, room: &Room) -> u64 {
         self.view.sockets(&FactKey::Count(room.clone()))
+    }
+
+    /// What this node knows of a room's events without the room.
+    pub fn published_in(&self, room: &Room) -> Published {
+        let has_ended = |peer: &Peer| {
+            let is_silent = self.now.up.saturating_sub(peer.spoke) >= CATCH_UP_AFTER;
+            peer.stage == Stage::Dead || (peer.readiness == Readiness::Leaving && is_silent)
+        };
+        Published {
+            after: self.outgoing.last_in(Stream::of(room)),
+            last: self.outgoing.last(),
+            positions: self.positions(room).collect(),
+            ended: self.peers.iter().filter(|(_, peer)| has_ended(peer)).map(|(node, _)| *node).collect(),
+        }
     }
 
     /// An app's occupied rooms and their subscriptions, ordered by channel.

@@ -9,7 +9,7 @@ use crate::{
     fact::{FactKey, Member},
     frame::{Stream, Unnumbered},
     remote::{RemoteChange, RemoteState},
-    room::Room,
+    room::{NodeId, Room},
     snapshot::ASK_AGAIN,
     subject::Subject,
 };
@@ -101,10 +101,15 @@ impl Core {
         }
         let sockets = self.view.remote_sockets(&FactKey::Count(room.clone()));
         let cached = self.cached(&room).cloned();
-        let stream = Stream::of(&room);
-        let peers = self.peers.iter().map(|(node, peer)| (*node, peer.sequencer.position(stream)));
-        let positions = [(self.settings.node, self.outgoing.last())].into_iter().chain(peers).collect();
+        let positions = self.positions(&room).collect();
         self.outputs.push(Output::Serving(RemoteState { sockets, members, cached, positions, room }));
+    }
+
+    /// Of each node, this one included, the event after which none of the room is missed here.
+    pub(super) fn positions(&self, room: &Room) -> impl Iterator<Item = (NodeId, u64)> {
+        let stream = Stream::of(room);
+        let peers = self.peers.iter().map(move |(node, peer)| (*node, peer.sequencer.position(stream)));
+        [(self.settings.node, self.outgoing.last())].into_iter().chain(peers)
     }
 
     /// Reports the next members of a room that has more than fit into one step.
