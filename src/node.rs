@@ -18,7 +18,7 @@ use std::{
 };
 
 use actix_server::ServerHandle;
-use futures_util::future::{join_all, pending};
+use futures_util::future::{join, join_all, pending};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     task::JoinHandle,
@@ -54,6 +54,9 @@ const LAST_WEBHOOKS: Duration = Duration::from_secs(10);
 /// How long the other nodes keep the members of this one after it has gone, so that users who come back to another
 /// node in that time never seem to have left.
 const HOLD: Duration = Duration::from_secs(10);
+
+/// How long the other nodes can ask after the last session has closed: a client is back after a second.
+const LAST_QUESTIONS: Duration = Duration::from_secs(3);
 
 /// How long what waits for the other nodes may take to reach NATS at the end.
 const LAST_PUBLISHES: Duration = Duration::from_secs(2);
@@ -169,9 +172,9 @@ impl Node {
             cluster.say_bye(HOLD);
         }
         let began = Instant::now();
-        self.close_sessions().await;
+        let closed = self.close_sessions().await;
         let late = began.elapsed().saturating_sub(self.drain.window);
-        self.webhooks.flush(LAST_WEBHOOKS.saturating_sub(late)).await;
+        join(self.webhooks.flush(LAST_WEBHOOKS.saturating_sub(late)), self.tell_histories(closed)).await;
         self.watches.iter().for_each(JoinHandle::abort);
         if let Some(cluster) = &self.cluster {
             // After the last sync of the apps: what is left here stays.
@@ -185,7 +188,18 @@ impl Node {
         tracing::info!("stopped");
     }
 
-    async fn close_sessions(&self) {
+    /// Who was closed last comes back to a node that may have to ask this one what its channels kept.
+    async fn tell_histories(&self, closed: Closed) {
+        let Some(cluster) = self.cluster.as_ref().filter(|_| closed == Closed::Some) else { return };
+        let keeps = self.registry.all().iter().any(|app| app.settings().history.longest().is_some());
+        if keeps && cluster.has_peers().await {
+            sleep(LAST_QUESTIONS).await;
+        }
+    }
+
+    /// Whether there were any.
+    async fn close_sessions(&self) -> Closed {
+        let any = self.registry.all().iter().any(|app| app.counters.connections() > 0);
         let registries = self.registries.lock().expect("no thread panics while it signs in").clone();
         registries.iter().for_each(|sessions| sessions.do_send(Drain(self.drain.window)));
         let all_closed = async {
@@ -197,7 +211,15 @@ impl Node {
         if timeout(self.drain.window + MAX_CLOSING, all_closed).await.is_err() {
             tracing::warn!("some sessions did not close in time");
         }
+        if any { Closed::Some } else { Closed::None }
     }
+}
+
+/// Whether sessions were closed at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closed {
+    Some,
+    None,
 }
 
 /// What asks for a look at the apps file and the certificate files, and the tasks that take in what the looks find.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, TraceContext,
     bus::{self, Bus, Full, InvalidServer, Link, PublishPermit},
-    core::{Core, Input},
+    core::{Core, Input, Published},
     fact::{CachedEvent, Fact, Member},
     frame::{self, RoomEvent},
     page::{PageChange, PageHash, PageWhere},
@@ -220,6 +220,17 @@ impl Cluster {
             }
         }
         None
+    }
+
+    /// Whether there are other nodes that this one can talk to.
+    pub async fn has_peers(&self) -> bool {
+        self.link.ask(|core| core.peers_to_ask().next().is_some()).await.unwrap_or(false)
+    }
+
+    /// What this node's core knows of a channel's events.
+    pub async fn published_in(&self, app_id: &str, channel: &ChannelName) -> Option<Published> {
+        let room = Room::new(app_id, channel.as_str()).ok()?;
+        self.link.ask(move |core| core.published_in(&room)).await
     }
 
     fn send(&self, app: &App, channel: &str, (payload, trace): (Bytes, Option<TraceContext>), permit: PublishPermit) {

@@ -74,6 +74,9 @@ catalogue! {
     PAGES: Gauge "gaung_pages" ["state"], "Pages that name themselves by a resume id: with a socket, away with what they are to be given, and known alone";
     PAGE_STARTS: Counter "gaung_page_starts_total" ["outcome"], "Sockets of pages, by what was known of the page: nothing, what it had, or only that it was here before";
     RECEIPTS_OUTSTANDING: Gauge "gaung_receipts_outstanding" [], "Pages that have not answered yet whether they heard what they were sent";
+    HISTORY_QUESTIONS: Counter "gaung_history_questions_total" ["outcome"], "Questions to all other nodes for what they keep of a channel that was opened here later";
+    HISTORY_GAPS: Counter "gaung_history_gaps_total" [], "Times that a channel's history found events of another node missing, which it published before this node knew it";
+    HISTORY_WAIT_SECONDS: Histogram "gaung_history_wait_seconds" [], "Time for which subscribers that came back waited for what other nodes keep";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
     LOG_LINES_DROPPED: Counter "gaung_log_lines_dropped_total" [], "Log lines dropped: what reads the log did not keep up or refused them";
     CLUSTER_EVENTS_REFUSED: Counter "gaung_cluster_events_refused_total" ["reason"], "Events of other nodes not taken: the rooms' queue was full, or the payload was invalid";

@@ -23,6 +23,10 @@ const RECOVERY_OUTCOMES: [&str; 6] = ["whole", "window", "memory", "node_lost", 
 /// What is known of a page that comes: nothing, what it had, or only that it was here before.
 const PAGE_STARTS: [&str; 3] = ["new", "resumed", "unknown"];
 
+/// What comes of a question to other nodes: nothing is missing any more, or something is; some node did not answer in time;
+/// too many channels were asked for.
+const QUESTION_OUTCOMES: [&str; 4] = ["whole", "part", "silent", "busy"];
+
 /// Answers by the class of their status code.
 const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
@@ -69,6 +73,12 @@ pub struct Metrics {
     pub replayed_events: IntCounter,
     /// Events that left a history early.
     pub history_evictions: IntCounter,
+    /// Questions to other nodes for what channels kept, by outcome.
+    pub history_questions: IntCounterVec,
+    /// Times that events were found missing which no other node has reported as lost.
+    pub history_gaps: IntCounter,
+    /// Seconds that subscribers waited for them.
+    pub history_wait_seconds: Histogram,
     /// What is counted is reported here too, to consoles that watch, because the code that counts a thing saw it happen.
     pub activity: Activity,
 }
@@ -100,6 +110,9 @@ impl Metrics {
             page_starts: counters(&catalogue::PAGE_STARTS, &PAGE_STARTS),
             replayed_events: counter(&catalogue::REPLAYED_EVENTS),
             history_evictions: counter(&catalogue::HISTORY_EVICTIONS),
+            history_questions: counters(&catalogue::HISTORY_QUESTIONS, &QUESTION_OUTCOMES),
+            history_gaps: counter(&catalogue::HISTORY_GAPS),
+            history_wait_seconds: times(&catalogue::HISTORY_WAIT_SECONDS),
             activity: Activity::default(),
         }
     }
@@ -147,6 +160,9 @@ impl Metrics {
 
     /// Adds what only a node in a cluster counts.
     pub fn register_cluster(&self, registry: &Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(self.history_questions.clone()))?;
+        registry.register(Box::new(self.history_gaps.clone()))?;
+        registry.register(Box::new(self.history_wait_seconds.clone()))?;
         registry.register(Box::new(self.cluster_events_refused.clone()))
     }
 }

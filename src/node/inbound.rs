@@ -1,7 +1,7 @@
 //! What comes from the other nodes, on its way to this node's rooms, users and webhooks. Runs on the bus's thread and
 //! waits for nobody.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use gaung_cluster::{
@@ -14,15 +14,15 @@ use gaung_cluster::{
 
 use crate::{
     app::Registry,
-    cluster::{Cluster, MEMBERS_CHANNEL, Question},
+    cluster::{Cluster, MEMBERS_CHANNEL, Question, Reply},
     event::{
         self, EncodedEvent,
         wire::{self, Message},
     },
     metrics::Metrics,
-    protocol::{ChannelName, WebhookDetail, WebhookEvent},
+    protocol::{ChannelName, Position, WebhookDetail, WebhookEvent},
     repeats::Repeats,
-    room::{FromPeers, Rooms},
+    room::{FromPeers, HistoryReply, Rooms},
     webhook::{Ack, Webhooks, ids},
 };
 
@@ -143,8 +143,11 @@ impl Inbound {
     fn answer(&self, from: NodeId, number: u64, question: Bytes) {
         let reply = self.cluster.reply(from, number);
         match Question::read(question) {
+            Some(Question::History { app, channel, since }) => {
+                tokio::spawn(answer_history(self.rooms.clone(), self.cluster.clone(), (app, channel, since), reply));
+            }
             // Nobody can answer these yet.
-            Some(Question::History { .. } | Question::Page { .. }) | None => reply.nothing(),
+            Some(Question::Page { .. }) | None => reply.nothing(),
         }
     }
 
@@ -162,6 +165,22 @@ impl Inbound {
 
     fn refuse(&self, reason: &str) {
         self.metrics.cluster_events_refused.with_label_values(&[reason]).inc();
+    }
+}
+
+/// The core is asked before the room, which then knows of everything that the core knows of.
+async fn answer_history(
+    rooms: Rooms,
+    cluster: Cluster,
+    (app_id, channel, since): (Arc<str>, ChannelName, Position),
+    reply: Reply,
+) {
+    match cluster.published_in(&app_id, &channel).await {
+        Some(published) => {
+            let reply = HistoryReply { node: cluster.link().node(), published, reply };
+            rooms.answer_history(app_id, channel, since, reply);
+        }
+        None => reply.nothing(),
     }
 }
 

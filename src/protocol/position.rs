@@ -42,6 +42,16 @@ pub enum InvalidPosition {
 }
 
 impl EventOrigin {
+    /// Its characters.
+    pub fn characters(self) -> [u8; CHARACTERS] {
+        self.0
+    }
+
+    /// The origin of these characters, if it is one.
+    pub fn of_characters(characters: [u8; CHARACTERS]) -> Option<Self> {
+        characters.iter().all(|character| ALPHABET.contains(character)).then_some(Self(characters))
+    }
+
     /// The origin of a node, from the random bits that name it.
     pub fn of_node(bits: u64) -> Self {
         let mut rest = bits;
@@ -62,6 +72,18 @@ impl Position {
     /// Whether the event is not after it.
     pub fn covers(&self, event: EventId) -> bool {
         self.number_of(event.origin).is_some_and(|heard| event.number <= heard)
+    }
+
+    /// Whether everything after another position is after this one too.
+    pub fn is_up_to(&self, other: &Self) -> bool {
+        self.0.iter().all(|event| event.number <= other.number_of(event.origin).unwrap_or(0))
+    }
+
+    /// The latest position that is up to both.
+    pub fn earlier(&self, other: &Self) -> Self {
+        let both =
+            self.0.iter().filter_map(|event| Some((event.origin, event.number.min(other.number_of(event.origin)?))));
+        Self(both.map(|(origin, number)| EventId { origin, number }).collect())
     }
 
     /// Notes an event that was heard. A lower number than is known changes nothing.
@@ -102,11 +124,9 @@ impl FromStr for EventId {
         let (origin, number) = text.split_once('-').ok_or(InvalidPosition::Malformed)?;
         let characters: [u8; CHARACTERS] = origin.as_bytes().try_into().map_err(|_| InvalidPosition::Malformed)?;
         let is_number = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
-        if !is_number || !characters.iter().all(|character| ALPHABET.contains(character)) {
-            return Err(InvalidPosition::Malformed);
-        }
+        let origin = EventOrigin::of_characters(characters).filter(|_| is_number).ok_or(InvalidPosition::Malformed)?;
         let number = number.parse().map_err(|_| InvalidPosition::Malformed)?;
-        Ok(Self { origin: EventOrigin(characters), number })
+        Ok(Self { origin, number })
     }
 }
 
@@ -194,6 +214,17 @@ mod tests {
             position.note(EventId { origin, number });
             assert_eq!(position.number_of(origin), Some(last));
         }
+    }
+
+    #[test]
+    fn of_two_positions_the_earlier_is_up_to_both() {
+        let parse = |text: &str| text.parse::<Position>().unwrap();
+        let (one, other) = (parse("aaaaaa-5,bbbbbb-2,dddddd-1"), parse("aaaaaa-3,bbbbbb-9,cccccc-4"));
+        let earlier = one.earlier(&other);
+        assert_eq!(earlier, parse("aaaaaa-3,bbbbbb-2"));
+        assert!(earlier.is_up_to(&one) && earlier.is_up_to(&other) && one.is_up_to(&one));
+        assert!(!one.is_up_to(&other) && !other.is_up_to(&one) && !one.is_up_to(&earlier));
+        assert!(Position::default().is_up_to(&one) && parse("aaaaaa-0").is_up_to(&Position::default()));
     }
 
     #[test]

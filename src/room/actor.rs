@@ -6,7 +6,10 @@ use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message
 use tokio::task::yield_now;
 
 use super::{
-    messages::{AwaitReturn, Forwarded, ListMembers, ReadCache, ReadHistory, Retire, Retired},
+    messages::{
+        AnswerHistory, AwaitReturn, Forwarded, FromPeers, ListMembers, ReadCache, ReadHistory, Retire, Retired,
+        RoomMessage,
+    },
     perform::Room,
     registered::Tally,
     shard::Shard,
@@ -56,6 +59,16 @@ impl RoomActor {
         result
     }
 
+    fn ask_peers(&mut self, ctx: &mut Context<Self>) {
+        let (Some(cluster), Some(since)) = (&self.room.services.cluster, self.room.state.question()) else { return };
+        let (app_id, channel) = (self.room.app.id().clone(), self.room.state.channel().clone());
+        let answered = self.room.services.asking.ask(cluster.clone(), app_id, channel, since.clone());
+        ctx.spawn(answered.into_actor(self).map(|answered, actor, ctx| {
+            let message = RoomMessage::FromPeers(FromPeers::History(answered));
+            actor.step(RoomInput::Message(Forwarded { message, underway: None }), ctx);
+        }));
+    }
+
     fn schedule(&mut self, task: Task, ctx: &mut Context<Self>) {
         match task {
             Task::Replay => self.with_room(ctx, Room::replay),
@@ -67,6 +80,7 @@ impl RoomActor {
                 ctx.spawn(async {}.into_actor(self).map(|(), actor, ctx| _ = actor.step(RoomInput::Announce, ctx)));
             }
             Task::Serve => _ = ctx.spawn(async {}.into_actor(self).map(|(), actor, ctx| actor.serve(ctx))),
+            Task::AskPeers => self.ask_peers(ctx),
             Task::AwaitReturn => {
                 let (app_id, channel) = (self.room.app.id().clone(), self.room.state.channel().clone());
                 self.shard.do_send(AwaitReturn { app_id, channel });
@@ -123,6 +137,14 @@ impl Handler<ReadHistory> for RoomActor {
 
     fn handle(&mut self, asked: ReadHistory, _: &mut Context<Self>) -> Self::Result {
         MessageResult(self.room.state.history(asked.since.as_ref(), asked.limit))
+    }
+}
+
+impl Handler<AnswerHistory> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, asked: AnswerHistory, _: &mut Context<Self>) {
+        asked.answer(Some(&self.room.state), Instant::now());
     }
 }
 

@@ -38,6 +38,12 @@ impl Held {
         self.messages.push_back(message);
     }
 
+    /// Adds messages that come before all that wait.
+    pub(super) fn prepend(&mut self, mut before: Self) {
+        before.messages.append(&mut self.messages);
+        self.messages = before.messages;
+    }
+
     /// The oldest message.
     pub(super) fn pop(&mut self) -> Option<Forwarded> {
         self.messages.pop_front()

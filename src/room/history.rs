@@ -4,18 +4,16 @@
 //! guessed: it is whole if the position that it starts from is not before what was lost.
 
 mod budget;
+mod exchange;
+mod origin;
+mod shared;
+pub(super) mod wire;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     mem,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
     time::{Duration, Instant},
 };
-
-pub(super) use budget::HistoryBudget;
 
 use crate::{
     config::HistoryWindow,
@@ -23,24 +21,15 @@ use crate::{
     protocol::{EventId, EventOrigin, Position, position::MAX_ORIGINS},
 };
 
+use origin::OriginState;
+
+pub(super) use budget::HistoryBudget;
+pub use exchange::{Known, OldEvent, Shared, Span};
+pub use shared::Histories;
+pub(super) use shared::WaitingPlace;
+
 /// Bytes that an event costs beside its own.
 const OVERHEAD: usize = size_of::<Kept>() + 64;
-
-/// Numbers the events of a node that is alone; in a cluster the bus does.
-#[derive(Debug)]
-pub struct EventNumbers {
-    origin: EventOrigin,
-    last: AtomicU64,
-}
-
-/// What all histories of a node share. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Histories {
-    /// Numbers the events, if the node is alone.
-    pub numbers: Arc<EventNumbers>,
-    /// What they may hold together.
-    pub(in crate::room) budget: HistoryBudget,
-}
 
 /// The history of one room.
 #[derive(Debug)]
@@ -49,6 +38,8 @@ pub(super) struct History {
     budget: HistoryBudget,
     events: VecDeque<Kept>,
     origins: BTreeMap<EventOrigin, OriginState>,
+    /// This node's own last event when the room was opened. Of an origin that is not known here, everything is older.
+    opened: Option<EventId>,
     /// Until then the room lives on without subscribers: one that left lately may come back.
     awaits_until: Option<Instant>,
     /// Whether the room will be woken when the first of this is over.
@@ -65,19 +56,6 @@ struct Kept {
     bytes: usize,
 }
 
-/// How far the history knows one origin.
-#[derive(Debug, Clone, Copy)]
-struct OriginState {
-    /// The last number that is known here.
-    last: u64,
-    /// Nothing up to this number is kept.
-    lost_through: u64,
-    /// When that had been written to all subscribers here, if it had.
-    written: Option<Instant>,
-    /// Why.
-    cause: Cause,
-}
-
 /// Whether a replay holds everything that was missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completeness {
@@ -89,8 +67,10 @@ pub enum Completeness {
 /// Why a replay is not whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The window, or the time for which this node knows the room, begins after the position.
+    /// The window begins after the position.
     Window,
+    /// So does the time for which this node knows the room.
+    Opened,
     /// Events went early, because the node keeps no more bytes.
     Memory,
     /// The position names a node of which nothing is known here, or what a node sent was lost on the way.
@@ -125,7 +105,7 @@ impl Completeness {
     pub fn outcome(self) -> &'static str {
         match self {
             Self::Whole => "whole",
-            Self::Partial(Cause::Window) => "window",
+            Self::Partial(Cause::Window | Cause::Opened) => "window",
             Self::Partial(Cause::Memory) => "memory",
             Self::Partial(Cause::NodeLost) => "node_lost",
             Self::Partial(Cause::TooMuch) => "too_much",
@@ -134,41 +114,10 @@ impl Completeness {
     }
 }
 
-impl Histories {
-    /// Who numbers this node's events.
-    pub fn origin(&self) -> EventOrigin {
-        self.numbers.origin
-    }
-
-    /// Those of a node that keeps so many bytes of events.
-    pub fn new(node: u64, bytes: usize) -> Self {
-        let numbers = Arc::new(EventNumbers::new(EventOrigin::of_node(node)));
-        Self { numbers, budget: HistoryBudget::new(bytes) }
-    }
-}
-
-impl OriginState {
-    fn lose(&mut self, through: u64, cause: Cause, written: Option<Instant>) {
-        if through > self.lost_through {
-            (self.lost_through, self.cause, self.written) = (through, cause, written);
-        }
-    }
-}
-
-impl EventNumbers {
-    /// The numbers of a node that has published nothing.
-    pub fn new(origin: EventOrigin) -> Self {
-        Self { origin, last: AtomicU64::new(0) }
-    }
-
-    /// The next event's name.
-    pub fn next(&self) -> EventId {
-        EventId { origin: self.origin, number: self.last.fetch_add(1, Relaxed) + 1 }
-    }
-
-    /// The name of the last event of the node.
-    pub fn last(&self) -> EventId {
-        EventId { origin: self.origin, number: self.last.load(Relaxed) }
+impl Cause {
+    /// Whether other nodes may have what is missing here.
+    fn is_local(self) -> bool {
+        matches!(self, Self::Opened | Self::NodeLost)
     }
 }
 
@@ -180,24 +129,50 @@ impl History {
             budget,
             events: VecDeque::new(),
             origins: BTreeMap::new(),
+            opened: None,
             awaits_until: None,
             is_watched: false,
         }
     }
 
+    /// The room is opened after this event of its own node.
+    pub(super) fn open(&mut self, at: EventId) {
+        self.opened.get_or_insert(at);
+    }
+
     /// From now on nothing of this origin after its event `from` is missed here.
     pub(super) fn begin(&mut self, from: EventId) {
-        let start = OriginState { last: from.number, lost_through: from.number, written: None, cause: Cause::Window };
-        self.origins.entry(from.origin).or_insert(start);
+        self.origins.entry(from.origin).or_insert(OriginState::begin(from.number));
     }
 
     /// Keeps an event, and lets those go that exceed the window or the node's budget. Returns how many went for the
     /// budget alone.
     pub(super) fn keep(&mut self, event: EncodedEvent, numbered: Numbered, now: Instant) -> usize {
+        if self.has_from_peers(numbered.id) {
+            return 0;
+        }
         self.pass_over(numbered);
+        let kept = self.kept(numbered.id, event, now);
+        self.events.push_back(kept);
+        self.trim_to_bounds(now)
+    }
+
+    /// An event with its place in the budget.
+    fn kept(&self, id: EventId, event: EncodedEvent, at: Instant) -> Kept {
         let bytes = event.bytes() + OVERHEAD;
         self.budget.take(bytes);
-        self.events.push_back(Kept { id: numbered.id, event, at: now, written: None, bytes });
+        Kept { id, event, at, written: None, bytes }
+    }
+
+    /// Whether an event came already from other nodes, of an origin that this one did not know.
+    fn has_from_peers(&self, id: EventId) -> bool {
+        let may_have =
+            self.origins.get(&id.origin).is_some_and(|state| state.settled.is_some() && id.number <= state.last);
+        may_have && self.events.iter().any(|kept| kept.id == id)
+    }
+
+    /// Lets those go that exceed the window or the node's budget. Returns how many went for the budget alone.
+    fn trim_to_bounds(&mut self, now: Instant) -> usize {
         self.trim(now);
         let before = self.events.len();
         while self.budget.is_exceeded() && !self.events.is_empty() {
@@ -206,28 +181,32 @@ impl History {
         before - self.events.len()
     }
 
+    /// Whether an event is missing before this one that should have come here.
+    pub(super) fn is_behind(&self, Numbered { id: EventId { origin, .. }, predecessor }: Numbered) -> bool {
+        self.origins.get(&origin).is_some_and(|state| predecessor.is_some_and(|before| before > state.last))
+    }
+
     /// Notes an event that is not kept: a client's.
     pub(super) fn pass_over(&mut self, Numbered { id: EventId { origin, number }, predecessor }: Numbered) {
         if !self.origins.contains_key(&origin) {
             self.make_room_for_origin();
         }
         let before = predecessor.unwrap_or(number.saturating_sub(1));
-        let start = OriginState { last: before, lost_through: before, written: None, cause: Cause::Window };
-        let state = self.origins.entry(origin).or_insert(start);
-        if predecessor.is_some_and(|predecessor| predecessor > state.last) {
+        let state = self.origins.entry(origin).or_insert(OriginState::begin(before));
+        state.settled = None;
+        if predecessor.is_some_and(|before| before > state.last) {
             state.lose(before, Cause::NodeLost, None);
         }
         state.last = state.last.max(number);
+        // Between an event and its predecessor there is none; 0 is also said where the predecessor is forgotten.
+        if before > 0 && number > state.lost_through {
+            state.close(before);
+        }
     }
 
     /// What this origin sent up to a number is lost for this node.
     pub(super) fn lose(&mut self, lost: EventId) {
-        let state = self.origins.entry(lost.origin).or_insert(OriginState {
-            last: 0,
-            lost_through: 0,
-            written: None,
-            cause: Cause::NodeLost,
-        });
+        let state = self.origins.entry(lost.origin).or_insert(OriginState::begin(0));
         state.last = state.last.max(lost.number);
         state.lose(lost.number, Cause::NodeLost, None);
     }
@@ -291,15 +270,22 @@ impl History {
         self.origins.iter().map(|(origin, state)| EventId { origin: *origin, number: state.last }).collect()
     }
 
-    /// Whether the position is of events that have not come here yet.
-    pub(super) fn is_behind(&self, position: &Position) -> bool {
+    /// Whether events may come here that are not after the position, or not after what is replayed to who has it.
+    pub(super) fn may_hear_again(&self, position: &Position) -> bool {
         let last = |origin: EventOrigin| self.origins.get(&origin).map_or(0, |state| state.last);
-        position.events().any(|event| event.number > last(event.origin))
+        let is_behind = position.events().any(|event| event.number > last(event.origin));
+        is_behind || self.origins.values().any(|state| state.settled.is_some())
+    }
+
+    /// Whether an event is among those that somebody with this position has not heard.
+    fn is_after(&self, event: EventId, position: &Position) -> bool {
+        let concerns = || self.origins.get(&event.origin).is_none_or(|state| state.concerns(event.origin, position));
+        !position.covers(event) && concerns()
     }
 
     /// What comes after a position, in the order in which this node heard it.
     pub(super) fn after(&self, since: &Position) -> Missed<'_> {
-        let events = self.events.iter().filter(|kept| !since.covers(kept.id)).map(|kept| &kept.event).collect();
+        let events = self.events.iter().filter(|kept| self.is_after(kept.id, since)).map(|kept| &kept.event).collect();
         Missed { events, completeness: self.completeness(since) }
     }
 
@@ -320,7 +306,7 @@ impl History {
                 position.note(gone);
             }
         }
-        let after = self.events.iter().filter(|kept| !from.covers(kept.id));
+        let after = self.events.iter().filter(|kept| self.is_after(kept.id, from));
         let heard = after.take_while(|kept| is_heard(kept.id, kept.written));
         heard.for_each(|kept| position.note(kept.id));
         position
@@ -337,14 +323,31 @@ impl History {
     }
 
     fn completeness(&self, since: &Position) -> Completeness {
-        let is_lost = |(origin, state): &(&EventOrigin, &OriginState)| {
-            since.number_of(**origin).unwrap_or(0) < state.lost_through
+        self.missing(since).next().map_or(Completeness::Whole, Completeness::Partial)
+    }
+
+    /// Whether something is missing after a position that other nodes may have, and nothing that they cannot have.
+    pub(super) fn may_be_completed(&self, since: &Position) -> bool {
+        let mut missing = self.missing(since).peekable();
+        missing.peek().is_some() && missing.all(Cause::is_local)
+    }
+
+    /// Whether nothing is missing after a position.
+    pub(super) fn is_whole_after(&self, since: &Position) -> bool {
+        self.missing(since).next().is_none()
+    }
+
+    /// Why something is missing after a position, for each origin of which there is.
+    fn missing(&self, since: &Position) -> impl Iterator<Item = Cause> {
+        // What has ended before the position says was not known in full by those who told of it.
+        let is_unknown = |event: &EventId| {
+            self.origins.get(&event.origin).is_none_or(|state| state.settled.is_some() && state.last < event.number)
         };
-        if since.events().any(|event| !self.origins.contains_key(&event.origin)) {
-            return Completeness::Partial(Cause::NodeLost);
-        }
-        let lost = self.origins.iter().find(is_lost);
-        lost.map_or(Completeness::Whole, |(_, state)| Completeness::Partial(state.cause))
+        let unknown = since.events().filter(is_unknown).map(|_| Cause::NodeLost);
+        let is_lost = |(origin, state): &(&EventOrigin, &OriginState)| {
+            since.number_of(**origin).unwrap_or(0) < state.lost_through && state.concerns(**origin, since)
+        };
+        unknown.chain(self.origins.iter().filter(is_lost).map(|(_, state)| state.cause))
     }
 
     fn forget_oldest(&mut self, cause: Cause) {
@@ -364,6 +367,7 @@ impl History {
         let idle = self.origins.keys().copied().find(|origin| !is_kept(*origin));
         if let Some(idle) = idle {
             self.origins.remove(&idle);
+            self.opened = None;
         }
     }
 }

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use gaung_cluster::{bus::PublishPermit, fact::Member};
 
 use super::{
-    HistoryPage, actor::RoomActor, backlog::Permit, fanout::Subscriber, inflow::Underway, watchlists::Watchlist,
+    HistoryPage, actor::RoomActor, asking::HistoryReply, backlog::Permit, fanout::Subscriber, inflow::Underway,
+    inquiry::Answered, watchlists::Watchlist,
 };
 use crate::{
     app::App,
@@ -98,6 +99,8 @@ pub enum FromPeers {
     CacheEvicted(u64),
     /// What a node published up to this event is lost for this node.
     Lost(EventId),
+    /// What they answered that were asked for what came after the room's [question](super::state::RoomState::question).
+    History(Answered),
 }
 
 /// How things stand on the other nodes when a room opens.
@@ -260,6 +263,20 @@ pub(super) struct ReadHistory {
     pub since: Option<Position>,
     /// How many events at most.
     pub limit: usize,
+}
+
+/// What does this node know of the channel's events? Asked by another node.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct AnswerHistory {
+    /// Whose channel.
+    pub app_id: Arc<str>,
+    /// Which.
+    pub channel: ChannelName,
+    /// Only what came after this.
+    pub since: Position,
+    /// Where the answer goes.
+    pub reply: HistoryReply,
 }
 
 /// A room is gone: its actor must not live until its last clock rings.

@@ -15,10 +15,12 @@
 //! | `perform`, `refusals`, `shelf` | a room: its state, and how effects are done |
 //! | `state` | what a room decides, as a state machine: inputs in, effects out |
 //! | `membership`, `member_notices`, `grace`, `count_notice`, `cached`, `history`, `page_slots`, `held` | the parts of that state |
+//! | `inquiry`, `asking` | what all nodes know of a channel: asked, answered, and put together |
 //! | `fanout`, `joined`, `dialect` | who is written what |
 //! | `serving`, `fanout_worker` | when, by how many threads, and who is waited for |
 
 mod actor;
+mod asking;
 mod awaiting;
 pub mod backlog;
 mod cached;
@@ -31,6 +33,7 @@ mod grace;
 mod held;
 mod history;
 mod inflow;
+pub mod inquiry;
 mod interest;
 mod joined;
 mod member_notices;
@@ -53,11 +56,13 @@ mod unpublished;
 mod users;
 mod watchlists;
 
+pub use asking::HistoryReply;
 pub use cached::unserved_record;
 pub use dialect::Dialect;
 pub use fanout::Subscriber;
-pub use history::{Completeness, Histories, HistoryPage};
+pub use history::{Completeness, Histories, HistoryPage, Known, OldEvent, Shared, Span};
 pub use inflow::Inflow;
+pub use inquiry::{Answered, Inquiry};
 pub use messages::{ClientEvent, Forwarded, FromPeers, Join, JoinAs, Opening, PageJoin, Parting, RoomMessage, SignIn};
 pub use perform::publish_on_bus;
 pub use questions::Unanswered;

@@ -105,6 +105,12 @@ impl Room {
                 self.share(|cluster| cluster.serve(self.app.id(), self.state.channel().as_str()));
             }
             Effect::Opened => self.services.present.borrow_mut().has_opened(self.app.id(), self.state.channel()),
+            Effect::CountGap(_) => self.services.metrics.history_gaps.inc(),
+            Effect::AskPeers => self.await_peers(),
+            Effect::CountQuestion(outcome) => {
+                self.services.metrics.history_questions.with_label_values(&[outcome.text()]).inc();
+            }
+            Effect::CountWaited(time) => self.services.metrics.history_wait_seconds.observe(time.as_secs_f64()),
             Effect::CountRecovery(completeness, events) => self.count_recovery(completeness, events),
             Effect::CountEvicted(events) => self.services.metrics.history_evictions.inc_by(events as u64),
             Effect::Parted(visit, heard) => self.services.pages.part(visit, self.state.channel().clone(), heard),
@@ -120,6 +126,13 @@ impl Room {
             Effect::Schedule(task) => tasks.push(task),
         }
         0
+    }
+
+    /// Sockets that wait may be of any user, as in a room that opens.
+    fn await_peers(&self) {
+        if self.state.channel().kind().is_presence() {
+            self.services.present.borrow_mut().opens(self.app.id(), self.state.channel());
+        }
     }
 
     fn share(&self, tell: impl FnOnce(&Cluster)) {

@@ -10,14 +10,15 @@ use actix::{Actor, Addr, Arbiter};
 use gaung_cluster::bus::PublishPermit;
 
 use super::{
-    ClientEvent, FromPeers, Inflow, Join, Parting, SignIn, Unpublished,
+    ClientEvent, FromPeers, HistoryReply, Inflow, Join, Parting, SignIn, Unpublished,
+    asking::Asking,
     backlog::{Backlog, Full, Limits, Permit},
     fanout::Subscriber,
     fanout_worker::FanoutWorker,
     history::Histories,
     inflow::{self, Underway},
     interest::{ChannelHash, Interest},
-    messages::{AboutUsers, FromPeersForRoom, JoinAs, RoomMessage, ToRoom, UserMessage},
+    messages::{AboutUsers, AnswerHistory, FromPeersForRoom, JoinAs, RoomMessage, ToRoom, UserMessage},
     perform::publish_on_bus,
     shard::{Services, Shard},
     shelf::Shelf,
@@ -35,7 +36,7 @@ use crate::{
     },
     outbox::Outbox,
     page::Pages,
-    protocol::{ChannelName, SocketId},
+    protocol::{ChannelName, Position, SocketId},
     webhook::Webhooks,
 };
 
@@ -77,6 +78,7 @@ impl Rooms {
         let shelf = Shelf::new(limits.cache_bounds());
         let node = cluster.as_ref().map_or_else(rand::random, |cluster| cluster.link().node().bits());
         let histories = Histories::new(node, limits.max_history_mb << 20);
+        let asking = Asking::default();
         let fanout_workers: Arc<[_]> =
             threads.iter().map(|thread| FanoutWorker::start_in_arbiter(thread, |_| FanoutWorker)).collect();
         let shard = |thread| {
@@ -91,6 +93,7 @@ impl Rooms {
                 pages: pages.clone(),
                 shelf: shelf.clone(),
                 histories: histories.clone(),
+                asking: asking.clone(),
                 batch_bytes,
                 effects: Cell::default(),
                 tasks: Cell::default(),
@@ -104,6 +107,12 @@ impl Rooms {
         let (backlog, activity) = (Backlog::new(waiting), metrics.activity.clone());
         let inflow = Inflow::new(inflow::LIMIT, cluster.clone());
         Self { shards, backlog, inflow, interest, cluster, shelf, activity, pages }
+    }
+
+    /// Answers another node that asks for what is kept of a channel.
+    pub fn answer_history(&self, app_id: Arc<str>, channel: ChannelName, since: Position, reply: HistoryReply) {
+        let shard = self.shard(&app_id, channel.as_str());
+        shard.do_send(AnswerHistory { app_id: app_id.clone(), channel, since, reply });
     }
 
     /// Whether sockets are to be read on.

@@ -8,6 +8,7 @@ use std::{
     collections::{HashMap, HashSet},
     rc::Rc,
     sync::Arc,
+    time::Instant,
 };
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, MessageResult, WrapFuture};
@@ -15,14 +16,15 @@ use tokio::task::yield_now;
 
 use super::{
     actor::RoomActor,
+    asking::Asking,
     awaiting::{Awaiting, MAX_AWAITING},
     cached::unserved_record,
     fanout_worker::FanoutWorker,
     history::Histories,
     interest::{ChannelHash, Interest},
     messages::{
-        AboutUsers, Answer, AwaitReturn, Count, Find, Forwarded, FromPeers, FromPeersForRoom, ListOccupied, Retire,
-        Retired, RoomMessage, Sum, ToRoom, UserMessage,
+        AboutUsers, Answer, AnswerHistory, AwaitReturn, Count, Find, Forwarded, FromPeers, FromPeersForRoom,
+        ListOccupied, Retire, Retired, RoomMessage, Sum, ToRoom, UserMessage,
     },
     perform::Room,
     present::Present,
@@ -79,6 +81,8 @@ pub(super) struct Services {
     pub shelf: Shelf,
     /// Numbers events, and bounds what is kept of them.
     pub histories: Histories,
+    /// Asks the other nodes for what they keep.
+    pub asking: Asking,
     /// How many bytes a room writes to a subscriber at once.
     pub batch_bytes: usize,
     /// Empty; kept so that no step allocates one.
@@ -313,6 +317,18 @@ impl Handler<Find> for Shard {
 
     fn handle(&mut self, Find { app, channel }: Find, _: &mut Context<Self>) -> Self::Result {
         self.entry(app.id(), &channel).map(|(room, _)| room.clone())
+    }
+}
+
+impl Handler<AnswerHistory> for Shard {
+    type Result = ();
+
+    /// The room answers, after what it was told before; where no room is, only what the node published itself is known.
+    fn handle(&mut self, asked: AnswerHistory, _: &mut Context<Self>) {
+        match self.entry(&asked.app_id, &asked.channel) {
+            Some((room, _)) => room.do_send(asked),
+            None => asked.answer(None, Instant::now()),
+        }
     }
 }
 

@@ -58,8 +58,8 @@ impl Room {
                 Task::Replay | Task::ReplayLater => self.replay(&mut tasks),
                 Task::Announce => _ = self.step(RoomInput::Announce, &mut tasks),
                 Task::Serve => self.serve_at_once(&mut tasks),
-                // Of a user's channel nothing is told after a pause.
-                Task::WakeAfter(..) | Task::AwaitReturn => {}
+                // Of a user's channel nothing is told after a pause, and nothing is kept.
+                Task::WakeAfter(..) | Task::AwaitReturn | Task::AskPeers => {}
             }
         }
         self.services.tasks.set(tasks);

@@ -8,6 +8,7 @@ mod drain;
 mod events;
 mod harness;
 mod history;
+mod history_moves;
 mod history_rules;
 mod intruder;
 mod login;

@@ -12,6 +12,7 @@
 //! | `peers` | the bus thread: what the core puts out, and what rooms tell it |
 //! | `client` | one socket at a time, and what it believes of its channels |
 //! | `pages` | clients that name themselves: their sessions, and what is on its way to them |
+//! | `inquiries` | room actor and bus thread: nodes ask one another for what they keep |
 //! | `actions`, `drain` | clients, back ends, and nodes that leave |
 //! | `world`, `faults`, `verdict`, `tally` | time, faults, and the judgement |
 //!
@@ -33,6 +34,7 @@ mod actions;
 mod client;
 mod drain;
 mod faults;
+mod inquiries;
 mod node;
 mod pages;
 mod peers;
@@ -60,4 +62,7 @@ fn after_a_minute_of_trouble_every_client_knows_who_is_there_and_has_heard_what_
 fn members_who_move_while_node_after_node_leaves_are_never_seen_to_go() {
     let tally = check(number("SEEDS").unwrap_or(80).div_ceil(4), Trouble::Leaving);
     assert!(number("SEED").is_some() || tally.drains > 0, "no node left: {tally:?}");
+    // Nodes that have ended a moment ago do not answer, and are not known to be gone.
+    let in_vain = tally.asked_part + tally.asked_silent;
+    assert!(number("SEED").is_some() || tally.asked_whole > in_vain, "rooms opened later know too little: {tally:?}");
 }

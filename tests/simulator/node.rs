@@ -1,6 +1,7 @@
 //! One run of a node: its core, its rooms, and what waits for their thread.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
@@ -24,6 +25,8 @@ use gaung_cluster::{
     core::{Core, Settings},
 };
 use gaung_simulator::Process;
+
+use crate::inquiries::{Answering, Asked};
 
 /// Bytes that a room writes to one subscriber at once: little, so that a burst takes several batches.
 const BATCH_BYTES: usize = 2_000;
@@ -57,8 +60,10 @@ pub struct Node {
     pub turns: Vec<(Place, Task)>,
     /// Clocks that ring then, in the order in which they were set.
     clocks: BTreeMap<(u64, u64), (Place, Clock)>,
-    /// How many rooms and clocks there were so far.
-    begun: u64,
+    /// What rooms have asked other nodes.
+    pub asked: Vec<Asked>,
+    /// How many rooms, clocks and questions there were so far.
+    begun: Cell<u64>,
 }
 
 /// A room that is there.
@@ -80,6 +85,8 @@ pub enum Mail {
     Message(ChannelName, Box<RoomMessage>),
     /// A room has nothing left to keep.
     Retire(ChannelName),
+    /// Another node asks for what a room keeps.
+    Answer(Answering),
 }
 
 impl Process for Node {
@@ -112,7 +119,8 @@ impl Node {
             mailbox: VecDeque::new(),
             turns: Vec::new(),
             clocks: BTreeMap::new(),
-            begun: 0,
+            asked: Vec::new(),
+            begun: Cell::new(0),
         }
     }
 
@@ -123,9 +131,9 @@ impl Node {
 
     /// Begins a room, which asks the cluster for its events.
     pub fn open(&mut self, app: &App, channel: &ChannelName) {
-        self.begun += 1;
+        let number = self.number();
         let state = RoomState::new(channel.clone(), Reach::Cluster, BATCH_BYTES, self.histories.clone());
-        self.rooms.insert(channel.clone(), Served { state, number: self.begun });
+        self.rooms.insert(channel.clone(), Served { state, number });
         self.cluster.serve(app.id(), channel.as_str());
     }
 
@@ -167,8 +175,14 @@ impl Node {
 
     /// A clock of a room rings at a time, in milliseconds.
     pub fn wake_at(&mut self, at: u64, place: Place, clock: Clock) {
-        self.begun += 1;
-        self.clocks.insert((at, self.begun), (place, clock));
+        let number = self.number();
+        self.clocks.insert((at, number), (place, clock));
+    }
+
+    /// A number that was not used before.
+    pub fn number(&self) -> u64 {
+        self.begun.set(self.begun.get() + 1);
+        self.begun.get()
     }
 
     /// The next clock that rings by now.
@@ -179,7 +193,7 @@ impl Node {
 
     /// Whether nothing waits for its rooms.
     pub fn is_quiet(&self) -> bool {
-        self.mailbox.is_empty() && self.turns.is_empty() && self.backlog.waiting() == 0
+        self.mailbox.is_empty() && self.turns.is_empty() && self.asked.is_empty() && self.backlog.waiting() == 0
     }
 }
 

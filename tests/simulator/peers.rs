@@ -73,13 +73,13 @@ impl World {
                 self.pass_on(slot, channel(room.channel()), FromPeers::Member(user, member));
             }
             Output::Lost { origin, gap, room, events } => self.lose(slot, (origin, gap), room, events),
-            // Nobody signs in, no app has webhooks, no request has a key, and nobody asks.
+            Output::Asked { from, number, question } => self.be_asked(slot, from, number, question),
+            Output::Answered { from, number, answer } => self.be_answered(slot, from, number, answer),
+            // Nobody signs in, no app has webhooks, and no request has a key.
             Output::Remote(RemoteChange::User { .. })
             | Output::Post(_)
             | Output::Published(_)
-            | Output::PageTaken(_)
-            | Output::Asked { .. }
-            | Output::Answered { .. } => {}
+            | Output::PageTaken(_) => {}
         }
     }
 

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use gaung::{
     outbox::Outbox,
-    protocol::{ChannelName, SocketId},
+    protocol::{ChannelName, EventOrigin, SocketId},
     room::{
         Completeness, Forwarded, RoomMessage, Route, publish_on_bus, route,
-        state::{Effect, PendingClientEvent, Reach, RoomInput, Serving, Surroundings, Task},
+        state::{Effect, PendingClientEvent, QuestionOutcome, Reach, RoomInput, Serving, Surroundings, Task},
         unserved_record,
     },
 };
@@ -24,6 +24,7 @@ impl World {
     /// The rooms of a node have a millisecond: clocks ring, some messages are taken, perhaps a turn.
     pub fn run_rooms(&mut self, slot: usize) {
         let now = self.net.now;
+        self.end_inquiries(slot);
         while let Some((place, clock)) = self.process_mut(slot).and_then(|node| node.rung(now)) {
             self.step_room(slot, &place, RoomInput::Woke(clock));
         }
@@ -40,6 +41,7 @@ impl World {
         let Some(node) = self.process_mut(slot) else { return };
         match node.mailbox.pop_front() {
             None => {}
+            Some(Mail::Answer(asked)) => self.answer(slot, asked),
             Some(Mail::Retire(channel)) => node.retire(&app, &channel),
             Some(Mail::Message(channel, message)) => self.forward(slot, &channel, *message),
         }
@@ -84,6 +86,7 @@ impl World {
             Task::Serve => self.serve(slot, &place),
             Task::Replay | Task::ReplayLater => self.replay(slot, &place),
             Task::WakeAfter(clock, _) => self.step_room(slot, &place, RoomInput::Woke(clock)),
+            Task::AskPeers => self.ask_peers(slot, &place),
             Task::AwaitReturn => {}
         }
     }
@@ -117,7 +120,7 @@ impl World {
     }
 
     /// Gives a room an input, unless it is gone, and carries out what it wants done.
-    fn step_room(&mut self, slot: usize, place: &Place, input: RoomInput) {
+    pub fn step_room(&mut self, slot: usize, place: &Place, input: RoomInput) {
         let (app, moment) = (self.app.clone(), self.moment());
         let Some(node) = self.process_mut(slot) else { return };
         let around = Surroundings::at(&app, node.cluster.is_leaving(), moment);
@@ -146,6 +149,10 @@ impl World {
                 self.tally.whole += 1;
                 self.tally.replayed += events as u64;
             }
+            Effect::CountGap(origin) => self.note_gap(origin, channel),
+            Effect::CountQuestion(QuestionOutcome::Whole) => self.tally.asked_whole += 1,
+            Effect::CountQuestion(QuestionOutcome::Part | QuestionOutcome::Busy) => self.tally.asked_part += 1,
+            Effect::CountQuestion(QuestionOutcome::Silent) => self.tally.asked_silent += 1,
             Effect::CountRecovery(Completeness::Partial(_), _) => self.tally.partial += 1,
             Effect::RefuseJoin { .. } | Effect::RefuseClientEvent(_) | Effect::Close(_) => {
                 self.faults.push(format!("{effect:?} at {}", self.net.now));
@@ -160,9 +167,18 @@ impl World {
             | Effect::CountClientEvent
             | Effect::CountEvicted(_)
             | Effect::Shelve { .. }
+            | Effect::CountWaited(_)
+            | Effect::AskPeers
             | Effect::Opened
             | Effect::Handled(_) => {}
         }
+    }
+
+    /// A node that was cut off has published while this one did not know it.
+    fn note_gap(&mut self, origin: EventOrigin, channel: &ChannelName) {
+        let mut publishers = self.numbers.keys().map(|(speaker, _)| speaker.node);
+        let node = publishers.find(|node| EventOrigin::of_node(node.bits()) == origin);
+        node.into_iter().for_each(|node| _ = self.losses.insert((node, room(channel))));
     }
 
     fn schedule(&mut self, slot: usize, place: &Place, task: Task) {
@@ -170,7 +186,7 @@ impl World {
         let Some(node) = self.process_mut(slot) else { return };
         match task {
             Task::Replay => self.replay(slot, place),
-            Task::ReplayLater | Task::Announce | Task::Serve => node.turns.push((place.clone(), task)),
+            Task::ReplayLater | Task::Announce | Task::Serve | Task::AskPeers => node.turns.push((place.clone(), task)),
             Task::AwaitReturn => {}
             Task::WakeAfter(clock, pause) => node.wake_at(now + millis(pause), place.clone(), clock),
         }

@@ -23,6 +23,10 @@ pub struct Tally {
     pub receipts: u64,
     /// Pages that were sent away and have proven that they heard everything.
     pub proven: u64,
+    /// Questions to other nodes after which nothing was missing, something was, or that some node did not answer.
+    pub asked_whole: u64,
+    pub asked_part: u64,
+    pub asked_silent: u64,
 }
 
 impl Tally {
@@ -30,7 +34,8 @@ impl Tally {
     pub fn is_lively(&self) -> bool {
         let cluster = [self.kills, self.drains, self.joins, self.promised, self.client_events, self.members];
         let kept = [self.cached, self.whole, self.partial, self.replayed, self.pages, self.receipts, self.proven];
-        cluster.iter().chain(&kept).all(|count| *count > 0)
+        let asked = [self.asked_whole, self.asked_part];
+        cluster.iter().chain(&kept).chain(&asked).all(|count| *count > 0)
     }
 }
 
@@ -51,5 +56,8 @@ impl AddAssign for Tally {
         self.pages += other.pages;
         self.receipts += other.receipts;
         self.proven += other.proven;
+        self.asked_whole += other.asked_whole;
+        self.asked_part += other.asked_part;
+        self.asked_silent += other.asked_silent;
     }
 }

@@ -1,8 +1,13 @@
 //! What a history keeps, and how it knows what it lost.
 
-use std::sync::atomic::AtomicUsize;
+mod merging;
 
-use super::*;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use super::{shared::EventNumbers, *};
 use crate::{
     event::{Event, Words},
     protocol::ChannelName,
@@ -57,6 +62,7 @@ impl Story {
 
 const WHOLE: Completeness = Completeness::Whole;
 const WINDOW: Completeness = Completeness::Partial(Cause::Window);
+const OPENED: Completeness = Completeness::Partial(Cause::Opened);
 
 #[test]
 fn what_came_after_a_position_is_missed_in_the_order_in_which_it_came() {
@@ -76,8 +82,8 @@ fn what_came_after_a_position_is_missed_in_the_order_in_which_it_came() {
 fn a_position_before_the_history_began_is_not_whole() {
     let mut story = story(60, 10, 1 << 20);
     story.history.begin(id(1, 4));
-    story.check(&[(1, 3)], &[], WINDOW);
-    story.check(&[], &[], WINDOW);
+    story.check(&[(1, 3)], &[], OPENED);
+    story.check(&[], &[], OPENED);
     story.check(&[(1, 4)], &[], WHOLE);
 }
 
@@ -95,7 +101,7 @@ fn an_origin_that_began_after_the_position_is_replayed_whole() {
     story.hear(2, 3, 0, 0);
     story.check(&[(1, 0)], &["2-3"], WHOLE);
     story.hear(3, 8, 5, 0);
-    story.check(&[(1, 0)], &["2-3", "3-8"], WINDOW);
+    story.check(&[(1, 0)], &["2-3", "3-8"], OPENED);
     story.check(&[(1, 0), (3, 5)], &["2-3", "3-8"], WHOLE);
 }
 

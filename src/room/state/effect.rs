@@ -9,11 +9,12 @@ use gaung_cluster::{
     fact::{CachedEvent, Member},
 };
 
+use super::QuestionOutcome;
 use crate::{
     event::EncodedEvent,
     outbox::Outbox,
     page::{Heard, PageVisit},
-    protocol::{SocketId, WebhookDetail},
+    protocol::{EventOrigin, SocketId, WebhookDetail},
     room::{
         Join, Subscriber, backlog::Permit, history::Completeness, inflow::Underway, membership::JoinRefusal,
         watchlists::Watchlist,
@@ -75,7 +76,9 @@ pub enum Effect {
     },
     /// Ask the cluster anew how things stand; it answers as it does when a room begins.
     AskPositions,
-    /// Nobody waits for the opening any more.
+    /// Subscribers wait for what other nodes know.
+    AskPeers,
+    /// Nobody waits for the opening or for other nodes any more.
     Opened,
     /// Count what became of the events that a subscriber missed.
     CountRecovery(Completeness, usize),
@@ -83,6 +86,12 @@ pub enum Effect {
     CountEvicted(usize),
     /// Tell how far a page has heard the channel whose session is over, where that is known.
     Parted(PageVisit, Option<Heard>),
+    /// Count that events of a node never came, which others may have heard.
+    CountGap(EventOrigin),
+    /// Count what came of a question to other nodes.
+    CountQuestion(QuestionOutcome),
+    /// Count how long a subscriber waited for it.
+    CountWaited(Duration),
     /// What a socket sent is handled.
     Handled(Underway),
     /// Take another turn.
@@ -100,6 +109,9 @@ pub enum Task {
     Announce,
     /// After the messages that wait now: serve the subscribers.
     Serve,
+    /// Ask the other nodes for what came after the room's [question](super::RoomState::question), and answer with
+    /// [`FromPeers::History`](crate::room::FromPeers::History) within [`PATIENCE`](crate::room::inquiry::PATIENCE).
+    AskPeers,
     /// The room lives on without subscribers: it may have to make room for others that do.
     AwaitReturn,
     /// After this time: [`RoomInput::Woke`](super::RoomInput::Woke).

@@ -42,7 +42,12 @@ impl RoomState {
             Phase::Opening(held) | Phase::CatchingUp(held, _) => Some(held),
             Phase::Open => None,
         };
-        let waiting = held.into_iter().flat_map(Held::joins).filter(is_claimed).map(|join| &join.subscriber);
+        let waiting = held
+            .into_iter()
+            .flat_map(Held::joins)
+            .chain(self.asking.joins())
+            .filter(is_claimed)
+            .map(|join| &join.subscriber);
         let members = self.fanout.subscribers().filter(|subscriber| is_user(subscriber.id));
         effects.extend(members.chain(waiting).cloned().map(Effect::Close));
     }

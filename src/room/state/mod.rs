@@ -7,8 +7,9 @@
 //! Files: `input` and `effect` are what goes in and out; `opening` is how messages wait for the opening and are replayed,
 //! `subscriptions` who joins and leaves and the count of them, `pages` what is noted of pages, `members` what other nodes and subscribers learn of members,
 //! `events` what is published, by back ends, clients and other nodes, and the cached event, `recovery` the history and
-//! what is replayed of it.
+//! what is replayed of it, `asking` what other nodes are asked of it.
 
+mod asking;
 mod effect;
 mod events;
 mod input;
@@ -40,9 +41,11 @@ use crate::{
     outbox::Outbox,
     protocol::{ChannelKind, ChannelName, SocketId},
 };
+use asking::Asking;
 use opening::Phase;
 use subscriptions::Cause;
 
+pub use asking::QuestionOutcome;
 pub use effect::{Clock, Effect, PendingClientEvent, Task};
 pub use input::{RoomInput, Serving, Surroundings};
 pub use recovery::keeps;
@@ -70,6 +73,8 @@ pub struct RoomState {
     /// What is kept of the channel's events, if the app wants it.
     history: Option<Box<History>>,
     histories: Histories,
+    /// Who waits for what other nodes know.
+    asking: Asking,
     /// Bytes of missed events that a subscriber is sent at once at most.
     max_replay_bytes: usize,
     pages: PageSlots,
@@ -111,6 +116,7 @@ impl RoomState {
             cache: Cache::default(),
             history: None,
             histories,
+            asking: Asking::default(),
             max_replay_bytes: batch_bytes * REPLAY_BATCHES,
             pages: PageSlots::default(),
             graces: Graces::default(),
@@ -164,7 +170,7 @@ impl RoomState {
             Phase::Open => self.is_clustered || self.cache.is_empty(),
         };
         let is_awaited = self.history.as_ref().is_some_and(|history| !history.is_idle());
-        let is_awaited = is_awaited || !self.graces.is_empty();
+        let is_awaited = is_awaited || !self.graces.is_empty() || !self.asking.is_empty();
         self.fanout.len() == 0 && !self.fanout.is_waiting() && keeps_nothing && !is_awaited
     }
 
@@ -195,6 +201,14 @@ impl RoomState {
 
     /// Does what a message says.
     fn act(&mut self, message: RoomMessage, around: &Surroundings, effects: &mut Vec<Effect>) {
+        let message = if self.asking.is_empty() { Some(message) } else { self.wait_behind(message, effects) };
+        match message {
+            None => {}
+            Some(message) => self.act_now(message, around, effects),
+        }
+    }
+
+    fn act_now(&mut self, message: RoomMessage, around: &Surroundings, effects: &mut Vec<Effect>) {
         match message {
             RoomMessage::FromPeers(from_peers) => self.hear(from_peers, around, effects),
             RoomMessage::Join(join) => self.join(join, around, effects),
@@ -225,6 +239,7 @@ impl RoomState {
             FromPeers::CacheRepaired(cached) => self.keep(cached, around, effects),
             FromPeers::CacheEvicted(at) => self.cache.evict(at),
             FromPeers::Lost(event) => self.lose(event),
+            FromPeers::History(answered) => self.hear_history(answered, around, effects),
         }
     }
 

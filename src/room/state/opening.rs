@@ -85,7 +85,8 @@ impl RoomState {
         *waited = waited.saturating_sub(1);
         let Some(Forwarded { message, underway }) = held.pop() else {
             self.phase = Phase::Open;
-            return effects.push(Effect::Opened);
+            effects.extend(self.asking.is_empty().then_some(Effect::Opened));
+            return;
         };
         match message {
             // It was published before what the room has just learnt was known here, and may be older.

@@ -1,5 +1,7 @@
 //! What the channel keeps of its events, and what a subscriber that comes back is sent of them.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use super::{Clock, Effect, RoomState, Surroundings, Task};
@@ -10,15 +12,23 @@ use crate::{
     protocol::{ChannelName, EventId, Position, Recovery, Since, SocketId},
     room::{
         PageJoin, Subscriber,
-        history::{Cause, Completeness, History, HistoryPage},
+        history::{Cause, Completeness, History, HistoryPage, Shared},
     },
 };
+
+/// Bytes of events that another node is told at once at most: they must fit into one message between nodes.
+const MAX_SHARED_BYTES: usize = 512 << 10;
 
 /// How much a channel keeps of its events. In a cluster cache channels keep none beside the cached event, which travels
 /// without a number of its channel.
 pub fn keeps(app: &App, channel: &ChannelName, is_clustered: bool) -> Option<HistoryWindow> {
     let window = app.settings().history.window_of(channel)?;
     (!(is_clustered && channel.kind().is_cached())).then_some(window)
+}
+
+/// Bytes that the histories of an app may hold on this node.
+pub(super) fn app_limit(app: &App) -> usize {
+    app.settings().history_mb.map_or(usize::MAX, |limit| limit << 20)
 }
 
 impl RoomState {
@@ -46,9 +56,10 @@ impl RoomState {
     /// From now on nothing is missed that the nodes publish after these events.
     pub(super) fn begin_history(&mut self, positions: Vec<EventId>, around: &Surroundings) {
         self.follow_history_rules(around);
-        if let Some(history) = &mut self.history {
-            positions.into_iter().for_each(|position| history.begin(position));
-        }
+        let Some(history) = &mut self.history else { return };
+        let own = self.histories.origin();
+        positions.iter().filter(|position| position.origin == own).for_each(|position| history.open(*position));
+        positions.into_iter().for_each(|position| history.begin(position));
     }
 
     /// What a node published up to this event is lost.
@@ -69,10 +80,13 @@ impl RoomState {
             event.numbered = Some(Numbered { id: self.histories.numbers.next(), predecessor: None });
         }
         let Some(numbered) = event.numbered else { return };
+        if history.is_behind(numbered) {
+            effects.push(Effect::CountGap(numbered.id.origin));
+        }
         match event.origin {
             Origin::Client => history.pass_over(numbered),
             Origin::BackEnd => {
-                history.set_app_limit(around.app.settings().history_mb.map_or(usize::MAX, |limit| limit << 20));
+                history.set_app_limit(app_limit(around.app));
                 let evicted = history.keep(event.clone(), numbered, around.now());
                 if self.fanout.len() == 0 {
                     history.written(numbered.id, around.now());
@@ -105,9 +119,11 @@ impl RoomState {
         let replayed = missed.len();
         let frames: Vec<_> = missed.into_iter().filter_map(|event| subscriber.dialect.event(event)).collect();
         if let (Some(history), Since::Position(since)) = (&self.history, since)
-            && history.is_behind(since)
+            && history.may_hear_again(since)
         {
-            self.fanout.set_heard(subscriber.id, since.clone());
+            let mut heard = history.position();
+            since.events().for_each(|event| heard.note(event));
+            self.fanout.set_heard(subscriber.id, heard);
         }
         effects.push(Effect::CountRecovery(completeness, replayed));
         let position = position.unwrap_or_default();
@@ -147,6 +163,12 @@ impl RoomState {
         self.history.as_deref().map_or_else(HistoryPage::default, page)
     }
 
+    /// What is kept here after a position, for another node; as much as a socket takes at once.
+    pub fn share_history(&self, since: &Position, now: Instant) -> Shared {
+        let bytes = self.max_replay_bytes.min(MAX_SHARED_BYTES);
+        self.history.as_ref().map(|history| history.share(since, bytes, now)).unwrap_or_default()
+    }
+
     /// The last subscriber left: for the time of the window it may come back.
     pub(super) fn await_return(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
         self.follow_history_rules(around);
@@ -172,7 +194,7 @@ impl RoomState {
         self.watch_history(around, effects);
     }
 
-    fn watch_history(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
+    pub(super) fn watch_history(&mut self, around: &Surroundings, effects: &mut Vec<Effect>) {
         let pause = self.history.as_mut().and_then(|history| history.watch(around.now()));
         effects.extend(pause.map(|pause| Effect::Schedule(Task::WakeAfter(Clock::History, pause))));
     }

@@ -27,6 +27,12 @@ pub(super) enum Cause {
 
 impl RoomState {
     pub(super) fn join(&mut self, join: Join, around: &Surroundings, effects: &mut Vec<Effect>) {
+        if let Some(join) = self.wait_for_peers(join, around, effects) {
+            self.join_now(join, around, effects);
+        }
+    }
+
+    fn join_now(&mut self, join: Join, around: &Surroundings, effects: &mut Vec<Effect>) {
         let joined = match self.admit(&join, around, effects) {
             Ok(joined) => joined,
             Err(refusal) => {

@@ -31,7 +31,8 @@ impl Metrics {
         (looks, looks - self.sum_with("gaung_thread_lag_seconds_bucket", r#"le="0.02""#))
     }
 
-    fn sum_with(&self, name: &str, label: &str) -> f64 {
+    /// The same over those with this label.
+    pub fn sum_with(&self, name: &str, label: &str) -> f64 {
         let lines = self.0.lines().filter(|line| line.contains(label));
         let values: Vec<f64> = lines.filter_map(|line| value(line, name)).collect();
         assert!(!values.is_empty(), "no metric {name} {label} in:\n{}", self.0);

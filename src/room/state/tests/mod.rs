@@ -1,9 +1,11 @@
 //! Rooms without an actor system: what each input asks to be done, in order.
 
+mod asking;
 mod clocks;
 mod events;
 mod opening;
 mod recovery;
+mod recovery_in_cluster;
 mod stories;
 mod subscriptions;
 mod users;
@@ -208,6 +210,10 @@ fn word(effect: &Effect) -> String {
         Effect::ShareMember(member) => format!("share member {} with {}", member.user, member.sockets),
         Effect::ShareCached(record, ..) => format!("share cached {}", record.at),
         Effect::CountRecovery(completeness, events) => format!("count {} with {events}", completeness.outcome()),
+        Effect::CountQuestion(outcome) => format!("count question {}", outcome.text()),
+        Effect::CountWaited(time) => format!("count {} ms", time.as_millis()),
+        Effect::CountGap(origin) => format!("count gap of {origin}"),
+        Effect::AskPeers => "ask peers".to_owned(),
         Effect::CountEvicted(events) => format!("count {events} evicted"),
         Effect::Shelve { at, .. } => format!("shelve {at}"),
         Effect::Parted(_, Some(heard)) => format!("parted {heard:?}"),

@@ -1,0 +1,205 @@
+//! What other nodes tell of a channel that was opened here later.
+
+use super::*;
+
+/// A history that begins at the fifth event of node 1, which another one may have heard from the start.
+fn late() -> Story {
+    let mut story = story(60, 10, 1 << 20);
+    story.history.begin(id(1, 5));
+    story
+}
+
+fn span(node: u64, after: u64, last: u64) -> Span {
+    Span { origin: origin(node), after, last, has_ended: false, settled: Position::default() }
+}
+
+fn ended(node: u64, after: u64, last: u64) -> Span {
+    Span { has_ended: true, ..span(node, after, last) }
+}
+
+fn old(node: u64, number: u64, seconds: u32) -> OldEvent {
+    OldEvent { id: id(node, number), age: SECOND * seconds, event: event(&format!("{node}-{number}")) }
+}
+
+impl Story {
+    /// Takes what others tell; node 1 lives.
+    fn merge(&mut self, spans: &[Span], events: &[OldEvent]) -> usize {
+        let answer = Shared { opened: None, spans: spans.to_vec(), events: events.to_vec() };
+        self.history.merge(Known { positions: vec![id(1, 9)], answers: vec![answer] }, self.start)
+    }
+}
+
+#[test]
+fn what_others_kept_comes_before_what_was_heard_here() {
+    let mut story = late();
+    story.hear(1, 7, 5, 0);
+    story.merge(&[span(1, 2, 5)], &[old(1, 3, 9), old(1, 5, 8)]);
+    story.check(&[(1, 2)], &["1-3", "1-5", "1-7"], WHOLE);
+    story.check(&[(1, 3)], &["1-5", "1-7"], WHOLE);
+    story.check(&[(1, 1)], &["1-3", "1-5", "1-7"], OPENED);
+}
+
+#[test]
+fn a_chain_that_is_not_closed_stays_open() {
+    for spans in [&[span(1, 1, 4)][..], &[span(1, 5, 5)], &[span(1, 1, 2), span(1, 3, 5)], &[span(2, 1, 5)], &[]] {
+        let mut story = late();
+        story.merge(spans, &[old(1, 2, 9), old(1, 3, 9), old(1, 4, 9)]);
+        assert_ne!(story.since(&[(1, 1)]).1, WHOLE, "{spans:?}");
+    }
+}
+
+#[test]
+fn spans_of_several_nodes_close_a_chain_and_each_event_is_taken_once() {
+    let mut story = late();
+    let spans = [span(1, 4, 9), span(1, 1, 3), span(1, 2, 4)];
+    story.merge(&spans, &[old(1, 3, 7), old(1, 4, 6), old(1, 2, 8), old(1, 3, 7)]);
+    story.check(&[(1, 1)], &["1-2", "1-3", "1-4"], WHOLE);
+}
+
+#[test]
+fn that_its_node_published_nothing_makes_a_quiet_channel_whole() {
+    let mut story = late();
+    story.merge(&[span(1, 2, 9)], &[]);
+    story.check(&[(1, 2)], &[], WHOLE);
+    story.check(&[(1, 1)], &[], OPENED);
+}
+
+#[test]
+fn what_is_still_to_come_here_is_not_taken_from_others() {
+    let mut story = late();
+    story.merge(&[span(1, 2, 8)], &[old(1, 8, 0)]);
+    story.check(&[(1, 2)], &[], WHOLE);
+    assert_eq!(story.history.position(), [id(1, 5)].into_iter().collect());
+    story.hear(1, 8, 5, 0);
+    story.check(&[(1, 2)], &["1-8"], WHOLE);
+}
+
+#[test]
+fn an_event_says_itself_how_far_there_was_none_before_it() {
+    let mut story = late();
+    story.hear(1, 7, 3, 0);
+    story.check(&[(1, 3)], &["1-7"], WHOLE);
+    story.check(&[(1, 2)], &["1-7"], OPENED);
+    story.hear(1, 9, 0, 0);
+    story.check(&[(1, 2)], &["1-7", "1-9"], OPENED);
+}
+
+#[test]
+fn a_node_that_has_ended_is_known_as_far_as_all_others_together_knew_it() {
+    let mut story = late();
+    // Both were opened while it was silent, and heard nothing of it until its end.
+    story.merge(&[ended(2, 40, 40), ended(2, 70, 70), span(1, 0, 9)], &[]);
+    story.check(&[(1, 0), (2, 40)], &[], WHOLE);
+    story.check(&[(1, 0), (2, 39)], &[], OPENED);
+    story.check(&[(1, 0), (2, 71)], &[], Completeness::Partial(Cause::NodeLost));
+    story.check(&[(1, 0), (3, 1)], &[], Completeness::Partial(Cause::NodeLost));
+}
+
+#[test]
+fn a_node_that_lives_here_has_not_ended_whatever_others_say() {
+    let mut story = late();
+    story.merge(&[ended(1, 2, 3)], &[]);
+    story.check(&[(1, 2)], &[], OPENED);
+}
+
+#[test]
+fn a_node_that_was_taken_for_dead_and_returns_is_heard_on_and_what_lies_between_is_told() {
+    let mut story = late();
+    story.merge(&[ended(2, 0, 4), span(1, 0, 9)], &[old(2, 4, 1)]);
+    assert!(story.history.may_hear_again(&Position::default()));
+    story.hear(2, 4, 0, 0);
+    story.check(&[(1, 0)], &["2-4"], WHOLE);
+    story.hear(2, 9, 7, 0);
+    assert!(!story.history.may_hear_again(&Position::default()));
+    story.check(&[(1, 0), (2, 4)], &["2-9"], Completeness::Partial(Cause::NodeLost));
+    story.check(&[(1, 0), (2, 7)], &["2-9"], WHOLE);
+}
+
+#[test]
+fn a_gap_between_events_is_filled_in_its_place() {
+    let mut story = story(60, 10, 1 << 20);
+    story.history.begin(id(1, 0));
+    story.hear(1, 1, 0, 0);
+    story.hear(2, 5, 0, 0);
+    story.history.lose(id(1, 2));
+    story.hear(1, 3, 2, 0);
+    story.check(&[(1, 1)], &["2-5", "1-3"], Completeness::Partial(Cause::NodeLost));
+    story.merge(&[span(1, 0, 3)], &[old(1, 1, 4), old(1, 2, 4), old(1, 3, 4)]);
+    story.check(&[(1, 0)], &["1-1", "2-5", "1-2", "1-3"], WHOLE);
+}
+
+#[test]
+fn what_went_here_for_memory_or_its_age_is_not_fetched_back() {
+    for cause in [Cause::Memory, Cause::Window] {
+        let mut story = late();
+        story.hear(1, 7, 5, 0);
+        story.history.forget_oldest(cause);
+        assert!(!story.history.may_be_completed(&[id(1, 6)].into_iter().collect()));
+        story.merge(&[span(1, 0, 7)], &[old(1, 7, 0)]);
+        story.check(&[(1, 6)], &[], Completeness::Partial(cause));
+    }
+}
+
+#[test]
+fn what_others_told_counts_against_the_window_and_the_budget() {
+    let mut story = late();
+    story.history.set_window(HistoryWindow { time: SECOND * 10, events: 2 }, story.start);
+    story.merge(&[span(1, 0, 5)], &[old(1, 1, 11), old(1, 2, 9), old(1, 3, 9), old(1, 4, 9)]);
+    story.check(&[(1, 2)], &["1-3", "1-4"], WHOLE);
+    story.check(&[(1, 1)], &["1-3", "1-4"], WINDOW);
+    let size = event("1-1").bytes() + OVERHEAD;
+    assert_eq!(story.budget.used(), size * 2);
+    let mut story = self::story(60, 10, size * 2);
+    story.history.begin(id(1, 5));
+    assert_eq!(story.merge(&[span(1, 0, 5)], &[old(1, 2, 9), old(1, 3, 9), old(1, 4, 9)]), 1);
+    story.check(&[(1, 1)], &["1-3", "1-4"], Completeness::Partial(Cause::Memory));
+}
+
+#[test]
+fn what_is_told_to_others_reaches_from_their_position_to_the_last_event_and_has_all_between() {
+    let mut story = late();
+    (6..=8).for_each(|number| story.hear(1, number, number - 1, 0));
+    let share = |story: &Story, since: &[(u64, u64)], bytes| {
+        let since = since.iter().map(|(node, number)| id(*node, *number)).collect();
+        let Shared { spans, events, .. } = story.history.share(&since, bytes, story.start + SECOND * 3);
+        assert!(events.iter().all(|old| old.age == SECOND * 3));
+        (spans, events.iter().map(|old| old.id.number).collect::<Vec<_>>())
+    };
+    assert_eq!(share(&story, &[], 1 << 20), (vec![span(1, 5, 8)], vec![6, 7, 8]));
+    assert_eq!(share(&story, &[(1, 6), (2, 9)], 1 << 20), (vec![span(1, 6, 8)], vec![7, 8]));
+    assert_eq!(share(&story, &[(1, 9)], 1 << 20), (vec![span(1, 8, 8)], vec![]));
+    let two = event("1-6").frame.len() * 2;
+    assert_eq!(share(&story, &[], two), (vec![span(1, 6, 8)], vec![7, 8]));
+    assert_eq!(share(&story, &[], 1), (vec![span(1, 8, 8)], vec![]));
+}
+
+#[test]
+fn a_node_that_had_ended_before_does_not_concern_who_came_later() {
+    let mut story = story(60, 10, 1 << 20);
+    story.history.open(id(1, 5));
+    story.history.begin(id(1, 5));
+    story.merge(&[ended(2, 3, 4), span(1, 0, 9)], &[old(2, 4, 1)]);
+    // It came when the room was open, and the other node gone.
+    story.check(&[(1, 5)], &[], WHOLE);
+    // It came before, and nobody knows what the other node published first.
+    story.check(&[(1, 4)], &["2-4"], OPENED);
+    story.check(&[(1, 4), (2, 3)], &["2-4"], WHOLE);
+    // A third node learns that from this one, and from one that never knew the other node.
+    for told in [
+        story.history.share(&Position::default(), 1 << 20, story.start),
+        Shared { opened: Some(id(1, 5)), ..Shared::default() },
+    ] {
+        let mut third = self::story(60, 10, 1 << 20);
+        third.history.open(id(3, 7));
+        third.history.begin(id(3, 7));
+        let ended = Shared { spans: vec![ended(2, 3, 4)], ..Shared::default() };
+        let own = Shared { spans: vec![span(1, 0, 9), span(3, 0, 8)], ..Shared::default() };
+        third
+            .history
+            .merge(Known { positions: vec![id(1, 9), id(3, 8)], answers: vec![ended, own, told] }, third.start);
+        assert_eq!(third.since(&[(1, 5), (3, 7)]).1, WHOLE);
+        assert_eq!(third.since(&[(1, 5), (3, 0)]).1, WHOLE);
+        assert_eq!(third.since(&[(1, 4), (3, 0)]).1, OPENED);
+        assert_eq!(third.since(&[(1, 4), (3, 7)]).1, WHOLE);
+    }
+}

@@ -1,0 +1,231 @@
+//! Subscribers that missed something which this room cannot have, and other nodes may: they wait until those have told it,
+//! for a moment at most. All that wait share one question.
+
+use std::{
+    collections::BTreeMap,
+    mem,
+    time::{Duration, Instant},
+};
+
+use super::{Effect, RoomState, Surroundings, Task, opening::Phase, recovery::app_limit};
+use crate::{
+    page::Heard,
+    protocol::{Position, Since, SocketId},
+    room::{
+        Join,
+        held::Held,
+        history::WaitingPlace,
+        inquiry::Answered,
+        messages::{Forwarded, RoomMessage},
+    },
+};
+
+/// For how long nobody is asked again for what nobody could tell.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// Who waits for other nodes.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    waiting: BTreeMap<SocketId, Waiting>,
+    /// What the other nodes are being asked for: what came after this.
+    question: Option<Position>,
+    /// What they were asked for last, and when they had answered.
+    answered: Option<(Position, Instant)>,
+}
+
+/// A subscriber that waits.
+#[derive(Debug)]
+struct Waiting {
+    join: Join,
+    since: Instant,
+    /// What it sent behind.
+    behind: Vec<RoomMessage>,
+    _place: WaitingPlace,
+}
+
+/// What came of a question to the other nodes, as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionOutcome {
+    /// Nothing is missing after the position that was asked for.
+    Whole,
+    /// Something is.
+    Part,
+    /// Some node did not answer in time.
+    Silent,
+    /// Too many channels were asked for.
+    Busy,
+}
+
+impl QuestionOutcome {
+    /// As metrics show it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Part => "part",
+            Self::Silent => "silent",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+impl Asking {
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The subscriptions that wait.
+    pub(super) fn joins(&self) -> impl Iterator<Item = &Join> {
+        self.waiting.values().map(|waiting| &waiting.join)
+    }
+
+    /// Whether the other nodes have just been asked for all of that.
+    fn was_answered(&self, since: &Position, now: Instant) -> bool {
+        let is_late = |at: Instant| now.saturating_duration_since(at) >= ASK_AGAIN;
+        self.answered.as_ref().is_some_and(|(asked, at)| !is_late(*at) && asked.is_up_to(since))
+    }
+
+    /// A position before which none of those who wait begins.
+    fn earliest(&self) -> Option<Position> {
+        let positions = self.waiting.values().filter_map(|waiting| position(&waiting.join).cloned());
+        positions.reduce(|earliest, position| earliest.earlier(&position))
+    }
+}
+
+impl RoomState {
+    /// What the other nodes are to be asked for: what came after this.
+    pub fn question(&self) -> Option<&Position> {
+        self.asking.question.as_ref()
+    }
+
+    /// Whether a subscription waits for other nodes; returns it if it does not.
+    pub(super) fn wait_for_peers(
+        &mut self,
+        join: Join,
+        around: &Surroundings,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Join> {
+        let Some(since) = position(&join).filter(|since| self.lacks_after(since, &join, around)) else {
+            return Some(join);
+        };
+        if self.asking.was_answered(since, around.now()) {
+            return Some(join);
+        }
+        let Some(place) = self.histories.wait() else { return Some(join) };
+        let waiting = Waiting { since: around.now(), behind: Vec::new(), _place: place, join };
+        self.asking.waiting.insert(waiting.join.subscriber.id, waiting);
+        self.ask(effects);
+        None
+    }
+
+    /// Whether other nodes may have what a new subscriber missed.
+    fn lacks_after(&mut self, since: &Position, join: &Join, around: &Surroundings) -> bool {
+        if !self.is_clustered || self.fanout.contains(join.subscriber.id) {
+            return false;
+        }
+        self.follow_history_rules(around);
+        self.history.as_ref().is_some_and(|history| history.may_be_completed(since))
+    }
+
+    /// Asks the other nodes, unless they are being asked.
+    fn ask(&mut self, effects: &mut Vec<Effect>) {
+        if self.asking.question.is_none()
+            && let Some(since) = self.asking.earliest()
+        {
+            self.asking.question = Some(since);
+            effects.push(Effect::AskPeers);
+            effects.push(Effect::Schedule(Task::AskPeers));
+        }
+    }
+
+    /// What a socket sends whose subscription waits, waits behind it, or ends it; returns what is of others.
+    pub(super) fn wait_behind(&mut self, message: RoomMessage, effects: &mut Vec<Effect>) -> Option<RoomMessage> {
+        let socket = match &message {
+            RoomMessage::Join(join) => join.subscriber.id,
+            RoomMessage::Leave(socket) => *socket,
+            RoomMessage::Part(parting) => parting.socket,
+            RoomMessage::ClientEvent(event, _) => event.sender.id,
+            RoomMessage::Publish(..) | RoomMessage::FromPeers(_) | RoomMessage::StopAwaiting => return Some(message),
+        };
+        let Some(waiting) = self.asking.waiting.get_mut(&socket) else { return Some(message) };
+        match message {
+            RoomMessage::Join(join) => waiting.join = join,
+            RoomMessage::Leave(_) => _ = self.asking.waiting.remove(&socket),
+            RoomMessage::Part(parting) => {
+                let since = self.asking.waiting.remove(&socket).and_then(|waiting| waiting.join.since);
+                let heard = since.map(|since| Heard { proven: since.clone(), written: since });
+                effects.push(Effect::Parted(parting.visit, heard));
+            }
+            message => waiting.behind.push(message),
+        }
+        None
+    }
+
+    /// The other nodes have answered, or the time is over: those who waited for it are answered.
+    pub(super) fn hear_history(&mut self, answered: Answered, around: &Surroundings, effects: &mut Vec<Effect>) {
+        let Some(asked) = self.asking.question.take() else { return };
+        let outcome = self.take_history(answered, &asked, around, effects);
+        effects.push(Effect::CountQuestion(outcome));
+        let now = around.now();
+        self.asking.answered = Some((asked, now));
+        let mut held = Held::default();
+        for (socket, waiting) in mem::take(&mut self.asking.waiting) {
+            // Others came later and missed more.
+            if position(&waiting.join).is_some_and(|since| !self.asking.was_answered(since, now)) {
+                self.asking.waiting.insert(socket, waiting);
+                continue;
+            }
+            effects.push(Effect::CountWaited(now.saturating_duration_since(waiting.since)));
+            let messages = [RoomMessage::Join(waiting.join)].into_iter().chain(waiting.behind);
+            messages.for_each(|message| held.append(Forwarded { message, underway: None }));
+        }
+        self.ask(effects);
+        self.release(held, effects);
+    }
+
+    fn take_history(
+        &mut self,
+        answered: Answered,
+        asked: &Position,
+        around: &Surroundings,
+        effects: &mut Vec<Effect>,
+    ) -> QuestionOutcome {
+        let heard = match answered {
+            Answered::All(heard) => heard,
+            Answered::Silent => return QuestionOutcome::Silent,
+            Answered::Busy => return QuestionOutcome::Busy,
+        };
+        self.follow_history_rules(around);
+        let Some(history) = &mut self.history else { return QuestionOutcome::Part };
+        history.set_app_limit(app_limit(around.app));
+        let evicted = history.merge(heard, around.now());
+        let is_whole = history.is_whole_after(asked);
+        if evicted > 0 {
+            effects.push(Effect::CountEvicted(evicted));
+        }
+        self.watch_history(around, effects);
+        if is_whole { QuestionOutcome::Whole } else { QuestionOutcome::Part }
+    }
+
+    /// What has waited is taken before what waits already, so many messages a turn.
+    fn release(&mut self, held: Held, effects: &mut Vec<Effect>) {
+        match &mut self.phase {
+            Phase::Opening(waiting) => waiting.prepend(held),
+            Phase::CatchingUp(waiting, waited) => {
+                *waited += held.len();
+                waiting.prepend(held);
+            }
+            Phase::Open => {
+                self.phase = Phase::CatchingUp(held, 0);
+                effects.push(Effect::Schedule(Task::Replay));
+            }
+        }
+    }
+}
+
+/// The position after which a subscription asks for events.
+fn position(join: &Join) -> Option<&Position> {
+    match &join.since {
+        Some(Since::Position(position)) => Some(position),
+        Some(Since::Unknown) | None => None,
+    }
+}

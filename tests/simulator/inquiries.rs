@@ -1,0 +1,103 @@
+//! Rooms that ask other nodes for what they missed, and are asked: what the room actor and the bus's thread do in the
+//! product.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use gaung::{
+    cluster::Question,
+    protocol::{ChannelName, Position},
+    room::{
+        Forwarded, FromPeers, Inquiry, RoomMessage,
+        inquiry::{PATIENCE, answer},
+        state::RoomInput,
+    },
+};
+use gaung_cluster::{
+    NodeId,
+    core::{Input, Published},
+};
+
+use crate::{
+    node::{Mail, Place},
+    world::{World, room},
+};
+
+/// A question under way.
+pub struct Asked {
+    place: Place,
+    inquiry: Inquiry,
+    /// Whom it went to, by number.
+    numbers: BTreeMap<u64, NodeId>,
+    ends_at: u64,
+}
+
+/// What another node asks, on its way to the room.
+pub struct Answering {
+    channel: ChannelName,
+    since: Position,
+    /// What the core knew when it came.
+    published: Published,
+    to: NodeId,
+    number: u64,
+}
+
+impl World {
+    pub fn ask_peers(&mut self, slot: usize, place: &Place) {
+        let (now, app) = (self.net.now, self.app.id().clone());
+        let patience = u64::try_from(PATIENCE.as_millis()).expect("it is short");
+        let Some(node) = self.process_mut(slot) else { return };
+        let Some(since) = node.state(place).and_then(|state| state.question().cloned()) else { return };
+        let published = node.core.published_in(&room(&place.channel));
+        let inquiry = Inquiry::new(place.channel.clone(), node.id, &published);
+        let numbers: BTreeMap<u64, NodeId> = node.core.peers_to_ask().map(|peer| (node.number(), peer)).collect();
+        let asked = numbers.clone();
+        node.asked.push(Asked { place: place.clone(), inquiry, numbers, ends_at: now + patience });
+        let question = Question::History { app, channel: place.channel.clone(), since }.encode();
+        for (number, to) in asked {
+            self.step(slot, Input::Ask { to, number, question: question.clone() });
+        }
+        self.end_inquiries(slot);
+    }
+
+    /// Another node asks: what waits for the room comes before it.
+    pub fn be_asked(&mut self, slot: usize, from: NodeId, number: u64, question: Bytes) {
+        let Some(node) = self.process_mut(slot) else { return };
+        if let Some(Question::History { channel, since, .. }) = Question::read(question) {
+            let published = node.core.published_in(&room(&channel));
+            node.mailbox.push_back(Mail::Answer(Answering { channel, since, published, to: from, number }));
+        }
+    }
+
+    pub fn answer(&mut self, slot: usize, asked: Answering) {
+        let now = self.moment().0;
+        let Answering { channel, since, published, to, number } = asked;
+        let Some(node) = self.process(slot) else { return };
+        let kept = node.room(&channel).map(|room| room.share_history(&since, now)).unwrap_or_default();
+        let answer = answer(node.id, &published, kept);
+        self.step(slot, Input::Answer { to, number, answer });
+    }
+
+    pub fn be_answered(&mut self, slot: usize, from: NodeId, number: u64, answer: Bytes) {
+        let now = self.moment().0;
+        let Some(node) = self.process_mut(slot) else { return };
+        let asked = node.asked.iter_mut().find(|asked| asked.numbers.get(&number) == Some(&from));
+        if let Some(asked) = asked {
+            asked.numbers.remove(&number);
+            asked.inquiry.take(from, answer, now);
+        }
+    }
+
+    /// Those that all have answered, and those whose time is over.
+    pub fn end_inquiries(&mut self, slot: usize) {
+        let now = self.net.now;
+        let Some(node) = self.process_mut(slot) else { return };
+        let is_over =
+            |asked: &mut Asked| asked.inquiry.is_complete() || asked.numbers.is_empty() || asked.ends_at <= now;
+        let ended: Vec<Asked> = node.asked.extract_if(.., is_over).collect();
+        for Asked { place, inquiry, .. } in ended {
+            let message = RoomMessage::FromPeers(FromPeers::History(inquiry.end()));
+            self.step_room(slot, &place, RoomInput::Message(Forwarded { message, underway: None }));
+        }
+    }
+}
