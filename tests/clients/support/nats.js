@@ -12,10 +12,10 @@ const START_PATIENCE = 10_000;
 const PORTS = { first: 20_000, count: 12_000 };
 const ATTEMPTS = 10;
 
-/** A nats-server on a free port of loopback. */
-export async function startNats() {
+/** A nats-server on a free port of loopback; with a folder for its streams it has JetStream. */
+export async function startNats({ streams } = {}) {
   for (let attempt = 1; ; attempt += 1) {
-    const nats = new NatsServer(PORTS.first + Math.floor(Math.random() * PORTS.count));
+    const nats = new NatsServer(PORTS.first + Math.floor(Math.random() * PORTS.count), streams);
     try {
       await nats.start();
       return nats;
@@ -28,21 +28,19 @@ export async function startNats() {
 class NatsServer {
   /** Everything that the server has printed, under all its lives. */
   log = "";
-  #port;
+  #options;
   #child;
   #exit;
 
-  constructor(port) {
-    this.#port = port;
+  constructor(port, streams) {
+    this.#options = ["-a", "127.0.0.1", "-p", `${port}`, ...(streams ? ["-js", "-sd", streams] : [])];
     this.url = `nats://127.0.0.1:${port}`;
   }
 
   /** Starts the server, or starts it again after a kill; returns when it takes connections. */
   async start() {
     const seen = this.log.length;
-    this.#child = spawn("nats-server", ["-a", "127.0.0.1", "-p", String(this.#port)], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
+    this.#child = spawn("nats-server", this.#options, { stdio: ["ignore", "ignore", "pipe"] });
     this.#child.stderr.on("data", (text) => (this.log += text));
     this.#exit = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => resolve({ code, signal }));
