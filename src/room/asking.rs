@@ -52,12 +52,13 @@ impl Asking {
     ) -> impl Future<Output = Answered> + use<> {
         let turns = self.0.clone();
         async move {
-            let ends = Instant::now() + PATIENCE;
-            let Ok(Ok(_turn)) = timeout_at(ends.into(), turns.acquire()).await else { return Answered::Busy };
-            let Some(published) = cluster.published_in(&app, &channel).await else { return Answered::Silent };
+            let ends = tokio::time::Instant::now() + PATIENCE;
+            let Ok(Ok(_turn)) = timeout_at(ends, turns.acquire()).await else { return Answered::Busy };
+            let published = timeout_at(ends, cluster.published_in(&app, &channel)).await;
+            let Ok(Some(published)) = published else { return Answered::Silent };
             let mut inquiry = Inquiry::new(channel.clone(), cluster.link().node(), &published);
             let hear = hear(&cluster, Question::History { app, channel, since }, &mut inquiry);
-            let _ = timeout_at(ends.into(), hear).await;
+            let _ = timeout_at(ends, hear).await;
             inquiry.end()
         }
     }
@@ -66,7 +67,10 @@ impl Asking {
 async fn hear(cluster: &Cluster, question: Question, inquiry: &mut Inquiry) {
     let answers = cluster.ask_all(question).await;
     pin_mut!(answers);
-    while let Some((node, answer)) = answers.next().await {
+    // One that has said that it leaves, and has gone, is asked too.
+    while !inquiry.is_complete()
+        && let Some((node, answer)) = answers.next().await
+    {
         inquiry.take(node, answer, Instant::now());
     }
 }
@@ -77,5 +81,38 @@ impl AnswerHistory {
         let HistoryReply { node, published, reply } = self.reply;
         let kept = room.map(|room| room.share_history(&self.since, now)).unwrap_or_default();
         reply.send(inquiry::answer(node, &published, kept));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config;
+
+    async fn ask(asking: &Asking) -> (Answered, Duration) {
+        let variables = [
+            ("GAUNG_NATS_URL", "nats://127.0.0.1:4222"),
+            ("GAUNG_APP_ID", "app"),
+            ("GAUNG_APP_KEY", "key"),
+            ("GAUNG_APP_SECRET", "secret"),
+        ];
+        let loaded = config::load(variables.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+        // The bus does not run: it answers nothing.
+        let (cluster, _bus) = Cluster::open(&loaded.config.cluster.unwrap(), 1).unwrap();
+        let (began, channel) = (tokio::time::Instant::now(), ChannelName::parse("orders", 200).unwrap());
+        let answered = asking.ask(cluster, "app".into(), channel, Position::default()).await;
+        (answered, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_so_many_channels_are_asked_for_at_once_and_nobody_waits_longer_than_the_bound() {
+        let asking = Asking::default();
+        assert!(matches!(ask(&asking).await, (Answered::Silent, PATIENCE)));
+        let all = asking.0.acquire_many(MAX_AT_ONCE as u32).await.unwrap();
+        assert!(matches!(ask(&asking).await, (Answered::Busy, PATIENCE)));
+        drop(all);
+        assert!(matches!(ask(&asking).await, (Answered::Silent, PATIENCE)));
     }
 }

@@ -81,3 +81,56 @@ fn own(node: NodeId, &Published { after, last, .. }: &Published) -> Shared {
 fn origin(node: NodeId) -> EventOrigin {
     EventOrigin::of_node(node.bits())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODES: [NodeId; 4] = [NodeId::from_bits(1), NodeId::from_bits(2), NodeId::from_bits(3), NodeId::from_bits(4)];
+
+    /// What the first node knows of four, the last of which has ended.
+    fn published() -> Published {
+        let positions = NODES.map(|node| (node, node.bits() * 10)).into();
+        Published { after: 4, last: 10, positions, ended: [NODES[3]].into() }
+    }
+
+    fn inquiry() -> Inquiry {
+        Inquiry::new(ChannelName::parse("orders", 200).unwrap(), NODES[0], &published())
+    }
+
+    fn span(node: NodeId, after: u64, last: u64) -> Span {
+        Span { origin: origin(node), after, last, has_ended: false, settled: Position::default() }
+    }
+
+    #[test]
+    fn a_question_is_answered_once_all_have_answered_that_live() {
+        let (mut inquiry, now) = (inquiry(), Instant::now());
+        for (index, node) in NODES[1..3].iter().enumerate() {
+            assert!(!inquiry.is_complete(), "{index} have answered");
+            inquiry.take(*node, answer(*node, &published(), Shared::default()), now);
+        }
+        assert!(inquiry.is_complete());
+        let Answered::All(known) = inquiry.end() else { panic!("all have answered") };
+        let lives: Vec<_> = known.positions.iter().map(|position| (position.origin, position.number)).collect();
+        assert_eq!(lives, [(origin(NODES[0]), 10), (origin(NODES[1]), 20), (origin(NODES[2]), 30)]);
+        let spans: Vec<_> = known.answers.iter().flat_map(|answer| answer.spans.clone()).collect();
+        assert_eq!(spans, [0, 1, 2].map(|node| span(NODES[node], 4, 10)));
+    }
+
+    #[test]
+    fn who_says_nothing_that_can_be_read_has_not_answered() {
+        let (mut inquiry, now) = (inquiry(), Instant::now());
+        inquiry.take(NODES[1], answer(NODES[1], &published(), Shared::default()), now);
+        inquiry.take(NODES[2], Bytes::from_static(b"\x02"), now);
+        assert!(!inquiry.is_complete());
+        assert!(matches!(inquiry.end(), Answered::Silent));
+    }
+
+    #[test]
+    fn an_answer_says_which_origins_have_ended() {
+        let spans = vec![span(NODES[2], 1, 2), span(NODES[3], 3, 4), span(NodeId::from_bits(5), 5, 6)];
+        let answer = answer(NODES[0], &published(), Shared { spans, ..Shared::default() });
+        let read = wire::read(answer, &ChannelName::parse("orders", 200).unwrap(), Instant::now()).unwrap();
+        assert_eq!(read.spans.iter().map(|span| span.has_ended).collect::<Vec<_>>(), [false, true, true, false]);
+    }
+}
