@@ -1,12 +1,12 @@
 //! The cases: what each connects, sends and compares.
 
-use std::{thread, time::Duration};
+use std::{ops::Range, thread, time::Duration};
 
 use super::{
     BenchError, Case, Options,
     broker::Broker,
     child::{self, Child},
-    members, pair,
+    members, pages, pair,
     plan::{EVENT_BYTES, FanOut, IDLE_CHANNELS, Plan, STALL_EVENT_BYTES, TRIGGER_CONNECTIONS},
     process, progress,
     report::{Comparison, Report, Row, grouped},
@@ -20,7 +20,7 @@ use super::{
 /// Sockets that connect before memory is first read, so that what a server allocates once is not counted per socket.
 const FIRST_SOCKETS: u32 = 100;
 /// After the last of many connects, until memory is read again: what is merely in passing is gone by then.
-const SETTLING: Duration = Duration::from_millis(500);
+pub const SETTLING: Duration = Duration::from_millis(500);
 
 /// Measures one case and puts its rows and goals into the report.
 pub fn measure_case(case: Case, plan: &Plan, options: &Options, report: &mut Report) -> Result<(), BenchError> {
@@ -39,6 +39,7 @@ pub fn measure_case(case: Case, plan: &Plan, options: &Options, report: &mut Rep
         }
         Case::Rooms => in_cluster(case, options, report, |broker, report| rooms::measure(broker, options, report)),
         Case::Scrape => scrape::measure(plan, options, report),
+        Case::Pages => pages::measure_case(plan, options, report),
     }
 }
 
@@ -99,7 +100,7 @@ fn aim_at_the_floor(case: Case, load: &FanOut, title: &str, ratio: f64, report: 
 }
 
 /// One of the two that take turns.
-struct Side<'t> {
+pub struct Side<'t> {
     target: &'t Target,
     swarm: Swarm<'t>,
     load: &'t FanOut,
@@ -107,23 +108,27 @@ struct Side<'t> {
 }
 
 impl<'t> Side<'t> {
-    fn new(child: &'t Child, load: &'t FanOut) -> Result<Self, BenchError> {
+    pub fn new(child: &'t Child, load: &'t FanOut) -> Result<Self, BenchError> {
         Ok(Self { target: &child.target, swarm: Swarm::new(&child.target)?, load, rounds: Vec::new() })
     }
 
     /// Connects all sockets; returns the resident KiB of each.
-    fn connect_and_weigh(&mut self) -> Result<f64, BenchError> {
+    pub fn connect_and_weigh(&mut self) -> Result<f64, BenchError> {
         connect_and_weigh(&mut self.swarm, self.target.pid, self.load.sockets, self.load.channels)
     }
 
     /// Sends triggers without measuring.
-    fn fan_out(&mut self, count: u32) -> Result<Sample, BenchError> {
+    pub fn fan_out(&mut self, count: u32) -> Result<Sample, BenchError> {
         let triggers = self.target.triggers(count, self.load.channels, EVENT_BYTES);
         self.swarm.open_publishers(self.load.in_flight, self.target.trigger_address())?;
         self.swarm.fan_out(&triggers, self.load.readers())
     }
 
-    fn measure(&mut self) -> Result<(), BenchError> {
+    pub fn rounds(&self) -> &[Round] {
+        &self.rounds
+    }
+
+    pub fn measure(&mut self) -> Result<(), BenchError> {
         let triggers = self.target.triggers(self.load.triggers(), self.load.channels, EVENT_BYTES);
         self.swarm.open_publishers(self.load.in_flight, self.target.trigger_address())?;
         self.rounds.push(measure(self.target.pid, || self.swarm.fan_out(&triggers, self.load.readers()))?);
@@ -132,11 +137,21 @@ impl<'t> Side<'t> {
 }
 
 /// Connects `count` sockets and returns the KiB that the process grew for each, without the first ones.
-fn connect_and_weigh(swarm: &mut Swarm<'_>, pid: u32, count: u32, channels: u32) -> Result<f64, BenchError> {
+pub fn connect_and_weigh(swarm: &mut Swarm<'_>, pid: u32, count: u32, channels: u32) -> Result<f64, BenchError> {
+    weigh(swarm, pid, count, |swarm, numbers| swarm.connect(numbers.len() as u32, channels))
+}
+
+/// The same for connections that are made otherwise.
+pub fn weigh<'t>(
+    swarm: &mut Swarm<'t>,
+    pid: u32,
+    count: u32,
+    mut connect: impl FnMut(&mut Swarm<'t>, Range<u32>) -> Result<Sample, BenchError>,
+) -> Result<f64, BenchError> {
     let first = FIRST_SOCKETS.min(count / 2);
-    swarm.connect(first, channels)?;
+    connect(swarm, 0..first)?;
     let before = resident_kib(pid)?;
-    swarm.connect(count - first, channels)?;
+    connect(swarm, first..count)?;
     thread::sleep(SETTLING);
     Ok(resident_kib(pid)?.saturating_sub(before) as f64 / f64::from(count - first))
 }

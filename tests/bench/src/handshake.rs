@@ -5,9 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 use gaung::protocol::{AppKey, signature};
 
 /// The WebSocket upgrade request of one client. The key is fixed: nobody reads the answer's hash here.
-pub fn upgrade(public: SocketAddr, app_key: &str) -> Vec<u8> {
+pub fn upgrade(public: SocketAddr, app_key: &str, resume_id: &str) -> Vec<u8> {
     format!(
-        "GET /app/{app_key}?protocol=7&client=bench&version=1 HTTP/1.1\r\nHost: {public}\r\nUpgrade: websocket\r\n\
+        "GET /app/{app_key}{resume_id}?protocol=7&client=bench&version=1 HTTP/1.1\r\nHost: {public}\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     .into_bytes()
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn an_upgrade_request_ends_with_an_empty_line_and_names_the_key() {
-        let text = String::from_utf8(upgrade(HOST.parse().unwrap(), "k")).unwrap();
+        let text = String::from_utf8(upgrade(HOST.parse().unwrap(), "k", "")).unwrap();
         assert!(text.starts_with("GET /app/k?protocol=7&"), "{text}");
         assert!(text.ends_with("Sec-WebSocket-Version: 13\r\n\r\n"), "{text}");
         assert!(!text.contains("\r\n "), "{text}");

@@ -17,6 +17,7 @@ mod frames;
 mod handshake;
 mod http;
 mod members;
+mod pages;
 mod pair;
 mod plan;
 mod process;
@@ -47,7 +48,7 @@ use report::Report;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "gaung-bench", version, after_help = EXAMPLES)]
 pub struct Options {
-    /// Only these cases, separated by commas: a to e, g to k (f, the floor, runs beside a and b)
+    /// Only these cases, separated by commas: a to e, g to l (f, the floor, runs beside a and b)
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Case>,
     /// Fewer sockets and messages; done within a minute

@@ -42,11 +42,14 @@ pub enum Case {
     /// k: scrapes of a server with very many apps
     #[value(name = "k", alias = "scrape")]
     Scrape,
+    /// l: channels that keep a history, and pages that come back
+    #[value(name = "l", alias = "pages")]
+    Pages,
 }
 
 impl Case {
     /// All, in the order in which they are measured.
-    pub const ALL: [Case; 10] = [
+    pub const ALL: [Case; 11] = [
         Case::FanOut,
         Case::Channels,
         Case::Idle,
@@ -57,6 +60,7 @@ impl Case {
         Case::Members,
         Case::Rooms,
         Case::Scrape,
+        Case::Pages,
     ];
 
     /// The letter in tables.
@@ -72,6 +76,7 @@ impl Case {
             Case::Members => 'i',
             Case::Rooms => 'j',
             Case::Scrape => 'k',
+            Case::Pages => 'l',
         }
     }
 }

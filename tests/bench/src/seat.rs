@@ -16,13 +16,17 @@ pub enum Seat {
     Channel(u32),
     /// The presence channel, as the user with this number.
     Member(u32),
+    /// A public channel, as the page with this number, which was there before or not.
+    Page { number: u32, channel: u32, returns: bool },
 }
 
 impl Seat {
     /// The frame that subscribes, given the server's greeting; `None` if that names no socket.
     pub fn subscribe(self, key: &AppKey, greeting: &str) -> Option<Vec<u8>> {
         let subscription = match self {
-            Seat::Channel(channel) => json!({"auth": "", "channel": event::channel_name(channel)}),
+            Seat::Channel(channel) | Seat::Page { channel, .. } => {
+                json!({"auth": "", "channel": event::channel_name(channel)})
+            }
             Seat::Member(user) => {
                 let member = json!({"user_id": user.to_string(), "user_info": {}}).to_string();
                 let auth = signature::sign_channel(key, socket_id(greeting)?, PRESENCE_CHANNEL, Some(&member));
@@ -30,6 +34,24 @@ impl Seat {
             }
         };
         Some(frames::client_text(&json!({"event": "pusher:subscribe", "data": subscription}).to_string()))
+    }
+}
+
+impl Seat {
+    /// What stands behind the key in the path.
+    pub fn resume_id(self) -> String {
+        match self {
+            Seat::Channel(_) | Seat::Member(_) => String::new(),
+            Seat::Page { number, .. } => format!("/bench-page-{number:08}"),
+        }
+    }
+
+    /// The event behind which its subscription is whole.
+    pub fn last_event(self) -> &'static str {
+        match self {
+            Seat::Page { returns: true, .. } => "pusher:resumed",
+            Seat::Channel(_) | Seat::Member(_) | Seat::Page { .. } => "subscription_succeeded",
+        }
     }
 }
 

@@ -124,7 +124,7 @@ impl<'t> Subscriber<'t> {
             self.stage = Stage::Joining;
             return self.target.subscribe(self.seat, &text).unwrap_or_default();
         }
-        if self.stage == Stage::Joining && text.contains("subscription_succeeded") {
+        if self.stage == Stage::Joining && text.contains(self.seat.last_event()) {
             self.stage = Stage::Ready;
         }
         Vec::new()

@@ -244,7 +244,7 @@ mod tests {
             let greeting = [b"HTTP/1.1 101 Switching Protocols\r\n\r\n", &established[..]].concat();
             greeting.chunks(1).for_each(|byte| stream.write_all(byte).unwrap());
             let opening =
-                [handshake::upgrade(address, "k"), pusher(address).subscribe(Seat::Channel(0), GREETING).unwrap()];
+                [handshake::upgrade(address, "k", ""), pusher(address).subscribe(Seat::Channel(0), GREETING).unwrap()];
             let mut subscribe = vec![0; opening.concat().len()];
             stream.read_exact(&mut subscribe).unwrap();
             let succeeded = frame::text(r#"{"event":"pusher_internal:subscription_succeeded","data":"{}"}"#);

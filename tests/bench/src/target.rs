@@ -43,9 +43,11 @@ impl Target {
     /// What a subscriber sends first.
     pub fn opening(&self, seat: Seat) -> Vec<u8> {
         match (&self.dialect, seat) {
-            (Dialect::Pusher { key, .. }, _) => handshake::upgrade(self.public, &key.key),
+            (Dialect::Pusher { key, .. }, _) => handshake::upgrade(self.public, &key.key, &seat.resume_id()),
             // The floor knows channels only.
-            (Dialect::Ready, Seat::Channel(number) | Seat::Member(number)) => floor::registration(number),
+            (Dialect::Ready, Seat::Channel(number) | Seat::Member(number) | Seat::Page { channel: number, .. }) => {
+                floor::registration(number)
+            }
         }
     }
 
