@@ -6,6 +6,7 @@
 mod access;
 mod ask;
 mod hello;
+mod history;
 mod live;
 mod login;
 mod page;

@@ -7,8 +7,8 @@ use tokio::task::yield_now;
 
 use super::{
     messages::{
-        AnswerHistory, AwaitReturn, Forwarded, FromPeers, ListMembers, ReadCache, ReadHistory, Retire, Retired,
-        RoomMessage,
+        AnswerHistory, AwaitReturn, Forwarded, FromPeers, ListMembers, ReadCache, ReadHistory, ReadNewest, Retire,
+        Retired, RoomMessage,
     },
     perform::Room,
     registered::Tally,
@@ -16,7 +16,7 @@ use super::{
     state::{Clock, RoomInput, Task},
 };
 use crate::{
-    event::{CachedEvent, Member},
+    event::{CachedEvent, EncodedEvent, Member},
     turn::Turn,
 };
 
@@ -145,6 +145,14 @@ impl Handler<AnswerHistory> for RoomActor {
 
     fn handle(&mut self, asked: AnswerHistory, _: &mut Context<Self>) {
         asked.answer(Some(&self.room.state), Instant::now());
+    }
+}
+
+impl Handler<ReadNewest> for RoomActor {
+    type Result = Vec<EncodedEvent>;
+
+    fn handle(&mut self, ReadNewest(limit): ReadNewest, _: &mut Context<Self>) -> Vec<EncodedEvent> {
+        self.room.state.newest_events(limit)
     }
 }
 

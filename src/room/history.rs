@@ -289,6 +289,12 @@ impl History {
         Missed { events, completeness: self.completeness(since) }
     }
 
+    /// The newest events, so many at most, the oldest of them first.
+    pub(super) fn newest(&self, limit: usize) -> Vec<EncodedEvent> {
+        let first = self.events.len().saturating_sub(limit);
+        self.events.range(first..).map(|kept| kept.event.clone()).collect()
+    }
+
     /// All subscribers here have been written this event, and those before it.
     pub(super) fn written(&mut self, event: EventId, now: Instant) {
         let Some(last) = self.events.iter().rposition(|kept| kept.id == event) else { return };

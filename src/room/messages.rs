@@ -279,6 +279,11 @@ pub(super) struct AnswerHistory {
     pub reply: HistoryReply,
 }
 
+/// What are the newest events that are kept, so many at most?
+#[derive(Message)]
+#[rtype(result = "Vec<EncodedEvent>")]
+pub(super) struct ReadNewest(pub usize);
+
 /// A room is gone: its actor must not live until its last clock rings.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -12,11 +12,11 @@ use tokio::time::timeout;
 use super::{
     HistoryPage, Rooms,
     actor::RoomActor,
-    messages::{Count, Find, ListMembers, ListOccupied, ReadCache, ReadHistory, Sum},
+    messages::{Count, Find, ListMembers, ListOccupied, ReadCache, ReadHistory, ReadNewest, Sum},
 };
 use crate::{
     app::App,
-    event::{AppTotals, CachedEvent, Counts, Member, Page},
+    event::{AppTotals, CachedEvent, Counts, EncodedEvent, Member, Page},
     protocol::{ChannelName, Position},
 };
 
@@ -75,6 +75,16 @@ impl Rooms {
         limit: usize,
     ) -> Result<HistoryPage, Unanswered> {
         Ok(self.ask(app, channel, ReadHistory { since, limit }).await?.unwrap_or_default())
+    }
+
+    /// The newest events that this node keeps of a channel, so many at most, the oldest of them first.
+    pub async fn newest_events(
+        &self,
+        app: &Arc<App>,
+        channel: &ChannelName,
+        limit: usize,
+    ) -> Result<Vec<EncodedEvent>, Unanswered> {
+        Ok(self.ask(app, channel, ReadNewest(limit)).await?.unwrap_or_default())
     }
 
     /// The members of a presence channel on all nodes.

@@ -260,3 +260,21 @@ test("a console whose node is gone says that it is stale, and comes back with th
   await connect(t, again, SHOP);
   await tab.hasTile("Connections", "1");
 });
+
+test("the history of a channel shows, its newest event first", async (t) => {
+  const gaung = await start(t, { GAUNG_CONSOLE_PAYLOADS: "true" });
+  const pusher = await connect(t, gaung, SHOP);
+  const heard = await subscribe(pusher, "kept-room");
+  for (const n of [1, 2]) {
+    await backEnd(gaung, SHOP).trigger("kept-room", `said-${n}`, { text: `<b>${n}</b>` });
+    await heard.event(`said-${n}`);
+  }
+  const tab = await openConsole(t, browser, gaung, { view: "rooms" });
+  await tab.page.locator("#rooms-app").selectOption("shop");
+  await tab.page.getByRole("button", { name: "History of kept-room" }).click();
+  await tab.shows("#kept-title", /^History of kept-room$/);
+  await tab.shows("#kept-count", /^2 events are shown/);
+  const rows = (await tab.cells("#kept-table tbody td")).map((text) => text.trim());
+  assert.deepEqual([rows[2], rows[3], rows[6], rows[7]], ["said-2", '{"text":"<b>2</b>"}', "said-1", '{"text":"<b>1</b>"}']);
+  assert.match(rows[1], /^[0-9a-z]{6}-\d+$/);
+});

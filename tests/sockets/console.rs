@@ -6,6 +6,7 @@ use awc::{
     error::WsClientError,
     ws::{Message, WebsocketsRequest},
 };
+use gaung::config::HistoryRules;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, TestNode, metrics, start, start_configured, upgrade};
@@ -258,4 +259,27 @@ async fn rooms_are_searched_by_a_part_of_their_name() {
     assert_eq!(console.rooms("orders", 1).await, first);
     let unknown = console.ask(json!({"type": "rooms", "app": "2", "search": "", "limit": 1})).await;
     assert_eq!(unknown, json!({"type": "failed", "query": 3, "message": "unknown app id (1 characters)"}));
+}
+
+#[actix_web::test]
+async fn the_history_of_a_channel_is_shown_and_its_payloads_only_where_that_is_wanted() {
+    for shows_payloads in [false, true] {
+        let history = HistoryRules::parse("products.*=60s:10").unwrap();
+        let node =
+            start_configured(|config| config.admin.console_payloads = shows_payloads, |app| app.history = history)
+                .await;
+        let mut client = node.connect().await;
+        client.send(json!({"event": "pusher:subscribe", "data": {"channel": "products.7"}})).await;
+        client.expect("pusher_internal:subscription_succeeded").await;
+        node.publish("products.7", "created", r#"{"id":7}"#).await;
+        let id = client.expect("created").await["id"].clone();
+        let mut console = Console::open(&node).await;
+        let mut answer = console.ask(json!({"type": "history", "app": "app-id", "channel": "products.7"})).await;
+        assert!(answer["events"][0]["at"].take().as_u64().unwrap() > 1_700_000_000_000);
+        let data = if shows_payloads { json!(r#"{"id":7}"#) } else { json!(null) };
+        let events = json!([{"id": id, "event": "created", "at": null, "bytes": 8, "data": data}]);
+        assert_eq!(answer, json!({"type": "history", "query": 1, "events": events}));
+        let none = console.ask(json!({"type": "history", "app": "app-id", "channel": "orders"})).await;
+        assert_eq!(none["message"], "channel orders keeps no history (app setting history)");
+    }
 }

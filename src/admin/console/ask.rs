@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::history::{self, Kept};
 use crate::{
     admin::shown::Admin,
     event::Counts,
@@ -26,6 +27,8 @@ pub(super) enum Ask {
     Unwatch,
     /// Which rooms of the cluster have this in their name?
     Rooms(Search),
+    /// What does a channel keep of its events on this node?
+    History(history::Channel),
     Publish(Draft),
 }
 
@@ -56,6 +59,11 @@ pub(super) enum Answer {
         query: u64,
         total: usize,
         rooms: Vec<Room>,
+    },
+    /// The newest events that a channel keeps, the oldest of them first.
+    History {
+        query: u64,
+        events: Vec<Kept>,
     },
     Published {
         query: u64,

@@ -142,6 +142,11 @@ impl Console {
                 let found = async move { search.answer(&admin).await };
                 ctx.spawn(found.into_actor(self).map(|answer, _, ctx| answer.send(ctx)));
             }
+            Ok(Ask::History(channel)) => {
+                let admin = self.admin.clone();
+                let kept = async move { channel.answer(&admin).await };
+                ctx.spawn(kept.into_actor(self).map(|answer, _, ctx| answer.send(ctx)));
+            }
             Ok(Ask::Publish(draft)) => draft.publish(&self.admin).send(ctx),
             Err(failed) => failed.send(ctx),
         }

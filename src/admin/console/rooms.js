@@ -1,6 +1,6 @@
 // Occupied channels of an app in the whole cluster, searched by a part of the name.
 
-import { button, byId, element, figure, keep, setText } from "./elements.js";
+import { button, byId, bytes, element, exactClock, figure, keep, setText } from "./elements.js";
 
 const LIMIT = 200;
 const TYPING_PAUSE = 200;
@@ -73,8 +73,33 @@ export class Rooms {
   #row(app, channel) {
     const tail = button("Tail", ` ${channel}`, () => this.#go("live", app, channel));
     const name = element("th", { scope: "row" }, element("code", {}, channel));
-    return element("tr", {}, name, element("td"), element("td"), element("td", { class: "ways" }, tail));
+    const history = button("History", ` of ${channel}`, () => this.#showHistory(app, channel));
+    return element("tr", {}, name, element("td"), element("td"), element("td", { class: "ways" }, tail, history));
   }
+
+  /** What this node keeps of the channel's events, as it is now. */
+  async #showHistory(app, channel) {
+    const card = byId("kept");
+    card.hidden = false;
+    setText(byId("kept-title"), `History of ${channel}`);
+    keep(byId("kept-table").tBodies[0], [], () => "", () => undefined, () => undefined);
+    try {
+      const { events } = await this.#live.ask({ type: "history", app, channel });
+      const count = events.length === 1 ? "1 event is" : `${figure(events.length)} events are`;
+      setText(byId("kept-count"), `${count} shown of what this node keeps, the newest first.`);
+      const keyOf = ({ id, at }) => id ?? String(at);
+      keep(byId("kept-table").tBodies[0], events.reverse(), keyOf, keptRow, () => undefined);
+    } catch (failure) {
+      setText(byId("kept-count"), failure.message);
+    }
+    byId("kept-title").focus();
+  }
+}
+
+function keptRow({ id, event, at, bytes: size, data }) {
+  const cell = (text) => element("td", {}, element("code", {}, text));
+  const payload = data == null ? element("td", {}, bytes(size)) : cell(data);
+  return element("tr", {}, element("td", {}, exactClock(at)), cell(id ?? "–"), cell(event), payload);
 }
 
 function fillRow(row, { subscribers, members }) {

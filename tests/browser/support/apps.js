@@ -10,7 +10,14 @@ import PusherJs from "pusher-js";
 import { Heard, until } from "../../clients/support/deadline.js";
 import { startGaungWithApps } from "../../clients/support/gaung.js";
 
-export const SHOP = { id: "shop", key: "shop-key", secret: "secret-of-the-shop", max_connections: 40, client_events: true };
+export const SHOP = {
+  id: "shop",
+  key: "shop-key",
+  secret: "secret-of-the-shop",
+  max_connections: 40,
+  client_events: true,
+  history: [{ channels: "kept-*", seconds: 60, events: 10 }],
+};
 export const BLOG = { id: "blog", key: "blog-key", secret: "secret-of-the-blog" };
 
 /** A server with both apps; `stop` ends it and removes the file, `forget` only removes the file. */
