@@ -39,6 +39,8 @@ const SOON: Duration = Duration::from_secs(10);
 pub struct Peer {
     pub sequencer: Sequencer,
     pub liveness: Liveness,
+    /// When it surely lived last: when its last beat came, or before this node was stopped, if the beat may be as old.
+    pub last_sign: Duration,
     /// When any frame was last received from it.
     pub spoke: Duration,
     /// How many of its frames were received.
@@ -101,6 +103,7 @@ impl Peer {
         Self {
             sequencer,
             liveness: Liveness::new(now),
+            last_sign: Duration::ZERO,
             spoke: now,
             frames: 0,
             stage: Stage::Meeting,
@@ -134,6 +137,11 @@ impl Peer {
         self.minor = beat.minor;
         self.seen = beat.seen.iter().copied().collect();
         true
+    }
+
+    /// How many beats it has sent; as many as it has been there seconds.
+    pub fn beats(&self) -> u32 {
+        u32::try_from(self.beats).unwrap_or(u32::MAX)
     }
 
     /// Whether hashes of records differ as they did a few beats before. What is on its way between nodes makes another

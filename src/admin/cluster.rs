@@ -160,6 +160,7 @@ pub(super) mod tests {
             readiness: Readiness::Ready,
             age: Duration::from_millis(250),
             sessions: 7,
+            pages: 3,
             version: "1.2.2".into(),
         };
         Look {

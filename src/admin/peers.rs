@@ -24,13 +24,19 @@ pub(super) struct Row {
     /// Since its last beat was heard, through NATS also for this node; `None` before the first.
     age_seconds: Option<f64>,
     pub(super) sessions: u64,
+    /// The pages with a resume id that it has, those that may come back included.
+    pages: u64,
+    /// How many of them it has handed over: a peer to this node, this node to all others.
+    handovers: u64,
 }
 
 /// This node first, then its peers by name.
 pub(super) async fn list(admin: Data<Admin>) -> HttpResponse {
     match Cluster::look(admin.link.as_ref()).await {
         Cluster::Alone => HttpResponse::Ok().json([own(&admin)]),
-        Cluster::Seen(look) => HttpResponse::Ok().json(rows(own(&admin), &look)),
+        Cluster::Seen(look) => {
+            HttpResponse::Ok().json(rows(own(&admin), &look, |node| admin.rooms.pages().handovers(node)))
+        }
         Cluster::Silent => refusal(StatusCode::SERVICE_UNAVAILABLE, "the thread that talks to NATS does not answer"),
     }
 }
@@ -46,15 +52,18 @@ pub(super) fn own(admin: &Admin) -> Row {
         readiness: own_readiness(admin.readiness.stage()),
         age_seconds: None,
         sessions: connections as u64,
+        pages: admin.rooms.pages().counts().iter().sum::<usize>() as u64,
+        handovers: 0,
     }
 }
 
 /// All nodes that the cluster knows, the own one first.
-pub(super) fn rows(own: Row, look: &Look) -> Vec<Row> {
+pub(super) fn rows(own: Row, look: &Look, handovers: impl Fn(NodeId) -> u64) -> Vec<Row> {
     let own = Row {
         node: Some(name(look.node)),
         age_seconds: look.own_beat_age.map(|age| age.as_secs_f64()),
         readiness: readiness_name(look.readiness),
+        handovers: handovers(look.node),
         ..own
     };
     let peers = look.peers.iter().map(|peer| Row {
@@ -65,6 +74,8 @@ pub(super) fn rows(own: Row, look: &Look) -> Vec<Row> {
         readiness: readiness_name(peer.readiness),
         age_seconds: Some(peer.age.as_secs_f64()),
         sessions: peer.sessions,
+        pages: peer.pages as u64,
+        handovers: handovers(peer.node),
     });
     std::iter::once(own).chain(peers).collect()
 }
@@ -117,16 +128,18 @@ mod tests {
             readiness: "ready",
             age_seconds: None,
             sessions: 9,
+            pages: 4,
+            handovers: 0,
         };
         let peer = |node, stage| {
             json!({"node": node, "this": false, "version": "1.2.2", "stage": stage, "readiness": "ready",
-                "age_seconds": 0.25, "sessions": 7})
+                "age_seconds": 0.25, "sessions": 7, "pages": 3, "handovers": 2})
         };
         assert_eq!(
-            serde_json::to_value(rows(own, &look())).unwrap(),
+            serde_json::to_value(rows(own, &look(), |_| 2)).unwrap(),
             json!([
                 {"node": "0000000000000001", "this": true, "version": "1.2.3", "stage": "live",
-                    "readiness": "learning", "age_seconds": 0.5, "sessions": 9},
+                    "readiness": "learning", "age_seconds": 0.5, "sessions": 9, "pages": 4, "handovers": 2},
                 peer("0000000000000002", "live"),
                 peer("0000000000000003", "meeting"),
             ])

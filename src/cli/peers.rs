@@ -26,9 +26,12 @@ struct Node {
     readiness: String,
     age_seconds: Option<f64>,
     sessions: u64,
+    /// `None` from a server that does not tell.
+    pages: Option<u64>,
+    handovers: Option<u64>,
 }
 
-const HEADINGS: [&str; 7] = ["NODE", "VERSION", "STAGE", "READINESS", "AGE", "SESSIONS", ""];
+const HEADINGS: [&str; 9] = ["NODE", "VERSION", "STAGE", "READINESS", "AGE", "SESSIONS", "PAGES", "HANDOVERS", ""];
 
 impl Peers {
     /// Succeeds if the server tells of its peers, whatever it tells.
@@ -63,7 +66,8 @@ fn list(nodes: &[Node]) -> String {
     table(HEADINGS, nodes.iter().map(cells))
 }
 
-fn cells(node: &Node) -> [String; 7] {
+fn cells(node: &Node) -> [String; 9] {
+    let count = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
     [
         node.node.clone().unwrap_or_else(|| "-".to_owned()),
         node.version.clone(),
@@ -71,6 +75,8 @@ fn cells(node: &Node) -> [String; 7] {
         node.readiness.clone(),
         node.age_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1} s")),
         node.sessions.to_string(),
+        count(node.pages),
+        count(node.handovers),
         if node.this { "this node" } else { "" }.to_owned(),
     ]
 }
@@ -83,14 +89,14 @@ mod tests {
     fn nodes_are_a_table() {
         let text = r#"[
             {"node":"00000000000000ab","this":true,"version":"0.1.0","stage":"live","readiness":"ready",
-                "age_seconds":0.31,"sessions":12},
+                "age_seconds":0.31,"sessions":12,"pages":3,"handovers":0},
             {"node":"00000000000000cd","this":false,"version":"0.2.0-rc1","stage":"returning","readiness":"learning",
-                "age_seconds":61.0,"sessions":20000}]"#;
+                "age_seconds":61.0,"sessions":20000,"pages":12,"handovers":41}]"#;
         let nodes: Vec<Node> = serde_json::from_str(text).unwrap();
         let expected = "\
-NODE              VERSION    STAGE      READINESS  AGE     SESSIONS
-00000000000000ab  0.1.0      live       ready      0.3 s   12        this node
-00000000000000cd  0.2.0-rc1  returning  learning   61.0 s  20000";
+NODE              VERSION    STAGE      READINESS  AGE     SESSIONS  PAGES  HANDOVERS
+00000000000000ab  0.1.0      live       ready      0.3 s   12        3      0          this node
+00000000000000cd  0.2.0-rc1  returning  learning   61.0 s  20000     12     41";
         assert_eq!(list(&nodes), expected);
     }
 
@@ -100,8 +106,8 @@ NODE              VERSION    STAGE      READINESS  AGE     SESSIONS
             "age_seconds":null,"sessions":0}]"#;
         let nodes: Vec<Node> = serde_json::from_str(text).unwrap();
         let expected = "\
-NODE  VERSION  STAGE  READINESS  AGE  SESSIONS
--     0.1.0    live   ready      -    0         this node";
+NODE  VERSION  STAGE  READINESS  AGE  SESSIONS  PAGES  HANDOVERS
+-     0.1.0    live   ready      -    0         -      -          this node";
         assert_eq!(list(&nodes), expected);
     }
 

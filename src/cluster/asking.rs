@@ -173,7 +173,7 @@ mod tests {
     /// The answer to a question, if the node says this in reply; its bus is only looked at.
     async fn ask(answers: impl Fn(&Cluster, u64)) -> Option<Bytes> {
         let (cluster, mut bus) = cluster();
-        let question = Question::Page { app: "app".into(), page: gaung_cluster::page::PageHash([7; 16]) };
+        let question = Question::Page(gaung_cluster::page::PageHash([7; 16]));
         let peer = async {
             let Some(Input::Ask { to: NODE, number, .. }) = bus.next_input() else { panic!("nobody was asked") };
             answers(&cluster, number);

@@ -47,6 +47,14 @@ const PAGE: usize = 1024;
 /// there; every node that has served a presence channel of the app receives it.
 pub const MEMBERS_CHANNEL: &str = "#server-to-user-";
 
+/// Where a page is.
+#[derive(Debug, Clone, Copy)]
+pub struct FoundPage {
+    pub place: PageWhere,
+    /// For how long all pages have been known: those that went before are not.
+    pub known_for: Duration,
+}
+
 /// The handle that rooms hold. Cheap to clone; nothing here but [`Cluster::ask`] and [`Cluster::ask_all`] waits for another
 /// node.
 #[derive(Debug, Clone)]
@@ -122,8 +130,8 @@ impl Cluster {
     }
 
     /// Where a page is, as far as this node knows.
-    pub async fn find_page(&self, page: PageHash) -> Option<PageWhere> {
-        self.link.ask(move |core| core.page(page)).await
+    pub async fn find_page(&self, page: PageHash) -> Option<FoundPage> {
+        self.link.ask(move |core| FoundPage { place: core.page(page), known_for: core.pages_known_for() }).await
     }
 
     /// The last event of a cache channel; it reaches the other nodes as state.

@@ -70,7 +70,7 @@ mod tests {
                 &webhooks,
                 &metrics,
                 None,
-                Pages::start(&PagesConfig::default(), &metrics),
+                Pages::start(&PagesConfig::default(), None, &metrics),
             ),
             repeats: Repeats::new(1 << 20, None, metrics.clone()),
             metrics,

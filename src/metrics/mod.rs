@@ -17,6 +17,9 @@ use crate::{
     protocol::Close,
 };
 
+/// How a page comes from another node, as `outcome` says it.
+const HANDOVER_OUTCOMES: [&str; 3] = ["handed_over", "unanswered", "lost"];
+
 /// What becomes of what a subscriber missed that comes back: all of it is replayed, or why not.
 const RECOVERY_OUTCOMES: [&str; 6] = ["whole", "window", "memory", "node_lost", "too_much", "unknown"];
 
@@ -69,6 +72,8 @@ pub struct Metrics {
     pub recoveries: IntCounterVec,
     /// Sockets of pages that named themselves, by what was known of the page.
     pub page_starts: IntCounterVec,
+    /// Pages that came from another node, by `outcome`.
+    pub page_handovers: IntCounterVec,
     /// Missed events sent to them.
     pub replayed_events: IntCounter,
     /// Events that left a history early.
@@ -108,6 +113,7 @@ impl Metrics {
             reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
             recoveries: counters(&catalogue::RECOVERIES, &RECOVERY_OUTCOMES),
             page_starts: counters(&catalogue::PAGE_STARTS, &PAGE_STARTS),
+            page_handovers: counters(&catalogue::PAGE_HANDOVERS, &HANDOVER_OUTCOMES),
             replayed_events: counter(&catalogue::REPLAYED_EVENTS),
             history_evictions: counter(&catalogue::HISTORY_EVICTIONS),
             history_questions: counters(&catalogue::HISTORY_QUESTIONS, &QUESTION_OUTCOMES),
@@ -163,6 +169,7 @@ impl Metrics {
         registry.register(Box::new(self.history_questions.clone()))?;
         registry.register(Box::new(self.history_gaps.clone()))?;
         registry.register(Box::new(self.history_wait_seconds.clone()))?;
+        registry.register(Box::new(self.page_handovers.clone()))?;
         registry.register(Box::new(self.cluster_events_refused.clone()))
     }
 }

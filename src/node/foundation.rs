@@ -62,7 +62,7 @@ impl Foundation {
                 &self.webhooks,
                 metrics,
                 cluster.clone(),
-                Pages::start(&config.pages, metrics),
+                Pages::start(&config.pages, cluster.clone(), metrics),
             ),
             repeats: Repeats::new(limits.max_idempotency_bytes, cluster.clone(), metrics.clone()),
             metrics: metrics.clone(),

@@ -58,8 +58,7 @@ impl Inbound {
             Output::Post(generation) => self.post(generation),
             // The core counts it.
             Output::Lost { origin, gap, room, .. } => self.lose(origin, gap, room),
-            // This node claims no pages yet.
-            Output::PageTaken(_) => {}
+            Output::PageTaken(page) => self.rooms.pages().be_claimed(page),
             // What the bus does itself.
             Output::Publish(..) | Output::Subscribe(_) | Output::Unsubscribe(_) => {}
         }
@@ -146,8 +145,8 @@ impl Inbound {
             Some(Question::History { app, channel, since }) => {
                 tokio::spawn(answer_history(self.rooms.clone(), self.cluster.clone(), (app, channel, since), reply));
             }
-            // Nobody can answer these yet.
-            Some(Question::Page { .. }) | None => reply.nothing(),
+            Some(Question::Page(page)) => self.rooms.pages().ask(page, reply),
+            None => reply.nothing(),
         }
     }
 

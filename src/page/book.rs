@@ -1,8 +1,11 @@
-//! What becomes of pages on one node: who is here, who is away, and what those who come back are given. Pure.
+//! What becomes of pages on one node: who is here, who is away, and what those who come back are given; with the other nodes of
+//! a cluster in [`moving`]. Pure.
 //!
 //! Invariants: a page has one socket at a time. It is given its old socket id only when its old session has given back its
 //! rooms, so no room has two sockets of one id. What nobody knows is said: a channel of which no position is known is
 //! [`Since::Unknown`], never forgotten.
+
+mod moving;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -10,20 +13,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gaung_cluster::page::PageChange;
+
 use super::{
+    handed::HandedPage,
     key::{PageKey, PageVisit},
+    messages::{BookInput, BookOutput, Departure, Heard, PageStart, Turn},
     positions::Positions,
 };
 use crate::protocol::{ChannelName, Since, SocketId};
 
-/// How long a page waits at most for what its old session and its rooms say.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a page waits at most for what its old session and its rooms say; less than another node waits for the answer.
+const PATIENCE: Duration = Duration::from_millis(350);
 
 /// For how long a page is known at least after it went, without its positions.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3_600);
-
-/// For how long channels keep events at most.
-const MAX_WINDOW: Duration = Duration::from_secs(600);
 
 /// What a node keeps of pages at most, and how it judges.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +40,15 @@ pub struct Rules {
     pub max_away: usize,
     /// Pages that are away and known at all; beyond it the oldest are as new.
     pub max_known: usize,
+    /// What it has to do with the other nodes, if there are any.
+    pub cluster: Option<ClusterRules>,
+}
+
+/// What a node in a cluster tells the others.
+#[derive(Debug, Clone, Copy)]
+pub struct ClusterRules {
+    /// After so long a page that is away counts as one of which nobody could tell what it has heard.
+    pub owes_after: Duration,
 }
 
 /// The pages of a node, or of a part of it.
@@ -44,91 +57,16 @@ pub struct PageBook {
     rules: Rules,
     started: Instant,
     pages: HashMap<PageKey, Page>,
+    /// Pages that other nodes are asked for, and the socket that waits.
+    sought: HashMap<PageKey, u64>,
     /// Newcomers that wait for their start, and since when.
-    waiting: VecDeque<(Instant, PageVisit)>,
+    waiting: VecDeque<(Instant, PageKey, Newcomer)>,
+    /// Pages that went lately, in this order.
+    departed: VecDeque<(Instant, PageVisit)>,
     /// Pages that are away and have positions, by when these are too old.
     with_positions: BTreeMap<(Instant, u64), PageKey>,
     /// Pages that are away, by when they are forgotten.
     known: BTreeMap<(Instant, u64), PageKey>,
-}
-
-/// What happens to pages.
-#[derive(Debug)]
-pub enum BookInput {
-    /// A socket of a page has come, and waits for its start.
-    Arrived(PageVisit),
-    /// A session of a page is over.
-    Departed(Departure),
-    /// A room has let the page go.
-    Parted(PageVisit, ChannelName, Option<Heard>),
-    /// The page has heard everything that it was written before its rooms let it go.
-    Proven(PageVisit),
-    /// Time passed.
-    Tick,
-}
-
-/// What is to be done about them.
-#[derive(Debug, PartialEq, Eq)]
-pub enum BookOutput {
-    /// The socket begins with this.
-    Start(u64, PageStart),
-    /// A newer socket of the page has come: end this one, whether it has begun or not.
-    Supersede(u64),
-    /// All rooms of this session have let it go.
-    RoomsLeft(u64),
-}
-
-/// With what a session of a page begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageStart {
-    /// Whether the node did not know the page.
-    pub is_new: bool,
-    /// Its socket id.
-    pub socket: SocketId,
-    /// Since when the page has it.
-    pub given: Instant,
-    /// The socket id that the page had before, if that was another one.
-    pub was: Option<SocketId>,
-    /// Who was signed in on it.
-    pub user: Option<String>,
-    /// How far it has heard its channels.
-    pub positions: Positions,
-}
-
-/// A session of a page is over, or about to be: its rooms are told to let it go.
-#[derive(Debug)]
-pub struct Departure {
-    /// Which.
-    pub visit: PageVisit,
-    /// The channels whose rooms report how far it has heard them.
-    pub channels: Vec<ChannelName>,
-    /// How far it had heard its channels before, where its rooms do not say more.
-    pub before: Positions,
-    /// Who was signed in.
-    pub user: Option<String>,
-    /// Whether its socket id must not come back, because a right was taken away.
-    pub gives_up_id: bool,
-    /// For how long its channels keep events at most.
-    pub window: Duration,
-}
-
-/// How far a page has heard a room that let it go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
-    /// As far as its last receipt proves.
-    pub proven: Since,
-    /// As far as it was written to.
-    pub written: Since,
-}
-
-/// What a step may use.
-pub struct Turn<'a> {
-    /// When it happens.
-    pub now: Instant,
-    /// Draws a socket id.
-    pub draw: &'a mut dyn FnMut() -> SocketId,
-    /// Gets what is to be done.
-    pub outputs: &'a mut Vec<BookOutput>,
 }
 
 #[derive(Debug)]
@@ -139,7 +77,16 @@ struct Page {
     user: Option<String>,
     stage: Stage,
     /// A newer socket that waits for its start.
-    newcomer: Option<u64>,
+    newcomer: Option<Newcomer>,
+}
+
+/// Who waits for a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Newcomer {
+    /// A socket of this node.
+    Socket(u64),
+    /// Another node, by the number of its question.
+    Node(u64),
 }
 
 #[derive(Debug)]
@@ -167,7 +114,8 @@ impl PageBook {
     /// No pages.
     pub fn new(rules: Rules, started: Instant) -> Self {
         let (with_positions, known) = (BTreeMap::new(), BTreeMap::new());
-        Self { rules, started, pages: HashMap::new(), waiting: VecDeque::new(), with_positions, known }
+        let (sought, waiting, departed) = (HashMap::new(), VecDeque::new(), VecDeque::new());
+        Self { rules, started, pages: HashMap::new(), sought, waiting, departed, with_positions, known }
     }
 
     /// Takes an input; adds what is to be done, in order.
@@ -177,6 +125,10 @@ impl PageBook {
             BookInput::Departed(departure) => self.depart(departure, turn),
             BookInput::Parted(visit, channel, heard) => self.part(&visit, channel, heard, turn),
             BookInput::Proven(visit) => self.prove(&visit),
+            BookInput::Stands(visit, standing) => self.restand(&visit, standing, turn),
+            BookInput::Found(key, finding) => self.find(key, finding, turn),
+            BookInput::Asked(key, question) => self.be_asked(key, question, turn),
+            BookInput::Taken(visit) => self.lose(&visit, turn),
             BookInput::Tick => self.tick(turn),
         }
     }
@@ -188,31 +140,45 @@ impl PageBook {
     }
 
     fn arrive(&mut self, visit: PageVisit, turn: &mut Turn<'_>) {
-        let (key, number) = (visit.page.clone(), visit.number);
-        let Some(page) = self.pages.get_mut(&key) else { return self.welcome(key, number, turn) };
+        let PageVisit { page: key, number } = visit;
+        if self.pages.contains_key(&key) {
+            return self.succeed(key, Newcomer::Socket(number), turn);
+        }
+        if self.rules.cluster.is_some() {
+            return self.seek(key, number, turn);
+        }
+        self.welcome(key, number, turn.now.saturating_duration_since(self.started), turn);
+    }
+
+    /// Somebody comes for a page that is known: its session ends first.
+    fn succeed(&mut self, key: PageKey, newcomer: Newcomer, turn: &mut Turn<'_>) {
+        let Some(page) = self.pages.get_mut(&key) else { return };
         let is_here = matches!(page.stage, Stage::Here);
-        match page.newcomer.replace(number) {
-            Some(older) => turn.outputs.push(BookOutput::Supersede(older)),
+        match page.newcomer.replace(newcomer) {
+            Some(older) => turn.outputs.push(older.rejection()),
             None if is_here => turn.outputs.push(BookOutput::Supersede(page.visit)),
             None => {}
         }
         if matches!(page.stage, Stage::Away(_)) {
             return self.admit(&key, turn);
         }
-        self.waiting.push_back((turn.now, visit));
+        self.waiting.push_back((turn.now, key, newcomer));
     }
 
-    /// A page that is not known: a new one, or one that is older than this node.
-    fn welcome(&mut self, key: PageKey, number: u64, turn: &mut Turn<'_>) {
-        let (socket, has_unknown) =
-            ((turn.draw)(), turn.now.saturating_duration_since(self.started) < self.rules.doubt);
-        let positions = Positions { has_unknown, ..Positions::default() };
-        turn.outputs.push(BookOutput::Start(
-            number,
-            PageStart { is_new: true, socket, given: turn.now, was: None, user: None, positions },
-        ));
-        let page = Page { visit: number, socket, given: turn.now, user: None, stage: Stage::Here, newcomer: None };
-        self.pages.insert(key, page);
+    /// A page that is not known: a new one, or one that is older than those who could know it.
+    fn welcome(&mut self, key: PageKey, number: u64, known_for: Duration, turn: &mut Turn<'_>) {
+        let (socket, is_doubtful) = ((turn.draw)(), known_for < self.rules.doubt);
+        let positions = if is_doubtful { Positions::unknown() } else { Positions::default() };
+        let start = PageStart { is_new: true, socket, given: turn.now, was: None, user: None, positions };
+        self.start(key, number, start, turn);
+    }
+
+    /// A socket of a page that was not here begins.
+    fn start(&mut self, key: PageKey, visit: u64, start: PageStart, turn: &mut Turn<'_>) {
+        let PageStart { socket, given, .. } = start;
+        self.pages.insert(key, Page { visit, socket, given, user: None, stage: Stage::Here, newcomer: None });
+        self.share(key, PageChange::Came, turn);
+        turn.outputs.push(BookOutput::Start(visit, start));
     }
 
     fn depart(&mut self, departure: Departure, turn: &mut Turn<'_>) {
@@ -256,34 +222,44 @@ impl PageBook {
         }
         turn.outputs.push(BookOutput::RoomsLeft(page.visit));
         page.stage = Stage::Away(mem::take(away));
-        self.leave_behind(key, turn.now);
+        self.leave_behind(key, turn);
         self.admit(key, turn);
     }
 
     /// Notes until when a page that went is known, and makes room for it.
-    fn leave_behind(&mut self, key: &PageKey, now: Instant) {
+    fn leave_behind(&mut self, key: &PageKey, turn: &mut Turn<'_>) {
+        let now = turn.now;
         let Some(Page { visit, stage: Stage::Away(away), .. }) = self.pages.get_mut(key) else { return };
         let ends = (now + away.window, now + away.window.max(REMEMBERED));
         away.ends = Some(ends);
-        self.with_positions.insert((ends.0, *visit), key.clone());
-        self.known.insert((ends.1, *visit), key.clone());
+        self.with_positions.insert((ends.0, *visit), *key);
+        self.known.insert((ends.1, *visit), *key);
+        self.departed.push_back((now, PageVisit { page: *key, number: *visit }));
         while self.with_positions.len() > self.rules.max_away {
             self.drop_oldest_positions();
         }
         while self.known.len() > self.rules.max_known {
-            self.forget_oldest();
+            self.forget_oldest(turn);
         }
     }
 
-    /// The newcomer of a page that is away begins.
+    /// Who waits for a page that is away is given it.
     fn admit(&mut self, key: &PageKey, turn: &mut Turn<'_>) {
         let Some(page) = self.pages.get_mut(key) else { return };
-        let (Some(number), Stage::Away(away)) = (page.newcomer, &mut page.stage) else { return };
+        let (Some(newcomer), Stage::Away(away)) = (page.newcomer, &mut page.stage) else { return };
         let away = mem::take(away);
         if let Some((positions_end, known_end)) = away.ends {
             self.with_positions.remove(&(positions_end, page.visit));
             self.known.remove(&(known_end, page.visit));
         }
+        match newcomer {
+            Newcomer::Socket(number) => self.give_back(key, number, away, turn),
+            Newcomer::Node(question) => self.hand_over(key, question, away, turn),
+        }
+    }
+
+    fn give_back(&mut self, key: &PageKey, number: u64, away: Away, turn: &mut Turn<'_>) {
+        let Some(page) = self.pages.get_mut(key) else { return };
         let keeps_id = !away.gives_up_id && turn.now.saturating_duration_since(page.given) < self.rules.id_lifetime;
         let was = page.renew((!keeps_id).then(&mut *turn.draw), turn.now);
         let (socket, given, user) = (page.socket, page.given, page.user.take());
@@ -292,6 +268,7 @@ impl PageBook {
             PageStart { is_new: false, socket, given, was, user, positions: away.positions },
         ));
         page.begin(number);
+        self.share(*key, PageChange::Came, turn);
     }
 
     fn tick(&mut self, turn: &mut Turn<'_>) {
@@ -299,19 +276,20 @@ impl PageBook {
             self.drop_oldest_positions();
         }
         while self.known.first_key_value().is_some_and(|((end, _), _)| *end <= turn.now) {
-            self.forget_oldest();
+            self.forget_oldest(turn);
         }
-        while let Some((since, _)) = self.waiting.front()
+        self.note_owing(turn);
+        while let Some((since, ..)) = self.waiting.front()
             && turn.now.saturating_duration_since(*since) >= PATIENCE
-            && let Some((_, visit)) = self.waiting.pop_front()
+            && let Some((_, key, newcomer)) = self.waiting.pop_front()
         {
-            self.give_up_waiting(&visit, turn);
+            self.give_up_waiting(&key, newcomer, turn);
         }
     }
 
     /// What was not said in time is unknown. Only a session that does not end keeps its socket id.
-    fn give_up_waiting(&mut self, PageVisit { page: key, number }: &PageVisit, turn: &mut Turn<'_>) {
-        let Some(page) = self.pages.get_mut(key).filter(|page| page.newcomer == Some(*number)) else { return };
+    fn give_up_waiting(&mut self, key: &PageKey, newcomer: Newcomer, turn: &mut Turn<'_>) {
+        let Some(page) = self.pages.get_mut(key).filter(|page| page.newcomer == Some(newcomer)) else { return };
         match &mut page.stage {
             Stage::Parting { away, missing } => {
                 for channel in missing.drain(..) {
@@ -337,31 +315,14 @@ impl PageBook {
         }
     }
 
-    fn forget_oldest(&mut self) {
+    fn forget_oldest(&mut self, turn: &mut Turn<'_>) {
         let Some(((_, number), key)) = self.known.pop_first() else { return };
         if let Some(Page { stage: Stage::Away(Away { ends: Some((positions_end, _)), .. }), .. }) =
             self.pages.remove(&key)
         {
             self.with_positions.remove(&(positions_end, number));
+            self.share(key, PageChange::Gone, turn);
         }
-    }
-}
-
-impl PageStart {
-    /// What was known of the page, as metrics show it.
-    pub fn outcome(&self) -> &'static str {
-        match self {
-            Self { positions: Positions { has_unknown: true, .. }, .. } => "unknown",
-            Self { is_new: true, .. } => "new",
-            Self { .. } => "resumed",
-        }
-    }
-}
-
-impl Departure {
-    /// A session that ended before it began: the page has what it had.
-    pub fn unstarted(visit: PageVisit, PageStart { user, positions, .. }: PageStart) -> Self {
-        Self { visit, channels: Vec::new(), before: positions, user, gives_up_id: false, window: MAX_WINDOW }
     }
 }
 

@@ -2,18 +2,14 @@
 
 use std::sync::Arc;
 
+use gaung_cluster::page::PageHash;
 use sha2::{Digest, Sha256};
 
 use crate::protocol::ResumeId;
 
-/// A page of an app. The same id in another app is another page.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PageKey {
-    /// Whose page.
-    pub app_id: Arc<str>,
-    /// Of the app's id and the resume id.
-    pub hash: [u8; 16],
-}
+/// A page of an app: the hash of the app's id and the resume id. The same id in another app is another page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PageKey(pub PageHash);
 
 /// One socket of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,7 +27,7 @@ impl PageKey {
         let digest = app.chain_update(id.expose()).finalize();
         let mut hash = [0; 16];
         hash.copy_from_slice(&digest[..16]);
-        Self { app_id: app_id.clone(), hash }
+        Self(PageHash(hash))
     }
 }
 
@@ -43,6 +39,6 @@ mod tests {
     fn one_id_in_two_apps_is_two_pages() {
         let id = ResumeId::parse("abcdefghijklmnop").unwrap();
         assert_eq!(PageKey::of(&"a".into(), &id), PageKey::of(&"a".into(), &id));
-        assert_ne!(PageKey::of(&"a".into(), &id).hash, PageKey::of(&"b".into(), &id).hash);
+        assert_ne!(PageKey::of(&"a".into(), &id), PageKey::of(&"b".into(), &id));
     }
 }

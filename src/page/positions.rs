@@ -11,25 +11,35 @@ pub struct Positions {
     pub channels: HashMap<ChannelName, Since>,
     /// Channels to which it has subscribed since, or which it does not want any more.
     pub(super) claimed: HashSet<ChannelName>,
-    /// Whether it may have had other channels too, of which nothing is known.
-    pub has_unknown: bool,
+    /// How far it has heard other channels, if it may have had some.
+    pub others: Option<Since>,
 }
 
 impl Positions {
+    /// How far a page has heard some channels, and all others if it may have had some.
+    pub(super) fn of(channels: HashMap<ChannelName, Since>, others: Option<Since>) -> Self {
+        Self { channels, others, ..Self::default() }
+    }
+
+    /// The same of all channels.
+    pub(super) fn all(since: Since) -> Self {
+        Self { others: Some(since), ..Self::default() }
+    }
+
     /// Nothing is known but that there may be something.
     pub(super) fn unknown() -> Self {
-        Self { has_unknown: true, ..Self::default() }
+        Self::all(Since::Unknown)
     }
 
     /// How far the page has heard a channel to which it subscribes, told once; `None` for a channel that is new to it.
     pub fn claim(&mut self, channel: &ChannelName) -> Option<Since> {
-        let known = self.channels.get(channel).cloned().or(self.has_unknown.then_some(Since::Unknown))?;
+        let known = self.channels.get(channel).cloned().or_else(|| self.others.clone())?;
         self.claimed.insert(channel.clone()).then_some(known)
     }
 
     /// The page wants the channel no longer.
     pub fn forget(&mut self, channel: &ChannelName) {
-        if self.channels.remove(channel).is_some() || self.has_unknown {
+        if self.channels.remove(channel).is_some() || self.others.is_some() {
             self.claimed.insert(channel.clone());
         }
     }

@@ -10,15 +10,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use gaung_cluster::{
+    NodeId,
+    page::{PageHash, PageWhere, Standing},
+};
 use prometheus::IntCounterVec;
 use tokio::sync::oneshot;
 
 use super::{
-    book::{BookInput, BookOutput, Departure, Heard, PageBook, PageStart, Rules, Turn},
+    book::{ClusterRules, PageBook, Rules},
+    handed::HandedPage,
+    handovers::Handovers,
     key::{PageKey, PageVisit},
+    messages::{BookInput, BookOutput, Departure, Heard, PageStart, Turn},
+    seeking::seek,
 };
 use crate::{
+    cluster::{Cluster, Reply},
     config::PagesConfig,
     metrics::Metrics,
     protocol::{ChannelName, SocketId},
@@ -33,6 +42,10 @@ const MAX_AWAY: usize = 65_536;
 /// Pages that are away and known at all, at most, on one node.
 const MAX_KNOWN: usize = 262_144;
 
+/// How many receipts a page may be behind that is up to date: one that was asked for and is on its way, one that is not due
+/// yet, and the time in which it has been away without owing one.
+const RECEIPTS_BEHIND: u32 = 3;
+
 /// All pages of this node. Cheap to clone; every call may come from any thread, and waits for nothing.
 #[derive(Debug, Clone)]
 pub struct Pages {
@@ -40,6 +53,7 @@ pub struct Pages {
     counts: Arc<PageCounts>,
     receipts: OutstandingReceipts,
     visits: Arc<AtomicU64>,
+    handovers: Handovers,
 }
 
 /// What the session of a page is told.
@@ -77,7 +91,25 @@ struct PageRegistry {
     waiting: HashMap<u64, (PageVisit, oneshot::Sender<PageStart>)>,
     counts: Arc<PageCounts>,
     starts: IntCounterVec,
+    /// The other nodes, if there are any.
+    cluster: Option<Cluster>,
+    /// How long before its node's last sign of life a page that is up to date had heard everything.
+    lookback: Duration,
+    /// The questions of other nodes that wait for their answer.
+    questions: HashMap<u64, Reply>,
+    last_question: u64,
+    handovers: Handovers,
 }
+
+/// Another node asks for a page.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ask(PageKey, Reply);
+
+/// Another node claims a page since later than this node.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Claimed(PageKey);
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -92,24 +124,32 @@ struct Arrive {
 struct Tell(BookInput);
 
 impl Pages {
-    /// Starts the registry on a thread of its own.
-    pub fn start(config: &PagesConfig, metrics: &Metrics) -> Self {
+    /// Starts the registry on a thread of its own. `cluster` is the way to the other nodes, if this one is not alone.
+    pub fn start(config: &PagesConfig, cluster: Option<Cluster>, metrics: &Metrics) -> Self {
         let counts = Arc::new(PageCounts::default());
+        let handovers = Handovers::new(metrics);
+        let interval = config.receipt_interval;
         let rules = Rules {
+            cluster: cluster.as_ref().map(|_| ClusterRules { owes_after: interval }),
             id_lifetime: config.socket_id_lifetime,
             doubt: config.doubt,
             max_away: MAX_AWAY,
             max_known: MAX_KNOWN,
         };
-        let (shown, starts) = (counts.clone(), metrics.page_starts.clone());
+        let (shown, shown_handovers, starts) = (counts.clone(), handovers.clone(), metrics.page_starts.clone());
         let registry = PageRegistry::start_in_arbiter(&Arbiter::new().handle(), move |_| PageRegistry {
             book: PageBook::new(rules, Instant::now()),
             sessions: HashMap::new(),
             waiting: HashMap::new(),
             counts: shown,
             starts,
+            cluster,
+            lookback: interval * RECEIPTS_BEHIND,
+            questions: HashMap::new(),
+            last_question: 0,
+            handovers: shown_handovers,
         });
-        Self { registry, counts, receipts: OutstandingReceipts::default(), visits: Arc::default() }
+        Self { registry, counts, receipts: OutstandingReceipts::default(), visits: Arc::default(), handovers }
     }
 
     /// A socket of a page has come; the start is awaited from `start`, which fails if a still newer one came meanwhile.
@@ -146,6 +186,26 @@ impl Pages {
         self.receipts.0.load(Relaxed)
     }
 
+    /// The page owes a receipt for long, or does so no longer.
+    pub fn stand(&self, visit: PageVisit, standing: Standing) {
+        self.registry.do_send(Tell(BookInput::Stands(visit, standing)));
+    }
+
+    /// Another node asks for a page that has come to it.
+    pub fn ask(&self, page: PageHash, reply: Reply) {
+        self.registry.do_send(Ask(PageKey(page), reply));
+    }
+
+    /// Another node claims a page since later than this node.
+    pub fn be_claimed(&self, page: PageHash) {
+        self.registry.do_send(Claimed(PageKey(page)));
+    }
+
+    /// How many pages a node has handed over: this one to others, another to this one.
+    pub fn handovers(&self, node: NodeId) -> u64 {
+        self.handovers.of(node)
+    }
+
     /// How many pages are here, away with what they had, and known alone.
     pub fn counts(&self) -> [usize; 3] {
         self.counts.0.each_ref().map(|count| count.load(Relaxed))
@@ -153,23 +213,23 @@ impl Pages {
 }
 
 impl PageRegistry {
-    fn step(&mut self, input: BookInput) {
+    fn step(&mut self, input: BookInput, ctx: &mut Context<Self>) {
         let mut outputs = Vec::new();
         let mut turn = Turn { now: Instant::now(), draw: &mut SocketId::random, outputs: &mut outputs };
         self.book.step(input, &mut turn);
-        outputs.into_iter().for_each(|output| self.act(output));
+        outputs.into_iter().for_each(|output| self.act(output, ctx));
         for (shown, count) in self.counts.0.iter().zip(self.book.counts()) {
             shown.store(count, Relaxed);
         }
     }
 
-    fn act(&mut self, output: BookOutput) {
+    fn act(&mut self, output: BookOutput, ctx: &mut Context<Self>) {
         match output {
             BookOutput::Start(number, start) => {
                 self.starts.with_label_values(&[start.outcome()]).inc();
                 let Some((visit, waiting)) = self.waiting.remove(&number) else { return };
                 if let Err(start) = waiting.send(start) {
-                    self.step(BookInput::Departed(Departure::unstarted(visit, start)));
+                    self.step(BookInput::Departed(Departure::unstarted(visit, start)), ctx);
                 }
             }
             BookOutput::Supersede(number) => {
@@ -183,7 +243,45 @@ impl PageRegistry {
                 self.tell(number, PageNotice::RoomsLeft);
                 self.sessions.remove(&number);
             }
+            BookOutput::Seek(page) => self.seek(page, ctx),
+            BookOutput::HandOver(question, page) => self.answer(question, Some(page)),
+            BookOutput::Decline(question) => self.answer(question, None),
+            BookOutput::Share(page, change) => {
+                self.cluster.iter().for_each(|cluster| cluster.share_page(page.0, change));
+            }
         }
+    }
+
+    fn seek(&self, page: PageKey, ctx: &mut Context<Self>) {
+        let Some(cluster) = self.cluster.clone() else { return };
+        let lookback = self.lookback;
+        let found = async move { seek(&cluster, page, lookback).await };
+        ctx.spawn(found.into_actor(self).map(move |(finding, handover), registry, ctx| {
+            registry.handovers.note(handover);
+            registry.step(BookInput::Found(page, finding), ctx);
+        }));
+    }
+
+    fn answer(&mut self, question: u64, page: Option<HandedPage>) {
+        let (Some(reply), Some(cluster)) = (self.questions.remove(&question), &self.cluster) else { return };
+        match page {
+            Some(page) => {
+                self.handovers.note_given(cluster.link().node());
+                reply.send(page.encode(Instant::now()));
+            }
+            None => reply.nothing(),
+        }
+    }
+
+    /// The bus knows everything that was shared before it is asked here: a page that came back meanwhile is not taken.
+    fn check_claim(&self, page: PageKey, ctx: &mut Context<Self>) {
+        let (Some(visit), Some(cluster)) = (self.book.visit_of(page), self.cluster.clone()) else { return };
+        let found = async move { cluster.find_page(page.0).await.map(|found| (found.place, cluster.link().node())) };
+        ctx.spawn(found.into_actor(self).map(move |found, registry, ctx| {
+            if matches!(found, Some((PageWhere::On(node, _), own)) if node != own) {
+                registry.step(BookInput::Taken(visit), ctx);
+            }
+        }));
     }
 
     fn tell(&self, number: u64, notice: PageNotice) {
@@ -197,24 +295,42 @@ impl Actor for PageRegistry {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_interval(LOOK_EVERY, |registry, _| registry.step(BookInput::Tick));
+        ctx.run_interval(LOOK_EVERY, |registry, ctx| registry.step(BookInput::Tick, ctx));
     }
 }
 
 impl Handler<Arrive> for PageRegistry {
     type Result = ();
 
-    fn handle(&mut self, Arrive { visit, session, start }: Arrive, _: &mut Context<Self>) {
+    fn handle(&mut self, Arrive { visit, session, start }: Arrive, ctx: &mut Context<Self>) {
         self.sessions.insert(visit.number, session);
         self.waiting.insert(visit.number, (visit.clone(), start));
-        self.step(BookInput::Arrived(visit));
+        self.step(BookInput::Arrived(visit), ctx);
     }
 }
 
 impl Handler<Tell> for PageRegistry {
     type Result = ();
 
-    fn handle(&mut self, Tell(input): Tell, _: &mut Context<Self>) {
-        self.step(input);
+    fn handle(&mut self, Tell(input): Tell, ctx: &mut Context<Self>) {
+        self.step(input, ctx);
+    }
+}
+
+impl Handler<Ask> for PageRegistry {
+    type Result = ();
+
+    fn handle(&mut self, Ask(page, reply): Ask, ctx: &mut Context<Self>) {
+        self.last_question += 1;
+        self.questions.insert(self.last_question, reply);
+        self.step(BookInput::Asked(page, self.last_question), ctx);
+    }
+}
+
+impl Handler<Claimed> for PageRegistry {
+    type Result = ();
+
+    fn handle(&mut self, Claimed(page): Claimed, ctx: &mut Context<Self>) {
+        self.check_claim(page, ctx);
     }
 }

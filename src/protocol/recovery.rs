@@ -1,6 +1,6 @@
 //! What a client that comes back is told of what it missed (protocol.md §1.15). Pure.
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Instant};
 
 use bytes::Bytes;
 
@@ -11,6 +11,8 @@ use super::{ChannelName, Position, frame};
 pub enum Since {
     /// Up to this position.
     Position(Position),
+    /// Everything that came to this node before this moment, as far as is known; some of what came later too.
+    Moment(Instant),
     /// Nobody knows: it is told that it may have missed something.
     Unknown,
 }

@@ -5,6 +5,7 @@
 
 mod budget;
 mod exchange;
+mod moment;
 mod origin;
 mod shared;
 pub(super) mod wire;
@@ -44,6 +45,8 @@ pub(super) struct History {
     awaits_until: Option<Instant>,
     /// Whether the room will be woken when the first of this is over.
     is_watched: bool,
+    /// Everything that came after this moment is kept, but for what was lost on the way.
+    whole_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -132,6 +135,7 @@ impl History {
             opened: None,
             awaits_until: None,
             is_watched: false,
+            whole_since: None,
         }
     }
 
@@ -357,7 +361,8 @@ impl History {
     }
 
     fn forget_oldest(&mut self, cause: Cause) {
-        let Some(Kept { id, bytes, written, .. }) = self.events.pop_front() else { return };
+        let Some(Kept { id, bytes, written, at, .. }) = self.events.pop_front() else { return };
+        self.begin_at(at);
         self.budget.give_back(bytes);
         if let Some(state) = self.origins.get_mut(&id.origin) {
             state.lose(id.number, cause, written);

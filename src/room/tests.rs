@@ -61,7 +61,7 @@ fn stage_of(threads: usize, limits: &LimitsConfig, cluster: Option<Cluster>) -> 
             &webhooks,
             &metrics,
             cluster,
-            Pages::start(&PagesConfig::default(), &metrics),
+            Pages::start(&PagesConfig::default(), None, &metrics),
         ),
         metrics,
         app: App::new("app", AppSettings::new("key", "secret")),

@@ -111,6 +111,9 @@ impl Session {
             SessionProtocol::Pusher(pusher) => pusher.hear(text, connection),
             SessionProtocol::Tenant(tenant) => tenant.hear(text, connection),
         }
+        if self.connection.page.is_some() {
+            self.restand_after_receipt();
+        }
         if self.is_sent_away {
             self.settle_away();
         }

@@ -9,6 +9,8 @@ use std::{
 
 use actix::{ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 
+use gaung_cluster::page::Standing;
+
 use super::{
     actor::Session,
     receipts::{self, Receipts},
@@ -48,6 +50,7 @@ pub(super) struct PageSession {
     pub(super) receipts: Receipts,
     /// Those that it has not given yet.
     owed: VecDeque<OwedReceipt>,
+    standing: Standing,
     /// Whether it was sent away, or its session is over: the rooms are given back.
     has_departed: bool,
 }
@@ -60,11 +63,15 @@ pub struct SendAway;
 impl PageSession {
     fn new(visit: PageVisit, PageStart { was, user, positions, .. }: PageStart) -> Self {
         let (began, receipts) = (Instant::now(), Receipts::default());
-        Self { visit, began, was, user, positions, receipts, owed: VecDeque::new(), has_departed: false }
+        let (owed, standing) = (VecDeque::new(), Standing::UpToDate);
+        Self { visit, began, was, user, positions, receipts, owed, standing, has_departed: false }
     }
 
     /// Its subscription to a channel, which begins where it has heard it.
     pub(super) fn claim(&mut self, channel: &ChannelName) -> (Option<Since>, PageJoin) {
+        if self.began.elapsed() > RECLAIMED {
+            self.positions.others = None;
+        }
         (self.positions.claim(channel), PageJoin { was: self.was })
     }
 
@@ -88,6 +95,12 @@ impl PageSession {
     /// Whether nothing that it says is heard any more but its receipts.
     pub(super) fn has_departed(&self) -> bool {
         self.has_departed
+    }
+
+    /// How it stands from now on, if that is a change: it owes a receipt if it was asked at least one interval ago.
+    fn restand(&mut self, asked: Standing) -> Option<(PageVisit, Standing)> {
+        let standing = if self.receipts.is_settled() { Standing::UpToDate } else { asked };
+        (mem::replace(&mut self.standing, standing) != standing).then(|| (self.visit.clone(), standing))
     }
 
     /// Its end, told once.
@@ -135,12 +148,27 @@ impl Session {
         let Some(page) = &self.connection.page else { return };
         let interval = self.connection.services.shared.pages.receipt_interval;
         ctx.run_later(receipts::pause(page.began.elapsed(), interval), |session, ctx| {
+            session.restand(Standing::Owing);
             let page = session.connection.page.as_ref();
             if page.is_some_and(|page| page.receipts.is_due(session.connection.outbox.sends())) {
                 session.connection.ask_receipt();
             }
             session.await_receipts(ctx);
         });
+    }
+
+    /// The other nodes know of a page that owes a receipt: if this node died, nobody could tell what it has heard.
+    pub(super) fn restand(&mut self, asked: Standing) {
+        let change = self.connection.page.as_mut().and_then(|page| page.restand(asked));
+        if let Some((visit, standing)) = change {
+            self.connection.services.shared.rooms.pages().stand(visit, standing);
+        }
+    }
+
+    /// After each message of a page: it may have been the receipt that it owed.
+    pub(super) fn restand_after_receipt(&mut self) {
+        let standing = self.connection.page.as_ref().map(|page| page.standing);
+        standing.into_iter().for_each(|standing| self.restand(standing));
     }
 
     /// Gives back what the session of a page holds; its rooms say how far the page has heard them.

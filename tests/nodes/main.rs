@@ -16,6 +16,7 @@ mod nats_away;
 mod nats_faults;
 mod node_faults;
 mod operators;
+mod pages;
 mod payload;
 mod presence;
 mod probes;

@@ -35,8 +35,13 @@ const BATCH_BYTES: usize = 2_000;
 const HISTORY_BYTES: usize = 1 << 30;
 
 /// What a node keeps of pages: as much as it is asked to.
-const PAGES: Rules =
-    Rules { id_lifetime: Duration::from_secs(20), doubt: Duration::ZERO, max_away: usize::MAX, max_known: usize::MAX };
+const PAGES: Rules = Rules {
+    id_lifetime: Duration::from_secs(20),
+    doubt: Duration::ZERO,
+    max_away: usize::MAX,
+    max_known: usize::MAX,
+    cluster: None,
+};
 
 /// A node.
 pub struct Node {

@@ -13,13 +13,14 @@ use gaung::{
     outbox::Outbox,
     page::{
         Departure, Heard, PageKey, PageStart, PageVisit, Positions,
-        book::{BookInput, BookOutput, Turn},
+        messages::{BookInput, BookOutput, Turn},
     },
     protocol::{ChannelName, SocketId, outbound},
     room::{Join, PageJoin, Parting, RoomMessage},
     session::receipts::Receipts,
 };
 use gaung_cluster::NodeId;
+use gaung_cluster::page::PageHash;
 use serde_json::{Value, json};
 
 use crate::{
@@ -97,7 +98,7 @@ impl World {
         let bits = self.net.random.bits().to_le_bytes();
         let mut hash = [0; 16];
         hash[..8].copy_from_slice(&bits);
-        PageKey { app_id: self.app.id().clone(), hash }
+        PageKey(PageHash(hash))
     }
 
     /// Where a page connects: to its node, if that takes sockets, or, if it is gone, anywhere as another page.
@@ -121,7 +122,7 @@ impl World {
         let number = self.sockets;
         let Some(page) = &mut self.clients[client].page else { return };
         (page.visit, page.home) = (number, Some((slot, node)));
-        let visit = PageVisit { page: page.key.clone(), number };
+        let visit = PageVisit { page: page.key, number };
         let session = PageSession {
             client,
             slot,
@@ -156,6 +157,8 @@ impl World {
                 BookOutput::Start(number, start) => self.begin_session(number, start),
                 BookOutput::Supersede(number) => self.end_session(number),
                 BookOutput::RoomsLeft(number) => self.rooms_left(number),
+                // Pages come back to their node alone.
+                BookOutput::Seek(_) | BookOutput::HandOver(..) | BookOutput::Decline(_) | BookOutput::Share(..) => {}
             }
         }
     }

@@ -129,8 +129,8 @@ fn peers_prints_the_nodes_as_a_table_or_as_the_admin_port_tells_them() {
     let (code, stdout, _) = run(&["peers", "--admin", &admin], &[]);
     let lines: Vec<Vec<_>> = stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(code, Some(0));
-    assert_eq!(lines[0], ["NODE", "VERSION", "STAGE", "READINESS", "AGE", "SESSIONS"]);
-    assert_eq!(lines[1], ["-", version, "live", "ready", "-", "0", "this", "node"]);
+    assert_eq!(lines[0], ["NODE", "VERSION", "STAGE", "READINESS", "AGE", "SESSIONS", "PAGES", "HANDOVERS"]);
+    assert_eq!(lines[1], ["-", version, "live", "ready", "-", "0", "0", "0", "this", "node"]);
     assert_eq!(lines.len(), 2, "{stdout}");
     let (code, stdout, _) = run(&["peers", "--json"], &[("GAUNG_ADMIN_PORT", &admin.replace("http://127.0.0.1:", ""))]);
     assert_eq!(code, Some(0));

@@ -65,6 +65,13 @@ impl Bus {
         self.queue.insert((until, self.sent), delivery);
     }
 
+    /// A process reads again: what waited for it comes now.
+    pub fn release(&mut self, slot: usize, now: u64) {
+        let waiting: Vec<Delivery> =
+            self.queue.extract_if(.., |_, delivery| delivery.to == slot).map(|(_, delivery)| delivery).collect();
+        waiting.into_iter().for_each(|delivery| self.delay(delivery, now));
+    }
+
     /// A connection broke: what its buffers held is lost, half of it on average; what came for it is lost whole.
     pub fn cut(&mut self, slot: usize, random: &mut Random) {
         self.queue.retain(|_, delivery| delivery.to != slot && (delivery.from != slot || random.chance(5000)));

@@ -84,8 +84,11 @@ impl<P: Process> Network<P> {
     pub fn heal(&mut self) {
         self.bus.weather.loss = self.bus.weather.loss.min(100);
         self.bus.weather.duplicates = self.bus.weather.duplicates.min(100);
-        for place in &mut self.slots {
+        for (slot, place) in self.slots.iter_mut().enumerate() {
             place.side = 0;
+            if place.stopped_until > self.now {
+                self.bus.release(slot, self.now);
+            }
             place.stopped_until = place.stopped_until.min(self.now);
             if place.away_until > self.now {
                 place.away_until = self.now + 1;

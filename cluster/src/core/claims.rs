@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     Core, Moment, Output,
     own::{FACTS_FRAME, chunk, page},
+    peers::BEAT,
 };
 use crate::{
     claims::{Applied, Found, MAX_CLAIMS},
@@ -45,11 +46,22 @@ impl Core {
         self.claims.after(node, None)
     }
 
-    /// How long ago a peer gave its last sign of life. What a node reads after it was stopped may be as old as that.
+    /// For how long all pages that came to any node are known here: since this node runs, or a peer that has said what it has
+    /// and what it remembers.
+    pub fn pages_known_for(&self) -> Duration {
+        let knowing = self.peers.values().filter(|peer| peer.stage != Stage::Dead && peer.claims.is_known());
+        knowing.map(|peer| BEAT * peer.beats()).max().unwrap_or_default().max(self.now.up)
+    }
+
+    /// How long ago a peer gave its last sign of life, at least.
     pub(super) fn silence(&self, peer: &Peer) -> Duration {
-        let heard = peer.liveness.last_beat();
-        let unread = self.stopped.filter(|(end, _)| heard >= *end && heard - *end <= SILENT).map(|(_, length)| length);
-        self.now.up.saturating_sub(heard) + unread.unwrap_or_default()
+        self.now.up.saturating_sub(peer.last_sign)
+    }
+
+    /// How old what is read now may be: after this node was stopped, as old as that was long.
+    pub(super) fn unread_for(&self) -> Duration {
+        let latest = self.stopped.filter(|(end, _)| self.now.up.saturating_sub(*end) <= SILENT);
+        latest.map(|(_, length)| length).unwrap_or_default()
     }
 
     /// Takes the time. Ticks come so often that after a longer pause this node was stopped.
@@ -162,14 +174,14 @@ impl Core {
 
     /// What this node knows of a peer itself is better.
     pub(super) fn receive_lost_claims(&mut self, origin: NodeId, part: &LostClaimsPage) {
-        let now = self.now.up;
+        let (now, unread_for) = (self.now.up, self.unread_for());
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         if !peer.claims.take_lost(part, now) {
             return;
         }
         let strangers =
             part.claims.iter().filter(|lost| lost.node != self.settings.node && !self.peers.contains_key(&lost.node));
-        strangers.for_each(|lost| self.claims.learn_lost(lost, now));
+        strangers.for_each(|lost| self.claims.learn_lost(lost, now.saturating_sub(unread_for)));
         self.ask_one(origin);
     }
 

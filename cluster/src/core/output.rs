@@ -72,6 +72,8 @@ pub struct PeerStatus {
     pub age: Duration,
     /// The sockets that are connected to it, over all apps.
     pub sessions: u64,
+    /// The pages that it has.
+    pub pages: usize,
     /// The version of its release; empty before its first beat.
     pub version: Arc<str>,
 }

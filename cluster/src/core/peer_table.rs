@@ -46,6 +46,7 @@ impl Core {
         let bounds = SequencerBounds { held: self.settings.bounds.held, step: self.settings.page };
         let mut peer = Peer::new(Sequencer::new(known.unwrap_or(first), bounds), now);
         peer.ask_heads = known.map(|_| now);
+        peer.last_sign = now.saturating_sub(self.unread_for());
         self.peers.insert(frame.origin, peer);
         self.ask_one(frame.origin);
         true

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The interval of heartbeats.
-const BEAT: Duration = Duration::from_secs(1);
+pub(super) const BEAT: Duration = Duration::from_secs(1);
 
 /// How long a new node listens before it can be ready.
 const LISTEN: Duration = Duration::from_millis(2500);

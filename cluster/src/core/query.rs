@@ -119,6 +119,7 @@ impl Core {
             readiness: peer.readiness,
             age: self.now.up.saturating_sub(peer.liveness.last_beat()),
             sessions: self.view.sessions(*node),
+            pages: self.claims.count(*node),
             version: peer.version.clone(),
         })
     }

@@ -127,10 +127,12 @@ impl Core {
     fn receive_beat(&mut self, origin: NodeId, beat: &Beat) {
         let now = self.now.up;
         let ours = [self.cache.hash(beat.bucket), self.announcements.hash()];
+        let last_sign = now.saturating_sub(self.unread_for());
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         if !peer.take_beat(beat) {
             return;
         }
+        peer.last_sign = peer.last_sign.max(last_sign);
         if peer.liveness.beat(now) > CATCH_UP_AFTER {
             peer.sequencer.resume(now);
             peer.ask_heads = Some(now);

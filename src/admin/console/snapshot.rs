@@ -154,7 +154,9 @@ impl ClusterFigures {
                 own.node = admin.link.as_ref().map(|link| link.node().to_string());
                 (false, vec![own])
             }
-            Cluster::Seen(look) => (look.status.connected, peers::rows(own, look)),
+            Cluster::Seen(look) => {
+                (look.status.connected, peers::rows(own, look, |node| admin.rooms.pages().handovers(node)))
+            }
         };
         let connections = peers.iter().filter(|peer| peer.stage != "dead").map(|peer| peer.sessions).sum();
         Some(Self { connected, connections, peers })

@@ -1,5 +1,9 @@
 //! What becomes of pages, told step by step.
 
+mod moving;
+
+use gaung_cluster::page::PageHash;
+
 use super::*;
 use crate::protocol::{EventId, EventOrigin, Position};
 
@@ -14,7 +18,13 @@ struct Stage {
 }
 
 fn stage() -> Stage {
-    stage_with(Rules { id_lifetime: SECOND * 3_600, doubt: Duration::ZERO, max_away: 100, max_known: 1_000 })
+    stage_with(Rules {
+        id_lifetime: SECOND * 3_600,
+        doubt: Duration::ZERO,
+        max_away: 100,
+        max_known: 1_000,
+        cluster: None,
+    })
 }
 
 fn stage_with(rules: Rules) -> Stage {
@@ -31,7 +41,7 @@ fn up_to(number: u64) -> Since {
 }
 
 fn visit(page: u8, number: u64) -> PageVisit {
-    PageVisit { page: PageKey { app_id: "app".into(), hash: [page; 16] }, number }
+    PageVisit { page: PageKey(PageHash([page; 16])), number }
 }
 
 impl Stage {
@@ -141,7 +151,7 @@ fn what_rooms_do_not_say_in_time_is_unknown_unless_it_was_known_before() {
     let second = stage.start(1, 11);
     stage.depart_with(1, 11, &["a", "b"], second.positions, false);
     assert_eq!(stage.arrive(1, 12), []);
-    assert_eq!(stage.tick(Duration::from_millis(499)), []);
+    assert_eq!(stage.tick(Duration::from_millis(349)), []);
     let outputs = stage.tick(Duration::from_millis(1));
     let [BookOutput::RoomsLeft(11), BookOutput::Start(12, third)] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!((claim(third, "a"), claim(third, "b")), (Some(up_to(3)), Some(Since::Unknown)));
@@ -181,7 +191,7 @@ fn channels_that_a_page_had_not_subscribed_to_again_are_still_known_the_next_tim
 
 #[test]
 fn a_channel_that_a_page_does_not_want_any_more_is_new_to_it_the_next_time() {
-    let mut positions = Positions { channels: [(channel("a"), up_to(1))].into(), ..Positions::default() };
+    let mut positions = Positions::of([(channel("a"), up_to(1))].into(), None);
     positions.forget(&channel("a"));
     assert_eq!(positions.claim(&channel("a")), None);
     let mut unknown = Positions::unknown();
@@ -220,7 +230,8 @@ fn a_page_that_was_away_too_long_is_told_so_and_after_a_day_it_is_new() {
 
 #[test]
 fn of_too_many_pages_the_oldest_lose_what_they_had_and_then_their_names() {
-    let mut stage = stage_with(Rules { id_lifetime: SECOND, doubt: Duration::ZERO, max_away: 2, max_known: 3 });
+    let mut stage =
+        stage_with(Rules { id_lifetime: SECOND, doubt: Duration::ZERO, max_away: 2, max_known: 3, cluster: None });
     for page in 1..=4 {
         stage.start(page, u64::from(page));
         stage.depart(page, u64::from(page), &["a"]);
@@ -235,7 +246,7 @@ fn of_too_many_pages_the_oldest_lose_what_they_had_and_then_their_names() {
 
 #[test]
 fn a_page_that_is_older_than_the_node_is_told_that_it_may_have_missed_something() {
-    let rules = Rules { id_lifetime: SECOND, doubt: SECOND * 60, max_away: 2, max_known: 3 };
+    let rules = Rules { id_lifetime: SECOND, doubt: SECOND * 60, max_away: 2, max_known: 3, cluster: None };
     let mut stage = stage_with(rules);
     stage.at = SECOND * 59;
     assert_eq!(claim(&stage.start(1, 10), "a"), Some(Since::Unknown));

@@ -10,7 +10,7 @@ use std::sync::{
 use super::{shared::EventNumbers, *};
 use crate::{
     event::{Event, Words},
-    protocol::ChannelName,
+    protocol::{ChannelName, Since},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -229,4 +229,23 @@ fn what_one_app_keeps_is_bounded_too_and_counted() {
     story.check(&[(1, 2)], &["1-4", "1-5"], Completeness::Partial(Cause::Memory));
     drop(story.history);
     assert_eq!(used.load(Relaxed), 0);
+}
+
+#[test]
+fn a_moment_is_a_position_if_everything_from_after_it_is_kept() {
+    let mut story = story(60, 3, 1 << 20);
+    let start = story.start;
+    let since = |story: &Story, seconds: u32| match story.history.since(start + SECOND * seconds) {
+        Since::Position(position) => Some(position.number_of(origin(1)).unwrap()),
+        Since::Moment(_) | Since::Unknown => None,
+    };
+    assert_eq!(since(&story, 1), None, "nobody said when it began");
+    story.history.begin_at(start);
+    story.history.begin(id(1, 0));
+    (1..=3).for_each(|number| story.hear(1, u64::from(number), u64::from(number) - 1, number));
+    assert_eq!([0, 1, 2, 4].map(|seconds| since(&story, seconds)), [None, Some(0), Some(1), Some(3)]);
+    story.hear(1, 4, 3, 4);
+    assert_eq!([1, 2, 5].map(|seconds| since(&story, seconds)), [None, Some(1), Some(4)], "the first has gone");
+    story.history.lose(id(1, 6));
+    assert_eq!(since(&story, 5), None, "something was lost, nobody knows when it came");
 }

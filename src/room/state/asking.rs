@@ -226,6 +226,6 @@ impl RoomState {
 fn position(join: &Join) -> Option<&Position> {
     match &join.since {
         Some(Since::Position(position)) => Some(position),
-        Some(Since::Unknown) | None => None,
+        Some(Since::Moment(_) | Since::Unknown) | None => None,
     }
 }

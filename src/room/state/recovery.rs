@@ -43,6 +43,7 @@ impl RoomState {
             (Some(window), None) => {
                 let mut history =
                     History::new(window, self.histories.budget.of_app(&around.app.counters.history_bytes));
+                history.begin_at(around.now());
                 if !self.is_clustered {
                     // What was published while the channel was not open took no number. With one of its own the beginning is
                     // later than every position from before.
@@ -60,6 +61,7 @@ impl RoomState {
         let own = self.histories.origin();
         positions.iter().filter(|position| position.origin == own).for_each(|position| history.open(*position));
         positions.into_iter().for_each(|position| history.begin(position));
+        history.begin_at(around.now());
     }
 
     /// What a node published up to this event is lost.
@@ -111,6 +113,8 @@ impl RoomState {
     ) -> Option<(Recovery, Bytes)> {
         self.follow_history_rules(around);
         let position = self.history.as_ref().map(|history| history.position());
+        let since = since.map(|since| self.resolved(since));
+        let since = since.as_ref();
         if let (Some(_), Some(position)) = (page, &position) {
             self.pages.insert(subscriber.id, since.cloned(), position.clone());
         }
@@ -132,6 +136,15 @@ impl RoomState {
             Completeness::Partial(_) => Recovery::Partial(position),
         };
         Some((recovery, frames.concat().into()))
+    }
+
+    /// Where a moment is what a client has heard the channel up to, the position at it.
+    fn resolved(&self, since: &Since) -> Since {
+        match (since, &self.history) {
+            (Since::Moment(moment), Some(history)) => history.since(*moment),
+            (Since::Moment(_), None) => Since::Unknown,
+            (Since::Position(_) | Since::Unknown, _) => since.clone(),
+        }
     }
 
     /// The events that a subscriber missed; none where they are not all there, or more than it can be sent at once.

@@ -1,0 +1,122 @@
+//! Pages that move between nodes: those that come here from others, and those that others ask for.
+
+use gaung_cluster::page::{PageChange, Standing};
+
+use super::{
+    Away, BookOutput, HandedPage, Newcomer, Page, PageBook, PageKey, PageStart, PageVisit, Positions, Stage, Turn,
+};
+use crate::page::messages::Finding;
+
+impl PageBook {
+    /// The visit of a page that is known and for which nobody waits.
+    pub fn visit_of(&self, key: PageKey) -> Option<PageVisit> {
+        let page = self.pages.get(&key).filter(|page| page.newcomer.is_none())?;
+        Some(PageVisit { page: key, number: page.visit })
+    }
+
+    /// A page that is not known here: another node may have it.
+    pub(super) fn seek(&mut self, key: PageKey, number: u64, turn: &mut Turn<'_>) {
+        turn.outputs.push(match self.sought.insert(key, number) {
+            Some(older) => BookOutput::Supersede(older),
+            None => BookOutput::Seek(key),
+        });
+    }
+
+    pub(super) fn find(&mut self, key: PageKey, finding: Finding, turn: &mut Turn<'_>) {
+        let Some(number) = self.sought.remove(&key) else { return };
+        match finding {
+            Finding::Nothing { known_for } => self.welcome(key, number, known_for, turn),
+            Finding::Handed(page) => self.take_over(key, number, page, turn),
+            Finding::Lost(since) => {
+                let (socket, positions) = ((turn.draw)(), Positions::all(since));
+                let start = PageStart { is_new: false, socket, given: turn.now, was: None, user: None, positions };
+                self.start(key, number, start, turn);
+            }
+        }
+    }
+
+    /// Another node has a socket of a page that may be here.
+    pub(super) fn be_asked(&mut self, key: PageKey, question: u64, turn: &mut Turn<'_>) {
+        if self.pages.contains_key(&key) {
+            self.succeed(key, Newcomer::Node(question), turn);
+        } else {
+            turn.outputs.push(BookOutput::Decline(question));
+        }
+    }
+
+    /// The page of the other node from now on.
+    pub(super) fn hand_over(&mut self, key: &PageKey, question: u64, away: Away, turn: &mut Turn<'_>) {
+        let Some(Page { socket, given, user, .. }) = self.pages.remove(key) else { return };
+        let Away { positions: Positions { channels, others, .. }, gives_up_id, .. } = away;
+        let (given_for, keeps_id) = (turn.now.saturating_duration_since(given), !gives_up_id);
+        let page = HandedPage { socket, keeps_id, given_for, user, channels, others };
+        turn.outputs.push(BookOutput::HandOver(question, page));
+        self.share(*key, PageChange::Gone, turn);
+    }
+
+    /// Another node has the page since later, and has not asked for it, or not been answered.
+    pub(super) fn lose(&mut self, visit: &PageVisit, turn: &mut Turn<'_>) {
+        let is_current = |page: &&Page| page.visit == visit.number && page.newcomer.is_none();
+        let Some(page) = self.pages.get(&visit.page).filter(is_current) else { return };
+        match &page.stage {
+            Stage::Here => turn.outputs.push(BookOutput::Supersede(page.visit)),
+            Stage::Parting { .. } => turn.outputs.push(BookOutput::RoomsLeft(page.visit)),
+            Stage::Away(away) => {
+                if let Some((positions_end, known_end)) = away.ends {
+                    self.with_positions.remove(&(positions_end, visit.number));
+                    self.known.remove(&(known_end, visit.number));
+                }
+            }
+        }
+        self.pages.remove(&visit.page);
+        self.share(visit.page, PageChange::Gone, turn);
+    }
+
+    pub(super) fn restand(&self, visit: &PageVisit, standing: Standing, turn: &mut Turn<'_>) {
+        let is_here = |page: &&Page| page.visit == visit.number && matches!(page.stage, Stage::Here);
+        if self.pages.get(&visit.page).filter(is_here).is_some() {
+            self.share(visit.page, PageChange::Stands(standing), turn);
+        }
+    }
+
+    /// Of pages that went long ago nobody could tell what they have heard, if this node died.
+    pub(super) fn note_owing(&mut self, turn: &mut Turn<'_>) {
+        let Some(rules) = self.rules.cluster else { return self.departed.clear() };
+        while let Some((since, _)) = self.departed.front()
+            && turn.now.saturating_duration_since(*since) >= rules.owes_after
+            && let Some((_, visit)) = self.departed.pop_front()
+        {
+            let is_away = |page: &&Page| page.visit == visit.number && matches!(page.stage, Stage::Away(_));
+            if self.pages.get(&visit.page).filter(is_away).is_some() {
+                self.share(visit.page, PageChange::Stands(Standing::Owing), turn);
+            }
+        }
+    }
+
+    pub(super) fn share(&self, key: PageKey, change: PageChange, turn: &mut Turn<'_>) {
+        if self.rules.cluster.is_some() {
+            turn.outputs.push(BookOutput::Share(key, change));
+        }
+    }
+
+    fn take_over(&mut self, key: PageKey, number: u64, page: HandedPage, turn: &mut Turn<'_>) {
+        let HandedPage { socket, keeps_id, given_for, user, channels, others } = page;
+        let given = turn.now.checked_sub(given_for).filter(|_| keeps_id && given_for < self.rules.id_lifetime);
+        let (socket, given, was) = match given {
+            Some(given) => (socket, given, None),
+            None => ((turn.draw)(), turn.now, Some(socket)),
+        };
+        let positions = Positions::of(channels, others);
+        self.start(key, number, PageStart { is_new: false, socket, given, was, user, positions }, turn);
+    }
+}
+
+impl Newcomer {
+    /// What one is told for which a newer one comes.
+    pub(super) fn rejection(self) -> BookOutput {
+        match self {
+            Self::Socket(number) => BookOutput::Supersede(number),
+            Self::Node(question) => BookOutput::Decline(question),
+        }
+    }
+}
