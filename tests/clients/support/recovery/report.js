@@ -35,8 +35,9 @@ function withOutage(connection, outage) {
 
 /** What was heard or missed against the promise: `{ kind, what, list }`. */
 export function broken(kinds) {
-  return Object.entries(kinds).flatMap(([kind, { lost, doubled }]) => [
+  return Object.entries(kinds).flatMap(([kind, { lost, doubled, notices }]) => [
     { kind, what: "lost", list: lost },
+    { kind, what: "complete: false", list: notices },
     { kind, what: "doubled after a drain", list: doubled.filter(({ cause }) => cause === "drain") },
     { kind, what: "doubled though a receipt was due", list: doubled.filter(({ proven }) => proven) },
     ...(EXACT.includes(kind) ? [{ kind, what: "doubled", list: doubled }] : []),
@@ -59,8 +60,9 @@ export function examples(list, connections, began) {
   return list.slice(0, 5).map(({ page, channel, n, from, since, at, cause }) => {
     const ended = connections.get(page.name).filter(({ cause }) => cause);
     const lives = ended.map(({ from, until, cause }) => `${seconds(from)}–${seconds(until)} ${cause}`);
-    const when = from === undefined ? `heard at ${seconds(since)} and ${seconds(at)}` : `published at ${seconds(from)}`;
-    return `  ${channel} ${n}, ${when}, ${cause}; its connections: ${lives.join(", ")}`;
+    const number = from === undefined ? `${n}, heard at ${seconds(since)} and ${seconds(at)}` : `${n}, published at ${seconds(from)}`;
+    const what = n === undefined ? `complete: false at ${seconds(at)}` : number;
+    return `  ${channel} ${what}, ${cause}; its connections: ${lives.join(", ")}`;
   });
 }
 
