@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { test } from "node:test";
 
 import { startApplication } from "./support/application.js";
@@ -89,6 +90,8 @@ test("nothing is lost while sockets are cut, nodes are drained and killed, and N
   const began = performance.now();
   const say = (line) => t.diagnostic(line);
   const log = (what) => say(`${Math.round((performance.now() - began) / 100) / 10} s: ${what}`);
+  const pauses = monitorEventLoopDelay();
+  pauses.enable();
   const asked = application.authorizations.all().length;
   const outage = await runFaults({ ...stage, seconds: SECONDS, log });
   await publisher.stop();
@@ -99,6 +102,7 @@ test("nothing is lost while sockets are cut, nodes are drained and killed, and N
   const kinds = addUp({ pages, published, connections, receipts: RECEIPT_SECONDS * 1_000, outage });
   const failed = [...published.values()].flat().filter((number) => number.failed);
   log(`${publisher.count} numbers on ${published.size} channels, ${failed.length} of them not answered`);
+  say(`all pages together were busy for up to ${Math.round(pauses.max / 1e6)} ms`);
   say(`connections that ended: ${byCause([...connections.values()].flat().filter(({ cause }) => cause))}`);
   lines(kinds).forEach(say);
   say(`new socket ids: ${byCause(newSocketIds(pages, connections))}`);
