@@ -50,6 +50,7 @@ export function lines(kinds) {
     `${kind}: ${pages} pages heard ${heard} numbers`,
     `  lost: ${byCause(lost)} · taken by the killed node at its end: ${atRisk.length}`,
     `  doubled: ${byCause(doubled)} · though a receipt was due: ${byCause(doubled.filter(({ proven }) => proven))}`,
+    `  the oldest of them was first heard ${oldest(doubled)} s before`,
     `  complete: false: ${byCause(notices)} · with so many numbers missing: ${byCause(told)}`,
   ]);
 }
@@ -64,6 +65,10 @@ export function examples(list, connections, began) {
     const what = n === undefined ? `complete: false at ${seconds(at)}` : number;
     return `  ${channel} ${what}, ${cause}; its connections: ${lives.join(", ")}`;
   });
+}
+
+function oldest(doubled) {
+  return Math.round(doubled.reduce((most, { since, at }) => Math.max(most, at - since), 0) / 1_000);
 }
 
 /** How many there are of each cause, most first. */
