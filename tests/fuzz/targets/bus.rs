@@ -1,11 +1,12 @@
 //! Frames of other nodes, or of anything else that can publish on the bus: the decoder is total, what it understands is
-//! encoded as it was, and no sequence of frames stops a node. The same of the questions that frames carry.
+//! encoded as it was, and no sequence of frames stops a node. The same of the questions and pages
+//! that frames carry.
 #![no_main]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gaung::cluster::Question;
+use gaung::{cluster::Question, page::HandedPage};
 use gaung_cluster::{
     NodeId, Room, Subject,
     codec::{decode, encode},
@@ -51,8 +52,10 @@ fn check_encoding(bytes: Bytes) {
         Ok(Frame { body: Body::Numbered { content: Numbered::Unknown { .. }, .. }, .. }) => {}
         Ok(frame) => {
             assert_eq!(decode(encode(&frame)).ok().as_ref(), Some(&frame));
-            if let Body::Unnumbered(Unnumbered::Question { question, .. }) = frame.body {
-                check_question(question);
+            match frame.body {
+                Body::Unnumbered(Unnumbered::Question { question, .. }) => check_question(question),
+                Body::Unnumbered(Unnumbered::Answer { answer, .. }) => check_page(answer),
+                _ => {}
             }
         }
     }
@@ -61,5 +64,12 @@ fn check_encoding(bytes: Bytes) {
 fn check_question(bytes: Bytes) {
     if let Some(question) = Question::read(bytes) {
         assert_eq!(Question::read(question.encode()), Some(question));
+    }
+}
+
+fn check_page(bytes: Bytes) {
+    let now = Instant::now();
+    if let Some(page) = HandedPage::read(bytes, now) {
+        assert_eq!(HandedPage::read(page.encode(now), now), Some(page));
     }
 }
