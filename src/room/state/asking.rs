@@ -31,6 +31,8 @@ pub(super) struct Asking {
     question: Option<Position>,
     /// What they were asked for last, and when they had answered.
     answered: Option<(Position, Instant)>,
+    /// Whether all of them had.
+    have_all_answered: bool,
 }
 
 /// A subscriber that waits.
@@ -82,6 +84,12 @@ impl Asking {
     fn was_answered(&self, since: &Position, now: Instant) -> bool {
         let is_late = |at: Instant| now.saturating_duration_since(at) >= ASK_AGAIN;
         self.answered.as_ref().is_some_and(|(asked, at)| !is_late(*at) && asked.is_up_to(since))
+    }
+
+    /// Whether nobody knows more than this room: all other nodes have just said what they know.
+    pub(super) fn is_settled(&self, now: Instant) -> bool {
+        let is_late = |at: Instant| now.saturating_duration_since(at) >= ASK_AGAIN;
+        self.have_all_answered && self.answered.as_ref().is_some_and(|(_, at)| !is_late(*at))
     }
 
     /// A position before which none of those who wait begins.
@@ -163,6 +171,7 @@ impl RoomState {
     /// The other nodes have answered, or the time is over: those who waited for it are answered.
     pub(super) fn hear_history(&mut self, answered: Answered, around: &Surroundings, effects: &mut Vec<Effect>) {
         let Some(asked) = self.asking.question.take() else { return };
+        self.asking.have_all_answered = matches!(answered, Answered::All(_));
         let outcome = self.take_history(answered, &asked, around, effects);
         effects.push(Effect::CountQuestion(outcome));
         let now = around.now();

@@ -112,9 +112,13 @@ impl RoomState {
         effects: &mut Vec<Effect>,
     ) -> Option<(Recovery, Bytes)> {
         self.follow_history_rules(around);
-        let position = self.history.as_ref().map(|history| history.position());
         let since = since.map(|since| self.resolved(since));
         let since = since.as_ref();
+        if self.history.is_none() && matches!(since, Some(Since::Unknown)) {
+            // A page that nobody knows any more has missed nothing that could be kept.
+            return None;
+        }
+        let position = self.history.as_ref().map(|history| self.told_position(history, since, around));
         if let (Some(_), Some(position)) = (page, &position) {
             self.pages.insert(subscriber.id, since.cloned(), position.clone());
         }
@@ -138,13 +142,13 @@ impl RoomState {
         Some((recovery, frames.concat().into()))
     }
 
-    /// Where a moment is what a client has heard the channel up to, the position at it.
-    fn resolved(&self, since: &Since) -> Since {
-        match (since, &self.history) {
-            (Since::Moment(moment), Some(history)) => history.since(*moment),
-            (Since::Moment(_), None) => Since::Unknown,
-            (Since::Position(_) | Since::Unknown, _) => since.clone(),
+        let since = since.map(|since| self.resolved(since));
+        let since = since.as_ref();
+        if self.history.is_none() && matches!(since, Some(Since::Unknown)) {
+            // A page that nobody knows any more has missed nothing that could be kept.
+            return None;
         }
+        let position = self.history.as_ref().map(|history| self.told_position(history, since, around));
     }
 
     /// The events that a subscriber missed; none where they are not all there, or more than it can be sent at once.

@@ -149,3 +149,24 @@ fn the_connection_of_a_member_that_waits_can_be_ended() {
     }));
     assert_eq!(room.hear(FromPeers::Terminated("ada".into())), ["close 1"]);
 }
+
+#[test]
+fn what_was_heard_of_a_node_that_is_not_known_here_stays_known_as_long_as_others_may_know_it() {
+    for (answered, is_kept) in [(Answered::Silent, true), (Answered::Busy, true), (heard(10, 20), false)] {
+        let mut room = clustered();
+        let mut position = since(10, 20).unwrap();
+        position.note(id(3, 7));
+        room.comes_back(1, Some(position));
+        room.hear(FromPeers::History(answered));
+        let mut told = String::new();
+        while room.state.is_catching_up() {
+            for effect in room.effects(RoomInput::Replay) {
+                if let Effect::Answer(_, frames) = effect {
+                    told += &String::from_utf8_lossy(&frames.concat());
+                }
+            }
+        }
+        assert!(told.contains("false"), "{told}");
+        assert_eq!(told.contains(&id(3, 7).to_string()), is_kept, "{told}");
+    }
+}
