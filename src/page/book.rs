@@ -5,6 +5,7 @@
 //! rooms, so no room has two sockets of one id. What nobody knows is said: a channel of which no position is known is
 //! [`Since::Unknown`], never forgotten.
 
+mod ages;
 mod moving;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ages::Ages;
 use gaung_cluster::page::PageChange;
 
 use super::{
@@ -38,6 +40,8 @@ pub struct Rules {
     pub doubt: Duration,
     /// Pages that are away whose positions are kept; beyond it the oldest lose them, and are told so.
     pub max_away: usize,
+    /// Positions that they may have together; beyond it the oldest lose theirs, and are told so.
+    pub max_positions: usize,
     /// Pages that are away and known at all; beyond it the oldest are as new.
     pub max_known: usize,
     /// What it has to do with the other nodes, if there are any.
@@ -63,8 +67,7 @@ pub struct PageBook {
     waiting: VecDeque<(Instant, PageKey, Newcomer)>,
     /// Pages that went lately, in this order.
     departed: VecDeque<(Instant, PageVisit)>,
-    /// Pages that are away and have positions, by when these are too old.
-    with_positions: BTreeMap<(Instant, u64), PageKey>,
+    with_positions: Ages,
     /// Pages that are away, by when they are forgotten.
     known: BTreeMap<(Instant, u64), PageKey>,
 }
@@ -113,7 +116,7 @@ struct Away {
 impl PageBook {
     /// No pages.
     pub fn new(rules: Rules, started: Instant) -> Self {
-        let (with_positions, known) = (BTreeMap::new(), BTreeMap::new());
+        let (with_positions, known) = (Ages::default(), BTreeMap::new());
         let (sought, waiting, departed) = (HashMap::new(), VecDeque::new(), VecDeque::new());
         Self { rules, started, pages: HashMap::new(), sought, waiting, departed, with_positions, known }
     }
@@ -232,10 +235,12 @@ impl PageBook {
         let Some(Page { visit, stage: Stage::Away(away), .. }) = self.pages.get_mut(key) else { return };
         let ends = (now + away.window, now + away.window.max(REMEMBERED));
         away.ends = Some(ends);
-        self.with_positions.insert((ends.0, *visit), *key);
+        self.with_positions.insert(ends.0, *visit, *key, away.positions.len());
         self.known.insert((ends.1, *visit), *key);
         self.departed.push_back((now, PageVisit { page: *key, number: *visit }));
-        while self.with_positions.len() > self.rules.max_away {
+        while self.with_positions.len() > self.rules.max_away
+            || self.with_positions.positions() > self.rules.max_positions
+        {
             self.drop_oldest_positions();
         }
         while self.known.len() > self.rules.max_known {
@@ -249,7 +254,7 @@ impl PageBook {
         let (Some(newcomer), Stage::Away(away)) = (page.newcomer, &mut page.stage) else { return };
         let away = mem::take(away);
         if let Some((positions_end, known_end)) = away.ends {
-            self.with_positions.remove(&(positions_end, page.visit));
+            self.with_positions.remove(positions_end, page.visit);
             self.known.remove(&(known_end, page.visit));
         }
         match newcomer {
@@ -272,7 +277,7 @@ impl PageBook {
     }
 
     fn tick(&mut self, turn: &mut Turn<'_>) {
-        while self.with_positions.first_key_value().is_some_and(|((end, _), _)| *end <= turn.now) {
+        while self.with_positions.is_over(turn.now) {
             self.drop_oldest_positions();
         }
         while self.known.first_key_value().is_some_and(|((end, _), _)| *end <= turn.now) {
@@ -308,7 +313,7 @@ impl PageBook {
 
     /// From now on it is known that the page was here, and not how far it heard its channels.
     fn drop_oldest_positions(&mut self) {
-        let Some((_, key)) = self.with_positions.pop_first() else { return };
+        let Some(key) = self.with_positions.pop_oldest() else { return };
         if let Some(Stage::Away(away)) = self.pages.get_mut(&key).map(|page| &mut page.stage) {
             away.positions = Positions::unknown();
             away.written = HashMap::new();
@@ -320,7 +325,7 @@ impl PageBook {
         if let Some(Page { stage: Stage::Away(Away { ends: Some((positions_end, _)), .. }), .. }) =
             self.pages.remove(&key)
         {
-            self.with_positions.remove(&(positions_end, number));
+            self.with_positions.remove(positions_end, number);
             self.share(key, PageChange::Gone, turn);
         }
     }

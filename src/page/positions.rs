@@ -4,6 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::protocol::{ChannelName, Since};
 
+/// Channels that one page may have had before, beside those that it subscribes to.
+const MOST: usize = 1_000;
+
 /// How far a page has heard its channels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Positions {
@@ -44,8 +47,14 @@ impl Positions {
         }
     }
 
-    /// For the page's next session, which begins before its rooms have answered this one.
+    /// For the page's next session, which begins before its rooms have answered this one. One that had ever-new channels
+    /// and was never answered is known by name alone.
     pub(super) fn unclaimed(self) -> Self {
-        Self { claimed: HashSet::new(), ..self }
+        if self.channels.len() > MOST { Self::unknown() } else { Self { claimed: HashSet::new(), ..self } }
+    }
+
+    /// How many channels are named.
+    pub(super) fn len(&self) -> usize {
+        self.channels.len()
     }
 }

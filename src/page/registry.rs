@@ -39,6 +39,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Pages that are away with what they had, at most, on one node.
 const MAX_AWAY: usize = 65_536;
 
+/// Positions that they have together, at most: some 100 MB.
+const MAX_POSITIONS: usize = 524_288;
+
 /// Pages that are away and known at all, at most, on one node.
 const MAX_KNOWN: usize = 262_144;
 
@@ -134,6 +137,7 @@ impl Pages {
             id_lifetime: config.socket_id_lifetime,
             doubt: config.doubt,
             max_away: MAX_AWAY,
+            max_positions: MAX_POSITIONS,
             max_known: MAX_KNOWN,
         };
         let (shown, shown_handovers, starts) = (counts.clone(), handovers.clone(), metrics.page_starts.clone());

@@ -39,6 +39,7 @@ const PAGES: Rules = Rules {
     id_lifetime: Duration::from_secs(20),
     doubt: Duration::ZERO,
     max_away: usize::MAX,
+    max_positions: usize::MAX,
     max_known: usize::MAX,
     cluster: None,
 };

@@ -63,7 +63,7 @@ impl PageBook {
             Stage::Parting { .. } => turn.outputs.push(BookOutput::RoomsLeft(page.visit)),
             Stage::Away(away) => {
                 if let Some((positions_end, known_end)) = away.ends {
-                    self.with_positions.remove(&(positions_end, visit.number));
+                    self.with_positions.remove(positions_end, visit.number);
                     self.known.remove(&(known_end, visit.number));
                 }
             }

@@ -22,6 +22,7 @@ fn stage() -> Stage {
         id_lifetime: SECOND * 3_600,
         doubt: Duration::ZERO,
         max_away: 100,
+        max_positions: 1_000,
         max_known: 1_000,
         cluster: None,
     })
@@ -230,8 +231,14 @@ fn a_page_that_was_away_too_long_is_told_so_and_after_a_day_it_is_new() {
 
 #[test]
 fn of_too_many_pages_the_oldest_lose_what_they_had_and_then_their_names() {
-    let mut stage =
-        stage_with(Rules { id_lifetime: SECOND, doubt: Duration::ZERO, max_away: 2, max_known: 3, cluster: None });
+    let mut stage = stage_with(Rules {
+        id_lifetime: SECOND,
+        doubt: Duration::ZERO,
+        max_away: 2,
+        max_positions: 1_000,
+        max_known: 3,
+        cluster: None,
+    });
     for page in 1..=4 {
         stage.start(page, u64::from(page));
         stage.depart(page, u64::from(page), &["a"]);
@@ -246,10 +253,39 @@ fn of_too_many_pages_the_oldest_lose_what_they_had_and_then_their_names() {
 
 #[test]
 fn a_page_that_is_older_than_the_node_is_told_that_it_may_have_missed_something() {
-    let rules = Rules { id_lifetime: SECOND, doubt: SECOND * 60, max_away: 2, max_known: 3, cluster: None };
+    let rules = Rules {
+        id_lifetime: SECOND,
+        doubt: SECOND * 60,
+        max_away: 2,
+        max_positions: 1_000,
+        max_known: 3,
+        cluster: None,
+    };
     let mut stage = stage_with(rules);
     stage.at = SECOND * 59;
     assert_eq!(claim(&stage.start(1, 10), "a"), Some(Since::Unknown));
     stage.at = SECOND * 60;
     assert_eq!(claim(&stage.start(2, 11), "a"), None);
+}
+
+#[test]
+fn positions_of_all_pages_together_are_bounded_and_those_of_one_too() {
+    let mut stage = stage();
+    stage.book.rules.max_positions = 3;
+    for page in 1..=2 {
+        stage.start(page, u64::from(page));
+        stage.depart(page, u64::from(page), &["a", "b"]);
+        stage.part(page, u64::from(page), "a", 3, 3);
+        stage.part(page, u64::from(page), "b", 3, 3);
+        stage.at += SECOND;
+    }
+    assert_eq!(stage.book.counts(), [0, 1, 1]);
+    assert_eq!(claim(&stage.start(1, 11), "a"), Some(Since::Unknown));
+    let second = stage.start(2, 12);
+    assert_eq!(claim(&second, "a"), Some(up_to(3)));
+    assert_eq!(stage.book.with_positions.positions(), 0);
+    // A page that is cut off again and again, with ever-new channels that never answer.
+    let many = (0..=1_000).map(|number| (channel(&format!("c{number}")), up_to(1))).collect();
+    stage.depart_with(2, 12, &[], Positions::of(many, None), false);
+    assert_eq!(claim(&stage.start(2, 13), "c7"), Some(Since::Unknown));
 }

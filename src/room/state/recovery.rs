@@ -142,13 +142,27 @@ impl RoomState {
         Some((recovery, frames.concat().into()))
     }
 
-        let since = since.map(|since| self.resolved(since));
-        let since = since.as_ref();
-        if self.history.is_none() && matches!(since, Some(Since::Unknown)) {
-            // A page that nobody knows any more has missed nothing that could be kept.
-            return None;
+    /// Where a moment is what a client has heard the channel up to, the position at it.
+    fn resolved(&self, since: &Since) -> Since {
+        match (since, &self.history) {
+            (Since::Moment(moment), Some(history)) => history.since(*moment),
+            (Since::Moment(_), None) => Since::Unknown,
+            (Since::Position(_) | Since::Unknown, _) => since.clone(),
         }
-        let position = self.history.as_ref().map(|history| self.told_position(history, since, around));
+    }
+
+    /// How far a subscriber has heard the channel once it is answered. What it has heard of nodes that this room does not
+    /// know is not forgotten, as long as other nodes may know them: they would replay to it all that those had sent.
+    fn told_position(&self, history: &History, since: Option<&Since>, around: &Surroundings) -> Position {
+        let mut position = history.position();
+        if let Some(Since::Position(since)) = since
+            && self.is_clustered
+            && !self.asking.is_settled(around.now())
+        {
+            let unknown: Vec<_> = since.events().filter(|event| position.number_of(event.origin).is_none()).collect();
+            unknown.into_iter().for_each(|event| position.note(event));
+        }
+        position
     }
 
     /// The events that a subscriber missed; none where they are not all there, or more than it can be sent at once.

@@ -7,7 +7,14 @@ use crate::page::messages::Finding;
 
 fn clustered() -> Stage {
     let cluster = Some(ClusterRules { owes_after: SECOND * 5 });
-    stage_with(Rules { id_lifetime: SECOND * 3_600, doubt: SECOND * 60, max_away: 100, max_known: 1_000, cluster })
+    stage_with(Rules {
+        id_lifetime: SECOND * 3_600,
+        doubt: SECOND * 60,
+        max_away: 100,
+        max_positions: 1_000,
+        max_known: 1_000,
+        cluster,
+    })
 }
 
 fn key(page: u8) -> PageKey {
