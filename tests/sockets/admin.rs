@@ -147,7 +147,9 @@ async fn a_node_alone_is_its_only_peer_and_tells_its_sessions() {
             "stage": "live",
             "readiness": "ready",
             "age_seconds": null,
-            "sessions": 1
+            "sessions": 1,
+            "pages": 0,
+            "handovers": 0
         }])
     );
     drop(socket);
