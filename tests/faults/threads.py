@@ -37,7 +37,16 @@ class Registers(ctypes.Structure):
 def named(process, name):
     """The ids of the process's threads whose names begin so, in the order in which they were started."""
     tasks = pathlib.Path(f"/proc/{process.pid}/task").iterdir()
-    return sorted(int(task.name) for task in tasks if (task / "comm").read_text().startswith(name))
+    names = {int(task.name): _name(task) for task in tasks}
+    return sorted(thread for thread, its in names.items() if its is not None and its.startswith(name))
+
+
+def _name(task):
+    try:
+        return (task / "comm").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        # It has ended since it was listed.
+        return None
 
 
 @contextlib.contextmanager
