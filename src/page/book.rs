@@ -1,5 +1,5 @@
 //! What becomes of pages on one node: who is here, who is away, and what those who come back are given; with the other nodes of
-//! a cluster in [`moving`]. Pure.
+//! a cluster in `moving`. Pure.
 //!
 //! Invariants: a page has one socket at a time. It is given its old socket id only when its old session has given back its
 //! rooms, so no room has two sockets of one id. What nobody knows is said: a channel of which no position is known is

@@ -4,8 +4,8 @@
 //! A page has one socket at a time. When its session ends, the rooms report how far the page has provably heard them; the
 //! next session is given the old socket id and these positions, from which its subscriptions are brought on.
 //!
-//! In a cluster a page may come back to another node, which asks for it ([`seeking`]) and is handed what is known of it
-//! ([`handed`]).
+//! In a cluster a page may come back to another node, which asks for it (`seeking`) and is handed what is known of it
+//! (`handed`).
 
 pub mod book;
 mod handed;

@@ -157,7 +157,8 @@ test("two windows of one browser are two pages, and neither loses anything", asy
   await tab.page.evaluate((url) => void window.open(url), tab.url);
   const popup = await opened;
   await isEntered(popup);
-  const first = tab.numbers.count;
+  // One number is on its way: some channels may have had it before the window subscribed to them.
+  const first = tab.numbers.count + 1;
   tab.balancer.cut();
   await Promise.all([isResumed(tab.page, 1), isResumed(popup, 1)]);
   await hasHeardAll(tab);
