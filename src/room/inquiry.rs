@@ -67,22 +67,14 @@ impl Inquiry {
 pub fn answer(node: NodeId, published: &Published, mut kept: Shared) -> Bytes {
     let lives = published.positions.iter().filter(|(other, _)| !published.ended.contains(other));
     let lives: BTreeSet<EventOrigin> = lives.map(|(other, _)| origin(*other)).collect();
-    let ended = kept.spans.iter_mut().filter(|span| !lives.contains(&span.origin));
-    ended.for_each(|span| span.last = span.last.max(heard_of(span.origin, published)));
+    kept.spans.iter_mut().for_each(|span| span.has_ended = !lives.contains(&span.origin));
     kept.spans.extend(own(node, published).spans);
     wire::write(&kept)
 }
 
-/// Up to which number nothing of an origin is missed here: after the channel's last event there may have been others. Only
-/// so far is it known that there were no more, however long the origin is gone.
-fn heard_of(origin_of: EventOrigin, published: &Published) -> u64 {
-    let position = published.positions.iter().find(|(node, _)| origin(*node) == origin_of);
-    position.map_or(0, |(_, number)| *number)
-}
-
 /// What a node's core knows of the node itself.
 fn own(node: NodeId, &Published { after, last, .. }: &Published) -> Shared {
-    let span = Span { origin: origin(node), after, last, settled: Position::default() };
+    let span = Span { origin: origin(node), after, last, has_ended: false, settled: Position::default() };
     Shared { spans: vec![span], ..Shared::default() }
 }
 
@@ -107,7 +99,7 @@ mod tests {
     }
 
     fn span(node: NodeId, after: u64, last: u64) -> Span {
-        Span { origin: origin(node), after, last, settled: Position::default() }
+        Span { origin: origin(node), after, last, has_ended: false, settled: Position::default() }
     }
 
     #[test]
@@ -135,11 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_says_how_far_origins_were_heard_that_have_ended() {
+    fn an_answer_says_which_origins_have_ended() {
         let spans = vec![span(NODES[2], 1, 2), span(NODES[3], 3, 4), span(NodeId::from_bits(5), 5, 6)];
         let answer = answer(NODES[0], &published(), Shared { spans, ..Shared::default() });
         let read = wire::read(answer, &ChannelName::parse("orders", 200).unwrap(), Instant::now()).unwrap();
-        // The third lives, the fourth was heard up to 40, of the fifth the core knows nothing, and the last is the node itself.
-        assert_eq!(read.spans.iter().map(|span| span.last).collect::<Vec<_>>(), [2, 40, 6, 10]);
+        assert_eq!(read.spans.iter().map(|span| span.has_ended).collect::<Vec<_>>(), [false, true, true, false]);
     }
 }

@@ -25,6 +25,8 @@ pub struct Span {
     pub after: u64,
     /// up to this one.
     pub last: u64,
+    /// Whether the origin has ended, so that nothing comes after these.
+    pub has_ended: bool,
     /// Who has heard one of these events has come to the channel, or heard it on, after the origin's end.
     pub settled: Position,
 }
@@ -59,7 +61,7 @@ pub struct Known {
 impl Span {
     /// Whether it reaches from before this number up to it.
     fn reaches(&self, number: u64) -> bool {
-        self.after < number && self.last >= number
+        self.after < number && (self.has_ended || self.last >= number)
     }
 }
 
@@ -97,12 +99,15 @@ impl History {
         let asked = since.number_of(origin).unwrap_or(0).min(state.last);
         let mut settled = state.settled.clone().unwrap_or_default();
         self.opened.iter().filter(|_| state.settled.is_some()).for_each(|opened| settled.note(*opened));
-        Span { origin, after: state.lost_through.max(asked), last: state.last, settled }
+        Span { origin, after: state.lost_through.max(asked), last: state.last, has_ended: false, settled }
     }
 
     /// Takes what all nodes know. Returns how many events went for the budget alone.
-    pub(in crate::room) fn merge(&mut self, Known { positions, answers }: Known, now: Instant) -> usize {
+    pub(in crate::room) fn merge(&mut self, Known { positions, mut answers }: Known, now: Instant) -> usize {
         positions.iter().for_each(|position| self.begin(*position));
+        // Who lives here is believed to have ended by those alone who do not hear it.
+        let lives = |origin: EventOrigin| positions.iter().any(|position| position.origin == origin);
+        answers.iter_mut().flat_map(|answer| &mut answer.spans).for_each(|span| span.has_ended &= !lives(span.origin));
         self.adopt(&answers);
         let spans: Vec<&Span> = answers.iter().flat_map(|answer| &answer.spans).collect();
         for (origin, state) in self.origins.iter_mut().filter(|(_, state)| state.cause.is_local()) {

@@ -26,10 +26,11 @@ pub(in crate::room) fn write(Shared { opened, spans, events }: &Shared) -> Bytes
     bytes.put_u8(VERSION);
     write_ids(&mut bytes, opened.iter().copied());
     bytes.put_u16(u16::try_from(spans.len()).expect("there are few origins"));
-    for Span { origin, after, last, settled } in spans {
+    for Span { origin, after, last, has_ended, settled } in spans {
         bytes.put_slice(&origin.characters());
         bytes.put_u64(*after);
         bytes.put_u64(*last);
+        bytes.put_u8(u8::from(*has_ended));
         write_ids(&mut bytes, settled.events().take(MAX_ORIGINS));
     }
     for OldEvent { id, age, event } in events {
@@ -71,8 +72,13 @@ pub(in crate::room) fn read(mut bytes: Bytes, channel: &ChannelName, now: Instan
 fn read_span(bytes: &mut Bytes) -> Option<Span> {
     let origin = read_origin(bytes)?;
     let (after, last) = (bytes.try_get_u64().ok()?, bytes.try_get_u64().ok()?);
+    let has_ended = match bytes.try_get_u8().ok()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
     let settled = read_ids(bytes)?.into_iter().collect();
-    (after <= last).then_some(Span { origin, after, last, settled })
+    (after <= last).then_some(Span { origin, after, last, has_ended, settled })
 }
 
 fn read_ids(bytes: &mut Bytes) -> Option<Vec<EventId>> {
@@ -122,8 +128,8 @@ mod tests {
         let event = Event::from_back_end(channel.clone(), Words::new("e", "{}"), except, moment).encode();
         let (id, other) = (EventId { origin, number: 5 }, EventOrigin::of_node(8));
         let spans = vec![
-            Span { origin, after: 3, last: 9, settled: Position::default() },
-            Span { origin: other, after: 0, last: 0, settled: [id].into_iter().collect() },
+            Span { origin, after: 3, last: 9, has_ended: false, settled: Position::default() },
+            Span { origin: other, after: 0, last: 0, has_ended: true, settled: [id].into_iter().collect() },
         ];
         let events = vec![OldEvent { id, age: Duration::from_millis(1_234), event }];
         (Shared { opened: Some(id), spans, events }, channel)

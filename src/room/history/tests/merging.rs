@@ -10,7 +10,11 @@ fn late() -> Story {
 }
 
 fn span(node: u64, after: u64, last: u64) -> Span {
-    Span { origin: origin(node), after, last, settled: Position::default() }
+    Span { origin: origin(node), after, last, has_ended: false, settled: Position::default() }
+}
+
+fn ended(node: u64, after: u64, last: u64) -> Span {
+    Span { has_ended: true, ..span(node, after, last) }
 }
 
 fn old(node: u64, number: u64, seconds: u32) -> OldEvent {
@@ -83,8 +87,8 @@ fn an_event_says_itself_how_far_there_was_none_before_it() {
 #[test]
 fn a_node_that_has_ended_is_known_as_far_as_all_others_together_knew_it() {
     let mut story = late();
-    // Both were opened while it was silent, and heard nothing of it until its end, which was at 70.
-    story.merge(&[span(2, 40, 70), span(2, 70, 70), span(1, 0, 9)], &[]);
+    // Both were opened while it was silent, and heard nothing of it until its end.
+    story.merge(&[ended(2, 40, 40), ended(2, 70, 70), span(1, 0, 9)], &[]);
     story.check(&[(1, 0), (2, 40)], &[], WHOLE);
     story.check(&[(1, 0), (2, 39)], &[], OPENED);
     story.check(&[(1, 0), (2, 71)], &[], Completeness::Partial(Cause::NodeLost));
@@ -94,14 +98,14 @@ fn a_node_that_has_ended_is_known_as_far_as_all_others_together_knew_it() {
 #[test]
 fn a_node_that_lives_here_has_not_ended_whatever_others_say() {
     let mut story = late();
-    story.merge(&[span(1, 2, 3)], &[]);
+    story.merge(&[ended(1, 2, 3)], &[]);
     story.check(&[(1, 2)], &[], OPENED);
 }
 
 #[test]
 fn a_node_that_was_taken_for_dead_and_returns_is_heard_on_and_what_lies_between_is_told() {
     let mut story = late();
-    story.merge(&[span(2, 0, 4), span(1, 0, 9)], &[old(2, 4, 1)]);
+    story.merge(&[ended(2, 0, 4), span(1, 0, 9)], &[old(2, 4, 1)]);
     assert!(story.history.may_hear_again(&Position::default()));
     story.hear(2, 4, 0, 0);
     story.check(&[(1, 0)], &["2-4"], WHOLE);
@@ -174,7 +178,7 @@ fn a_node_that_had_ended_before_does_not_concern_who_came_later() {
     let mut story = story(60, 10, 1 << 20);
     story.history.open(id(1, 5));
     story.history.begin(id(1, 5));
-    story.merge(&[span(2, 3, 4), span(1, 0, 9)], &[old(2, 4, 1)]);
+    story.merge(&[ended(2, 3, 4), span(1, 0, 9)], &[old(2, 4, 1)]);
     // It came when the room was open, and the other node gone.
     story.check(&[(1, 5)], &[], WHOLE);
     // It came before, and nobody knows what the other node published first.
@@ -188,7 +192,7 @@ fn a_node_that_had_ended_before_does_not_concern_who_came_later() {
         let mut third = self::story(60, 10, 1 << 20);
         third.history.open(id(3, 7));
         third.history.begin(id(3, 7));
-        let ended = Shared { spans: vec![span(2, 3, 4)], ..Shared::default() };
+        let ended = Shared { spans: vec![ended(2, 3, 4)], ..Shared::default() };
         let own = Shared { spans: vec![span(1, 0, 9), span(3, 0, 8)], ..Shared::default() };
         third
             .history
@@ -198,13 +202,4 @@ fn a_node_that_had_ended_before_does_not_concern_who_came_later() {
         assert_eq!(third.since(&[(1, 4), (3, 0)]).1, OPENED);
         assert_eq!(third.since(&[(1, 4), (3, 7)]).1, WHOLE);
     }
-}
-
-#[test]
-fn who_was_cut_off_while_a_node_published_its_last_does_not_vouch_for_it() {
-    let mut story = late();
-    story.history.begin(id(2, 50));
-    // Another node heard it up to 40 only.
-    story.merge(&[span(2, 30, 40), span(1, 0, 9)], &[]);
-    story.check(&[(1, 0), (2, 40)], &[], OPENED);
 }

@@ -16,7 +16,7 @@ fn since(own: u64, peer: u64) -> Option<Position> {
 }
 
 fn span(node: u64, after: u64, last: u64) -> Span {
-    Span { origin: id(node, 0).origin, after, last, settled: Position::default() }
+    Span { origin: id(node, 0).origin, after, last, has_ended: false, settled: Position::default() }
 }
 
 fn known(positions: Vec<EventId>, spans: Vec<Span>, events: Vec<OldEvent>) -> Answered {
