@@ -67,9 +67,21 @@ impl Inquiry {
 pub fn answer(node: NodeId, published: &Published, mut kept: Shared) -> Bytes {
     let lives = published.positions.iter().filter(|(other, _)| !published.ended.contains(other));
     let lives: BTreeSet<EventOrigin> = lives.map(|(other, _)| origin(*other)).collect();
-    kept.spans.iter_mut().for_each(|span| span.has_ended = !lives.contains(&span.origin));
+    for span in kept.spans.iter_mut().filter(|span| !lives.contains(&span.origin)) {
+        match dead_at(span.origin, published) {
+            // Whether it published more before it died is not known here.
+            Some(heard) => span.last = span.last.max(heard),
+            None => span.has_ended = true,
+        }
+    }
     kept.spans.extend(own(node, published).spans);
     wire::write(&kept)
+}
+
+/// Of an origin that is dead, up to which number nothing of it is missed here.
+fn dead_at(dead: EventOrigin, published: &Published) -> Option<u64> {
+    let is_it = |node: NodeId| origin(node) == dead && published.dead.contains(&node);
+    published.positions.iter().find(|(node, _)| is_it(*node)).map(|(_, number)| *number)
 }
 
 /// What a node's core knows of the node itself.
@@ -91,7 +103,7 @@ mod tests {
     /// What the first node knows of four, the last of which has ended.
     fn published() -> Published {
         let positions = NODES.map(|node| (node, node.bits() * 10)).into();
-        Published { after: 4, last: 10, positions, ended: [NODES[3]].into() }
+        Published { after: 4, last: 10, positions, ended: [NODES[3]].into(), dead: BTreeSet::new() }
     }
 
     fn inquiry() -> Inquiry {
@@ -132,5 +144,14 @@ mod tests {
         let answer = answer(NODES[0], &published(), Shared { spans, ..Shared::default() });
         let read = wire::read(answer, &ChannelName::parse("orders", 200).unwrap(), Instant::now()).unwrap();
         assert_eq!(read.spans.iter().map(|span| span.has_ended).collect::<Vec<_>>(), [false, true, true, false]);
+    }
+
+    #[test]
+    fn of_a_node_that_is_dead_an_answer_says_only_how_far_it_was_heard() {
+        let published = Published { dead: [NODES[3]].into(), ..published() };
+        let spans = vec![span(NODES[3], 3, 4)];
+        let answer = answer(NODES[0], &published, Shared { spans, ..Shared::default() });
+        let read = wire::read(answer, &ChannelName::parse("orders", 200).unwrap(), Instant::now()).unwrap();
+        assert_eq!((read.spans[0].has_ended, read.spans[0].last), (false, 40));
     }
 }

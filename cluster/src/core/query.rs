@@ -22,6 +22,8 @@ pub struct Published {
     pub positions: Vec<(NodeId, u64)>,
     /// Those of them that publish nothing any more: they are dead, or have said that they leave and gone silent.
     pub ended: BTreeSet<NodeId>,
+    /// Those of these that are dead: what they published last may have been missed here.
+    pub dead: BTreeSet<NodeId>,
 }
 
 impl Core {
@@ -60,6 +62,7 @@ impl Core {
             after: self.outgoing.last_in(Stream::of(room)),
             last: self.outgoing.last(),
             positions: self.positions(room).collect(),
+            dead: self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead).map(|(node, _)| *node).collect(),
             ended: self.peers.iter().filter(|(_, peer)| has_ended(peer)).map(|(node, _)| *node).collect(),
         }
     }

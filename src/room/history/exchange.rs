@@ -25,7 +25,7 @@ pub struct Span {
     pub after: u64,
     /// up to this one.
     pub last: u64,
-    /// Whether the origin has ended, so that nothing comes after these.
+    /// Whether the origin has left in order, so that nothing comes after these.
     pub has_ended: bool,
     /// Who has heard one of these events has come to the channel, or heard it on, after the origin's end.
     pub settled: Position,
