@@ -1,5 +1,5 @@
 //! Pages: clients that name themselves, and come back to any node. A node claims the pages that it has, so that every other
-//! node knows whom to ask for them, and what it can still say of them once their node is dead.
+//! node knows which to ask for them, and what it can still say of them once their node is dead.
 
 use std::{fmt, num::NonZeroU64, time::Duration};
 
@@ -21,7 +21,7 @@ pub enum Standing {
 /// What happens to a page on its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageChange {
-    /// It has come, or come back: whoever claims it from before is wrong. It is up to date.
+    /// It has come, or come back: a claim from before is wrong. It is up to date.
     Came,
     /// It stands otherwise.
     Stands(Standing),

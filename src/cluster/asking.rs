@@ -1,4 +1,4 @@
-//! Questions to single nodes, and their answers. A node that does not answer in time has nothing to say: whoever asks goes
+//! Questions to single nodes, and their answers. A node that does not answer in time has nothing to say: the asker goes
 //! on without it.
 
 use std::{

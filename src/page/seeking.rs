@@ -17,7 +17,7 @@ use crate::{
 /// How long this node's own bus may take to answer, which usually takes less than a millisecond.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A node that has just given the page away says nothing; a moment later it is known to whom.
+/// A node that has just given the page away says nothing; a moment later it is known which node has it.
 const ONCE_MORE_AFTER: Duration = Duration::from_millis(150);
 
 /// What became of a page that came from another node.

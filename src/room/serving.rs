@@ -88,13 +88,16 @@ impl Room {
 
     /// Counts what a slice did, and shows the events that all have now.
     fn count(&mut self, served: &mut Served) {
-        if !served.completed.is_empty() {
-            self.state.written(&served.completed, Instant::now());
-        }
         self.app.counters.deliveries.fetch_add(served.deliveries, Relaxed);
         self.app.counters.bytes_out.fetch_add(served.bytes, Relaxed);
+        if served.completed.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        self.state.written(&served.completed, now);
         for Completed { event, sockets } in served.completed.drain(..) {
-            self.services.metrics.fan_out_seconds.observe(event.accepted.elapsed().as_secs_f64());
+            let taken = now.saturating_duration_since(event.accepted);
+            self.services.metrics.fan_out_seconds.observe(taken.as_secs_f64());
             self.show_published(event, sockets);
         }
     }

@@ -122,7 +122,7 @@ const FAULTS = {
     await numbers.pass(5);
   },
   "a stay in the browser's cache": async ({ page, numbers }) => {
-    await page.goto(`${application.url}/elsewhere`);
+    await page.goto(`${application.url}/away`);
     await numbers.pass(30);
     // A page out of the cache is not loaded.
     await page.goBack({ waitUntil: "commit" });

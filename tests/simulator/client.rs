@@ -25,7 +25,7 @@ pub struct Speaker {
     pub socket: u64,
 }
 
-/// A client, of whom some are pages that name themselves.
+/// A client; some are pages that name themselves.
 pub struct Client {
     /// Its user in presence channels.
     pub user: String,

@@ -27,7 +27,7 @@ use crate::{
 pub struct Asked {
     place: Place,
     inquiry: Inquiry,
-    /// Whom it went to, by number.
+    /// The nodes it went to, by number.
     numbers: BTreeMap<u64, NodeId>,
     ends_at: u64,
 }

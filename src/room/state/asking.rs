@@ -82,14 +82,18 @@ impl Asking {
 
     /// Whether the other nodes have just been asked for all of that.
     fn was_answered(&self, since: &Position, now: Instant) -> bool {
-        let is_late = |at: Instant| now.saturating_duration_since(at) >= ASK_AGAIN;
-        self.answered.as_ref().is_some_and(|(asked, at)| !is_late(*at) && asked.is_up_to(since))
+        self.just_answered(now).is_some_and(|asked| asked.is_up_to(since))
     }
 
     /// Whether nobody knows more than this room: all other nodes have just said what they know.
     pub(super) fn is_settled(&self, now: Instant) -> bool {
-        let is_late = |at: Instant| now.saturating_duration_since(at) >= ASK_AGAIN;
-        self.have_all_answered && self.answered.as_ref().is_some_and(|(_, at)| !is_late(*at))
+        self.have_all_answered && self.just_answered(now).is_some()
+    }
+
+    /// What the other nodes were asked for last, if they answered a moment ago.
+    fn just_answered(&self, now: Instant) -> Option<&Position> {
+        let (asked, at) = self.answered.as_ref()?;
+        (now.saturating_duration_since(*at) < ASK_AGAIN).then_some(asked)
     }
 
     /// A position before which none of those who wait begins.

@@ -4,16 +4,11 @@ use std::time::Instant;
 
 use super::{Clock, Effect, RoomState, Surroundings, Task};
 use crate::{
-    event::{EncodedEvent, Origin},
+    event::Origin,
     room::{Parting, fanout::Completed},
 };
 
 impl RoomState {
-    /// The newest events that are kept, so many at most, the oldest of them first.
-    pub fn newest_events(&self, limit: usize) -> Vec<EncodedEvent> {
-        self.history.as_ref().map(|history| history.newest(limit)).unwrap_or_default()
-    }
-
     /// Whether pages have been answered since this was last told; see [`RoomState::answered`].
     pub fn has_answered_pages(&self) -> bool {
         self.pages.await_answers()

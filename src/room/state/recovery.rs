@@ -159,8 +159,11 @@ impl RoomState {
             && self.is_clustered
             && !self.asking.is_settled(around.now())
         {
-            let unknown: Vec<_> = since.events().filter(|event| position.number_of(event.origin).is_none()).collect();
-            unknown.into_iter().for_each(|event| position.note(event));
+            for event in since.events() {
+                if position.number_of(event.origin).is_none() {
+                    position.note(event);
+                }
+            }
         }
         position
     }
@@ -192,6 +195,11 @@ impl RoomState {
     pub fn history(&self, since: Option<&Position>, limit: usize) -> HistoryPage {
         let page = |history: &History| history.page(since.unwrap_or(&Position::default()), limit);
         self.history.as_deref().map_or_else(HistoryPage::default, page)
+    }
+
+    /// The newest events that are kept, so many at most, the oldest of them first.
+    pub fn newest_events(&self, limit: usize) -> Vec<EncodedEvent> {
+        self.history.as_ref().map(|history| history.newest(limit)).unwrap_or_default()
     }
 
     /// What is kept here after a position, for another node; as much as a socket takes at once.

@@ -63,7 +63,7 @@ class Application {
     const { pathname } = new URL(request.url, this.url);
     const answer = (status, type, body) => response.writeHead(status, { "content-type": type }).end(body);
     if (FILES[pathname]) return answer(200, FILES[pathname][1], await readFile(FILES[pathname][0]));
-    if (pathname === "/elsewhere") return answer(200, "text/html", "<title>Elsewhere</title>");
+    if (pathname === "/away") return answer(200, "text/html", "<title>Away</title>");
     if (pathname !== "/broadcasting/auth") return answer(404, "text/plain", "");
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
