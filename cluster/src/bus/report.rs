@@ -54,7 +54,7 @@ impl Report {
 
     pub(super) fn note(&self, event: &Event) {
         match event {
-            Event::Connected => self.recover(),
+            Event::Connected => self.reconnected(),
             Event::Disconnected | Event::Closed => self.changed.notify_one(),
             Event::LameDuckMode => tracing::info!(role = self.role, "the NATS server is shutting down"),
             Event::Draining => {}
@@ -76,9 +76,9 @@ impl Report {
         }
     }
 
-    fn recover(&self) {
+    /// The last error stands until the bus is healthy: a connection may carry nothing.
+    fn reconnected(&self) {
         self.failures.reset();
-        self.gauges.set_error(None);
         self.changed.notify_one();
     }
 
