@@ -43,6 +43,8 @@ pub mod frame;
 pub mod hash;
 /// The last number of each stream that this node publishes.
 pub mod heads;
+/// What all streams in JetStream have in common.
+mod jetstream;
 /// Keeps the newest entries within bounds of bytes.
 pub mod newest;
 /// What this node publishes, numbered and remembered.

@@ -22,14 +22,13 @@ use tracing::warn;
 
 use super::{
     event::PulledEvent,
-    health::Health,
     lease::{Lease, Step},
     settings::QueueTiming,
     setup::{QueueError, StreamSpec},
     slot::Slot,
-    store::connected,
+    status::Gauges,
 };
-use crate::ack::Ack;
+use crate::{ack::Ack, jetstream::connected};
 
 /// Messages that one request asks for.
 const REQUEST_MESSAGES: usize = 256;
@@ -52,7 +51,7 @@ pub(super) struct SlotConsumer {
     pub spec: StreamSpec,
     pub timing: QueueTiming,
     pub slot: Slot,
-    pub health: Health,
+    pub gauges: Gauges,
     pub revoked: Arc<AtomicBool>,
     pub pulled: mpsc::UnboundedSender<PulledEvent>,
 }
@@ -120,12 +119,12 @@ impl SlotConsumer {
     async fn consumer(&self) -> Result<PullConsumer, QueueError> {
         self.spec.stream(&self.context).await?;
         let consumer = self.spec.consumer(&self.context, self.slot).await?;
-        self.health.worked();
+        self.gauges.health.worked();
         Ok(consumer)
     }
 
     async fn fail(&self, error: QueueError) {
-        self.health.failed(error);
+        self.gauges.health.failed(&error);
         sleep(PAUSE).await;
     }
 
@@ -184,7 +183,7 @@ impl ActiveConsumer {
         self.base.fail(error).await;
         match self.base.consumer().await {
             Ok(consumer) => self.consumer = consumer,
-            Err(error) => self.base.health.failed(error),
+            Err(error) => self.base.gauges.health.failed(&error),
         }
         None
     }

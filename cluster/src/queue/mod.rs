@@ -8,11 +8,11 @@
 
 mod consumer;
 mod event;
-mod health;
 mod lease;
 mod settings;
 mod setup;
 mod slot;
+mod status;
 mod store;
 mod waiting;
 mod worker;
@@ -21,28 +21,28 @@ use std::collections::BTreeSet;
 
 use tokio::sync::{mpsc, oneshot};
 
-use self::{health::Health, worker::Command};
+use self::{status::Gauges, worker::Command};
 use crate::room::NodeId;
 
 pub use event::{PulledEvent, QueueOutput, QueuedEvent};
-pub use health::Status;
 pub use settings::{QueueSettings, QueueTiming};
 pub use slot::Slot;
+pub use status::Status;
 pub use worker::Worker;
 
 /// A handle of the queue. Cheap to clone; only [`Queue::leave`] and [`Queue::close`] wait for NATS.
 #[derive(Debug, Clone)]
 pub struct Queue {
     commands: mpsc::UnboundedSender<Command>,
-    health: Health,
+    gauges: Gauges,
 }
 
 /// A queue and its worker. What is pushed before the worker runs waits.
 pub fn open(settings: QueueSettings) -> (Queue, Worker) {
     // Unbounded, because the worker moves everything at once into `Waiting`, which is bounded.
     let (commands, its_commands) = mpsc::unbounded_channel();
-    let health = Health::default();
-    (Queue { commands, health: health.clone() }, Worker::new(settings, its_commands, health))
+    let gauges = Gauges::new();
+    (Queue { commands, gauges: gauges.clone() }, Worker::new(settings, its_commands, gauges))
 }
 
 impl Queue {
@@ -68,7 +68,7 @@ impl Queue {
     }
 
     pub fn status(&self) -> Status {
-        self.health.status()
+        self.gauges.status()
     }
 
     fn send(&self, command: Command) {

@@ -10,7 +10,7 @@ use async_nats::jetstream::{
 };
 
 use super::slot::Slot;
-use crate::subject::Subjects;
+use crate::{jetstream::covers, subject::Subjects};
 
 /// The stream's `duplicate_window`: an id is stored once within it.
 const REMEMBER: Duration = Duration::from_secs(120);
@@ -103,38 +103,5 @@ impl StreamSpec {
             return Err(QueueError::Subjects { name: self.name.clone(), missing });
         }
         Ok(())
-    }
-}
-
-/// Whether a subject pattern matches everything that another one matches.
-fn covers(pattern: &str, subject: &str) -> bool {
-    let (mut wanted, mut tokens) = (pattern.split('.'), subject.split('.'));
-    loop {
-        match (wanted.next(), tokens.next()) {
-            (Some(">"), Some(_)) | (None, None) => return true,
-            (Some("*"), Some(token)) if token != ">" => {}
-            (Some(wanted), Some(token)) if wanted == token => {}
-            _ => return false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::covers;
-
-    #[test]
-    fn a_stream_may_take_in_more_than_is_needed() {
-        for pattern in ["gaung.v1.main.webhooks.*", "gaung.v1.main.webhooks.>", "gaung.v1.*.webhooks.*", "gaung.>", ">"]
-        {
-            assert!(covers(pattern, "gaung.v1.main.webhooks.*"), "{pattern}");
-        }
-    }
-
-    #[test]
-    fn a_stream_of_another_cluster_or_of_some_slots_is_not_enough() {
-        for pattern in ["gaung.v1.other.webhooks.*", "gaung.v1.main.webhooks.3", "gaung.v1.main.webhooks", "*", ""] {
-            assert!(!covers(pattern, "gaung.v1.main.webhooks.*"), "{pattern}");
-        }
     }
 }

@@ -2,23 +2,18 @@
 
 use std::time::Duration;
 
-use async_nats::{
-    connection::State,
-    jetstream::{Context, context::PublishErrorKind, message::PublishMessage},
-};
+use async_nats::jetstream::{Context, context::PublishErrorKind, message::PublishMessage};
 use tokio::time::sleep;
 
 use super::{
     event::QueuedEvent,
-    health::Health,
     setup::{QueueError, StreamSpec},
+    status::Gauges,
 };
+use crate::jetstream::connected;
 
 /// The pause before a retry.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// How often to check for a connection while there is none.
-const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The outcome for one event.
 #[derive(Debug)]
@@ -30,12 +25,12 @@ pub(super) enum StoreOutcome {
 }
 
 /// Retries until there is an outcome. Retries carry the event's id, so that the stream stores it once.
-pub(super) async fn store(context: Context, spec: StreamSpec, health: Health, event: QueuedEvent) -> StoreOutcome {
+pub(super) async fn store(context: Context, spec: StreamSpec, gauges: Gauges, event: QueuedEvent) -> StoreOutcome {
     let subject = spec.subjects.webhooks(&event.slot.number().to_string());
     loop {
         connected(&context).await;
-        if let Err(error) = check(&context, &spec, &health).await {
-            health.failed(error);
+        if let Err(error) = check(&context, &spec, &gauges).await {
+            gauges.health.failed(&error);
             sleep(PAUSE).await;
             continue;
         }
@@ -47,31 +42,23 @@ pub(super) async fn store(context: Context, spec: StreamSpec, health: Health, ev
         };
         match answer {
             Ok(_) => {
-                health.stored();
+                gauges.stored();
                 return StoreOutcome::Stored(event);
             }
             Err(error) if error.kind() == PublishErrorKind::MaxPayloadExceeded => return StoreOutcome::TooLarge(event),
             Err(error) => {
-                health.failed(QueueError::Server(error.to_string()));
+                gauges.health.failed(&error);
                 sleep(PAUSE).await;
             }
         }
     }
 }
 
-/// Waits for a connection: what is published without one would pile up in the client and be sent twice.
-pub(super) async fn connected(context: &Context) {
-    let client = context.client();
-    while client.connection_state() != State::Connected {
-        sleep(CHECK_INTERVAL).await;
-    }
-}
-
 /// Checks the stream before the first event and after every failure: a misconfigured stream would lose events.
-async fn check(context: &Context, spec: &StreamSpec, health: &Health) -> Result<(), QueueError> {
-    if !health.is_healthy() {
+async fn check(context: &Context, spec: &StreamSpec, gauges: &Gauges) -> Result<(), QueueError> {
+    if !gauges.health.is_healthy() {
         spec.stream(context).await?;
-        health.worked();
+        gauges.health.worked();
     }
     Ok(())
 }

@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use async_nats::{
@@ -24,26 +23,24 @@ use tracing::warn;
 use super::{
     consumer::SlotConsumer,
     event::{PulledEvent, QueueOutput, QueuedEvent},
-    health::Health,
     settings::QueueSettings,
     setup::StreamSpec,
     slot::Slot,
+    status::Gauges,
     store::{StoreOutcome, store},
     waiting::Waiting,
 };
 use crate::{
     bus::{InvalidServer, connect},
+    jetstream::REQUEST_TIMEOUT,
     room::NodeId,
 };
-
-/// How long to wait for an answer of JetStream.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The queue's background task, to be run on a thread with a tokio runtime.
 pub struct Worker {
     settings: QueueSettings,
     commands: mpsc::UnboundedReceiver<Command>,
-    health: Health,
+    gauges: Gauges,
 }
 
 /// What a [`super::Queue`] asks for.
@@ -60,7 +57,7 @@ struct RunningWorker<T> {
     settings: QueueSettings,
     spec: StreamSpec,
     context: Context,
-    health: Health,
+    gauges: Gauges,
     on_output: T,
     waiting: Waiting,
     storing: JoinSet<StoreOutcome>,
@@ -88,8 +85,8 @@ struct ConsumerHandle {
 }
 
 impl Worker {
-    pub(super) fn new(settings: QueueSettings, commands: mpsc::UnboundedReceiver<Command>, health: Health) -> Self {
-        Self { settings, commands, health }
+    pub(super) fn new(settings: QueueSettings, commands: mpsc::UnboundedReceiver<Command>, gauges: Gauges) -> Self {
+        Self { settings, commands, gauges }
     }
 
     /// Runs until [`super::Queue::close`], or until every [`super::Queue`] is dropped; `on_output` must not block.
@@ -99,7 +96,7 @@ impl Worker {
         let context = ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(client);
         // Unbounded, because the stream gives no more than `MAX_TAKEN` messages of each slot.
         let (pulled, mut arrivals) = mpsc::unbounded_channel();
-        let mut work = RunningWorker::new(self.settings, context, self.health, on_output, pulled);
+        let mut work = RunningWorker::new(self.settings, context, self.gauges, on_output, pulled);
         while !work.is_over() {
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -120,7 +117,7 @@ impl<T: FnMut(QueueOutput)> RunningWorker<T> {
     fn new(
         settings: QueueSettings,
         context: Context,
-        health: Health,
+        gauges: Gauges,
         on_output: T,
         pulled: mpsc::UnboundedSender<PulledEvent>,
     ) -> Self {
@@ -128,7 +125,7 @@ impl<T: FnMut(QueueOutput)> RunningWorker<T> {
         Self {
             spec: StreamSpec { name, replicas: settings.replicas, subjects, ack_wait: settings.timing.ack_wait },
             context,
-            health,
+            gauges,
             on_output,
             waiting: Waiting::new(settings.max_waiting_bytes),
             storing: JoinSet::new(),
@@ -178,7 +175,7 @@ impl<T: FnMut(QueueOutput)> RunningWorker<T> {
         }
         let Some(event) = self.waiting.next(slot) else { return };
         self.busy.insert(slot);
-        self.storing.spawn(store(self.context.clone(), self.spec.clone(), self.health.clone(), event));
+        self.storing.spawn(store(self.context.clone(), self.spec.clone(), self.gauges.clone(), event));
     }
 
     fn conclude(&mut self, ending: StoreOutcome) {
@@ -201,7 +198,7 @@ impl<T: FnMut(QueueOutput)> RunningWorker<T> {
     fn drop_events(&mut self, events: Vec<QueuedEvent>, reason: &str) {
         let count = events.len();
         events.into_iter().for_each(|event| event.ack.confirm());
-        self.health.dropped(count);
+        self.gauges.dropped(count);
         warn!(events = count, reason, "webhook events dropped");
         (self.on_output)(QueueOutput::Dropped(count));
     }
@@ -237,7 +234,7 @@ impl<T: FnMut(QueueOutput)> RunningWorker<T> {
             spec: self.spec.clone(),
             timing: self.settings.timing,
             slot,
-            health: self.health.clone(),
+            gauges: self.gauges.clone(),
             revoked: revoked.clone(),
             pulled: self.pulled.clone(),
         };
