@@ -243,6 +243,8 @@ impl Pair {
                 | Output::Serving(_)
                 | Output::Remote(_)
                 | Output::Deliver(..)
+                | Output::Store(..)
+                | Output::Mark(_)
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)
                 | Output::CacheEvicted(..)

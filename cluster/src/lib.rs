@@ -1,5 +1,6 @@
 //! How the nodes of a cluster talk to one another: a pure state machine, [`core::Core`], and the [`bus`] that drives
-//! it. Everything but `bus`, `queue` and `seldom` knows no socket, no clock, no randomness and no log.
+//! it. Everything but `bus`, `queue`, `history`, what these two share in `jetstream`, and `seldom` knows no socket, no
+//! clock, no randomness and no log.
 //!
 //! The promises:
 //! - Events: per publishing node and room in order, none twice; none lost while the publisher lives and its ring reaches
@@ -43,6 +44,8 @@ pub mod frame;
 pub mod hash;
 /// The last number of each stream that this node publishes.
 pub mod heads;
+/// A stream that keeps events behind the nodes' memory, in JetStream.
+pub mod history;
 /// What all streams in JetStream have in common.
 mod jetstream;
 /// Keeps the newest entries within bounds of bytes.

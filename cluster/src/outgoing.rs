@@ -159,6 +159,11 @@ impl Outgoing {
         self.heads.state()
     }
 
+    /// A frame that this node published, while the ring has it.
+    pub fn frame(&self, number: u64) -> Option<Bytes> {
+        self.ring.get(number).map(|sent| sent.bytes.clone())
+    }
+
     /// The frames of a gap, of about `most` bytes.
     pub fn resend(&self, gap: Gap, most: usize) -> Resend {
         self.ring.resend(gap, most)

@@ -67,6 +67,31 @@ impl Subjects {
         format!("{}webhooks.{slot}", self.root)
     }
 
+    /// Where the history stream keeps what nodes store: all of it.
+    pub(crate) fn history(&self) -> String {
+        format!("{}history.>", self.root)
+    }
+
+    /// The same, of one room's events.
+    pub(crate) fn stored_events(&self, room: &Room) -> String {
+        format!("{}history.event.{}.{}", self.root, token(room.app()), token(room.channel()))
+    }
+
+    /// The same, of a node's marks, or of those of all with `*`.
+    pub(crate) fn marks(&self, node: &str) -> String {
+        format!("{}history.mark.{node}", self.root)
+    }
+
+    /// The node whose mark came on this subject.
+    pub(crate) fn marking_node(&self, subject: &str) -> Option<NodeId> {
+        subject.strip_prefix(&self.marks(""))?.parse().ok()
+    }
+
+    /// The name of the history stream: that of the cluster, in characters that a stream's name may have.
+    pub(crate) fn history_stream(&self) -> String {
+        format!("{}history", self.root.replace('.', "_"))
+    }
+
     /// The subject that a message came on; `None` if it is none of this cluster's.
     pub fn read(&self, text: &str) -> Option<Subject> {
         let rest = text.strip_prefix(&self.root)?;

@@ -210,6 +210,8 @@ impl<T: FnMut(Output)> Task<T> {
                 Output::Serving(_)
                 | Output::Remote(_)
                 | Output::Deliver(..)
+                | Output::Store(..)
+                | Output::Mark(_)
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)
                 | Output::CacheEvicted(..)

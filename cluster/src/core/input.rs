@@ -34,6 +34,8 @@ pub struct Settings {
     pub page: usize,
     /// What this node holds and sends at most.
     pub bounds: Bounds,
+    /// Whether events that are published to be numbered are put out to be stored, too.
+    pub stores_events: bool,
 }
 
 /// What a node holds and sends at most.
@@ -57,7 +59,8 @@ impl Settings {
     /// A node with the defaults.
     pub fn new(node: NodeId, version: &str, expected_nodes: usize) -> Self {
         let (retention, bounds) = (Retention::default(), Bounds::default());
-        Self { node, version: version.into(), expected_nodes, retention, page: PAGE, bounds }
+        let version = version.into();
+        Self { node, version, expected_nodes, retention, page: PAGE, bounds, stores_events: false }
     }
 
     /// How many usual facts fit into one frame: as many are shown, hidden or reported in one step.

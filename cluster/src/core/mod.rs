@@ -81,6 +81,8 @@ pub struct Core {
     announced: u64,
     next_beat: Duration,
     next_sweep: Duration,
+    /// When it is marked next how far everything was put out that is to be stored.
+    next_mark: Duration,
     echo: Option<Duration>,
     round_trip: Option<Duration>,
     barriers: BTreeMap<u64, (Room, Duration)>,
@@ -135,6 +137,7 @@ impl Core {
             announced: 0,
             next_beat: Duration::ZERO,
             next_sweep: Duration::ZERO,
+            next_mark: Duration::ZERO,
             echo: None,
             round_trip: None,
             barriers: BTreeMap::new(),

@@ -31,6 +31,11 @@ pub enum Output {
     Remote(RemoteChange),
     /// An event for this node's sockets: of a peer, or of this node itself if it was published to be numbered.
     Deliver(NodeId, RoomEvent, Numbering),
+    /// A frame with an event of this node, under its number, that was published to be numbered: to be stored in the order
+    /// in which they come.
+    Store(Room, u64, Bytes),
+    /// All frames up to this number that are to be stored were put out.
+    Mark(u64),
     /// An event of a cache channel that is served here, for this node's sockets; to be kept as the room's last one if
     /// it has not ended and is greater than that which the room has, unless that has ended.
     Cached(NodeId, Room, CachedEvent, Option<TraceContext>),

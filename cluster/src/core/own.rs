@@ -2,7 +2,7 @@
 
 use std::{ops::Bound, time::Duration};
 
-use super::Core;
+use super::{Core, Output};
 use crate::{
     coalescer::{Decision, Visits},
     codec::{ENVELOPE, MAX_FRAME, fact_size, publication_size, record_size},
@@ -17,6 +17,9 @@ use crate::{
 
 /// Bytes of facts in one frame: some 250, which a node that knows a million takes in a few milliseconds.
 pub(super) const FACTS_FRAME: usize = 8 << 10;
+
+/// How often a node marks how far it has put out what is to be stored.
+const MARK_EVERY: Duration = Duration::from_secs(10);
 
 /// Bytes of one payload, fact or record at most.
 pub(super) const MAX_ITEM: usize = MAX_FRAME - ENVELOPE;
@@ -79,7 +82,22 @@ impl Core {
     /// The room hears its node's own events in the order of their numbers, as the other nodes do.
     pub(super) fn publish_and_deliver(&mut self, event: RoomEvent) {
         if let Some(numbering) = self.publish_event(event.clone()) {
+            self.store(&event.room, numbering);
             self.deliver(self.settings.node, event, numbering);
+        }
+    }
+
+    fn store(&mut self, room: &Room, Numbering { number, .. }: Numbering) {
+        if let Some(bytes) = self.outgoing.frame(number).filter(|_| self.settings.stores_events) {
+            self.outputs.push(Output::Store(room.clone(), number, bytes));
+        }
+    }
+
+    /// Says now and then up to which number everything was put out that is to be stored.
+    pub(super) fn mark_stored(&mut self) {
+        if self.settings.stores_events && self.now.up >= self.next_mark {
+            self.next_mark = self.now.up + MARK_EVERY;
+            self.outputs.push(Output::Mark(self.outgoing.last()));
         }
     }
 

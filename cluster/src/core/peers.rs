@@ -68,6 +68,7 @@ impl Core {
             self.sweep();
             self.give_up();
         }
+        self.mark_stored();
         self.continue_work();
         self.flush_claims();
         if self.coalescer.tick(self.now.up) == Due::Now {

@@ -160,6 +160,8 @@ impl Pair {
                 | Output::Unsubscribe(_)
                 | Output::Serving(_)
                 | Output::Deliver(..)
+                | Output::Store(..)
+                | Output::Mark(_)
                 | Output::Remote(_)
                 | Output::Cached(..)
                 | Output::CacheEvicted(..)

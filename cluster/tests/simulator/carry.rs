@@ -50,8 +50,9 @@ impl World {
             Output::CacheRepaired(room, event) => process.keep(&room, &event, wall),
             // What is known of a key is lost with the part of the stream that carried it: nothing to judge.
             Output::Published(_) => {}
-            // Nobody asks.
             Output::PageTaken(page) => self.page_goes(slot, page),
+            // Nobody asks, and nothing is stored.
+            Output::Store(..) | Output::Mark(_) => {}
             Output::Asked { .. } | Output::Answered { .. } => {}
             Output::CacheEvicted(room, at) => process.evict(&room, at),
             Output::Post(generation) => {

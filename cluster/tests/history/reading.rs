@@ -1,0 +1,98 @@
+//! What is stored is read again, with the truth about what is not there.
+
+use std::time::Duration;
+
+use gaung_cluster::history::{HistorySettings, ReadError};
+
+use crate::node::{Node, WINDOW, jetstream, payloads, room, server, settings, span};
+
+#[tokio::test]
+async fn what_a_node_stored_that_is_gone_is_read_room_by_room_with_all_that_it_published_there() {
+    let server = server();
+    let node = Node::start(settings(&server));
+    let numbers: Vec<u64> = (0..20).map(|event| node.publish("orders", &event.to_string())).collect();
+    node.publish("private-a.b", "other");
+    let (id, last) = node.end().await;
+    let reader = Node::start(settings(&server));
+    let stored = reader.read("orders", "the events are read", |stored| stored.events.len() == 20).await;
+    assert!(payloads(&stored).into_iter().eq((0..20).map(|event| event.to_string())));
+    assert!(stored.events.iter().map(|event| event.numbering.number).eq(numbers));
+    assert_eq!(span(&stored, id), Some((0, last)));
+    let other = reader.read("private-a.b", "the other room is read", |stored| stored.events.len() == 1).await;
+    assert_eq!((payloads(&other), span(&other, id)), (vec!["other".to_owned()], Some((0, last))));
+    let quiet = reader.read("quiet", "a room without events is read", |_| true).await;
+    assert_eq!((quiet.events.len(), span(&quiet, id)), (0, Some((0, last))));
+}
+
+#[tokio::test]
+async fn rooms_whose_names_look_alike_are_kept_apart() {
+    let server = server();
+    let node = Node::start(settings(&server));
+    for channel in ["a.b", "a-b", "#server-to-user-a.b", "private-a.b"] {
+        node.publish(channel, channel);
+    }
+    node.until("all are stored", |status| status.stored == 4).await;
+    for channel in ["a.b", "a-b", "#server-to-user-a.b", "private-a.b"] {
+        let stored = node.read(channel, "one event is read", |stored| !stored.events.is_empty()).await;
+        assert_eq!(payloads(&stored), [channel]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_older_than_was_asked_for_is_not_read_and_not_vouched_for() {
+    let server = server();
+    let node = Node::start(settings(&server));
+    node.publish("orders", "old");
+    node.until("it is stored", |status| status.stored == 1).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    node.publish("orders", "new");
+    node.until("so is the next", |status| status.stored == 2).await;
+    let stored = node.stream.read(&room("orders"), Duration::from_secs(1)).await.unwrap();
+    assert_eq!((payloads(&stored), span(&stored, node.id)), (vec!["new".to_owned()], Some((1, 2))));
+    let stored = node.stream.read(&room("quiet"), Duration::from_secs(1)).await.unwrap();
+    assert_eq!((stored.events.len(), span(&stored, node.id)), (0, None));
+}
+
+#[tokio::test]
+async fn a_full_stream_forgets_its_oldest_events_and_says_so() {
+    let server = server();
+    let node = Node::start(HistorySettings { max_bytes: 256 << 10, ..settings(&server) });
+    let payload = "x".repeat(1_000);
+    (0..500).for_each(|_| _ = node.publish("orders", &payload));
+    node.until("all are stored", |status| status.stored == 500).await;
+    let stored = node.read("orders", "the events are read", |stored| !stored.events.is_empty()).await;
+    let count = stored.events.len() as u64;
+    assert!((100..300).contains(&count), "{count}");
+    assert_eq!(span(&stored, node.id), Some((500 - count, 500)));
+    let quiet = node.read("quiet", "a room without events is read", |_| true).await;
+    assert_eq!(span(&quiet, node.id), None);
+}
+
+#[tokio::test]
+async fn a_room_with_more_events_than_are_read_is_refused() {
+    let server = server();
+    let node = Node::start(settings(&server));
+    (0..16_400).for_each(|_| _ = node.publish("orders", "x"));
+    node.until("all are stored", |status| status.stored == 16_400).await;
+    assert_eq!(node.stream.read(&room("orders"), WINDOW).await.unwrap_err(), ReadError::TooMuch(16_400));
+}
+
+#[tokio::test]
+async fn the_stream_keeps_events_for_the_longest_window_that_any_node_wants() {
+    let server = server();
+    let node = Node::start(settings(&server));
+    let other = Node::start(HistorySettings { window: Duration::from_secs(60), ..settings(&server) });
+    for node in [&node, &other] {
+        node.publish("orders", "event");
+        node.until("it is stored", |status| status.stored == 1).await;
+    }
+    let seconds = async || {
+        let mut stream = jetstream(&server).await.get_stream(crate::node::STREAM).await.unwrap();
+        stream.info().await.unwrap().config.max_age.as_secs()
+    };
+    assert_eq!(seconds().await, WINDOW.as_secs() + 30);
+    other.stream.keep_for(Duration::from_secs(3_600));
+    other.publish("orders", "event");
+    other.until("it is stored", |status| status.stored == 2).await;
+    assert_eq!(seconds().await, 3_630);
+}
