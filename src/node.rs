@@ -184,6 +184,9 @@ impl Node {
         join_all(self.servers.iter().map(|server| server.stop(true))).await;
         if let Some(cluster) = &self.cluster {
             cluster.link().close(LAST_PUBLISHES).await;
+            if let Some(stream) = cluster.stream() {
+                stream.close(LAST_PUBLISHES).await;
+            }
         }
         tracing::info!("stopped");
     }

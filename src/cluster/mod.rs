@@ -19,6 +19,7 @@ use gaung_cluster::{
     core::{Core, Input, Published},
     fact::{CachedEvent, Fact, Member},
     frame::{self, RoomEvent},
+    history::HistoryStream,
     page::{PageChange, PageHash, PageWhere},
 };
 
@@ -39,6 +40,9 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The name of the thread that talks to NATS, as the system shows it.
 pub const BUS_THREAD: &str = "gaung-bus";
+
+/// The name of the thread that stores events in the history stream.
+pub const HISTORY_THREAD: &str = "gaung-history";
 
 /// Rooms, or members of one, that the bus thread lists for one page: about a millisecond's work.
 const PAGE: usize = 1024;
@@ -62,6 +66,7 @@ pub struct Cluster {
     link: Link,
     is_leaving: Arc<AtomicBool>,
     outstanding: Arc<Outstanding>,
+    stream: Option<HistoryStream>,
 }
 
 impl Cluster {
@@ -69,7 +74,17 @@ impl Cluster {
     /// starts again is another node.
     pub fn open(config: &ClusterConfig, name: u64) -> Result<(Self, Bus), InvalidServer> {
         let (link, bus) = bus::open(config.bus_settings(NodeId::from_bits(name), VERSION))?;
-        Ok((Self { link, is_leaving: Arc::default(), outstanding: Arc::default() }, bus))
+        Ok((Self { link, is_leaving: Arc::default(), outstanding: Arc::default(), stream: None }, bus))
+    }
+
+    /// The same with a stream that keeps events behind the nodes' memory.
+    pub fn with_stream(self, stream: HistoryStream) -> Self {
+        Self { stream: Some(stream), ..self }
+    }
+
+    /// The stream that keeps events behind the nodes' memory, if the cluster has one.
+    pub fn stream(&self) -> Option<&HistoryStream> {
+        self.stream.as_ref()
     }
 
     /// The handle of the bus, for its status and for questions about the whole cluster.

@@ -21,14 +21,14 @@ use crate::{
 const HANDOVER_OUTCOMES: [&str; 3] = ["handed_over", "unanswered", "lost"];
 
 /// What becomes of what a subscriber missed that comes back: all of it is replayed, or why not.
-const RECOVERY_OUTCOMES: [&str; 6] = ["whole", "window", "memory", "node_lost", "too_much", "unknown"];
+const RECOVERY_OUTCOMES: [&str; 7] = ["whole", "window", "memory", "node_lost", "stream_away", "too_much", "unknown"];
 
 /// What is known of a page that comes: nothing, what it had, or only that it was here before.
 const PAGE_STARTS: [&str; 3] = ["new", "resumed", "unknown"];
 
 /// What comes of a question to other nodes: nothing is missing any more, or something is; some node did not answer in time;
 /// too many channels were asked for.
-const QUESTION_OUTCOMES: [&str; 4] = ["whole", "part", "silent", "busy"];
+const QUESTION_OUTCOMES: [&str; 6] = ["whole", "stream", "part", "stream_away", "silent", "busy"];
 
 /// Answers by the class of their status code.
 const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];

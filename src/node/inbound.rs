@@ -9,6 +9,7 @@ use gaung_cluster::{
     core::{Input, Output},
     fact::{CachedEvent, Generation},
     frame::{Gap, Numbering, RoomEvent},
+    history::HistoryStream,
     remote::{RemoteChange, RemoteState},
 };
 
@@ -47,6 +48,8 @@ impl Inbound {
     pub(crate) fn dispatch(&self, output: Output) {
         match output {
             Output::Serving(opening) => self.open(opening),
+            Output::Store(room, number, bytes) => self.store(|stream| stream.store(room, number, bytes)),
+            Output::Mark(number) => self.store(|stream| stream.mark(number)),
             Output::Deliver(node, event, numbering) => self.deliver(node, event, numbering),
             Output::Cached(_, room, record, trace) => self.deliver_cached(&room, record, trace),
             Output::CacheRepaired(room, record) => self.repair_cache(&room, record),
@@ -61,6 +64,12 @@ impl Inbound {
             Output::PageTaken(page) => self.rooms.pages().be_claimed(page),
             // What the bus does itself.
             Output::Publish(..) | Output::Subscribe(_) | Output::Unsubscribe(_) => {}
+        }
+    }
+
+    fn store(&self, store: impl FnOnce(&HistoryStream)) {
+        if let Some(stream) = self.cluster.stream() {
+            store(stream);
         }
     }
 

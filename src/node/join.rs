@@ -7,6 +7,7 @@ use gaung_cluster::{
     bus::{Bus, InvalidServer},
     core::Core,
     frame,
+    history::{self, HistorySettings},
     queue::QueueSettings,
 };
 use tokio::{runtime, task::JoinHandle, time::sleep};
@@ -14,7 +15,7 @@ use tokio::{runtime, task::JoinHandle, time::sleep};
 use super::failures::Failures;
 use crate::{
     app::Registry,
-    cluster::{BUS_THREAD, Cluster, VERSION},
+    cluster::{BUS_THREAD, Cluster, HISTORY_THREAD, VERSION},
     config::{ClusterConfig, Config},
     metrics::Metrics,
     node::{app_sync::AppSync, inbound::Inbound},
@@ -24,19 +25,31 @@ use crate::{
     webhook::{Resources, Timing, Webhooks},
 };
 
+/// Bytes of events that may wait for the history stream. Most of them are those that the ring keeps anyway.
+const MAX_UNSTORED_BYTES: usize = 32 << 20;
+
 /// How often a node that starts looks whether it is in step with the others.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// The bus and its handle, before the bus runs.
+/// The bus and its handle, before the bus runs, and what stores events in the stream.
 pub(super) struct ClusterSetup {
     pub cluster: Cluster,
     bus: Bus,
+    storing: Option<history::Worker>,
 }
 
 /// Opens the setup. The node's name is drawn at random: a process that starts again is another node.
 pub(super) fn open(config: &ClusterConfig) -> Result<ClusterSetup, InvalidServer> {
     let (cluster, bus) = Cluster::open(config, rand::random())?;
-    Ok(ClusterSetup { cluster, bus })
+    let Some(stream) = config.history_stream else { return Ok(ClusterSetup { cluster, bus, storing: None }) };
+    let settings = HistorySettings {
+        bus: config.bus_settings(cluster.link().node(), VERSION),
+        replicas: stream.replicas,
+        max_bytes: stream.max_bytes,
+        max_waiting_bytes: MAX_UNSTORED_BYTES,
+    };
+    let (stream, storing) = history::open(settings);
+    Ok(ClusterSetup { cluster: cluster.with_stream(stream), bus, storing: Some(storing) })
 }
 
 /// The webhooks of a node, which a stream keeps if the cluster has one.
@@ -65,7 +78,7 @@ fn stream(config: &ClusterConfig, node: NodeId) -> Option<QueueSettings> {
 impl ClusterSetup {
     /// Sets everything going; returns the tasks that look after it.
     pub(super) fn run(self, shared: &Shared, webhooks: &Webhooks, failures: &Failures) -> Vec<JoinHandle<()>> {
-        let Self { cluster, bus } = self;
+        let Self { cluster, bus, storing } = self;
         let inbound = Inbound {
             rooms: shared.rooms.clone(),
             repeats: shared.repeats.clone(),
@@ -74,7 +87,10 @@ impl ClusterSetup {
             cluster: cluster.clone(),
             metrics: shared.metrics.clone(),
         };
-        run_on_its_thread(bus, inbound);
+        run_on_its_thread(BUS_THREAD, bus.run(move |output| inbound.dispatch(output)));
+        if let Some(storing) = storing {
+            run_on_its_thread(HISTORY_THREAD, store(storing));
+        }
         let app_sync = AppSync::new(cluster.clone(), shared.registry.clone(), webhooks.clone());
         vec![
             actix::spawn(sync_apps(app_sync, shared.readiness.clone(), failures.clone())),
@@ -93,11 +109,17 @@ async fn get_in_step(cluster: Cluster, readiness: Readiness) {
     }
 }
 
-/// No arbiter, because nothing but the bus may be on this thread, and because operators know a thread by its name.
-fn run_on_its_thread(bus: Bus, inbound: Inbound) {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("the bus has a runtime");
-    let work = move || runtime.block_on(bus.run(|output| inbound.dispatch(output)));
-    thread::Builder::new().name(BUS_THREAD.to_owned()).spawn(work).expect("the bus has a thread");
+/// No arbiter, because nothing else may be on this thread, and because operators know a thread by its name.
+fn run_on_its_thread(name: &str, work: impl Future<Output = ()> + Send + 'static) {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a thread has a runtime");
+    let work = move || runtime.block_on(work);
+    thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has a thread for it");
+}
+
+async fn store(storing: history::Worker) {
+    if let Err(error) = storing.run().await {
+        tracing::error!(%error, "histories have no stream");
+    }
 }
 
 /// Counts for the other nodes. Ends only if the bus does, which must not happen while the node runs: no room could open.

@@ -60,9 +60,9 @@ impl RoomActor {
     }
 
     fn ask_peers(&mut self, ctx: &mut Context<Self>) {
-        let (Some(cluster), Some(since)) = (&self.room.services.cluster, self.room.state.question()) else { return };
+        let (Some(cluster), Some(question)) = (&self.room.services.cluster, self.room.state.question()) else { return };
         let (app_id, channel) = (self.room.app.id().clone(), self.room.state.channel().clone());
-        let answered = self.room.services.asking.ask(cluster.clone(), app_id, channel, since.clone());
+        let answered = self.room.services.asking.ask(cluster.clone(), app_id, channel, question);
         ctx.spawn(answered.into_actor(self).map(|answered, actor, ctx| {
             let message = RoomMessage::FromPeers(FromPeers::History(answered));
             actor.step(RoomInput::Message(Forwarded { message, underway: None }), ctx);

@@ -4,11 +4,14 @@
 use std::{sync::Arc, time::Instant};
 
 use futures_util::{StreamExt, pin_mut};
-use gaung_cluster::{NodeId, core::Published};
-use tokio::{sync::Semaphore, time::timeout_at};
+use gaung_cluster::{NodeId, Room, core::Published};
+use tokio::{
+    sync::Semaphore,
+    time::{timeout, timeout_at},
+};
 
 use super::{
-    inquiry::{self, Answered, Inquiry, PATIENCE},
+    inquiry::{self, Answered, Inquiry, PATIENCE, STREAM_PATIENCE, Wanted},
     messages::AnswerHistory,
     state::RoomState,
 };
@@ -42,13 +45,14 @@ impl Default for Asking {
 }
 
 impl Asking {
-    /// Asks all other nodes for what they know of a channel after a position. Takes no longer than [`PATIENCE`].
+    /// Asks all other nodes for what they know of a channel after a position, and the stream behind them for what they do
+    /// not. Takes no longer than [`PATIENCE`], and [`STREAM_PATIENCE`] for the stream.
     pub(super) fn ask(
         &self,
         cluster: Cluster,
         app: Arc<str>,
         channel: ChannelName,
-        since: Position,
+        (since, wanted): (Position, Wanted),
     ) -> impl Future<Output = Answered> + use<> {
         let turns = self.0.clone();
         async move {
@@ -57,8 +61,15 @@ impl Asking {
             let published = timeout_at(ends, cluster.published_in(&app, &channel)).await;
             let Ok(Some(published)) = published else { return Answered::Silent };
             let mut inquiry = Inquiry::new(channel.clone(), cluster.link().node(), &published);
+            let room = Room::new(&app, channel.as_str());
             let hear = hear(&cluster, Question::History { app, channel, since }, &mut inquiry);
             let _ = timeout_at(ends, hear).await;
+            if let (Some(stream), Ok(room)) = (cluster.stream(), room)
+                && inquiry.needs_stream(&wanted, Instant::now())
+            {
+                let read = timeout(STREAM_PATIENCE, stream.read(&room, wanted.reach(Instant::now()))).await;
+                inquiry.take_stored(read.ok().and_then(Result::ok), &wanted, Instant::now());
+            }
             inquiry.end()
         }
     }
@@ -86,7 +97,7 @@ impl AnswerHistory {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeSet, time::Duration};
 
     use super::*;
     use crate::config;
@@ -101,8 +112,9 @@ mod tests {
         let loaded = config::load(variables.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
         // The bus does not run: it answers nothing.
         let (cluster, _bus) = Cluster::open(&loaded.config.cluster.unwrap(), 1).unwrap();
+        let wanted = Wanted { since: None, moment: None, named: BTreeSet::new(), window: Duration::ZERO };
         let (began, channel) = (tokio::time::Instant::now(), ChannelName::parse("orders", 200).unwrap());
-        let answered = asking.ask(cluster, "app".into(), channel, Position::default()).await;
+        let answered = asking.ask(cluster, "app".into(), channel, (Position::default(), wanted)).await;
         (answered, began.elapsed())
     }
 

@@ -25,7 +25,7 @@ use crate::{
 use origin::OriginState;
 
 pub(super) use budget::HistoryBudget;
-pub use exchange::{Known, OldEvent, Shared, Span};
+pub use exchange::{Known, OldEvent, Shared, Span, Stored};
 pub use shared::Histories;
 pub(super) use shared::WaitingPlace;
 
@@ -80,6 +80,8 @@ pub enum Cause {
     NodeLost,
     /// More was missed than a socket takes at once.
     TooMuch,
+    /// What other nodes do not have could not be read from the stream behind them.
+    StreamAway,
     /// Nobody knows how far the client has heard the channel.
     Unknown,
 }
@@ -112,6 +114,7 @@ impl Completeness {
             Self::Partial(Cause::Memory) => "memory",
             Self::Partial(Cause::NodeLost) => "node_lost",
             Self::Partial(Cause::TooMuch) => "too_much",
+            Self::Partial(Cause::StreamAway) => "stream_away",
             Self::Partial(Cause::Unknown) => "unknown",
         }
     }
@@ -121,6 +124,11 @@ impl Cause {
     /// Whether other nodes may have what is missing here.
     fn is_local(self) -> bool {
         matches!(self, Self::Opened | Self::NodeLost)
+    }
+
+    /// Whether others than this node may have what is missing, or know how far the client has heard the channel.
+    pub(super) fn is_elsewhere(self) -> bool {
+        self.is_local() || self == Self::Unknown
     }
 }
 

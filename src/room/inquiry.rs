@@ -7,19 +7,46 @@ use std::{
 };
 
 use bytes::Bytes;
-use gaung_cluster::{NodeId, core::Published};
+use gaung_cluster::{NodeId, core::Published, history::StoredHistory};
 
-use super::history::{Known, Shared, Span, wire};
-use crate::protocol::{ChannelName, EventId, EventOrigin, Position};
+use super::{
+    history::{History, HistoryBudget, Known, Shared, Span, wire},
+    stored::stored,
+};
+use crate::{
+    config::HistoryWindow,
+    protocol::{ChannelName, EventId, EventOrigin, Position},
+};
 
 /// How long subscribers wait for what other nodes know.
 pub const PATIENCE: Duration = Duration::from_millis(600);
 
+/// How long they wait after that for what the stream behind the nodes' memory has.
+pub const STREAM_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much longer than from the moment on what was missed is read: clocks differ.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// What subscribers have missed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// What came after this position.
+    pub since: Option<Position>,
+    /// What came from this moment on.
+    pub moment: Option<Instant>,
+    /// The origins that any of their positions names.
+    pub named: BTreeSet<EventOrigin>,
+    /// For how long the channel's events are kept.
+    pub window: Duration,
+}
+
 /// What came of a question to all other nodes.
 #[derive(Debug)]
 pub enum Answered {
-    /// All have answered.
+    /// All have answered, or the stream has told what those know who have not.
     All(Known),
+    /// All have answered, and the stream, which may know more, could not be read.
+    WithoutStream(Known),
     /// Somebody has not answered in time.
     Silent,
     /// Too many other channels were asked for.
@@ -32,6 +59,33 @@ pub struct Inquiry {
     channel: ChannelName,
     awaited: BTreeSet<NodeId>,
     known: Known,
+    stream_is_away: bool,
+}
+
+impl Wanted {
+    /// What both have missed.
+    pub fn and(self, other: Self) -> Self {
+        let since = match (self.since, other.since) {
+            (Some(one), Some(other)) => Some(one.earlier(&other)),
+            (one, other) => one.or(other),
+        };
+        let moment = self.moment.into_iter().chain(other.moment).min();
+        let named = self.named.into_iter().chain(other.named).collect();
+        Self { since, moment, named, window: self.window.max(other.window) }
+    }
+
+    /// Whether who knows this knows the other too.
+    pub fn covers(&self, other: &Self) -> bool {
+        let is_within = |since: &Position| self.since.as_ref().is_some_and(|asked| asked.is_up_to(since));
+        let is_later = |moment: Instant| self.moment.is_some_and(|asked| asked <= moment);
+        other.since.as_ref().is_none_or(is_within) && other.moment.is_none_or(is_later)
+    }
+
+    /// How far back the stream is to be read where it has much.
+    pub fn reach(&self, now: Instant) -> Duration {
+        let away = self.moment.map_or(Duration::ZERO, |moment| now.saturating_duration_since(moment));
+        self.window.max(away) + MARGIN
+    }
 }
 
 impl Inquiry {
@@ -39,8 +93,9 @@ impl Inquiry {
     pub fn new(channel: ChannelName, node: NodeId, published: &Published) -> Self {
         let lives = published.positions.iter().filter(|(other, _)| !published.ended.contains(other));
         let positions = lives.clone().map(|(other, number)| EventId { origin: origin(*other), number: *number });
-        let known = Known { positions: positions.collect(), answers: vec![own(node, published)] };
-        Self { channel, awaited: lives.map(|(other, _)| *other).filter(|other| *other != node).collect(), known }
+        let known = Known { positions: positions.collect(), answers: vec![own(node, published)], stored: None };
+        let awaited = lives.map(|(other, _)| *other).filter(|other| *other != node).collect();
+        Self { channel, awaited, known, stream_is_away: false }
     }
 
     /// A node has answered.
@@ -56,10 +111,39 @@ impl Inquiry {
         self.awaited.is_empty()
     }
 
+    /// Whether the stream behind the nodes' memory may know what they do not.
+    pub fn needs_stream(&self, wanted: &Wanted, now: Instant) -> bool {
+        if !self.is_complete() || wanted.moment.is_some() {
+            return true;
+        }
+        let Some(since) = &wanted.since else { return false };
+        let spans = |shared: &Shared| Shared { events: Vec::new(), ..shared.clone() };
+        let answers = self.known.answers.iter().map(spans).collect();
+        let known = Known { positions: self.known.positions.clone(), answers, stored: None };
+        let mut history = History::new(HistoryWindow { time: wanted.window, events: 0 }, HistoryBudget::new(0));
+        history.merge(known, now);
+        !history.is_whole_after(since)
+    }
+
+    /// What the stream has of the channel; `None` if it could not be read.
+    pub fn take_stored(&mut self, read: Option<StoredHistory>, wanted: &Wanted, now: Instant) {
+        let lives = |origin| self.known.positions.iter().any(|position| position.origin == origin);
+        let is_wanted = |origin| lives(origin) || wanted.named.contains(&origin);
+        match read {
+            Some(read) => self.known.stored = Some(stored(read, &self.channel, is_wanted, now)),
+            None => self.stream_is_away = true,
+        }
+    }
+
     /// What came of it. Where not all have answered, somebody may know of events of which the others do not know that they
-    /// exist.
+    /// exist; the stream knows of them.
     pub fn end(self) -> Answered {
-        if self.is_complete() { Answered::All(self.known) } else { Answered::Silent }
+        let is_complete = self.is_complete() || self.known.stored.is_some();
+        match (is_complete, self.stream_is_away) {
+            (true, false) => Answered::All(self.known),
+            (true, true) => Answered::WithoutStream(self.known),
+            (false, _) => Answered::Silent,
+        }
     }
 }
 

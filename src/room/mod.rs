@@ -15,7 +15,7 @@
 //! | `perform`, `refusals`, `shelf` | a room: its state, and how effects are done |
 //! | `state` | what a room decides, as a state machine: inputs in, effects out |
 //! | `membership`, `member_notices`, `grace`, `count_notice`, `cached`, `history`, `page_slots`, `held` | the parts of that state |
-//! | `inquiry`, `asking` | what all nodes know of a channel: asked, answered, and put together |
+//! | `inquiry`, `asking`, `stored` | what all nodes, and the stream behind them, know of a channel: asked, answered, and put together |
 //! | `fanout`, `joined`, `dialect` | who is written what |
 //! | `serving`, `fanout_worker` | when, by how many threads, and who is waited for |
 
@@ -52,6 +52,7 @@ mod serving;
 mod shard;
 mod shelf;
 pub mod state;
+mod stored;
 mod unpublished;
 mod users;
 mod watchlists;
@@ -60,9 +61,9 @@ pub use asking::HistoryReply;
 pub use cached::unserved_record;
 pub use dialect::Dialect;
 pub use fanout::Subscriber;
-pub use history::{Completeness, Histories, HistoryPage, Known, OldEvent, Shared, Span};
+pub use history::{Completeness, Histories, HistoryPage, Known, OldEvent, Shared, Span, Stored};
 pub use inflow::Inflow;
-pub use inquiry::{Answered, Inquiry};
+pub use inquiry::{Answered, Inquiry, Wanted};
 pub use messages::{ClientEvent, Forwarded, FromPeers, Join, JoinAs, Opening, PageJoin, Parting, RoomMessage, SignIn};
 pub use perform::publish_on_bus;
 pub use questions::Unanswered;

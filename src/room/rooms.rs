@@ -78,6 +78,8 @@ impl Rooms {
         let shelf = Shelf::new(limits.cache_bounds());
         let node = cluster.as_ref().map_or_else(rand::random, |cluster| cluster.link().node().bits());
         let histories = Histories::new(node, limits.max_history_mb << 20);
+        let has_stream = cluster.as_ref().is_some_and(|cluster| cluster.stream().is_some());
+        let histories = if has_stream { histories.with_stream() } else { histories };
         let asking = Asking::default();
         let fanout_workers: Arc<[_]> =
             threads.iter().map(|thread| FanoutWorker::start_in_arbiter(thread, |_| FanoutWorker)).collect();

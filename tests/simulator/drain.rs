@@ -91,7 +91,9 @@ impl World {
         if ends {
             self.drains[slot] = None;
             if let Some(node) = self.net.end(slot) {
-                self.forget(slot, node.id);
+                let id = node.id;
+                self.store_rest(slot, node);
+                self.forget(slot, id);
             }
         }
     }

@@ -30,6 +30,7 @@ impl World {
     fn kill(&mut self, slot: usize) {
         self.drains[slot] = None;
         if let Some(node) = self.net.kill(slot) {
+            self.store_first(node.unstored);
             self.forget(slot, node.id);
         }
     }

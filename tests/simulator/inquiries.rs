@@ -8,7 +8,7 @@ use gaung::{
     cluster::Question,
     protocol::{ChannelName, Position},
     room::{
-        Forwarded, FromPeers, Inquiry, RoomMessage,
+        Forwarded, FromPeers, Inquiry, RoomMessage, Wanted,
         inquiry::{PATIENCE, answer},
         state::RoomInput,
     },
@@ -27,9 +27,19 @@ use crate::{
 pub struct Asked {
     place: Place,
     inquiry: Inquiry,
+    wanted: Wanted,
     /// The nodes it went to, by number.
     numbers: BTreeMap<u64, NodeId>,
     ends_at: u64,
+    /// When what the stream has is there.
+    reads_at: Option<u64>,
+}
+
+impl Asked {
+    fn is_over(&self, now: u64) -> bool {
+        let is_answered = self.inquiry.is_complete() || self.numbers.is_empty() || self.ends_at <= now;
+        self.reads_at.map_or(is_answered, |at| at <= now)
+    }
 }
 
 /// What another node asks, on its way to the room.
@@ -47,12 +57,13 @@ impl World {
         let (now, app) = (self.net.now, self.app.id().clone());
         let patience = u64::try_from(PATIENCE.as_millis()).expect("it is short");
         let Some(node) = self.process_mut(slot) else { return };
-        let Some(since) = node.state(place).and_then(|state| state.question().cloned()) else { return };
+        let Some((since, wanted)) = node.state(place).and_then(|state| state.question()) else { return };
         let published = node.core.published_in(&room(&place.channel));
         let inquiry = Inquiry::new(place.channel.clone(), node.id, &published);
         let numbers: BTreeMap<u64, NodeId> = node.core.peers_to_ask().map(|peer| (node.number(), peer)).collect();
         let asked = numbers.clone();
-        node.asked.push(Asked { place: place.clone(), inquiry, numbers, ends_at: now + patience });
+        let ends_at = now + patience;
+        node.asked.push(Asked { place: place.clone(), inquiry, wanted, numbers, ends_at, reads_at: None });
         let question = Question::History { app, channel: place.channel.clone(), since }.encode();
         for (number, to) in asked {
             self.step(slot, Input::Ask { to, number, question: question.clone() });
@@ -88,16 +99,27 @@ impl World {
         }
     }
 
-    /// Those that all have answered, and those whose time is over.
+    /// Those that all have answered, and those whose time is over. Then the stream is read, if there is one.
     pub fn end_inquiries(&mut self, slot: usize) {
         let now = self.net.now;
         let Some(node) = self.process_mut(slot) else { return };
-        let is_over =
-            |asked: &mut Asked| asked.inquiry.is_complete() || asked.numbers.is_empty() || asked.ends_at <= now;
+        let is_over = |asked: &mut Asked| asked.is_over(now);
         let ended: Vec<Asked> = node.asked.extract_if(.., is_over).collect();
-        for Asked { place, inquiry, .. } in ended {
-            let message = RoomMessage::FromPeers(FromPeers::History(inquiry.end()));
-            self.step_room(slot, &place, RoomInput::Message(Forwarded { message, underway: None }));
+        for asked in ended {
+            self.end_inquiry(slot, asked);
         }
+    }
+
+    fn end_inquiry(&mut self, slot: usize, mut asked: Asked) {
+        let (now, moment) = (self.net.now, self.moment().0);
+        if asked.reads_at.is_some() {
+            let read = self.read_stream(slot, &room(&asked.place.channel));
+            asked.inquiry.take_stored(read, &asked.wanted, moment);
+        } else if self.stream.is_some() && asked.inquiry.needs_stream(&asked.wanted, moment) {
+            asked.reads_at = Some(now + self.net.random.between(2, 200));
+            return self.process_mut(slot).map_or((), |node| node.asked.push(asked));
+        }
+        let message = RoomMessage::FromPeers(FromPeers::History(asked.inquiry.end()));
+        self.step_room(slot, &asked.place, RoomInput::Message(Forwarded { message, underway: None }));
     }
 }

@@ -13,6 +13,7 @@
 //! | `client` | one socket at a time, and what it believes of its channels |
 //! | `pages` | clients that name themselves: their sessions, and what is on its way to them |
 //! | `inquiries` | room actor and bus thread: nodes ask one another for what they keep |
+//! | `stream` | JetStream, and the thread that stores events in it |
 //! | `actions`, `drain` | clients, back ends, and nodes that leave |
 //! | `world`, `faults`, `verdict`, `tally` | time, faults, and the judgement |
 //!
@@ -39,6 +40,7 @@ mod node;
 mod pages;
 mod peers;
 mod rooms;
+mod stream;
 mod tally;
 mod verdict;
 mod world;

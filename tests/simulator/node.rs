@@ -26,7 +26,10 @@ use gaung_cluster::{
 };
 use gaung_simulator::Process;
 
-use crate::inquiries::{Answering, Asked};
+use crate::{
+    inquiries::{Answering, Asked},
+    stream::Unstored,
+};
 
 /// Bytes that a room writes to one subscriber at once: little, so that a burst takes several batches.
 const BATCH_BYTES: usize = 2_000;
@@ -68,6 +71,8 @@ pub struct Node {
     clocks: BTreeMap<(u64, u64), (Place, Clock)>,
     /// What rooms have asked other nodes.
     pub asked: Vec<Asked>,
+    /// What it has still to store in the stream.
+    pub unstored: Unstored,
     /// How many rooms, clocks and questions there were so far.
     begun: Cell<u64>,
 }
@@ -120,12 +125,13 @@ impl Node {
             backlog: Backlog::new(Limits { events: 100_000, bytes: 1 << 30 }),
             book: PageBook::new(PAGES, now),
             rooms: BTreeMap::new(),
-            histories: Histories::new(settings.node.bits(), HISTORY_BYTES),
+            histories: histories(&settings),
             core: Core::new(settings),
             mailbox: VecDeque::new(),
             turns: Vec::new(),
             clocks: BTreeMap::new(),
             asked: Vec::new(),
+            unstored: Unstored::default(),
             begun: Cell::new(0),
         }
     }
@@ -203,6 +209,11 @@ impl Node {
     }
 }
 
+fn histories(settings: &Settings) -> Histories {
+    let histories = Histories::new(settings.node.bits(), HISTORY_BYTES);
+    if settings.stores_events { histories.with_stream() } else { histories }
+}
+
 /// A bus that is never run: what links send is taken out by the simulation.
 fn config(settings: &Settings) -> ClusterConfig {
     ClusterConfig {
@@ -217,5 +228,6 @@ fn config(settings: &Settings) -> ClusterConfig {
         queued: bus::Limits { events: 100_000, bytes: 1 << 30 },
         webhook_stream: None,
         webhook_stream_replicas: 1,
+        history_stream: None,
     }
 }

@@ -72,6 +72,8 @@ impl World {
             Output::Remote(RemoteChange::Member { room, user, member }) => {
                 self.pass_on(slot, channel(room.channel()), FromPeers::Member(user, member));
             }
+            Output::Store(room, number, bytes) => self.store(slot, room, number, bytes),
+            Output::Mark(number) => self.mark(slot, number),
             Output::Lost { origin, gap, room, events } => self.lose(slot, (origin, gap), room, events),
             Output::Asked { from, number, question } => self.be_asked(slot, from, number, question),
             Output::Answered { from, number, answer } => self.be_answered(slot, from, number, answer),

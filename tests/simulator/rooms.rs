@@ -151,6 +151,8 @@ impl World {
             }
             Effect::CountGap(origin) => self.note_gap(origin, channel),
             Effect::CountQuestion(QuestionOutcome::Whole) => self.tally.asked_whole += 1,
+            Effect::CountQuestion(QuestionOutcome::Stream) => self.tally.asked_stream += 1,
+            Effect::CountQuestion(QuestionOutcome::StreamAway) => self.tally.asked_away += 1,
             Effect::CountQuestion(QuestionOutcome::Part | QuestionOutcome::Busy) => self.tally.asked_part += 1,
             Effect::CountQuestion(QuestionOutcome::Silent) => self.tally.asked_silent += 1,
             Effect::CountRecovery(Completeness::Partial(_), _) => self.tally.partial += 1,

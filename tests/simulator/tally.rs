@@ -25,6 +25,9 @@ pub struct Tally {
     pub proven: u64,
     /// Questions to other nodes after which nothing was missing, something was, or that some node did not answer.
     pub asked_whole: u64,
+    /// After which nothing was missing with what the stream had, and after which it could not be read.
+    pub asked_stream: u64,
+    pub asked_away: u64,
     pub asked_part: u64,
     pub asked_silent: u64,
 }
@@ -34,7 +37,7 @@ impl Tally {
     pub fn is_lively(&self) -> bool {
         let cluster = [self.kills, self.drains, self.joins, self.promised, self.client_events, self.members];
         let kept = [self.cached, self.whole, self.partial, self.replayed, self.pages, self.receipts, self.proven];
-        let asked = [self.asked_whole, self.asked_part];
+        let asked = [self.asked_whole, self.asked_part, self.asked_stream, self.asked_away];
         cluster.iter().chain(&kept).chain(&asked).all(|count| *count > 0)
     }
 }
@@ -57,6 +60,8 @@ impl AddAssign for Tally {
         self.receipts += other.receipts;
         self.proven += other.proven;
         self.asked_whole += other.asked_whole;
+        self.asked_stream += other.asked_stream;
+        self.asked_away += other.asked_away;
         self.asked_part += other.asked_part;
         self.asked_silent += other.asked_silent;
     }

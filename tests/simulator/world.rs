@@ -27,6 +27,7 @@ use crate::{
     drain::Drain,
     node::Node,
     pages::PageSession,
+    stream::EventStream,
     tally::Tally,
 };
 
@@ -80,6 +81,8 @@ pub struct World {
     pub cached: Vec<(Room, u64, NodeId)>,
     /// Whose events some node has lost, by publisher and room.
     pub losses: BTreeSet<(NodeId, Room)>,
+    /// What keeps events behind the nodes' memory, in every second world.
+    pub stream: Option<EventStream>,
     pub faults: Vec<String>,
     pub tally: Tally,
     pub trouble: Trouble,
@@ -131,6 +134,7 @@ impl World {
             promises: Promises::default(),
             cached: Vec::new(),
             losses: BTreeSet::new(),
+            stream: seed.is_multiple_of(2).then(|| EventStream::new(seed)),
             faults: Vec::new(),
             tally: Tally::default(),
             trouble,
@@ -179,6 +183,7 @@ impl World {
         }
         self.run_rooms(slot);
         self.tell_core(slot);
+        self.store_some(slot);
         if self.net.now < TROUBLE && self.net.random.chance(200) {
             self.act(slot);
         }
@@ -189,6 +194,7 @@ impl World {
         let settings = Settings {
             retention: MINUTE,
             page: 200,
+            stores_events: self.stream.is_some(),
             ..Settings::new(NodeId::from_bits(self.net.random.bits()), "1.0.0", self.net.slots.len())
         };
         self.net.slots[slot].process = Some(Node::new(settings, now));

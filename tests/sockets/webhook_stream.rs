@@ -20,9 +20,8 @@ use gaung::{
 use gaung_cluster::{
     NodeId, Subjects,
     bus::{Auth, BusSettings, BusTls, Limits},
-    core::{Bounds, PAGE, Settings},
+    core::Settings,
     queue::{QueueSettings, QueueTiming},
-    ring::Retention,
 };
 
 use crate::{
@@ -85,14 +84,7 @@ fn stream(server: &NatsServer, node: NodeId) -> QueueSettings {
         auth: Auth::None,
         tls: BusTls::default(),
         subjects: Subjects::new("gaung", "test").unwrap(),
-        core: Settings {
-            node,
-            version: "0.0.0".into(),
-            expected_nodes: 1,
-            retention: Retention::default(),
-            page: PAGE,
-            bounds: Bounds::default(),
-        },
+        core: Settings::new(node, "0.0.0", 1),
         version: "0.0.0",
         limits: Limits { events: 1000, bytes: usize::MAX },
     };

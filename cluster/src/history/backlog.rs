@@ -15,7 +15,7 @@ const MAX_UNDERWAY: usize = 256;
 
 /// An event of this node that is to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct UnstoredEvent {
+pub struct UnstoredEvent {
     pub room: Room,
     pub number: u64,
     /// Its frame, as it crosses the bus.
@@ -24,7 +24,7 @@ pub(super) struct UnstoredEvent {
 
 /// What is sent to the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Item {
+pub enum Item {
     Event(UnstoredEvent),
     /// All events up to this number were there at this moment.
     Mark(u64, Instant),
@@ -32,7 +32,7 @@ pub(super) enum Item {
 
 /// What waits or is on its way.
 #[derive(Debug)]
-pub(super) struct Backlog {
+pub struct Backlog {
     waiting: VecDeque<Item>,
     /// Events among them.
     events: usize,
@@ -48,13 +48,13 @@ pub(super) struct Backlog {
 
 impl Backlog {
     /// An empty one, in which so many bytes may wait.
-    pub(super) fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         let waiting = VecDeque::new();
         Self { waiting, events: 0, underway: 0, mark_is_underway: false, bytes: 0, limit, lost_through: 0 }
     }
 
     /// An event is to be stored. Returns how many others will not be, because too much waits.
-    pub(super) fn push(&mut self, event: UnstoredEvent) -> usize {
+    pub fn push(&mut self, event: UnstoredEvent) -> usize {
         (self.events, self.bytes) = (self.events + 1, self.bytes + event.bytes.len());
         self.waiting.push_back(Item::Event(event));
         let before = self.events;
@@ -65,7 +65,7 @@ impl Backlog {
     }
 
     /// All events up to this number were pushed.
-    pub(super) fn mark(&mut self, number: u64, now: Instant) {
+    pub fn mark(&mut self, number: u64, now: Instant) {
         let mark = Item::Mark(number, now);
         match self.waiting.back_mut() {
             Some(last @ Item::Mark(..)) => *last = mark,
@@ -74,7 +74,7 @@ impl Backlog {
     }
 
     /// What is to be sent next, if anything may be.
-    pub(super) fn next(&mut self) -> Option<Item> {
+    pub fn next(&mut self) -> Option<Item> {
         let is_busy = match self.waiting.front()? {
             Item::Event(_) => self.underway == MAX_UNDERWAY,
             Item::Mark(..) => self.underway > 0,
@@ -94,12 +94,12 @@ impl Backlog {
     }
 
     /// The mark of this number and moment, as it is sent now.
-    pub(super) fn written_mark(&self, number: u64, since: Instant, now: Instant) -> Mark {
+    pub fn written_mark(&self, number: u64, since: Instant, now: Instant) -> Mark {
         Mark { number, lost_through: self.lost_through, waited: now.saturating_duration_since(since) }
     }
 
     /// What was sent is stored.
-    pub(super) fn stored(&mut self, item: &Item) {
+    pub fn stored(&mut self, item: &Item) {
         match item {
             Item::Event(_) => self.underway -= 1,
             Item::Mark(..) => self.mark_is_underway = false,
@@ -107,7 +107,7 @@ impl Backlog {
     }
 
     /// What was sent may not be stored: it is to be sent again, before all that waits.
-    pub(super) fn unsent(&mut self, item: Item) {
+    pub fn unsent(&mut self, item: Item) {
         self.stored(&item);
         if let Item::Event(event) = &item {
             (self.events, self.bytes) = (self.events + 1, self.bytes + event.bytes.len());
@@ -116,18 +116,18 @@ impl Backlog {
     }
 
     /// The stream will never take this event.
-    pub(super) fn refused(&mut self, event: UnstoredEvent) {
+    pub fn refused(&mut self, event: UnstoredEvent) {
         self.lost_through = self.lost_through.max(event.number);
         self.stored(&Item::Event(event));
     }
 
     /// How many events wait or are on their way.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.events + self.underway
     }
 
     /// Whether everything is stored.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.underway == 0 && !self.mark_is_underway
     }
 

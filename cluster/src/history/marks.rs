@@ -15,13 +15,24 @@ use crate::{frame::Numbering, room::NodeId};
 /// event, or had given it up.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(15);
 
+/// For how long all marks of a node are known, and not only its first.
+pub(super) const RECENT: Duration = Duration::from_secs(15 * 60);
+
 /// The marks that the stream has.
 #[derive(Debug, Default)]
 pub struct Marks {
-    nodes: BTreeMap<NodeId, VecDeque<StoredMark>>,
+    nodes: BTreeMap<NodeId, NodeMarks>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
+struct NodeMarks {
+    /// The first that the stream has, once that is known.
+    first: Option<StoredMark>,
+    /// Those of lately, in their order.
+    recent: VecDeque<StoredMark>,
+}
+
+#[derive(Debug, Clone, Copy)]
 struct StoredMark {
     place: Place,
     mark: Mark,
@@ -58,19 +69,33 @@ pub struct StoredSpan {
 }
 
 impl Marks {
-    /// Notes a mark that is behind all that were noted before.
+    /// Notes a mark that is behind all of its node that were noted before. Those long before it are forgotten.
     pub fn note(&mut self, node: NodeId, place: Place, mark: Mark) {
-        self.nodes.entry(node).or_default().push_back(StoredMark { place, mark });
+        let recent = &mut self.nodes.entry(node).or_default().recent;
+        recent.push_back(StoredMark { place, mark });
+        while recent.front().is_some_and(|mark| mark.place.at + RECENT < place.at) {
+            recent.pop_front();
+        }
+    }
+
+    /// Notes the first mark of a node that the stream has.
+    pub fn note_first(&mut self, node: NodeId, place: Place, mark: Mark) {
+        self.nodes.entry(node).or_default().first = Some(StoredMark { place, mark });
     }
 
     /// The stream has nothing any more before this sequence number.
     pub fn forget_before(&mut self, sequence: u64) {
+        let is_gone = |mark: &StoredMark| mark.place.sequence < sequence;
         self.nodes.retain(|_, marks| {
-            while marks.front().is_some_and(|mark| mark.place.sequence < sequence) {
-                marks.pop_front();
-            }
-            !marks.is_empty()
+            marks.first = marks.first.filter(|first| !is_gone(first));
+            marks.recent.retain(|mark| !is_gone(mark));
+            marks.first.is_some() || !marks.recent.is_empty()
         });
+    }
+
+    /// Whether it is known which mark of a node is the first that the stream has.
+    pub fn knows_first(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|marks| marks.first.is_some())
     }
 
     /// What the stream knows of a room of which it has these events behind a place, of each node in the order of its
@@ -85,14 +110,15 @@ impl Marks {
     fn span(&self, node: NodeId, events: &[&StoredEvent], behind: Place) -> Option<StoredSpan> {
         let marks = self.nodes.get(&node);
         let is_behind = |mark: &&StoredMark| mark.place.sequence >= behind.sequence && mark.place.at >= behind.at;
-        let first_mark = marks.and_then(|marks| marks.iter().find(is_behind)).map(|first| first.mark);
-        let last_mark = marks.and_then(VecDeque::back).map(|last| last.mark);
+        let first_mark = marks.and_then(|marks| marks.all().find(is_behind)).map(|first| first.mark);
+        let last_mark = marks.and_then(|marks| marks.all().last()).map(|last| last.mark);
         let last_event = events.last().map(|event| event.numbering.number);
         let last = last_event.max(last_mark.map(|mark| mark.number))?;
         // Behind a mark is everything, but for what was never stored; without one only what events follow is known.
         let from = first_mark.map(|first| first.number).or(last_event)?;
         let from = last_mark.map_or(from, |mark| from.max(mark.lost_through));
         let after = events.iter().rev().fold(from, |after, event| before(after, event.numbering));
+        let after = after.max(missing_through(last_mark.map_or(0, |mark| mark.number), events));
         let last_at = events.iter().map(|event| event.place.at).max();
         let settled = last_at.map(|at| self.settled(node, at)).unwrap_or_default();
         (after <= last).then_some(StoredSpan { node, after, last, settled })
@@ -101,12 +127,19 @@ impl Marks {
     /// Of each other node the first number that it used long after this time.
     fn settled(&self, node: NodeId, at: Duration) -> Vec<(NodeId, u64)> {
         let others = self.nodes.iter().filter(|(other, _)| **other != node);
-        let first = |marks: &VecDeque<StoredMark>| {
+        let first = |marks: &NodeMarks| {
             // It was so before the mark was stored.
             let is_later = |mark: &&StoredMark| mark.place.at.saturating_sub(mark.mark.waited) >= at + SETTLED_AFTER;
-            marks.iter().find(is_later).map(|mark| mark.mark.number + 1)
+            marks.recent.iter().find(is_later).map(|mark| mark.mark.number + 1)
         };
         others.filter_map(|(other, marks)| Some((*other, first(marks)?))).collect()
+    }
+}
+
+impl NodeMarks {
+    /// Those that are known, in their order.
+    fn all(&self) -> impl Iterator<Item = &StoredMark> {
+        self.first.iter().chain(&self.recent)
     }
 }
 
@@ -114,6 +147,19 @@ impl Marks {
 fn before(after: u64, Numbering { number, predecessor }: Numbering) -> u64 {
     // 0 is also said where the predecessor is forgotten.
     if predecessor > 0 && number >= after { after.min(predecessor) } else { after }
+}
+
+/// Behind the last mark something may have been refused that was not sent again before the node died: up to which number
+/// an event follows one that is not there. A client's event is never there.
+fn missing_through(last_mark: u64, events: &[&StoredEvent]) -> u64 {
+    let (mut known, mut missing) = (last_mark, 0);
+    for Numbering { number, predecessor } in events.iter().map(|event| event.numbering) {
+        if number > last_mark && predecessor > known {
+            missing = predecessor;
+        }
+        known = known.max(number);
+    }
+    missing
 }
 
 #[cfg(test)]
@@ -145,6 +191,19 @@ mod tests {
 
     fn spans(marks: &Marks, events: &[StoredEvent]) -> Vec<(NodeId, u64, u64)> {
         marks.spans(events, Place::default()).into_iter().map(|span| (span.node, span.after, span.last)).collect()
+    }
+
+    #[test]
+    fn of_long_ago_the_first_mark_is_known_and_of_lately_all() {
+        let mut known = Marks::default();
+        let mark = |number| Mark { number, lost_through: 0, waited: Duration::ZERO };
+        known.note_first(ONE, place(1, 0), mark(3));
+        (0..200).for_each(|count| known.note(ONE, place(10 + count, 1_000 + count * 10), mark(100 + count)));
+        assert_eq!((known.nodes[&ONE].recent.len(), spans(&known, &[])), (91, vec![(ONE, 3, 299)]));
+        assert!(known.knows_first(ONE) && !known.knows_first(TWO));
+        known.forget_before(2);
+        assert!(!known.knows_first(ONE));
+        assert_eq!(spans(&known, &[]), [(ONE, 209, 299)]);
     }
 
     #[test]
@@ -193,6 +252,16 @@ mod tests {
         assert_eq!(spans(&known, &[event(ONE, 1, 8, 7), event(ONE, 9, 18, 15)]), [(ONE, 15, 20)]);
         known.note(ONE, place(10, 20), Mark { number: 20, lost_through: 25, waited: Duration::ZERO });
         assert_eq!(spans(&known, &[]), []);
+    }
+
+    #[test]
+    fn what_was_refused_after_the_last_mark_is_not_known() {
+        let known = marks([(ONE, 0, 7), (ONE, 10, 20)]);
+        let hole = |first: u64| spans(&known, &[event(ONE, 1, first, first - 1), event(ONE, 11, 25, 24)]);
+        assert_eq!(hole(24), [(ONE, 7, 25)]);
+        assert_eq!(hole(23), [(ONE, 24, 25)]);
+        // Before a mark nothing can be missing: what is not there was never to be stored.
+        assert_eq!(spans(&known, &[event(ONE, 1, 8, 7), event(ONE, 9, 18, 15)]), [(ONE, 7, 20)]);
     }
 
     #[test]

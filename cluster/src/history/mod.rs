@@ -6,8 +6,9 @@
 //! node stores *marks*: "all my events up to this number are in the stream before this mark". What the stream has of a
 //! room is read with the marks of all nodes, and `marks` says from which number on, and up to which, that is all.
 
-mod backlog;
+pub mod backlog;
 mod mark;
+mod mark_table;
 mod marks;
 mod reader;
 mod settings;
@@ -63,12 +64,7 @@ impl HistoryStream {
         self.send(Command::Mark(number));
     }
 
-    /// The stream is to keep events for so long at least.
-    pub fn keep_for(&self, window: Duration) {
-        self.send(Command::KeepFor(window));
-    }
-
-    /// What the stream has of a room that is not older than `window`.
+    /// What the stream has of a room; where that is much, what is not older than `window`.
     pub async fn read(&self, room: &Room, window: Duration) -> Result<StoredHistory, ReadError> {
         self.reader.read(room, window).await
     }

@@ -10,7 +10,7 @@ use std::{
 use async_nats::jetstream::{
     Context, Message,
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
-    stream::Info,
+    stream::Stream,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -20,14 +20,14 @@ use tokio::{
 };
 
 use super::{
-    mark::Mark,
-    marks::{Marks, Place, StoredEvent, StoredSpan},
+    mark_table::MarkTable,
+    marks::{Place, StoredEvent, StoredSpan},
     status::Gauges,
 };
 use crate::{
     codec,
     frame::{Body, Numbered, Numbering},
-    room::{NodeId, Room},
+    room::Room,
     subject::Subjects,
 };
 
@@ -37,11 +37,11 @@ const MAX_READS: usize = 16;
 /// The pause between two reads.
 const PACE: Duration = Duration::from_millis(1);
 
-/// For how long marks are believed to be the newest.
-const FRESH: Duration = Duration::from_secs(1);
+/// Events of a room that are read, however old they are. Of a room that has more, those of the window are read.
+const MAX_OLD: u64 = 2_048;
 
-/// Messages of one answer at most. A room that has more is not read.
-const MAX_MESSAGES: u64 = 16_384;
+/// Events of one room that are read at most.
+const MAX_EVENTS: u64 = 16_384;
 
 /// After how long the servers forget what a read has begun.
 const FORGET_AFTER: Duration = Duration::from_secs(5);
@@ -57,18 +57,7 @@ pub(super) struct Reader {
     context: OnceLock<Context>,
     turns: Semaphore,
     pace: Mutex<Option<Instant>>,
-    marks: Mutex<KnownMarks>,
-}
-
-/// The marks, as they were read last.
-#[derive(Debug, Default)]
-struct KnownMarks {
-    marks: Marks,
-    /// The last sequence number that was looked at.
-    last: u64,
-    /// The stream that they are of, by the time at which it was made.
-    created: Option<Duration>,
-    read_at: Option<Instant>,
+    marks: Mutex<MarkTable>,
 }
 
 /// What the stream has of a room.
@@ -78,7 +67,9 @@ pub struct StoredHistory {
     pub spans: Vec<StoredSpan>,
     /// Of each node in the order of its numbers.
     pub events: Vec<StoredEvent>,
-    /// The time, by the clock of the servers.
+    /// Everything that the stream took of the room since then is among the events; by the clock of the servers.
+    pub since: Duration,
+    /// The time, by the same clock.
     pub now: Duration,
 }
 
@@ -95,9 +86,9 @@ pub enum ReadError {
 }
 
 /// Some messages of the stream, and the time.
-struct Messages {
-    messages: Vec<Message>,
-    now: Duration,
+pub(super) struct Messages {
+    pub messages: Vec<Message>,
+    pub now: Duration,
 }
 
 impl Reader {
@@ -112,26 +103,25 @@ impl Reader {
         let _ = self.context.set(context);
     }
 
-    /// What the stream has of a room that is not older than `window`.
+    /// What the stream has of a room; where that is much, what is not older than `window`.
     pub(super) async fn read(&self, room: &Room, window: Duration) -> Result<StoredHistory, ReadError> {
         let context = self.context.get().filter(|_| self.gauges.health.is_healthy()).ok_or(ReadError::Away)?;
         let _turn = self.turns.acquire().await.map_err(server)?;
         self.keep_pace().await;
         self.gauges.read();
+        let stream = context.get_stream_no_info(self.subjects.history_stream()).await.map_err(server)?;
         // The marks first: what they say is before them is there then.
-        self.learn_marks(context).await?;
-        let start = SystemTime::now() - window;
-        let policy = DeliverPolicy::ByStartTime { start_time: start.into() };
-        let subject = self.subjects.stored_events(room);
-        let Messages { messages, now } = self.messages(context, subject, policy).await?;
-        // Then what the stream has forgotten meanwhile.
-        let sequence = self.info(context).await?.state.first_sequence;
-        let behind = Place { sequence, at: start.duration_since(UNIX_EPOCH).unwrap_or_default() };
+        self.marks.lock().await.learn(&stream, &self.subjects).await?;
+        let (Messages { messages, now }, start) = self.messages(&stream, room, window).await?;
         let mut events: Vec<StoredEvent> = messages.iter().filter_map(|message| event(message, room)).collect();
         events.sort_by_key(|event| (event.node, event.numbering.number));
         events.dedup_by_key(|event| (event.node, event.numbering.number));
+        // Then what the stream has forgotten meanwhile.
+        let state = stream.get_info().await.map_err(server)?.state;
+        let behind = Place { sequence: state.first_sequence, at: start };
         let spans = self.marks.lock().await.marks.spans(&events, behind);
-        Ok(StoredHistory { spans, events, now })
+        let since = start.max(since_epoch(state.first_timestamp.unix_timestamp_nanos()));
+        Ok(StoredHistory { spans, events, since, now })
     }
 
     async fn keep_pace(&self) {
@@ -143,50 +133,34 @@ impl Reader {
         sleep_until(turn.into()).await;
     }
 
-    /// Reads the marks that came since they were read last.
-    async fn learn_marks(&self, context: &Context) -> Result<(), ReadError> {
-        let mut known = self.marks.lock().await;
-        if known.read_at.is_some_and(|at| at.elapsed() < FRESH) {
-            return Ok(());
-        }
-        let info = self.info(context).await?;
-        let created = Some(since_epoch(info.created.unix_timestamp_nanos()));
-        if known.created != created {
-            *known = KnownMarks { created, ..KnownMarks::default() };
-        }
-        let policy = DeliverPolicy::ByStartSequence { start_sequence: known.last + 1 };
-        let read = self.messages(context, self.subjects.marks("*"), policy).await?;
-        for message in &read.messages {
-            let Some(place) = place(message) else { continue };
-            known.last = known.last.max(place.sequence);
-            if let Some((node, mark)) = self.mark(message) {
-                known.marks.note(node, place, mark);
-            }
-        }
-        known.last = known.last.max(info.state.last_sequence);
-        known.marks.forget_before(info.state.first_sequence);
-        known.read_at = Some(Instant::now());
-        Ok(())
-    }
-
-    async fn info(&self, context: &Context) -> Result<Info, ReadError> {
-        let stream = context.get_stream(self.subjects.history_stream()).await.map_err(server)?;
-        Ok(stream.cached_info().clone())
-    }
-
-    fn mark(&self, message: &Message) -> Option<(NodeId, Mark)> {
-        Some((self.subjects.marking_node(&message.subject)?, Mark::read(message.payload.clone())?))
-    }
-
-    /// The messages of a subject from somewhere on.
+    /// The messages of a room, and since when they are all.
     async fn messages(
         &self,
-        context: &Context,
-        subject: String,
-        deliver_policy: DeliverPolicy,
-    ) -> Result<Messages, ReadError> {
+        stream: &Stream<()>,
+        room: &Room,
+        window: Duration,
+    ) -> Result<(Messages, Duration), ReadError> {
+        let subject = self.subjects.stored_events(room);
+        match Messages::read(stream, (subject.clone(), DeliverPolicy::All), MAX_OLD).await {
+            Err(ReadError::TooMuch(_)) => {}
+            all => return Ok((all?, Duration::ZERO)),
+        }
+        let start = SystemTime::now() - window;
+        let policy = DeliverPolicy::ByStartTime { start_time: start.into() };
+        let lately = Messages::read(stream, (subject, policy), MAX_EVENTS).await?;
+        Ok((lately, start.duration_since(UNIX_EPOCH).unwrap_or_default()))
+    }
+}
+
+impl Messages {
+    /// The messages of a subject from somewhere on, unless they are more than `most`.
+    pub(super) async fn read(
+        stream: &Stream<()>,
+        (filter_subject, deliver_policy): (String, DeliverPolicy),
+        most: u64,
+    ) -> Result<Self, ReadError> {
         let config = pull::Config {
-            filter_subject: subject,
+            filter_subject,
             deliver_policy,
             ack_policy: AckPolicy::None,
             inactive_threshold: FORGET_AFTER,
@@ -194,27 +168,31 @@ impl Reader {
             num_replicas: 1,
             ..pull::Config::default()
         };
-        let stream = self.subjects.history_stream();
-        let consumer: PullConsumer = context.create_consumer_on_stream(config, stream).await.map_err(server)?;
-        let (info, mut messages) = (consumer.cached_info(), Vec::new());
-        let (pending, now) = (info.num_pending, since_epoch(info.created.unix_timestamp_nanos()));
-        if pending > MAX_MESSAGES {
-            return Err(ReadError::TooMuch(pending));
+        let consumer: PullConsumer = stream.create_consumer(config).await.map_err(server)?;
+        let info = consumer.cached_info();
+        let now = since_epoch(info.created.unix_timestamp_nanos());
+        match info.num_pending {
+            pending if pending > most => Err(ReadError::TooMuch(pending)),
+            pending => Ok(Self { messages: fetch(&consumer, pending).await?, now }),
         }
-        while (messages.len() as u64) < pending {
-            let wanted = pending as usize - messages.len();
-            let batch = consumer.batch().max_messages(wanted).expires(PATIENCE).messages().await;
-            let mut batch = batch.map_err(server)?;
-            let before = messages.len();
-            while let Some(message) = batch.next().await {
-                messages.push(message.map_err(server)?);
-            }
-            if messages.len() == before {
-                return Err(ReadError::Server("the history stream did not send what it has".to_owned()));
-            }
-        }
-        Ok(Messages { messages, now })
     }
+}
+
+async fn fetch(consumer: &PullConsumer, pending: u64) -> Result<Vec<Message>, ReadError> {
+    let mut messages = Vec::new();
+    while (messages.len() as u64) < pending {
+        let wanted = pending - messages.len() as u64;
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let batch = consumer.batch().max_messages(wanted).expires(PATIENCE).messages().await;
+        let (mut batch, before) = (batch.map_err(server)?, messages.len());
+        while let Some(message) = batch.next().await {
+            messages.push(message.map_err(server)?);
+        }
+        if messages.len() == before {
+            return Err(ReadError::Server("the history stream did not send what it has".to_owned()));
+        }
+    }
+    Ok(messages)
 }
 
 /// An event of the room, unless it is something else.
@@ -227,15 +205,15 @@ fn event(message: &Message, room: &Room) -> Option<StoredEvent> {
     (event.room == *room).then_some(StoredEvent { node: frame.origin, numbering, place, payload: event.payload })
 }
 
-fn place(message: &Message) -> Option<Place> {
+pub(super) fn place(message: &Message) -> Option<Place> {
     let info = message.info().ok()?;
     Some(Place { sequence: info.stream_sequence, at: since_epoch(info.published.unix_timestamp_nanos()) })
 }
 
-fn since_epoch(nanoseconds: i128) -> Duration {
+pub(super) fn since_epoch(nanoseconds: i128) -> Duration {
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default())
 }
 
-fn server(error: impl std::fmt::Display) -> ReadError {
+pub(super) fn server(error: impl std::fmt::Display) -> ReadError {
     ReadError::Server(error.to_string())
 }

@@ -1,7 +1,5 @@
 //! Settings of the stream.
 
-use std::time::Duration;
-
 use crate::bus::BusSettings;
 
 /// Settings of the stream.
@@ -13,8 +11,6 @@ pub struct HistorySettings {
     pub replicas: usize,
     /// Bytes of the stream, where the node creates it: `GAUNG_HISTORY_STREAM_MB`. Beyond it the oldest events go.
     pub max_bytes: usize,
-    /// For how long events are kept at least.
-    pub window: Duration,
     /// Bytes that may wait in memory while the stream accepts nothing; beyond it the oldest events are not stored.
     pub max_waiting_bytes: usize,
 }

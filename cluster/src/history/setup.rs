@@ -1,5 +1,4 @@
-//! Creates the stream where it is missing, lets it keep events for longer where an app asks for it, and rejects one that
-//! does not fit.
+//! Creates the stream where it is missing, and rejects one that does not fit.
 
 use std::time::Duration;
 
@@ -12,8 +11,9 @@ use async_nats::jetstream::{
 use super::settings::HistorySettings;
 use crate::jetstream::covers;
 
-/// How much longer the stream keeps events than histories do, so that a mark before the oldest of them is there.
-const MARGIN: Duration = Duration::from_secs(30);
+/// For how long events are kept, if they are not too many: far longer than in histories, because who was connected for
+/// long without an event has a position that is as old.
+const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The stream's `duplicate_window`, which may not be longer than events are kept. No message has an id.
 const DUPLICATES: Duration = Duration::from_secs(1);
@@ -26,8 +26,6 @@ pub(super) struct StreamSpec {
     /// Used only where the stream is created, as is `max_bytes`.
     replicas: usize,
     max_bytes: usize,
-    /// For how long events are kept at least.
-    window: Duration,
 }
 
 /// Why the stream cannot be used. An operator must act, unless only the connection failed.
@@ -56,15 +54,7 @@ impl StreamSpec {
             subjects: subjects.history(),
             replicas: settings.replicas,
             max_bytes: settings.max_bytes,
-            window: settings.window,
         }
-    }
-
-    /// Events are kept for so long at least; whether that is longer than before.
-    pub(super) fn keep_for(&mut self, window: Duration) -> bool {
-        let is_longer = window > self.window;
-        self.window = self.window.max(window);
-        is_longer
     }
 
     /// Makes the stream what it must be.
@@ -76,13 +66,7 @@ impl StreamSpec {
                 _ => return Err(server(error)),
             },
         };
-        self.check(&found)?;
-        // Nothing is ever kept for less long: other nodes may have apps that need it.
-        if !found.max_age.is_zero() && found.max_age < self.max_age() {
-            let config = Config { max_age: self.max_age(), ..found };
-            context.update_stream(config).await.map_err(server)?;
-        }
-        Ok(())
+        self.check(&found)
     }
 
     async fn create(&self, context: &Context) -> Result<Config, StreamError> {
@@ -94,7 +78,7 @@ impl StreamSpec {
             discard: DiscardPolicy::Old,
             storage: StorageType::File,
             num_replicas: self.replicas,
-            max_age: self.max_age(),
+            max_age: MAX_AGE,
             max_bytes: i64::try_from(self.max_bytes).unwrap_or(i64::MAX),
             duplicate_window: DUPLICATES,
             ..Config::default()
@@ -115,10 +99,6 @@ impl StreamSpec {
             return Err(StreamError::Subjects { name, missing: self.subjects.clone() });
         }
         Ok(())
-    }
-
-    fn max_age(&self) -> Duration {
-        self.window + MARGIN
     }
 }
 

@@ -48,7 +48,6 @@ pub struct Worker {
 pub(super) enum Command {
     Store(UnstoredEvent),
     Mark(u64),
-    KeepFor(Duration),
     Close(oneshot::Sender<()>),
 }
 
@@ -134,11 +133,6 @@ impl RunningWorker {
             Command::Mark(number) => {
                 self.last = self.last.max(number);
                 self.backlog.mark(number, Instant::now());
-            }
-            Command::KeepFor(window) => {
-                if self.spec.keep_for(window) {
-                    self.prepare_after(Duration::ZERO);
-                }
             }
             Command::Close(done) => {
                 self.backlog.mark(self.last, Instant::now());

@@ -21,7 +21,7 @@ use crate::server::NatsServer;
 /// How long anything may take that is not meant to take long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// For how long events are kept.
+/// How old events may be where many are read.
 pub const WINDOW: Duration = Duration::from_secs(300);
 
 /// The stream of all tests.
@@ -55,7 +55,7 @@ pub fn absent_server() -> NatsServer {
 pub fn settings(server: &NatsServer) -> HistorySettings {
     let mut bus = server.settings();
     bus.core.stores_events = true;
-    HistorySettings { bus, replicas: 1, max_bytes: 64 << 20, window: WINDOW, max_waiting_bytes: 16 << 20 }
+    HistorySettings { bus, replicas: 1, max_bytes: 64 << 20, max_waiting_bytes: 16 << 20 }
 }
 
 pub fn room(channel: &str) -> Room {

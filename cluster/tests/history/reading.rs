@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gaung_cluster::history::{HistorySettings, ReadError};
 
-use crate::node::{Node, WINDOW, jetstream, payloads, room, server, settings, span};
+use crate::node::{Node, WINDOW, payloads, room, server, settings, span};
 
 #[tokio::test]
 async fn what_a_node_stored_that_is_gone_is_read_room_by_room_with_all_that_it_published_there() {
@@ -39,18 +39,24 @@ async fn rooms_whose_names_look_alike_are_kept_apart() {
 }
 
 #[tokio::test]
-async fn what_is_older_than_was_asked_for_is_not_read_and_not_vouched_for() {
+async fn of_a_room_with_very_many_events_what_is_older_than_was_asked_for_is_not_read_and_not_vouched_for() {
     let server = server();
     let node = Node::start(settings(&server));
-    node.publish("orders", "old");
-    node.until("it is stored", |status| status.stored == 1).await;
+    (0..3_000).for_each(|_| _ = node.publish("orders", "old"));
+    node.until("they are stored", |status| status.stored == 3_000).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     node.publish("orders", "new");
-    node.until("so is the next", |status| status.stored == 2).await;
-    let stored = node.stream.read(&room("orders"), Duration::from_secs(1)).await.unwrap();
-    assert_eq!((payloads(&stored), span(&stored, node.id)), (vec!["new".to_owned()], Some((1, 2))));
-    let stored = node.stream.read(&room("quiet"), Duration::from_secs(1)).await.unwrap();
+    node.publish("quiet", "old");
+    node.until("so is the next", |status| status.stored == 3_002).await;
+    let read = async |channel| node.stream.read(&room(channel), Duration::from_secs(1)).await.unwrap();
+    let stored = read("orders").await;
+    assert_eq!((payloads(&stored), span(&stored, node.id)), (vec!["new".to_owned()], Some((3_000, 3_001))));
+    assert!(stored.now - stored.since < Duration::from_secs(2));
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let stored = read("orders").await;
     assert_eq!((stored.events.len(), span(&stored, node.id)), (0, None));
+    let quiet = read("quiet").await;
+    assert_eq!((payloads(&quiet), span(&quiet, node.id)), (vec!["old".to_owned()], Some((0, 3_002))));
 }
 
 #[tokio::test]
@@ -75,24 +81,4 @@ async fn a_room_with_more_events_than_are_read_is_refused() {
     (0..16_400).for_each(|_| _ = node.publish("orders", "x"));
     node.until("all are stored", |status| status.stored == 16_400).await;
     assert_eq!(node.stream.read(&room("orders"), WINDOW).await.unwrap_err(), ReadError::TooMuch(16_400));
-}
-
-#[tokio::test]
-async fn the_stream_keeps_events_for_the_longest_window_that_any_node_wants() {
-    let server = server();
-    let node = Node::start(settings(&server));
-    let other = Node::start(HistorySettings { window: Duration::from_secs(60), ..settings(&server) });
-    for node in [&node, &other] {
-        node.publish("orders", "event");
-        node.until("it is stored", |status| status.stored == 1).await;
-    }
-    let seconds = async || {
-        let mut stream = jetstream(&server).await.get_stream(crate::node::STREAM).await.unwrap();
-        stream.info().await.unwrap().config.max_age.as_secs()
-    };
-    assert_eq!(seconds().await, WINDOW.as_secs() + 30);
-    other.stream.keep_for(Duration::from_secs(3_600));
-    other.publish("orders", "event");
-    other.until("it is stored", |status| status.stored == 2).await;
-    assert_eq!(seconds().await, 3_630);
 }

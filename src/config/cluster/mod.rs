@@ -52,6 +52,17 @@ pub struct ClusterConfig {
     pub webhook_stream: Option<String>,
     /// `GAUNG_WEBHOOK_STREAM_REPLICAS` (1): how many NATS servers keep it, where this node makes it.
     pub webhook_stream_replicas: usize,
+    /// `GAUNG_HISTORY_STREAM` (false): the JetStream stream that keeps events behind the nodes' memory.
+    pub history_stream: Option<HistoryStreamConfig>,
+}
+
+/// The stream that keeps events, where this node makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryStreamConfig {
+    /// `GAUNG_HISTORY_STREAM_REPLICAS` (1): how many NATS servers keep it.
+    pub replicas: usize,
+    /// `GAUNG_HISTORY_STREAM_MB` (256), in bytes: what it keeps.
+    pub max_bytes: usize,
 }
 
 /// The variables as they are read, before they are checked together.
@@ -78,6 +89,9 @@ struct Form {
     max_queued_bus_event_bytes: usize,
     webhook_stream: Option<String>,
     webhook_stream_replicas: usize,
+    history_stream: bool,
+    history_stream_replicas: usize,
+    history_stream_mb: usize,
 }
 
 impl Default for Form {
@@ -102,6 +116,9 @@ impl Default for Form {
             max_queued_bus_event_bytes: 32 * MIB,
             webhook_stream: None,
             webhook_stream_replicas: 1,
+            history_stream: false,
+            history_stream_replicas: 1,
+            history_stream_mb: 256,
         }
     }
 }
@@ -130,6 +147,7 @@ impl ClusterConfig {
             core: core::Settings {
                 retention: self.retention,
                 bounds: core::Bounds { cache: self.cache, ..core::Bounds::default() },
+                stores_events: self.history_stream.is_some(),
                 ..core::Settings::new(node, version, self.expected_nodes)
             },
             version,
@@ -157,6 +175,10 @@ impl Form {
             queued: Limits { events: self.max_queued_bus_events, bytes: self.max_queued_bus_event_bytes },
             webhook_stream: self.webhook_stream,
             webhook_stream_replicas: self.webhook_stream_replicas,
+            history_stream: self.history_stream.then_some(HistoryStreamConfig {
+                replicas: self.history_stream_replicas,
+                max_bytes: self.history_stream_mb * MIB,
+            }),
         }
     }
 }

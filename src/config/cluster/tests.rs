@@ -25,7 +25,7 @@ fn a_url_alone_makes_a_cluster_of_the_default_name() {
     assert_eq!((cluster.servers, cluster.auth), (vec!["nats://127.0.0.1:4222".to_owned()], Auth::None));
     assert_eq!(cluster.subjects, Subjects::new("gaung", "gaung").unwrap());
     assert_eq!((cluster.retention.age, cluster.retention.bytes), (Duration::from_secs(300), 64 << 20));
-    assert_eq!(cluster.webhook_stream, None);
+    assert_eq!((cluster.webhook_stream, cluster.history_stream), (None, None));
 }
 
 #[test]
@@ -53,6 +53,9 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         ("GAUNG_MAX_QUEUED_BUS_EVENT_BYTES", "1048577"),
         ("GAUNG_WEBHOOK_STREAM", "HOOKS"),
         ("GAUNG_WEBHOOK_STREAM_REPLICAS", "3"),
+        ("GAUNG_HISTORY_STREAM", "true"),
+        ("GAUNG_HISTORY_STREAM_REPLICAS", "5"),
+        ("GAUNG_HISTORY_STREAM_MB", "10"),
     ]);
     let file = Some(PathBuf::from(FILE));
     let expected = ClusterConfig {
@@ -67,6 +70,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         queued: Limits { events: 9, bytes: 1_048_577 },
         webhook_stream: Some("HOOKS".to_owned()),
         webhook_stream_replicas: 3,
+        history_stream: Some(HistoryStreamConfig { replicas: 5, max_bytes: 10 << 20 }),
     };
     assert_eq!(format!("{cluster:?}"), format!("{expected:?}"));
     assert_eq!(cluster.auth, expected.auth);
@@ -75,6 +79,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
 #[test]
 fn the_bus_is_opened_with_what_was_configured() {
     let cluster = cluster(&[("GAUNG_CLUSTER_NODES", "3"), ("GAUNG_NATS_TOKEN", "s3cret"), ("GAUNG_NATS_TLS", "true")]);
+    assert!(!cluster.bus_settings(NodeId::from_bits(7), "1.2.3").core.stores_events);
     let settings = cluster.bus_settings(NodeId::from_bits(7), "1.2.3");
     assert_eq!((settings.servers, settings.auth), (cluster.servers, Auth::Token("s3cret".to_owned())));
     let limits = Limits { events: 65_536, bytes: 32 << 20 };

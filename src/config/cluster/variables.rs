@@ -16,7 +16,7 @@ impl ClusterConfig {
 }
 
 fn cluster_variables(default: &Form) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 9] = [
+    let rows: [(_, &dyn Display, _, _); 12] = [
         ("GAUNG_NATS_URL", &"", NatsUrls, "NATS servers, comma-separated; a node without any is alone"),
         (
             "GAUNG_CLUSTER_NAME",
@@ -60,6 +60,24 @@ fn cluster_variables(default: &Form) -> Vec<Variable> {
             &default.webhook_stream_replicas,
             Number(1..=5),
             "replicas of the stream if the node creates it; an existing stream stays as it is",
+        ),
+        (
+            "GAUNG_HISTORY_STREAM",
+            &default.history_stream,
+            Switch,
+            "whether a JetStream stream keeps the events of channels with a history behind the nodes' memory",
+        ),
+        (
+            "GAUNG_HISTORY_STREAM_REPLICAS",
+            &default.history_stream_replicas,
+            Number(1..=5),
+            "replicas of that stream if the node creates it; an existing stream stays as it is",
+        ),
+        (
+            "GAUNG_HISTORY_STREAM_MB",
+            &default.history_stream_mb,
+            Number(1..=1_048_576),
+            "MiB that it keeps if the node creates it; beyond it the oldest events go",
         ),
     ];
     rows.map(Variable::from).into()

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{History, Kept, OriginState};
+use super::{Cause, History, Kept, OriginState};
 use crate::{
     event::{EncodedEvent, Numbered},
     protocol::{EventId, EventOrigin, Position},
@@ -50,12 +50,23 @@ pub struct Shared {
     pub events: Vec<OldEvent>,
 }
 
+/// What the stream behind the nodes' memory has of a channel.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The same as a node would tell.
+    pub shared: Shared,
+    /// Everything that was published since then is among the events.
+    pub since: Instant,
+}
+
 /// What all nodes know of a channel.
 #[derive(Debug, Default)]
 pub struct Known {
     /// Of each living node, this one included, the event after which none of the channel is missed here.
     pub positions: Vec<EventId>,
     pub answers: Vec<Shared>,
+    /// What the stream has, if it was read.
+    pub stored: Option<Stored>,
 }
 
 impl Span {
@@ -103,7 +114,9 @@ impl History {
     }
 
     /// Takes what all nodes know. Returns how many events went for the budget alone.
-    pub(in crate::room) fn merge(&mut self, Known { positions, mut answers }: Known, now: Instant) -> usize {
+    pub(in crate::room) fn merge(&mut self, Known { positions, mut answers, stored }: Known, now: Instant) -> usize {
+        let whole = stored.as_ref().map(|stored| (stored.since, beginnings(&stored.shared)));
+        answers.extend(stored.map(|stored| stored.shared));
         positions.iter().for_each(|position| self.begin(*position));
         // Who lives here is believed to have ended by those alone who do not hear it.
         let lives = |origin: EventOrigin| positions.iter().any(|position| position.origin == origin);
@@ -117,7 +130,23 @@ impl History {
             }
         }
         self.insert(answers.into_iter().flat_map(|answer| answer.events).collect(), now);
+        if let Some((since, beginnings)) = whole {
+            self.reach_back(since, &beginnings);
+        }
         self.trim_to_bounds(now)
+    }
+
+    /// Everything from a moment on was taken, if all that is known of every origin reaches back to where that begins.
+    fn reach_back(&mut self, since: Instant, beginnings: &BTreeMap<EventOrigin, u64>) {
+        let reaches = |(origin, state): (&EventOrigin, &OriginState)| {
+            beginnings.get(origin).is_some_and(|after| state.lost_through <= *after)
+        };
+        if !self.origins.iter().all(reaches) {
+            return;
+        }
+        self.whole_since = self.whole_since.map(|whole_since| whole_since.min(since));
+        let lost = self.origins.values_mut().filter(|state| state.cause == Cause::NodeLost);
+        lost.for_each(|state| state.cause = Cause::Opened);
     }
 
     /// Knows from now on the origins that others know and this node does not: they have ended.
@@ -155,6 +184,11 @@ impl History {
         event.numbered = Some(Numbered { id, predecessor: None });
         self.kept(id, event, now.checked_sub(age).unwrap_or(now))
     }
+}
+
+/// Of each origin the event after which all are known.
+fn beginnings(shared: &Shared) -> BTreeMap<EventOrigin, u64> {
+    shared.spans.iter().map(|span| (span.origin, span.after)).collect()
 }
 
 /// The same order of origins, each of which has its events in order.

@@ -27,6 +27,8 @@ pub struct Histories {
     pub(in crate::room) budget: HistoryBudget,
     /// How many subscribers wait for other nodes.
     waiting: Arc<AtomicUsize>,
+    /// Whether a stream keeps events behind the nodes' memory.
+    pub(in crate::room) has_stream: bool,
 }
 
 /// A place among those who wait for other nodes; given back when dropped.
@@ -42,7 +44,12 @@ impl Histories {
     /// Those of a node that keeps so many bytes of events.
     pub fn new(node: u64, bytes: usize) -> Self {
         let numbers = Arc::new(EventNumbers::new(EventOrigin::of_node(node)));
-        Self { numbers, budget: HistoryBudget::new(bytes), waiting: Arc::default() }
+        Self { numbers, budget: HistoryBudget::new(bytes), waiting: Arc::default(), has_stream: false }
+    }
+
+    /// The same, behind which a stream keeps events.
+    pub fn with_stream(self) -> Self {
+        Self { has_stream: true, ..self }
     }
 
     /// A place for one more subscriber that waits for other nodes, unless there are too many.

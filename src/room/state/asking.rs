@@ -15,7 +15,7 @@ use crate::{
         Join,
         held::Held,
         history::WaitingPlace,
-        inquiry::Answered,
+        inquiry::{Answered, Wanted},
         messages::{Forwarded, RoomMessage},
     },
 };
@@ -27,18 +27,21 @@ const ASK_AGAIN: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct Asking {
     waiting: BTreeMap<SocketId, Waiting>,
-    /// What the other nodes are being asked for: what came after this.
-    question: Option<Position>,
+    /// What the other nodes are being asked for.
+    question: Option<Wanted>,
     /// What they were asked for last, and when they had answered.
-    answered: Option<(Position, Instant)>,
+    answered: Option<(Wanted, Instant)>,
     /// Whether all of them had.
     have_all_answered: bool,
+    /// Whether the stream behind them could not be read.
+    stream_is_away: bool,
 }
 
 /// A subscriber that waits.
 #[derive(Debug)]
 struct Waiting {
     join: Join,
+    wanted: Wanted,
     since: Instant,
     /// What it sent behind.
     behind: Vec<RoomMessage>,
@@ -50,8 +53,12 @@ struct Waiting {
 pub enum QuestionOutcome {
     /// Nothing is missing after the position that was asked for.
     Whole,
+    /// Nothing is, with what the stream behind the nodes' memory had.
+    Stream,
     /// Something is.
     Part,
+    /// Something is, and the stream could not be read.
+    StreamAway,
     /// Some node did not answer in time.
     Silent,
     /// Too many channels were asked for.
@@ -63,7 +70,9 @@ impl QuestionOutcome {
     pub fn text(self) -> &'static str {
         match self {
             Self::Whole => "whole",
+            Self::Stream => "stream",
             Self::Part => "part",
+            Self::StreamAway => "stream_away",
             Self::Silent => "silent",
             Self::Busy => "busy",
         }
@@ -81,8 +90,8 @@ impl Asking {
     }
 
     /// Whether the other nodes have just been asked for all of that.
-    fn was_answered(&self, since: &Position, now: Instant) -> bool {
-        self.just_answered(now).is_some_and(|asked| asked.is_up_to(since))
+    fn was_answered(&self, wanted: &Wanted, now: Instant) -> bool {
+        self.just_answered(now).is_some_and(|asked| asked.covers(wanted))
     }
 
     /// Whether nobody knows more than this room: all other nodes have just said what they know.
@@ -90,23 +99,30 @@ impl Asking {
         self.have_all_answered && self.just_answered(now).is_some()
     }
 
+    /// Whether the stream behind the other nodes' memory could not be read a moment ago.
+    pub(super) fn stream_is_away(&self, now: Instant) -> bool {
+        self.stream_is_away && self.just_answered(now).is_some()
+    }
+
     /// What the other nodes were asked for last, if they answered a moment ago.
-    fn just_answered(&self, now: Instant) -> Option<&Position> {
+    fn just_answered(&self, now: Instant) -> Option<&Wanted> {
         let (asked, at) = self.answered.as_ref()?;
         (now.saturating_duration_since(*at) < ASK_AGAIN).then_some(asked)
     }
 
-    /// A position before which none of those who wait begins.
-    fn earliest(&self) -> Option<Position> {
-        let positions = self.waiting.values().filter_map(|waiting| position(&waiting.join).cloned());
-        positions.reduce(|earliest, position| earliest.earlier(&position))
+    /// What any of those who wait has missed.
+    fn all_wanted(&self) -> Option<Wanted> {
+        self.waiting.values().map(|waiting| waiting.wanted.clone()).reduce(Wanted::and)
     }
 }
 
 impl RoomState {
-    /// What the other nodes are to be asked for: what came after this.
-    pub fn question(&self) -> Option<&Position> {
-        self.asking.question.as_ref()
+    /// What the other nodes are to be asked for: what came after a position, and what subscribers have missed.
+    pub fn question(&self) -> Option<(Position, Wanted)> {
+        let wanted = self.asking.question.clone()?;
+        let known = || self.history.as_ref().map(|history| history.position());
+        // Of a moment only the stream knows; the nodes that live are asked where they are now.
+        Some((wanted.since.clone().or_else(known).unwrap_or_default(), wanted))
     }
 
     /// Whether a subscription waits for other nodes; returns it if it does not.
@@ -116,34 +132,38 @@ impl RoomState {
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) -> Option<Join> {
-        let Some(since) = position(&join).filter(|since| self.lacks_after(since, &join, around)) else {
-            return Some(join);
-        };
-        if self.asking.was_answered(since, around.now()) {
+        let Some(wanted) = self.lacked(&join, around) else { return Some(join) };
+        if self.asking.was_answered(&wanted, around.now()) {
             return Some(join);
         }
         let Some(place) = self.histories.wait() else { return Some(join) };
-        let waiting = Waiting { since: around.now(), behind: Vec::new(), _place: place, join };
+        let waiting = Waiting { since: around.now(), behind: Vec::new(), _place: place, wanted, join };
         self.asking.waiting.insert(waiting.join.subscriber.id, waiting);
         self.ask(effects);
         None
     }
 
-    /// Whether other nodes may have what a new subscriber missed.
-    fn lacks_after(&mut self, since: &Position, join: &Join, around: &Surroundings) -> bool {
+    /// What a new subscriber missed that this room cannot have, and other nodes may.
+    fn lacked(&mut self, join: &Join, around: &Surroundings) -> Option<Wanted> {
         if !self.is_clustered || self.fanout.contains(join.subscriber.id) {
-            return false;
+            return None;
         }
         self.follow_history_rules(around);
-        self.history.as_ref().is_some_and(|history| history.may_be_completed(since))
+        let (history, since) = (self.history.as_ref()?, join.since.as_ref()?);
+        let is_lacked = match since {
+            Since::Position(since) => history.may_be_completed(since),
+            Since::Moment(moment) => self.histories.has_stream && history.since(*moment) == Since::Unknown,
+            Since::Unknown => false,
+        };
+        is_lacked.then(|| wanted(since, history.window().time))
     }
 
     /// Asks the other nodes, unless they are being asked.
     fn ask(&mut self, effects: &mut Vec<Effect>) {
         if self.asking.question.is_none()
-            && let Some(since) = self.asking.earliest()
+            && let Some(wanted) = self.asking.all_wanted()
         {
-            self.asking.question = Some(since);
+            self.asking.question = Some(wanted);
             effects.push(Effect::AskPeers);
             effects.push(Effect::Schedule(Task::AskPeers));
         }
@@ -175,7 +195,8 @@ impl RoomState {
     /// The other nodes have answered, or the time is over: those who waited for it are answered.
     pub(super) fn hear_history(&mut self, answered: Answered, around: &Surroundings, effects: &mut Vec<Effect>) {
         let Some(asked) = self.asking.question.take() else { return };
-        self.asking.have_all_answered = matches!(answered, Answered::All(_));
+        self.asking.have_all_answered = matches!(answered, Answered::All(_) | Answered::WithoutStream(_));
+        self.asking.stream_is_away = matches!(answered, Answered::WithoutStream(_));
         let outcome = self.take_history(answered, &asked, around, effects);
         effects.push(Effect::CountQuestion(outcome));
         let now = around.now();
@@ -183,7 +204,7 @@ impl RoomState {
         let mut held = Held::default();
         for (socket, waiting) in mem::take(&mut self.asking.waiting) {
             // Others came later and missed more.
-            if position(&waiting.join).is_some_and(|since| !self.asking.was_answered(since, now)) {
+            if !self.asking.was_answered(&waiting.wanted, now) {
                 self.asking.waiting.insert(socket, waiting);
                 continue;
             }
@@ -198,12 +219,17 @@ impl RoomState {
     fn take_history(
         &mut self,
         answered: Answered,
-        asked: &Position,
+        asked: &Wanted,
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) -> QuestionOutcome {
+        let (whole, part) = match &answered {
+            Answered::All(known) if known.stored.is_some() => (QuestionOutcome::Stream, QuestionOutcome::Part),
+            Answered::WithoutStream(_) => (QuestionOutcome::Whole, QuestionOutcome::StreamAway),
+            Answered::All(_) | Answered::Silent | Answered::Busy => (QuestionOutcome::Whole, QuestionOutcome::Part),
+        };
         let heard = match answered {
-            Answered::All(heard) => heard,
+            Answered::All(heard) | Answered::WithoutStream(heard) => heard,
             Answered::Silent => return QuestionOutcome::Silent,
             Answered::Busy => return QuestionOutcome::Busy,
         };
@@ -211,12 +237,13 @@ impl RoomState {
         let Some(history) = &mut self.history else { return QuestionOutcome::Part };
         history.set_app_limit(app_limit(around.app));
         let evicted = history.merge(heard, around.now());
-        let is_whole = history.is_whole_after(asked);
+        let is_whole = asked.since.as_ref().is_none_or(|since| history.is_whole_after(since))
+            && asked.moment.is_none_or(|moment| history.since(moment) != Since::Unknown);
         if evicted > 0 {
             effects.push(Effect::CountEvicted(evicted));
         }
         self.watch_history(around, effects);
-        if is_whole { QuestionOutcome::Whole } else { QuestionOutcome::Part }
+        if is_whole { whole } else { part }
     }
 
     /// What has waited is taken before what waits already, so many messages a turn.
@@ -235,10 +262,13 @@ impl RoomState {
     }
 }
 
-/// The position after which a subscription asks for events.
-fn position(join: &Join) -> Option<&Position> {
-    match &join.since {
-        Some(Since::Position(position)) => Some(position),
-        Some(Since::Moment(_) | Since::Unknown) | None => None,
-    }
+/// What somebody has missed who has heard a channel up to there.
+fn wanted(since: &Since, window: Duration) -> Wanted {
+    let (since, moment) = match since {
+        Since::Position(position) => (Some(position.clone()), None),
+        Since::Moment(moment) => (None, Some(*moment)),
+        Since::Unknown => (None, None),
+    };
+    let named = since.iter().flat_map(Position::events).map(|event| event.origin).collect();
+    Wanted { since, moment, named, window }
 }

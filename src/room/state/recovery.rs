@@ -133,7 +133,7 @@ impl RoomState {
             since.events().for_each(|event| heard.note(event));
             self.fanout.set_heard(subscriber.id, heard);
         }
-        effects.push(Effect::CountRecovery(completeness, replayed));
+        effects.push(Effect::CountRecovery(self.explained(completeness, around), replayed));
         let position = position.unwrap_or_default();
         let recovery = match completeness {
             Completeness::Whole => Recovery::Whole { replayed, position },
@@ -166,6 +166,16 @@ impl RoomState {
             }
         }
         position
+    }
+
+    /// What is missing might have been in a stream that could not be read.
+    fn explained(&self, completeness: Completeness, around: &Surroundings) -> Completeness {
+        match completeness {
+            Completeness::Partial(cause) if cause.is_elsewhere() && self.asking.stream_is_away(around.now()) => {
+                Completeness::Partial(Cause::StreamAway)
+            }
+            _ => completeness,
+        }
     }
 
     /// The events that a subscriber missed; none where they are not all there, or more than it can be sent at once.

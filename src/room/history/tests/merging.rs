@@ -25,7 +25,7 @@ impl Story {
     /// Takes what others tell; node 1 lives.
     fn merge(&mut self, spans: &[Span], events: &[OldEvent]) -> usize {
         let answer = Shared { opened: None, spans: spans.to_vec(), events: events.to_vec() };
-        self.history.merge(Known { positions: vec![id(1, 9)], answers: vec![answer] }, self.start)
+        self.history.merge(Known { positions: vec![id(1, 9)], answers: vec![answer], stored: None }, self.start)
     }
 }
 
@@ -194,9 +194,10 @@ fn a_node_that_had_ended_before_does_not_concern_who_came_later() {
         third.history.begin(id(3, 7));
         let ended = Shared { spans: vec![ended(2, 3, 4)], ..Shared::default() };
         let own = Shared { spans: vec![span(1, 0, 9), span(3, 0, 8)], ..Shared::default() };
-        third
-            .history
-            .merge(Known { positions: vec![id(1, 9), id(3, 8)], answers: vec![ended, own, told] }, third.start);
+        third.history.merge(
+            Known { positions: vec![id(1, 9), id(3, 8)], answers: vec![ended, own, told], stored: None },
+            third.start,
+        );
         assert_eq!(third.since(&[(1, 5), (3, 7)]).1, WHOLE);
         assert_eq!(third.since(&[(1, 5), (3, 0)]).1, WHOLE);
         assert_eq!(third.since(&[(1, 4), (3, 0)]).1, OPENED);
