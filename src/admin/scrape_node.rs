@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use gaung_cluster::history::{self, HistoryStream};
+
 use super::{exposition::Exposition, shown::Admin};
 use crate::{
     log,
@@ -25,6 +27,8 @@ pub(super) struct NodeFigures {
     /// Here, away, and known alone.
     pages: [usize; 3],
     receipts_outstanding: usize,
+    /// Of the stream behind the nodes' memory, if there is one.
+    stream: Option<history::Status>,
 }
 
 impl NodeFigures {
@@ -42,6 +46,7 @@ impl NodeFigures {
             cache: admin.rooms.cache_use(),
             pages: admin.rooms.pages().counts(),
             receipts_outstanding: admin.rooms.pages().outstanding_receipts(),
+            stream: admin.stream.as_ref().map(HistoryStream::status),
         }
     }
 }
@@ -62,7 +67,16 @@ impl Exposition {
         self.gauge(&catalogue::PAGES, pages)?;
         self.gauge(&catalogue::RECEIPTS_OUTSTANDING, [([], node.receipts_outstanding as f64)])?;
         node.cache.map_or(Ok(()), |cache| self.cache(cache))?;
+        node.stream.as_ref().map_or(Ok(()), |stream| self.history_stream(stream))?;
         self.gauge(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
+    }
+
+    fn history_stream(&self, stream: &history::Status) -> prometheus::Result<()> {
+        self.gauge(&catalogue::HISTORY_STREAM_UP, [([], f64::from(u8::from(stream.works)))])?;
+        self.counter(&catalogue::HISTORY_STREAM_STORED, [([], stream.stored as f64)])?;
+        self.counter(&catalogue::HISTORY_STREAM_DROPPED, [([], stream.dropped as f64)])?;
+        self.gauge(&catalogue::HISTORY_STREAM_WAITING, [([], stream.waiting as f64)])?;
+        self.counter(&catalogue::HISTORY_STREAM_READS, [([], stream.reads as f64)])
     }
 
     /// What cached events take, wherever they are kept.
@@ -101,6 +115,7 @@ pub(super) mod tests {
             cache: None,
             pages: [9, 10, 11],
             receipts_outstanding: 12,
+            stream: Some(history::Status { stored: 13, dropped: 14, waiting: 15, reads: 16, works: true, error: None }),
         }
     }
 
@@ -126,6 +141,11 @@ pub(super) mod tests {
             r#"gaung_pages{state="away"} 10"#,
             r#"gaung_pages{state="known"} 11"#,
             "gaung_receipts_outstanding 12",
+            "gaung_history_stream_up 1",
+            "gaung_history_stream_stored_total 13",
+            "gaung_history_stream_dropped_total 14",
+            "gaung_history_stream_waiting 15",
+            "gaung_history_stream_reads_total 16",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line:?} is not in:\n{text}");
         }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gaung_cluster::bus::Link;
+use gaung_cluster::{bus::Link, history::HistoryStream};
 
 use super::{console::ConsoleSettings, scrape_soketi::SoketiNames};
 use crate::{
@@ -26,6 +26,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// The way to the other nodes; `None` if the node is alone.
     pub link: Option<Link>,
+    /// The stream behind the nodes' memory, if there is one.
+    pub stream: Option<HistoryStream>,
     /// Connections that are no sockets.
     pub permits: Arc<ConnectionPermits>,
     pub readiness: Readiness,

@@ -78,6 +78,11 @@ catalogue! {
     HISTORY_QUESTIONS: Counter "gaung_history_questions_total" ["outcome"], "Questions to all other nodes for what they keep of a channel that was opened here later";
     HISTORY_GAPS: Counter "gaung_history_gaps_total" [], "Times that a channel's history found events of another node missing, which it published before this node knew it";
     HISTORY_WAIT_SECONDS: Histogram "gaung_history_wait_seconds" [], "Time for which subscribers that came back waited for what other nodes keep";
+    HISTORY_STREAM_UP: Gauge "gaung_history_stream_up" [], "1 while the stream behind the nodes' memory takes what it is given, else 0; absent without GAUNG_HISTORY_STREAM, like all below it";
+    HISTORY_STREAM_STORED: Counter "gaung_history_stream_stored_total" [], "Events of this node that the stream has stored";
+    HISTORY_STREAM_DROPPED: Counter "gaung_history_stream_dropped_total" [], "Events of this node that the stream will never have: it was away for long, or they are too large for NATS";
+    HISTORY_STREAM_WAITING: Gauge "gaung_history_stream_waiting" [], "Events of this node that the stream has not stored yet";
+    HISTORY_STREAM_READS: Counter "gaung_history_stream_reads_total" [], "Channels read from the stream, because no node knew all that was missed";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
     LOG_LINES_DROPPED: Counter "gaung_log_lines_dropped_total" [], "Log lines dropped: what reads the log did not keep up or refused them";
     CLUSTER_EVENTS_REFUSED: Counter "gaung_cluster_events_refused_total" ["reason"], "Events of other nodes not taken: the rooms' queue was full, or the payload was invalid";

@@ -96,6 +96,7 @@ impl Foundation {
             webhooks: self.webhooks.clone(),
             metrics: self.metrics.clone(),
             link: self.cluster.as_ref().map(|cluster| cluster.link().clone()),
+            stream: self.cluster.as_ref().and_then(|cluster| cluster.stream().cloned()),
             permits: shared.permits.clone(),
             readiness: shared.readiness.clone(),
             started: shared.started,

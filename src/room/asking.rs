@@ -97,7 +97,7 @@ impl AnswerHistory {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, time::Duration};
+    use std::time::Duration;
 
     use super::*;
     use crate::config;
@@ -112,7 +112,7 @@ mod tests {
         let loaded = config::load(variables.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
         // The bus does not run: it answers nothing.
         let (cluster, _bus) = Cluster::open(&loaded.config.cluster.unwrap(), 1).unwrap();
-        let wanted = Wanted { since: None, moment: None, named: BTreeSet::new(), window: Duration::ZERO };
+        let wanted = Wanted { since: None, moment: None, named: Position::default(), window: Duration::ZERO };
         let (began, channel) = (tokio::time::Instant::now(), ChannelName::parse("orders", 200).unwrap());
         let answered = asking.ask(cluster, "app".into(), channel, (Position::default(), wanted)).await;
         (answered, began.elapsed())

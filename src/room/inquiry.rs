@@ -34,8 +34,8 @@ pub struct Wanted {
     pub since: Option<Position>,
     /// What came from this moment on.
     pub moment: Option<Instant>,
-    /// The origins that any of their positions names.
-    pub named: BTreeSet<EventOrigin>,
+    /// The last event of each origin that any of them has heard.
+    pub named: Position,
     /// For how long the channel's events are kept.
     pub window: Duration,
 }
@@ -59,6 +59,8 @@ pub struct Inquiry {
     channel: ChannelName,
     awaited: BTreeSet<NodeId>,
     known: Known,
+    /// How far each node was heard here, the dead too.
+    heard: Position,
     stream_is_away: bool,
 }
 
@@ -70,7 +72,7 @@ impl Wanted {
             (one, other) => one.or(other),
         };
         let moment = self.moment.into_iter().chain(other.moment).min();
-        let named = self.named.into_iter().chain(other.named).collect();
+        let named = self.named.events().chain(other.named.events()).collect();
         Self { since, moment, named, window: self.window.max(other.window) }
     }
 
@@ -95,7 +97,9 @@ impl Inquiry {
         let positions = lives.clone().map(|(other, number)| EventId { origin: origin(*other), number: *number });
         let known = Known { positions: positions.collect(), answers: vec![own(node, published)], stored: None };
         let awaited = lives.map(|(other, _)| *other).filter(|other| *other != node).collect();
-        Self { channel, awaited, known, stream_is_away: false }
+        let heard =
+            published.positions.iter().map(|(other, number)| EventId { origin: origin(*other), number: *number });
+        Self { channel, awaited, known, heard: heard.collect(), stream_is_away: false }
     }
 
     /// A node has answered.
@@ -127,10 +131,12 @@ impl Inquiry {
 
     /// What the stream has of the channel; `None` if it could not be read.
     pub fn take_stored(&mut self, read: Option<StoredHistory>, wanted: &Wanted, now: Instant) {
-        let lives = |origin| self.known.positions.iter().any(|position| position.origin == origin);
-        let is_wanted = |origin| lives(origin) || wanted.named.contains(&origin);
         match read {
-            Some(read) => self.known.stored = Some(stored(read, &self.channel, is_wanted, now)),
+            Some(read) => {
+                let lives = |origin| self.known.positions.iter().any(|position| position.origin == origin);
+                let heard = self.heard.events().chain(wanted.named.events()).collect();
+                self.known.stored = Some(stored(read, &self.channel, (lives, &heard), now));
+            }
             None => self.stream_is_away = true,
         }
     }

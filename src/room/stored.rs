@@ -13,40 +13,47 @@ use crate::{
         EncodedEvent, Origin,
         wire::{self, Message},
     },
-    protocol::{ChannelName, EventId, EventOrigin},
+    protocol::{ChannelName, EventId, EventOrigin, Position},
 };
 
-/// What it has of a channel. Nodes that nobody asks for are left out: of a day there may be many.
+/// What it has of a channel. Of a day there may be many nodes: those are left out that neither live nor published there, and
+/// that neither this node nor who asks has heard.
 pub(super) fn stored(
     StoredHistory { spans, events, since, now: read_at }: StoredHistory,
     channel: &ChannelName,
-    is_wanted: impl Fn(EventOrigin) -> bool,
+    (lives, heard): (impl Fn(EventOrigin) -> bool, &Position),
     now: Instant,
 ) -> Stored {
     let published = |node: NodeId| events.iter().any(|event| event.node == node);
-    let wanted = spans.into_iter().filter(|span| published(span.node) || is_wanted(origin(span.node)));
-    let spans = wanted.map(span).collect();
+    let spans = spans.into_iter().filter_map(|StoredSpan { node, after, last, settled }| {
+        let origin = origin(node);
+        let heard = heard.number_of(origin);
+        let is_wanted = lives(origin) || heard.is_some() || published(node);
+        // What a dead node published after its last mark, and before somebody heard it, is stored or nowhere.
+        let last = if lives(origin) { last } else { heard.map_or(last, |heard| heard.max(last)) };
+        let settled = settled.into_iter().map(id).collect();
+        is_wanted.then_some(Span { origin, after, last, has_ended: true, settled })
+    });
+    let spans = spans.collect();
     let old = |event: StoredEvent| old_event(event, channel, read_at, now);
     let shared = Shared { opened: None, spans, events: events.into_iter().filter_map(old).collect() };
     Stored { shared, since: now.checked_sub(read_at.saturating_sub(since)).unwrap_or(now) }
-}
-
-/// A node that lives is heard by those who ask: it has not ended then.
-fn span(StoredSpan { node, after, last, settled }: StoredSpan) -> Span {
-    let settled = settled.into_iter().map(|(node, number)| EventId { origin: origin(node), number }).collect();
-    Span { origin: origin(node), after, last, has_ended: true, settled }
 }
 
 fn old_event(stored: StoredEvent, channel: &ChannelName, read_at: Duration, now: Instant) -> Option<OldEvent> {
     let StoredEvent { node, numbering, place, payload } = stored;
     match wire::read(payload)? {
         Message::Event(payload) if payload.origin == Origin::BackEnd => Some(OldEvent {
-            id: EventId { origin: origin(node), number: numbering.number },
+            id: id((node, numbering.number)),
             age: read_at.saturating_sub(place.at),
             event: EncodedEvent::from_peer(channel.clone(), payload, None, now),
         }),
         Message::Event(_) | Message::Terminate | Message::TerminateMember(_) => None,
     }
+}
+
+fn id((node, number): (NodeId, u64)) -> EventId {
+    EventId { origin: origin(node), number }
 }
 
 fn origin(node: NodeId) -> EventOrigin {

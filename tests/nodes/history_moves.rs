@@ -37,12 +37,12 @@ async fn get_all(client: &mut Client, channel: &str, since: &str, expected: &[&s
 }
 
 /// The same with a client that goes at once.
-async fn come(node: &GaungNode, channel: &str, since: &str, expected: &[&str]) -> String {
+pub async fn come(node: &GaungNode, channel: &str, since: &str, expected: &[&str]) -> String {
     get_all(&mut node.connect().await, channel, since, expected).await
 }
 
 /// A client that comes to a node is told that it may have missed something.
-async fn come_in_vain(node: &GaungNode, channel: &str, since: &str) {
+pub async fn come_in_vain(node: &GaungNode, channel: &str, since: &str) {
     let mut client = node.connect().await;
     enter(&mut client, channel, Some(since)).await;
     let (heard, is_complete, _) = recovered(&mut client).await;
@@ -50,11 +50,11 @@ async fn come_in_vain(node: &GaungNode, channel: &str, since: &str) {
 }
 
 /// The position of a client that subscribes on a node, and is cut.
-async fn cut(node: &GaungNode, channel: &str) -> String {
+pub async fn cut(node: &GaungNode, channel: &str) -> String {
     begin(&mut node.connect().await, channel).await
 }
 
-async fn publish(node: &GaungNode, channel: &str, names: &[&str]) {
+pub async fn publish(node: &GaungNode, channel: &str, names: &[&str]) {
     for name in names {
         node.publish(channel, name, "{}").await;
     }

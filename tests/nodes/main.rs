@@ -10,6 +10,7 @@ mod harness;
 mod history;
 mod history_moves;
 mod history_rules;
+mod history_stream;
 mod intruder;
 mod login;
 mod nats_away;

@@ -19,15 +19,15 @@ const ID: &str = "3f0c7a52-8f8e-4a5e-9d0e-2f4b6f1a9c1d";
 const CHANNEL: &str = "private-orders";
 
 /// A history, and a receipt each second; a page that nobody knows is a new one.
-const PAGES: [Variable; 3] =
+pub const PAGES: [Variable; 3] =
     [("GAUNG_APP_HISTORY", "*=120s:2000"), ("GAUNG_RECEIPT_SECONDS", "1"), ("GAUNG_PAGE_DOUBT_SECONDS", "0")];
 
-async fn connect(node: &GaungNode) -> Client {
+pub async fn connect(node: &GaungNode) -> Client {
     node.open(&format!("/app/app-key/{ID}?protocol=7")).await.greeted().await
 }
 
 /// Subscribes as a page that comes back; the events that are replayed, and whether they are all.
-async fn resume(client: &mut Client, channel: &str) -> (Vec<String>, bool) {
+pub async fn resume(client: &mut Client, channel: &str) -> (Vec<String>, bool) {
     enter(client, channel, None).await;
     let mut events = Vec::new();
     loop {
@@ -45,7 +45,7 @@ async fn pong(client: &mut Client) {
 }
 
 /// Hears these events, and proves it.
-async fn hear(client: &mut Client, events: &[&str]) {
+pub async fn hear(client: &mut Client, events: &[&str]) {
     let (mut heard, mut has_proven) = (Vec::new(), false);
     while heard.len() < events.len() || !has_proven {
         let message = client.next().await;
@@ -63,7 +63,7 @@ async fn hear(client: &mut Client, events: &[&str]) {
 }
 
 /// Answers what pages are asked for a while, in which no event comes.
-async fn attend(client: &mut Client, time: Duration) {
+pub async fn attend(client: &mut Client, time: Duration) {
     let until = Instant::now() + time;
     while let Ok(message) = timeout_at(until, client.next()).await {
         assert_eq!(message["event"], "pusher:ping", "{message}");
@@ -100,7 +100,7 @@ async fn knows(node: &GaungNode, peer: &str, pages: u64) -> bool {
 }
 
 /// Waits until all other nodes know that one has so many pages.
-async fn is_known(cluster: &Cluster, owner: usize, pages: u64) {
+pub async fn is_known(cluster: &Cluster, owner: usize, pages: u64) {
     let id = cluster[owner].id().await;
     for (_, node) in cluster.nodes.iter().enumerate().filter(|(slot, _)| *slot != owner) {
         eventually("its pages are known", || knows(node, &id, pages)).await;

@@ -140,7 +140,7 @@ impl World {
     pub fn store_some(&mut self, slot: usize) {
         let now = self.net.now;
         let Some(stream) = &mut self.stream else { return };
-        if now < TROUBLE && self.net.random.chance(20) {
+        if slot == 0 && now < TROUBLE && self.net.random.chance(1) {
             stream.away_until = now + self.net.random.between(100, 6_000);
         }
         let Some(node) = &mut self.net.slots[slot].process else { return };
@@ -149,8 +149,13 @@ impl World {
             let before = unstored.underway.last().map_or(0, |(at, ..)| *at);
             unstored.underway.push((before.max(now + self.net.random.between(1, 20)), id, item));
         }
-        let is_away = self.net.is_away(slot) || self.stream.as_ref().is_some_and(|stream| stream.away_until > now);
-        self.arrive(slot, is_away);
+        let is_away = self.stream.as_ref().is_some_and(|stream| stream.away_until > now);
+        self.arrive(slot, is_away || self.is_cut_off(slot));
+    }
+
+    /// A node has a connection of its own to the stream: some lose it with that to the others, some do not.
+    fn is_cut_off(&self, slot: usize) -> bool {
+        self.net.is_away(slot) && slot.is_multiple_of(2)
     }
 
     fn arrive(&mut self, slot: usize, is_away: bool) {
@@ -191,7 +196,7 @@ impl World {
 
     /// A node ends in order: it stores what is left, and a last mark.
     pub fn store_rest(&mut self, slot: usize, node: Node) {
-        let (now, is_away) = (self.net.now, self.net.is_away(slot));
+        let (now, is_away) = (self.net.now, self.is_cut_off(slot));
         let Some(stream) = self.stream.as_mut().filter(|stream| !is_away && stream.away_until <= now) else { return };
         let (id, last, mut unstored) = (node.id, node.core.published(), node.unstored);
         unstored.backlog.mark(last, unstored.start + Duration::from_millis(now));
@@ -209,7 +214,7 @@ impl World {
     pub fn read_stream(&mut self, slot: usize, room: &Room) -> Option<StoredHistory> {
         let now = self.net.now;
         let marks_at = now - self.net.random.below(FRESH.min(now));
-        let is_away = self.net.is_away(slot);
+        let is_away = self.is_cut_off(slot);
         let stream = self.stream.as_ref().filter(|stream| !is_away && stream.away_until <= now)?;
         Some(stream.read(room, now, marks_at))
     }

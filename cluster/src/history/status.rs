@@ -18,7 +18,9 @@ pub struct Status {
     pub waiting: usize,
     /// Rooms that were read.
     pub reads: u64,
-    /// What is wrong with the stream; `None` while all is well.
+    /// Whether the stream worked when it was last used.
+    pub works: bool,
+    /// What is wrong with it; `None` while all is well.
     pub error: Option<String>,
 }
 
@@ -71,6 +73,7 @@ impl Gauges {
             dropped: dropped.load(Relaxed),
             waiting: waiting.load(Relaxed),
             reads: reads.load(Relaxed),
+            works: self.health.is_healthy(),
             error: self.health.error(),
         }
     }

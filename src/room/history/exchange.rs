@@ -123,6 +123,17 @@ impl History {
         answers.iter_mut().flat_map(|answer| &mut answer.spans).for_each(|span| span.has_ended &= !lives(span.origin));
         self.adopt(&answers);
         let spans: Vec<&Span> = answers.iter().flat_map(|answer| &answer.spans).collect();
+        for (origin, state) in &mut self.origins {
+            // What came from one that has ended, and did not come here, does not come any more; if it does, it was known.
+            let goes_on = |last| {
+                let is_next = |span: &&&Span| span.has_ended && (span.after..span.last).contains(&last);
+                spans.iter().filter(|span| span.origin == *origin).find(is_next)
+            };
+            while let Some(span) = goes_on(state.last) {
+                state.last = span.last;
+                state.settled.get_or_insert_default();
+            }
+        }
         for (origin, state) in self.origins.iter_mut().filter(|(_, state)| state.cause.is_local()) {
             let joins = |number| spans.iter().find(|span| span.origin == *origin && span.reaches(number));
             while let Some(span) = joins(state.lost_through) {

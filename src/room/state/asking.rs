@@ -269,6 +269,5 @@ fn wanted(since: &Since, window: Duration) -> Wanted {
         Since::Moment(moment) => (None, Some(*moment)),
         Since::Unknown => (None, None),
     };
-    let named = since.iter().flat_map(Position::events).map(|event| event.origin).collect();
-    Wanted { since, moment, named, window }
+    Wanted { named: since.clone().unwrap_or_default(), since, moment, window }
 }

@@ -204,3 +204,72 @@ fn a_node_that_had_ended_before_does_not_concern_who_came_later() {
         assert_eq!(third.since(&[(1, 4), (3, 7)]).1, WHOLE);
     }
 }
+
+/// What the stream has: everything of the last so many seconds.
+fn stored(spans: &[Span], events: &[OldEvent], seconds: u32, now: Instant) -> Known {
+    let shared = Shared { opened: None, spans: spans.to_vec(), events: events.to_vec() };
+    Known {
+        positions: vec![id(1, 9)],
+        answers: Vec::new(),
+        stored: Some(Stored { shared, since: now - SECOND * seconds }),
+    }
+}
+
+#[test]
+fn who_heard_up_to_a_moment_is_replayed_what_the_stream_has_from_then_on() {
+    let mut story = late();
+    story.history.begin_at(story.start);
+    let moment = |seconds: u32| story.start - SECOND * seconds;
+    let (ten, twenty) = (moment(10), moment(20));
+    assert_eq!(story.history.since(ten), Since::Unknown);
+    let spans = [ended(1, 2, 9), ended(2, 4, 8)];
+    story.history.merge(stored(&spans, &[old(1, 4, 15), old(2, 7, 9), old(1, 5, 8)], 20, story.start), story.start);
+    assert_eq!(story.history.since(ten), Since::Position([id(1, 4), id(2, 6)].into_iter().collect()));
+    story.check(&[(1, 4), (2, 6)], &["2-7", "1-5"], WHOLE);
+    assert_eq!(story.history.since(twenty), Since::Unknown);
+}
+
+#[test]
+fn the_stream_does_not_vouch_for_the_time_of_a_node_whose_marks_it_has_not() {
+    for spans in [&[ended(2, 0, 8)][..], &[ended(1, 4, 4)], &[]] {
+        let mut story = late();
+        story.history.begin_at(story.start);
+        story.history.merge(stored(spans, &[], 20, story.start), story.start);
+        assert_eq!(story.history.since(story.start - SECOND), Since::Unknown, "{spans:?}");
+    }
+}
+
+#[test]
+fn what_was_lost_on_the_way_and_the_stream_has_may_have_been_of_any_time_after() {
+    let mut story = late();
+    story.history.begin_at(story.start);
+    story.history.lose(id(1, 9));
+    assert_eq!(story.history.since(story.start + SECOND), Since::Unknown);
+    story.history.merge(stored(&[ended(1, 2, 9)], &[old(1, 8, 1)], 20, story.start), story.start);
+    assert_eq!(story.history.since(story.start - SECOND * 2), Since::Position([id(1, 7)].into_iter().collect()));
+}
+
+#[test]
+fn more_of_a_node_that_has_ended_may_be_learnt_later() {
+    let mut story = late();
+    story.merge(&[ended(2, 1, 3)], &[old(2, 3, 9)]);
+    story.check(&[(1, 5), (2, 1)], &["2-3"], WHOLE);
+    story.merge(&[ended(2, 2, 7)], &[old(2, 3, 9), old(2, 6, 5)]);
+    story.check(&[(1, 5), (2, 1)], &["2-3", "2-6"], WHOLE);
+    story.merge(&[ended(2, 9, 12)], &[old(2, 11, 5)]);
+    story.check(&[(1, 5), (2, 1)], &["2-3", "2-6"], WHOLE);
+    assert_ne!(story.since(&[(1, 5), (2, 12)]).1, WHOLE);
+}
+
+#[test]
+fn what_a_dead_node_published_and_this_node_never_heard_is_replayed_and_not_heard_again_if_it_comes() {
+    let mut story = late();
+    story.history.begin(id(2, 3));
+    story.merge(&[ended(2, 1, 8)], &[old(2, 5, 9), old(2, 8, 5)]);
+    story.check(&[(1, 5), (2, 3)], &["2-5", "2-8"], WHOLE);
+    assert!(story.history.may_hear_again(&[id(1, 5), id(2, 3)].into_iter().collect()));
+    for (number, predecessor) in [(5, 3), (8, 5), (9, 8)] {
+        story.hear(2, number, predecessor, 1);
+    }
+    story.check(&[(1, 5), (2, 3)], &["2-5", "2-8", "2-9"], WHOLE);
+}

@@ -1,11 +1,11 @@
 //! Subscribers that missed what other nodes may have: they wait for what those tell.
 
-use super::recovery_in_cluster::{clustered, id};
+use super::recovery_in_cluster::{clustered, clustered_with, id};
 use super::*;
 use crate::{
     protocol::{EventId, Position, Since},
     room::{
-        history::{Known, OldEvent, Shared, Span},
+        history::{Known, OldEvent, Shared, Span, Stored},
         inquiry::Answered,
     },
 };
@@ -174,4 +174,49 @@ fn what_was_heard_of_a_node_that_is_not_known_here_stays_known_as_long_as_others
         assert!(told.contains("false"), "{told}");
         assert_eq!(told.contains(&id(3, 7).to_string()), is_kept, "{told}");
     }
+}
+
+/// What the stream has, which reaches back for so many seconds.
+fn with_stream(spans: Vec<Span>, room: &Stage, seconds: u64) -> Answered {
+    let since = room.moment().0 - Duration::from_secs(seconds);
+    let shared = Shared { opened: None, spans, events: Vec::new() };
+    let positions = vec![id(1, 10), id(2, 20)];
+    Answered::All(Known { positions, answers: Vec::new(), stored: Some(Stored { shared, since }) })
+}
+
+fn ended(node: u64, after: u64, last: u64) -> Span {
+    Span { has_ended: true, ..span(node, after, last) }
+}
+
+#[test]
+fn what_the_stream_had_and_that_it_was_away_are_counted() {
+    let mut room = clustered();
+    room.comes_back(1, since(9, 18));
+    let spans = vec![ended(1, 0, 10), ended(2, 0, 20)];
+    let answered = with_stream(spans, &room, 60);
+    let text = room.hears_history(answered).join(", ");
+    assert!(text.contains("count question stream") && text.contains("count whole with 0"), "{text}");
+    let mut room = clustered();
+    room.comes_back(1, since(9, 18));
+    let Answered::All(known) = heard(9, 20) else { unreachable!() };
+    let text = room.hears_history(Answered::WithoutStream(known)).join(", ");
+    assert!(text.contains("count question stream_away") && text.contains("count stream_away with 0"), "{text}");
+}
+
+#[test]
+fn who_heard_up_to_a_moment_waits_for_the_stream_if_there_is_one() {
+    let page_returns = |room: &mut Stage| {
+        let (subscriber, moment) = (room.subscriber(1), room.moment().0 - Duration::from_secs(5));
+        let since = Some(Since::Moment(moment));
+        room.tell(RoomMessage::Join(Join { subscriber, claim: None, since, page: None, attempt: 1 }))
+    };
+    let mut room = clustered();
+    assert!(page_returns(&mut room).contains(&"count unknown with 0".to_owned()));
+    let mut room = clustered_with(Histories::new(1, 1 << 20).with_stream());
+    assert_eq!(page_returns(&mut room), ["ask peers", "askpeers"]);
+    let (asked, wanted) = room.state.question().unwrap();
+    assert_eq!((Some(asked), wanted.since, wanted.moment.is_some()), (since(10, 20), None, true));
+    let answered = with_stream(vec![ended(1, 0, 10), ended(2, 0, 20)], &room, 60);
+    let text = room.hears_history(answered).join(", ");
+    assert!(text.contains("count whole with 0"), "{text}");
 }

@@ -8,9 +8,13 @@ use crate::{
 
 /// A room of a cluster whose nodes 1, which is this one, and 2 have published nothing that it missed.
 pub(super) fn clustered() -> Stage {
+    clustered_with(Histories::new(1, 1 << 20))
+}
+
+pub(super) fn clustered_with(histories: Histories) -> Stage {
     let history = HistoryRules::parse("*=60s:3").unwrap();
     let mut room = stage_of("products.1", Reach::Cluster, AppSettings { history, ..AppSettings::new("key", "secret") });
-    room.state = RoomState::new(channel("products.1"), Reach::Cluster, 1_000, Histories::new(1, 1 << 20));
+    room.state = RoomState::new(channel("products.1"), Reach::Cluster, 1_000, histories);
     let positions = vec![id(1, 10), id(2, 20)];
     room.hear(FromPeers::Opened(Opening { subscriptions: 0, members: Vec::new(), cached: None, positions }));
     room.replayed();

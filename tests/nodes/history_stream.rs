@@ -1,0 +1,128 @@
+//! A stream keeps events behind the nodes' memory: what no living node has any more is replayed from there.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::{
+    harness::{
+        AGREEMENT,
+        cluster::{Cluster, Variable, live},
+        nats::NatsServer,
+        node::GaungNode,
+        reader::enter,
+        within,
+    },
+    history::{HISTORY, begin},
+    history_moves::{come, come_in_vain, cut, publish},
+    pages::{PAGES, attend, connect, hear, is_known, resume},
+};
+
+const STREAM: Variable = ("GAUNG_HISTORY_STREAM", "true");
+
+async fn start(count: usize, variables: &[Variable<'_>]) -> Cluster {
+    let nats = NatsServer::start_with_jetstream().await;
+    Cluster::start_around(nats, count, &[&[STREAM], variables].concat()).await
+}
+
+/// Waits until a node has nothing left to store.
+async fn has_stored(node: &GaungNode, events: f64) {
+    within(AGREEMENT, "the events are stored", || async {
+        let metrics = node.metrics().await;
+        let (stored, waiting) =
+            (metrics.sum("gaung_history_stream_stored_total"), metrics.sum("gaung_history_stream_waiting"));
+        stored == events && waiting == 0.0
+    })
+    .await;
+}
+
+async fn questions(node: &GaungNode, outcome: &str) -> f64 {
+    node.metrics().await.sum_with("gaung_history_questions_total", &format!("outcome=\"{outcome}\""))
+}
+
+#[actix::test]
+async fn what_only_killed_nodes_had_is_replayed_by_one_that_started_later() {
+    let mut cluster = start(2, &[HISTORY]).await;
+    let (busy, quiet) = (cut(&cluster[0], "orders").await, cut(&cluster[1], "private-quiet").await);
+    publish(&cluster[0], "orders", &["a", "b"]).await;
+    publish(&cluster[1], "orders", &["c"]).await;
+    has_stored(&cluster[0], 2.0).await;
+    has_stored(&cluster[1], 1.0).await;
+    for mut node in std::mem::take(&mut cluster.nodes) {
+        node.kill();
+    }
+    cluster.nodes.push(cluster.launch(&[]));
+    cluster.settle().await;
+    let position = come(&cluster[0], "orders", &busy, &["a", "b", "c"]).await;
+    publish(&cluster[0], "orders", &["d"]).await;
+    come(&cluster[0], "orders", &position, &["d"]).await;
+    come(&cluster[0], "private-quiet", &quiet, &[]).await;
+    assert_eq!(questions(&cluster[0], "stream").await, 2.0);
+}
+
+#[actix::test]
+async fn where_the_living_nodes_know_everything_the_stream_is_not_read() {
+    let cluster = start(3, &[HISTORY]).await;
+    let since = cut(&cluster[0], "orders").await;
+    publish(&cluster[0], "orders", &["a"]).await;
+    come(&cluster[1], "orders", &since, &["a"]).await;
+    assert_eq!((questions(&cluster[1], "whole").await, questions(&cluster[1], "stream").await), (1.0, 0.0));
+    assert_eq!(cluster[1].metrics().await.sum("gaung_history_stream_reads_total"), 0.0);
+}
+
+#[actix::test]
+async fn what_was_published_while_nats_was_away_is_in_the_stream_once_it_is_back() {
+    let mut cluster = start(2, &[HISTORY]).await;
+    let since = cut(&cluster[0], "orders").await;
+    cluster.nats.kill();
+    publish(&cluster[0], "orders", &["a", "b"]).await;
+    cluster.nats.start_again().await;
+    has_stored(&cluster[0], 2.0).await;
+    cluster[0].kill();
+    let dead = cluster.nodes.remove(0);
+    within(AGREEMENT, "it is taken for dead", || async { live(&cluster[0].peers().await) == 1 }).await;
+    come(&cluster[0], "orders", &since, &["a", "b"]).await;
+    drop(dead);
+}
+
+#[actix::test]
+async fn without_its_stream_a_cluster_serves_on_and_tells_who_comes_back_that_it_may_have_missed_something() {
+    let mut cluster = Cluster::start_around(NatsServer::start().await, 2, &[HISTORY, STREAM]).await;
+    let since = cut(&cluster[0], "orders").await;
+    publish(&cluster[0], "orders", &["a"]).await;
+    let mut resident = cluster[1].connect().await;
+    begin(&mut resident, "news").await;
+    publish(&cluster[0], "news", &["b"]).await;
+    resident.expect("b").await;
+    cluster[0].kill();
+    let dead = cluster.nodes.remove(0);
+    within(AGREEMENT, "it is taken for dead", || async { live(&cluster[0].peers().await) == 1 }).await;
+    come_in_vain(&cluster[0], "orders", &since).await;
+    let metrics = cluster[0].metrics().await;
+    assert_eq!(metrics.sum_with("gaung_recoveries_total", r#"outcome="stream_away""#), 1.0);
+    assert_eq!(metrics.sum("gaung_history_stream_up"), 0.0);
+    assert!(cluster[0].is_ready().await);
+    drop(dead);
+}
+
+#[actix::test]
+async fn a_page_of_a_killed_node_hears_what_it_missed_where_its_channel_was_never_open() {
+    let mut cluster = start(3, &PAGES).await;
+    let mut first = connect(&cluster[0]).await;
+    enter(&mut first, "orders", None).await;
+    is_known(&cluster, 0, 1).await;
+    cluster[1].publish("orders", "old", "{}").await;
+    hear(&mut first, &["old"]).await;
+    attend(&mut first, Duration::from_secs(6)).await;
+    has_stored(&cluster[1], 1.0).await;
+    cluster[0].kill();
+    let dead = cluster.nodes.remove(0);
+    cluster.agree("it is taken for dead", async |node| live(&node.peers().await) == 2).await;
+    cluster[0].publish("orders", "missed", "{}").await;
+    has_stored(&cluster[0], 2.0).await;
+    // Nodes that are left have marked since how far they got.
+    sleep(Duration::from_secs(1)).await;
+    let mut second = connect(&cluster[1]).await;
+    assert_eq!(resume(&mut second, "orders").await, (vec!["missed".to_owned()], true));
+    drop(dead);
+}
