@@ -35,8 +35,8 @@ pub(super) struct Subscribe {
     /// The user id in presence channels
     #[arg(long, default_value = "gaung")]
     user: String,
-    /// Come back after the connection is lost, as a page does that names itself by this id of 16 to 64 letters, digits, _
-    /// and -: what it has not proven to have heard is sent again. A secret
+    /// Come back under this resume id after the connection is lost: what was not proven to be heard is sent again. A secret
+    /// of 16 to 64 letters, digits, _ and -
     #[arg(long, value_name = "ID")]
     resume: Option<String>,
     /// Begin after this position of the channel, for example k3x09a-17, and come back with the newest after the connection

@@ -1,7 +1,10 @@
 //! How a node asks all others for what they keep of a channel, and answers them. What is asked and answered is decided in
 //! `inquiry`.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt, pin_mut};
 use gaung_cluster::{NodeId, Room, core::Published};
@@ -46,7 +49,7 @@ impl Default for Asking {
 
 impl Asking {
     /// Asks all other nodes for what they know of a channel after a position, and the stream behind them for what they do
-    /// not. Takes no longer than [`PATIENCE`], and [`STREAM_PATIENCE`] for the stream.
+    /// not. Takes no longer than [`PATIENCE`] where there is no stream, and usually no longer where there is.
     pub(super) fn ask(
         &self,
         cluster: Cluster,
@@ -56,14 +59,16 @@ impl Asking {
     ) -> impl Future<Output = Answered> + use<> {
         let turns = self.0.clone();
         async move {
-            let ends = tokio::time::Instant::now() + PATIENCE;
-            let Ok(Ok(_turn)) = timeout_at(ends, turns.acquire()).await else { return Answered::Busy };
+            let until = tokio::time::Instant::now() + patience(&cluster);
+            let Ok(Ok(turn)) = timeout_at(until, turns.acquire()).await else { return Answered::Busy };
+            let ends = until.min(tokio::time::Instant::now() + PATIENCE);
             let published = timeout_at(ends, cluster.published_in(&app, &channel)).await;
             let Ok(Some(published)) = published else { return Answered::Silent };
             let mut inquiry = Inquiry::new(channel.clone(), cluster.link().node(), &published);
             let room = Room::new(&app, channel.as_str());
             let hear = hear(&cluster, Question::History { app, channel, since }, &mut inquiry);
             let _ = timeout_at(ends, hear).await;
+            drop(turn);
             if let (Some(stream), Ok(room)) = (cluster.stream(), room)
                 && inquiry.needs_stream(&wanted, Instant::now())
             {
@@ -73,6 +78,11 @@ impl Asking {
             inquiry.end()
         }
     }
+}
+
+/// How long a channel waits for its turn: who would have to be told that something is missing waits rather longer.
+fn patience(cluster: &Cluster) -> Duration {
+    if cluster.stream().is_some() { STREAM_PATIENCE } else { PATIENCE }
 }
 
 async fn hear(cluster: &Cluster, question: Question, inquiry: &mut Inquiry) {

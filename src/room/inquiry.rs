@@ -21,8 +21,9 @@ use crate::{
 /// How long subscribers wait for what other nodes know.
 pub const PATIENCE: Duration = Duration::from_millis(600);
 
-/// How long they wait after that for what the stream behind the nodes' memory has.
-pub const STREAM_PATIENCE: Duration = Duration::from_secs(2);
+/// How long they wait for a turn, and then for what the stream behind the nodes' memory has: when a node died, thousands of
+/// channels are read.
+pub const STREAM_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much longer than from the moment on what was missed is read: clocks differ.
 const MARGIN: Duration = Duration::from_secs(15);

@@ -7,10 +7,19 @@ import { after, before, test } from "node:test";
 import { rememberAuthorizations } from "../../docs/examples/history/gaung-authorizer.js";
 import { startApplication } from "./support/application.js";
 import { startBalancer } from "./support/balancer.js";
-import { Heard } from "./support/deadline.js";
 import { startGaung } from "./support/gaung.js";
 import { backEnd, hear, openPusher } from "./support/libraries.js";
-import { RECONNECT_PATIENCE, areResumed, behind, isAwayFor, numbersOf, openEchoPage, pageKey, publish } from "./support/pages.js";
+import {
+  RECONNECT_PATIENCE,
+  areResumed,
+  behind,
+  hearEcho,
+  isAwayFor,
+  numbersOf,
+  openEchoPage,
+  pageKey,
+  publish,
+} from "./support/pages.js";
 
 /** Beyond the first connection. */
 const RECONNECTS = 3;
@@ -61,14 +70,7 @@ test("four connections of Echo cost one request for each channel", async (t) => 
   const balancer = await startBalancer(t, gaung);
   const echo = openEchoPage(t, balancer, { application, user: user() });
   rememberAuthorizations(echo.connector.pusher);
-  const listeners = [echo.private("echo"), echo.join("echo"), echo.encryptedPrivate("echo")].map((channel) => {
-    const heard = new Heard();
-    const note = (event) => (data) => heard.note({ event, data });
-    channel.subscribed(note("subscribed")).listen(".numbered", note("numbered"));
-    channel.listen(".pusher:resumed", note("pusher:resumed"));
-    return heard;
-  });
-  for (const heard of listeners) await heard.event("subscribed");
+  const listeners = await hearEcho([echo.private("echo"), echo.join("echo"), echo.encryptedPrivate("echo")]);
   const channels = ["private-echo", "presence-echo", "private-encrypted-echo"];
   await cut(backEnd(gaung), balancer, echo.connector.pusher, channels, listeners);
   heardEach(listeners);

@@ -20,6 +20,7 @@ import {
   RECONNECT_PATIENCE,
   areResumed,
   documentedPages,
+  hearEcho,
   isAwayFor,
   noteReceipts,
   noteSocketIds,
@@ -95,14 +96,7 @@ test("Echo loses nothing over ten cuts at random, on channels of all kinds", asy
   const balancer = await startBalancer(t, gaung);
   const echo = openEchoPage(t, balancer, { application, user: user() });
   const channels = [echo.channel("echo"), echo.private("echo"), echo.join("echo"), echo.encryptedPrivate("echo")];
-  const listeners = channels.map((channel) => {
-    const heard = new Heard();
-    const note = (event) => (data) => heard.note({ event, data });
-    channel.subscribed(note("subscribed")).listen(".numbered", note("numbered"));
-    channel.listen(".pusher:resumed", note("pusher:resumed"));
-    return heard;
-  });
-  for (const heard of listeners) await heard.event("subscribed");
+  const listeners = await hearEcho(channels);
   noteReceipts(echo.connector.pusher, listeners);
   const numbers = publishNumbers(server, ["echo", "private-echo", "presence-echo", "private-encrypted-echo"]);
   await cutAtRandom(balancer, numbers, listeners);

@@ -1,11 +1,14 @@
 //! What the page has to say, and the answers to what it asks.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::history::{self, Kept};
 use crate::{
     admin::shown::Admin,
+    app::App,
     event::Counts,
     http::{error::ApiError, trigger},
     protocol::ChannelName,
@@ -92,12 +95,17 @@ impl Ask {
     }
 }
 
+/// The app of an id, or why there is none.
+pub(super) fn find_app(admin: &Admin, id: &str) -> Result<Arc<App>, String> {
+    admin.registry.by_id(id).ok_or_else(|| ApiError::AppUnknown(id.chars().count()).to_string())
+}
+
 impl Search {
     /// Asks the whole cluster.
     pub(super) async fn answer(self, admin: &Admin) -> Answer {
-        let Some(app) = admin.registry.by_id(&self.app) else {
-            let message = ApiError::AppUnknown(self.app.chars().count()).to_string();
-            return Answer::Failed { query: Some(self.query), message };
+        let app = match find_app(admin, &self.app) {
+            Ok(app) => app,
+            Err(message) => return Answer::Failed { query: Some(self.query), message },
         };
         let (mut found, mut after) = (Found::new(self.search, self.limit), None);
         loop {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ask::Answer;
+use super::ask::{Answer, find_app};
 use crate::{admin::shown::Admin, event::EncodedEvent, http::error::ApiError, protocol::ChannelName};
 
 /// The most events in one answer: the newest.
@@ -43,8 +43,7 @@ impl Channel {
     }
 
     async fn newest(self, admin: &Admin) -> Result<Vec<EncodedEvent>, String> {
-        let unknown = || ApiError::AppUnknown(self.app.chars().count()).to_string();
-        let app = admin.registry.by_id(&self.app).ok_or_else(unknown)?;
+        let app = find_app(admin, &self.app)?;
         let limit = app.settings().max_channel_name_length;
         let channel = ChannelName::parse(&self.channel, limit).map_err(|invalid| invalid.to_string())?;
         if app.settings().history.window_of(&channel).is_none() {

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Effect, RoomState, Surroundings, Task, opening::Phase, recovery::app_limit};
+use super::{Effect, RoomState, Surroundings, Task, opening::Phase};
 use crate::{
     page::Heard,
     protocol::{Position, Since, SocketId},
@@ -235,7 +235,6 @@ impl RoomState {
         };
         self.follow_history_rules(around);
         let Some(history) = &mut self.history else { return QuestionOutcome::Part };
-        history.set_app_limit(app_limit(around.app));
         let evicted = history.merge(heard, around.now());
         let is_whole = asked.since.as_ref().is_none_or(|since| history.is_whole_after(since))
             && asked.moment.is_none_or(|moment| history.since(moment) != Since::Unknown);

@@ -27,7 +27,7 @@ pub fn keeps(app: &App, channel: &ChannelName, is_clustered: bool) -> Option<His
 }
 
 /// Bytes that the histories of an app may hold on this node.
-pub(super) fn app_limit(app: &App) -> usize {
+fn app_limit(app: &App) -> usize {
     app.settings().history_mb.map_or(usize::MAX, |limit| limit << 20)
 }
 
@@ -35,14 +35,20 @@ impl RoomState {
     /// Follows the app's rules, which may be others than a moment ago.
     pub(super) fn follow_history_rules(&mut self, around: &Surroundings) {
         let window = keeps(around.app, &self.channel, self.is_clustered);
+        let limit = app_limit(around.app);
         match (window, &mut self.history) {
             (None, None) => {}
             (None, Some(_)) => self.history = None,
-            (Some(window), Some(history)) if history.window() == window => {}
-            (Some(window), Some(history)) => history.set_window(window, around.now()),
+            (Some(window), Some(history)) => {
+                history.set_app_limit(limit);
+                if history.window() != window {
+                    history.set_window(window, around.now());
+                }
+            }
             (Some(window), None) => {
                 let mut history =
                     History::new(window, self.histories.budget.of_app(&around.app.counters.history_bytes));
+                history.set_app_limit(limit);
                 history.begin_at(around.now());
                 if !self.is_clustered {
                     // What was published while the channel was not open took no number. With one of its own the beginning is
@@ -88,7 +94,6 @@ impl RoomState {
         match event.origin {
             Origin::Client => history.pass_over(numbered),
             Origin::BackEnd => {
-                history.set_app_limit(app_limit(around.app));
                 let evicted = history.keep(event.clone(), numbered, around.now());
                 if self.fanout.len() == 0 {
                     history.written(numbered.id, around.now());

@@ -26,6 +26,19 @@ export function openEchoPage(t, balancer, options = {}) {
   return openEcho(t, behind(balancer), { key: pageKey(), ...options });
 }
 
+/** What each of Echo's channels hears of numbered events, once all are subscribed. */
+export async function hearEcho(channels) {
+  const listeners = channels.map((channel) => {
+    const heard = new Heard();
+    const note = (event) => (data) => heard.note({ event, data });
+    channel.subscribed(note("subscribed")).listen(".numbered", note("numbered"));
+    channel.listen(".pusher:resumed", note("pusher:resumed"));
+    return heard;
+  });
+  for (const heard of listeners) await heard.event("subscribed");
+  return listeners;
+}
+
 /** All that pusher-js and Echo need to know of a balancer. */
 export function behind({ host, port }) {
   return { host, port, prefix: "" };
