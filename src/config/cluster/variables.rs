@@ -11,12 +11,12 @@ use crate::config::{
 impl ClusterConfig {
     pub(in crate::config) fn variables() -> Vec<Variable> {
         let default = Form::default();
-        [cluster_variables(&default), nats_variables(&default)].concat()
+        [cluster_variables(&default), stream_variables(&default), nats_variables(&default)].concat()
     }
 }
 
 fn cluster_variables(default: &Form) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 12] = [
+    let rows: [(_, &dyn Display, _, _); 7] = [
         ("GAUNG_NATS_URL", &"", NatsUrls, "NATS servers, comma-separated; a node without any is alone"),
         (
             "GAUNG_CLUSTER_NAME",
@@ -54,6 +54,12 @@ fn cluster_variables(default: &Form) -> Vec<Variable> {
             Number(MIB as u64..=68_719_476_736),
             "bytes of these events and of what NATS has not taken yet; over it the API answers 503",
         ),
+    ];
+    rows.map(Variable::from).into()
+}
+
+fn stream_variables(default: &Form) -> Vec<Variable> {
+    let rows: [(_, &dyn Display, _, _); 5] = [
         ("GAUNG_WEBHOOK_STREAM", &"", StreamName, "JetStream stream that keeps webhooks until they are posted"),
         (
             "GAUNG_WEBHOOK_STREAM_REPLICAS",
