@@ -171,10 +171,13 @@ impl Messages {
         let consumer: PullConsumer = stream.create_consumer(config).await.map_err(server)?;
         let info = consumer.cached_info();
         let now = since_epoch(info.created.unix_timestamp_nanos());
-        match info.num_pending {
+        let read = match info.num_pending {
             pending if pending > most => Err(ReadError::TooMuch(pending)),
-            pending => Ok(Self { messages: fetch(&consumer, pending).await?, now }),
-        }
+            pending => fetch(&consumer, pending).await.map(|messages| Self { messages, now }),
+        };
+        // The servers would forget it by themselves, and be slow with thousands of them until then.
+        let _ = stream.delete_consumer(&info.name).await;
+        read
     }
 }
 
