@@ -252,11 +252,8 @@ impl PageBook {
     fn admit(&mut self, key: &PageKey, turn: &mut Turn<'_>) {
         let Some(page) = self.pages.get_mut(key) else { return };
         let (Some(newcomer), Stage::Away(away)) = (page.newcomer, &mut page.stage) else { return };
-        let away = mem::take(away);
-        if let Some((positions_end, known_end)) = away.ends {
-            self.with_positions.remove(positions_end, page.visit);
-            self.known.remove(&(known_end, page.visit));
-        }
+        let (visit, away) = (page.visit, mem::take(away));
+        self.unlist(visit, &away);
         match newcomer {
             Newcomer::Socket(number) => self.give_back(key, number, away, turn),
             Newcomer::Node(question) => self.hand_over(key, question, away, turn),
@@ -321,12 +318,18 @@ impl PageBook {
     }
 
     fn forget_oldest(&mut self, turn: &mut Turn<'_>) {
-        let Some(((_, number), key)) = self.known.pop_first() else { return };
-        if let Some(Page { stage: Stage::Away(Away { ends: Some((positions_end, _)), .. }), .. }) =
-            self.pages.remove(&key)
-        {
-            self.with_positions.remove(positions_end, number);
+        let Some((_, key)) = self.known.pop_first() else { return };
+        if let Some(Page { visit, stage: Stage::Away(away), .. }) = self.pages.remove(&key) {
+            self.unlist(visit, &away);
             self.share(key, PageChange::Gone, turn);
+        }
+    }
+
+    /// Nothing of a page ends any more that was away since this visit.
+    fn unlist(&mut self, visit: u64, away: &Away) {
+        if let Some((positions_end, known_end)) = away.ends {
+            self.with_positions.remove(positions_end, visit);
+            self.known.remove(&(known_end, visit));
         }
     }
 }

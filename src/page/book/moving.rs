@@ -1,5 +1,7 @@
 //! Pages that move between nodes: those that come here from others, and those that others ask for.
 
+use std::collections::hash_map::Entry;
+
 use gaung_cluster::page::{PageChange, Standing};
 
 use super::{
@@ -56,19 +58,15 @@ impl PageBook {
 
     /// Another node has the page since later, and has not asked for it, or not been answered.
     pub(super) fn lose(&mut self, visit: &PageVisit, turn: &mut Turn<'_>) {
-        let is_current = |page: &&Page| page.visit == visit.number && page.newcomer.is_none();
-        let Some(page) = self.pages.get(&visit.page).filter(is_current) else { return };
-        match &page.stage {
-            Stage::Here => turn.outputs.push(BookOutput::Supersede(page.visit)),
-            Stage::Parting { .. } => turn.outputs.push(BookOutput::RoomsLeft(page.visit)),
-            Stage::Away(away) => {
-                if let Some((positions_end, known_end)) = away.ends {
-                    self.with_positions.remove(positions_end, visit.number);
-                    self.known.remove(&(known_end, visit.number));
-                }
-            }
+        let Entry::Occupied(page) = self.pages.entry(visit.page) else { return };
+        if page.get().visit != visit.number || page.get().newcomer.is_some() {
+            return;
         }
-        self.pages.remove(&visit.page);
+        match page.remove().stage {
+            Stage::Here => turn.outputs.push(BookOutput::Supersede(visit.number)),
+            Stage::Parting { .. } => turn.outputs.push(BookOutput::RoomsLeft(visit.number)),
+            Stage::Away(away) => self.unlist(visit.number, &away),
+        }
         self.share(visit.page, PageChange::Gone, turn);
     }
 
