@@ -3,6 +3,7 @@
 
 mod asking;
 mod question;
+pub mod text;
 
 use std::{
     sync::{

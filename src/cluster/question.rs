@@ -11,6 +11,7 @@ use gaung_cluster::{
     room::{MAX_CHANNEL, is_app},
 };
 
+use super::text::{put_position, put_text, read_position, read_text};
 use crate::protocol::{ChannelName, Position};
 
 const VERSION: u8 = 1;
@@ -35,7 +36,8 @@ impl Question {
         match self {
             Self::History { app, channel, since } => {
                 bytes.put_u8(HISTORY);
-                [app, channel.as_str(), &since.to_string()].into_iter().for_each(|text| put_text(&mut bytes, text));
+                [app, channel.as_str()].into_iter().for_each(|text| put_text(&mut bytes, text));
+                put_position(&mut bytes, since);
             }
             Self::Page(page) => {
                 bytes.put_u8(PAGE);
@@ -67,26 +69,8 @@ impl Question {
     }
 }
 
-/// Names are shorter than that, and so is a position of as many origins as one may have.
-fn put_text(bytes: &mut BytesMut, text: &str) {
-    bytes.put_u16(u16::try_from(text.len()).expect("names and positions have less than 64 KiB"));
-    bytes.put_slice(text.as_bytes());
-}
-
-fn read_text(bytes: &mut Bytes) -> Option<Arc<str>> {
-    let length = usize::from(bytes.try_get_u16().ok()?);
-    let text = (length <= bytes.len()).then(|| bytes.split_to(length))?;
-    std::str::from_utf8(&text).ok().map(Arc::from)
-}
-
 fn read_app(bytes: &mut Bytes) -> Option<Arc<str>> {
-    read_text(bytes).filter(|app| is_app(app))
-}
-
-/// No text is a position that knows no origin.
-fn read_position(bytes: &mut Bytes) -> Option<Position> {
-    let text = read_text(bytes)?;
-    if text.is_empty() { Some(Position::default()) } else { text.parse().ok() }
+    read_text(bytes).filter(|app| is_app(app)).map(Arc::from)
 }
 
 #[cfg(test)]

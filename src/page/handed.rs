@@ -12,7 +12,11 @@ use std::{
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use gaung_cluster::room::MAX_CHANNEL;
 
-use crate::protocol::{ChannelName, Since, SocketId};
+use super::positions::Positions;
+use crate::{
+    cluster::text::{put_position, put_text, read_position, read_text},
+    protocol::{ChannelName, Since, SocketId},
+};
 
 const VERSION: u8 = 1;
 
@@ -35,9 +39,7 @@ pub struct HandedPage {
     /// Who was signed in.
     pub user: Option<String>,
     /// How far it has heard its channels.
-    pub channels: HashMap<ChannelName, Since>,
-    /// How far it has heard other channels, if it may have had some.
-    pub others: Option<Since>,
+    pub positions: Positions,
 }
 
 impl HandedPage {
@@ -49,8 +51,8 @@ impl HandedPage {
         bytes.put_u8(u8::from(self.keeps_id));
         bytes.put_u64(millis(self.given_for));
         put_option(&mut bytes, self.user.as_ref(), |bytes, user| put_text(bytes, user));
-        put_option(&mut bytes, self.others.as_ref(), |bytes, since| put_since(bytes, since, now));
-        for (channel, since) in &self.channels {
+        put_option(&mut bytes, self.positions.others.as_ref(), |bytes, since| put_since(bytes, since, now));
+        for (channel, since) in &self.positions.channels {
             put_text(&mut bytes, channel.as_str());
             put_since(&mut bytes, since, now);
         }
@@ -72,7 +74,7 @@ impl HandedPage {
             let channel = ChannelName::parse(&read_text(&mut bytes)?, MAX_CHANNEL).ok()?;
             channels.insert(channel, read_since(&mut bytes, now)?);
         }
-        Some(Self { socket, keeps_id, given_for, user, channels, others })
+        Some(Self { socket, keeps_id, given_for, user, positions: Positions::of(channels, others) })
     }
 }
 
@@ -82,7 +84,7 @@ fn put_since(bytes: &mut BytesMut, since: &Since, now: Instant) {
         Since::Unknown => bytes.put_u8(UNKNOWN),
         Since::Position(position) => {
             bytes.put_u8(POSITION);
-            put_text(bytes, &position.to_string());
+            put_position(bytes, position);
         }
         Since::Moment(moment) => {
             bytes.put_u8(MOMENT);
@@ -94,10 +96,7 @@ fn put_since(bytes: &mut BytesMut, since: &Since, now: Instant) {
 fn read_since(bytes: &mut Bytes, now: Instant) -> Option<Since> {
     match bytes.try_get_u8().ok()? {
         UNKNOWN => Some(Since::Unknown),
-        POSITION => {
-            let text = read_text(bytes)?;
-            Some(Since::Position(if text.is_empty() { Default::default() } else { text.parse().ok()? }))
-        }
+        POSITION => read_position(bytes).map(Since::Position),
         MOMENT => {
             let age = Duration::from_millis(bytes.try_get_u64().ok()?);
             Some(now.checked_sub(age).map_or(Since::Unknown, Since::Moment))
@@ -123,18 +122,6 @@ fn read_bool(bytes: &mut Bytes) -> Option<bool> {
     }
 }
 
-/// Names, ids and positions are shorter than that.
-fn put_text(bytes: &mut BytesMut, text: &str) {
-    bytes.put_u16(u16::try_from(text.len()).expect("names, ids and positions have less than 64 KiB"));
-    bytes.put_slice(text.as_bytes());
-}
-
-fn read_text(bytes: &mut Bytes) -> Option<String> {
-    let length = usize::from(bytes.try_get_u16().ok()?);
-    let text = (length <= bytes.len()).then(|| bytes.split_to(length))?;
-    String::from_utf8(text.into()).ok()
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -151,9 +138,13 @@ mod tests {
         Since::Position(text.parse().unwrap())
     }
 
+    fn one() -> Positions {
+        Positions::of([(channel("a"), position("k3x09a-17"))].into(), None)
+    }
+
     fn bare() -> HandedPage {
         let (socket, given_for) = (SocketId::from_bits(7), Duration::from_secs(3));
-        HandedPage { socket, keeps_id: true, given_for, user: None, channels: HashMap::new(), others: None }
+        HandedPage { socket, keeps_id: true, given_for, user: None, positions: Positions::default() }
     }
 
     #[test]
@@ -169,8 +160,7 @@ mod tests {
         let full = HandedPage {
             keeps_id: false,
             user: Some("Ada É".to_owned()),
-            channels: channels.into(),
-            others: Some(moment),
+            positions: Positions::of(channels.into(), Some(moment)),
             ..bare()
         };
         for page in [bare(), full] {
@@ -180,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_page_is_these_bytes() {
-        let page = HandedPage { channels: [(channel("a"), position("k3x09a-17"))].into(), ..bare() };
+        let page = HandedPage { positions: one(), ..bare() };
         let head = b"\x01\0\0\0\0\0\0\0\x07\x01\0\0\0\0\0\0\x0b\xb8\0\0";
         assert_eq!(page.encode(Instant::now()), [&head[..], b"\0\x01a\x01\0\x09k3x09a-17"].concat());
     }
@@ -188,7 +178,7 @@ mod tests {
     #[test]
     fn what_is_no_page_is_refused() {
         let now = Instant::now();
-        let page = HandedPage { channels: [(channel("a"), position("k3x09a-17"))].into(), ..bare() };
+        let page = HandedPage { positions: one(), ..bare() };
         let bytes = page.encode(now);
         let whole = bare().encode(now).len();
         for end in (0..bytes.len()).filter(|end| *end != whole) {

@@ -49,9 +49,9 @@ impl PageBook {
     /// The page of the other node from now on.
     pub(super) fn hand_over(&mut self, key: &PageKey, question: u64, away: Away, turn: &mut Turn<'_>) {
         let Some(Page { socket, given, user, .. }) = self.pages.remove(key) else { return };
-        let Away { positions: Positions { channels, others, .. }, gives_up_id, .. } = away;
+        let Away { positions, gives_up_id, .. } = away;
         let (given_for, keeps_id) = (turn.now.saturating_duration_since(given), !gives_up_id);
-        let page = HandedPage { socket, keeps_id, given_for, user, channels, others };
+        let page = HandedPage { socket, keeps_id, given_for, user, positions };
         turn.outputs.push(BookOutput::HandOver(question, page));
         self.share(*key, PageChange::Gone, turn);
     }
@@ -98,13 +98,12 @@ impl PageBook {
     }
 
     fn take_over(&mut self, key: PageKey, number: u64, page: HandedPage, turn: &mut Turn<'_>) {
-        let HandedPage { socket, keeps_id, given_for, user, channels, others } = page;
+        let HandedPage { socket, keeps_id, given_for, user, positions } = page;
         let given = turn.now.checked_sub(given_for).filter(|_| keeps_id && given_for < self.rules.id_lifetime);
         let (socket, given, was) = match given {
             Some(given) => (socket, given, None),
             None => ((turn.draw)(), turn.now, Some(socket)),
         };
-        let positions = Positions::of(channels, others);
         self.start(key, number, PageStart { is_new: false, socket, given, was, user, positions }, turn);
     }
 }

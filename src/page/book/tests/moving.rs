@@ -27,8 +27,7 @@ fn handed(keeps_id: bool) -> HandedPage {
         keeps_id,
         given_for: SECOND * 60,
         user: Some("ada".to_owned()),
-        channels: [(channel("a"), up_to(3))].into(),
-        others: None,
+        positions: Positions::of([(channel("a"), up_to(3))].into(), None),
     }
 }
 
@@ -122,8 +121,7 @@ fn another_node_is_given_a_page_that_is_away_and_it_is_known_here_no_longer() {
         keeps_id: true,
         given_for: SECOND,
         user: None,
-        channels: [(channel("a"), up_to(3))].into(),
-        others: None,
+        positions: Positions::of([(channel("a"), up_to(3))].into(), None),
     };
     assert_eq!(stage.ask(1, 5), [BookOutput::HandOver(5, page), shared(1, PageChange::Gone)]);
     assert_eq!(stage.ask(1, 6), [BookOutput::Decline(6)]);
@@ -143,7 +141,7 @@ fn another_node_that_asks_for_a_page_ends_its_session_here_and_waits_for_its_roo
         panic!("{outputs:?}")
     };
     let expected = [(channel("a"), up_to(3)), (channel("b"), Since::Unknown)];
-    assert_eq!((page.channels.clone(), page.keeps_id), (expected.into(), true));
+    assert_eq!((page.positions.channels.clone(), page.keeps_id), (expected.into(), true));
 }
 
 #[test]
@@ -153,7 +151,7 @@ fn a_session_that_does_not_end_in_time_keeps_its_socket_id_and_tells_nothing() {
     stage.ask(1, 5);
     let outputs = stage.tick(PATIENCE);
     let [BookOutput::HandOver(5, page), BookOutput::Share(..)] = &outputs[..] else { panic!("{outputs:?}") };
-    assert_eq!((page.keeps_id, &page.others), (false, &Some(Since::Unknown)));
+    assert_eq!((page.keeps_id, &page.positions.others), (false, &Some(Since::Unknown)));
     assert_eq!(stage.depart(1, 10, &["a"]), [BookOutput::RoomsLeft(10)]);
 }
 
