@@ -24,6 +24,7 @@ use super::{
     handovers::Handovers,
     key::{PageKey, PageVisit},
     messages::{BookInput, BookOutput, Departure, Heard, PageStart, Turn},
+    owed::{OutstandingReceipts, OwedReceipt},
     seeking::seek,
 };
 use crate::{
@@ -72,20 +73,6 @@ pub enum PageNotice {
 /// Pages that are here, away with what they had, and known alone.
 #[derive(Debug, Default)]
 struct PageCounts([AtomicUsize; 3]);
-
-/// How many receipts pages owe.
-#[derive(Debug, Clone, Default)]
-struct OutstandingReceipts(Arc<AtomicUsize>);
-
-/// A receipt that a page owes, until it is dropped.
-#[derive(Debug)]
-pub struct OwedReceipt(OutstandingReceipts);
-
-impl Drop for OwedReceipt {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Relaxed);
-    }
-}
 
 /// The pages, on a thread of their own.
 struct PageRegistry {
@@ -181,13 +168,12 @@ impl Pages {
 
     /// Counts a receipt that a page owes.
     pub fn owe_receipt(&self) -> OwedReceipt {
-        self.receipts.0.fetch_add(1, Relaxed);
-        OwedReceipt(self.receipts.clone())
+        self.receipts.owe()
     }
 
     /// How many receipts pages owe.
     pub fn outstanding_receipts(&self) -> usize {
-        self.receipts.0.load(Relaxed)
+        self.receipts.count()
     }
 
     /// The page owes a receipt for long, or does so no longer.

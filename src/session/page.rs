@@ -2,7 +2,6 @@
 //! gives back the rooms so that the page can come back.
 
 use std::{
-    collections::VecDeque,
     mem,
     time::{Duration, Instant},
 };
@@ -16,7 +15,7 @@ use super::{
     receipts::{self, Receipts},
 };
 use crate::{
-    page::{Departure, OwedReceipt, PageKey, PageNotice, PageStart, PageVisit, Pages, Positions},
+    page::{Departure, PageKey, PageNotice, PageStart, PageVisit, Pages, Positions},
     protocol::{ChannelName, Close, Since, SocketId},
     room::PageJoin,
 };
@@ -48,8 +47,6 @@ pub(super) struct PageSession {
     /// How far it had heard its channels before.
     positions: Positions,
     pub(super) receipts: Receipts,
-    /// Those that it has not given yet.
-    owed: VecDeque<OwedReceipt>,
     standing: Standing,
     /// Whether it was sent away, or its session is over: the rooms are given back.
     has_departed: bool,
@@ -62,9 +59,8 @@ pub struct SendAway;
 
 impl PageSession {
     fn new(visit: PageVisit, PageStart { was, user, positions, .. }: PageStart) -> Self {
-        let (began, receipts) = (Instant::now(), Receipts::default());
-        let (owed, standing) = (VecDeque::new(), Standing::UpToDate);
-        Self { visit, began, was, user, positions, receipts, owed, standing, has_departed: false }
+        let (began, receipts, standing) = (Instant::now(), Receipts::default(), Standing::UpToDate);
+        Self { visit, began, was, user, positions, receipts, standing, has_departed: false }
     }
 
     /// Its subscription to a channel, which begins where it has heard it.
@@ -77,14 +73,12 @@ impl PageSession {
 
     /// It is asked for a receipt; `sends` is how often something had been sent before.
     pub(super) fn ask_receipt(&mut self, now: Instant, sends: u64, pages: &Pages) {
-        self.receipts.ask(now, sends);
-        self.owed.push_back(pages.owe_receipt());
+        self.receipts.ask(now, sends, pages.owe_receipt());
     }
 
     /// It gives one.
     pub(super) fn hear_receipt(&mut self) {
         self.receipts.answer();
-        self.owed.pop_front();
     }
 
     /// It wants no more of a channel.

@@ -8,14 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::page::OwedReceipt;
+
 /// How soon a page that has just come is asked.
 const SOON: Duration = Duration::from_millis(500);
 
 /// The receipts of one session.
 #[derive(Debug, Default)]
 pub struct Receipts {
-    /// When it was asked what it has not answered yet.
-    asked: VecDeque<Instant>,
+    /// When it was asked what it has not answered yet, and what it owes for it.
+    asked: VecDeque<(Instant, OwedReceipt)>,
     /// When it was asked what it has answered last.
     proven: Option<Instant>,
     /// How often something had been sent when it was asked last, the question included.
@@ -35,14 +37,14 @@ impl Receipts {
     }
 
     /// It is asked now; `sends` is how often something had been sent before.
-    pub fn ask(&mut self, now: Instant, sends: u64) {
-        self.asked.push_back(now);
+    pub fn ask(&mut self, now: Instant, sends: u64, owed: OwedReceipt) {
+        self.asked.push_back((now, owed));
         self.sends = sends + 1;
     }
 
     /// It answered, if it was asked.
     pub fn answer(&mut self) {
-        self.proven = self.asked.pop_front().or(self.proven);
+        self.proven = self.asked.pop_front().map(|(asked, _)| asked).or(self.proven);
     }
 
     /// Whether it has answered all that it was asked.
@@ -59,6 +61,7 @@ impl Receipts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page::OutstandingReceipts;
 
     #[test]
     fn a_page_that_has_just_come_is_asked_sooner() {
@@ -75,9 +78,9 @@ mod tests {
 
     #[test]
     fn a_page_is_asked_once_for_what_it_was_sent_and_proves_what_came_before() {
-        let (mut receipts, start) = (Receipts::default(), Instant::now());
+        let (mut receipts, owed, start) = (Receipts::default(), OutstandingReceipts::default(), Instant::now());
         assert!(!receipts.is_due(0) && receipts.is_due(1));
-        receipts.ask(start, 1);
+        receipts.ask(start, 1, owed.owe());
         // While it owes an answer it is not asked again, whatever it is sent.
         assert!(!receipts.is_due(9) && !receipts.is_settled());
         receipts.answer();
@@ -87,15 +90,27 @@ mod tests {
 
     #[test]
     fn an_answer_to_no_question_proves_nothing() {
-        let (mut receipts, start) = (Receipts::default(), Instant::now());
+        let (mut receipts, owed, start) = (Receipts::default(), OutstandingReceipts::default(), Instant::now());
         receipts.answer();
         assert_eq!(receipts.proven(), None);
-        receipts.ask(start, 0);
-        receipts.ask(start + Duration::from_secs(1), 1);
+        receipts.ask(start, 0, owed.owe());
+        receipts.ask(start + Duration::from_secs(1), 1, owed.owe());
         receipts.answer();
         assert_eq!((receipts.proven(), receipts.is_settled()), (Some(start), false));
         receipts.answer();
         receipts.answer();
         assert_eq!(receipts.proven(), Some(start + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn what_a_page_owes_is_counted_until_it_answers_or_goes() {
+        let (mut receipts, owed, now) = (Receipts::default(), OutstandingReceipts::default(), Instant::now());
+        // A drain asks once more, whatever it owes already.
+        (0..3).for_each(|sends| receipts.ask(now, sends, owed.owe()));
+        assert_eq!(owed.count(), 3);
+        receipts.answer();
+        assert_eq!(owed.count(), 2);
+        drop(receipts);
+        assert_eq!(owed.count(), 0);
     }
 }

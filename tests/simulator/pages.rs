@@ -12,7 +12,7 @@ use std::{
 use gaung::{
     outbox::Outbox,
     page::{
-        Departure, Heard, PageKey, PageStart, PageVisit, Positions,
+        Departure, Heard, OutstandingReceipts, PageKey, PageStart, PageVisit, Positions,
         messages::{BookInput, BookOutput, Turn},
     },
     protocol::{ChannelName, SocketId, outbound},
@@ -286,7 +286,7 @@ impl World {
     fn ask_receipt(&mut self, number: u64) {
         let now = self.moment().0;
         let Some(session) = self.sessions.get_mut(&number) else { return };
-        session.receipts.ask(now, session.sends);
+        session.receipts.ask(now, session.sends, OutstandingReceipts::default().owe());
         let outbox = session.outbox.clone();
         self.write_page(&outbox, &outbound::ping());
     }
