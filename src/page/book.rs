@@ -77,7 +77,6 @@ struct Page {
     visit: u64,
     socket: SocketId,
     given: Instant,
-    user: Option<String>,
     stage: Stage,
     /// A newer socket that waits for its start.
     newcomer: Option<Newcomer>,
@@ -94,16 +93,20 @@ enum Newcomer {
 
 #[derive(Debug)]
 enum Stage {
-    /// Its session lives.
+    /// Its session lives. Most pages are here, and cost no more than they need for that.
     Here,
-    /// Its session is over; so many rooms have not said yet how far it has heard them.
-    Parting { away: Away, missing: Vec<ChannelName> },
+    /// Its session is over, and some rooms have not said yet how far it has heard them.
+    Parting(Box<Away>),
     /// All that can be known of it is known.
-    Away(Away),
+    Away(Box<Away>),
 }
 
 #[derive(Debug, Default)]
 struct Away {
+    /// Who was signed in.
+    user: Option<String>,
+    /// The rooms that have not said yet how far it has heard them.
+    missing: Vec<ChannelName>,
     positions: Positions,
     /// Positions up to which it was written to, to be used once it has proven them.
     written: HashMap<ChannelName, Since>,
@@ -179,7 +182,7 @@ impl PageBook {
     /// A socket of a page that was not here begins.
     fn start(&mut self, key: PageKey, visit: u64, start: PageStart, turn: &mut Turn<'_>) {
         let PageStart { socket, given, .. } = start;
-        self.pages.insert(key, Page { visit, socket, given, user: None, stage: Stage::Here, newcomer: None });
+        self.pages.insert(key, Page { visit, socket, given, stage: Stage::Here, newcomer: None });
         self.share(key, PageChange::Came, turn);
         turn.outputs.push(BookOutput::Start(visit, start));
     }
@@ -192,16 +195,16 @@ impl PageBook {
             // It did not end in time for a newer one, which has begun without it.
             return turn.outputs.push(BookOutput::RoomsLeft(number));
         };
-        page.user = user;
-        let away = Away { positions: before.unclaimed(), gives_up_id, window, ..Away::default() };
-        page.stage = Stage::Parting { away, missing: channels };
+        let (missing, positions) = (channels, before.unclaimed());
+        let away = Away { user, missing, positions, gives_up_id, window, ..Away::default() };
+        page.stage = Stage::Parting(Box::new(away));
         self.settle(&key, turn);
     }
 
     fn part(&mut self, visit: &PageVisit, channel: ChannelName, heard: Option<Heard>, turn: &mut Turn<'_>) {
         let Some(page) = self.pages.get_mut(&visit.page).filter(|page| page.visit == visit.number) else { return };
-        let Stage::Parting { away, missing } = &mut page.stage else { return };
-        missing.retain(|waited_for| *waited_for != channel);
+        let Stage::Parting(away) = &mut page.stage else { return };
+        away.missing.retain(|waited_for| *waited_for != channel);
         if let Some(Heard { proven, written }) = heard {
             away.positions.channels.insert(channel.clone(), proven);
             away.written.insert(channel, written);
@@ -219,8 +222,8 @@ impl PageBook {
     /// Once all rooms have spoken the page is away, unless it is back already.
     fn settle(&mut self, key: &PageKey, turn: &mut Turn<'_>) {
         let Some(page) = self.pages.get_mut(key) else { return };
-        let Stage::Parting { away, missing } = &mut page.stage else { return };
-        if !missing.is_empty() {
+        let Stage::Parting(away) = &mut page.stage else { return };
+        if !away.missing.is_empty() {
             return;
         }
         turn.outputs.push(BookOutput::RoomsLeft(page.visit));
@@ -252,7 +255,7 @@ impl PageBook {
     fn admit(&mut self, key: &PageKey, turn: &mut Turn<'_>) {
         let Some(page) = self.pages.get_mut(key) else { return };
         let (Some(newcomer), Stage::Away(away)) = (page.newcomer, &mut page.stage) else { return };
-        let (visit, away) = (page.visit, mem::take(away));
+        let (visit, away) = (page.visit, mem::take(&mut **away));
         self.unlist(visit, &away);
         match newcomer {
             Newcomer::Socket(number) => self.give_back(key, number, away, turn),
@@ -262,13 +265,11 @@ impl PageBook {
 
     fn give_back(&mut self, key: &PageKey, number: u64, away: Away, turn: &mut Turn<'_>) {
         let Some(page) = self.pages.get_mut(key) else { return };
-        let keeps_id = !away.gives_up_id && turn.now.saturating_duration_since(page.given) < self.rules.id_lifetime;
+        let Away { user, positions, gives_up_id, .. } = away;
+        let keeps_id = !gives_up_id && turn.now.saturating_duration_since(page.given) < self.rules.id_lifetime;
         let was = page.renew((!keeps_id).then(&mut *turn.draw), turn.now);
-        let (socket, given, user) = (page.socket, page.given, page.user.take());
-        turn.outputs.push(BookOutput::Start(
-            number,
-            PageStart { is_new: false, socket, given, was, user, positions: away.positions },
-        ));
+        let (socket, given) = (page.socket, page.given);
+        turn.outputs.push(BookOutput::Start(number, PageStart { is_new: false, socket, given, was, user, positions }));
         page.begin(number);
         self.share(*key, PageChange::Came, turn);
     }
@@ -293,15 +294,15 @@ impl PageBook {
     fn give_up_waiting(&mut self, key: &PageKey, newcomer: Newcomer, turn: &mut Turn<'_>) {
         let Some(page) = self.pages.get_mut(key).filter(|page| page.newcomer == Some(newcomer)) else { return };
         match &mut page.stage {
-            Stage::Parting { away, missing } => {
-                for channel in missing.drain(..) {
+            Stage::Parting(away) => {
+                for channel in mem::take(&mut away.missing) {
                     away.positions.channels.entry(channel).or_insert(Since::Unknown);
                 }
                 self.settle(key, turn);
             }
             Stage::Here => {
                 let positions = Positions::unknown();
-                page.stage = Stage::Away(Away { positions, gives_up_id: true, ..Away::default() });
+                page.stage = Stage::Away(Box::new(Away { positions, gives_up_id: true, ..Away::default() }));
                 self.admit(key, turn);
             }
             Stage::Away(_) => {}

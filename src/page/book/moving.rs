@@ -48,8 +48,8 @@ impl PageBook {
 
     /// The page of the other node from now on.
     pub(super) fn hand_over(&mut self, key: &PageKey, question: u64, away: Away, turn: &mut Turn<'_>) {
-        let Some(Page { socket, given, user, .. }) = self.pages.remove(key) else { return };
-        let Away { positions, gives_up_id, .. } = away;
+        let Some(Page { socket, given, .. }) = self.pages.remove(key) else { return };
+        let Away { user, positions, gives_up_id, .. } = away;
         let (given_for, keeps_id) = (turn.now.saturating_duration_since(given), !gives_up_id);
         let page = HandedPage { socket, keeps_id, given_for, user, positions };
         turn.outputs.push(BookOutput::HandOver(question, page));
@@ -64,7 +64,7 @@ impl PageBook {
         }
         match page.remove().stage {
             Stage::Here => turn.outputs.push(BookOutput::Supersede(visit.number)),
-            Stage::Parting { .. } => turn.outputs.push(BookOutput::RoomsLeft(visit.number)),
+            Stage::Parting(_) => turn.outputs.push(BookOutput::RoomsLeft(visit.number)),
             Stage::Away(away) => self.unlist(visit.number, &away),
         }
         self.share(visit.page, PageChange::Gone, turn);
