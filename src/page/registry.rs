@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, WeakRecipient, WrapFuture};
 use gaung_cluster::{
     NodeId,
     page::{PageHash, PageWhere, Standing},
@@ -77,7 +77,8 @@ struct PageCounts([AtomicUsize; 3]);
 /// The pages, on a thread of their own.
 struct PageRegistry {
     book: PageBook,
-    sessions: HashMap<u64, Recipient<PageNotice>>,
+    /// Weak, because an address that keeps the mailbox open costs a hundred bytes more.
+    sessions: HashMap<u64, WeakRecipient<PageNotice>>,
     waiting: HashMap<u64, (PageVisit, oneshot::Sender<PageStart>)>,
     counts: Arc<PageCounts>,
     starts: IntCounterVec,
@@ -105,7 +106,7 @@ struct Claimed(PageKey);
 #[rtype(result = "()")]
 struct Arrive {
     visit: PageVisit,
-    session: Recipient<PageNotice>,
+    session: WeakRecipient<PageNotice>,
     start: oneshot::Sender<PageStart>,
 }
 
@@ -144,7 +145,11 @@ impl Pages {
     }
 
     /// A socket of a page has come; the start is awaited from `start`, which fails if a still newer one came meanwhile.
-    pub fn arrive(&self, page: PageKey, session: Recipient<PageNotice>) -> (PageVisit, oneshot::Receiver<PageStart>) {
+    pub fn arrive(
+        &self,
+        page: PageKey,
+        session: WeakRecipient<PageNotice>,
+    ) -> (PageVisit, oneshot::Receiver<PageStart>) {
         let visit = PageVisit { page, number: self.visits.fetch_add(1, Relaxed) };
         let (start, awaited) = oneshot::channel();
         self.registry.do_send(Arrive { visit: visit.clone(), session, start });
@@ -275,7 +280,7 @@ impl PageRegistry {
     }
 
     fn tell(&self, number: u64, notice: PageNotice) {
-        if let Some(session) = self.sessions.get(&number) {
+        if let Some(session) = self.sessions.get(&number).and_then(WeakRecipient::upgrade) {
             session.do_send(notice);
         }
     }

@@ -162,7 +162,7 @@ impl Session {
         connection.report(|| ActivityKind::Connected { socket: connection.id, address: client });
         let protocol = connection.client_protocol;
         // Enters before it greets: a client that was greeted is one that a drain closes.
-        let page = connection.page.is_some().then(|| ctx.address().recipient());
+        let page = connection.page.is_some().then(|| ctx.address().downgrade().recipient());
         let listed = RegisteredSession {
             app_id: connection.app().id().clone(),
             outbox: connection.outbox.clone(),

@@ -124,7 +124,7 @@ impl Session {
     /// Begins once it is known what the page had.
     pub(super) fn await_start(&mut self, page: PageKey, ctx: &mut Context<Self>) {
         let pages = self.connection.services.shared.rooms.pages();
-        let (visit, start) = pages.arrive(page, ctx.address().recipient());
+        let (visit, start) = pages.arrive(page, ctx.address().downgrade().recipient());
         let begin = move |start: Result<PageStart, _>, session: &mut Self, ctx: &mut Context<Self>| match start {
             Ok(start) => {
                 session.connection.id = start.socket;

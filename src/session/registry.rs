@@ -7,7 +7,7 @@ use std::{
     vec,
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WeakRecipient};
 
 use super::page::SendAway;
 use crate::{
@@ -39,7 +39,7 @@ pub struct RegisteredSession {
     /// How it is told.
     pub protocol: ClientProtocol,
     /// The session, if a page is behind it that is to prove what it has heard before it is closed.
-    pub page: Option<Recipient<SendAway>>,
+    pub page: Option<WeakRecipient<SendAway>>,
 }
 
 #[derive(Message)]
@@ -112,7 +112,7 @@ impl SessionRegistry {
 impl RegisteredSession {
     fn send_away(&self) {
         if let Some(page) = &self.page {
-            return page.do_send(SendAway);
+            return page.upgrade().into_iter().for_each(|page| page.do_send(SendAway));
         }
         self.protocol.close(&self.outbox, self.protocol.going_away());
     }
