@@ -60,7 +60,10 @@ pub struct ClusterRules {
 pub struct PageBook {
     rules: Rules,
     started: Instant,
-    pages: HashMap<PageKey, Page>,
+    /// A tree: a table that doubles would take twice the memory for a while, and much time at once.
+    pages: BTreeMap<PageKey, Page>,
+    /// Who waits for a page that is known; the newest alone.
+    newcomers: HashMap<PageKey, Newcomer>,
     /// Pages that other nodes are asked for, and the socket that waits.
     sought: HashMap<PageKey, u64>,
     /// Newcomers that wait for their start, and since when.
@@ -78,8 +81,6 @@ struct Page {
     socket: SocketId,
     given: Instant,
     stage: Stage,
-    /// A newer socket that waits for its start.
-    newcomer: Option<Newcomer>,
 }
 
 /// Who waits for a page.
@@ -120,8 +121,9 @@ impl PageBook {
     /// No pages.
     pub fn new(rules: Rules, started: Instant) -> Self {
         let (with_positions, known) = (Ages::default(), BTreeMap::new());
-        let (sought, waiting, departed) = (HashMap::new(), VecDeque::new(), VecDeque::new());
-        Self { rules, started, pages: HashMap::new(), sought, waiting, departed, with_positions, known }
+        let (newcomers, sought) = (HashMap::new(), HashMap::new());
+        let (waiting, departed) = (VecDeque::new(), VecDeque::new());
+        Self { rules, started, pages: BTreeMap::new(), newcomers, sought, waiting, departed, with_positions, known }
     }
 
     /// Takes an input; adds what is to be done, in order.
@@ -158,9 +160,9 @@ impl PageBook {
 
     /// Somebody comes for a page that is known: its session ends first.
     fn succeed(&mut self, key: PageKey, newcomer: Newcomer, turn: &mut Turn<'_>) {
-        let Some(page) = self.pages.get_mut(&key) else { return };
+        let Some(page) = self.pages.get(&key) else { return };
         let is_here = matches!(page.stage, Stage::Here);
-        match page.newcomer.replace(newcomer) {
+        match self.newcomers.insert(key, newcomer) {
             Some(older) => turn.outputs.push(older.rejection()),
             None if is_here => turn.outputs.push(BookOutput::Supersede(page.visit)),
             None => {}
@@ -182,7 +184,7 @@ impl PageBook {
     /// A socket of a page that was not here begins.
     fn start(&mut self, key: PageKey, visit: u64, start: PageStart, turn: &mut Turn<'_>) {
         let PageStart { socket, given, .. } = start;
-        self.pages.insert(key, Page { visit, socket, given, stage: Stage::Here, newcomer: None });
+        self.pages.insert(key, Page { visit, socket, given, stage: Stage::Here });
         self.share(key, PageChange::Came, turn);
         turn.outputs.push(BookOutput::Start(visit, start));
     }
@@ -254,7 +256,8 @@ impl PageBook {
     /// Who waits for a page that is away is given it.
     fn admit(&mut self, key: &PageKey, turn: &mut Turn<'_>) {
         let Some(page) = self.pages.get_mut(key) else { return };
-        let (Some(newcomer), Stage::Away(away)) = (page.newcomer, &mut page.stage) else { return };
+        let Stage::Away(away) = &mut page.stage else { return };
+        let Some(newcomer) = self.newcomers.remove(key) else { return };
         let (visit, away) = (page.visit, mem::take(&mut **away));
         self.unlist(visit, &away);
         match newcomer {
@@ -292,7 +295,7 @@ impl PageBook {
 
     /// What was not said in time is unknown. Only a session that does not end keeps its socket id.
     fn give_up_waiting(&mut self, key: &PageKey, newcomer: Newcomer, turn: &mut Turn<'_>) {
-        let Some(page) = self.pages.get_mut(key).filter(|page| page.newcomer == Some(newcomer)) else { return };
+        let Some(page) = self.pages.get_mut(key).filter(|_| self.newcomers.get(key) == Some(&newcomer)) else { return };
         match &mut page.stage {
             Stage::Parting(away) => {
                 for channel in mem::take(&mut away.missing) {
@@ -345,7 +348,6 @@ impl Page {
 
     fn begin(&mut self, visit: u64) {
         self.visit = visit;
-        self.newcomer = None;
         self.stage = Stage::Here;
     }
 }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::protocol::ResumeId;
 
 /// A page of an app: the hash of the app's id and the resume id. The same id in another app is another page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageKey(pub PageHash);
 
 /// One socket of a page.

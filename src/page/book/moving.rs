@@ -1,6 +1,6 @@
 //! Pages that move between nodes: those that come here from others, and those that others ask for.
 
-use std::collections::hash_map::Entry;
+use std::collections::btree_map::Entry;
 
 use gaung_cluster::page::{PageChange, Standing};
 
@@ -12,7 +12,7 @@ use crate::page::messages::Finding;
 impl PageBook {
     /// The visit of a page that is known and for which nobody waits.
     pub fn visit_of(&self, key: PageKey) -> Option<PageVisit> {
-        let page = self.pages.get(&key).filter(|page| page.newcomer.is_none())?;
+        let page = self.pages.get(&key).filter(|_| !self.newcomers.contains_key(&key))?;
         Some(PageVisit { page: key, number: page.visit })
     }
 
@@ -59,7 +59,7 @@ impl PageBook {
     /// Another node has the page since later, and has not asked for it, or not been answered.
     pub(super) fn lose(&mut self, visit: &PageVisit, turn: &mut Turn<'_>) {
         let Entry::Occupied(page) = self.pages.entry(visit.page) else { return };
-        if page.get().visit != visit.number || page.get().newcomer.is_some() {
+        if page.get().visit != visit.number || self.newcomers.contains_key(&visit.page) {
             return;
         }
         match page.remove().stage {
