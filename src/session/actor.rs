@@ -129,7 +129,10 @@ impl Session {
         self.protocol.sign_out(&self.connection);
     }
 
-    fn check_liveness(&mut self, ctx: &mut Context<Self>) {
+    /// Does what is due with time, and again when the next is. There is one timer for all of it: another one would cost a
+    /// page as much as all that its session knows of it.
+    fn watch(&mut self, ctx: &mut Context<Self>) {
+        let receipt = self.await_receipt();
         let limits = &self.connection.services.shared.limits;
         let pinged = self.pinged.map(|pinged| pinged.elapsed());
         let again = match liveness::check(self.heard.elapsed(), pinged, limits.ping_interval, limits.pong_timeout) {
@@ -140,7 +143,7 @@ impl Session {
                 rest
             }
         };
-        ctx.run_later(again, Self::check_liveness);
+        ctx.run_later(again.min(receipt), Self::watch);
     }
 
     fn ping(&mut self) {
@@ -179,7 +182,7 @@ impl Session {
         if protocol == ClientProtocol::Pusher {
             self.watch_authorisation(ctx);
         }
-        ctx.run_later(connection.services.shared.limits.ping_interval, Self::check_liveness);
+        ctx.run_later(connection.services.shared.limits.ping_interval.min(self.await_receipt()), Self::watch);
     }
 
     fn watch_authorisation(&self, ctx: &mut Context<Self>) {

@@ -40,6 +40,8 @@ const USUAL_WINDOW: Duration = Duration::from_secs(120);
 pub(super) struct PageSession {
     visit: PageVisit,
     began: Instant,
+    /// When it is looked next whether it is to be asked for a receipt.
+    receipt_at: Instant,
     /// The socket that it had before, if that was another one.
     was: Option<SocketId>,
     /// Who was signed in on its socket before.
@@ -58,9 +60,19 @@ pub(super) struct PageSession {
 pub struct SendAway;
 
 impl PageSession {
-    fn new(visit: PageVisit, PageStart { was, user, positions, .. }: PageStart) -> Self {
+    fn new(visit: PageVisit, PageStart { was, user, positions, .. }: PageStart, interval: Duration) -> Self {
         let (began, receipts, standing) = (Instant::now(), Receipts::default(), Standing::UpToDate);
-        Self { visit, began, was, user, positions, receipts, standing, has_departed: false }
+        let receipt_at = began + receipts::pause(Duration::ZERO, interval);
+        Self { visit, began, receipt_at, was, user, positions, receipts, standing, has_departed: false }
+    }
+
+    /// Where it is time to look whether it is to be asked for a receipt, after how long it is time again.
+    fn pause(&mut self, now: Instant, interval: Duration) -> Option<Duration> {
+        let pause = receipts::pause(now.saturating_duration_since(self.began), interval);
+        (self.receipt_at <= now).then(|| {
+            self.receipt_at = now + pause;
+            pause
+        })
     }
 
     /// Its subscription to a channel, which begins where it has heard it.
@@ -123,32 +135,31 @@ impl PageSession {
 impl Session {
     /// Begins once it is known what the page had.
     pub(super) fn await_start(&mut self, page: PageKey, ctx: &mut Context<Self>) {
-        let pages = self.connection.services.shared.rooms.pages();
+        let shared = &self.connection.services.shared;
+        let (pages, interval) = (shared.rooms.pages(), shared.pages.receipt_interval);
         let (visit, start) = pages.arrive(page, ctx.address().downgrade().recipient());
         let begin = move |start: Result<PageStart, _>, session: &mut Self, ctx: &mut Context<Self>| match start {
             Ok(start) => {
                 session.connection.id = start.socket;
-                session.connection.page = Some(Box::new(PageSession::new(visit, start)));
+                session.connection.page = Some(Box::new(PageSession::new(visit, start, interval)));
                 session.begin(ctx);
-                session.await_receipts(ctx);
             }
             Err(_) => session.connection.close(Close::Superseded),
         };
         ctx.wait(start.into_actor(self).map(begin));
     }
 
-    /// Now and then asks the page whether it has heard what it was sent.
-    fn await_receipts(&self, ctx: &mut Context<Self>) {
-        let Some(page) = &self.connection.page else { return };
-        let interval = self.connection.services.shared.pages.receipt_interval;
-        ctx.run_later(receipts::pause(page.began.elapsed(), interval), |session, ctx| {
-            session.restand(Standing::Owing);
-            let page = session.connection.page.as_ref();
-            if page.is_some_and(|page| page.receipts.is_due(session.connection.outbox.sends())) {
-                session.connection.ask_receipt();
-            }
-            session.await_receipts(ctx);
-        });
+    /// Now and then asks the page whether it has heard what it was sent. Returns after how long it is to be called again.
+    pub(super) fn await_receipt(&mut self) -> Duration {
+        let (now, interval) = (Instant::now(), self.connection.services.shared.pages.receipt_interval);
+        let Some(page) = &mut self.connection.page else { return Duration::MAX };
+        let Some(pause) = page.pause(now, interval) else { return page.receipt_at - now };
+        self.restand(Standing::Owing);
+        let page = self.connection.page.as_ref();
+        if page.is_some_and(|page| page.receipts.is_due(self.connection.outbox.sends())) {
+            self.connection.ask_receipt();
+        }
+        pause
     }
 
     /// The other nodes know of a page that owes a receipt: if this node died, nobody could tell what it has heard.
