@@ -1,6 +1,9 @@
 //! How far a page has heard its channels, and what of that it has claimed by subscribing. Pure.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+};
 
 use crate::protocol::{ChannelName, Since};
 
@@ -44,6 +47,16 @@ impl Positions {
     pub fn forget(&mut self, channel: &ChannelName) {
         if self.channels.remove(channel).is_some() || self.others.is_some() {
             self.claimed.insert(channel.clone());
+        }
+    }
+
+    /// No channel is claimed any more but those that are still known by name.
+    pub fn let_claimed_go(&mut self) {
+        self.others = None;
+        let claimed = mem::take(&mut self.claimed);
+        if !claimed.is_empty() {
+            self.channels.retain(|channel, _| !claimed.contains(channel));
+            self.channels.shrink_to_fit();
         }
     }
 

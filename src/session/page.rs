@@ -42,16 +42,23 @@ pub(super) struct PageSession {
     began: Instant,
     /// When it is looked next whether it is to be asked for a receipt.
     receipt_at: Instant,
-    /// The socket that it had before, if that was another one.
-    was: Option<SocketId>,
-    /// Who was signed in on its socket before.
-    user: Option<String>,
-    /// How far it had heard its channels before.
-    positions: Positions,
+    /// What it had before, if anything.
+    before: Option<Box<Before>>,
     pub(super) receipts: Receipts,
     standing: Standing,
     /// Whether it was sent away, or its session is over: the rooms are given back.
     has_departed: bool,
+}
+
+/// What a page had that has come back.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Before {
+    /// The socket that it had, if that was another one.
+    was: Option<SocketId>,
+    /// Who was signed in on it.
+    user: Option<String>,
+    /// How far it had heard its channels.
+    positions: Positions,
 }
 
 /// The node goes away: prove what was heard, then close.
@@ -63,7 +70,8 @@ impl PageSession {
     fn new(visit: PageVisit, PageStart { was, user, positions, .. }: PageStart, interval: Duration) -> Self {
         let (began, receipts, standing) = (Instant::now(), Receipts::default(), Standing::UpToDate);
         let receipt_at = began + receipts::pause(Duration::ZERO, interval);
-        Self { visit, began, receipt_at, was, user, positions, receipts, standing, has_departed: false }
+        let before = Some(Before { was, user, positions }).filter(|before| *before != Before::default()).map(Box::new);
+        Self { visit, began, receipt_at, before, receipts, standing, has_departed: false }
     }
 
     /// Where it is time to look whether it is to be asked for a receipt, after how long it is time again.
@@ -77,10 +85,21 @@ impl PageSession {
 
     /// Its subscription to a channel, which begins where it has heard it.
     pub(super) fn claim(&mut self, channel: &ChannelName) -> (Option<Since>, PageJoin) {
+        let Some(before) = &mut self.before else { return (None, PageJoin { was: None }) };
         if self.began.elapsed() > RECLAIMED {
-            self.positions.others = None;
+            before.positions.others = None;
         }
-        (self.positions.claim(channel), PageJoin { was: self.was })
+        (before.positions.claim(channel), PageJoin { was: before.was })
+    }
+
+    /// Once the page has had its time to come back to its channels, those that it has claimed are not kept any longer.
+    fn let_claimed_go(&mut self) {
+        let is_over = self.began.elapsed() > RECLAIMED;
+        let Some(before) = self.before.as_mut().filter(|_| is_over) else { return };
+        before.positions.let_claimed_go();
+        if **before == Before::default() {
+            self.before = None;
+        }
     }
 
     /// It is asked for a receipt; `sends` is how often something had been sent before.
@@ -95,7 +114,9 @@ impl PageSession {
 
     /// It wants no more of a channel.
     pub(super) fn forget(&mut self, channel: &ChannelName) {
-        self.positions.forget(channel);
+        if let Some(before) = &mut self.before {
+            before.positions.forget(channel);
+        }
     }
 
     /// Whether nothing that it says is heard any more but its receipts.
@@ -120,13 +141,11 @@ impl PageSession {
         if mem::replace(&mut self.has_departed, true) {
             return None;
         }
-        let is_another = self.user.is_some() && user.is_some() && self.user != user;
-        let user = user.or_else(|| self.user.take());
+        let Before { user: old_user, positions, .. } = self.before.take().map(|before| *before).unwrap_or_default();
+        let is_another = old_user.is_some() && user.is_some() && old_user != user;
+        let user = user.or(old_user);
         let gives_up_id = is_another || close.is_some_and(ends_rights);
-        let mut before = mem::take(&mut self.positions);
-        if self.began.elapsed() > RECLAIMED {
-            before = Positions::default();
-        }
+        let before = if self.began.elapsed() > RECLAIMED { Positions::default() } else { positions };
         let visit = self.visit.clone();
         Some(Departure { visit, channels, before, user, gives_up_id, window })
     }
@@ -154,6 +173,7 @@ impl Session {
         let (now, interval) = (Instant::now(), self.connection.services.shared.pages.receipt_interval);
         let Some(page) = &mut self.connection.page else { return Duration::MAX };
         let Some(pause) = page.pause(now, interval) else { return page.receipt_at - now };
+        page.let_claimed_go();
         self.restand(Standing::Owing);
         let page = self.connection.page.as_ref();
         if page.is_some_and(|page| page.receipts.is_due(self.connection.outbox.sends())) {

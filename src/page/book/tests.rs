@@ -201,6 +201,17 @@ fn a_channel_that_a_page_does_not_want_any_more_is_new_to_it_the_next_time() {
 }
 
 #[test]
+fn what_a_page_has_claimed_is_kept_no_longer_and_what_it_has_not_is() {
+    let channels = [(channel("a"), up_to(1)), (channel("b"), up_to(2))];
+    let mut positions = Positions::of(channels.into(), Some(Since::Unknown));
+    positions.claim(&channel("a"));
+    positions.let_claimed_go();
+    assert_eq!(["a", "b", "c"].map(|name| positions.claim(&channel(name))), [None, Some(up_to(2)), None]);
+    positions.let_claimed_go();
+    assert_eq!(positions, Positions::default());
+}
+
+#[test]
 fn a_socket_id_comes_back_for_its_time_only_and_not_where_a_right_was_taken_away() {
     let mut stage = stage();
     let first = stage.start(1, 10);
