@@ -19,7 +19,7 @@ pub(super) struct PageSlots {
 #[derive(Debug)]
 struct PageSlot {
     /// How far the page had heard the channel before it was answered; nothing for one that was new.
-    before: Option<Since>,
+    before: Option<Box<Since>>,
     /// How far it has heard it with the answer.
     joined: Position,
     /// Since when the answer is written.
@@ -29,7 +29,7 @@ struct PageSlot {
 impl PageSlots {
     /// A page has subscribed.
     pub(super) fn insert(&mut self, socket: SocketId, before: Option<Since>, joined: Position) {
-        self.slots.insert(socket, PageSlot { before, joined, answered: None });
+        self.slots.insert(socket, PageSlot { before: before.map(Box::new), joined, answered: None });
         self.unanswered.push(socket);
     }
 
@@ -69,7 +69,7 @@ impl PageSlots {
                 let is_proven = |_, written: Option<Instant>| written.is_some_and(|written| written <= proven);
                 Since::Position(history.heard(&joined, is_proven))
             }
-            (_, _) => before.unwrap_or(Since::Position(joined)),
+            (_, _) => before.map_or(Since::Position(joined), |before| *before),
         };
         Some(Heard { proven, written: Since::Position(written) })
     }

@@ -38,6 +38,8 @@ impl Receipts {
 
     /// It is asked now; `sends` is how often something had been sent before.
     pub fn ask(&mut self, now: Instant, sends: u64, owed: OwedReceipt) {
+        // Nobody asks twice but a drain.
+        self.asked.reserve_exact(1);
         self.asked.push_back((now, owed));
         self.sends = sends + 1;
     }
@@ -45,6 +47,10 @@ impl Receipts {
     /// It answered, if it was asked.
     pub fn answer(&mut self) {
         self.proven = self.asked.pop_front().map(|(asked, _)| asked).or(self.proven);
+        if self.asked.is_empty() {
+            // An idle page keeps no list.
+            self.asked = VecDeque::new();
+        }
     }
 
     /// Whether it has answered all that it was asked.
