@@ -49,21 +49,32 @@ fn fan_out(load: &FanOut, plan: &Plan, options: &Options, report: &mut Report) -
     Ok(())
 }
 
-/// The memory of an idle page beside that of a socket.
+/// The memory of an idle page beside that of a socket; also of one that has just come back.
 fn idle(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), BenchError> {
     let title =
         format!("{} idle pages on {} channels", grouped(plan.idle_sockets.into()), grouped(IDLE_CHANNELS.into()));
     progress::round(&title, 1, 1);
-    let (for_sockets, for_pages) = (Child::server_with(options, &HISTORY)?, Child::server_with(options, &HISTORY)?);
-    let (sockets, pages) = (&for_sockets.target, &for_pages.target);
-    let socket = connect_and_weigh(&mut Swarm::new(sockets)?, sockets.pid, plan.idle_sockets, IDLE_CHANNELS)?;
-    let mut swarm = Swarm::new(pages)?;
-    let page = weigh(&mut swarm, pages.pid, plan.idle_sockets, |swarm, numbers| {
-        swarm.seat(numbers.map(|number| (pages, page(number, false))).collect::<Vec<_>>().into_iter())
-    })?;
-    report.rows.push(Row { resident_kib: Some(page), ..Row::new(Case::Pages, &title, None) });
+    let server = Child::server_with(options, &HISTORY)?;
+    let target = &server.target;
+    let socket = connect_and_weigh(&mut Swarm::new(target)?, target.pid, plan.idle_sockets, IDLE_CHANNELS)?;
+    let (page, back) = (weigh_pages(plan, options, false)?, weigh_pages(plan, options, true)?);
+    for (title, kib) in [(&title, page), (&format!("{title}, just back"), back)] {
+        report.rows.push(Row { resident_kib: Some(kib), ..Row::new(Case::Pages, title, None) });
+    }
     report.aim(&format!("Memory beyond a socket's, {title}"), (page - socket).max(0.0), 0.5, "KiB");
     Ok(())
+}
+
+/// The resident KiB of each page on a server of their own.
+fn weigh_pages(plan: &Plan, options: &Options, returns: bool) -> Result<f64, BenchError> {
+    let server = Child::server_with(options, &HISTORY)?;
+    let target = &server.target;
+    weigh(&mut Swarm::new(target)?, target.pid, plan.idle_sockets, |swarm, numbers| {
+        if returns {
+            visit(target, numbers.clone(), false)?;
+        }
+        swarm.seat(numbers.map(|number| (target, page(number, returns))).collect::<Vec<_>>().into_iter())
+    })
 }
 
 fn page(number: u32, returns: bool) -> Seat {
