@@ -145,7 +145,7 @@ impl World {
         }
         let Some(node) = &mut self.net.slots[slot].process else { return };
         let (id, unstored) = (node.id, &mut node.unstored);
-        while let Some(item) = unstored.backlog.next() {
+        while let Some(item) = unstored.backlog.pop() {
             let before = unstored.underway.last().map_or(0, |(at, ..)| *at);
             unstored.underway.push((before.max(now + self.net.random.between(1, 20)), id, item));
         }
@@ -206,7 +206,7 @@ impl World {
                 content(&unstored, id, &item, now).into_iter().for_each(|content| stream.take(now, content));
                 unstored.backlog.stored(&item);
             }
-            underway.extend(unstored.backlog.next());
+            underway.extend(unstored.backlog.pop());
         }
     }
 

@@ -74,7 +74,7 @@ impl Backlog {
     }
 
     /// What is to be sent next, if anything may be.
-    pub fn next(&mut self) -> Option<Item> {
+    pub fn pop(&mut self) -> Option<Item> {
         let is_busy = match self.waiting.front()? {
             Item::Event(_) => self.underway == MAX_UNDERWAY,
             Item::Mark(..) => self.underway > 0,
@@ -159,7 +159,7 @@ mod tests {
 
     /// The number of the mark that is next, and what it says is lost.
     fn next_mark(backlog: &mut Backlog) -> (u64, u64) {
-        let Some(Item::Mark(number, since)) = backlog.next() else { panic!("a mark is next") };
+        let Some(Item::Mark(number, since)) = backlog.pop() else { panic!("a mark is next") };
         let mark = backlog.written_mark(number, since, since + Duration::from_secs(3));
         assert_eq!(mark.waited, Duration::from_secs(3));
         (mark.number, mark.lost_through)
@@ -170,14 +170,14 @@ mod tests {
         let (mut backlog, _) = backlog(1_000, [3, 5]);
         backlog.mark(6, Instant::now());
         backlog.push(event(7));
-        let sent = [backlog.next().unwrap(), backlog.next().unwrap()];
-        assert_eq!(backlog.next(), None);
+        let sent = [backlog.pop().unwrap(), backlog.pop().unwrap()];
+        assert_eq!(backlog.pop(), None);
         sent.iter().for_each(|item| backlog.stored(item));
         assert_eq!(next_mark(&mut backlog), (6, 0));
-        assert_eq!(backlog.next(), None);
+        assert_eq!(backlog.pop(), None);
         backlog.stored(&Item::Mark(6, Instant::now()));
-        assert_eq!(backlog.next(), Some(Item::Event(event(7))));
-        assert_eq!(backlog.next(), None);
+        assert_eq!(backlog.pop(), Some(Item::Event(event(7))));
+        assert_eq!(backlog.pop(), None);
         backlog.stored(&Item::Event(event(7)));
         assert!(backlog.is_empty());
     }
@@ -186,15 +186,15 @@ mod tests {
     fn what_failed_is_sent_again_before_the_mark_behind_it() {
         let (mut backlog, _) = backlog(1_000, [3, 5]);
         backlog.mark(6, Instant::now());
-        let [three, five] = [backlog.next().unwrap(), backlog.next().unwrap()];
+        let [three, five] = [backlog.pop().unwrap(), backlog.pop().unwrap()];
         backlog.unsent(three.clone());
         backlog.stored(&five);
-        assert_eq!(backlog.next(), Some(three.clone()));
-        assert_eq!(backlog.next(), None);
+        assert_eq!(backlog.pop(), Some(three.clone()));
+        assert_eq!(backlog.pop(), None);
         backlog.stored(&three);
-        let sent = backlog.next().unwrap();
+        let sent = backlog.pop().unwrap();
         backlog.unsent(sent.clone());
-        assert_eq!(backlog.next(), Some(sent));
+        assert_eq!(backlog.pop(), Some(sent));
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         let (mut small, dropped) = backlog(350, 1..=9);
         assert_eq!((dropped, small.len(), small.bytes), (6, 3, 300));
         small.mark(9, Instant::now());
-        let sent: Vec<Item> = std::iter::from_fn(|| small.next()).collect();
+        let sent: Vec<Item> = std::iter::from_fn(|| small.pop()).collect();
         assert_eq!(sent.len(), 3);
         sent.iter().for_each(|item| small.stored(item));
         assert_eq!(next_mark(&mut small), (9, 6));
@@ -221,7 +221,7 @@ mod tests {
     fn what_the_stream_refuses_for_good_is_marked_as_lost() {
         let (mut backlog, _) = backlog(1_000, [4]);
         backlog.mark(5, Instant::now());
-        assert!(backlog.next().is_some());
+        assert!(backlog.pop().is_some());
         backlog.refused(event(4));
         assert_eq!(next_mark(&mut backlog), (5, 4));
     }
@@ -229,8 +229,8 @@ mod tests {
     #[test]
     fn only_so_many_are_on_their_way_at_once() {
         let (mut backlog, _) = backlog(usize::MAX, 1..=1_000);
-        assert_eq!(std::iter::from_fn(|| backlog.next()).count(), MAX_UNDERWAY);
+        assert_eq!(std::iter::from_fn(|| backlog.pop()).count(), MAX_UNDERWAY);
         backlog.stored(&Item::Event(event(1)));
-        assert_eq!((std::iter::from_fn(|| backlog.next()).count(), backlog.len()), (1, 999));
+        assert_eq!((std::iter::from_fn(|| backlog.pop()).count(), backlog.len()), (1, 999));
     }
 }

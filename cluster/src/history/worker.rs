@@ -169,7 +169,7 @@ impl RunningWorker {
     /// Sends what may be sent, in order. Waits for nothing but room in the client's queue.
     async fn send(&mut self) {
         while self.preparation.is_none()
-            && let Some(item) = self.backlog.next()
+            && let Some(item) = self.backlog.pop()
         {
             let (subject, payload) = self.written(&item);
             let message = PublishMessage::build().payload(payload).expected_stream(&self.spec.name);
