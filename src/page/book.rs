@@ -11,6 +11,7 @@ mod moving;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -38,11 +39,12 @@ pub struct Rules {
     pub id_lifetime: Duration,
     /// For so long after its start a node tells pages that it does not know that they may have missed something.
     pub doubt: Duration,
-    /// Pages that are away whose positions are kept; beyond it the oldest lose them, and are told so.
+    /// Pages that are away whose positions are kept; beyond it the oldest of the app with the most lose them, and are told
+    /// so.
     pub max_away: usize,
-    /// Positions that they may have together; beyond it the oldest lose theirs, and are told so.
+    /// Positions that they may have together; beyond it the same lose theirs.
     pub max_positions: usize,
-    /// Pages that are away and known at all; beyond it the oldest are as new.
+    /// Pages that are away and known at all; beyond it the oldest of the app with the most are as new.
     pub max_known: usize,
     /// What it has to do with the other nodes, if there are any.
     pub cluster: Option<ClusterRules>,
@@ -72,7 +74,7 @@ pub struct PageBook {
     departed: VecDeque<(Instant, PageVisit)>,
     with_positions: Ages,
     /// Pages that are away, by when they are forgotten.
-    known: BTreeMap<(Instant, u64), PageKey>,
+    known: Ages,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,7 @@ enum Stage {
 
 #[derive(Debug, Default)]
 struct Away {
+    app: Arc<str>,
     /// Who was signed in.
     user: Option<String>,
     /// The rooms that have not said yet how far it has heard them.
@@ -120,7 +123,7 @@ struct Away {
 impl PageBook {
     /// No pages.
     pub fn new(rules: Rules, started: Instant) -> Self {
-        let (with_positions, known) = (Ages::default(), BTreeMap::new());
+        let (with_positions, known) = (Ages::default(), Ages::default());
         let (newcomers, sought) = (HashMap::new(), HashMap::new());
         let (waiting, departed) = (VecDeque::new(), VecDeque::new());
         Self { rules, started, pages: BTreeMap::new(), newcomers, sought, waiting, departed, with_positions, known }
@@ -190,7 +193,7 @@ impl PageBook {
     }
 
     fn depart(&mut self, departure: Departure, turn: &mut Turn<'_>) {
-        let Departure { visit: PageVisit { page: key, number }, channels, before, user, gives_up_id, window } =
+        let Departure { app, visit: PageVisit { page: key, number }, channels, before, user, gives_up_id, window } =
             departure;
         let is_current = |page: &&mut Page| page.visit == number && matches!(page.stage, Stage::Here);
         let Some(page) = self.pages.get_mut(&key).filter(is_current) else {
@@ -198,7 +201,7 @@ impl PageBook {
             return turn.outputs.push(BookOutput::RoomsLeft(number));
         };
         let (missing, positions) = (channels, before.unclaimed());
-        let away = Away { user, missing, positions, gives_up_id, window, ..Away::default() };
+        let away = Away { app, user, missing, positions, gives_up_id, window, ..Away::default() };
         page.stage = Stage::Parting(Box::new(away));
         self.settle(&key, turn);
     }
@@ -240,16 +243,19 @@ impl PageBook {
         let Some(Page { visit, stage: Stage::Away(away), .. }) = self.pages.get_mut(key) else { return };
         let ends = (now + away.window, now + away.window.max(REMEMBERED));
         away.ends = Some(ends);
-        self.with_positions.insert(ends.0, *visit, *key, away.positions.len());
-        self.known.insert((ends.1, *visit), *key);
+        self.with_positions.insert((ends.0, *visit), *key, away.positions.len(), &away.app);
+        self.known.insert((ends.1, *visit), *key, 0, &away.app);
         self.departed.push_back((now, PageVisit { page: *key, number: *visit }));
-        while self.with_positions.len() > self.rules.max_away
-            || self.with_positions.positions() > self.rules.max_positions
+        while (self.with_positions.len() > self.rules.max_away
+            || self.with_positions.positions() > self.rules.max_positions)
+            && let Some(key) = self.with_positions.pop_excess()
         {
-            self.drop_oldest_positions();
+            self.drop_positions(&key);
         }
-        while self.known.len() > self.rules.max_known {
-            self.forget_oldest(turn);
+        while self.known.len() > self.rules.max_known
+            && let Some(key) = self.known.pop_excess()
+        {
+            self.forget(&key, turn);
         }
     }
 
@@ -278,11 +284,11 @@ impl PageBook {
     }
 
     fn tick(&mut self, turn: &mut Turn<'_>) {
-        while self.with_positions.is_over(turn.now) {
-            self.drop_oldest_positions();
+        while let Some(key) = self.with_positions.pop_ended(turn.now) {
+            self.drop_positions(&key);
         }
-        while self.known.first_key_value().is_some_and(|((end, _), _)| *end <= turn.now) {
-            self.forget_oldest(turn);
+        while let Some(key) = self.known.pop_ended(turn.now) {
+            self.forget(&key, turn);
         }
         self.note_owing(turn);
         while let Some((since, ..)) = self.waiting.front()
@@ -313,27 +319,25 @@ impl PageBook {
     }
 
     /// From now on it is known that the page was here, and not how far it heard its channels.
-    fn drop_oldest_positions(&mut self) {
-        let Some(key) = self.with_positions.pop_oldest() else { return };
-        if let Some(Stage::Away(away)) = self.pages.get_mut(&key).map(|page| &mut page.stage) {
+    fn drop_positions(&mut self, key: &PageKey) {
+        if let Some(Stage::Away(away)) = self.pages.get_mut(key).map(|page| &mut page.stage) {
             away.positions = Positions::unknown();
             away.written = HashMap::new();
         }
     }
 
-    fn forget_oldest(&mut self, turn: &mut Turn<'_>) {
-        let Some((_, key)) = self.known.pop_first() else { return };
-        if let Some(Page { visit, stage: Stage::Away(away), .. }) = self.pages.remove(&key) {
+    fn forget(&mut self, key: &PageKey, turn: &mut Turn<'_>) {
+        if let Some(Page { visit, stage: Stage::Away(away), .. }) = self.pages.remove(key) {
             self.unlist(visit, &away);
-            self.share(key, PageChange::Gone, turn);
+            self.share(*key, PageChange::Gone, turn);
         }
     }
 
     /// Nothing of a page ends any more that was away since this visit.
     fn unlist(&mut self, visit: u64, away: &Away) {
         if let Some((positions_end, known_end)) = away.ends {
-            self.with_positions.remove(positions_end, visit);
-            self.known.remove(&(known_end, visit));
+            self.with_positions.remove((positions_end, visit));
+            self.known.remove((known_end, visit));
         }
     }
 }

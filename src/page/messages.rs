@@ -1,6 +1,9 @@
 //! What a [`PageBook`](super::book::PageBook) is told of pages, and what it wants done about them. Pure.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use gaung_cluster::page::{PageChange, Standing};
 
@@ -87,6 +90,8 @@ pub struct PageStart {
 /// A session of a page is over, or about to be: its rooms are told to let it go.
 #[derive(Debug)]
 pub struct Departure {
+    /// Whose.
+    pub app: Arc<str>,
     /// Which.
     pub visit: PageVisit,
     /// The channels whose rooms report how far it has heard them.
@@ -133,7 +138,7 @@ impl PageStart {
 
 impl Departure {
     /// A session that ended before it began: the page has what it had.
-    pub fn unstarted(visit: PageVisit, PageStart { user, positions, .. }: PageStart) -> Self {
-        Self { visit, channels: Vec::new(), before: positions, user, gives_up_id: false, window: MAX_WINDOW }
+    pub fn unstarted(app: Arc<str>, visit: PageVisit, PageStart { user, positions, .. }: PageStart) -> Self {
+        Self { app, visit, channels: Vec::new(), before: positions, user, gives_up_id: false, window: MAX_WINDOW }
     }
 }

@@ -79,7 +79,7 @@ struct PageRegistry {
     book: PageBook,
     /// Weak, because an address that keeps the mailbox open costs a hundred bytes more.
     sessions: HashMap<u64, WeakRecipient<PageNotice>>,
-    waiting: HashMap<u64, (PageVisit, oneshot::Sender<PageStart>)>,
+    waiting: HashMap<u64, Waiting>,
     counts: Arc<PageCounts>,
     starts: IntCounterVec,
     /// The other nodes, if there are any.
@@ -90,6 +90,13 @@ struct PageRegistry {
     questions: HashMap<u64, Reply>,
     last_question: u64,
     handovers: Handovers,
+}
+
+/// A session that waits for its start.
+struct Waiting {
+    app: Arc<str>,
+    visit: PageVisit,
+    start: oneshot::Sender<PageStart>,
 }
 
 /// Another node asks for a page.
@@ -105,9 +112,8 @@ struct Claimed(PageKey);
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Arrive {
-    visit: PageVisit,
+    waiting: Waiting,
     session: WeakRecipient<PageNotice>,
-    start: oneshot::Sender<PageStart>,
 }
 
 #[derive(Message)]
@@ -147,12 +153,13 @@ impl Pages {
     /// A socket of a page has come; the start is awaited from `start`, which fails if a still newer one came meanwhile.
     pub fn arrive(
         &self,
+        app: Arc<str>,
         page: PageKey,
         session: WeakRecipient<PageNotice>,
     ) -> (PageVisit, oneshot::Receiver<PageStart>) {
         let visit = PageVisit { page, number: self.visits.fetch_add(1, Relaxed) };
         let (start, awaited) = oneshot::channel();
-        self.registry.do_send(Arrive { visit: visit.clone(), session, start });
+        self.registry.do_send(Arrive { waiting: Waiting { app, visit: visit.clone(), start }, session });
         (visit, awaited)
     }
 
@@ -222,9 +229,9 @@ impl PageRegistry {
         match output {
             BookOutput::Start(number, start) => {
                 self.starts.with_label_values(&[start.outcome()]).inc();
-                let Some((visit, waiting)) = self.waiting.remove(&number) else { return };
-                if let Err(start) = waiting.send(start) {
-                    self.step(BookInput::Departed(Departure::unstarted(visit, start)), ctx);
+                let Some(Waiting { app, visit, start: awaited }) = self.waiting.remove(&number) else { return };
+                if let Err(start) = awaited.send(start) {
+                    self.step(BookInput::Departed(Departure::unstarted(app, visit, start)), ctx);
                 }
             }
             BookOutput::Supersede(number) => {
@@ -297,9 +304,10 @@ impl Actor for PageRegistry {
 impl Handler<Arrive> for PageRegistry {
     type Result = ();
 
-    fn handle(&mut self, Arrive { visit, session, start }: Arrive, ctx: &mut Context<Self>) {
+    fn handle(&mut self, Arrive { waiting, session }: Arrive, ctx: &mut Context<Self>) {
+        let visit = waiting.visit.clone();
         self.sessions.insert(visit.number, session);
-        self.waiting.insert(visit.number, (visit.clone(), start));
+        self.waiting.insert(visit.number, waiting);
         self.step(BookInput::Arrived(visit), ctx);
     }
 }

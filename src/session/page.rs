@@ -3,6 +3,7 @@
 
 use std::{
     mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -133,6 +134,7 @@ impl PageSession {
     /// Its end, told once.
     fn depart(
         &mut self,
+        app: Arc<str>,
         channels: Vec<ChannelName>,
         user: Option<String>,
         close: Option<Close>,
@@ -147,7 +149,7 @@ impl PageSession {
         let gives_up_id = is_another || close.is_some_and(ends_rights);
         let before = if self.began.elapsed() > RECLAIMED { Positions::default() } else { positions };
         let visit = self.visit.clone();
-        Some(Departure { visit, channels, before, user, gives_up_id, window })
+        Some(Departure { app, visit, channels, before, user, gives_up_id, window })
     }
 }
 
@@ -156,7 +158,8 @@ impl Session {
     pub(super) fn await_start(&mut self, page: PageKey, ctx: &mut Context<Self>) {
         let shared = &self.connection.services.shared;
         let (pages, interval) = (shared.rooms.pages(), shared.pages.receipt_interval);
-        let (visit, start) = pages.arrive(page, ctx.address().downgrade().recipient());
+        let app_id = self.connection.app().id().clone();
+        let (visit, start) = pages.arrive(app_id, page, ctx.address().downgrade().recipient());
         let begin = move |start: Result<PageStart, _>, session: &mut Self, ctx: &mut Context<Self>| match start {
             Ok(start) => {
                 session.connection.id = start.socket;
@@ -201,8 +204,10 @@ impl Session {
         let user = self.protocol.sign_out(&self.connection);
         let connection = &mut self.connection;
         let (close, grace) = (connection.outbox.closing(), connection.services.shared.pages.member_grace);
-        let window = connection.app().settings().history.longest().unwrap_or(USUAL_WINDOW);
-        connection.depart(grace_after(close, grace), |page, channels| page.depart(channels, user, close, window));
+        let app = connection.app();
+        let (app_id, window) = (app.id().clone(), app.settings().history.longest().unwrap_or(USUAL_WINDOW));
+        connection
+            .depart(grace_after(close, grace), |page, channels| page.depart(app_id, channels, user, close, window));
     }
 
     /// The rooms have let the page go: if it answers one last question, it has heard everything.

@@ -330,6 +330,7 @@ impl World {
         }
         let (slot, visit, channels) = (session.slot, session.visit.clone(), std::mem::take(&mut session.channels));
         let departure = Departure {
+            app: self.app.id().clone(),
             visit: visit.clone(),
             channels: channels.iter().cloned().collect(),
             before: std::mem::take(&mut session.positions),

@@ -81,7 +81,9 @@ impl Stage {
         gives_up_id: bool,
     ) -> Vec<BookOutput> {
         let (visit, channels) = (visit(page, number), channels.iter().map(|name| channel(name)).collect());
+        let app = if page < 100 { "shop" } else { "other" }.into();
         self.step(BookInput::Departed(Departure {
+            app,
             visit,
             channels,
             before,
@@ -260,6 +262,28 @@ fn of_too_many_pages_the_oldest_lose_what_they_had_and_then_their_names() {
     let claims: Vec<_> = (1..=4).map(|page| claim(&stage.start(page, 10 + u64::from(page)), "a")).collect();
     assert_eq!(claims, [None, Some(Since::Unknown), Some(up_to(3)), Some(up_to(3))]);
     assert_eq!(stage.book.counts(), [4, 0, 0]);
+}
+
+#[test]
+fn an_app_with_very_many_pages_pushes_out_none_of_another_one() {
+    let mut stage = stage_with(Rules {
+        id_lifetime: SECOND,
+        doubt: Duration::ZERO,
+        max_away: 3,
+        max_positions: 1_000,
+        max_known: 4,
+        cluster: None,
+    });
+    // The first is of an app of its own, and the oldest.
+    for page in [100, 1, 2, 3, 4, 5, 6] {
+        stage.start(page, u64::from(page));
+        stage.depart(page, u64::from(page), &["a"]);
+        stage.part(page, u64::from(page), "a", 3, 3);
+        stage.at += SECOND;
+    }
+    assert_eq!(stage.book.counts(), [0, 3, 1]);
+    let claims = [100, 3, 4, 5, 6].map(|page| claim(&stage.start(page, 200 + u64::from(page)), "a"));
+    assert_eq!(claims, [Some(up_to(3)), None, Some(Since::Unknown), Some(up_to(3)), Some(up_to(3))]);
 }
 
 #[test]
