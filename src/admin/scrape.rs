@@ -102,18 +102,19 @@ impl Exposition {
         let mut by_app: BTreeMap<&str, AppTotals> = apps.iter().map(|app| (&**app.id(), of_app(app))).collect();
         let with_subscribers = totals.iter().filter(|(_, totals)| totals.subscriptions > 0);
         by_app.extend(with_subscribers.map(|(app, totals)| (&**app, *totals)));
-        let rows = |value: fn(&AppTotals) -> usize| {
-            by_app.iter().map(move |(app, totals)| ([*app], value(totals) as f64)).collect::<Vec<_>>()
+        let rows = |value: fn(&AppTotals) -> f64| {
+            by_app.iter().map(move |(app, totals)| ([*app], value(totals))).collect::<Vec<_>>()
         };
-        self.gauge(&catalogue::ROOMS, rows(|app| app.rooms))?;
-        self.gauge(&catalogue::SUBSCRIPTIONS, rows(|app| app.subscriptions))?;
-        self.gauge(&catalogue::MEMBERS, rows(|app| app.members))
+        self.gauge(&catalogue::ROOMS, rows(|app| app.rooms as f64))?;
+        self.gauge(&catalogue::SUBSCRIPTIONS, rows(|app| app.subscriptions as f64))?;
+        self.gauge(&catalogue::MEMBERS, rows(|app| app.members as f64))?;
+        self.gauge(&catalogue::HISTORY_OLDEST_AGE, rows(|app| app.oldest_event.as_secs_f64()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, time::Duration};
 
     use super::*;
     use crate::{
@@ -140,7 +141,8 @@ mod tests {
     }
 
     fn totals() -> RoomTotals {
-        RoomTotals::from([("one".into(), AppTotals { rooms: 2, subscriptions: 30, members: 4 })])
+        let oldest_event = Duration::from_millis(61_500);
+        RoomTotals::from([("one".into(), AppTotals { rooms: 2, subscriptions: 30, members: 4, oldest_event })])
     }
 
     fn check(text: &str, line: &str) {
@@ -170,11 +172,13 @@ mod tests {
         check(&text, r#"gaung_subscriptions{app="one"} 30"#);
         check(&text, r#"gaung_members{app="one"} 4"#);
         check(&text, r#"gaung_members{app="two"} 0"#);
+        check(&text, r#"gaung_history_oldest_age_seconds{app="one"} 61.5"#);
+        check(&text, r#"gaung_history_oldest_age_seconds{app="two"} 0"#);
     }
 
     #[test]
     fn an_app_that_is_gone_is_not_shown_for_what_its_rooms_cache() {
-        let cached = RoomTotals::from([("one".into(), AppTotals { rooms: 1, subscriptions: 0, members: 0 })]);
+        let cached = RoomTotals::from([("one".into(), AppTotals { rooms: 1, ..AppTotals::default() })]);
         let text = scrape(&apps()[1..], Some(cached), &Readiness::default());
         assert!(!text.contains(r#"app="one""#), "{text}");
     }

@@ -46,20 +46,24 @@ pub struct AppTotals {
     pub subscriptions: usize,
     /// Members of presence channels, a user counted once per channel.
     pub members: usize,
+    /// Age of the oldest event of their histories; zero if they keep none.
+    pub oldest_event: Duration,
 }
 
 impl AppTotals {
     /// With one more room that holds so much.
     pub fn with_room(self, counts: Counts) -> Self {
-        self.plus(Self { rooms: 1, subscriptions: counts.subscriptions, members: counts.users })
+        let (subscriptions, members) = (counts.subscriptions, counts.users);
+        self.plus(Self { rooms: 1, subscriptions, members, ..Self::default() })
     }
 
-    /// The sum of both.
+    /// The sum of both, and the older event.
     pub fn plus(self, more: Self) -> Self {
         Self {
             rooms: self.rooms + more.rooms,
             subscriptions: self.subscriptions + more.subscriptions,
             members: self.members + more.members,
+            oldest_event: self.oldest_event.max(more.oldest_event),
         }
     }
 }

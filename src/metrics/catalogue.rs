@@ -68,12 +68,14 @@ catalogue! {
     CACHE_BYTES: Gauge "gaung_cache_bytes" [], "Bytes of the last events of cache channels";
     CACHE_EVICTIONS: Counter "gaung_cache_evictions_total" [], "Last events of cache channels forgotten before their time, for newer ones";
     HISTORY_BYTES: Gauge "gaung_history_bytes" ["app"], "Bytes of the events that channels keep for subscribers that come back";
+    HISTORY_OLDEST_AGE: Gauge "gaung_history_oldest_age_seconds" ["app"], "Age of the oldest event that channels keep for subscribers that come back; 0 if they keep none";
     HISTORY_EVICTIONS: Counter "gaung_history_evictions_total" [], "Events that left a channel's history before their time, for lack of memory";
     RECOVERIES: Counter "gaung_recoveries_total" ["outcome"], "Subscribers that came back, by whether all that they missed could be replayed";
     PAGE_HANDOVERS: Counter "gaung_page_handovers_total" ["outcome"], "Pages with a resume id that came from another node: handed_over by it, unanswered, or lost with it";
     REPLAYED_EVENTS: Counter "gaung_replayed_events_total" [], "Missed events sent to subscribers that came back";
     PAGES: Gauge "gaung_pages" ["state"], "Pages that name themselves by a resume id: with a socket, away with what they are to be given, and known alone";
     PAGE_STARTS: Counter "gaung_page_starts_total" ["outcome"], "Sockets of pages, by what was known of the page: nothing, what it had, or only that it was here before";
+    PAGE_EVICTIONS: Counter "gaung_page_evictions_total" [], "Pages that were forgotten, or how far they had heard their channels, before their time, for newer ones";
     RECEIPTS_OUTSTANDING: Gauge "gaung_receipts_outstanding" [], "Pages that have not answered yet whether they heard what they were sent";
     HISTORY_QUESTIONS: Counter "gaung_history_questions_total" ["outcome"], "Questions to all other nodes for what they keep of a channel that was opened here later";
     HISTORY_GAPS: Counter "gaung_history_gaps_total" [], "Times that a channel's history found events of another node missing, which it published before this node knew it";

@@ -72,6 +72,8 @@ pub struct Metrics {
     pub recoveries: IntCounterVec,
     /// Sockets of pages that named themselves, by what was known of the page.
     pub page_starts: IntCounterVec,
+    /// Pages that were forgotten early, or what they had was.
+    pub page_evictions: IntCounter,
     /// Pages that came from another node, by `outcome`.
     pub page_handovers: IntCounterVec,
     /// Missed events sent to them.
@@ -113,6 +115,7 @@ impl Metrics {
             reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
             recoveries: counters(&catalogue::RECOVERIES, &RECOVERY_OUTCOMES),
             page_starts: counters(&catalogue::PAGE_STARTS, &PAGE_STARTS),
+            page_evictions: counter(&catalogue::PAGE_EVICTIONS),
             page_handovers: counters(&catalogue::PAGE_HANDOVERS, &HANDOVER_OUTCOMES),
             replayed_events: counter(&catalogue::REPLAYED_EVENTS),
             history_evictions: counter(&catalogue::HISTORY_EVICTIONS),
@@ -140,6 +143,7 @@ impl Metrics {
         registry.register(Box::new(self.repeat_keys_evicted.clone()))?;
         registry.register(Box::new(self.recoveries.clone()))?;
         registry.register(Box::new(self.page_starts.clone()))?;
+        registry.register(Box::new(self.page_evictions.clone()))?;
         registry.register(Box::new(self.replayed_events.clone()))?;
         registry.register(Box::new(self.history_evictions.clone()))?;
         registry.register(Box::new(self.reloads.clone()))

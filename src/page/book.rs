@@ -251,11 +251,13 @@ impl PageBook {
             && let Some(key) = self.with_positions.pop_excess()
         {
             self.drop_positions(&key);
+            turn.outputs.push(BookOutput::CountEvicted);
         }
         while self.known.len() > self.rules.max_known
             && let Some(key) = self.known.pop_excess()
         {
             self.forget(&key, turn);
+            turn.outputs.push(BookOutput::CountEvicted);
         }
     }
 

@@ -68,6 +68,8 @@ pub enum BookOutput {
     Decline(u64),
     /// Tell the other nodes.
     Share(PageKey, PageChange),
+    /// Count a page that lost what it had, or is known no more, before its time.
+    CountEvicted,
 }
 
 /// With what a session of a page begins.

@@ -15,7 +15,7 @@ use gaung_cluster::{
     NodeId,
     page::{PageHash, PageWhere, Standing},
 };
-use prometheus::IntCounterVec;
+use prometheus::{IntCounter, IntCounterVec};
 use tokio::sync::oneshot;
 
 use super::{
@@ -82,6 +82,7 @@ struct PageRegistry {
     waiting: HashMap<u64, Waiting>,
     counts: Arc<PageCounts>,
     starts: IntCounterVec,
+    evictions: IntCounter,
     /// The other nodes, if there are any.
     cluster: Option<Cluster>,
     /// How long before its node's last sign of life a page that is up to date had heard everything.
@@ -134,13 +135,15 @@ impl Pages {
             max_positions: MAX_POSITIONS,
             max_known: MAX_KNOWN,
         };
-        let (shown, shown_handovers, starts) = (counts.clone(), handovers.clone(), metrics.page_starts.clone());
+        let (shown, shown_handovers) = (counts.clone(), handovers.clone());
+        let (starts, evictions) = (metrics.page_starts.clone(), metrics.page_evictions.clone());
         let registry = PageRegistry::start_in_arbiter(&Arbiter::new().handle(), move |_| PageRegistry {
             book: PageBook::new(rules, Instant::now()),
             sessions: HashMap::new(),
             waiting: HashMap::new(),
             counts: shown,
             starts,
+            evictions,
             cluster,
             lookback: interval * RECEIPTS_BEHIND,
             questions: HashMap::new(),
@@ -251,6 +254,7 @@ impl PageRegistry {
             BookOutput::Share(page, change) => {
                 self.cluster.iter().for_each(|cluster| cluster.share_page(page.0, change));
             }
+            BookOutput::CountEvicted => self.evictions.inc(),
         }
     }
 

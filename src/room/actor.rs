@@ -50,6 +50,7 @@ impl RoomActor {
         tasks.drain(..).for_each(|task| self.schedule(task, ctx));
         self.room.services.tasks.set(tasks);
         self.tally.set_counts(self.room.state.counts());
+        self.tally.set_oldest(self.room.state.oldest_event());
         let is_idle = self.room.state.is_idle();
         self.tally.idle.set(is_idle);
         if is_idle {

@@ -39,6 +39,7 @@ mod joined;
 mod member_notices;
 mod membership;
 mod messages;
+mod oldest;
 mod page_slots;
 mod perform;
 mod present;

@@ -2,12 +2,14 @@
 //! walk over all of them.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{BTreeSet, HashMap},
     ops::Bound,
     rc::Rc,
+    time::Instant,
 };
 
+use super::oldest::OldestEvents;
 use crate::{
     event::{AppTotals, Counts, Page},
     protocol::ChannelName,
@@ -18,6 +20,7 @@ pub(super) struct Registered<T> {
     rooms: HashMap<ChannelName, (T, Rc<Tally>)>,
     names: BTreeSet<ChannelName>,
     totals: Rc<Cell<AppTotals>>,
+    oldest: Rc<RefCell<OldestEvents>>,
 }
 
 /// What a room holds, written by the room and read by its shard on the same thread.
@@ -25,6 +28,9 @@ pub(super) struct Registered<T> {
 pub(super) struct Tally {
     counts: Cell<Counts>,
     totals: Rc<Cell<AppTotals>>,
+    /// The second since which it keeps events.
+    oldest_here: Cell<Option<u64>>,
+    oldest: Rc<RefCell<OldestEvents>>,
     /// Whether the room has nothing left to keep.
     pub idle: Cell<bool>,
     /// The number of its last wait for subscribers; the shard's field.
@@ -35,14 +41,14 @@ pub(super) struct Tally {
 
 impl<T> Default for Registered<T> {
     fn default() -> Self {
-        Self { rooms: HashMap::new(), names: BTreeSet::new(), totals: Rc::default() }
+        Self { rooms: HashMap::new(), names: BTreeSet::new(), totals: Rc::default(), oldest: Rc::default() }
     }
 }
 
 impl<T> Registered<T> {
     /// A tally for a room that is about to be added.
     pub(super) fn tally(&self) -> Rc<Tally> {
-        Rc::new(Tally { totals: self.totals.clone(), ..Tally::default() })
+        Rc::new(Tally { totals: self.totals.clone(), oldest: self.oldest.clone(), ..Tally::default() })
     }
 
     /// One room.
@@ -61,6 +67,7 @@ impl<T> Registered<T> {
     pub(super) fn remove(&mut self, channel: &ChannelName) {
         let Some((_, tally)) = self.rooms.remove(channel) else { return };
         tally.set_counts(Counts::default());
+        tally.set_oldest(None);
         self.names.remove(channel);
         let totals = self.totals.get();
         self.totals.set(AppTotals { rooms: totals.rooms - 1, ..totals });
@@ -72,8 +79,8 @@ impl<T> Registered<T> {
     }
 
     /// What the rooms add up to.
-    pub(super) fn totals(&self) -> AppTotals {
-        self.totals.get()
+    pub(super) fn totals(&self, now: Instant) -> AppTotals {
+        AppTotals { oldest_event: self.oldest.borrow().age(now), ..self.totals.get() }
     }
 
     /// Of the `most` next rooms whose name starts so, and comes after another if one is given, those with subscribers.
@@ -109,10 +116,20 @@ impl Tally {
             ..totals
         });
     }
+
+    /// Since when the room keeps events, if it keeps any.
+    pub(super) fn set_oldest(&self, oldest: Option<Instant>) {
+        let before = self.oldest_here.get();
+        if oldest.is_some() || before.is_some() {
+            self.oldest_here.set(self.oldest.borrow_mut().replace(before, oldest));
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn name(text: &str) -> ChannelName {
@@ -152,8 +169,13 @@ mod tests {
         let mut registered = registered(&[("a", 2), ("b", 3)]);
         let (_, tally) = registered.get(&name("a")).unwrap();
         tally.set_counts(Counts { subscriptions: 1, users: 4 });
-        assert_eq!(registered.totals(), AppTotals { rooms: 2, subscriptions: 4, members: 4 });
+        let start = Instant::now();
+        tally.set_oldest(Some(start));
+        let oldest_event = Duration::from_secs(5);
+        let totals = registered.totals(start + oldest_event);
+        assert_eq!(totals, AppTotals { rooms: 2, subscriptions: 4, members: 4, oldest_event });
         registered.remove(&name("a"));
-        assert_eq!(registered.totals(), AppTotals { rooms: 1, subscriptions: 3, members: 0 });
+        let totals = registered.totals(start + oldest_event);
+        assert_eq!(totals, AppTotals { rooms: 1, subscriptions: 3, ..AppTotals::default() });
     }
 }

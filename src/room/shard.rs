@@ -342,6 +342,7 @@ impl Handler<Sum> for Shard {
     type Result = MessageResult<Sum>;
 
     fn handle(&mut self, _: Sum, _: &mut Context<Self>) -> MessageResult<Sum> {
-        MessageResult(self.rooms.iter().map(|(app_id, rooms)| (app_id.clone(), rooms.totals())).collect())
+        let now = Instant::now();
+        MessageResult(self.rooms.iter().map(|(app_id, rooms)| (app_id.clone(), rooms.totals(now))).collect())
     }
 }

@@ -158,7 +158,8 @@ impl World {
                 BookOutput::Supersede(number) => self.end_session(number),
                 BookOutput::RoomsLeft(number) => self.rooms_left(number),
                 // Pages come back to their node alone.
-                BookOutput::Seek(_) | BookOutput::HandOver(..) | BookOutput::Decline(_) | BookOutput::Share(..) => {}
+                BookOutput::Seek(_) | BookOutput::HandOver(..) | BookOutput::Decline(_) => {}
+                BookOutput::Share(..) | BookOutput::CountEvicted => {}
             }
         }
     }

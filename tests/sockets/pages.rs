@@ -385,7 +385,9 @@ async fn operators_see_pages_and_the_receipts_that_they_owe() {
     resume(&mut second, "products.7").await;
     let starts = [r#"gaung_page_starts_total{outcome="new"} 1"#, r#"gaung_page_starts_total{outcome="resumed"} 1"#];
     assert!(shows(&starts).await);
-    let bytes = metrics(node.node.admin).await;
-    let kept = bytes.lines().find_map(|line| line.strip_prefix(r#"gaung_history_bytes{app="app-id"} "#)).unwrap();
-    assert!(kept.parse::<u64>().unwrap() > 0, "{kept}");
+    let text = metrics(node.node.admin).await;
+    for start in [r#"gaung_history_bytes{app="app-id"} "#, r#"gaung_history_oldest_age_seconds{app="app-id"} "#] {
+        let shown = text.lines().find_map(|line| line.strip_prefix(start)).unwrap();
+        assert!(shown.parse::<f64>().unwrap() > 0.0, "{start}{shown}");
+    }
 }

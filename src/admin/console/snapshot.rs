@@ -280,7 +280,10 @@ mod tests {
     #[test]
     fn an_app_without_rooms_has_none_and_silent_rooms_are_not_shown_as_zero() {
         let counted = || vec![("1".into(), Counted::default()), ("2".into(), Counted::default())];
-        let totals = RoomTotals::from([("1".into(), AppTotals { rooms: 2, subscriptions: 3, members: 1 })]);
+        let totals = RoomTotals::from([(
+            "1".into(),
+            AppTotals { rooms: 2, subscriptions: 3, members: 1, ..AppTotals::default() },
+        )]);
         let mut last = LastLook::default();
         let rooms = |figures: Vec<AppFigures>| figures.iter().map(|app| app.rooms).collect::<Vec<_>>();
         assert_eq!(rooms(last.advance(Duration::ZERO, counted(), Some(&totals))), [Some(2), Some(0)]);

@@ -252,12 +252,14 @@ fn of_too_many_pages_the_oldest_lose_what_they_had_and_then_their_names() {
         max_known: 3,
         cluster: None,
     });
-    for page in 1..=4 {
+    let evicted = [1, 2, 3, 4].map(|page| {
         stage.start(page, u64::from(page));
         stage.depart(page, u64::from(page), &["a"]);
-        stage.part(page, u64::from(page), "a", 3, 3);
+        let outputs = stage.part(page, u64::from(page), "a", 3, 3);
         stage.at += SECOND;
-    }
+        outputs.iter().filter(|output| **output == BookOutput::CountEvicted).count()
+    });
+    assert_eq!(evicted, [0, 0, 1, 2]);
     assert_eq!(stage.book.counts(), [0, 2, 1]);
     let claims: Vec<_> = (1..=4).map(|page| claim(&stage.start(page, 10 + u64::from(page)), "a")).collect();
     assert_eq!(claims, [None, Some(Since::Unknown), Some(up_to(3)), Some(up_to(3))]);

@@ -11,6 +11,11 @@ impl History {
         self.whole_since = self.whole_since.max(Some(now));
     }
 
+    /// Since when the oldest event has been kept.
+    pub(in crate::room) fn oldest(&self) -> Option<Instant> {
+        self.events.front().map(|kept| kept.at)
+    }
+
     /// How far a subscriber has heard that heard everything from before a moment; unknown if not all from after it is kept.
     /// What was lost on the way may have been of any time.
     pub(in crate::room) fn since(&self, moment: Instant) -> Since {

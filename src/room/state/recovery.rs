@@ -217,6 +217,11 @@ impl RoomState {
         self.history.as_ref().map(|history| history.newest(limit)).unwrap_or_default()
     }
 
+    /// Since when the oldest event that is kept has been.
+    pub fn oldest_event(&self) -> Option<Instant> {
+        self.history.as_ref().and_then(|history| history.oldest())
+    }
+
     /// What is kept here after a position, for another node; as much as a socket takes at once.
     pub fn share_history(&self, since: &Position, now: Instant) -> Shared {
         let bytes = self.max_replay_bytes.min(MAX_SHARED_BYTES);
