@@ -1,13 +1,12 @@
 // A shop that several tenants use, as an application would have it: pages with Laravel Echo, which its own server
 // serves, and a back end that admits the staff of a tenant to what belongs to that tenant.
 
-import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { join } from "node:path";
 
 import Pusher from "pusher";
 
 import { APP } from "../../clients/support/gaung.js";
+import { readForm, startPageServer } from "./page_server.js";
 
 const HERE = import.meta.dirname;
 const PACKAGES = join(HERE, "..", "node_modules");
@@ -22,7 +21,7 @@ const FILES = {
 
 export async function startShop(gaung) {
   const shop = new Shop(gaung);
-  await shop.listen();
+  await shop.open();
   return shop;
 }
 
@@ -31,7 +30,7 @@ class Shop {
   backEnd;
   #gaung;
   #staff = new Map();
-  #server = createServer((request, response) => this.#answer(request, response));
+  #server;
 
   constructor(gaung) {
     const { host, port } = gaung;
@@ -39,14 +38,13 @@ class Shop {
     this.backEnd = new Pusher({ appId: APP.id, key: APP.key, secret: APP.secret, host, port: `${port}`, useTLS: false });
   }
 
-  async listen() {
-    await new Promise((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
-    this.url = `http://127.0.0.1:${this.#server.address().port}`;
+  async open() {
+    this.#server = await startPageServer(FILES, (path, request) => this.#route(path, request));
+    this.url = this.#server.url;
   }
 
   stop() {
-    this.#server.closeAllConnections();
-    this.#server.close();
+    this.#server.stop();
   }
 
   /** Somebody who works for a tenant, as the cookie that their browser has from signing in. */
@@ -56,21 +54,13 @@ class Shop {
     return { name: "session", value: session, url: this.url };
   }
 
-  async #answer(request, response) {
-    const { pathname } = new URL(request.url, this.url);
-    const answer = (status, type, body) => response.writeHead(status, { "content-type": type }).end(body);
-    if (FILES[pathname]) return answer(200, FILES[pathname][1], await readFile(FILES[pathname][0]));
+  async #route(path, request) {
     const somebody = this.#staff.get(request.headers.cookie?.replace("session=", ""));
-    const [status, body] = await this.#route(pathname, somebody, request);
-    answer(status, "application/json", JSON.stringify(body));
-  }
-
-  async #route(path, somebody, request) {
     if (path === "/favicon.ico") return [200, {}];
     if (!somebody) return [401, { message: "sign in first" }];
     if (path === "/settings") return [200, { key: APP.key, tenant: somebody.tenant, ...this.#gaung }];
     if (path !== "/broadcasting/auth") return [404, { message: `no route ${path}` }];
-    const form = new URLSearchParams(await text(request));
+    const form = await readForm(request);
     return this.#admit(somebody, form.get("socket_id"), form.get("channel_name"));
   }
 
@@ -79,10 +69,4 @@ class Shop {
     const member = channel.startsWith("presence-") ? { user_id: id, user_info: { name } } : undefined;
     return [200, this.backEnd.authorizeChannel(socket, channel, member)];
   }
-}
-
-async function text(request) {
-  const chunks = [];
-  for await (const chunk of request) chunks.push(chunk);
-  return Buffer.concat(chunks).toString();
 }

@@ -1,0 +1,48 @@
+// The web server of an application: it serves the files of a page, and answers all else with JSON.
+
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+
+/** `files`: by path, where the file lies and its type. `route(path, request)` returns a status and a body. */
+export async function startPageServer(files, route) {
+  const server = new PageServer(files, route);
+  await server.listen();
+  return server;
+}
+
+class PageServer {
+  #files;
+  #route;
+  #server = createServer((request, response) => this.#answer(request, response));
+
+  constructor(files, route) {
+    this.#files = files;
+    this.#route = route;
+  }
+
+  async listen() {
+    await new Promise((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    this.url = `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  stop() {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+
+  async #answer(request, response) {
+    const { pathname } = new URL(request.url, this.url);
+    const answer = (status, type, body) => response.writeHead(status, { "content-type": type }).end(body);
+    const [file, type] = this.#files[pathname] ?? [];
+    if (file) return answer(200, type, await readFile(file));
+    const [status, body] = await this.#route(pathname, request);
+    answer(status, "application/json", JSON.stringify(body));
+  }
+}
+
+/** What a form in the request says. */
+export async function readForm(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return new URLSearchParams(Buffer.concat(chunks).toString());
+}
