@@ -1,4 +1,4 @@
-// Pages of four kinds that hear numbers: what each one heard, was told, and when.
+// Pages of several kinds that hear numbers: what each one heard, was told, and when.
 
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -10,11 +10,14 @@ import { rememberAuthorizations } from "../../../../docs/examples/history/gaung-
 import { withHistory } from "../../../../docs/examples/history/gaung-history.js";
 import { until } from "../deadline.js";
 import { APP } from "../gaung.js";
+import { openLight } from "./light.js";
 
 const require = createRequire(import.meta.url);
 const PLAIN = new URL("../../../../docs/examples/plain/tenant-socket.js", import.meta.url);
 export const TENANT = 7;
 const OPENING_PATIENCE = 60_000;
+/** So many are being opened at one time at most. */
+const OPENING = 100;
 
 /** The plugin changes the class that it is given, so that each kind has a class of its own. */
 function loadPusher() {
@@ -37,6 +40,10 @@ class Page {
   heard = new Map();
   /** `{ at, socketId }` for each socket. */
   sockets = [];
+  /** By presence channel, who the page believes to be there. */
+  members = new Map();
+  /** Whoever came or went, or was not in a list: `{ at, channel, change, user }`. */
+  changes = [];
   #subscribed = new Set();
 
   constructor(kind, channels) {
@@ -54,6 +61,24 @@ class Page {
 
   note(channel, entry) {
     this.heard.get(channel).push({ at: performance.now(), ...entry });
+  }
+
+  /** The list of members that the page is given; who was there and is not in it is gone for its user. */
+  sees(channel, users) {
+    const before = this.members.get(channel) ?? new Set();
+    this.members.set(channel, new Set(users));
+    const gone = [...before].filter((user) => !this.members.get(channel).has(user));
+    for (const user of gone) this.#noteChange(channel, "not listed", user);
+  }
+
+  noteMember(channel, change, user) {
+    this.#noteChange(channel, change, user);
+    if (change === "added") this.members.get(channel).add(user);
+    else this.members.get(channel).delete(user);
+  }
+
+  #noteChange(channel, change, user) {
+    this.changes.push({ at: performance.now(), channel, change, user });
   }
 
   isSubscribed(channel) {
@@ -74,10 +99,15 @@ export async function openPages(t, { balancer, application, counts, channelsOf }
       const page = new Page(kind, channelsOf(kind, number));
       open[kind](page, number);
       pages.push(page);
+      if (pages.length % OPENING === 0) await areOpen(pages);
     }
   }
-  await until(() => pages.every(({ isOpen }) => isOpen), "all pages are subscribed", OPENING_PATIENCE);
+  await areOpen(pages);
   return pages;
+}
+
+async function areOpen(pages) {
+  await until(() => pages.every(({ isOpen }) => isOpen), "all pages are subscribed", OPENING_PATIENCE);
 }
 
 async function openers(t, balancer, application) {
@@ -95,6 +125,8 @@ async function openers(t, balancer, application) {
       stock(Stock, page, { channelAuthorization: { transport: "ajax", endpoint, headers } });
     },
     plugin: (page) => stock(WithPlugin, page),
+    light: (page) => t.after(openLight(balancer, page)),
+    member: (page, number) => t.after(openLight(balancer, page, signerOf(application, `member-${number}`))),
     // Every other one names itself too; its position goes before what the server knows.
     plain: (page, number) => openPlain(balancer, tenantSocket, page, number % 2 ? `&resume=${page.name}` : ""),
   };
@@ -120,4 +152,14 @@ function openPlain({ host, port }, tenantSocket, page, name) {
     onStatus: (status) => status.startsWith("subscribed to ") && page.isSubscribed(status.split(" ").at(-1)),
     onMissed: (channel) => page.note(channel, { missed: true }),
   });
+}
+
+/** What admits a page of this user to channels: a request to the application, and no memory. */
+function signerOf(application, id) {
+  const { token } = application.user({ id, info: {} });
+  const headers = { Authorization: `Bearer ${token}` };
+  return async (socketId, channel) => {
+    const body = new URLSearchParams({ socket_id: socketId, channel_name: channel });
+    return (await fetch(`${application.url}/broadcasting/auth`, { method: "POST", headers, body })).json();
+  };
 }
