@@ -5,6 +5,7 @@ use std::{ops::Range, thread, time::Duration};
 use super::{
     BenchError, Case, Options,
     broker::Broker,
+    builds,
     child::{self, Child},
     members, pages, pair,
     plan::{EVENT_BYTES, FanOut, IDLE_CHANNELS, Plan, STALL_EVENT_BYTES, TRIGGER_CONNECTIONS},
@@ -40,6 +41,7 @@ pub fn measure_case(case: Case, plan: &Plan, options: &Options, report: &mut Rep
         Case::Rooms => in_cluster(case, options, report, |broker, report| rooms::measure(broker, options, report)),
         Case::Scrape => scrape::measure(plan, options, report),
         Case::Pages => pages::measure_case(plan, options, report),
+        Case::Builds => builds::measure(plan, options, report),
     }
 }
 

@@ -3,10 +3,11 @@
 //! The server under test and the floor are processes of their own, so that their CPU time and memory are theirs alone;
 //! this process opens the sockets, triggers and reads. Rounds of the two alternate, because machines are noisy.
 //!
-//! Way through the files: `plan` says how much, `cases` and `scrape` what is measured on one node and `pair`, `members` and
-//! `rooms` what on several, `swarm` is the client, `report` the outcome.
+//! Way through the files: `plan` says how much, `cases` and `scrape` what is measured on one node, `builds` on two builds of it,
+//! and `pair`, `members` and `rooms` on several, `swarm` is the client, `report` the outcome.
 
 mod broker;
+mod builds;
 mod cases;
 mod child;
 mod cluster;
@@ -48,18 +49,24 @@ use report::Report;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "gaung-bench", version, after_help = EXAMPLES)]
 pub struct Options {
-    /// Only these cases, separated by commas: a to e, g to l (f, the floor, runs beside a and b)
+    /// Only these cases, separated by commas: a to e, g to m (f, the floor, runs beside a and b)
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Case>,
     /// Fewer sockets and messages; done within a minute
     #[arg(long)]
     pub quick: bool,
+    /// Pages that come back within a second in case l; 10,000 where nothing is said, 2,000 with --quick
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pages: Option<u32>,
     /// Print the figures as JSON instead of a table
     #[arg(long)]
     pub json: bool,
     /// The server to start: `gaung` beside this program where nothing is said
     #[arg(long, value_name = "PATH")]
     pub server: Option<PathBuf>,
+    /// Another build of the server, with which case m compares; it is left out if there is none
+    #[arg(long, value_name = "PATH")]
+    pub beside: Option<PathBuf>,
     /// The nats-server that the cases of a cluster (h to j) start; they are left out if there is none
     #[arg(long, value_name = "PATH", default_value = "nats-server")]
     pub nats_server: PathBuf,
@@ -93,6 +100,7 @@ const EXAMPLES: &str = "\
 Examples:
   gaung-bench --quick
   gaung-bench --only a,c --json
+  gaung-bench --only m --beside ./gaung-of-before
   gaung-bench --only a --server-env GAUNG_HTTP_THREADS=2";
 
 fn main() -> ExitCode {
@@ -111,7 +119,8 @@ fn run(options: Options) -> Result<(), BenchError> {
     if options.floor {
         return floor::serve();
     }
-    let plan = if options.quick { Plan::quick() } else { Plan::full() };
+    let mut plan = if options.quick { Plan::quick() } else { Plan::full() };
+    plan.pages = options.pages.unwrap_or(plan.pages);
     let mut report = Report::default();
     for case in Case::ALL.into_iter().filter(|case| options.only.is_empty() || options.only.contains(case)) {
         cases::measure_case(case, &plan, &options, &mut report)?;

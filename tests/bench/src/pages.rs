@@ -7,11 +7,12 @@ use super::{
     BenchError, Case, Options,
     cases::{SETTLING, Side, connect_and_weigh, weigh},
     child::Child,
-    plan::{EVENT_BYTES, FanOut, IDLE_CHANNELS, Plan},
+    plan::{COMING, EVENT_BYTES, FanOut, IDLE_CHANNELS, Plan},
     progress,
     report::{Comparison, Report, Row, grouped},
-    round::{Figures, Round, measure},
+    round::{Figures, Round, column, measure},
     seat::Seat,
+    statistics,
     swarm::Swarm,
     target::Target,
 };
@@ -81,10 +82,10 @@ fn page(number: u32, returns: bool) -> Seat {
     Seat::Page { number, channel: number % IDLE_CHANNELS, returns }
 }
 
-/// Pages that all come back at once, each until it is told that it has everything, beside as many that are new.
+/// Pages that all come back within a second, each until it is told that it has everything, beside as many that are new.
 fn come_back(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), BenchError> {
-    let count = plan.idle_sockets;
-    let title = format!("{} pages come back to {MISSED} missed events", grouped(count.into()));
+    let count = plan.pages;
+    let title = format!("{} pages come back within a second, to {MISSED} missed events", grouped(count.into()));
     let server = Child::server_with(options, &HISTORY)?;
     let target = &server.target;
     let (mut back, mut new) = (Vec::new(), Vec::new());
@@ -98,16 +99,26 @@ fn come_back(plan: &Plan, options: &Options, report: &mut Report) -> Result<(), 
     let ratio = Comparison::of("new pages", &back, &new, |round| round.cpu);
     let row = Row::new(Case::Pages, &title, Figures::of(&back));
     report.rows.push(Row { comparison: Some(ratio), ..row });
-    let title = format!("{} new pages", grouped(count.into()));
+    let title = format!("{} new pages within a second", grouped(count.into()));
+    let [back, all_new] = [&back, &new].map(|rounds| until_all(count, rounds));
+    report.notes.push(format!(
+        "l: all {} were whole after {back:.2} s, as many new ones after {all_new:.2} s",
+        grouped(count.into())
+    ));
     report.rows.push(Row::new(Case::Pages, &title, Figures::of(&new)));
     Ok(())
+}
+
+/// Seconds until all of so many are whole: the median of the rounds.
+fn until_all(count: u32, rounds: &[Round]) -> f64 {
+    f64::from(count) / statistics::median(&column(rounds, |round| round.per_second))
 }
 
 /// These pages come, each until its subscription is whole, and are cut off.
 fn visit(target: &Target, numbers: std::ops::Range<u32>, returns: bool) -> Result<Round, BenchError> {
     let seats: Vec<_> = numbers.map(|number| (target, page(number, returns))).collect();
     let mut swarm = Swarm::new(target)?;
-    let round = measure(target.pid, || swarm.seat(seats.into_iter()))?;
+    let round = measure(target.pid, || swarm.seat_within(COMING, seats.into_iter()))?;
     drop(swarm);
     thread::sleep(SETTLING);
     Ok(round)

@@ -45,11 +45,14 @@ pub enum Case {
     /// l: channels that keep a history, and pages that come back
     #[value(name = "l", alias = "pages")]
     Pages,
+    /// m: fan-out beside another build of the server, which --beside names
+    #[value(name = "m", alias = "builds")]
+    Builds,
 }
 
 impl Case {
     /// All, in the order in which they are measured.
-    pub const ALL: [Case; 11] = [
+    pub const ALL: [Case; 12] = [
         Case::FanOut,
         Case::Channels,
         Case::Idle,
@@ -61,6 +64,7 @@ impl Case {
         Case::Rooms,
         Case::Scrape,
         Case::Pages,
+        Case::Builds,
     ];
 
     /// The letter in tables.
@@ -77,6 +81,7 @@ impl Case {
             Case::Rooms => 'j',
             Case::Scrape => 'k',
             Case::Pages => 'l',
+            Case::Builds => 'm',
         }
     }
 }
@@ -125,7 +130,7 @@ impl FanOut {
 pub struct Plan {
     /// Rounds of each measurement, of which the medians count.
     pub rounds: usize,
-    /// Rounds of cases d and k, which are short.
+    /// Rounds of cases d and k, which are short, and of m, which looks for little.
     pub short_rounds: usize,
     /// Case a.
     pub fan_out: Vec<FanOut>,
@@ -145,6 +150,8 @@ pub struct Plan {
     pub pair: Vec<FanOut>,
     /// Case h: events in one round of those that tell what the bus costs.
     pub crossings: u32,
+    /// Case l: pages that come within [`COMING`].
+    pub pages: u32,
     /// Case i: members; a tenth of them is what is compared.
     pub members: u32,
 }
@@ -164,6 +171,8 @@ pub const CROSSING_CHANNELS: u32 = 100;
 pub const ROOMS: u32 = 300;
 /// Case j: users of a room.
 pub const ROOM_USERS: u32 = 3;
+/// Case l: in so much time all pages come.
+pub const COMING: Duration = Duration::from_secs(1);
 /// Case k: apps of the server that is scraped.
 pub const APPS: u32 = 1_000;
 /// Case k: scrapes in one round.
@@ -184,6 +193,7 @@ impl Plan {
             stall_events: 700,
             pair: pairs(1_000, 200_000),
             crossings: 16_000,
+            pages: 10_000,
             members: 10_000,
         }
     }
@@ -202,6 +212,7 @@ impl Plan {
             stall_events: 700,
             pair: pairs(200, 10_000),
             crossings: 3_200,
+            pages: 2_000,
             members: 1_000,
         }
     }

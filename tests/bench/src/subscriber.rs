@@ -46,9 +46,9 @@ pub struct Subscriber<'t> {
 }
 
 impl<'t> Subscriber<'t> {
-    /// Connects and sends the first bytes. On the loopback a connection is made without waiting.
-    pub fn open(target: &'t Target, seat: Seat) -> io::Result<Self> {
-        let opened = Instant::now();
+    /// Connects and sends the first bytes. On the loopback a connection is made without waiting. `opened` is when it was to
+    /// be.
+    pub fn open(target: &'t Target, seat: Seat, opened: Instant) -> io::Result<Self> {
         let mut stream = connect(target.public)?;
         stream.write_all(&target.opening(seat))?;
         let stage = match target.dialect {
@@ -63,7 +63,7 @@ impl<'t> Subscriber<'t> {
         self.stage == Stage::Ready
     }
 
-    /// When it began to connect.
+    /// When it was to connect.
     pub fn opened(&self) -> Instant {
         self.opened
     }

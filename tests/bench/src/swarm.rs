@@ -23,10 +23,46 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Connections that are being opened at one time; well below the listener's backlog.
 const OPENING: usize = 64;
+/// The same where they come at a pace of their own, whatever the server does.
+const OPENING_AT_A_PACE: usize = 512;
 /// Tokens from here on are publishers.
 const FIRST_PUBLISHER: usize = 1 << 24;
 /// Larger than all that one read brings in practice, and than any frame: the members of case i come in one.
 const SCRATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// When sockets come.
+#[derive(Debug, Clone, Copy)]
+enum Arrival {
+    /// Each as soon as another one is subscribed, [`OPENING`] at a time.
+    InTurn,
+    /// Each so long after the one before it.
+    Every { next: Instant, pause: Duration },
+}
+
+impl Arrival {
+    /// When the next socket comes.
+    fn due(self) -> Instant {
+        match self {
+            Arrival::InTurn => Instant::now(),
+            Arrival::Every { next, .. } => next,
+        }
+    }
+
+    /// It has come.
+    fn pass(&mut self) {
+        if let Arrival::Every { next, pause } = self {
+            *next += *pause;
+        }
+    }
+
+    /// How many are being opened at one time at most.
+    fn opening(self) -> usize {
+        match self {
+            Arrival::InTurn => OPENING,
+            Arrival::Every { .. } => OPENING_AT_A_PACE,
+        }
+    }
+}
 
 /// All connections to one target, or to several that are one cluster.
 pub struct Swarm<'t> {
@@ -52,17 +88,34 @@ impl<'t> Swarm<'t> {
     }
 
     /// Opens a socket for each seat, on the target beside it, and subscribes it.
-    pub fn seat(&mut self, mut seats: impl ExactSizeIterator<Item = (&'t Target, Seat)>) -> Result<Sample, BenchError> {
+    pub fn seat(&mut self, seats: impl ExactSizeIterator<Item = (&'t Target, Seat)>) -> Result<Sample, BenchError> {
+        self.seat_at(Arrival::InTurn, seats)
+    }
+
+    /// The same, evenly over some time. The latency of each is counted from when it is to come, so that a server that
+    /// keeps others waiting does not hide it.
+    pub fn seat_within(
+        &mut self,
+        time: Duration,
+        seats: impl ExactSizeIterator<Item = (&'t Target, Seat)>,
+    ) -> Result<Sample, BenchError> {
+        let pause = time / seats.len().max(1) as u32;
+        self.seat_at(Arrival::Every { next: Instant::now(), pause }, seats)
+    }
+
+    fn seat_at(
+        &mut self,
+        mut arrival: Arrival,
+        mut seats: impl ExactSizeIterator<Item = (&'t Target, Seat)>,
+    ) -> Result<Sample, BenchError> {
         let count = seats.len();
         let mut latencies = Vec::with_capacity(count);
         let mut events = Events::with_capacity(1024);
         while latencies.len() < count {
-            while count - seats.len() - latencies.len() < OPENING
-                && let Some((target, seat)) = seats.next()
-            {
-                self.open(target, seat)?;
+            match self.open_due(&mut arrival, &mut seats, count - latencies.len())? {
+                Some(pause) => self.poll(&mut events, pause)?,
+                None => self.wait(&mut events, "subscriptions", latencies.len() as u64, count as u64)?,
             }
-            self.wait(&mut events, "subscriptions", latencies.len() as u64, count as u64)?;
             for token in events.iter().map(mio::event::Event::token) {
                 let subscriber = &mut self.subscribers[token.0];
                 let was_ready = subscriber.is_ready();
@@ -75,10 +128,32 @@ impl<'t> Swarm<'t> {
         Ok(Sample { count: count as u64, latencies })
     }
 
-    fn open(&mut self, target: &'t Target, seat: Seat) -> Result<(), BenchError> {
+    /// Opens those that have come, as far as there is place, where so many are not subscribed yet. Returns after how long
+    /// the next comes, if that is what is to be waited for.
+    fn open_due(
+        &mut self,
+        arrival: &mut Arrival,
+        seats: &mut impl ExactSizeIterator<Item = (&'t Target, Seat)>,
+        missing: usize,
+    ) -> Result<Option<Duration>, BenchError> {
+        while missing - seats.len() < arrival.opening() && seats.len() > 0 {
+            let due = arrival.due();
+            let pause = due.saturating_duration_since(Instant::now());
+            if !pause.is_zero() {
+                return Ok(Some(pause));
+            }
+            if let Some((target, seat)) = seats.next() {
+                self.open(target, seat, due)?;
+            }
+            arrival.pass();
+        }
+        Ok(None)
+    }
+
+    fn open(&mut self, target: &'t Target, seat: Seat, due: Instant) -> Result<(), BenchError> {
         let token = Token(self.subscribers.len());
         let mut subscriber =
-            Subscriber::open(target, seat).map_err(|error| BenchError::io("connecting a socket", error))?;
+            Subscriber::open(target, seat, due).map_err(|error| BenchError::io("connecting a socket", error))?;
         let registered = self.poll.registry().register(&mut subscriber.stream, token, Interest::READABLE);
         registered.map_err(|error| BenchError::io("registering a socket", error))?;
         self.subscribers.push(subscriber);
@@ -182,11 +257,20 @@ impl<'t> Swarm<'t> {
         done: u64,
         expected: u64,
     ) -> Result<(), BenchError> {
-        match self.poll.poll(events, Some(PATIENCE)) {
-            Ok(()) if events.is_empty() => Err(BenchError::Silent { waiting_for, done, expected, patience: PATIENCE }),
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(BenchError::io("waiting for sockets", error)),
+        self.poll(events, PATIENCE)?;
+        if events.is_empty() {
+            return Err(BenchError::Silent { waiting_for, done, expected, patience: PATIENCE });
+        }
+        Ok(())
+    }
+
+    /// Waits for so long at most.
+    fn poll(&mut self, events: &mut Events, time: Duration) -> Result<(), BenchError> {
+        loop {
+            match self.poll.poll(events, Some(time)) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return result.map_err(|error| BenchError::io("waiting for sockets", error)),
+            }
         }
     }
 }
@@ -229,6 +313,19 @@ mod tests {
         assert_eq!(fanned_out_by_the_floor(100, 1, 1, 10).count, 1_000);
         assert_eq!(fanned_out_by_the_floor(100, 1, 16, 40).count, 4_000);
         assert_eq!(fanned_out_by_the_floor(100, 10, 16, 40).count, 400);
+    }
+
+    #[test]
+    fn sockets_that_come_at_a_pace_are_opened_when_they_are_due_and_measured_from_then() {
+        let (public, admin) = floor::spawn();
+        let target = Target { pid: std::process::id(), public, admin, dialect: Dialect::Ready };
+        let mut swarm = Swarm::new(&target).unwrap();
+        let start = Instant::now();
+        let seats: Vec<_> = (0..20).map(|number| (&target, Seat::Channel(number))).collect();
+        let sample = swarm.seat_within(Duration::from_millis(200), seats.into_iter()).unwrap();
+        assert_eq!(sample.latencies.len(), 20);
+        let opened: Vec<_> = swarm.subscribers.iter().map(|subscriber| subscriber.opened() - start).collect();
+        assert!(opened.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_millis(10)), "{opened:?}");
     }
 
     const GREETING: &str = r#"{"event":"pusher:connection_established","data":"{}"}"#;
