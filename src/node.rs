@@ -42,7 +42,7 @@ use crate::{
     readiness::Readiness,
     session::registry::{CloseApp, Drain, SessionRegistries},
     tls,
-    webhook::Webhooks,
+    webhook::{HAND_BACK, Webhooks},
 };
 
 /// How long sessions may take, after the drain's window, to hear their close frame.
@@ -60,6 +60,15 @@ const LAST_QUESTIONS: Duration = Duration::from_secs(3);
 
 /// How long what waits for the other nodes may take to reach NATS at the end.
 const LAST_PUBLISHES: Duration = Duration::from_secs(2);
+
+/// How long what waits for the history stream may take at the end to be stored.
+const LAST_STORES: Duration = Duration::from_secs(2);
+
+// Everything that may have to wait for somebody else's fault has its time.
+const _: () = assert!(
+    LAST_WEBHOOKS.as_secs() + HAND_BACK.as_secs() + LAST_STORES.as_secs() <= DrainConfig::MARGIN.as_secs(),
+    "an orchestrator would kill the node before it has ended"
+);
 
 /// How often a drain looks whether sessions remain.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -185,7 +194,7 @@ impl Node {
         if let Some(cluster) = &self.cluster {
             cluster.link().close(LAST_PUBLISHES).await;
             if let Some(stream) = cluster.stream() {
-                stream.close(LAST_PUBLISHES).await;
+                stream.close(LAST_STORES).await;
             }
         }
         tracing::info!("stopped");

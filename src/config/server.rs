@@ -86,8 +86,8 @@ pub struct DrainConfig {
 }
 
 impl DrainConfig {
-    /// What going may take beyond lag and window: webhooks are posted, and given back.
-    const MARGIN: Duration = Duration::from_secs(15);
+    /// What going may take beyond lag and window: webhooks are posted, and given back, and events are stored.
+    pub const MARGIN: Duration = Duration::from_secs(17);
 
     /// How long the node may take to end once sockets are closed.
     pub fn end(&self) -> Duration {

@@ -92,7 +92,7 @@ catalogue! {
     HTTP_CONNECTIONS: Gauge "gaung_http_connections" [], "Open connections that are no sockets: of HTTP, before their upgrade, and of sockets that were refused until they have gone";
     MAX_MEMORY: Gauge "gaung_max_memory_bytes" [], "Resident memory above which the node is not ready; absent without GAUNG_MAX_MEMORY_MB";
     DRAIN_AGE: Gauge "gaung_drain_age_seconds" [], "Time since the node was asked to shut down; 0 until then";
-    DRAIN_LIMIT: Gauge "gaung_drain_limit_seconds" [], "Time that a shutdown may take: GAUNG_DRAIN_LAG_SECONDS, GAUNG_DRAIN_SECONDS and 15 s";
+    DRAIN_LIMIT: Gauge "gaung_drain_limit_seconds" [], "Time that a shutdown may take: GAUNG_DRAIN_LAG_SECONDS, GAUNG_DRAIN_SECONDS and 17 s";
     READY: Gauge "gaung_ready" [], "1 while the node wants new sockets and its threads answer, else 0";
     BUILD: Gauge "gaung_build" ["version"], "Always 1; the version that runs";
     DESCRIPTOR_LIMIT: Gauge "gaung_file_descriptor_limit" [], "File descriptors that may be open, raised at the start";

@@ -62,7 +62,7 @@ pub use settings::{Resources, Timing};
 const MAX_INTAKE: usize = 65_536;
 
 /// How long the stream's connection may take at the end to give back what is not posted.
-const HAND_BACK: Duration = Duration::from_secs(5);
+pub const HAND_BACK: Duration = Duration::from_secs(5);
 
 /// The handle that rooms hold. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -26,6 +26,6 @@ def test_the_service_may_do_little(tmp_path):
 
 def test_there_is_time_for_the_whole_end():
     """The comment's sum is that of the settings, and the time that systemd gives is no less."""
-    lag, window, rest, patience = 7, 20, 15, int(re.search(r"^TimeoutStopSec=(\d+)$", text_of(UNIT), re.MULTILINE)[1])
+    lag, window, rest, patience = 7, 20, 17, int(re.search(r"^TimeoutStopSec=(\d+)$", text_of(UNIT), re.MULTILINE)[1])
     assert f"for a lag of {lag} s and the default window it is {lag + window + rest} s" in text_of(UNIT)
     assert patience >= lag + window + rest

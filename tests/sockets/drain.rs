@@ -178,7 +178,7 @@ async fn the_metrics_of_readiness_and_of_the_drain_follow() {
     let clients = connect(&node, 2).await;
     let before = metrics(admin).await;
     assert!(before.contains("\ngaung_drain_age_seconds 0\n"), "{before}");
-    assert!(before.contains("\ngaung_drain_limit_seconds 3615\n"), "{before}");
+    assert!(before.contains("\ngaung_drain_limit_seconds 3617\n"), "{before}");
     let _stopping = spawn(node.node.stop());
     eventually("the node is not ready and its drain has an age", || async {
         let text = metrics(admin).await;
