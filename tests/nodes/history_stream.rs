@@ -126,3 +126,36 @@ async fn a_page_of_a_killed_node_hears_what_it_missed_where_its_channel_was_neve
     assert_eq!(resume(&mut second, "orders").await, (vec!["missed".to_owned()], true));
     drop(dead);
 }
+
+/// The permissions of the nodes' login in NATS that the documentation lists, for the cluster `production`.
+fn documented_permissions() -> &'static str {
+    let page = include_str!("../../docs/cluster.md");
+    let (_, from) = page.split_once("```\npermissions: ").expect("the page has them");
+    from.split_once("```").expect("the block ends").0
+}
+
+#[actix::test]
+async fn a_login_that_may_do_what_the_documentation_lists_may_do_enough() {
+    let user = format!("{{ user: nodes, password: secret, permissions: {} }}", documented_permissions());
+    let lines = format!("jetstream {{ store_dir: streams }}\nauthorization {{ users: [{user}] }}\n");
+    let variables = [
+        HISTORY,
+        STREAM,
+        ("GAUNG_CLUSTER_NAME", "production"),
+        ("GAUNG_NATS_USER", "nodes"),
+        ("GAUNG_NATS_PASSWORD", "secret"),
+        ("GAUNG_WEBHOOK_STREAM", "gaung-webhooks"),
+    ];
+    let mut cluster = Cluster::start_around(NatsServer::start_with(&lines).await, 1, &variables).await;
+    let since = cut(&cluster[0], "orders").await;
+    publish(&cluster[0], "orders", &["a"]).await;
+    has_stored(&cluster[0], 1.0).await;
+    cluster[0].kill();
+    cluster.nodes.push(cluster.launch(&[]));
+    let dead = cluster.nodes.remove(0);
+    cluster.settle().await;
+    come(&cluster[0], "orders", &since, &["a"]).await;
+    for node in [&dead, &cluster[0]] {
+        assert!(!node.log().contains("rejected an operation"), "{}", node.log());
+    }
+}
