@@ -24,6 +24,20 @@ GUARDS = {
     "TLS to NATS of our own": (merged(CLUSTER, {"cluster": {"nats": {"tls": {"enabled": True}}}}), "are for cluster.nats.urls"),
     "a certificate from nowhere": (merged(URLS, {"cluster": {"nats": {"tls": {"clientCertificate": True}}}}), "set cluster.nats.tls.existingSecret"),
     "a stream and no NATS": (merged(APP, {"webhooks": {"stream": "webhooks"}}), "webhooks.stream lies in NATS"),
+    "a history's stream and no NATS": (merged(APP, {"history": {"stream": True}}), "history.stream lies in NATS: set nats.enabled=true or cluster.nats.urls"),
+    "a history's stream and no JetStream": (
+        merged(CLUSTER, {"history": {"stream": True}, "nats": {"jetstream": {"enabled": False}}}),
+        "history.stream needs JetStream: set nats.jetstream.enabled=true, or leave history.stream unset",
+    ),
+    "a history's stream that leaves webhooks no room": (
+        merged(CLUSTER, {"history": {"streamMB": 513}}),
+        "history.streamMB is 513, more than half of nats.jetstream.file, 1Gi, where webhooks wait too: set it lower",
+    ),
+    "a place too small for the history's stream": (merged(CLUSTER, {"nats": {"jetstream": {"file": "511Mi"}}}), "set a larger nats.jetstream.file"),
+    "more copies of a history's stream than servers": (
+        merged(CLUSTER, {"history": {"streamReplicas": 3}}),
+        "history.streamReplicas is 3, more than nats.replicaCount, 1: leave it unset",
+    ),
     "too short a grace period": (merged(APP, {"terminationGracePeriodSeconds": 54}), "terminationGracePeriodSeconds is 54, but a drain may take 55 s"),
     "an authority from nowhere": (merged(APP, {"tests": {"caKey": "ca.crt"}}), "tests.caKey is a key of server.tls.existingSecret"),
     "a token for everybody to read": (merged(APP, {"config": {"GAUNG_ADMIN_TOKEN": "t"}}), "GAUNG_ADMIN_TOKEN is a secret, and config is none: set it in extraEnv"),
@@ -101,6 +115,9 @@ OWN = {
     "GAUNG_CLUSTER_NODES": "replicaCount",
     "GAUNG_WEBHOOK_STREAM": "webhooks.stream",
     "GAUNG_WEBHOOK_STREAM_REPLICAS": "webhooks.streamReplicas",
+    "GAUNG_HISTORY_STREAM": "history.stream",
+    "GAUNG_HISTORY_STREAM_REPLICAS": "history.streamReplicas",
+    "GAUNG_HISTORY_STREAM_MB": "history.streamMB",
     "GAUNG_APPS_FILE": "apps.existingSecret",
 }
 

@@ -52,6 +52,12 @@ def get(port, path):
         return None
 
 
+def streams(nats):
+    """The names of all streams."""
+    accounts = nats.get(0, "/jsz?streams=1").get("account_details", [])
+    return {stream["name"] for account in accounts for stream in account.get("stream_detail", [])}
+
+
 def test_nodes_get_in_step_and_the_test_pod_s_command_passes(tmp_path):
     with Servers(VALUES, tmp_path) as nats, nodes(nats, tmp_path / "root") as (processes, ports):
         probe = one(nats.objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]
@@ -59,7 +65,7 @@ def test_nodes_get_in_step_and_the_test_pod_s_command_passes(tmp_path):
             ready = wait(lambda: get(admin, probe["path"]))
             assert ready["checks"]["cluster"] == "ok"
             wait(lambda: len(get(admin, "/peers")) == 3)
-        wait(lambda: nats.get(0, "/jsz")["streams"] == 1)
+        wait(lambda: streams(nats) == {"gaung-webhooks", "gaung_v1_gaung_history"})
 
         public, admin = ports[0]
         (container,) = one(nats.objects, "Pod")["spec"]["containers"]

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import yaml
 
-from chart import APP, CHART, CLUSTER, StrictLoader, helm, merged, of_kind, one, pod_templates, render, server
+from chart import APP, CHART, CLUSTER, StrictLoader, helm, literal_env, merged, of_kind, one, pod_templates, render, server
 from kube import api
 from nats_servers import NATS_SERVER, Servers, nats_container, wait
 
@@ -76,10 +76,12 @@ def test_several_servers_have_a_budget_and_one_has_none():
     assert [item["metadata"]["name"] for item in of_kind(render(CLUSTER), "PodDisruptionBudget")] == ["gaung"]
 
 
+URLS = {**APP, "cluster": {"nats": {"urls": ["nats://nats:4222"]}}}
+
+
 def test_webhooks_wait_in_nats_of_our_own_unless_told_otherwise():
     def stream(values):
-        names = {entry["name"]: entry.get("value") for entry in server(render(values))["env"]}
-        return names.get("GAUNG_WEBHOOK_STREAM")
+        return literal_env(server(render(values))).get("GAUNG_WEBHOOK_STREAM")
 
     assert stream(CLUSTER) == "gaung-webhooks"
     assert stream(merged(CLUSTER, {"webhooks": {"stream": ""}})) is None
@@ -88,13 +90,34 @@ def test_webhooks_wait_in_nats_of_our_own_unless_told_otherwise():
 
 def test_the_stream_is_kept_by_all_servers_of_our_own_unless_told_otherwise():
     def replicas(values):
-        return {entry["name"]: entry.get("value") for entry in server(render(values))["env"]}["GAUNG_WEBHOOK_STREAM_REPLICAS"]
+        return literal_env(server(render(values)))["GAUNG_WEBHOOK_STREAM_REPLICAS"]
 
     assert (replicas(CLUSTER), replicas(THREE)) == ("1", "3")
     assert replicas(merged(THREE, {"webhooks": {"streamReplicas": 1}})) == "1"
-    urls = {**APP, "cluster": {"nats": {"urls": ["nats://nats:4222"]}}, "webhooks": {"stream": "mine"}}
+    urls = merged(URLS, {"webhooks": {"stream": "mine"}})
     assert replicas(urls) == "1"
     assert replicas(merged(urls, {"webhooks": {"streamReplicas": 3}})) == "3"
+
+
+def history_stream(values):
+    """Its replicas and its MiB, where there is one."""
+    env = literal_env(server(render(values)))
+    found = [env.get(f"GAUNG_HISTORY_STREAM{part}") for part in ("", "_REPLICAS", "_MB")]
+    assert found == [None] * 3 or found[0] == "true"
+    return tuple(map(int, found[1:])) if found[0] else None
+
+
+def test_nats_of_our_own_keeps_events_behind_the_nodes_memory_unless_told_otherwise():
+    assert (history_stream(CLUSTER), history_stream(THREE)) == ((1, 256), (3, 256))
+    assert history_stream(merged(CLUSTER, {"history": {"stream": False}})) is None
+    assert history_stream(merged(CLUSTER, {"nats": {"jetstream": {"enabled": False}}})) is None
+    assert history_stream(merged(THREE, {"history": {"streamReplicas": 1, "streamMB": 512}})) == (1, 512)
+
+
+def test_nats_that_is_there_keeps_events_only_where_told():
+    assert (history_stream(APP), history_stream(URLS)) == (None, None)
+    assert history_stream(merged(URLS, {"history": {"stream": True}})) == (1, 256)
+    assert history_stream(merged(URLS, {"history": {"stream": True, "streamReplicas": 3, "streamMB": 4096}})) == (3, 4096)
 
 
 def test_nodes_and_nats_read_the_login_from_one_secret():

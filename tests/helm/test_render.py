@@ -59,6 +59,7 @@ TOGGLES = {
     "three": {"nats": {"enabled": True}, "replicaCount": 3},
     "route": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}},
     "ingress": {"ingress": {"enabled": True}},
+    "forgetful": {"nats": {"enabled": True}, "history": {"stream": False}},
     "policy": {"networkPolicy": {"enabled": True}},
     "tls": {"server": {"tls": {"existingSecret": "tls"}}},
     "prefix": {"server": {"pathPrefix": "/realtime/"}},

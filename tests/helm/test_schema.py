@@ -116,7 +116,7 @@ WRONG = {
     "a fraction for a setting": {"config": {"GAUNG_PING_SECONDS": 1.5}},
     "a setting that is not the server's": {"config": {"PING_SECONDS": 30}},
     "a path without a slash": {"server": {"pathPrefix": "realtime"}},
-    "a margin too small for webhooks": {"drain": {"marginSeconds": 14}},
+    "a margin too small for webhooks and events": {"drain": {"marginSeconds": 16}},
     "an address that is not NATS'": {"cluster": {"nats": {"urls": ["http://nats:4222"]}}},
     "a cluster's name in capitals": {"cluster": {"name": "Production"}},
     "a budget of half a node": {"podDisruptionBudget": {"maxUnavailable": 0.5}},

@@ -42,7 +42,12 @@ GAUNG_CLUSTER_NAME: {{ include "gaung.clusterName" . | quote }}
 GAUNG_CLUSTER_NODES: {{ include "gaung.replicas" . | quote }}
 {{- with include "gaung.webhookStream" . }}
 GAUNG_WEBHOOK_STREAM: {{ . | quote }}
-GAUNG_WEBHOOK_STREAM_REPLICAS: {{ include "gaung.webhookStreamReplicas" $ | quote }}
+GAUNG_WEBHOOK_STREAM_REPLICAS: {{ include "gaung.streamReplicas" (list $ $.Values.webhooks) | quote }}
+{{- end }}
+{{- if include "gaung.historyStream" . }}
+GAUNG_HISTORY_STREAM: "true"
+GAUNG_HISTORY_STREAM_REPLICAS: {{ include "gaung.streamReplicas" (list $ .Values.history) | quote }}
+GAUNG_HISTORY_STREAM_MB: {{ .Values.history.streamMB | int | quote }}
 {{- end }}
 {{- with .Values.cluster.nats }}
 {{- if .tls.enabled }}

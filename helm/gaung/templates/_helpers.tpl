@@ -143,11 +143,24 @@ Takes a list: the root, the object's own, which win over the common ones. */}}
 {{- end -}}
 {{- end -}}
 
-{{- define "gaung.webhookStreamReplicas" -}}
-{{- if not (kindIs "invalid" .Values.webhooks.streamReplicas) -}}
-{{- .Values.webhooks.streamReplicas | int -}}
-{{- else if .Values.nats.enabled -}}
-{{- .Values.nats.replicaCount | default 1 | int -}}
+{{/* Not empty where a stream keeps events behind the nodes' memory. */}}
+{{- define "gaung.historyStream" -}}
+{{- if ternary (include "gaung.hasJetStream" .) .Values.history.stream (kindIs "invalid" .Values.history.stream) }}yes{{ end -}}
+{{- end -}}
+
+{{/* Not empty where NATS of our own has a place for streams. */}}
+{{- define "gaung.hasJetStream" -}}
+{{- if and .Values.nats.enabled .Subcharts.nats.Values.jetstream.enabled }}yes{{ end -}}
+{{- end -}}
+
+{{/* How many servers keep a stream. Takes a list: the root, the values of what the stream is for. */}}
+{{- define "gaung.streamReplicas" -}}
+{{- $root := index . 0 -}}
+{{- $own := (index . 1).streamReplicas -}}
+{{- if not (kindIs "invalid" $own) -}}
+{{- $own | int -}}
+{{- else if $root.Values.nats.enabled -}}
+{{- $root.Values.nats.replicaCount | default 1 | int -}}
 {{- else -}}
 1
 {{- end -}}

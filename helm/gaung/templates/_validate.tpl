@@ -1,7 +1,7 @@
 {{/* Choices that do not go together are refused, all at once, each with a sentence that says what to set. */}}
 
 {{- define "gaung.validate" -}}
-{{- $problems := print (include "gaung.problems.nodes" .) (include "gaung.problems.apps" .) (include "gaung.problems.settings" .) (include "gaung.problems.scaling" .) (include "gaung.problems.objects" .) | trim -}}
+{{- $problems := print (include "gaung.problems.nodes" .) (include "gaung.problems.streams" .) (include "gaung.problems.apps" .) (include "gaung.problems.settings" .) (include "gaung.problems.scaling" .) (include "gaung.problems.objects" .) | trim -}}
 {{- if $problems -}}
 {{- fail (printf "these values do not work:\n\n%s\n" $problems) -}}
 {{- end -}}
@@ -27,14 +27,36 @@
 {{- if and $nats.tls.clientCertificate (not $nats.tls.existingSecret) }}
 - cluster.nats.tls.clientCertificate needs the certificate: set cluster.nats.tls.existingSecret
 {{- end }}
-{{- if and (include "gaung.webhookStream" .) (not $clustered) }}
-- webhooks.stream lies in NATS: set nats.enabled=true or cluster.nats.urls, or leave it empty
-{{- end }}
 {{- if and .Values.tests.caKey (not .Values.server.tls.existingSecret) }}
 - tests.caKey is a key of server.tls.existingSecret: set that, or leave tests.caKey empty
 {{- end }}
 {{- if lt (include "gaung.gracePeriod" . | int) (include "gaung.drainSeconds" . | int) }}
 - terminationGracePeriodSeconds is {{ include "gaung.gracePeriod" . }}, but a drain may take {{ include "gaung.drainSeconds" . }} s: leave it unset, or set drain.windowSeconds lower
+{{- end }}
+{{- end -}}
+
+{{- define "gaung.problems.streams" -}}
+{{- $clustered := include "gaung.clustered" . -}}
+{{- if and (include "gaung.webhookStream" .) (not $clustered) }}
+- webhooks.stream lies in NATS: set nats.enabled=true or cluster.nats.urls, or leave it empty
+{{- end }}
+{{- if include "gaung.historyStream" . }}
+{{- if not $clustered }}
+- history.stream lies in NATS: set nats.enabled=true or cluster.nats.urls, or leave it unset
+{{- end }}
+{{- if and .Values.nats.enabled (not (include "gaung.hasJetStream" .)) }}
+- history.stream needs JetStream: set nats.jetstream.enabled=true, or leave history.stream unset
+{{- end }}
+{{- if include "gaung.hasJetStream" . }}
+{{- $file := .Subcharts.nats.Values.jetstream.file -}}
+{{- if gt (mul 2097152 (int64 .Values.history.streamMB)) (include "gaung.bytes" $file | int64) }}
+- history.streamMB is {{ .Values.history.streamMB }}, more than half of nats.jetstream.file, {{ $file }}, where webhooks wait too: set it lower, or set a larger nats.jetstream.file
+{{- end }}
+{{- $servers := .Subcharts.nats.Values.replicaCount | int -}}
+{{- if gt (include "gaung.streamReplicas" (list . .Values.history) | int) $servers }}
+- history.streamReplicas is {{ .Values.history.streamReplicas }}, more than nats.replicaCount, {{ $servers }}: leave it unset
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -74,6 +96,9 @@
 - {name: GAUNG_CLUSTER_NODES, value: replicaCount}
 - {name: GAUNG_WEBHOOK_STREAM, value: webhooks.stream}
 - {name: GAUNG_WEBHOOK_STREAM_REPLICAS, value: webhooks.streamReplicas}
+- {name: GAUNG_HISTORY_STREAM, value: history.stream}
+- {name: GAUNG_HISTORY_STREAM_REPLICAS, value: history.streamReplicas}
+- {name: GAUNG_HISTORY_STREAM_MB, value: history.streamMB}
 - {name: GAUNG_APPS_FILE, value: apps.existingSecret}
 {{- end -}}
 
