@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import subprocess
+import tempfile
 
 from process import Process
 from server import APP, Gaung, binary
@@ -29,7 +30,7 @@ class Nodes:
 def started():
     with contextlib.ExitStack() as stack:
         nats = _nats(stack)
-        clustered = {"GAUNG_NATS_URL": nats.url, "GAUNG_CLUSTER_NODES": "2"}
+        clustered = {"GAUNG_NATS_URL": nats.url, "GAUNG_CLUSTER_NODES": "2", "GAUNG_HISTORY_STREAM": "true"}
         limits = {"GAUNG_MAX_CONNECTIONS": "1000", "GAUNG_MAX_MEMORY_MB": "1024"}
         settings = {"a": clustered, "b": clustered, "alone": limits}
         nodes = {pod: _node(stack, settings[pod]) for pod in settings}
@@ -62,7 +63,8 @@ def _node(stack, settings):
 
 
 def _nats(stack):
-    nats = Process(["nats-server", "-a", "127.0.0.1", "-p", "-1"])
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    nats = Process(["nats-server", "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", folder])
     stack.callback(nats.kill)
     nats.url = f"nats://{nats.printed(r'client connections on (127.0.0.1:[0-9]+).*Server is ready', PATIENCE)[1]}"
     return nats
