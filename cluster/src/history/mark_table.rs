@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use async_nats::jetstream::{
-    Message,
+    Context, Message,
     consumer::DeliverPolicy,
     message::StreamMessage,
     stream::{Info, Stream},
@@ -34,7 +34,11 @@ pub(super) struct MarkTable {
 
 impl MarkTable {
     /// Reads the marks that came since they were read last.
-    pub(super) async fn learn(&mut self, stream: &Stream<()>, subjects: &Subjects) -> Result<(), ReadError> {
+    pub(super) async fn learn(
+        &mut self,
+        (context, stream): (&Context, &Stream<()>),
+        subjects: &Subjects,
+    ) -> Result<(), ReadError> {
         if self.read_at.is_some_and(|at| at.elapsed() < FRESH) {
             return Ok(());
         }
@@ -45,7 +49,7 @@ impl MarkTable {
             0 => DeliverPolicy::ByStartTime { start_time: (SystemTime::now() - RECENT).into() },
             last => DeliverPolicy::ByStartSequence { start_sequence: last + 1 },
         };
-        let read = Messages::read(stream, (subjects.marks("*"), policy), u64::MAX).await?;
+        let read = Messages::read((context, stream), (subjects.marks("*"), policy), u64::MAX).await?;
         read.messages.iter().for_each(|message| self.note(message, subjects));
         self.last = self.last.max(info.state.last_sequence);
         self.marks.forget_before(info.state.first_sequence);

@@ -44,7 +44,7 @@ const MAX_OLD: u64 = 2_048;
 const MAX_EVENTS: u64 = 16_384;
 
 /// After how long the servers forget what a read has begun.
-const FORGET_AFTER: Duration = Duration::from_secs(5);
+const FORGET_AFTER: Duration = Duration::from_secs(30);
 
 /// How long the messages that were promised may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -111,8 +111,8 @@ impl Reader {
         self.gauges.read();
         let stream = context.get_stream_no_info(self.subjects.history_stream()).await.map_err(server)?;
         // The marks first: what they say is before them is there then.
-        self.marks.lock().await.learn(&stream, &self.subjects).await?;
-        let (Messages { messages, now }, start) = self.messages(&stream, room, window).await?;
+        self.marks.lock().await.learn((context, &stream), &self.subjects).await?;
+        let (Messages { messages, now }, start) = self.messages((context, &stream), room, window).await?;
         let mut events: Vec<StoredEvent> = messages.iter().filter_map(|message| event(message, room)).collect();
         events.sort_by_key(|event| (event.node, event.numbering.number));
         events.dedup_by_key(|event| (event.node, event.numbering.number));
@@ -136,18 +136,18 @@ impl Reader {
     /// The messages of a room, and since when they are all.
     async fn messages(
         &self,
-        stream: &Stream<()>,
+        from: (&Context, &Stream<()>),
         room: &Room,
         window: Duration,
     ) -> Result<(Messages, Duration), ReadError> {
         let subject = self.subjects.stored_events(room);
-        match Messages::read(stream, (subject.clone(), DeliverPolicy::All), MAX_OLD).await {
+        match Messages::read(from, (subject.clone(), DeliverPolicy::All), MAX_OLD).await {
             Err(ReadError::TooMuch(_)) => {}
             all => return Ok((all?, Duration::ZERO)),
         }
         let start = SystemTime::now() - window;
         let policy = DeliverPolicy::ByStartTime { start_time: start.into() };
-        let lately = Messages::read(stream, (subject, policy), MAX_EVENTS).await?;
+        let lately = Messages::read(from, (subject, policy), MAX_EVENTS).await?;
         Ok((lately, start.duration_since(UNIX_EPOCH).unwrap_or_default()))
     }
 }
@@ -155,7 +155,7 @@ impl Reader {
 impl Messages {
     /// The messages of a subject from somewhere on, unless they are more than `most`.
     pub(super) async fn read(
-        stream: &Stream<()>,
+        (context, stream): (&Context, &Stream<()>),
         (filter_subject, deliver_policy): (String, DeliverPolicy),
         most: u64,
     ) -> Result<Self, ReadError> {
@@ -175,8 +175,9 @@ impl Messages {
             pending if pending > most => Err(ReadError::TooMuch(pending)),
             pending => fetch(&consumer, pending).await.map(|messages| Self { messages, now }),
         };
-        // The servers would forget it by themselves, and be slow with thousands of them until then.
-        let _ = stream.delete_consumer(&info.name).await;
+        // The servers would forget it by themselves, and be slow with thousands of them until then. Nobody waits for that.
+        let end = format!("$JS.API.CONSUMER.DELETE.{}.{}", info.stream_name, info.name);
+        let _ = context.client().publish(end, Bytes::new()).await;
         read
     }
 }

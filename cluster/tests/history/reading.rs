@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gaung_cluster::history::{HistorySettings, ReadError};
 
-use crate::node::{Node, WINDOW, payloads, room, server, settings, span};
+use crate::node::{Node, STREAM, WINDOW, jetstream, payloads, room, server, settings, span};
 
 #[tokio::test]
 async fn what_a_node_stored_that_is_gone_is_read_room_by_room_with_all_that_it_published_there() {
@@ -72,6 +72,22 @@ async fn a_full_stream_forgets_its_oldest_events_and_says_so() {
     assert_eq!(span(&stored, node.id), Some((500 - count, 500)));
     let quiet = node.read("quiet", "a room without events is read", |_| true).await;
     assert_eq!(span(&quiet, node.id), None);
+}
+
+#[tokio::test]
+async fn reads_leave_nothing_behind_on_the_server() {
+    let server = server();
+    let node = Node::start(settings(&server));
+    node.publish("orders", "event");
+    node.read("orders", "it is read", |stored| stored.events.len() == 1).await;
+    let stream = jetstream(&server).await.get_stream(STREAM).await.unwrap();
+    let is_clean = async || {
+        while stream.get_info().await.unwrap().state.consumer_count > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // The server would forget them after half a minute by itself.
+    tokio::time::timeout(Duration::from_secs(20), is_clean()).await.expect("no consumer is left");
 }
 
 #[tokio::test]
