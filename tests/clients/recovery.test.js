@@ -88,6 +88,13 @@ function newSocketIds(pages, connections) {
   );
 }
 
+/** What the nodes that run at the end counted of replays and of questions to one another. */
+async function outcomes({ nodes }) {
+  const texts = await Promise.all(nodes.map(async (node) => (await node.admin("/metrics")).text()));
+  const counts = texts.map((text) => text.match(/^gaung_(recoveries|history_questions|page_handovers)_total.* [1-9].*$/gm) ?? []);
+  return counts.map((lines, node) => `node ${node}: ${lines.map((line) => line.replace("gaung_", "")).join(", ")}`);
+}
+
 test("nothing is lost while sockets are cut, nodes are drained and killed, and NATS restarts", async (t) => {
   const stage = await start(t);
   const { application, balancer, pages, publisher } = stage;
@@ -113,6 +120,7 @@ test("nothing is lost while sockets are cut, nodes are drained and killed, and N
   const requests = application.authorizations.all().map(({ event, socket }) => `${socket} ${event}`);
   const [later, again] = [requests.length - asked, requests.length - new Set(requests).size];
   say(`authorisations: ${asked} at first, ${later} later, ${again} of a socket id that had it already`);
+  for (const line of await outcomes(stage.cluster)) say(line);
   const violations = broken(kinds).filter(({ list }) => list.length);
   for (const { kind, what, list } of violations) [`${kind}: ${what}`, ...examples(list, connections, began)].forEach(say);
   const failures = violations.filter(({ what }) => NEVER.includes(what));
