@@ -105,6 +105,11 @@ impl ClaimFetch {
         self.is_complete && self.is_lost_complete
     }
 
+    /// Whether it has also been asked once more for what it remembers, when those were dead that died about then.
+    pub fn is_settled(&self) -> bool {
+        self.is_known() && self.lost.is_none()
+    }
+
     /// The number of the state stream, released up to `released`, at which the claims are known; `None` while they are not.
     pub fn known_at(&self, released: u64) -> Option<u64> {
         (self.is_complete && self.snapshot.is_none()).then(|| released.max(self.covered))

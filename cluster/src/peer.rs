@@ -21,6 +21,9 @@ use crate::{
 /// A silence after which a peer is asked for what it published meanwhile: two heartbeats were lost.
 pub const CATCH_UP_AFTER: Duration = Duration::from_millis(2500);
 
+/// How long after a silence a peer may still be behind with what it missed, and its pages with their receipts for that.
+const STEADY_AFTER: Duration = Duration::from_secs(30);
+
 /// The last differences that are remembered, so that one which comes again is recognized.
 const DIFFERENCES: usize = 8;
 
@@ -39,14 +42,22 @@ const SOON: Duration = Duration::from_secs(10);
 pub struct Peer {
     pub sequencer: Sequencer,
     pub liveness: Liveness,
+    /// Since when nothing is missed of it.
+    pub met: Duration,
     /// When it surely lived last: when its last beat came, or before this node was stopped, if the beat may be as old.
     pub last_sign: Duration,
+    /// The same of the last time at which it was not still catching up with what it had missed.
+    pub steady_sign: Duration,
+    /// From when on it counts as caught up.
+    pub steady_from: Duration,
     /// When any frame was last received from it.
     pub spoke: Duration,
     /// How many of its frames were received.
     pub frames: u64,
     pub stage: Stage,
     pub readiness: Readiness,
+    /// The number of its last event when it last said that it leaves.
+    pub farewell: Option<u64>,
     /// The release that it runs.
     pub version: Arc<str>,
     /// The minor version of frames that it reads, as far as it says.
@@ -103,11 +114,15 @@ impl Peer {
         Self {
             sequencer,
             liveness: Liveness::new(now),
+            met: now,
             last_sign: Duration::ZERO,
+            steady_sign: Duration::ZERO,
+            steady_from: Duration::ZERO,
             spoke: now,
             frames: 0,
             stage: Stage::Meeting,
             readiness: Readiness::Learning,
+            farewell: None,
             version: "".into(),
             minor: 0,
             seen: BTreeMap::new(),
@@ -137,6 +152,17 @@ impl Peer {
         self.minor = beat.minor;
         self.seen = beat.seen.iter().copied().collect();
         true
+    }
+
+    /// It lives; `silence` is how long it had not been heard before. What it missed meanwhile its pages hear late.
+    pub fn note_sign(&mut self, sign: Duration, silence: Duration, now: Duration) {
+        self.last_sign = self.last_sign.max(sign);
+        if silence > CATCH_UP_AFTER {
+            self.steady_from = now + STEADY_AFTER;
+        }
+        if now >= self.steady_from {
+            self.steady_sign = self.last_sign;
+        }
     }
 
     /// How many beats it has sent; as many as it has been there seconds.
@@ -198,6 +224,12 @@ impl Peer {
         let lacks_claims = self.beats == 0 || (self.has_claims() && !self.claims.is_known());
         let is_unread = self.stage == Stage::Meeting || !self.has_all_records || lacks_claims;
         self.frames > 1 && self.stage != Stage::Dead && is_unread
+    }
+
+    /// Whether it has left in order, as far as is known here: it said so behind all that it published, and this node was not
+    /// cut off meanwhile, or was told since what it missed.
+    pub fn has_left(&self) -> bool {
+        self.readiness == Readiness::Leaving && self.farewell == Some(self.sequencer.last()) && self.ask_heads.is_none()
     }
 
     /// Whether its release says which pages it has.

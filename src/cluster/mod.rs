@@ -58,6 +58,15 @@ pub struct FoundPage {
     pub place: PageWhere,
     /// For how long all pages have been known: those that went before are not.
     pub known_for: Duration,
+    /// For how long all nodes have been heard: what was published before, this one may have missed.
+    pub heard_for: Duration,
+}
+
+impl FoundPage {
+    /// Where a page is, as far as a node's core knows.
+    pub fn of(core: &Core, page: PageHash) -> Self {
+        Self { place: core.page(page), known_for: core.pages_known_for(), heard_for: core.heard_for() }
+    }
 }
 
 /// The handle that rooms hold. Cheap to clone; nothing here but [`Cluster::ask`] and [`Cluster::ask_all`] waits for another
@@ -147,7 +156,7 @@ impl Cluster {
 
     /// Where a page is, as far as this node knows.
     pub async fn find_page(&self, page: PageHash) -> Option<FoundPage> {
-        self.link.ask(move |core| FoundPage { place: core.page(page), known_for: core.pages_known_for() }).await
+        self.link.ask(move |core| FoundPage::of(core, page)).await
     }
 
     /// The last event of a cache channel; it reaches the other nodes as state.

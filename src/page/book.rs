@@ -72,6 +72,8 @@ pub struct PageBook {
     waiting: VecDeque<(Instant, PageKey, Newcomer)>,
     /// Pages that went lately, in this order.
     departed: VecDeque<(Instant, PageVisit)>,
+    /// Pages that were handed over lately, in this order.
+    handed: VecDeque<(Instant, PageKey)>,
     with_positions: Ages,
     /// Pages that are away, by when they are forgotten.
     known: Ages,
@@ -124,9 +126,9 @@ impl PageBook {
     /// No pages.
     pub fn new(rules: Rules, started: Instant) -> Self {
         let (with_positions, known) = (Ages::default(), Ages::default());
-        let (newcomers, sought) = (HashMap::new(), HashMap::new());
-        let (waiting, departed) = (VecDeque::new(), VecDeque::new());
-        Self { rules, started, pages: BTreeMap::new(), newcomers, sought, waiting, departed, with_positions, known }
+        let (pages, newcomers, sought) = (BTreeMap::new(), HashMap::new(), HashMap::new());
+        let (waiting, departed, handed) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Self { rules, started, pages, newcomers, sought, waiting, departed, handed, with_positions, known }
     }
 
     /// Takes an input; adds what is to be done, in order.
@@ -188,7 +190,7 @@ impl PageBook {
     fn start(&mut self, key: PageKey, visit: u64, start: PageStart, turn: &mut Turn<'_>) {
         let PageStart { socket, given, .. } = start;
         self.pages.insert(key, Page { visit, socket, given, stage: Stage::Here });
-        self.share(key, PageChange::Came, turn);
+        self.share_start(key, &start.positions, turn);
         turn.outputs.push(BookOutput::Start(visit, start));
     }
 
@@ -280,9 +282,9 @@ impl PageBook {
         let keeps_id = !gives_up_id && turn.now.saturating_duration_since(page.given) < self.rules.id_lifetime;
         let was = page.renew((!keeps_id).then(&mut *turn.draw), turn.now);
         let (socket, given) = (page.socket, page.given);
-        turn.outputs.push(BookOutput::Start(number, PageStart { is_new: false, socket, given, was, user, positions }));
         page.begin(number);
-        self.share(*key, PageChange::Came, turn);
+        self.share_start(*key, &positions, turn);
+        turn.outputs.push(BookOutput::Start(number, PageStart { is_new: false, socket, given, was, user, positions }));
     }
 
     fn tick(&mut self, turn: &mut Turn<'_>) {
@@ -293,6 +295,7 @@ impl PageBook {
             self.forget(&key, turn);
         }
         self.note_owing(turn);
+        self.withdraw_handed(turn);
         while let Some((since, ..)) = self.waiting.front()
             && turn.now.saturating_duration_since(*since) >= PATIENCE
             && let Some((_, key, newcomer)) = self.waiting.pop_front()

@@ -15,7 +15,7 @@ pub mod messages;
 mod owed;
 pub mod positions;
 pub mod registry;
-mod seeking;
+pub mod seeking;
 
 pub use handed::HandedPage;
 pub use key::{PageKey, PageVisit};

@@ -20,6 +20,7 @@ impl OutstandingReceipts {
         OwedReceipt(self.clone())
     }
 
+    /// How many are.
     pub fn count(&self) -> usize {
         self.0.load(Relaxed)
     }

@@ -60,6 +60,16 @@ impl Positions {
         }
     }
 
+    /// Whether nothing of the kind is known, or may be.
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty() && self.others.is_none()
+    }
+
+    /// Whether the page has subscribed to all of them, or does not want them any more. Others it may have had for a while.
+    pub fn are_claimed(&self) -> bool {
+        self.others.is_none() && self.channels.keys().all(|channel| self.claimed.contains(channel))
+    }
+
     /// For the page's next session, which begins before its rooms have answered this one. One that had ever-new channels
     /// and was never answered is known by name alone.
     pub(super) fn unclaimed(self) -> Self {

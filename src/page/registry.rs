@@ -13,26 +13,32 @@ use std::{
 use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, WeakRecipient, WrapFuture};
 use gaung_cluster::{
     NodeId,
-    page::{PageHash, PageWhere, Standing},
+    page::{PageHash, Standing},
 };
 use prometheus::{IntCounter, IntCounterVec};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use super::{
     book::{ClusterRules, PageBook, Rules},
     handed::HandedPage,
     handovers::Handovers,
     key::{PageKey, PageVisit},
-    messages::{BookInput, BookOutput, Departure, Heard, PageStart, Turn},
+    messages::{BookInput, BookOutput, Departure, Finding, Heard, PageStart, Turn},
     owed::{OutstandingReceipts, OwedReceipt},
-    seeking::seek,
+    seeking::{Handover, Search, SearchStep, is_elsewhere},
 };
 use crate::{
-    cluster::{Cluster, Reply},
+    cluster::{Cluster, Question, Reply},
     config::PagesConfig,
     metrics::Metrics,
     protocol::{ChannelName, SocketId},
 };
+
+/// How long this node's own bus may take to answer, which usually takes less than a millisecond.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How often it is looked whose time is over.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -49,6 +55,9 @@ const MAX_KNOWN: usize = 262_144;
 /// How many receipts a page may be behind that is up to date: one that was asked for and is on its way, one that is not due
 /// yet, and the time in which it has been away without owing one.
 const RECEIPTS_BEHIND: u32 = 3;
+
+/// How far a node may be behind the others with what they publish, without having been silent.
+const BEHIND: Duration = Duration::from_secs(3);
 
 /// All pages of this node. Cheap to clone; every call may come from any thread, and waits for nothing.
 #[derive(Debug, Clone)]
@@ -126,15 +135,7 @@ impl Pages {
     pub fn start(config: &PagesConfig, cluster: Option<Cluster>, metrics: &Metrics) -> Self {
         let counts = Arc::new(PageCounts::default());
         let handovers = Handovers::new(metrics);
-        let interval = config.receipt_interval;
-        let rules = Rules {
-            cluster: cluster.as_ref().map(|_| ClusterRules { owes_after: interval }),
-            id_lifetime: config.socket_id_lifetime,
-            doubt: config.doubt,
-            max_away: MAX_AWAY,
-            max_positions: MAX_POSITIONS,
-            max_known: MAX_KNOWN,
-        };
+        let (rules, lookback) = (rules(config, cluster.is_some()), lookback(config));
         let (shown, shown_handovers) = (counts.clone(), handovers.clone());
         let (starts, evictions) = (metrics.page_starts.clone(), metrics.page_evictions.clone());
         let registry = PageRegistry::start_in_arbiter(&Arbiter::new().handle(), move |_| PageRegistry {
@@ -145,7 +146,7 @@ impl Pages {
             starts,
             evictions,
             cluster,
-            lookback: interval * RECEIPTS_BEHIND,
+            lookback,
             questions: HashMap::new(),
             last_question: 0,
             handovers: shown_handovers,
@@ -217,6 +218,42 @@ impl Pages {
     }
 }
 
+/// How much a node keeps of pages, and how it judges.
+pub fn rules(config: &PagesConfig, is_clustered: bool) -> Rules {
+    Rules {
+        cluster: is_clustered.then_some(ClusterRules { owes_after: config.receipt_interval }),
+        id_lifetime: config.socket_id_lifetime,
+        doubt: config.doubt,
+        max_away: MAX_AWAY,
+        max_positions: MAX_POSITIONS,
+        max_known: MAX_KNOWN,
+    }
+}
+
+/// How long before its node's last sign of life a page that is up to date had heard everything.
+pub fn lookback(config: &PagesConfig) -> Duration {
+    config.receipt_interval * RECEIPTS_BEHIND + BEHIND
+}
+
+/// Carries out a search.
+async fn seek(cluster: &Cluster, page: PageKey, mut search: Search) -> (Finding, Option<Handover>) {
+    let mut next = SearchStep::Look(Duration::ZERO);
+    loop {
+        next = match next {
+            SearchStep::Look(pause) => {
+                sleep(pause).await;
+                let found = timeout(PATIENCE, cluster.find_page(page.0)).await;
+                search.look(found.ok().flatten(), Instant::now())
+            }
+            SearchStep::Ask(node) => {
+                let answer = cluster.ask(node, Question::Page(page.0)).await;
+                search.hear(answer, Instant::now())
+            }
+            SearchStep::End(finding, handover) => return (finding, handover),
+        }
+    }
+}
+
 impl PageRegistry {
     fn step(&mut self, input: BookInput, ctx: &mut Context<Self>) {
         let mut outputs = Vec::new();
@@ -260,8 +297,8 @@ impl PageRegistry {
 
     fn seek(&self, page: PageKey, ctx: &mut Context<Self>) {
         let Some(cluster) = self.cluster.clone() else { return };
-        let lookback = self.lookback;
-        let found = async move { seek(&cluster, page, lookback).await };
+        let search = Search::new(cluster.link().node(), self.lookback);
+        let found = async move { seek(&cluster, page, search).await };
         ctx.spawn(found.into_actor(self).map(move |(finding, handover), registry, ctx| {
             registry.handovers.note(handover);
             registry.step(BookInput::Found(page, finding), ctx);
@@ -282,9 +319,10 @@ impl PageRegistry {
     /// The bus knows everything that was shared before it is asked here: a page that came back meanwhile is not taken.
     fn check_claim(&self, page: PageKey, ctx: &mut Context<Self>) {
         let (Some(visit), Some(cluster)) = (self.book.visit_of(page), self.cluster.clone()) else { return };
-        let found = async move { cluster.find_page(page.0).await.map(|found| (found.place, cluster.link().node())) };
+        let own = cluster.link().node();
+        let found = async move { cluster.find_page(page.0).await };
         ctx.spawn(found.into_actor(self).map(move |found, registry, ctx| {
-            if matches!(found, Some((PageWhere::On(node, _), own)) if node != own) {
+            if found.is_some_and(|found| is_elsewhere(found, own)) {
                 registry.step(BookInput::Taken(visit), ctx);
             }
         }));

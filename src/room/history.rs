@@ -154,7 +154,7 @@ impl History {
         }
         let before = predecessor.unwrap_or(number.saturating_sub(1));
         let state = self.origins.entry(origin).or_insert(OriginState::begin(before));
-        state.settled = None;
+        (state.settled, state.has_ended) = (None, false);
         if predecessor.is_some_and(|before| before > state.last) {
             state.lose(before, Cause::NodeLost, None);
         }
@@ -236,6 +236,11 @@ impl History {
         let last = |origin: EventOrigin| self.origins.get(&origin).map_or(0, |state| state.last);
         let is_behind = position.events().any(|event| event.number > last(event.origin));
         is_behind || self.origins.values().any(|state| state.settled.is_some())
+    }
+
+    /// Whether events of an origin come here as it publishes them.
+    pub(super) fn hears(&self, origin: EventOrigin) -> bool {
+        self.origins.get(&origin).is_some_and(|state| state.settled.is_none())
     }
 
     /// Whether an event is among those that somebody with this position has not heard.

@@ -158,21 +158,19 @@ impl Inquiry {
 pub fn answer(node: NodeId, published: &Published, mut kept: Shared) -> Bytes {
     let lives = published.positions.iter().filter(|(other, _)| !published.ended.contains(other));
     let lives: BTreeSet<EventOrigin> = lives.map(|(other, _)| origin(*other)).collect();
+    let left: BTreeSet<EventOrigin> = published.left.iter().map(|node| origin(*node)).collect();
     for span in kept.spans.iter_mut().filter(|span| !lives.contains(&span.origin)) {
-        match dead_at(span.origin, published) {
-            // Whether it published more before it died is not known here.
-            Some(heard) => span.last = span.last.max(heard),
-            None => span.has_ended = true,
-        }
+        // Whether any other published more before it died is not known here.
+        span.last = span.last.max(heard_of(span.origin, published));
+        span.has_ended |= left.contains(&span.origin);
     }
     kept.spans.extend(own(node, published).spans);
     wire::write(&kept)
 }
 
-/// Of an origin that is dead, up to which number nothing of it is missed here.
-fn dead_at(dead: EventOrigin, published: &Published) -> Option<u64> {
-    let is_it = |node: NodeId| origin(node) == dead && published.dead.contains(&node);
-    published.positions.iter().find(|(node, _)| is_it(*node)).map(|(_, number)| *number)
+/// Up to which number nothing of an origin is missed here, as far as this node's core knows.
+fn heard_of(ended: EventOrigin, published: &Published) -> u64 {
+    published.positions.iter().find(|(node, _)| origin(*node) == ended).map_or(0, |(_, number)| *number)
 }
 
 /// What a node's core knows of the node itself.
@@ -194,7 +192,7 @@ mod tests {
     /// What the first node knows of four, the last of which has ended.
     fn published() -> Published {
         let positions = NODES.map(|node| (node, node.bits() * 10)).into();
-        Published { after: 4, last: 10, positions, ended: [NODES[3]].into(), dead: BTreeSet::new() }
+        Published { after: 4, last: 10, positions, ended: [NODES[3]].into(), left: BTreeSet::new() }
     }
 
     fn inquiry() -> Inquiry {
@@ -229,20 +227,31 @@ mod tests {
         assert!(matches!(inquiry.end(), Answered::Silent));
     }
 
-    #[test]
-    fn an_answer_says_which_origins_have_ended() {
-        let spans = vec![span(NODES[2], 1, 2), span(NODES[3], 3, 4), span(NodeId::from_bits(5), 5, 6)];
-        let answer = answer(NODES[0], &published(), Shared { spans, ..Shared::default() });
+    /// What an answer says of how far each of these origins is known, and whether it has ended.
+    fn told(published: &Published, spans: Vec<Span>) -> Vec<(u64, bool)> {
+        let answer = answer(NODES[0], published, Shared { spans, ..Shared::default() });
         let read = wire::read(answer, &ChannelName::parse("orders", 200).unwrap(), Instant::now()).unwrap();
-        assert_eq!(read.spans.iter().map(|span| span.has_ended).collect::<Vec<_>>(), [false, true, true, false]);
+        read.spans.iter().map(|span| (span.last, span.has_ended)).collect()
     }
 
     #[test]
-    fn of_a_node_that_is_dead_an_answer_says_only_how_far_it_was_heard() {
-        let published = Published { dead: [NODES[3]].into(), ..published() };
-        let spans = vec![span(NODES[3], 3, 4)];
-        let answer = answer(NODES[0], &published, Shared { spans, ..Shared::default() });
-        let read = wire::read(answer, &ChannelName::parse("orders", 200).unwrap(), Instant::now()).unwrap();
-        assert_eq!((read.spans[0].has_ended, read.spans[0].last), (false, 40));
+    fn an_answer_says_which_origins_have_left_in_order_also_those_that_are_no_peers_any_more() {
+        let fifth = NodeId::from_bits(5);
+        let published = Published { left: [NODES[3], fifth].into(), ..published() };
+        let spans = vec![span(NODES[2], 1, 2), span(NODES[3], 3, 4), span(fifth, 5, 6)];
+        // The first three are those; the last is the node's own.
+        assert_eq!(told(&published, spans), [(2, false), (40, true), (6, true), (10, false)]);
+    }
+
+    #[test]
+    fn of_a_node_that_died_an_answer_says_only_how_far_it_was_heard() {
+        let spans = vec![span(NODES[3], 3, 4), span(NodeId::from_bits(5), 5, 6)];
+        assert_eq!(told(&published(), spans), [(40, false), (6, false), (10, false)]);
+    }
+
+    #[test]
+    fn what_others_have_said_of_a_node_that_had_left_is_passed_on() {
+        let spans = vec![Span { has_ended: true, ..span(NodeId::from_bits(5), 5, 6) }];
+        assert_eq!(told(&published(), spans), [(6, true), (10, false)]);
     }
 }

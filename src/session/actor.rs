@@ -150,7 +150,7 @@ impl Session {
         self.pinged = Some(Instant::now());
         self.connection.outbox.send(&frame::ping(&[]));
         if let Some(page) = &self.connection.page {
-            if page.receipts.is_settled() {
+            if page.receipts().is_settled() {
                 self.connection.ask_receipt();
             }
         } else if self.connection.client_protocol == ClientProtocol::Pusher && !self.answers_pings {

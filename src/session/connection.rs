@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{page::PageSession, services::Services, subscriptions::Subscriptions};
+use super::{page_session::PageSession, services::Services, subscriptions::Subscriptions};
 use crate::{
     activity::{ActivityEvent, ActivityKind, Asked, Refusal},
     app::{App, permit::AppPermit},
@@ -81,7 +81,7 @@ impl SessionConnection {
         claim: Option<MemberClaim>,
         since: Option<Since>,
     ) {
-        let (claimed, page) = self.page.as_mut().map(|page| page.claim(&channel)).unzip();
+        let (claimed, page) = self.page.as_mut().map(|page| page.claim(&channel, Instant::now())).unzip();
         let since = since.or(claimed.flatten());
         let attempt = self.subscriptions.begin(channel.clone());
         let join =
@@ -111,7 +111,7 @@ impl SessionConnection {
         depart: impl FnOnce(&mut PageSession, Vec<ChannelName>) -> Option<Departure>,
     ) {
         let Some(page) = &mut self.page else { return };
-        let (channels, proven): (Vec<_>, _) = (self.subscriptions.end_all().collect(), page.receipts.proven());
+        let (channels, proven): (Vec<_>, _) = (self.subscriptions.end_all().collect(), page.receipts().proven());
         let Some(departure) = depart(page, channels.clone()) else { return };
         let (rooms, visit) = (&self.services.shared.rooms, departure.visit.clone());
         rooms.pages().depart(departure);
@@ -125,7 +125,8 @@ impl SessionConnection {
     pub(super) fn ask_receipt(&mut self) {
         let Some(page) = &mut self.page else { return };
         // Read before the question is sent: what is sent meanwhile is not proven by the answer.
-        page.ask_receipt(Instant::now(), self.outbox.sends(), self.services.shared.rooms.pages());
+        let owed = self.services.shared.rooms.pages().owe_receipt();
+        page.ask_receipt(Instant::now(), self.outbox.sends(), owed);
         self.outbox.send(&match self.client_protocol {
             ClientProtocol::Pusher => outbound::ping(),
             ClientProtocol::Tenant => tenant::outbound::ping(),

@@ -9,6 +9,7 @@ mod liveness;
 pub mod origin;
 pub mod pace;
 pub mod page;
+pub mod page_session;
 mod pusher_protocol;
 pub mod reader;
 pub mod receipts;

@@ -25,6 +25,7 @@ impl World {
             self.clients.push(Client::new(user, returns_at));
         }
         self.invite_movers();
+        self.invite_sleepers();
         self.invite_pages();
     }
 
@@ -95,7 +96,7 @@ impl World {
             return if self.net.random.chance(3_000) {
                 self.send_page_away(client);
             } else {
-                self.cut_off(client, returns_at);
+                self.lose_socket(client, returns_at);
             };
         }
         let wanted: Vec<ChannelName> = self.clients[client].wanted().cloned().collect();
@@ -125,9 +126,6 @@ impl World {
     }
 
     fn any_node_for(&mut self, client: usize) -> Option<usize> {
-        if let Some(home) = self.home_of(client) {
-            return home;
-        }
         let takes_sockets = |slot: &usize| {
             let place = &self.net.slots[*slot];
             let is_open = self.drains[*slot].is_none() && place.stopped_until <= self.net.now;
@@ -151,7 +149,7 @@ impl World {
     }
 
     /// A back end posts an event to a node, which takes it.
-    fn publish(&mut self, slot: usize, channel: &ChannelName) {
+    pub fn publish(&mut self, slot: usize, channel: &ChannelName) {
         let Some(node) = self.process(slot) else { return };
         let origin = Speaker { node: node.id, socket: 0 };
         let number = self.next_number(origin, channel);

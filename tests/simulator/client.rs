@@ -39,6 +39,8 @@ pub struct Client {
     pub returns_at: u64,
     /// What it has as a page that names itself.
     pub page: Option<Page>,
+    /// Whether it goes away for minutes.
+    pub sleeps: bool,
 }
 
 /// How far a client has heard a channel, as a plugin keeps it, and what it should hear next.
@@ -46,7 +48,18 @@ pub struct Client {
 pub struct Progress {
     position: Option<Position>,
     /// The number of each publisher's last event.
-    last: BTreeMap<Speaker, u64>,
+    pub last: BTreeMap<Speaker, u64>,
+    /// The last number of each publisher when this began.
+    pub before: BTreeMap<Speaker, u64>,
+    /// The nodes where it was subscribed since then.
+    pub nodes: BTreeSet<NodeId>,
+    /// What a page has heard over its newest socket, and what of that it has proven since and may not hear again.
+    pub here: BTreeMap<Speaker, u64>,
+    pub proven: BTreeMap<Speaker, u64>,
+    /// Nodes that its own had not met yet: what they published is not for it.
+    pub unmet: BTreeSet<NodeId>,
+    /// Whether it went on from an older copy of what was known of the page, where nodes did not hear one another.
+    pub is_stale: bool,
 }
 
 /// Its connection.
@@ -120,7 +133,7 @@ impl Speaker {
 impl Client {
     pub fn new(user: String, returns_at: u64) -> Self {
         let (channels, progress, rejoins) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { user, socket: None, channels, progress, rejoins, returns_at, page: None }
+        Self { user, socket: None, channels, progress, rejoins, returns_at, page: None, sleeps: false }
     }
 
     /// How it subscribes.
@@ -180,7 +193,7 @@ impl Progress {
                 self.position = Some(id.ok_or("who is new is told no position")?);
             }
             "pusher:resumed" if message["data"].as_str().is_some_and(|data| data.contains("false")) => {
-                (self.position, self.last) = (id, BTreeMap::new());
+                *self = Self { position: id, ..Self::default() };
             }
             _ => {
                 let position = self.position.get_or_insert_default();
@@ -192,7 +205,12 @@ impl Progress {
 
     /// Notes an event of a back end; what is wrong with its number. Where some node lost events of the publisher, one may
     /// be missing.
-    pub fn hear(&mut self, origin: Speaker, number: u64, may_miss: bool, may_repeat: bool) -> Option<String> {
+    pub fn hear(&mut self, origin: Speaker, number: u64, may_miss: bool, is_page: bool) -> Option<String> {
+        let may_repeat = is_page && self.proven.get(&origin).is_none_or(|proven| number > *proven);
+        self.here.insert(origin, number);
+        if may_repeat && self.before.get(&origin).is_some_and(|before| number <= *before) {
+            return None;
+        }
         let last = self.last.get(&origin).copied();
         self.last.insert(origin, last.map_or(number, |last| last.max(number)));
         let last = last?;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use gaung_cluster::frame::Readiness;
+use gaung_cluster::{core::Input, frame::Readiness};
 use gaung_simulator::Fault;
 
 use crate::{
@@ -17,6 +17,9 @@ pub struct Drain {
     /// When its clients are told to go.
     closings: Vec<(u64, usize)>,
 }
+
+/// No node leaves later, so that somebody is left who knows those that have.
+const LAST_LEAVES: u64 = 50_000;
 
 /// How many clients there are who leave their channel with their node only.
 const MOVERS: u64 = 6;
@@ -49,7 +52,7 @@ impl World {
         let count = self.net.slots.len();
         let knows_all = |slot: usize| self.process(slot).is_some_and(|node| node.core.ready_nodes().len() == count);
         let all_are_here = self.drains.iter().all(Option::is_none) && (0..count).all(knows_all);
-        if self.net.now < 12_000 || !all_are_here || !self.net.random.chance(10) {
+        if !(12_000..LAST_LEAVES).contains(&self.net.now) || !all_are_here || !self.net.random.chance(10) {
             return None;
         }
         Some(Fault::Drain(self.net.random.below(count as u64) as usize))
@@ -90,6 +93,10 @@ impl World {
         }
         if ends {
             self.drains[slot] = None;
+            while let Some(input) = self.process_mut(slot).and_then(|node| node.bus.next_input()) {
+                self.take_input(slot, input);
+            }
+            self.step(slot, Input::Confirm);
             if let Some(node) = self.net.end(slot) {
                 let id = node.id;
                 self.store_rest(slot, node);

@@ -74,9 +74,13 @@ impl World {
     /// Another node asks: what waits for the room comes before it.
     pub fn be_asked(&mut self, slot: usize, from: NodeId, number: u64, question: Bytes) {
         let Some(node) = self.process_mut(slot) else { return };
-        if let Some(Question::History { channel, since, .. }) = Question::read(question) {
-            let published = node.core.published_in(&room(&channel));
-            node.mailbox.push_back(Mail::Answer(Answering { channel, since, published, to: from, number }));
+        match Question::read(question) {
+            Some(Question::History { channel, since, .. }) => {
+                let published = node.core.published_in(&room(&channel));
+                node.mailbox.push_back(Mail::Answer(Answering { channel, since, published, to: from, number }));
+            }
+            Some(Question::Page(page)) => self.be_asked_for_page(slot, page, (from, number)),
+            None => {}
         }
     }
 
@@ -91,6 +95,9 @@ impl World {
 
     pub fn be_answered(&mut self, slot: usize, from: NodeId, number: u64, answer: Bytes) {
         let now = self.moment().0;
+        if self.be_answered_for_page(slot, number, &answer) {
+            return;
+        }
         let Some(node) = self.process_mut(slot) else { return };
         let asked = node.asked.iter_mut().find(|asked| asked.numbers.get(&number) == Some(&from));
         if let Some(asked) = asked {

@@ -11,7 +11,6 @@ use gaung::{
     app::App,
     cluster::Cluster,
     config::ClusterConfig,
-    page::book::{PageBook, Rules},
     protocol::ChannelName,
     room::{
         Histories, RoomMessage,
@@ -27,7 +26,9 @@ use gaung_cluster::{
 use gaung_simulator::Process;
 
 use crate::{
+    client::Speaker,
     inquiries::{Answering, Asked},
+    registry::Registry,
     stream::Unstored,
 };
 
@@ -37,19 +38,11 @@ const BATCH_BYTES: usize = 2_000;
 /// More than all histories need.
 const HISTORY_BYTES: usize = 1 << 30;
 
-/// What a node keeps of pages: as much as it is asked to.
-const PAGES: Rules = Rules {
-    id_lifetime: Duration::from_secs(20),
-    doubt: Duration::ZERO,
-    max_away: usize::MAX,
-    max_positions: usize::MAX,
-    max_known: usize::MAX,
-    cluster: None,
-};
-
 /// A node.
 pub struct Node {
     pub id: NodeId,
+    /// When its process was started.
+    pub started: Duration,
     pub core: Core,
     /// The rooms whose subjects it listens to.
     pub subscribed: BTreeSet<Room>,
@@ -58,8 +51,10 @@ pub struct Node {
     /// What they have told it, and it has not heard yet.
     pub bus: Bus,
     pub backlog: Arc<Backlog>,
+    /// The last event of each publisher that came to it, by channel.
+    pub delivered: BTreeMap<(ChannelName, Speaker), u64>,
     /// The pages that it knows.
-    pub book: PageBook,
+    pub pages: Registry,
     pub rooms: BTreeMap<ChannelName, Served>,
     /// What their histories share.
     histories: Histories,
@@ -115,15 +110,17 @@ impl Process for Node {
 }
 
 impl Node {
-    pub fn new(settings: Settings, now: Instant) -> Self {
+    pub fn new(settings: Settings, now: Instant, started: Duration) -> Self {
         let (cluster, bus) = Cluster::open(&config(&settings), settings.node.bits()).expect("the address is valid");
         Self {
             id: settings.node,
+            started,
             subscribed: BTreeSet::new(),
             cluster,
             bus,
             backlog: Backlog::new(Limits { events: 100_000, bytes: 1 << 30 }),
-            book: PageBook::new(PAGES, now),
+            delivered: BTreeMap::new(),
+            pages: Registry::new(now),
             rooms: BTreeMap::new(),
             histories: histories(&settings),
             core: Core::new(settings),
@@ -205,7 +202,11 @@ impl Node {
 
     /// Whether nothing waits for its rooms.
     pub fn is_quiet(&self) -> bool {
-        self.mailbox.is_empty() && self.turns.is_empty() && self.asked.is_empty() && self.backlog.waiting() == 0
+        self.mailbox.is_empty()
+            && self.turns.is_empty()
+            && self.asked.is_empty()
+            && self.backlog.waiting() == 0
+            && self.pages.is_quiet()
     }
 }
 

@@ -1,75 +1,42 @@
-//! Pages that name themselves: their sessions, what is on its way to them, and the book of their node.
+//! Pages that name themselves, as their browsers have them: one socket at a time, on any node, and what is on its way to
+//! them.
 //!
 //! What a page is written is on its way for some milliseconds, and lost if its socket is cut meanwhile; its node notices
-//! that later, or when the page is back. A page comes back to its node. Once that is gone it is another page.
+//! that later, or not before the page is somewhere else. It comes back early or late, twice at once, or never: then another
+//! page takes its place.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use gaung::{
     outbox::Outbox,
-    page::{
-        Departure, Heard, OutstandingReceipts, PageKey, PageStart, PageVisit, Positions,
-        messages::{BookInput, BookOutput, Turn},
-    },
-    protocol::{ChannelName, SocketId, outbound},
-    room::{Join, PageJoin, Parting, RoomMessage},
-    session::receipts::Receipts,
+    page::{PageKey, PageVisit, messages::BookInput},
+    protocol::ChannelName,
+    room::Join,
 };
-use gaung_cluster::NodeId;
-use gaung_cluster::page::PageHash;
+use gaung_cluster::{NodeId, page::PageHash};
 use serde_json::{Value, json};
 
 use crate::{
     client::{Client, Socket, Speaker, Stage, messages},
-    world::{World, channel},
+    sessions::Session,
+    world::{TROUBLE, World, channel},
 };
 
 /// How many of them there are.
-const PAGES: u64 = 4;
-
-/// For how long a page that was cut off stays a member.
-const GRACE: Duration = Duration::from_secs(3);
+const PAGES: u64 = 6;
 
 /// No visitor, who stays for ever, and yet nobody who comes.
 const NEVER: u64 = u64::MAX - 1;
 
 /// A page, beside what every client has.
 pub struct Page {
-    key: PageKey,
-    /// The node that knows it.
-    home: Option<(usize, NodeId)>,
+    pub key: PageKey,
     /// Its newest socket.
-    visit: u64,
+    pub visit: u64,
+    /// Where its last socket began.
+    pub home: Option<NodeId>,
     /// What is on its way to it, and when it arrives.
     inbox: VecDeque<(u64, Value)>,
-    /// Whether it may hear again what it has heard: not if it has proven at the end that it had heard everything.
-    may_repeat: bool,
-}
-
-/// The session of a page on a node; it may be there for longer than the page's socket.
-pub struct PageSession {
-    client: usize,
-    slot: usize,
-    node: NodeId,
-    visit: PageVisit,
-    outbox: Arc<Outbox>,
-    socket: Option<SocketId>,
-    was: Option<SocketId>,
-    positions: Positions,
-    channels: BTreeSet<ChannelName>,
-    receipts: Receipts,
-    sends: u64,
-    /// When its node notices that it is cut off.
-    ends_at: u64,
-    has_departed: bool,
-    /// Whether it proves at the end that it has heard everything, as in a drain.
-    proves: bool,
-    /// Whether it was asked for that.
-    is_asked: bool,
 }
 
 /// What stands behind all that a room has written to a page that left it.
@@ -89,7 +56,7 @@ impl World {
             let returns_at = self.net.random.below(8_000);
             let mut client = Client::new(format!("page-{}", number / 2), returns_at);
             let key = self.draw_key();
-            client.page = Some(Page { key, home: None, visit: 0, inbox: VecDeque::new(), may_repeat: true });
+            client.page = Some(Page { key, visit: 0, home: None, inbox: VecDeque::new() });
             self.clients.push(client);
         }
     }
@@ -101,77 +68,37 @@ impl World {
         PageKey(PageHash(hash))
     }
 
-    /// Where a page connects: to its node, if that takes sockets, or, if it is gone, anywhere as another page.
-    pub fn home_of(&mut self, client: usize) -> Option<Option<usize>> {
-        let (slot, node) = self.clients[client].page.as_ref()?.home?;
-        if self.process(slot).is_some_and(|process| process.id == node) {
-            let is_open = self.drains[slot].is_none() && self.net.slots[slot].stopped_until <= self.net.now;
-            return Some(is_open.then_some(slot));
-        }
-        let key = self.draw_key();
-        self.clients[client].progress.clear();
-        let page = self.clients[client].page.as_mut()?;
-        (page.key, page.home) = (key, None);
-        None
-    }
-
-    /// A page opens a socket, and has it when its node has said with what it begins.
+    /// A page opens a socket, and has it when its node has said with what it begins. Some give it up before, and open
+    /// another at once.
     pub fn connect_page(&mut self, client: usize, slot: usize) {
         let Some(node) = self.process(slot).map(|node| node.id) else { return };
         self.sockets += 1;
         let number = self.sockets;
         let Some(page) = &mut self.clients[client].page else { return };
-        (page.visit, page.home) = (number, Some((slot, node)));
+        page.visit = number;
         let visit = PageVisit { page: page.key, number };
-        let session = PageSession {
-            client,
-            slot,
-            node,
-            visit: visit.clone(),
-            outbox: Outbox::new(None, usize::MAX),
-            socket: None,
-            was: None,
-            positions: Positions::default(),
-            channels: BTreeSet::new(),
-            receipts: Receipts::default(),
-            sends: 0,
-            ends_at: u64::MAX,
-            has_departed: false,
-            proves: false,
-            is_asked: false,
-        };
-        self.sessions.insert(number, session);
+        self.sessions.insert(number, Session::new(client, (slot, node), visit.clone()));
         // Until it has begun it does not try again.
         self.clients[client].returns_at = NEVER;
+        if let Some(node) = self.process_mut(slot) {
+            node.pages.waiting.insert(number, visit.clone());
+        }
         self.tell_book(slot, BookInput::Arrived(visit));
-    }
-
-    pub fn tell_book(&mut self, slot: usize, input: BookInput) {
-        let (now, mut outputs) = (self.moment().0, Vec::new());
-        let bits = self.net.random.bits();
-        let Some(node) = self.process_mut(slot) else { return };
-        let mut draw = || SocketId::from_bits(bits | 1);
-        node.book.step(input, &mut Turn { now, draw: &mut draw, outputs: &mut outputs });
-        for output in outputs {
-            match output {
-                BookOutput::Start(number, start) => self.begin_session(number, start),
-                BookOutput::Supersede(number) => self.end_session(number),
-                BookOutput::RoomsLeft(number) => self.rooms_left(number),
-                // Pages come back to their node alone.
-                BookOutput::Seek(_) | BookOutput::HandOver(..) | BookOutput::Decline(_) => {}
-                BookOutput::Share(..) | BookOutput::CountEvicted => {}
-            }
+        if self.net.now < TROUBLE && self.net.random.chance(1_000) {
+            let returns_at = self.net.now + self.net.random.below(100);
+            self.tally.twice += 1;
+            self.cut_off(client, returns_at);
         }
     }
 
-    fn begin_session(&mut self, number: u64, PageStart { socket, was, positions, .. }: PageStart) {
-        let Some(session) = self.sessions.get_mut(&number) else { return };
-        (session.socket, session.was, session.positions) = (Some(socket), was, positions);
-        let (client, speaker) = (session.client, Speaker { node: session.node, socket: socket.bits() });
+    /// The node has said with what a socket begins.
+    pub fn page_begins(&mut self, number: u64) {
+        let Some(session) = self.sessions.get(&number) else { return };
+        let (client, Some(socket)) = (session.client, session.socket) else { return };
+        let speaker = Speaker { node: session.node, socket: socket.bits() };
         let begun = Socket { slot: session.slot, speaker, outbox: session.outbox.clone() };
-        self.tally.pages += 1;
         if self.clients[client].page.as_ref().is_none_or(|page| page.visit != number) {
-            return self.end_session(number);
+            return;
         }
         self.clients[client].socket = Some(begun);
         let channels = std::mem::take(&mut self.clients[client].rejoins);
@@ -183,10 +110,11 @@ impl World {
         if !self.is_page(client) {
             return Some(join);
         }
+        let now = self.moment().0;
         let session = self.session_of(client)?;
         session.channels.insert(channel.clone());
-        let since = session.positions.claim(channel);
-        Some(Join { since, page: Some(PageJoin { was: session.was }), ..join })
+        let (since, page) = session.page.as_mut()?.claim(channel, now);
+        Some(Join { since, page: Some(page), ..join })
     }
 
     /// Whether a session hears that its client wants no more of a channel.
@@ -196,47 +124,97 @@ impl World {
         }
         let Some(session) = self.session_of(client) else { return false };
         session.channels.remove(channel);
-        session.positions.forget(channel);
+        session.page.iter_mut().for_each(|page| page.forget(channel));
         true
     }
 
     /// The session of a page, while it hears what the page says.
-    fn session_of(&mut self, client: usize) -> Option<&mut PageSession> {
+    fn session_of(&mut self, client: usize) -> Option<&mut Session> {
         let visit = self.clients[client].page.as_ref()?.visit;
-        self.sessions.get_mut(&visit).filter(|session| !session.has_departed)
+        self.sessions.get_mut(&visit).filter(|session| session.hears())
     }
 
-    /// A client is cut off. What is on its way to a page is lost, and its node notices later.
+    /// A client is cut off. What is on its way to a page is lost, and its node notices later, or not at all.
     pub fn cut_off(&mut self, client: usize, returns_at: u64) {
-        let noticed = self.net.now + self.net.random.below(3_000);
-        let wanted: Vec<ChannelName> = self.clients[client].wanted().cloned().collect();
-        self.clients[client].disconnect(wanted, returns_at);
+        let looks_alive = self.net.random.chance(2_000);
+        let noticed = if looks_alive { u64::MAX } else { self.net.now + self.net.random.below(3_000) };
+        let mut rejoins = std::mem::take(&mut self.clients[client].rejoins);
+        rejoins.extend(self.clients[client].wanted().cloned());
+        self.clients[client].disconnect(rejoins, returns_at);
+        self.clients[client].progress.values_mut().for_each(|progress| progress.here.clear());
         let Some(page) = &mut self.clients[client].page else { return };
         page.inbox.clear();
-        page.may_repeat = true;
         if let Some(session) = self.sessions.get_mut(&page.visit) {
-            session.ends_at = noticed;
+            session.lost_at = noticed;
         }
         page.visit = 0;
     }
 
-    /// A millisecond of pages: what arrives, what is asked, what ends.
+    /// A page loses its socket, and comes back some time. Some never do: another page takes their place.
+    pub fn lose_socket(&mut self, client: usize, returns_at: u64) {
+        let returns_at = match self.net.random.below(4) {
+            0 => self.net.now + self.net.random.below(50),
+            1 => self.net.now + self.net.random.between(4_000, 15_000),
+            _ => returns_at,
+        };
+        self.cut_off(client, returns_at);
+        if self.net.random.chance(800) {
+            self.be_another(client);
+        }
+    }
+
+    /// A page is gone for good.
+    fn be_another(&mut self, client: usize) {
+        let (key, now) = (self.draw_key(), self.net.now);
+        let Some(page) = &mut self.clients[client].page else { return };
+        page.home = None;
+        let gone = std::mem::replace(&mut page.key, key);
+        self.clients[client].progress.clear();
+        for session in self.sessions.values_mut().filter(|session| session.visit.page == gone) {
+            session.lost_at = session.lost_at.min(now + 3_000);
+        }
+    }
+
+    /// Its session is closed; nothing changes for a page that has another socket.
+    pub fn be_closed(&mut self, client: usize, number: u64) {
+        if self.clients[client].page.as_ref().is_some_and(|page| page.visit == number) {
+            let returns_at = self.net.now + self.net.random.between(10, 2_000);
+            self.cut_off(client, returns_at);
+        }
+    }
+
+    /// It has heard everything that its last session had written to it.
+    pub fn be_proven(&mut self, client: usize, number: u64, is_noted: bool) {
+        if self.clients[client].page.as_ref().is_none_or(|page| page.visit != number) {
+            return;
+        }
+        let returns_at = self.net.now + self.net.random.between(1, 1_500);
+        for progress in self.clients[client].progress.values_mut().filter(|_| is_noted) {
+            let heard = std::mem::take(&mut progress.here);
+            progress.proven.extend(heard);
+        }
+        self.cut_off(client, returns_at);
+        self.tally.proven += 1;
+    }
+
+    /// A page is sent away by its node.
+    pub fn send_page_away(&mut self, client: usize) {
+        if let Some(number) = self.clients[client].page.as_ref().map(|page| page.visit) {
+            self.send_away(number);
+        }
+    }
+
+    /// A millisecond of pages: what arrives; some lose patience with a node that is stopped.
     pub fn live_pages(&mut self) {
         for client in 0..self.clients.len() {
             while let Some(message) = self.arrived(client) {
                 self.take(client, &message);
             }
-        }
-        let now = self.net.now;
-        let due: Vec<u64> =
-            self.sessions.iter().filter(|(_, session)| session.ends_at <= now).map(|(n, _)| *n).collect();
-        due.into_iter().for_each(|number| self.end_session(number));
-        if now.is_multiple_of(100) {
-            for slot in 0..self.net.slots.len() {
-                self.tell_book(slot, BookInput::Tick);
-            }
-            for number in self.sessions.keys().copied().collect::<Vec<_>>() {
-                self.look_for_receipt(number);
+            let slot = self.clients[client].page.as_ref().and_then(|page| Some(self.sessions.get(&page.visit)?.slot));
+            let is_stopped = slot.is_some_and(|slot| self.net.slots[slot].stopped_until > self.net.now);
+            if is_stopped && self.net.random.chance(4) {
+                let returns_at = self.net.now + self.net.random.below(1_500);
+                self.cut_off(client, returns_at);
             }
         }
     }
@@ -260,41 +238,17 @@ impl World {
     }
 
     fn give_receipt(&mut self, client: usize) {
+        let arrives = self.net.now + self.net.random.below(60);
         let Some(number) = self.clients[client].page.as_ref().map(|page| page.visit) else { return };
-        let Some(session) = self.sessions.get_mut(&number) else { return };
-        session.receipts.answer();
-        self.tally.receipts += 1;
-        if session.is_asked && session.receipts.is_settled() {
-            let (slot, visit) = (session.slot, session.visit.clone());
-            self.tell_book(slot, BookInput::Proven(visit));
-            self.sessions.remove(&number);
-            self.cut_off(client, self.net.now + 20);
-            self.tally.proven += 1;
-            if let Some(page) = &mut self.clients[client].page {
-                page.may_repeat = false;
-            }
+        if let Some(session) = self.sessions.get_mut(&number) {
+            let at = session.receipts.back().map_or(arrives, |last| arrives.max(*last));
+            session.receipts.push_back(at);
         }
-    }
-
-    fn look_for_receipt(&mut self, number: u64) {
-        let is_asked = self.net.random.chance(2_000);
-        let Some(session) = self.sessions.get(&number) else { return };
-        if is_asked && session.receipts.is_due(session.sends) && !session.has_departed {
-            self.ask_receipt(number);
-        }
-    }
-
-    fn ask_receipt(&mut self, number: u64) {
-        let now = self.moment().0;
-        let Some(session) = self.sessions.get_mut(&number) else { return };
-        session.receipts.ask(now, session.sends, OutstandingReceipts::default().owe());
-        let outbox = session.outbox.clone();
-        self.write_page(&outbox, &outbound::ping());
     }
 
     /// A session is written to. Returns whether it is a page's.
     pub fn write_page(&mut self, outbox: &Arc<Outbox>, frames: &[u8]) -> bool {
-        let is_it = |session: &&mut PageSession| Arc::ptr_eq(&session.outbox, outbox);
+        let is_it = |session: &&mut Session| Arc::ptr_eq(&session.outbox, outbox);
         let Some(session) = self.sessions.values_mut().find(is_it) else { return false };
         session.sends += 1;
         let (client, number) = (session.client, session.visit.number);
@@ -305,74 +259,17 @@ impl World {
         true
     }
 
-    /// A page is sent away as in a drain: its rooms let it go, and then it proves what it has heard.
-    pub fn send_page_away(&mut self, client: usize) {
-        let Some(number) = self.clients[client].page.as_ref().map(|page| page.visit) else { return };
-        if let Some(session) = self.sessions.get_mut(&number) {
-            session.proves = true;
-            session.ends_at = self.net.now + 1_300;
-            self.depart(number);
-        }
-    }
-
-    fn end_session(&mut self, number: u64) {
-        self.depart(number);
-        let Some(session) = self.sessions.remove(&number) else { return };
-        if self.clients[session.client].page.as_ref().is_some_and(|page| page.visit == number) {
-            let returns_at = self.net.now + self.net.random.between(10, 2_000);
-            self.cut_off(session.client, returns_at);
-        }
-    }
-
-    fn depart(&mut self, number: u64) {
-        let Some(session) = self.sessions.get_mut(&number) else { return };
-        if std::mem::replace(&mut session.has_departed, true) || session.socket.is_none() {
-            return;
-        }
-        let (slot, visit, channels) = (session.slot, session.visit.clone(), std::mem::take(&mut session.channels));
-        let departure = Departure {
-            app: self.app.id().clone(),
-            visit: visit.clone(),
-            channels: channels.iter().cloned().collect(),
-            before: std::mem::take(&mut session.positions),
-            user: None,
-            gives_up_id: false,
-            window: Duration::from_secs(10),
-        };
-        let (socket, proven) = (session.socket, session.receipts.proven());
-        self.tell_book(slot, BookInput::Departed(departure));
-        for channel in channels {
-            let Some(socket) = socket else { continue };
-            let parting = Parting { socket, visit: visit.clone(), proven, grace: GRACE };
-            self.tell(slot, &channel, RoomMessage::Part(parting));
-        }
-    }
-
-    fn rooms_left(&mut self, number: u64) {
-        if let Some(session) = self.sessions.get_mut(&number).filter(|session| session.proves) {
-            session.is_asked = true;
-            self.ask_receipt(number);
-        }
-    }
-
-    /// A room has let a page go.
-    pub fn parted(&mut self, slot: usize, visit: PageVisit, channel: &ChannelName, heard: Option<Heard>) {
-        self.tell_book(slot, BookInput::Parted(visit, channel.clone(), heard));
-    }
-
     /// The sessions of a process that is gone.
     pub fn forget_sessions(&mut self, slot: usize) {
-        for session in self.sessions.extract_if(.., |_, session| session.slot == slot).map(|(_, session)| session) {
-            let client = &mut self.clients[session.client];
-            if client.page.as_ref().is_some_and(|page| page.visit == session.visit.number) && client.socket.is_none() {
-                client.returns_at = self.net.now + 100;
+        let gone: Vec<Session> =
+            self.sessions.extract_if(.., |_, session| session.slot == slot).map(|(_, session)| session).collect();
+        for session in gone {
+            let client = &self.clients[session.client];
+            if client.page.as_ref().is_some_and(|page| page.visit == session.visit.number) {
+                let returns_at = self.net.now + self.net.random.between(10, 3_000);
+                self.cut_off(session.client, returns_at);
             }
         }
-    }
-
-    /// Whether the client may hear again what it has heard.
-    pub fn may_repeat(&self, client: usize) -> bool {
-        self.clients[client].page.as_ref().is_some_and(|page| page.may_repeat)
     }
 
     /// Whether the client is a page.

@@ -21,12 +21,16 @@ impl World {
     /// Some of what a node's rooms have told its core.
     pub fn tell_core(&mut self, slot: usize) {
         while let Some(input) = self.process_mut(slot).and_then(|node| node.bus.next_input()) {
-            self.note_cached(slot, &input);
-            self.step(slot, input);
+            self.take_input(slot, input);
             if self.net.random.chance(2_000) {
                 return;
             }
         }
+    }
+
+    pub fn take_input(&mut self, slot: usize, input: Input) {
+        self.note_cached(slot, &input);
+        self.step(slot, input);
     }
 
     fn note_cached(&mut self, slot: usize, input: &Input) {
@@ -78,20 +82,17 @@ impl World {
             Output::Asked { from, number, question } => self.be_asked(slot, from, number, question),
             Output::Answered { from, number, answer } => self.be_answered(slot, from, number, answer),
             // Nobody signs in, no app has webhooks, and no request has a key.
-            Output::Remote(RemoteChange::User { .. })
-            | Output::Post(_)
-            | Output::Published(_)
-            | Output::PageTaken(_) => {}
+            Output::Remote(RemoteChange::User { .. }) | Output::Post(_) | Output::Published(_) => {}
+            Output::PageTaken(page) => self.be_claimed(slot, page),
         }
     }
 
     fn lose(&mut self, slot: usize, (origin, gap): (NodeId, Gap), room: Option<Room>, events: u64) {
+        let Some(receiver) = self.process(slot).map(|node| node.id) else { return };
+        self.promises.lose(receiver, origin, gap.stream, events);
         if let Some(room) = room {
-            self.losses.insert((origin, room.clone()));
+            self.losses.insert((receiver, origin, room.clone()));
             self.pass_on(slot, channel(room.channel()), FromPeers::lost(origin, gap.through));
-        }
-        if let Some(receiver) = self.process(slot).map(|node| node.id) {
-            self.promises.lose(receiver, origin, gap.stream, events);
         }
     }
 
@@ -107,6 +108,7 @@ impl World {
             return self.faults.push(format!("{room:?} was sent what is no event"));
         };
         let permit = self.admit(slot, payload.frame.len());
+        self.note_delivered(slot, &channel, &payload.frame);
         let event = EncodedEvent::from_peer(channel.clone(), payload, trace, self.moment().0);
         self.pass_on(slot, channel, FromPeers::event(event, node, numbering, permit));
     }

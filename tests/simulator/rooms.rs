@@ -11,6 +11,7 @@ use gaung::{
         unserved_record,
     },
 };
+use gaung_cluster::NodeId;
 use serde_json::Value;
 
 use crate::{
@@ -124,8 +125,13 @@ impl World {
         let (app, moment) = (self.app.clone(), self.moment());
         let Some(node) = self.process_mut(slot) else { return };
         let around = Surroundings::at(&app, node.cluster.is_leaving(), moment);
-        for effect in node.step(place, input, &around) {
-            self.perform(slot, place, effect);
+        let effects = node.step(place, input, &around);
+        // A session that is over waits for nothing.
+        let is_parting = effects.iter().any(|effect| matches!(effect, Effect::Parted(..)));
+        for effect in effects {
+            if !(is_parting && matches!(effect, Effect::Unsubscribed(_))) {
+                self.perform(slot, place, effect);
+            }
         }
         if let Some(state) = self.process_mut(slot).and_then(|node| node.state(place)) {
             state.answered(moment.0);
@@ -144,12 +150,12 @@ impl World {
             Effect::SendClientEvent(event) => self.send_client_event(slot, place, event),
             Effect::Parted(visit, heard) => self.parted(slot, visit, channel, heard),
             Effect::Schedule(task) => self.schedule(slot, place, task),
-            Effect::Unsubscribed(socket) => self.unsubscribed(socket, channel),
+            Effect::Unsubscribed(socket) => self.unsubscribed(slot, socket, channel),
             Effect::CountRecovery(Completeness::Whole, events) => {
                 self.tally.whole += 1;
                 self.tally.replayed += events as u64;
             }
-            Effect::CountGap(origin) => self.note_gap(origin, channel),
+            Effect::CountGap(origin) => self.note_gap(slot, origin, channel),
             Effect::CountQuestion(QuestionOutcome::Whole) => self.tally.asked_whole += 1,
             Effect::CountQuestion(QuestionOutcome::Stream) => self.tally.asked_stream += 1,
             Effect::CountQuestion(QuestionOutcome::StreamAway) => self.tally.asked_away += 1,
@@ -177,10 +183,11 @@ impl World {
     }
 
     /// A node that was cut off has published while this one did not know it.
-    fn note_gap(&mut self, origin: EventOrigin, channel: &ChannelName) {
+    fn note_gap(&mut self, slot: usize, origin: EventOrigin, channel: &ChannelName) {
+        let Some(receiver) = self.process(slot).map(|node| node.id) else { return };
         let mut publishers = self.numbers.keys().map(|(speaker, _)| speaker.node);
         let node = publishers.find(|node| EventOrigin::of_node(node.bits()) == origin);
-        node.into_iter().for_each(|node| _ = self.losses.insert((node, room(channel))));
+        node.into_iter().for_each(|node| _ = self.losses.insert((receiver, node, room(channel))));
     }
 
     fn schedule(&mut self, slot: usize, place: &Place, task: Task) {
@@ -207,9 +214,9 @@ impl World {
     }
 
     /// The room has let go of a socket, which may join again.
-    fn unsubscribed(&mut self, socket: SocketId, channel: &ChannelName) {
+    fn unsubscribed(&mut self, slot: usize, socket: SocketId, channel: &ChannelName) {
         let is_it = |client: &&mut crate::client::Client| {
-            client.socket.as_ref().is_some_and(|known| known.speaker.socket == socket.bits())
+            client.socket.as_ref().is_some_and(|known| known.slot == slot && known.speaker.socket == socket.bits())
         };
         if let Some(client) = self.clients.iter_mut().find(is_it) {
             match &mut client.page {
@@ -233,22 +240,15 @@ impl World {
     }
 
     pub fn hear(&mut self, number: usize, message: &Value) {
-        let (is_page, may_repeat) = (self.is_page(number), self.may_repeat(number));
         let channel = channel(message["channel"].as_str().unwrap_or_default());
         let client = &mut self.clients[number];
         let Some(speaker) = client.socket.as_ref().map(|socket| socket.speaker) else { return };
-        let fault = match client.hear(&channel, message) {
+        let heard = client.hear(&channel, message);
+        self.begin_progress(number, &channel, message);
+        let fault = match heard {
             Ok(Heard::Nothing) => None,
             Ok(Heard::Event(origin, _)) if origin == speaker => Some("it published that itself".to_owned()),
-            Ok(Heard::Event(origin, number)) => {
-                self.tally.heard += 1;
-                let may_miss = self.losses.contains(&(origin.node, room(&channel)));
-                let progress = client.progress.get_mut(&channel).filter(|_| origin.socket == 0);
-                let missing = progress.and_then(|progress| progress.hear(origin, number, may_miss, may_repeat));
-                let is_promised = !is_page;
-                missing
-                    .or_else(|| is_promised.then(|| self.promises.deliver(speaker, origin, &room(&channel), number))?)
-            }
+            Ok(Heard::Event(origin, event)) => self.hear_event(number, &channel, (origin, event)),
             Ok(Heard::Removed(user)) => {
                 self.tally.members += 1;
                 let has_moved = self.trouble == Trouble::Leaving && is_mover(&user);
@@ -257,6 +257,23 @@ impl World {
             Err(fault) => Some(fault),
         };
         self.faults.extend(fault.map(|fault| format!("{speaker} heard {message} at {}: {fault}", self.net.now)));
+    }
+
+    fn hear_event(&mut self, number: usize, channel: &ChannelName, event: (Speaker, u64)) -> Option<String> {
+        let (is_page, room) = (self.is_page(number), room(channel));
+        let client = &mut self.clients[number];
+        let receiver = client.socket.as_ref()?.speaker;
+        self.tally.heard += 1;
+        let (origin, event) = event;
+        let progress = client.progress.get_mut(channel).filter(|_| origin.socket == 0);
+        let losses = &self.losses;
+        let has_lost = |node: &NodeId| losses.contains(&(*node, origin.node, room.clone()));
+        let missing = progress.and_then(|progress| {
+            let is_excused = progress.is_stale || progress.unmet.contains(&origin.node);
+            let may_miss = is_excused || progress.nodes.iter().any(has_lost);
+            progress.hear(origin, event, may_miss, is_page)
+        });
+        missing.or_else(|| (!is_page).then(|| self.promises.deliver(receiver, origin, &room, event))?)
     }
 }
 

@@ -23,6 +23,23 @@ pub struct Tally {
     pub receipts: u64,
     /// Pages that were sent away and have proven that they heard everything.
     pub proven: u64,
+    /// Pages that came to another node: handed over, or their node did not answer, or was gone.
+    pub handed: u64,
+    pub unanswered: u64,
+    pub lost: u64,
+    /// Sockets that were closed for newer ones, pages that another node had taken unasked, and pages that came twice at once.
+    pub superseded: u64,
+    pub taken: u64,
+    pub twice: u64,
+    /// Pages that were told that they may have missed something, and how often one was held to what its room kept.
+    pub told: u64,
+    pub held: u64,
+    /// Pages that began anew, or with an older copy, because nodes had not heard one another.
+    pub strangers: u64,
+    pub stale: u64,
+    /// Those who were away for minutes from a quiet channel, and were told that nothing or that something may be missing.
+    pub slept_whole: u64,
+    pub slept_told: u64,
     /// Questions to other nodes after which nothing was missing, something was, or that some node did not answer.
     pub asked_whole: u64,
     /// After which nothing was missing with what the stream had, and after which it could not be read.
@@ -38,7 +55,9 @@ impl Tally {
         let cluster = [self.kills, self.drains, self.joins, self.promised, self.client_events, self.members];
         let kept = [self.cached, self.whole, self.partial, self.replayed, self.pages, self.receipts, self.proven];
         let asked = [self.asked_whole, self.asked_part, self.asked_stream, self.asked_away];
-        cluster.iter().chain(&kept).chain(&asked).all(|count| *count > 0)
+        let moved = [self.handed, self.unanswered, self.lost, self.superseded, self.taken, self.twice];
+        let judged = [self.told, self.held];
+        cluster.iter().chain(&kept).chain(&asked).chain(&moved).chain(&judged).all(|count| *count > 0)
     }
 }
 
@@ -59,6 +78,18 @@ impl AddAssign for Tally {
         self.pages += other.pages;
         self.receipts += other.receipts;
         self.proven += other.proven;
+        self.handed += other.handed;
+        self.unanswered += other.unanswered;
+        self.lost += other.lost;
+        self.superseded += other.superseded;
+        self.taken += other.taken;
+        self.twice += other.twice;
+        self.told += other.told;
+        self.held += other.held;
+        self.strangers += other.strangers;
+        self.stale += other.stale;
+        self.slept_whole += other.slept_whole;
+        self.slept_told += other.slept_told;
         self.asked_whole += other.asked_whole;
         self.asked_stream += other.asked_stream;
         self.asked_away += other.asked_away;

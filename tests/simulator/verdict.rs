@@ -6,7 +6,7 @@ use gaung::{
     event::wire::{self, Message},
     protocol::{ChannelName, frame::text_of},
 };
-use gaung_cluster::{NodeId, fact::CachedEvent};
+use gaung_cluster::{NodeId, fact::CachedEvent, page::PageWhere};
 use gaung_simulator::Process;
 use serde_json::Value;
 
@@ -39,7 +39,35 @@ impl World {
                 node.rooms.keys().filter(|name| node.room(name).is_some_and(|room| room.counts().subscriptions == 0));
             faults.extend(unused.map(|name| format!("{name:?} is still served on {}", node.id)));
         }
+        let is_old = |number: &u64| {
+            !self.clients.iter().any(|client| client.page.as_ref().is_some_and(|page| page.visit == *number))
+        };
+        let old = self.sessions.iter().filter(|(number, _)| is_old(number));
+        faults.extend(
+            old.map(|(number, session)| format!("socket {number} of a page is still open on {}", session.node)),
+        );
+        faults.extend(self.pages_astray());
+        faults.extend(self.missed_quietly());
         self.faults.extend(faults);
+    }
+
+    /// What nodes say of where pages are that is not so.
+    fn pages_astray(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let pages = self.clients.iter().filter_map(|client| Some((client.page.as_ref()?.key, client.socket.as_ref()?)));
+        for (key, socket) in pages {
+            for node in self.net.processes() {
+                let place = node.core.page(key.0);
+                // A claim of a node that is gone may be newer, where its search for the page ended after that of another.
+                let is_right = match place {
+                    PageWhere::On(home, _) => home == socket.speaker.node,
+                    PageWhere::Lost(_) => true,
+                    PageWhere::Unknown => false,
+                };
+                faults.extend((!is_right).then(|| format!("{} sees {key:?} {place:?}", node.id)));
+            }
+        }
+        faults
     }
 
     pub fn judge_caches(&mut self) {

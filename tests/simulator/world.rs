@@ -26,9 +26,10 @@ use crate::{
     client::{Client, Speaker},
     drain::Drain,
     node::Node,
-    pages::PageSession,
+    sessions::Session,
     stream::EventStream,
     tally::Tally,
+    truth::Owed,
 };
 
 pub const TROUBLE: u64 = 60_000;
@@ -40,6 +41,8 @@ const LAST_JOINS: u64 = 130_000;
 const LAST_SHOWN: u64 = 132_000;
 /// What follows a gap of one who died at the end of the trouble is held back for a minute; then all have to learn of it.
 const END: u64 = 140_000;
+/// Where nodes leave: when those are back who were away for minutes.
+const LAST_AWAKE: u64 = 210_000;
 const APP: &str = "shop";
 /// A ring that reaches back for as long as the trouble lasts.
 const MINUTE: Retention = Retention { age: Duration::from_secs(60), bytes: 16 << 20, frames: usize::MAX };
@@ -73,14 +76,18 @@ pub struct World {
     pub app: Arc<App>,
     pub clients: Vec<Client>,
     /// The sessions of pages, by the numbers of their visits.
-    pub sessions: BTreeMap<u64, PageSession>,
+    pub sessions: BTreeMap<u64, Session>,
+    /// The node that has handed over the page that begins.
+    pub handed_by: Option<NodeId>,
+    /// What pages must have heard by some time.
+    pub owed: Vec<Owed>,
     /// The nodes that leave, by slot.
     pub drains: Vec<Option<Drain>>,
     pub promises: Promises<Speaker>,
     /// When events of cache channels were published, and by which node.
     pub cached: Vec<(Room, u64, NodeId)>,
-    /// Whose events some node has lost, by publisher and room.
-    pub losses: BTreeSet<(NodeId, Room)>,
+    /// Who has lost whose events, by receiver, publisher and room.
+    pub losses: BTreeSet<(NodeId, NodeId, Room)>,
     /// What keeps events behind the nodes' memory, in every second world.
     pub stream: Option<EventStream>,
     pub faults: Vec<String>,
@@ -96,7 +103,8 @@ pub struct World {
 /// Runs a seed to its end; returns what happened, or what was wrong.
 pub fn run(seed: u64, trouble: Trouble) -> Result<Tally, Vec<String>> {
     let mut world = World::new(seed, trouble);
-    while world.net.now < END && world.faults.is_empty() {
+    let end = if trouble == Trouble::Leaving { LAST_AWAKE } else { END };
+    while world.net.now < end && world.faults.is_empty() {
         world.pass();
     }
     if world.faults.is_empty() {
@@ -130,6 +138,8 @@ impl World {
             app: App::new(APP, settings),
             clients: Vec::new(),
             sessions: BTreeMap::new(),
+            owed: Vec::new(),
+            handed_by: None,
             drains,
             promises: Promises::default(),
             cached: Vec::new(),
@@ -165,6 +175,8 @@ impl World {
         }
         self.live_pages();
         self.connect_clients();
+        self.hold_to_truth();
+        self.live_quietly();
     }
 
     fn live(&mut self, slot: usize) {
@@ -182,6 +194,8 @@ impl World {
             self.step(slot, Input::Continue);
         }
         self.run_rooms(slot);
+        self.live_sessions(slot);
+        self.live_searches(slot);
         self.tell_core(slot);
         self.store_some(slot);
         if self.net.now < TROUBLE && self.net.random.chance(200) {
@@ -197,7 +211,7 @@ impl World {
             stores_events: self.stream.is_some(),
             ..Settings::new(NodeId::from_bits(self.net.random.bits()), "1.0.0", self.net.slots.len())
         };
-        self.net.slots[slot].process = Some(Node::new(settings, now));
+        self.net.slots[slot].process = Some(Node::new(settings, now, self.net.moment().up));
         if !self.net.is_away(slot) {
             self.step(slot, Input::Connected);
         }
@@ -205,8 +219,10 @@ impl World {
 
     /// Gives a core an input, and does what it wants.
     pub fn step(&mut self, slot: usize, input: Input) {
-        let moment = self.net.moment();
+        let mut moment = self.net.moment();
         let Some(node) = &mut self.net.slots[slot].process else { return };
+        // A process counts the time since its own start.
+        moment.up -= node.started;
         for output in node.core.step(input, moment) {
             self.carry_out(slot, output);
         }

@@ -33,7 +33,7 @@ impl Core {
         match (lost_for, self.peers.get(&node)) {
             (Some(silent_for), _) => PageWhere::Lost(seen(silent_for)),
             (None, Some(peer)) => {
-                let seen = seen(self.silence(peer));
+                let seen = seen(self.steady_silence(peer));
                 if peer.stage == Stage::Dead { PageWhere::Lost(seen) } else { PageWhere::On(node, seen) }
             }
             // This node's own.
@@ -47,15 +47,39 @@ impl Core {
     }
 
     /// For how long all pages that came to any node are known here: since this node runs, or a peer that has said what it has
-    /// and what it remembers.
+    /// and what it remembers, and since the last sign of life of a node that has gone silent without a word. Not at all
+    /// while this node is cut off or has only begun to listen, or lacks what a peer has said.
     pub fn pages_known_for(&self) -> Duration {
-        let knowing = self.peers.values().filter(|peer| peer.stage != Stage::Dead && peer.claims.is_known());
-        knowing.map(|peer| BEAT * peer.beats()).max().unwrap_or_default().max(self.now.up)
+        let is_cut_off = !self.is_connected() && !self.peers.is_empty();
+        if is_cut_off || self.is_listening() || self.peers.values().any(lacks_claims) {
+            return Duration::ZERO;
+        }
+        let knowing = self.peers.values().filter(|peer| peer.stage != Stage::Dead && peer.claims.is_settled());
+        let known_for = knowing.map(|peer| BEAT * peer.beats()).max().unwrap_or_default().max(self.now.up);
+        let unknown = self.peers.values().filter(|peer| !(peer.has_left() && knows_claims(peer)));
+        let silent = unknown.map(|peer| self.silence(peer)).filter(|silence| *silence > SILENT).min();
+        silent.map_or(known_for, |silent| silent.min(known_for))
+    }
+
+    /// For how long this node has heard all nodes that it knows: what one of them had published before, it may have missed.
+    pub fn heard_for(&self) -> Duration {
+        let met = self.peers.values().map(|peer| self.now.up.saturating_sub(peer.met));
+        met.min().map_or(self.now.up, |since| since.min(self.now.up))
+    }
+
+    /// Whether there may be nodes of which this one has not heard yet.
+    fn is_listening(&self) -> bool {
+        self.is_learning() && !self.is_alone()
     }
 
     /// How long ago a peer gave its last sign of life, at least.
     pub(super) fn silence(&self, peer: &Peer) -> Duration {
         self.now.up.saturating_sub(peer.last_sign)
+    }
+
+    /// The same, and surely was not behind with what it had missed.
+    pub(super) fn steady_silence(&self, peer: &Peer) -> Duration {
+        self.now.up.saturating_sub(peer.steady_sign)
     }
 
     /// How old what is read now may be: after this node was stopped, as old as that was long.
@@ -141,8 +165,9 @@ impl Core {
     /// them. If one lives after all, it will.
     pub(super) fn send_lost_claims(&mut self, subject: Subject, after: Option<(NodeId, PageHash)>) {
         let now = self.now.up;
-        let silences = self.peers.iter().map(|(node, peer)| (*node, self.silence(peer)));
-        let silent: BTreeMap<NodeId, Duration> = silences.filter(|(_, silence)| *silence > SILENT).collect();
+        let silent = self.peers.iter().filter(|(_, peer)| self.silence(peer) > SILENT);
+        let silent: BTreeMap<NodeId, Duration> =
+            silent.map(|(node, peer)| (*node, self.steady_silence(peer))).collect();
         let (claims, rest) = page(self.claims.lost_after(&silent, after, now), |_| LOST_CLAIM, self.settings.page);
         self.send(subject, Unnumbered::LostClaims(LostClaimsPage { after, rest, claims }));
     }
@@ -198,4 +223,14 @@ impl Core {
         let newest = self.claims.find(page, self.now.up).map_or(0, |found| found.claim.since());
         (self.wall() / 1000).max(newest + 1)
     }
+}
+
+/// Whether a peer that lives may have said of pages what is not known here yet.
+fn lacks_claims(peer: &Peer) -> bool {
+    peer.is_unread() || (peer.stage != Stage::Dead && peer.has_claims() && !knows_claims(peer))
+}
+
+/// Whether all is known that a peer has said of pages, as far as that is known.
+fn knows_claims(peer: &Peer) -> bool {
+    peer.claims.known_at(0).is_some() && !peer.sequencer.lacks(Stream::STATE)
 }

@@ -4,7 +4,10 @@
 //! which takes an answer to a request: when the table is full, unproven peers are evicted first, so that a real node is
 //! always added.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use super::Core;
 use crate::{
@@ -23,11 +26,18 @@ const MAX_PER_STEP: usize = 1024;
 /// Forgotten peers whose number is kept, at most.
 const MAX_FORGOTTEN: usize = 4096;
 
-/// The last numbers of forgotten peers. One that returns is asked for what it published since.
+/// The last numbers of forgotten peers. One that returns is asked for what it published since; of one that has left in order
+/// it is known that nothing came after.
 #[derive(Debug, Default)]
 pub(super) struct ForgottenPeers {
-    numbers: BTreeMap<NodeId, u64>,
+    peers: BTreeMap<NodeId, Forgotten>,
     order: VecDeque<NodeId>,
+}
+
+#[derive(Debug)]
+struct Forgotten {
+    last: u64,
+    has_left: bool,
 }
 
 impl Core {
@@ -46,7 +56,9 @@ impl Core {
         let bounds = SequencerBounds { held: self.settings.bounds.held, step: self.settings.page };
         let mut peer = Peer::new(Sequencer::new(known.unwrap_or(first), bounds), now);
         peer.ask_heads = known.map(|_| now);
-        peer.last_sign = now.saturating_sub(self.unread_for());
+        // What one published that is back is asked for.
+        peer.met = if known.is_some() { Duration::ZERO } else { now };
+        peer.note_sign(now.saturating_sub(self.unread_for()), Duration::ZERO, now);
         self.peers.insert(frame.origin, peer);
         self.ask_one(frame.origin);
         true
@@ -56,9 +68,9 @@ impl Core {
     pub(super) fn forget(&mut self, node: NodeId) {
         if let Some(peer) = self.peers.remove(&node) {
             if peer.is_proven {
-                self.forgotten.add(node, peer.sequencer.last());
+                self.forgotten.add(node, Forgotten { last: peer.sequencer.last(), has_left: peer.has_left() });
             }
-            let silence = self.silence(&peer);
+            let silence = self.steady_silence(&peer);
             self.claims.forget(node, peer.is_proven.then(|| self.now.up.saturating_sub(silence)));
             self.retired.push(peer.sequencer);
         }
@@ -86,19 +98,24 @@ impl Core {
 }
 
 impl ForgottenPeers {
-    fn add(&mut self, node: NodeId, number: u64) {
-        if self.numbers.insert(node, number).is_none() {
+    /// Those that have left in order.
+    pub(super) fn left(&self) -> impl Iterator<Item = NodeId> {
+        self.peers.iter().filter(|(_, forgotten)| forgotten.has_left).map(|(node, _)| *node)
+    }
+
+    fn add(&mut self, node: NodeId, forgotten: Forgotten) {
+        if self.peers.insert(node, forgotten).is_none() {
             self.order.push_back(node);
         }
         if self.order.len() > MAX_FORGOTTEN
             && let Some(oldest) = self.order.pop_front()
         {
-            self.numbers.remove(&oldest);
+            self.peers.remove(&oldest);
         }
     }
 
     fn take(&mut self, node: NodeId) -> Option<u64> {
-        let number = self.numbers.remove(&node)?;
+        let number = self.peers.remove(&node)?.last;
         self.order.retain(|other| *other != node);
         Some(number)
     }

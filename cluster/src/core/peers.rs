@@ -164,7 +164,9 @@ impl Core {
         self.announcements.disturb(self.now.up);
         for peer in self.peers.values_mut() {
             peer.sequencer.resume(self.now.up);
-            peer.ask_heads = Some(self.now.up);
+            if peer.stage != Stage::Dead || !peer.has_left() {
+                peer.ask_heads = Some(self.now.up);
+            }
             // A node that was disconnected may have missed announcements; it decides nothing until the answers are in.
             peer.want_records(self.now.up);
         }

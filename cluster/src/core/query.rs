@@ -22,8 +22,9 @@ pub struct Published {
     pub positions: Vec<(NodeId, u64)>,
     /// Those of them that publish nothing any more: they are dead, or have said that they leave and gone silent.
     pub ended: BTreeSet<NodeId>,
-    /// Those of these that are dead: what they published last may have been missed here.
-    pub dead: BTreeSet<NodeId>,
+    /// Nodes that have left in order and of whose events in the room none was missed here, also such as are not known as
+    /// peers any more.
+    pub left: BTreeSet<NodeId>,
 }
 
 impl Core {
@@ -62,9 +63,15 @@ impl Core {
             after: self.outgoing.last_in(Stream::of(room)),
             last: self.outgoing.last(),
             positions: self.positions(room).collect(),
-            dead: self.peers.iter().filter(|(_, peer)| peer.stage == Stage::Dead).map(|(node, _)| *node).collect(),
             ended: self.peers.iter().filter(|(_, peer)| has_ended(peer)).map(|(node, _)| *node).collect(),
+            left: self.left(Stream::of(room), has_ended).chain(self.forgotten.left()).collect(),
         }
+    }
+
+    /// The peers that have left in order and of which nothing of a stream is missing here.
+    fn left(&self, stream: Stream, has_ended: impl Fn(&Peer) -> bool) -> impl Iterator<Item = NodeId> {
+        let has_left = move |peer: &Peer| has_ended(peer) && peer.has_left() && !peer.sequencer.lacks(stream);
+        self.peers.iter().filter(move |(_, peer)| has_left(peer)).map(|(node, _)| *node)
     }
 
     /// An app's occupied rooms and their subscriptions, ordered by channel.

@@ -58,6 +58,9 @@ impl Core {
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         peer.spoke = self.now.up;
         peer.frames += 1;
+        if matches!(body, Body::Unnumbered(Unnumbered::Bye { .. })) {
+            peer.farewell = peer.farewell.max(Some(number));
+        }
         match body {
             Body::Numbered { predecessor, content } => {
                 self.receive_numbered(origin, NumberedFrame { number, predecessor, content, size }, subject);
@@ -127,13 +130,14 @@ impl Core {
     fn receive_beat(&mut self, origin: NodeId, beat: &Beat) {
         let now = self.now.up;
         let ours = [self.cache.hash(beat.bucket), self.announcements.hash()];
-        let last_sign = now.saturating_sub(self.unread_for());
+        let unread_for = self.unread_for();
         let Some(peer) = self.peers.get_mut(&origin) else { return };
         if !peer.take_beat(beat) {
             return;
         }
-        peer.last_sign = peer.last_sign.max(last_sign);
-        if peer.liveness.beat(now) > CATCH_UP_AFTER {
+        let silence = peer.liveness.beat(now);
+        peer.note_sign(now.saturating_sub(unread_for), silence.saturating_sub(unread_for), now);
+        if silence > CATCH_UP_AFTER {
             peer.sequencer.resume(now);
             peer.ask_heads = Some(now);
             peer.want_records(now);

@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn what_was_refused_after_the_last_mark_is_not_known() {
         let known = marks([(ONE, 0, 7), (ONE, 10, 20)]);
-        let hole = |first: u64| spans(&known, &[event(ONE, 1, first, first - 1), event(ONE, 11, 25, 24)]);
+        let hole = |first: u64| spans(&known, &[event(ONE, 1, first, 20), event(ONE, 11, 25, 24)]);
         assert_eq!(hole(24), [(ONE, 7, 25)]);
         assert_eq!(hole(23), [(ONE, 24, 25)]);
         // Before a mark nothing can be missing: what is not there was never to be stored.

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod cache;
+mod leaving;
 mod meeting;
 mod numbering;
 mod pages;

@@ -146,6 +146,54 @@ fn the_pages_of_a_dead_node_are_lost_for_ten_minutes_with_its_last_sign_of_life(
 }
 
 #[test]
+fn a_node_that_was_not_heard_for_a_moment_may_be_behind_for_half_a_minute() {
+    for (since, expected) in [(5_000, 16_000..=17_000), (31_000, 7_000..=8_000)] {
+        let mut pair = Pair::acquainted();
+        pair.step(B, share(7));
+        pair.pass(1_000);
+        pair.is_cut = true;
+        pair.pass(4_000);
+        pair.is_cut = false;
+        pair.pass(since);
+        pair.pass_for(&[A], 7_000);
+        let silent_for = lost(&pair, 7).unwrap().silent_for;
+        assert!(expected.contains(&silent_for.as_millis()), "{since}: {silent_for:?}");
+    }
+}
+
+/// For how long a node has known all pages, in milliseconds.
+fn known_for(pair: &Pair) -> u128 {
+    pair.nodes[A].pages_known_for().as_millis()
+}
+
+#[test]
+fn what_a_node_does_not_know_is_new_only_where_it_hears_all_others() {
+    let mut pair = Pair::acquainted();
+    assert!(known_for(&pair) >= 4_000);
+    pair.step(A, Input::Disconnected);
+    assert_eq!(known_for(&pair), 0, "it is cut off");
+    pair.step(A, Input::Connected);
+    pair.pass(5_000);
+    assert!(known_for(&pair) >= 9_000);
+    pair.pass_for(&[A], 3_000);
+    assert!((3_000..=4_000).contains(&known_for(&pair)), "another one is silent");
+    assert!(pair.nodes[A].heard_for().as_millis() >= 11_000);
+
+    let mut pair = Pair::strangers();
+    pair.step(A, Input::Connected);
+    pair.pass_for(&[A], 2_000);
+    assert_eq!(known_for(&pair), 0, "there may be others");
+}
+
+#[test]
+fn a_node_that_has_left_says_nothing_that_others_could_miss() {
+    let mut pair = Pair::acquainted();
+    pair.step(B, Input::Bye { hold: Duration::from_secs(10) });
+    pair.pass_for(&[A], 20_000);
+    assert!(known_for(&pair) >= 24_000);
+}
+
+#[test]
 fn a_node_that_leaves_has_its_pages_while_it_lives_and_what_nobody_took_is_lost() {
     let mut pair = Pair::acquainted();
     [7, 8].into_iter().for_each(|number| pair.step(B, share(number)));

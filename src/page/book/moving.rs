@@ -1,6 +1,6 @@
 //! Pages that move between nodes: those that come here from others, and those that others ask for.
 
-use std::collections::btree_map::Entry;
+use std::{collections::btree_map::Entry, time::Duration};
 
 use gaung_cluster::page::{PageChange, Standing};
 
@@ -8,6 +8,9 @@ use super::{
     Away, BookOutput, HandedPage, Newcomer, Page, PageBook, PageKey, PageStart, PageVisit, Positions, Stage, Turn,
 };
 use crate::page::messages::Finding;
+
+/// For how long a node claims a page that it has handed over: longer than it takes to hear of it again what was lost.
+const HANDED_FOR: Duration = Duration::from_secs(10);
 
 impl PageBook {
     /// The visit of a page that is known and for which nobody waits.
@@ -53,7 +56,21 @@ impl PageBook {
         let (given_for, keeps_id) = (turn.now.saturating_duration_since(given), !gives_up_id);
         let page = HandedPage { socket, keeps_id, given_for, user, positions };
         turn.outputs.push(BookOutput::HandOver(question, page));
-        self.share(*key, PageChange::Gone, turn);
+        self.share(*key, PageChange::Stands(Standing::Owing), turn);
+        self.handed.push_back((turn.now, *key));
+    }
+
+    /// The node that was handed a page has said by now that it has it, if it was not lost on the way. Until then a third one
+    /// must not believe that nobody knows the page.
+    pub(super) fn withdraw_handed(&mut self, turn: &mut Turn<'_>) {
+        while let Some((since, _)) = self.handed.front()
+            && turn.now.saturating_duration_since(*since) >= HANDED_FOR
+            && let Some((_, key)) = self.handed.pop_front()
+        {
+            if !self.pages.contains_key(&key) {
+                self.share(key, PageChange::Gone, turn);
+            }
+        }
     }
 
     /// Another node has the page since later, and has not asked for it, or not been answered.
@@ -88,6 +105,14 @@ impl PageBook {
             if self.pages.get(&visit.page).filter(is_away).is_some() {
                 self.share(visit.page, PageChange::Stands(Standing::Owing), turn);
             }
+        }
+    }
+
+    /// The page is here from now on. What it missed before it has not proven to have heard.
+    pub(super) fn share_start(&self, key: PageKey, missed: &Positions, turn: &mut Turn<'_>) {
+        self.share(key, PageChange::Came, turn);
+        if !missed.is_empty() {
+            self.share(key, PageChange::Stands(Standing::Owing), turn);
         }
     }
 

@@ -110,7 +110,8 @@ impl History {
         let asked = since.number_of(origin).unwrap_or(0).min(state.last);
         let mut settled = state.settled.clone().unwrap_or_default();
         self.opened.iter().filter(|_| state.settled.is_some()).for_each(|opened| settled.note(*opened));
-        Span { origin, after: state.lost_through.max(asked), last: state.last, has_ended: false, settled }
+        let (after, last, has_ended) = (state.lost_through.max(asked), state.last, state.has_ended);
+        Span { origin, after, last, has_ended, settled }
     }
 
     /// Takes what all nodes know. Returns how many events went for the budget alone.
@@ -165,13 +166,15 @@ impl History {
         let spans = answers.iter().flat_map(|answer| &answer.spans);
         let unknown: Vec<&Span> = spans.filter(|span| !self.origins.contains_key(&span.origin)).collect();
         let opened = self.opened;
-        for Span { origin, last, .. } in unknown {
+        for Span { origin, last, has_ended, .. } in unknown {
             let settled = answers.iter().flat_map(|answer| answer.settled(*origin)).chain(opened).collect();
             if !self.origins.contains_key(origin) {
                 self.make_room_for_origin();
             }
-            let last = self.origins.get(origin).map_or(*last, |state| state.last.max(*last));
-            self.origins.insert(*origin, OriginState { settled: Some(settled), ..OriginState::begin(last) });
+            let known = self.origins.get(origin);
+            let has_ended = *has_ended || known.is_some_and(|state| state.has_ended);
+            let last = known.map_or(*last, |state| state.last.max(*last));
+            self.origins.insert(*origin, OriginState { settled: Some(settled), has_ended, ..OriginState::begin(last) });
         }
     }
 

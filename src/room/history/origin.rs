@@ -19,12 +19,21 @@ pub(super) struct OriginState {
     /// Of one that is known from other nodes alone and has ended: who has heard one of these events has come to the channel,
     /// or heard it on, after its end.
     pub(super) settled: Option<Position>,
+    /// Whether others have said that it has left in order, and nothing came after.
+    pub(super) has_ended: bool,
 }
 
 impl OriginState {
     /// An origin of which nothing is known up to a number, where its events begin here.
     pub(super) fn begin(number: u64) -> Self {
-        Self { last: number, lost_through: number, written: None, cause: Cause::Opened, settled: None }
+        Self {
+            last: number,
+            lost_through: number,
+            written: None,
+            cause: Cause::Opened,
+            settled: None,
+            has_ended: false,
+        }
     }
 
     pub(super) fn lose(&mut self, through: u64, cause: Cause, written: Option<Instant>) {

@@ -156,19 +156,20 @@ impl RoomState {
         }
     }
 
-    /// How far a subscriber has heard the channel once it is answered. What it has heard of nodes that this room does not
-    /// know is not forgotten, as long as other nodes may know them: they would replay to it all that those had sent.
+    /// How far a subscriber has heard the channel once it is answered. What it has heard that is still to come here is not
+    /// forgotten; nor what it has heard of nodes that this room does not know, as long as other nodes may know them: they would replay to it all that those had sent.
     fn told_position(&self, history: &History, since: Option<&Since>, around: &Surroundings) -> Position {
         let mut position = history.position();
         if let Some(Since::Position(since)) = since
             && self.is_clustered
-            && !self.asking.is_settled(around.now())
         {
-            for event in since.events() {
-                if position.number_of(event.origin).is_none() {
-                    position.note(event);
-                }
-            }
+            let is_settled = self.asking.is_settled(around.now());
+            let is_kept = |event: &EventId| match position.number_of(event.origin) {
+                Some(_) => history.hears(event.origin),
+                None => !is_settled,
+            };
+            let kept: Vec<EventId> = since.events().filter(is_kept).collect();
+            kept.into_iter().for_each(|event| position.note(event));
         }
         position
     }

@@ -46,7 +46,10 @@ impl Stage {
         let mut outputs = self.step(BookInput::Found(key(page), finding));
         match outputs.pop() {
             Some(BookOutput::Start(begun, start)) if begun == number => {
-                assert_eq!(outputs, [shared(page, PageChange::Came)]);
+                // What it missed before it has not proven to have heard.
+                let owing = (!start.positions.is_empty()).then(|| shared(page, PageChange::Stands(Standing::Owing)));
+                let expected: Vec<_> = [shared(page, PageChange::Came)].into_iter().chain(owing).collect();
+                assert_eq!(outputs, expected);
                 start
             }
             other => panic!("{other:?}"),
@@ -123,9 +126,24 @@ fn another_node_is_given_a_page_that_is_away_and_it_is_known_here_no_longer() {
         user: None,
         positions: Positions::of([(channel("a"), up_to(3))].into(), None),
     };
-    assert_eq!(stage.ask(1, 5), [BookOutput::HandOver(5, page), shared(1, PageChange::Gone)]);
+    // Until the other has said that it has the page nobody is to believe that it is new.
+    let held = shared(1, PageChange::Stands(Standing::Owing));
+    assert_eq!(stage.ask(1, 5), [BookOutput::HandOver(5, page), held]);
     assert_eq!(stage.ask(1, 6), [BookOutput::Decline(6)]);
-    assert_eq!((stage.book.counts(), stage.tick(SECOND * 100_000)), ([0; 3], vec![]));
+    assert_eq!((stage.book.counts(), stage.tick(SECOND * 9)), ([0; 3], vec![]));
+    assert_eq!(stage.tick(SECOND), [shared(1, PageChange::Gone)]);
+    assert_eq!(stage.tick(SECOND * 100_000), []);
+}
+
+#[test]
+fn a_page_that_was_handed_over_and_is_back_is_not_withdrawn() {
+    let mut stage = clustered();
+    stage.welcome(1, 10);
+    stage.depart(1, 10, &[]);
+    stage.ask(1, 5);
+    stage.arrive(1, 11);
+    stage.found(1, 11, Finding::Handed(handed(true)));
+    assert_eq!(stage.tick(SECOND * 20), []);
 }
 
 #[test]
@@ -173,7 +191,7 @@ fn a_page_that_comes_back_to_its_own_node_claims_it_anew() {
     stage.welcome(1, 10);
     stage.depart(1, 10, &[]);
     let outputs = stage.arrive(1, 11);
-    let [BookOutput::Start(11, _), claimed] = &outputs[..] else { panic!("{outputs:?}") };
+    let [claimed, BookOutput::Start(11, _)] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!(*claimed, shared(1, PageChange::Came));
 }
 

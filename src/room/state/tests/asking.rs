@@ -220,3 +220,23 @@ fn who_heard_up_to_a_moment_waits_for_the_stream_if_there_is_one() {
     let text = room.hears_history(answered).join(", ");
     assert!(text.contains("count whole with 0"), "{text}");
 }
+
+#[test]
+fn what_was_heard_elsewhere_and_is_still_to_come_here_stays_heard() {
+    let mut room = clustered();
+    let join = Join {
+        subscriber: room.subscriber(1),
+        claim: None,
+        since: since(10, 25).map(Since::Position),
+        page: None,
+        attempt: 1,
+    };
+    let input = RoomInput::Message(Forwarded { message: RoomMessage::Join(join), underway: None });
+    let mut told = String::new();
+    for effect in room.effects(input) {
+        if let Effect::Answer(_, frames) = effect {
+            told += &String::from_utf8_lossy(&frames.concat());
+        }
+    }
+    assert!(told.contains("true") && told.contains(&id(2, 25).to_string()), "{told}");
+}
