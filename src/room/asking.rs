@@ -10,7 +10,7 @@ use futures_util::{StreamExt, pin_mut};
 use gaung_cluster::{NodeId, Room, core::Published};
 use tokio::{
     sync::Semaphore,
-    time::{timeout, timeout_at},
+    time::{sleep, timeout, timeout_at},
 };
 
 use super::{
@@ -22,6 +22,9 @@ use crate::{
     cluster::{Cluster, Question, Reply},
     protocol::{ChannelName, Position},
 };
+
+/// How often it is looked whether a node that does not answer has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Channels that a node asks for at once. Others wait their turn, within the same time.
 const MAX_AT_ONCE: usize = 64;
@@ -61,16 +64,21 @@ impl Asking {
         async move {
             let until = tokio::time::Instant::now() + patience(&cluster);
             let Ok(Ok(turn)) = timeout_at(until, turns.acquire()).await else { return Answered::Busy };
-            let ends = until.min(tokio::time::Instant::now() + PATIENCE);
+            let begins = tokio::time::Instant::now();
+            let ends = until.min(begins + PATIENCE);
             let published = timeout_at(ends, cluster.published_in(&app, &channel)).await;
             let Ok(Some(published)) = published else { return Answered::Silent };
             let mut inquiry = Inquiry::new(channel.clone(), cluster.link().node(), &published);
-            let room = Room::new(&app, channel.as_str());
-            let hear = hear(&cluster, Question::History { app, channel, since }, &mut inquiry);
-            let _ = timeout_at(ends, hear).await;
+            let question = Question::History { app: app.clone(), channel: channel.clone(), since: since.clone() };
+            let _ = timeout_at(ends, hear(&cluster, question, &mut inquiry)).await;
             drop(turn);
-            if let (Some(stream), Ok(room)) = (cluster.stream(), room)
-                && inquiry.needs_stream(&wanted, Instant::now())
+            while begins.elapsed() + LOOK_EVERY < inquiry.patience(cluster.stream().is_some()) {
+                sleep(LOOK_EVERY).await;
+                let published = timeout(PATIENCE, cluster.published_in(&app, &channel)).await;
+                published.ok().flatten().iter().for_each(|published| inquiry.look(published));
+            }
+            if let (Some(stream), Ok(room)) = (cluster.stream(), Room::new(&app, channel.as_str()))
+                && inquiry.needs_stream(&since, &wanted, Instant::now())
             {
                 let read = timeout(STREAM_PATIENCE, stream.read(&room, wanted.reach(Instant::now()))).await;
                 inquiry.take_stored(read.ok().and_then(Result::ok), &wanted, Instant::now());

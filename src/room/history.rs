@@ -309,6 +309,16 @@ impl History {
         self.missing(since).next().is_none()
     }
 
+    /// A position from which on all must be told for everything to be known after this one: of an origin that has ended, others
+    /// may have known more than was told here.
+    pub(super) fn known_before(&self, position: &Position) -> Position {
+        let known = |event: EventId| match self.origins.get(&event.origin) {
+            Some(state) if state.settled.is_some() => event.number.min(state.last),
+            Some(_) | None => event.number,
+        };
+        position.events().map(|event| EventId { number: known(event), ..event }).collect()
+    }
+
     /// Why something is missing after a position, for each origin of which there is.
     fn missing(&self, since: &Position) -> impl Iterator<Item = Cause> {
         // What has ended before the position says was not known in full by those who told of it.

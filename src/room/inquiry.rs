@@ -21,6 +21,9 @@ use crate::{
 /// How long subscribers wait for what other nodes know.
 pub const PATIENCE: Duration = Duration::from_millis(600);
 
+/// How long they wait for a node that has said that it leaves: it ends without a word, and then it is known that it has.
+const LEAVING_PATIENCE: Duration = Duration::from_secs(4);
+
 /// How long they wait for a turn, and then for what the stream behind the nodes' memory has: when a node died, thousands of
 /// channels are read.
 pub const STREAM_PATIENCE: Duration = Duration::from_secs(5);
@@ -62,6 +65,8 @@ pub struct Inquiry {
     known: Known,
     /// How far each node was heard here, the dead too.
     heard: Position,
+    /// Nodes that may have ended, and are not known to.
+    leaving: BTreeSet<NodeId>,
     stream_is_away: bool,
 }
 
@@ -98,9 +103,31 @@ impl Inquiry {
         let positions = lives.clone().map(|(other, number)| EventId { origin: origin(*other), number: *number });
         let known = Known { positions: positions.collect(), answers: vec![own(node, published)], stored: None };
         let awaited = lives.map(|(other, _)| *other).filter(|other| *other != node).collect();
-        let heard =
-            published.positions.iter().map(|(other, number)| EventId { origin: origin(*other), number: *number });
-        Self { channel, awaited, known, heard: heard.collect(), stream_is_away: false }
+        let leaving = published.leaving.clone();
+        Self { channel, awaited, known, heard: heard(published), leaving, stream_is_away: false }
+    }
+
+    /// Looks again which nodes live: who has ended is not awaited any longer.
+    pub fn look(&mut self, published: &Published) {
+        let lives = |node: &NodeId| {
+            published.positions.iter().any(|(other, _)| other == node) && !published.ended.contains(node)
+        };
+        self.awaited.retain(lives);
+        let ended: BTreeSet<EventOrigin> = published.ended.iter().map(|node| origin(*node)).collect();
+        self.known.positions.retain(|position| !ended.contains(&position.origin));
+        self.heard = heard(published);
+        self.leaving.clone_from(&published.leaving);
+    }
+
+    /// How long those are waited for that have not answered, since the question. With a stream behind the nodes all is known
+    /// once a node is taken for dead that was killed; without one only what one knew that leaves is known to others.
+    pub fn patience(&self, has_stream: bool) -> Duration {
+        match self.is_complete() {
+            true => Duration::ZERO,
+            false if has_stream => STREAM_PATIENCE,
+            false if self.awaited.is_subset(&self.leaving) => LEAVING_PATIENCE,
+            false => PATIENCE,
+        }
     }
 
     /// A node has answered.
@@ -116,18 +143,17 @@ impl Inquiry {
         self.awaited.is_empty()
     }
 
-    /// Whether the stream behind the nodes' memory may know what they do not.
-    pub fn needs_stream(&self, wanted: &Wanted, now: Instant) -> bool {
+    /// Whether the stream behind the nodes' memory may know what they do not who were asked for what came after a position.
+    pub fn needs_stream(&self, asked: &Position, wanted: &Wanted, now: Instant) -> bool {
         if !self.is_complete() || wanted.moment.is_some() {
             return true;
         }
-        let Some(since) = &wanted.since else { return false };
         let spans = |shared: &Shared| Shared { events: Vec::new(), ..shared.clone() };
         let answers = self.known.answers.iter().map(spans).collect();
         let known = Known { positions: self.known.positions.clone(), answers, stored: None };
         let mut history = History::new(HistoryWindow { time: wanted.window, events: 0 }, HistoryBudget::new(0));
         history.merge(known, now);
-        !history.is_whole_after(since)
+        !history.is_whole_after(asked)
     }
 
     /// What the stream has of the channel; `None` if it could not be read.
@@ -179,6 +205,10 @@ fn own(node: NodeId, &Published { after, last, .. }: &Published) -> Shared {
     Shared { spans: vec![span], ..Shared::default() }
 }
 
+fn heard(published: &Published) -> Position {
+    published.positions.iter().map(|(node, number)| EventId { origin: origin(*node), number: *number }).collect()
+}
+
 fn origin(node: NodeId) -> EventOrigin {
     EventOrigin::of_node(node.bits())
 }
@@ -192,7 +222,8 @@ mod tests {
     /// What the first node knows of four, the last of which has ended.
     fn published() -> Published {
         let positions = NODES.map(|node| (node, node.bits() * 10)).into();
-        Published { after: 4, last: 10, positions, ended: [NODES[3]].into(), left: BTreeSet::new() }
+        let (left, leaving) = (BTreeSet::new(), BTreeSet::new());
+        Published { after: 4, last: 10, positions, ended: [NODES[3]].into(), left, leaving }
     }
 
     fn inquiry() -> Inquiry {
@@ -225,6 +256,40 @@ mod tests {
         inquiry.take(NODES[2], Bytes::from_static(b"\x02"), now);
         assert!(!inquiry.is_complete());
         assert!(matches!(inquiry.end(), Answered::Silent));
+    }
+
+    #[test]
+    fn who_ends_meanwhile_is_not_awaited_any_longer() {
+        let (mut inquiry, mut published) = (inquiry(), published());
+        inquiry.take(NODES[1], wire::write(&Shared::default()), Instant::now());
+        assert_eq!([false, true].map(|has_stream| inquiry.patience(has_stream)), [PATIENCE, STREAM_PATIENCE]);
+        published.leaving.insert(NODES[2]);
+        inquiry.look(&published);
+        assert_eq!([false, true].map(|has_stream| inquiry.patience(has_stream)), [LEAVING_PATIENCE, STREAM_PATIENCE]);
+        published.ended.insert(NODES[2]);
+        inquiry.look(&published);
+        assert_eq!((inquiry.patience(true), inquiry.is_complete()), (Duration::ZERO, true));
+        let Answered::All(known) = inquiry.end() else { panic!("all have answered that live") };
+        let lives: Vec<_> = known.positions.iter().map(|position| position.origin).collect();
+        assert_eq!(lives, [origin(NODES[0]), origin(NODES[1])]);
+    }
+
+    #[test]
+    fn the_stream_is_needed_where_the_answers_do_not_reach_the_position_that_was_asked_for() {
+        let now = Instant::now();
+        let needs = |after: u64, moment: Option<Instant>| {
+            let mut inquiry = inquiry();
+            let spans = vec![span(NODES[1], after, 20), span(NODES[2], after, 30)];
+            for node in &NODES[1..3] {
+                inquiry.take(*node, wire::write(&Shared { spans: spans.clone(), ..Shared::default() }), now);
+            }
+            let since = NODES[..3].iter().map(|node| EventId { origin: origin(*node), number: 15 });
+            let since: Position = since.collect();
+            let window = Duration::from_secs(60);
+            let wanted = Wanted { since: Some(since.clone()), moment, named: since.clone(), window };
+            inquiry.needs_stream(&since, &wanted, now)
+        };
+        assert_eq!([needs(15, None), needs(16, None), needs(15, Some(now))], [false, true, true]);
     }
 
     /// What an answer says of how far each of these origins is known, and whether it has ended.

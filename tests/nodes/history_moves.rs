@@ -125,6 +125,17 @@ async fn clients_that_a_drain_sends_to_other_nodes_get_all_that_they_missed_also
     assert_eq!(cluster[0].exit_code().await, Some(0));
 }
 
+#[actix::test]
+async fn where_a_node_has_ended_a_moment_ago_clients_wait_until_that_is_known_and_get_all() {
+    let mut cluster = Cluster::start(3, &[HISTORY]).await;
+    let since = cut(&cluster[0], "orders").await;
+    publish(&cluster[0], "orders", &["a"]).await;
+    // It has no sockets left, and ends at once.
+    cluster[2].terminate();
+    assert_eq!(cluster[2].exit_code().await, Some(0));
+    come(&cluster[1], "orders", &since, &["a"]).await;
+}
+
 /// A position that has heard one event more.
 fn position(since: &str, id: &serde_json::Value) -> String {
     let mut position: Position = since.parse().expect("a position");

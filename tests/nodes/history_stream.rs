@@ -106,6 +106,18 @@ async fn without_its_stream_a_cluster_serves_on_and_tells_who_comes_back_that_it
 }
 
 #[actix::test]
+async fn who_comes_right_after_its_node_was_killed_waits_until_that_is_known_and_gets_all() {
+    let mut cluster = start(3, &[HISTORY]).await;
+    let since = cut(&cluster[0], "orders").await;
+    publish(&cluster[0], "orders", &["a"]).await;
+    publish(&cluster[1], "orders", &["b"]).await;
+    has_stored(&cluster[0], 1.0).await;
+    has_stored(&cluster[1], 1.0).await;
+    cluster[0].kill();
+    come(&cluster[1], "orders", &since, &["a", "b"]).await;
+}
+
+#[actix::test]
 async fn a_page_of_a_killed_node_hears_what_it_missed_where_its_channel_was_never_open() {
     let mut cluster = start(3, &PAGES).await;
     let mut first = connect(&cluster[0]).await;

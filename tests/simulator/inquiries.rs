@@ -1,7 +1,7 @@
 //! Rooms that ask other nodes for what they missed, and are asked: what the room actor and the bus's thread do in the
 //! product.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use gaung::{
@@ -27,19 +27,24 @@ use crate::{
 pub struct Asked {
     place: Place,
     inquiry: Inquiry,
+    asked: Position,
     wanted: Wanted,
     /// The nodes it went to, by number.
     numbers: BTreeMap<u64, NodeId>,
-    ends_at: u64,
+    began: u64,
     /// When what the stream has is there.
     reads_at: Option<u64>,
 }
 
 impl Asked {
-    fn is_over(&self, now: u64) -> bool {
-        let is_answered = self.inquiry.is_complete() || self.numbers.is_empty() || self.ends_at <= now;
+    fn is_over(&self, now: u64, has_stream: bool) -> bool {
+        let is_answered = self.inquiry.is_complete() || now > self.began + patience(self.inquiry.patience(has_stream));
         self.reads_at.map_or(is_answered, |at| at <= now)
     }
+}
+
+fn patience(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).expect("it is short")
 }
 
 /// What another node asks, on its way to the room.
@@ -55,17 +60,15 @@ pub struct Answering {
 impl World {
     pub fn ask_peers(&mut self, slot: usize, place: &Place) {
         let (now, app) = (self.net.now, self.app.id().clone());
-        let patience = u64::try_from(PATIENCE.as_millis()).expect("it is short");
         let Some(node) = self.process_mut(slot) else { return };
         let Some((since, wanted)) = node.state(place).and_then(|state| state.question()) else { return };
         let published = node.core.published_in(&room(&place.channel));
         let inquiry = Inquiry::new(place.channel.clone(), node.id, &published);
         let numbers: BTreeMap<u64, NodeId> = node.core.peers_to_ask().map(|peer| (node.number(), peer)).collect();
-        let asked = numbers.clone();
-        let ends_at = now + patience;
-        node.asked.push(Asked { place: place.clone(), inquiry, wanted, numbers, ends_at, reads_at: None });
+        let (place, peers, asked) = (place.clone(), numbers.clone(), since.clone());
         let question = Question::History { app, channel: place.channel.clone(), since }.encode();
-        for (number, to) in asked {
+        node.asked.push(Asked { place, inquiry, asked, wanted, numbers, began: now, reads_at: None });
+        for (number, to) in peers {
             self.step(slot, Input::Ask { to, number, question: question.clone() });
         }
         self.end_inquiries(slot);
@@ -109,8 +112,12 @@ impl World {
     /// Those that all have answered, and those whose time is over. Then the stream is read, if there is one.
     pub fn end_inquiries(&mut self, slot: usize) {
         let now = self.net.now;
+        let has_stream = self.stream.is_some();
         let Some(node) = self.process_mut(slot) else { return };
-        let is_over = |asked: &mut Asked| asked.is_over(now);
+        for asked in node.asked.iter_mut().filter(|asked| now > asked.began + patience(PATIENCE)) {
+            asked.inquiry.look(&node.core.published_in(&room(&asked.place.channel)));
+        }
+        let is_over = |asked: &mut Asked| asked.is_over(now, has_stream);
         let ended: Vec<Asked> = node.asked.extract_if(.., is_over).collect();
         for asked in ended {
             self.end_inquiry(slot, asked);
@@ -122,7 +129,7 @@ impl World {
         if asked.reads_at.is_some() {
             let read = self.read_stream(slot, &room(&asked.place.channel));
             asked.inquiry.take_stored(read, &asked.wanted, moment);
-        } else if self.stream.is_some() && asked.inquiry.needs_stream(&asked.wanted, moment) {
+        } else if self.stream.is_some() && asked.inquiry.needs_stream(&asked.asked, &asked.wanted, moment) {
             asked.reads_at = Some(now + self.net.random.between(2, 200));
             return self.process_mut(slot).map_or((), |node| node.asked.push(asked));
         }

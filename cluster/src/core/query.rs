@@ -25,6 +25,8 @@ pub struct Published {
     /// Nodes that have left in order and of whose events in the room none was missed here, also such as are not known as
     /// peers any more.
     pub left: BTreeSet<NodeId>,
+    /// Those that have said that they leave, and may not have ended yet.
+    pub leaving: BTreeSet<NodeId>,
 }
 
 impl Core {
@@ -65,7 +67,13 @@ impl Core {
             positions: self.positions(room).collect(),
             ended: self.peers.iter().filter(|(_, peer)| has_ended(peer)).map(|(node, _)| *node).collect(),
             left: self.left(Stream::of(room), has_ended).chain(self.forgotten.left()).collect(),
+            leaving: self.leaving().collect(),
         }
+    }
+
+    fn leaving(&self) -> impl Iterator<Item = NodeId> {
+        let is_leaving = |peer: &Peer| peer.stage == Stage::Live && peer.readiness == Readiness::Leaving;
+        self.peers.iter().filter(move |(_, peer)| is_leaving(peer)).map(|(node, _)| *node)
     }
 
     /// The peers that have left in order and of which nothing of a stream is missing here.

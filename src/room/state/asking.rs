@@ -120,9 +120,14 @@ impl RoomState {
     /// What the other nodes are to be asked for: what came after a position, and what subscribers have missed.
     pub fn question(&self) -> Option<(Position, Wanted)> {
         let wanted = self.asking.question.clone()?;
-        let known = || self.history.as_ref().map(|history| history.position());
+        let history = self.history.as_ref();
         // Of a moment only the stream knows; the nodes that live are asked where they are now.
-        Some((wanted.since.clone().or_else(known).unwrap_or_default(), wanted))
+        let asked = match (&wanted.since, history) {
+            (Some(since), Some(history)) => history.known_before(since),
+            (Some(since), None) => since.clone(),
+            (None, history) => history.map(|history| history.position()).unwrap_or_default(),
+        };
+        Some((asked, wanted))
     }
 
     /// Whether a subscription waits for other nodes; returns it if it does not.
