@@ -80,7 +80,7 @@ async fn residents(cluster: &Cluster, channel: &str) -> Vec<Client> {
         enter(&mut resident, channel, None).await;
         residents.push(resident);
     }
-    sleep(Duration::from_secs(5)).await;
+    sleep(Duration::from_secs(8)).await;
     residents
 }
 
