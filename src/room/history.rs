@@ -238,6 +238,11 @@ impl History {
         is_behind || self.origins.values().any(|state| state.settled.is_some())
     }
 
+    /// Whether a node may come back of whose events more is known here than came from itself.
+    pub(super) fn may_come_back(&self) -> bool {
+        self.origins.values().any(|state| state.settled.is_some() && !state.has_ended)
+    }
+
     /// Whether events of an origin come here as it publishes them.
     pub(super) fn hears(&self, origin: EventOrigin) -> bool {
         self.origins.get(&origin).is_some_and(|state| state.settled.is_none())

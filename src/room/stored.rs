@@ -32,7 +32,7 @@ pub(super) fn stored(
         // What a dead node published after its last mark, and before somebody heard it, is stored or nowhere.
         let last = if lives(origin) { last } else { heard.map_or(last, |heard| heard.max(last)) };
         let settled = settled.into_iter().map(id).collect();
-        is_wanted.then_some(Span { origin, after, last, has_ended: true, settled })
+        is_wanted.then_some(Span { origin, after, last, has_ended: false, settled })
     });
     let spans = spans.collect();
     let old = |event: StoredEvent| old_event(event, channel, read_at, now);

@@ -117,35 +117,41 @@ impl History {
     /// Takes what all nodes know. Returns how many events went for the budget alone.
     pub(in crate::room) fn merge(&mut self, Known { positions, mut answers, stored }: Known, now: Instant) -> usize {
         let whole = stored.as_ref().map(|stored| (stored.since, beginnings(&stored.shared)));
-        answers.extend(stored.map(|stored| stored.shared));
         positions.iter().for_each(|position| self.begin(*position));
         // Who lives here is believed to have ended by those alone who do not hear it.
         let lives = |origin: EventOrigin| positions.iter().any(|position| position.origin == origin);
         answers.iter_mut().flat_map(|answer| &mut answer.spans).for_each(|span| span.has_ended &= !lives(span.origin));
+        let mut spans: Vec<Span> = answers.iter().flat_map(|answer| answer.spans.clone()).collect();
+        // What one that does not live published is in the stream or nowhere, but it has not said that it left.
+        let stored_spans = stored.iter().flat_map(|stored| &stored.shared.spans);
+        spans.extend(stored_spans.map(|span| Span { has_ended: !lives(span.origin), ..span.clone() }));
+        answers.extend(stored.map(|stored| stored.shared));
         self.adopt(&answers);
-        let spans: Vec<&Span> = answers.iter().flat_map(|answer| &answer.spans).collect();
-        for (origin, state) in &mut self.origins {
-            // What came from one that has ended, and did not come here, does not come any more; if it does, it was known.
-            let goes_on = |last| {
-                let is_next = |span: &&&Span| span.has_ended && (span.after..span.last).contains(&last);
-                spans.iter().filter(|span| span.origin == *origin).find(is_next)
-            };
-            while let Some(span) = goes_on(state.last) {
-                state.last = span.last;
-                state.settled.get_or_insert_default();
-            }
-        }
-        for (origin, state) in self.origins.iter_mut().filter(|(_, state)| state.cause.is_local()) {
-            let joins = |number| spans.iter().find(|span| span.origin == *origin && span.reaches(number));
-            while let Some(span) = joins(state.lost_through) {
-                state.lost_through = span.after;
-            }
-        }
+        self.join(&spans);
         self.insert(answers.into_iter().flat_map(|answer| answer.events).collect(), now);
         if let Some((since, beginnings)) = whole {
             self.reach_back(since, &beginnings);
         }
         self.trim_to_bounds(now)
+    }
+
+    /// Of each origin as much is known as spans join one another, and what was known here.
+    fn join(&mut self, spans: &[Span]) {
+        for (origin, state) in &mut self.origins {
+            let of_origin = || spans.iter().filter(|span| span.origin == *origin);
+            // What came from one that has ended, and did not come here, does not come any more; if it does, it was known.
+            let goes_on = |last| of_origin().find(|span| span.has_ended && (span.after..span.last).contains(&last));
+            while let Some(span) = goes_on(state.last) {
+                state.last = span.last;
+                state.settled.get_or_insert_default();
+            }
+            let joins = |number| of_origin().find(|span| span.reaches(number));
+            while state.cause.is_local()
+                && let Some(span) = joins(state.lost_through)
+            {
+                state.lost_through = span.after;
+            }
+        }
     }
 
     /// Everything from a moment on was taken, if all that is known of every origin reaches back to where that begins.

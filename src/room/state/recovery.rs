@@ -127,17 +127,11 @@ impl RoomState {
         if let (Some(_), Some(position)) = (page, &position) {
             self.pages.insert(subscriber.id, since.cloned(), position.clone());
         }
+        self.leave_out_heard(subscriber.id, since);
         let Some(since) = since else { return position.map(|position| (Recovery::New(position), Bytes::new())) };
         let (missed, completeness) = self.missed(subscriber, since, page.and_then(|page| page.was));
         let replayed = missed.len();
         let frames: Vec<_> = missed.into_iter().filter_map(|event| subscriber.dialect.event(event)).collect();
-        if let (Some(history), Since::Position(since)) = (&self.history, since)
-            && history.may_hear_again(since)
-        {
-            let mut heard = history.position();
-            since.events().for_each(|event| heard.note(event));
-            self.fanout.set_heard(subscriber.id, heard);
-        }
         effects.push(Effect::CountRecovery(self.explained(completeness, around), replayed));
         let position = position.unwrap_or_default();
         let recovery = match completeness {
@@ -145,6 +139,22 @@ impl RoomState {
             Completeness::Partial(_) => Recovery::Partial(position),
         };
         Some((recovery, frames.concat().into()))
+    }
+
+    /// A subscriber is not sent what comes later and is not after the position that it had, and is told now.
+    fn leave_out_heard(&mut self, socket: SocketId, since: Option<&Since>) {
+        let Some(history) = &self.history else { return };
+        let mut heard = history.position();
+        let hears_again = match since {
+            Some(Since::Position(since)) => {
+                since.events().for_each(|event| heard.note(event));
+                history.may_hear_again(since)
+            }
+            Some(Since::Moment(_) | Since::Unknown) | None => history.may_come_back(),
+        };
+        if hears_again {
+            self.fanout.set_heard(socket, heard);
+        }
     }
 
     /// Where a moment is what a client has heard the channel up to, the position at it.
