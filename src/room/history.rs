@@ -154,7 +154,11 @@ impl History {
         }
         let before = predecessor.unwrap_or(number.saturating_sub(1));
         let state = self.origins.entry(origin).or_insert(OriginState::begin(before));
-        (state.settled, state.has_ended) = (None, false);
+        state.has_ended = false;
+        if number > state.last {
+            // It has come to what only itself can tell.
+            state.settled = None;
+        }
         if predecessor.is_some_and(|before| before > state.last) {
             state.lose(before, Cause::NodeLost, None);
         }

@@ -268,7 +268,9 @@ fn what_a_dead_node_published_and_this_node_never_heard_is_replayed_and_not_hear
     story.merge(&[ended(2, 1, 8)], &[old(2, 5, 9), old(2, 8, 5)]);
     story.check(&[(1, 5), (2, 3)], &["2-5", "2-8"], WHOLE);
     assert!(story.history.may_hear_again(&[id(1, 5), id(2, 3)].into_iter().collect()));
-    for (number, predecessor) in [(5, 3), (8, 5), (9, 8)] {
+    // What a client published between comes too, and changes nothing.
+    story.history.pass_over(Numbered { id: id(2, 4), predecessor: Some(3) });
+    for (number, predecessor) in [(5, 4), (8, 5), (9, 8)] {
         story.hear(2, number, predecessor, 1);
     }
     story.check(&[(1, 5), (2, 3)], &["2-5", "2-8", "2-9"], WHOLE);
