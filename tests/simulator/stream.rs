@@ -153,9 +153,9 @@ impl World {
         self.arrive(slot, is_away || self.is_cut_off(slot));
     }
 
-    /// A node has a connection of its own to the stream: some lose it with that to the others, some do not.
+    /// A node has a connection of its own to the stream, which it loses with that to the others: both lead to the same servers.
     fn is_cut_off(&self, slot: usize) -> bool {
-        self.net.is_away(slot) && slot.is_multiple_of(2)
+        self.net.is_away(slot)
     }
 
     fn arrive(&mut self, slot: usize, is_away: bool) {
