@@ -24,6 +24,9 @@ pub const PATIENCE: Duration = Duration::from_millis(600);
 /// How long they wait for a node that has said that it leaves: it ends without a word, and then it is known that it has.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(4);
 
+/// How long they wait until a node that was killed is taken for dead, where a stream knows the rest.
+const DEATH_PATIENCE: Duration = Duration::from_secs(8);
+
 /// How long they wait for a turn, and then for what the stream behind the nodes' memory has: when a node died, thousands of
 /// channels are read.
 pub const STREAM_PATIENCE: Duration = Duration::from_secs(5);
@@ -124,7 +127,7 @@ impl Inquiry {
     pub fn patience(&self, has_stream: bool) -> Duration {
         match self.is_complete() {
             true => Duration::ZERO,
-            false if has_stream => STREAM_PATIENCE,
+            false if has_stream => DEATH_PATIENCE,
             false if self.awaited.is_subset(&self.leaving) => LEAVING_PATIENCE,
             false => PATIENCE,
         }
@@ -170,7 +173,10 @@ impl Inquiry {
 
     /// What came of it. Where not all have answered, somebody may know of events of which the others do not know that they
     /// exist; the stream knows of them.
-    pub fn end(self) -> Answered {
+    pub fn end(mut self) -> Answered {
+        if let Some(stored) = &mut self.known.stored {
+            stored.silent = self.awaited.iter().map(|node| origin(*node)).collect();
+        }
         let is_complete = self.is_complete() || self.known.stored.is_some();
         match (is_complete, self.stream_is_away) {
             (true, false) => Answered::All(self.known),
@@ -262,10 +268,10 @@ mod tests {
     fn who_ends_meanwhile_is_not_awaited_any_longer() {
         let (mut inquiry, mut published) = (inquiry(), published());
         inquiry.take(NODES[1], wire::write(&Shared::default()), Instant::now());
-        assert_eq!([false, true].map(|has_stream| inquiry.patience(has_stream)), [PATIENCE, STREAM_PATIENCE]);
+        assert_eq!([false, true].map(|has_stream| inquiry.patience(has_stream)), [PATIENCE, DEATH_PATIENCE]);
         published.leaving.insert(NODES[2]);
         inquiry.look(&published);
-        assert_eq!([false, true].map(|has_stream| inquiry.patience(has_stream)), [LEAVING_PATIENCE, STREAM_PATIENCE]);
+        assert_eq!([false, true].map(|has_stream| inquiry.patience(has_stream)), [LEAVING_PATIENCE, DEATH_PATIENCE]);
         published.ended.insert(NODES[2]);
         inquiry.look(&published);
         assert_eq!((inquiry.patience(true), inquiry.is_complete()), (Duration::ZERO, true));

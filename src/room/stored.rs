@@ -37,7 +37,8 @@ pub(super) fn stored(
     let spans = spans.collect();
     let old = |event: StoredEvent| old_event(event, channel, read_at, now);
     let shared = Shared { opened: None, spans, events: events.into_iter().filter_map(old).collect() };
-    Stored { shared, since: now.checked_sub(read_at.saturating_sub(since)).unwrap_or(now) }
+    let since = now.checked_sub(read_at.saturating_sub(since)).unwrap_or(now);
+    Stored { shared, since, silent: Vec::new() }
 }
 
 fn old_event(stored: StoredEvent, channel: &ChannelName, read_at: Duration, now: Instant) -> Option<OldEvent> {

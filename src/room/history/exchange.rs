@@ -57,6 +57,8 @@ pub struct Stored {
     pub shared: Shared,
     /// Everything that was published since then is among the events.
     pub since: Instant,
+    /// Nodes that are not known to have ended, and have not answered.
+    pub silent: Vec<EventOrigin>,
 }
 
 /// What all nodes know of a channel.
@@ -125,9 +127,10 @@ impl History {
         // What one that does not live published is in the stream or nowhere, but it has not said that it left.
         let stored_spans = stored.iter().flat_map(|stored| &stored.shared.spans);
         spans.extend(stored_spans.map(|span| Span { has_ended: !lives(span.origin), ..span.clone() }));
+        let silent = stored.as_ref().map(|stored| stored.silent.clone()).unwrap_or_default();
         answers.extend(stored.map(|stored| stored.shared));
         self.adopt(&answers);
-        self.join(&spans);
+        self.join(&spans, &silent);
         self.insert(answers.into_iter().flat_map(|answer| answer.events).collect(), now);
         if let Some((since, beginnings)) = whole {
             self.reach_back(since, &beginnings);
@@ -135,12 +138,16 @@ impl History {
         self.trim_to_bounds(now)
     }
 
-    /// Of each origin as much is known as spans join one another, and what was known here.
-    fn join(&mut self, spans: &[Span]) {
+    /// Of each origin as much is known as spans join one another, and what was known here. Of one that is silent what is stored
+    /// may still come from itself, or never.
+    fn join(&mut self, spans: &[Span], silent: &[EventOrigin]) {
         for (origin, state) in &mut self.origins {
             let of_origin = || spans.iter().filter(|span| span.origin == *origin);
             // What came from one that has ended, and did not come here, does not come any more; if it does, it was known.
-            let goes_on = |last| of_origin().find(|span| span.has_ended && (span.after..span.last).contains(&last));
+            let is_silent = silent.contains(origin);
+            let goes_on = |last| {
+                of_origin().find(|span| (span.has_ended || is_silent) && (span.after..span.last).contains(&last))
+            };
             while let Some(span) = goes_on(state.last) {
                 state.last = span.last;
                 state.settled.get_or_insert_default();

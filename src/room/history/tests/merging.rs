@@ -211,7 +211,7 @@ fn stored(spans: &[Span], events: &[OldEvent], seconds: u32, now: Instant) -> Kn
     Known {
         positions: vec![id(1, 9)],
         answers: Vec::new(),
-        stored: Some(Stored { shared, since: now - SECOND * seconds }),
+        stored: Some(Stored { shared, since: now - SECOND * seconds, silent: Vec::new() }),
     }
 }
 
@@ -274,4 +274,20 @@ fn what_a_dead_node_published_and_this_node_never_heard_is_replayed_and_not_hear
         story.hear(2, number, predecessor, 1);
     }
     story.check(&[(1, 5), (2, 3)], &["2-5", "2-8", "2-9"], WHOLE);
+}
+
+#[test]
+fn what_the_stream_has_of_a_node_that_does_not_answer_is_not_waited_for() {
+    for (silent, expected) in [(vec![origin(2)], &["2-5"][..]), (Vec::new(), &[])] {
+        let mut story = late();
+        story.history.begin(id(2, 3));
+        let mut known = stored(&[span(2, 1, 5)], &[old(2, 5, 1)], 20, story.start);
+        known.positions.push(id(2, 3));
+        known.stored.iter_mut().for_each(|stored| stored.silent.clone_from(&silent));
+        story.history.merge(known, story.start);
+        story.check(&[(1, 5), (2, 3)], expected, WHOLE);
+        // If it comes all the same, it was known.
+        story.hear(2, 5, 3, 1);
+        story.check(&[(1, 5), (2, 3)], &["2-5"], WHOLE);
+    }
 }
