@@ -74,10 +74,15 @@ async fn where_the_living_nodes_know_everything_the_stream_is_not_read() {
 async fn what_was_published_while_nats_was_away_is_in_the_stream_once_it_is_back() {
     let mut cluster = start(2, &[HISTORY]).await;
     let since = cut(&cluster[0], "orders").await;
+    let mut resident = cluster[1].connect().await;
+    begin(&mut resident, "news").await;
     cluster.nats.kill();
     publish(&cluster[0], "orders", &["a", "b"]).await;
+    publish(&cluster[0], "news", &["later"]).await;
     cluster.nats.start_again().await;
-    has_stored(&cluster[0], 2.0).await;
+    has_stored(&cluster[0], 3.0).await;
+    // The other node knows now that there is more of a channel that it does not have.
+    resident.expect("later").await;
     cluster[0].kill();
     let dead = cluster.nodes.remove(0);
     within(AGREEMENT, "it is taken for dead", || async { live(&cluster[0].peers().await) == 1 }).await;
@@ -125,7 +130,8 @@ async fn a_page_of_a_killed_node_hears_what_it_missed_where_its_channel_was_neve
     is_known(&cluster, 0, 1).await;
     cluster[1].publish("orders", "old", "{}").await;
     hear(&mut first, &["old"]).await;
-    attend(&mut first, Duration::from_secs(6)).await;
+    // Three receipts, three seconds, and the last sign of life of the node that is going to be killed.
+    attend(&mut first, Duration::from_secs(9)).await;
     has_stored(&cluster[1], 1.0).await;
     cluster[0].kill();
     let dead = cluster.nodes.remove(0);
