@@ -62,8 +62,12 @@ impl FromPeers {
     }
 }
 
-fn event_id(node: NodeId, number: u64) -> EventId {
-    EventId { origin: EventOrigin::of_node(node.bits()), number }
+pub(super) fn event_id(node: NodeId, number: u64) -> EventId {
+    EventId { origin: origin(node), number }
+}
+
+pub(super) fn origin(node: NodeId) -> EventOrigin {
+    EventOrigin::of_node(node.bits())
 }
 
 fn clamp(sockets: u64) -> usize {

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use gaung_cluster::{NodeId, core::Published, history::StoredHistory};
 
 use super::{
+    from_peers::{event_id, origin},
     history::{History, HistoryBudget, Known, Shared, Span, wire},
     stored::stored,
 };
 use crate::{
     config::HistoryWindow,
-    protocol::{ChannelName, EventId, EventOrigin, Position},
+    protocol::{ChannelName, EventOrigin, Position},
 };
 
 /// How long subscribers wait for what other nodes know.
@@ -102,20 +103,16 @@ impl Wanted {
 impl Inquiry {
     /// A question of this node.
     pub fn new(channel: ChannelName, node: NodeId, published: &Published) -> Self {
-        let lives = published.positions.iter().filter(|(other, _)| !published.ended.contains(other));
-        let positions = lives.clone().map(|(other, number)| EventId { origin: origin(*other), number: *number });
+        let positions = published.living().map(|(other, number)| event_id(other, number));
         let known = Known { positions: positions.collect(), answers: vec![own(node, published)], stored: None };
-        let awaited = lives.map(|(other, _)| *other).filter(|other| *other != node).collect();
+        let awaited = published.living().map(|(other, _)| other).filter(|other| *other != node).collect();
         let leaving = published.leaving.clone();
         Self { channel, awaited, known, heard: heard(published), leaving, stream_is_away: false }
     }
 
     /// Looks again which nodes live: who has ended is not awaited any longer.
     pub fn look(&mut self, published: &Published) {
-        let lives = |node: &NodeId| {
-            published.positions.iter().any(|(other, _)| other == node) && !published.ended.contains(node)
-        };
-        self.awaited.retain(lives);
+        self.awaited.retain(|node| published.living().any(|(other, _)| other == *node));
         let ended: BTreeSet<EventOrigin> = published.ended.iter().map(|node| origin(*node)).collect();
         self.known.positions.retain(|position| !ended.contains(&position.origin));
         self.heard = heard(published);
@@ -188,8 +185,7 @@ impl Inquiry {
 
 /// What a node answers: what it published itself, and what its room of the channel knows, if it has one.
 pub fn answer(node: NodeId, published: &Published, mut kept: Shared) -> Bytes {
-    let lives = published.positions.iter().filter(|(other, _)| !published.ended.contains(other));
-    let lives: BTreeSet<EventOrigin> = lives.map(|(other, _)| origin(*other)).collect();
+    let lives: BTreeSet<EventOrigin> = published.living().map(|(other, _)| origin(other)).collect();
     let left: BTreeSet<EventOrigin> = published.left.iter().map(|node| origin(*node)).collect();
     for span in kept.spans.iter_mut().filter(|span| !lives.contains(&span.origin)) {
         // Whether any other published more before it died is not known here.
@@ -212,11 +208,7 @@ fn own(node: NodeId, &Published { after, last, .. }: &Published) -> Shared {
 }
 
 fn heard(published: &Published) -> Position {
-    published.positions.iter().map(|(node, number)| EventId { origin: origin(*node), number: *number }).collect()
-}
-
-fn origin(node: NodeId) -> EventOrigin {
-    EventOrigin::of_node(node.bits())
+    published.positions.iter().map(|(node, number)| event_id(*node, *number)).collect()
 }
 
 #[cfg(test)]
@@ -289,7 +281,7 @@ mod tests {
             for node in &NODES[1..3] {
                 inquiry.take(*node, wire::write(&Shared { spans: spans.clone(), ..Shared::default() }), now);
             }
-            let since = NODES[..3].iter().map(|node| EventId { origin: origin(*node), number: 15 });
+            let since = NODES[..3].iter().map(|node| event_id(*node, 15));
             let since: Position = since.collect();
             let window = Duration::from_secs(60);
             let wanted = Wanted { since: Some(since.clone()), moment, named: since.clone(), window };

@@ -7,13 +7,16 @@ use gaung_cluster::{
     history::{StoredEvent, StoredHistory, StoredSpan},
 };
 
-use super::history::{OldEvent, Shared, Span, Stored};
+use super::{
+    from_peers::{event_id, origin},
+    history::{OldEvent, Shared, Span, Stored},
+};
 use crate::{
     event::{
         EncodedEvent, Origin,
         wire::{self, Message},
     },
-    protocol::{ChannelName, EventId, EventOrigin, Position},
+    protocol::{ChannelName, EventOrigin, Position},
 };
 
 /// What it has of a channel. Of a day there may be many nodes: those are left out that neither live nor published there, and
@@ -31,7 +34,7 @@ pub(super) fn stored(
         let is_wanted = lives(origin) || heard.is_some() || published(node);
         // What a dead node published after its last mark, and before somebody heard it, is stored or nowhere.
         let last = if lives(origin) { last } else { heard.map_or(last, |heard| heard.max(last)) };
-        let settled = settled.into_iter().map(id).collect();
+        let settled = settled.into_iter().map(|(node, number)| event_id(node, number)).collect();
         is_wanted.then_some(Span { origin, after, last, has_ended: false, settled })
     });
     let spans = spans.collect();
@@ -45,18 +48,10 @@ fn old_event(stored: StoredEvent, channel: &ChannelName, read_at: Duration, now:
     let StoredEvent { node, numbering, place, payload } = stored;
     match wire::read(payload)? {
         Message::Event(payload) if payload.origin == Origin::BackEnd => Some(OldEvent {
-            id: id((node, numbering.number)),
+            id: event_id(node, numbering.number),
             age: read_at.saturating_sub(place.at),
             event: EncodedEvent::from_peer(channel.clone(), payload, None, now),
         }),
         Message::Event(_) | Message::Terminate | Message::TerminateMember(_) => None,
     }
-}
-
-fn id((node, number): (NodeId, u64)) -> EventId {
-    EventId { origin: origin(node), number }
-}
-
-fn origin(node: NodeId) -> EventOrigin {
-    EventOrigin::of_node(node.bits())
 }

@@ -29,6 +29,13 @@ pub struct Published {
     pub leaving: BTreeSet<NodeId>,
 }
 
+impl Published {
+    /// Those of the nodes that may still publish, with their positions.
+    pub fn living(&self) -> impl Iterator<Item = (NodeId, u64)> {
+        self.positions.iter().filter(|(node, _)| !self.ended.contains(node)).copied()
+    }
+}
+
 impl Core {
     /// Whether this node has received every peer's snapshot and takes part in decisions. Once ready it stays so until
     /// it leaves.
