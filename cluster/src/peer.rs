@@ -57,7 +57,7 @@ pub struct Peer {
     pub stage: Stage,
     pub readiness: Readiness,
     /// The number of its last event when it last said that it leaves.
-    pub farewell: Option<u64>,
+    pub left_at: Option<u64>,
     /// The release that it runs.
     pub version: Arc<str>,
     /// The minor version of frames that it reads, as far as it says.
@@ -122,7 +122,7 @@ impl Peer {
             frames: 0,
             stage: Stage::Meeting,
             readiness: Readiness::Learning,
-            farewell: None,
+            left_at: None,
             version: "".into(),
             minor: 0,
             seen: BTreeMap::new(),
@@ -229,7 +229,7 @@ impl Peer {
     /// Whether it has left in order, as far as is known here: it said so behind all that it published, and this node was not
     /// cut off meanwhile, or was told since what it missed.
     pub fn has_left(&self) -> bool {
-        self.readiness == Readiness::Leaving && self.farewell == Some(self.sequencer.last()) && self.ask_heads.is_none()
+        self.readiness == Readiness::Leaving && self.left_at == Some(self.sequencer.last()) && self.ask_heads.is_none()
     }
 
     /// Whether its release says which pages it has.

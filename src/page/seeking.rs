@@ -1,4 +1,5 @@
-//! Finds what the other nodes know of a page that has come here: whom to ask, and what an answer or none makes of it. Pure.
+//! Finds what the other nodes know of a page that arrives here: which node to ask, and what follows from its answer, or
+//! from none. Pure.
 
 use std::time::{Duration, Instant};
 

@@ -59,7 +59,7 @@ impl Core {
         peer.spoke = self.now.up;
         peer.frames += 1;
         if matches!(body, Body::Unnumbered(Unnumbered::Bye { .. })) {
-            peer.farewell = peer.farewell.max(Some(number));
+            peer.left_at = peer.left_at.max(Some(number));
         }
         match body {
             Body::Numbered { predecessor, content } => {

@@ -42,7 +42,7 @@ class Page {
   sockets = [];
   /** By presence channel, who the page believes to be there. */
   members = new Map();
-  /** Whoever came or went, or was not in a list: `{ at, channel, change, user }`. */
+  /** Members that were added or removed, or were missing from a list: `{ at, channel, change, user }`. */
   changes = [];
   #subscribed = new Set();
 
