@@ -38,6 +38,7 @@ use crate::{
     config::{AppsSource, Config, DrainConfig},
     files::Follower,
     metrics::Metrics,
+    page::Pages,
     protocol::Close,
     readiness::Readiness,
     session::registry::{CloseApp, Drain, SessionRegistries},
@@ -89,6 +90,7 @@ pub struct Node {
     readiness: Readiness,
     webhooks: Webhooks,
     cluster: Option<Cluster>,
+    pages: Pages,
     drain: DrainConfig,
 }
 
@@ -108,6 +110,7 @@ impl Node {
         let admin_page = foundation.admin(&config, &shared, public_port);
         let Foundation { metrics, registry, webhooks, cluster, .. } = foundation;
         let (registries, readiness) = (SessionRegistries::default(), shared.readiness.clone());
+        let pages = shared.rooms.pages().clone();
         let (failures, failed) = Failures::channel();
         let (followers, mut watches) = watches(&apps, &registry, &metrics, &registries, certificate.as_ref());
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
@@ -130,6 +133,7 @@ impl Node {
             readiness,
             webhooks,
             cluster,
+            pages,
             drain: config.drain,
         })
     }
@@ -183,7 +187,7 @@ impl Node {
         let began = Instant::now();
         let closed = self.close_sessions().await;
         let late = began.elapsed().saturating_sub(self.drain.window);
-        join(self.webhooks.flush(LAST_WEBHOOKS.saturating_sub(late)), self.tell_histories(closed)).await;
+        join(self.webhooks.flush(LAST_WEBHOOKS.saturating_sub(late)), self.tell_others(closed)).await;
         self.watches.iter().for_each(JoinHandle::abort);
         if let Some(cluster) = &self.cluster {
             // After the last sync of the apps: what is left here stays.
@@ -200,13 +204,18 @@ impl Node {
         tracing::info!("stopped");
     }
 
-    /// Who was closed last comes back to a node that may have to ask this one what its channels kept.
-    async fn tell_histories(&self, closed: Closed) {
-        let Some(cluster) = self.cluster.as_ref().filter(|_| closed == Closed::Some) else { return };
+    /// Who was closed last comes back to a node that may have to ask this one what its channels kept. Pages that have not
+    /// come back by then are known to other nodes from then on.
+    async fn tell_others(&self, closed: Closed) {
+        let Some(cluster) = &self.cluster else { return };
         let keeps = self.registry.all().iter().any(|app| app.settings().history.longest().is_some());
-        if keeps && cluster.has_peers().await {
+        if !keeps || !cluster.has_peers().await {
+            return;
+        }
+        if closed == Closed::Some {
             sleep(LAST_QUESTIONS).await;
         }
+        self.pages.leave_to(cluster).await;
     }
 
     /// Whether there were any.

@@ -18,6 +18,7 @@ const VERSION: u8 = 1;
 
 const HISTORY: u8 = 1;
 const PAGE: u8 = 2;
+const LEFT_PAGES: u8 = 3;
 
 /// A question that only the asked node can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub enum Question {
     History { app: Arc<str>, channel: ChannelName, since: Position },
     /// What it knows of a page that has come to the asking node, and that is the asking node's from now on.
     Page(PageHash),
+    /// Whether it keeps these pages, which are away, and whose node ends: as that has written them.
+    LeftPages(Bytes),
 }
 
 impl Question {
@@ -42,6 +45,10 @@ impl Question {
             Self::Page(page) => {
                 bytes.put_u8(PAGE);
                 bytes.put_slice(&page.0);
+            }
+            Self::LeftPages(pages) => {
+                bytes.put_u8(LEFT_PAGES);
+                bytes.put_slice(pages);
             }
         }
         bytes.freeze()
@@ -63,6 +70,7 @@ impl Question {
                 bytes.try_copy_to_slice(&mut page).ok()?;
                 Self::Page(PageHash(page))
             }
+            LEFT_PAGES => Self::LeftPages(bytes.split_off(0)),
             _ => return None,
         };
         bytes.is_empty().then_some(question)
@@ -101,6 +109,9 @@ mod tests {
         let since = "k3x09a-17".parse().unwrap();
         assert_eq!(history(since).encode(), b"\x01\x01\0\x04shop\0\x09private-a\0\x09k3x09a-17"[..]);
         assert_eq!(page().encode(), b"\x01\x020123456789abcdef"[..]);
+        let left = Question::LeftPages("pages".into());
+        assert_eq!(left.encode(), b"\x01\x03pages"[..]);
+        assert_eq!(Question::read(left.encode()), Some(left));
     }
 
     #[test]
@@ -114,7 +125,7 @@ mod tests {
                 assert_eq!(Question::read(bytes.slice(..end)), None, "{question:?} up to {end}");
             }
             assert_eq!(Question::read([&bytes[..], b"x"].concat().into()), None);
-            for (index, byte) in [(0, 2), (1, 3)] {
+            for (index, byte) in [(0, 2), (1, 4)] {
                 let mut changed = bytes.to_vec();
                 changed[index] = byte;
                 assert_eq!(Question::read(changed.into()), None, "{question:?} with {byte} at {index}");

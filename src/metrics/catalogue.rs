@@ -71,7 +71,7 @@ catalogue! {
     HISTORY_OLDEST_AGE: Gauge "gaung_history_oldest_age_seconds" ["app"], "Age of the oldest event that channels keep for subscribers that come back; 0 if they keep none";
     HISTORY_EVICTIONS: Counter "gaung_history_evictions_total" [], "Events that left a channel's history before their time, for lack of memory";
     RECOVERIES: Counter "gaung_recoveries_total" ["outcome"], "Subscribers that came back, by whether all that they missed could be replayed";
-    PAGE_HANDOVERS: Counter "gaung_page_handovers_total" ["outcome"], "Pages with a resume id that came from another node: handed_over by it, unanswered, or lost with it";
+    PAGE_HANDOVERS: Counter "gaung_page_handovers_total" ["outcome"], "Pages with a resume id that came from another node: handed_over by it, unanswered, lost with it, or left here, away, when it ended";
     REPLAYED_EVENTS: Counter "gaung_replayed_events_total" [], "Missed events sent to subscribers that came back";
     PAGES: Gauge "gaung_pages" ["state"], "Pages that name themselves by a resume id: with a socket, away with what they are to be given, and known alone";
     PAGE_STARTS: Counter "gaung_page_starts_total" ["outcome"], "Sockets of pages, by what was known of the page: nothing, what it had, or only that it was here before";

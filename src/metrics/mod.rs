@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How a page comes from another node, as `outcome` says it.
-const HANDOVER_OUTCOMES: [&str; 3] = ["handed_over", "unanswered", "lost"];
+const HANDOVER_OUTCOMES: [&str; 4] = ["handed_over", "unanswered", "lost", "left"];
 
 /// What becomes of what a subscriber missed that comes back: all of it is replayed, or why not.
 const RECOVERY_OUTCOMES: [&str; 7] = ["whole", "window", "memory", "node_lost", "stream_away", "too_much", "unknown"];

@@ -155,6 +155,7 @@ impl Inbound {
                 tokio::spawn(answer_history(self.rooms.clone(), self.cluster.clone(), (app, channel, since), reply));
             }
             Some(Question::Page(page)) => self.rooms.pages().ask(page, reply),
+            Some(Question::LeftPages(pages)) => self.rooms.pages().keep(from, pages, reply),
             None => reply.nothing(),
         }
     }

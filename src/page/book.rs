@@ -21,6 +21,7 @@ use gaung_cluster::page::PageChange;
 use super::{
     handed::HandedPage,
     key::{PageKey, PageVisit},
+    left::LeftPage,
     messages::{BookInput, BookOutput, Departure, Heard, PageStart, Turn},
     positions::Positions,
 };
@@ -142,6 +143,8 @@ impl PageBook {
             BookInput::Found(key, finding) => self.find(key, finding, turn),
             BookInput::Asked(key, question) => self.be_asked(key, question, turn),
             BookInput::Taken(visit) => self.lose(&visit, turn),
+            BookInput::End => self.leave_all(turn),
+            BookInput::Left(visit, page) => self.keep(visit, page, turn),
             BookInput::Tick => self.tick(turn),
         }
     }
@@ -239,15 +242,21 @@ impl PageBook {
         self.admit(key, turn);
     }
 
-    /// Notes until when a page that went is known, and makes room for it.
+    /// Notes until when a page that went is known.
     fn leave_behind(&mut self, key: &PageKey, turn: &mut Turn<'_>) {
         let now = turn.now;
         let Some(Page { visit, stage: Stage::Away(away), .. }) = self.pages.get_mut(key) else { return };
-        let ends = (now + away.window, now + away.window.max(REMEMBERED));
-        away.ends = Some(ends);
-        self.with_positions.insert((ends.0, *visit), *key, away.positions.len(), &away.app);
-        self.known.insert((ends.1, *visit), *key, 0, &away.app);
+        away.ends = Some((now + away.window, now + away.window.max(REMEMBERED)));
         self.departed.push_back((now, PageVisit { page: *key, number: *visit }));
+        self.list(key, turn);
+    }
+
+    /// Something of a page that is away ends some time; others go if there are too many.
+    fn list(&mut self, key: &PageKey, turn: &mut Turn<'_>) {
+        let Some(Page { visit, stage: Stage::Away(away), .. }) = self.pages.get(key) else { return };
+        let Some((positions_end, known_end)) = away.ends else { return };
+        self.with_positions.insert((positions_end, *visit), *key, away.positions.len(), &away.app);
+        self.known.insert((known_end, *visit), *key, 0, &away.app);
         while (self.with_positions.len() > self.rules.max_away
             || self.with_positions.positions() > self.rules.max_positions)
             && let Some(key) = self.with_positions.pop_excess()

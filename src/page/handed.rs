@@ -122,7 +122,7 @@ fn read_bool(bytes: &mut Bytes) -> Option<bool> {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

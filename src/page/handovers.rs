@@ -35,6 +35,12 @@ impl Handovers {
         }
     }
 
+    /// A node that ends has left a page to this one.
+    pub(super) fn note_left(&self, from: NodeId) {
+        self.outcomes.with_label_values(&["left"]).inc();
+        self.count(from);
+    }
+
     /// This node, of this name, has handed a page over.
     pub(super) fn note_given(&self, own: NodeId) {
         self.count(own);

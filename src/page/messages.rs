@@ -10,12 +10,13 @@ use gaung_cluster::page::{PageChange, Standing};
 use super::{
     handed::HandedPage,
     key::{PageKey, PageVisit},
+    left::LeftPage,
     positions::Positions,
 };
 use crate::protocol::{ChannelName, Since, SocketId};
 
 /// For how long channels keep events at most.
-const MAX_WINDOW: Duration = Duration::from_secs(600);
+pub(super) const MAX_WINDOW: Duration = Duration::from_secs(600);
 
 /// What happens to pages.
 #[derive(Debug)]
@@ -36,6 +37,10 @@ pub enum BookInput {
     Asked(PageKey, u64),
     /// Another node has the page since later than the visit that this node knows.
     Taken(PageVisit),
+    /// This node ends.
+    End,
+    /// Another node that ends has left a page to this one, which calls it by this visit.
+    Left(u64, LeftPage),
     /// Time passed.
     Tick,
 }
@@ -68,6 +73,8 @@ pub enum BookOutput {
     Decline(u64),
     /// Tell the other nodes.
     Share(PageKey, PageChange),
+    /// The page is to be another node's from now on, because this one ends.
+    Leave(LeftPage),
     /// Count a page that lost what it had, or is known no more, before its time.
     CountEvicted,
 }

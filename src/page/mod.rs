@@ -5,12 +5,14 @@
 //! next session is given the old socket id and these positions, from which its subscriptions are brought on.
 //!
 //! In a cluster a page may come back to another node, which asks for it (`seeking`) and is handed what is known of it
-//! (`handed`).
+//! (`handed`). A node that ends leaves the pages that are away to others (`leaving`, `left`).
 
 pub mod book;
 mod handed;
 mod handovers;
 pub mod key;
+mod leaving;
+mod left;
 pub mod messages;
 mod owed;
 pub mod positions;
@@ -19,6 +21,7 @@ pub mod seeking;
 
 pub use handed::HandedPage;
 pub use key::{PageKey, PageVisit};
+pub use left::LeftPage;
 pub use messages::{Departure, Heard, PageStart};
 pub use owed::{OutstandingReceipts, OwedReceipt};
 pub use positions::Positions;

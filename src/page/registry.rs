@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -10,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, WeakRecipient, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, MessageResult, WeakRecipient,
+    WrapFuture,
+};
+use bytes::Bytes;
 use gaung_cluster::{
     NodeId,
     page::{PageHash, Standing},
@@ -26,6 +31,8 @@ use super::{
     handed::HandedPage,
     handovers::Handovers,
     key::{PageKey, PageVisit},
+    leaving::{self, KEPT},
+    left::LeftPage,
     messages::{BookInput, BookOutput, Departure, Finding, Heard, PageStart, Turn},
     owed::{OutstandingReceipts, OwedReceipt},
     seeking::{Handover, Search, SearchStep, is_elsewhere},
@@ -100,6 +107,10 @@ struct PageRegistry {
     questions: HashMap<u64, Reply>,
     last_question: u64,
     handovers: Handovers,
+    /// Pages that are away, and are to be other nodes'.
+    left: Vec<LeftPage>,
+    /// The numbers of visits.
+    visits: Arc<AtomicU64>,
 }
 
 /// A session that waits for its start.
@@ -113,6 +124,16 @@ struct Waiting {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Ask(PageKey, Reply);
+
+/// Another node, of this name, ends, and leaves pages to this one.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Keep(NodeId, Bytes, Reply);
+
+/// This node ends: what it leaves to others.
+#[derive(Message)]
+#[rtype(result = "Vec<LeftPage>")]
+struct End;
 
 /// Another node claims a page since later than this node.
 #[derive(Message)]
@@ -138,6 +159,8 @@ impl Pages {
         let (rules, lookback) = (rules(config, cluster.is_some()), lookback(config));
         let (shown, shown_handovers) = (counts.clone(), handovers.clone());
         let (starts, evictions) = (metrics.page_starts.clone(), metrics.page_evictions.clone());
+        let visits = Arc::<AtomicU64>::default();
+        let its_visits = visits.clone();
         let registry = PageRegistry::start_in_arbiter(&Arbiter::new().handle(), move |_| PageRegistry {
             book: PageBook::new(rules, Instant::now()),
             sessions: HashMap::new(),
@@ -150,8 +173,10 @@ impl Pages {
             questions: HashMap::new(),
             last_question: 0,
             handovers: shown_handovers,
+            left: Vec::new(),
+            visits: its_visits,
         });
-        Self { registry, counts, receipts: OutstandingReceipts::default(), visits: Arc::default(), handovers }
+        Self { registry, counts, receipts: OutstandingReceipts::default(), visits, handovers }
     }
 
     /// A socket of a page has come; the start is awaited from `start`, which fails if a still newer one came meanwhile.
@@ -200,6 +225,17 @@ impl Pages {
     /// Another node asks for a page that has come to it.
     pub fn ask(&self, page: PageHash, reply: Reply) {
         self.registry.do_send(Ask(PageKey(page), reply));
+    }
+
+    /// Another node ends, and leaves pages to this one.
+    pub fn keep(&self, from: NodeId, pages: Bytes, reply: Reply) {
+        self.registry.do_send(Keep(from, pages, reply));
+    }
+
+    /// This node ends: the others are to know the pages that are away from here.
+    pub async fn leave_to(&self, cluster: &Cluster) {
+        let pages = self.registry.send(End).await.unwrap_or_default();
+        leaving::leave(cluster, &pages).await;
     }
 
     /// Another node claims a page since later than this node.
@@ -291,6 +327,7 @@ impl PageRegistry {
             BookOutput::Share(page, change) => {
                 self.cluster.iter().for_each(|cluster| cluster.share_page(page.0, change));
             }
+            BookOutput::Leave(page) => self.left.push(page),
             BookOutput::CountEvicted => self.evictions.inc(),
         }
     }
@@ -314,6 +351,15 @@ impl PageRegistry {
             }
             None => reply.nothing(),
         }
+    }
+
+    fn keep(&mut self, from: NodeId, pages: Bytes, ctx: &mut Context<Self>) -> Option<()> {
+        for page in LeftPage::read(pages, Instant::now())? {
+            self.handovers.note_left(from);
+            let visit = self.visits.fetch_add(1, Relaxed);
+            self.step(BookInput::Left(visit, page), ctx);
+        }
+        Some(())
     }
 
     /// The bus knows everything that was shared before it is asked here: a page that came back meanwhile is not taken.
@@ -369,6 +415,26 @@ impl Handler<Ask> for PageRegistry {
         self.last_question += 1;
         self.questions.insert(self.last_question, reply);
         self.step(BookInput::Asked(page, self.last_question), ctx);
+    }
+}
+
+impl Handler<Keep> for PageRegistry {
+    type Result = ();
+
+    fn handle(&mut self, Keep(from, pages, reply): Keep, ctx: &mut Context<Self>) {
+        match self.keep(from, pages, ctx) {
+            Some(()) => reply.send(KEPT),
+            None => reply.nothing(),
+        }
+    }
+}
+
+impl Handler<End> for PageRegistry {
+    type Result = MessageResult<End>;
+
+    fn handle(&mut self, _: End, ctx: &mut Context<Self>) -> Self::Result {
+        self.step(BookInput::End, ctx);
+        MessageResult(mem::take(&mut self.left))
     }
 }
 

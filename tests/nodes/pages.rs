@@ -183,6 +183,28 @@ async fn pages_of_a_node_that_drains_move_and_hear_everything_once() {
 }
 
 #[actix::test]
+async fn a_page_that_is_away_when_its_node_has_ended_has_its_socket_id_and_hears_what_it_missed_once() {
+    let mut cluster = Cluster::start(3, &PAGES).await;
+    let _residents = residents(&cluster, CHANNEL).await;
+    let mut first = connect(&cluster[0]).await;
+    enter(&mut first, CHANNEL, None).await;
+    publish(&cluster[1], &["a"]).await;
+    hear(&mut first, &["a"]).await;
+    is_known(&cluster, 0, 1).await;
+    let id = first.id.clone();
+    drop(first);
+    publish(&cluster[1], &["b"]).await;
+    cluster[0].terminate();
+    assert_eq!(cluster[0].exit_code().await, Some(0));
+    publish(&cluster[1], &["c"]).await;
+    let left = handovers(&cluster[1], "left").await + handovers(&cluster[2], "left").await;
+    assert_eq!(left, 1.0);
+    let mut second = connect(&cluster[1]).await;
+    let heard = (vec!["b".to_owned(), "c".to_owned()], true);
+    assert_eq!((second.id.clone(), resume(&mut second, CHANNEL).await), (id, heard));
+}
+
+#[actix::test]
 async fn a_page_of_a_node_that_is_killed_hears_everything_since_shortly_before() {
     let mut cluster = Cluster::start(3, &PAGES).await;
     let _residents = residents(&cluster, CHANNEL).await;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use gaung::page::messages::BookInput;
 use gaung_cluster::{core::Input, frame::Readiness};
 use gaung_simulator::Fault;
 
@@ -93,6 +94,7 @@ impl World {
         }
         if ends {
             self.drains[slot] = None;
+            self.tell_book(slot, BookInput::End);
             while let Some(input) = self.process_mut(slot).and_then(|node| node.bus.next_input()) {
                 self.take_input(slot, input);
             }

@@ -83,6 +83,7 @@ impl World {
                 node.mailbox.push_back(Mail::Answer(Answering { channel, since, published, to: from, number }));
             }
             Some(Question::Page(page)) => self.be_asked_for_page(slot, page, (from, number)),
+            Some(Question::LeftPages(pages)) => self.keep_pages(slot, pages, from),
             None => {}
         }
     }

@@ -1,14 +1,14 @@
 //! The pages that a node knows: what the registry of pages does in the product. It asks other nodes for pages that have come
 //! here, answers them, and tells them what it has.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, slice, time::Duration};
 
 use bytes::Bytes;
 use gaung::{
     cluster::{FoundPage, Question},
     config::PagesConfig,
     page::{
-        Departure, OutstandingReceipts, PageKey, PageVisit,
+        Departure, LeftPage, OutstandingReceipts, PageKey, PageVisit,
         book::PageBook,
         messages::{BookInput, BookOutput, Finding, Turn},
         registry::{lookback, rules},
@@ -119,8 +119,43 @@ impl World {
             }
             BookOutput::HandOver(question, page) => self.answer_for_page(slot, question, page.encode(now)),
             BookOutput::Decline(question) => self.answer_for_page(slot, question, Bytes::new()),
+            BookOutput::Leave(page) => self.leave_page(slot, &page),
             BookOutput::CountEvicted => {}
             BookOutput::Share(page, change) => node.cluster.share_page(page.0, change),
+        }
+    }
+
+    /// A node that ends leaves a page to one that stays.
+    fn leave_page(&mut self, slot: usize, page: &LeftPage) {
+        let now = self.moment().0;
+        let Some(node) = self.process_mut(slot) else { return };
+        let (stay, number): (Vec<NodeId>, u64) = (node.core.nodes_that_stay().collect(), node.number());
+        if stay.is_empty() {
+            return;
+        }
+        let to = stay[self.net.random.below(stay.len() as u64) as usize];
+        for part in LeftPage::parts(slice::from_ref(page), now) {
+            self.step(slot, Input::Ask { to, number, question: Question::LeftPages(part.bytes).encode() });
+        }
+    }
+
+    /// Another node ends, and leaves pages here.
+    pub fn keep_pages(&mut self, slot: usize, pages: Bytes, from: NodeId) {
+        let pages = LeftPage::read(pages, self.moment().0).expect("a node has written it");
+        for page in pages {
+            let key = page.key;
+            self.sockets += 1;
+            let number = self.sockets;
+            self.tell_book(slot, BookInput::Left(number, page));
+            let Some(node) = self.process(slot) else { return };
+            if node.pages.book.visit_of(key).is_none_or(|visit| visit.number != number) {
+                continue;
+            }
+            let (id, mut pages) = (node.id, self.clients.iter_mut().filter_map(|client| client.page.as_mut()));
+            if let Some(page) = pages.find(|page| page.key == key && page.home == Some(from)) {
+                page.home = Some(id);
+                self.tally.left += 1;
+            }
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Tally {
     pub handed: u64,
     pub unanswered: u64,
     pub lost: u64,
+    /// Pages that were away when their node ended in order, and that another one has kept since.
+    pub left: u64,
     /// Sockets that were closed for newer ones, pages that another node had taken unasked, and pages that came twice at once.
     pub superseded: u64,
     pub taken: u64,
@@ -55,7 +57,7 @@ impl Tally {
         let cluster = [self.kills, self.drains, self.joins, self.promised, self.client_events, self.members];
         let kept = [self.cached, self.whole, self.partial, self.replayed, self.pages, self.receipts, self.proven];
         let asked = [self.asked_whole, self.asked_part, self.asked_stream, self.asked_away];
-        let moved = [self.handed, self.unanswered, self.lost, self.superseded, self.taken, self.twice];
+        let moved = [self.handed, self.unanswered, self.lost, self.left, self.superseded, self.taken, self.twice];
         let judged = [self.told, self.held];
         cluster.iter().chain(&kept).chain(&asked).chain(&moved).chain(&judged).all(|count| *count > 0)
     }
@@ -81,6 +83,7 @@ impl AddAssign for Tally {
         self.handed += other.handed;
         self.unanswered += other.unanswered;
         self.lost += other.lost;
+        self.left += other.left;
         self.superseded += other.superseded;
         self.taken += other.taken;
         self.twice += other.twice;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Core, Output, own::MAX_ITEM};
 use crate::{
     codec::QUESTIONS,
-    frame::Unnumbered,
+    frame::{Readiness, Unnumbered},
     peer::{Peer, Stage},
     room::NodeId,
     subject::Subject,
@@ -15,6 +15,12 @@ impl Core {
     /// The peers that live and whose releases answer questions, those that are leaving included.
     pub fn peers_to_ask(&self) -> impl Iterator<Item = NodeId> {
         self.peers.iter().filter(|(_, peer)| answers(peer)).map(|(node, _)| *node)
+    }
+
+    /// Those of them that are ready, and not leaving.
+    pub fn nodes_that_stay(&self) -> impl Iterator<Item = NodeId> {
+        let stays = |peer: &Peer| answers(peer) && peer.stage == Stage::Live && peer.readiness == Readiness::Ready;
+        self.peers.iter().filter(move |(_, peer)| stays(peer)).map(|(node, _)| *node)
     }
 
     /// A question that cannot reach its node is answered at once, with nothing: nobody is to wait for it.

@@ -1,13 +1,18 @@
 //! Pages that move between nodes: those that come here from others, and those that others ask for.
 
-use std::{collections::btree_map::Entry, time::Duration};
+use std::{
+    collections::btree_map::Entry,
+    mem,
+    time::{Duration, Instant},
+};
 
 use gaung_cluster::page::{PageChange, Standing};
 
 use super::{
-    Away, BookOutput, HandedPage, Newcomer, Page, PageBook, PageKey, PageStart, PageVisit, Positions, Stage, Turn,
+    Away, BookOutput, HandedPage, LeftPage, Newcomer, Page, PageBook, PageKey, PageStart, PageVisit, Positions,
+    REMEMBERED, Stage, Turn,
 };
-use crate::page::messages::Finding;
+use crate::page::messages::{Finding, MAX_WINDOW};
 
 /// For how long a node claims a page that it has handed over: longer than it takes to hear of it again what was lost.
 const HANDED_FOR: Duration = Duration::from_secs(10);
@@ -29,6 +34,10 @@ impl PageBook {
 
     pub(super) fn find(&mut self, key: PageKey, finding: Finding, turn: &mut Turn<'_>) {
         let Some(number) = self.sought.remove(&key) else { return };
+        if self.pages.contains_key(&key) {
+            // A node that ends has left it here meanwhile.
+            return self.succeed(key, Newcomer::Socket(number), turn);
+        }
         match finding {
             Finding::Nothing { known_for } => self.welcome(key, number, known_for, turn),
             Finding::Handed(page) => self.take_over(key, number, page, turn),
@@ -51,10 +60,8 @@ impl PageBook {
 
     /// The page of the other node from now on.
     pub(super) fn hand_over(&mut self, key: &PageKey, question: u64, away: Away, turn: &mut Turn<'_>) {
-        let Some(Page { socket, given, .. }) = self.pages.remove(key) else { return };
-        let Away { user, positions, gives_up_id, .. } = away;
-        let (given_for, keeps_id) = (turn.now.saturating_duration_since(given), !gives_up_id);
-        let page = HandedPage { socket, keeps_id, given_for, user, positions };
+        let Some(page) = self.pages.remove(key) else { return };
+        let page = page.handed(away, turn.now);
         turn.outputs.push(BookOutput::HandOver(question, page));
         self.share(*key, PageChange::Stands(Standing::Owing), turn);
         self.handed.push_back((turn.now, *key));
@@ -71,6 +78,39 @@ impl PageBook {
                 self.share(key, PageChange::Gone, turn);
             }
         }
+    }
+
+    /// This node ends: pages that are away are to be known on others.
+    pub(super) fn leave_all(&mut self, turn: &mut Turn<'_>) {
+        let is_away = |_: &PageKey, page: &mut Page| matches!(page.stage, Stage::Away(_));
+        let away: Vec<_> = self.pages.extract_if(.., is_away).collect();
+        for (key, mut page) in away {
+            let Stage::Away(away) = mem::replace(&mut page.stage, Stage::Here) else { continue };
+            self.unlist(page.visit, &away);
+            let Some((positions_end, known_end)) = away.ends else { continue };
+            let left = |end: Instant| end.saturating_duration_since(turn.now);
+            let (kept_for, known_for, app) = (left(positions_end), left(known_end), away.app.clone());
+            let page = page.handed(*away, turn.now);
+            turn.outputs.push(BookOutput::Leave(LeftPage { key, app, kept_for, known_for, page }));
+        }
+    }
+
+    /// A page that is away is known here from now on, unless it has come here itself.
+    pub(super) fn keep(&mut self, visit: u64, left: LeftPage, turn: &mut Turn<'_>) {
+        let LeftPage { key, app, kept_for, known_for, page } = left;
+        if self.pages.contains_key(&key) {
+            return;
+        }
+        let HandedPage { socket, keeps_id, given_for, user, positions } = page;
+        let given = turn.now.checked_sub(given_for).filter(|_| keeps_id);
+        let ends = (turn.now + kept_for.min(MAX_WINDOW), turn.now + known_for.min(REMEMBERED));
+        let (positions, gives_up_id) = (positions.unclaimed(), given.is_none());
+        let away = Away { app, user, positions, gives_up_id, ends: Some(ends), ..Away::default() };
+        let given = given.unwrap_or(turn.now);
+        self.pages.insert(key, Page { visit, socket, given, stage: Stage::Away(Box::new(away)) });
+        self.list(&key, turn);
+        self.share(key, PageChange::Came, turn);
+        self.share(key, PageChange::Stands(Standing::Owing), turn);
     }
 
     /// Another node has the page since later, and has not asked for it, or not been answered.
@@ -130,6 +170,15 @@ impl PageBook {
             None => ((turn.draw)(), turn.now, Some(socket)),
         };
         self.start(key, number, PageStart { is_new: false, socket, given, was, user, positions }, turn);
+    }
+}
+
+impl Page {
+    /// It goes to another node, with what it has while it is away.
+    fn handed(self, away: Away, now: Instant) -> HandedPage {
+        let Away { user, positions, gives_up_id, .. } = away;
+        let given_for = now.saturating_duration_since(self.given);
+        HandedPage { socket: self.socket, keeps_id: !gives_up_id, given_for, user, positions }
     }
 }
 

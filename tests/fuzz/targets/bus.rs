@@ -6,7 +6,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use gaung::{cluster::Question, page::HandedPage};
+use gaung::{
+    cluster::Question,
+    page::{HandedPage, LeftPage},
+};
 use gaung_cluster::{
     NodeId, Room, Subject,
     codec::{decode, encode},
@@ -63,7 +66,20 @@ fn check_encoding(bytes: Bytes) {
 
 fn check_question(bytes: Bytes) {
     if let Some(question) = Question::read(bytes) {
-        assert_eq!(Question::read(question.encode()), Some(question));
+        assert_eq!(Question::read(question.encode()), Some(question.clone()));
+        if let Question::LeftPages(pages) = question {
+            check_left_pages(pages);
+        }
+    }
+}
+
+fn check_left_pages(bytes: Bytes) {
+    let now = Instant::now();
+    if let Some(pages) = LeftPage::read(bytes, now) {
+        let parts = LeftPage::parts(&pages, now).into_iter();
+        let read: Vec<LeftPage> =
+            parts.flat_map(|part| LeftPage::read(part.bytes, now).expect("it was written")).collect();
+        assert_eq!(read, pages);
     }
 }
 

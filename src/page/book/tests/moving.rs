@@ -224,3 +224,75 @@ fn the_other_nodes_know_of_pages_that_owe_a_receipt_or_went_long_ago() {
     assert_eq!(stage.tick(SECOND), [shared(1, PageChange::Stands(Standing::Owing))]);
     assert_eq!(stage.tick(SECOND * 100_000), [shared(1, PageChange::Gone)]);
 }
+
+/// What a node leaves when it ends.
+fn left(outputs: Vec<BookOutput>) -> Vec<LeftPage> {
+    let page = |output| match output {
+        BookOutput::Leave(page) => page,
+        other => panic!("{other:?}"),
+    };
+    outputs.into_iter().map(page).collect()
+}
+
+#[test]
+fn pages_that_are_away_when_their_node_ends_are_kept_by_another_with_what_they_had() {
+    let (mut ending, mut staying) = (clustered(), clustered());
+    let first = ending.welcome(1, 10);
+    ending.welcome(2, 11);
+    ending.depart(1, 10, &["a"]);
+    ending.part(1, 10, "a", 3, 5);
+    ending.at += SECOND * 50;
+    // Who is still here comes back by itself.
+    let pages = left(ending.step(BookInput::End));
+    let [LeftPage { key: left_key, kept_for, known_for, .. }] = &pages[..] else { panic!("{pages:?}") };
+    assert_eq!((*left_key, *kept_for, *known_for), (key(1), SECOND * 70, SECOND * 86_350));
+    assert_eq!(ending.ask(1, 7), [BookOutput::Decline(7)]);
+    staying.at += SECOND * 100;
+    let owing = shared(1, PageChange::Stands(Standing::Owing));
+    assert_eq!(staying.step(BookInput::Left(90, pages[0].clone())), [shared(1, PageChange::Came), owing]);
+    assert_eq!(staying.book.counts(), [0, 1, 0]);
+    let mut outputs = staying.arrive(1, 91);
+    let Some(BookOutput::Start(91, second)) = outputs.pop() else { panic!("{outputs:?}") };
+    assert_eq!((second.socket, second.was, claim(&second, "a")), (first.socket, None, Some(up_to(3))));
+}
+
+#[test]
+fn a_page_that_is_left_here_is_known_for_no_longer_than_it_was_there() {
+    let mut ending = clustered();
+    ending.welcome(1, 10);
+    ending.depart(1, 10, &["a"]);
+    ending.part(1, 10, "a", 3, 3);
+    ending.at += SECOND * 50;
+    let page = left(ending.step(BookInput::End)).remove(0);
+    for (away, expected) in [(69, Some(up_to(3))), (70, Some(Since::Unknown)), (86_349, Some(Since::Unknown))] {
+        let mut staying = clustered();
+        staying.step(BookInput::Left(90, page.clone()));
+        staying.tick(SECOND * away);
+        let mut outputs = staying.arrive(1, 91);
+        let Some(BookOutput::Start(91, start)) = outputs.pop() else { panic!("{outputs:?}") };
+        assert_eq!(claim(&start, "a"), expected, "after {away} s");
+    }
+    let mut staying = clustered();
+    staying.step(BookInput::Left(90, page));
+    assert_eq!(staying.tick(SECOND * 86_350), [shared(1, PageChange::Gone)]);
+}
+
+#[test]
+fn a_page_that_came_here_before_it_was_left_here_is_as_it_is() {
+    let page = |page| LeftPage {
+        key: key(page),
+        app: "shop".into(),
+        kept_for: SECOND * 60,
+        known_for: SECOND * 60,
+        page: handed(true),
+    };
+    let mut stage = clustered();
+    stage.at += SECOND * 100;
+    stage.welcome(1, 10);
+    assert_eq!(stage.step(BookInput::Left(90, page(1))), []);
+    // One that is being looked for meanwhile is found here.
+    stage.arrive(2, 11);
+    stage.step(BookInput::Left(91, page(2)));
+    let start = stage.found(2, 11, Finding::Nothing { known_for: Duration::ZERO });
+    assert_eq!((start.socket, claim(&start, "a")), (SocketId::from_bits(77), Some(up_to(3))));
+}
