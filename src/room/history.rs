@@ -12,7 +12,7 @@ mod shared;
 pub(super) mod wire;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem,
     time::{Duration, Instant},
 };
@@ -59,6 +59,8 @@ struct Kept {
     at: Instant,
     /// When all subscribers here had been written it.
     written: Option<Instant>,
+    /// Whether other nodes told of it when the room was open: it was written to nobody then.
+    was_told: bool,
     bytes: usize,
 }
 
@@ -122,7 +124,7 @@ impl History {
     fn kept(&self, id: EventId, event: EncodedEvent, at: Instant) -> Kept {
         let bytes = event.bytes() + OVERHEAD;
         self.budget.take(bytes);
-        Kept { id, event, at, written: None, bytes }
+        Kept { id, event, at, written: None, was_told: false, bytes }
     }
 
     /// Whether an event came already from other nodes, of an origin that this one did not know.
@@ -270,11 +272,16 @@ impl History {
         self.events.range(first..).map(|kept| kept.event.clone()).collect()
     }
 
-    /// All subscribers here have been written this event, and those before it.
-    pub(super) fn written(&mut self, event: EventId, now: Instant) {
-        let Some(last) = self.events.iter().rposition(|kept| kept.id == event) else { return };
-        let unwritten = self.events.range_mut(..=last).rev().take_while(|kept| kept.written.is_none());
-        unwritten.for_each(|kept| kept.written = Some(now));
+    /// All subscribers here have been written these events, in their order, and those that came before them.
+    pub(super) fn written(&mut self, events: impl DoubleEndedIterator<Item = EventId>, now: Instant) {
+        // Each of them is looked for only where some may stand among older ones, because other nodes had told of them.
+        let most = if self.origins.values().any(|state| state.settled.is_some()) { usize::MAX } else { 1 };
+        for event in events.rev().take(most) {
+            let Some(last) = self.events.iter().rposition(|kept| kept.id == event) else { continue };
+            let unwritten = self.events.range_mut(..=last).rev().take_while(|kept| kept.written.is_none());
+            let came_here = unwritten.filter(|kept| !kept.was_told || kept.id == event);
+            came_here.for_each(|kept| kept.written = Some(now));
+        }
     }
 
     /// How far a subscriber has heard that heard up to a position and all that was written later, as far as `is_heard`
@@ -287,9 +294,15 @@ impl History {
                 position.note(gone);
             }
         }
-        let after = self.events.iter().filter(|kept| self.is_after(kept.id, from));
-        let heard = after.take_while(|kept| is_heard(kept.id, kept.written));
-        heard.for_each(|kept| position.note(kept.id));
+        // What was not heard of one origin says nothing of others: other nodes may have told of it.
+        let mut unheard = BTreeSet::new();
+        for kept in self.events.iter().filter(|kept| self.is_after(kept.id, from)) {
+            if is_heard(kept.id, kept.written) && !unheard.contains(&kept.id.origin) {
+                position.note(kept.id);
+            } else {
+                unheard.insert(kept.id.origin);
+            }
+        }
         position
     }
 

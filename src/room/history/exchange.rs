@@ -209,7 +209,7 @@ impl History {
 
     fn kept_of(&self, OldEvent { id, age, mut event }: OldEvent, now: Instant) -> Kept {
         event.numbered = Some(Numbered { id, predecessor: None });
-        self.kept(id, event, now.checked_sub(age).unwrap_or(now))
+        Kept { was_told: true, ..self.kept(id, event, now.checked_sub(age).unwrap_or(now)) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is proven of a page, by when it was asked and when events were written.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use super::*;
 use crate::{
@@ -61,8 +61,8 @@ fn a_page_has_proven_to_have_heard_what_was_written_before_it_was_asked() {
         stage.slots.answered(stage.at(1));
         stage.publish(1, 1);
         stage.publish(2, 1);
-        stage.history.written(id(1), stage.at(2));
-        stage.history.written(id(2), stage.at(4));
+        stage.history.written(iter::once(id(1)), stage.at(2));
+        stage.history.written(iter::once(id(2)), stage.at(4));
         stage.publish(3, 5);
         let (proven_position, written) = stage.part(proven);
         assert_eq!(proven_position, Since::Position(up_to(expected)), "asked at {proven:?}");
@@ -77,7 +77,7 @@ fn what_was_replayed_is_not_proven_before_the_answer_is() {
         let mut stage = stage(10);
         stage.publish(1, 0);
         stage.publish(2, 0);
-        stage.history.written(id(2), stage.at(1));
+        stage.history.written(iter::once(id(2)), stage.at(1));
         stage.slots.insert(A, Some(Since::Position(up_to(0))), up_to(2));
         stage.slots.answered(stage.at(3));
         assert_eq!(stage.part(Some(proven)).0, Since::Position(up_to(expected)), "asked at {proven}");
@@ -102,7 +102,7 @@ fn events_that_the_history_has_let_go_are_proven_too_if_they_were_written_in_tim
         stage.slots.answered(stage.at(1));
         for number in 1..=4 {
             stage.publish(number, 1);
-            stage.history.written(id(number), stage.at(written));
+            stage.history.written(iter::once(id(number)), stage.at(written));
         }
         assert_eq!(stage.part(Some(5)).0, Since::Position(up_to(expected)), "written at {written}");
     }
@@ -114,7 +114,7 @@ fn what_was_lost_on_the_way_is_not_proven() {
     stage.slots.insert(A, None, up_to(0));
     stage.slots.answered(stage.at(1));
     stage.publish(1, 1);
-    stage.history.written(id(1), stage.at(1));
+    stage.history.written(iter::once(id(1)), stage.at(1));
     stage.history.lose(id(5));
     assert_eq!(stage.part(Some(9)).0, Since::Position(up_to(1)));
 }

@@ -22,9 +22,8 @@ impl RoomState {
     /// All subscribers were written these events.
     pub fn written(&mut self, events: &[Completed], now: Instant) {
         let is_kept = |completed: &&Completed| completed.event.origin == Origin::BackEnd;
-        let last = events.iter().rev().filter(is_kept).find_map(|completed| completed.event.id());
-        if let (Some(history), Some(last)) = (&mut self.history, last) {
-            history.written(last, now);
+        if let Some(history) = &mut self.history {
+            history.written(events.iter().filter(is_kept).filter_map(|completed| completed.event.id()), now);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What the channel keeps of its events, and what a subscriber that comes back is sent of them.
 
+use std::iter;
+
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -96,7 +98,7 @@ impl RoomState {
             Origin::BackEnd => {
                 let evicted = history.keep(event.clone(), numbered, around.now());
                 if self.fanout.len() == 0 {
-                    history.written(numbered.id, around.now());
+                    history.written(iter::once(numbered.id), around.now());
                 }
                 if evicted > 0 {
                     effects.push(Effect::CountEvicted(evicted));

@@ -39,6 +39,28 @@ fn what_others_kept_comes_before_what_was_heard_here() {
     story.check(&[(1, 1)], &["1-3", "1-5", "1-7"], OPENED);
 }
 
+/// How far a page has heard that came after this and was written everything since, says the history.
+fn heard(story: &Story, position: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let joined = position.iter().map(|(node, number)| id(*node, *number)).collect();
+    let heard = story.history.heard(&joined, |_, written| written.is_some());
+    [1, 2].into_iter().filter_map(|node| Some((node, heard.number_of(origin(node))?))).collect()
+}
+
+#[test]
+fn what_others_tell_was_not_written_to_those_who_are_here_and_holds_up_nothing_but_its_origin() {
+    let mut story = late();
+    story.hear(2, 3, 0, 0);
+    story.history.written(iter::once(id(2, 3)), story.start);
+    story.merge(&[ended(2, 0, 5)], &[old(2, 4, 0), old(2, 5, 0)]);
+    story.hear(1, 6, 5, 1);
+    story.history.written(iter::once(id(1, 6)), story.start);
+    story.check(&[(1, 5)], &["2-3", "2-4", "2-5", "1-6"], WHOLE);
+    assert_eq!(heard(&story, &[(1, 5)]), [(1, 6), (2, 3)]);
+    // When it comes after all, it is written.
+    story.history.written(iter::once(id(2, 4)), story.start);
+    assert_eq!(heard(&story, &[(1, 5)]), [(1, 6), (2, 4)]);
+}
+
 #[test]
 fn a_chain_that_is_not_closed_stays_open() {
     for spans in [&[span(1, 1, 4)][..], &[span(1, 5, 5)], &[span(1, 1, 2), span(1, 3, 5)], &[span(2, 1, 5)], &[]] {
