@@ -7,6 +7,7 @@ mod foundation;
 mod h2;
 pub(crate) mod inbound;
 mod join;
+mod last_events;
 mod listen;
 mod start_error;
 

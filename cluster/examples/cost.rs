@@ -245,6 +245,7 @@ impl Pair {
                 | Output::Deliver(..)
                 | Output::Store(..)
                 | Output::Mark(_)
+                | Output::ReadStored(..)
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)
                 | Output::CacheEvicted(..)

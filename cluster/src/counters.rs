@@ -37,6 +37,8 @@ pub struct Counters {
     pub gaps_lost: u64,
     /// Events that were lost in them, as far as they could be counted.
     pub events_lost: u64,
+    /// Events of peers that died, which came from the stream alone.
+    pub events_recovered: u64,
     /// Snapshots that were applied.
     pub snapshots: u64,
     /// Views whose hash differed from their node's.

@@ -72,6 +72,11 @@ impl Subjects {
         format!("{}history.>", self.root)
     }
 
+    /// The same, of the events of all rooms.
+    pub(crate) fn all_stored_events(&self) -> String {
+        format!("{}history.event.>", self.root)
+    }
+
     /// The same, of one room's events.
     pub(crate) fn stored_events(&self, room: &Room) -> String {
         format!("{}history.event.{}.{}", self.root, token(room.app()), token(room.channel()))

@@ -178,6 +178,7 @@ pub(super) mod tests {
                 duplicates: 3,
                 deaths: 4,
                 events_lost: 9,
+                events_recovered: 19,
                 ..Counters::default()
             },
             status: Status {

@@ -57,6 +57,7 @@ impl Exposition {
             (&catalogue::CLUSTER_REPUBLISHED, counters.republished),
             (&catalogue::CLUSTER_GIVEN_UP, counters.gaps_lost),
             (&catalogue::CLUSTER_EVENTS_LOST, counters.events_lost),
+            (&catalogue::CLUSTER_EVENTS_RECOVERED, counters.events_recovered),
             (&catalogue::CLUSTER_DUPLICATES, counters.duplicates),
             (&catalogue::CLUSTER_SNAPSHOTS, counters.snapshots),
             (&catalogue::CLUSTER_VIEW_MISMATCHES, counters.mismatches),
@@ -119,6 +120,7 @@ mod tests {
                 "gaung_cache_evictions_total 11",
                 "gaung_cluster_ring_seconds 90",
                 "gaung_cluster_events_lost_total 9",
+                "gaung_cluster_events_recovered_total 19",
             ],
         );
     }

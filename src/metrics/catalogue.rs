@@ -108,6 +108,7 @@ catalogue! {
     CLUSTER_SENT_AGAIN: Counter "gaung_cluster_frames_sent_again_total" [], "Frames sent again to peers that missed them";
     CLUSTER_REPUBLISHED: Counter "gaung_cluster_republished_total" [], "Frames published again since NATS may have lost them";
     CLUSTER_GIVEN_UP: Counter "gaung_cluster_frames_given_up_total" [], "Gaps in what peers published that could not be filled";
+    CLUSTER_EVENTS_RECOVERED: Counter "gaung_cluster_events_recovered_total" [], "Events of nodes that were killed, for this node's rooms, that came from the history stream alone";
     CLUSTER_EVENTS_LOST: Counter "gaung_cluster_events_lost_total" [], "Events of other nodes for this node's rooms that could not be had again";
     CLUSTER_DUPLICATES: Counter "gaung_cluster_duplicates_total" [], "Frames heard twice and dropped";
     CLUSTER_SNAPSHOTS: Counter "gaung_cluster_snapshots_total" [], "Views of a peer replaced by its snapshot";

@@ -1,7 +1,10 @@
 //! What comes from the other nodes, on its way to this node's rooms, users and webhooks. Runs on the bus's thread and
 //! waits for nobody.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use gaung_cluster::{
@@ -13,6 +16,7 @@ use gaung_cluster::{
     remote::{RemoteChange, RemoteState},
 };
 
+use super::last_events;
 use crate::{
     app::Registry,
     cluster::{Cluster, MEMBERS_CHANNEL, Question, Reply},
@@ -50,6 +54,7 @@ impl Inbound {
             Output::Serving(opening) => self.open(opening),
             Output::Store(room, number, bytes) => self.store(|stream| stream.store(room, number, bytes)),
             Output::Mark(number) => self.store(|stream| stream.mark(number)),
+            Output::ReadStored(node, unheard_for) => self.read_stored(node, unheard_for),
             Output::Deliver(node, event, numbering) => self.deliver(node, event, numbering),
             Output::Cached(_, room, record, trace) => self.deliver_cached(&room, record, trace),
             Output::CacheRepaired(room, record) => self.repair_cache(&room, record),
@@ -70,6 +75,12 @@ impl Inbound {
     fn store(&self, store: impl FnOnce(&HistoryStream)) {
         if let Some(stream) = self.cluster.stream() {
             store(stream);
+        }
+    }
+
+    fn read_stored(&self, node: NodeId, unheard_for: Duration) {
+        if let Some(stream) = self.cluster.stream() {
+            tokio::spawn(last_events::hear(stream.clone(), self.cluster.link().clone(), node, unheard_for));
         }
     }
 

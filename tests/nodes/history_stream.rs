@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use gaung_cluster::{
+    codec,
+    frame::{Body, Frame, Numbered, RoomEvent},
+};
 use tokio::time::sleep;
 
 use crate::{
@@ -10,6 +15,7 @@ use crate::{
         cluster::{Cluster, Variable, live},
         nats::NatsServer,
         node::GaungNode,
+        raw_nats::RawNats,
         reader::enter,
         within,
     },
@@ -143,6 +149,37 @@ async fn a_page_of_a_killed_node_hears_what_it_missed_where_its_channel_was_neve
     let mut second = connect(&cluster[1]).await;
     assert_eq!(resume(&mut second, "orders").await, (vec!["missed".to_owned()], true));
     drop(dead);
+}
+
+/// The next event of the same node in the same room, which says `last` where this one says `that`.
+fn next_event(stored: &[u8]) -> Bytes {
+    let frame = codec::decode(Bytes::copy_from_slice(stored)).expect("a node has written it");
+    let Body::Numbered { content: Numbered::Event(event), .. } = frame.body else { panic!("it is no event") };
+    let name = event.payload.windows(4).position(|bytes| bytes == b"that").expect("it says that");
+    let payload = [&event.payload[..name], b"last", &event.payload[name + 4..]].concat();
+    let content = Numbered::Event(RoomEvent { payload: payload.into(), ..event });
+    let body = Body::Numbered { predecessor: frame.number, content };
+    codec::encode(&Frame { number: frame.number + 1_000, body, ..frame })
+}
+
+#[actix::test]
+async fn what_a_killed_node_had_stored_and_given_to_nobody_is_heard_by_all_once_it_is_taken_for_dead() {
+    let mut cluster = start(2, &[HISTORY]).await;
+    let since = cut(&cluster[0], "orders").await;
+    let mut resident = cluster[1].connect().await;
+    begin(&mut resident, "orders").await;
+    let mut ear = RawNats::connect(cluster.nats.port).await;
+    ear.subscribe("gaung.v1.*.history.event.>").await;
+    publish(&cluster[0], "orders", &["that"]).await;
+    resident.expect("that").await;
+    let stored = ear.next().await;
+    // As if the node had been killed before it reached the others.
+    ear.publish(&stored.subject, &next_event(&stored.payload)).await;
+    ear.round_trip().await;
+    cluster[0].kill();
+    resident.expect("last").await;
+    come(&cluster[1], "orders", &since, &["last", "that"]).await;
+    assert_eq!(cluster[1].metrics().await.sum("gaung_cluster_events_recovered_total"), 1.0);
 }
 
 /// The permissions of the nodes' login in NATS that the documentation lists, for the cluster `production`.

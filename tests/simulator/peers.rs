@@ -78,6 +78,7 @@ impl World {
             }
             Output::Store(room, number, bytes) => self.store(slot, room, number, bytes),
             Output::Mark(number) => self.mark(slot, number),
+            Output::ReadStored(node, unheard_for) => self.read_soon(slot, node, unheard_for),
             Output::Lost { origin, gap, room, events } => self.lose(slot, (origin, gap), room, events),
             Output::Asked { from, number, question } => self.be_asked(slot, from, number, question),
             Output::Answered { from, number, answer } => self.be_answered(slot, from, number, answer),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, codec,
+    core::Input,
     frame::{Body, Numbered, Numbering},
     history::{
         Mark, Marks, Place, StoredEvent, StoredHistory,
@@ -28,6 +29,12 @@ const MAX_OLD: usize = 40;
 /// How old those may be.
 const WINDOW: u64 = 25_000;
 
+/// By how much clocks may differ, as nodes think.
+const CLOCKS: u64 = 10_000;
+
+/// When a node reads again that could not.
+const AGAIN: u64 = 1_000;
+
 /// For how long marks are believed to be the newest.
 const FRESH: u64 = 1_000;
 
@@ -47,7 +54,8 @@ struct Message {
 }
 
 enum Content {
-    Event(Room, StoredEvent),
+    /// With the frame as it was stored.
+    Event(Room, StoredEvent, Bytes),
     Mark(NodeId, Mark),
 }
 
@@ -56,11 +64,26 @@ pub struct Unstored {
     backlog: Backlog,
     underway: Vec<(u64, NodeId, Item)>,
     start: Instant,
+    /// What it is going to read.
+    readings: Vec<Reading>,
+}
+
+/// What a node that died has stored is to be read.
+#[derive(Clone, Copy)]
+struct Reading {
+    at: u64,
+    dead: NodeId,
+    since: u64,
 }
 
 impl Default for Unstored {
     fn default() -> Self {
-        Self { backlog: Backlog::new(UNSTORED_BYTES), underway: Vec::new(), start: Instant::now() }
+        Self {
+            backlog: Backlog::new(UNSTORED_BYTES),
+            underway: Vec::new(),
+            start: Instant::now(),
+            readings: Vec::new(),
+        }
     }
 }
 
@@ -98,7 +121,7 @@ impl EventStream {
     fn read(&self, room: &Room, now: u64, marks_at: u64) -> StoredHistory {
         let events = |since: u64| {
             let of_room = |message: &Message| match &message.content {
-                Content::Event(other, event) if other == room && message.at >= since => {
+                Content::Event(other, event, _) if other == room && message.at >= since => {
                     Some(StoredEvent { place: message.place(), ..event.clone() })
                 }
                 Content::Event(..) | Content::Mark(..) => None,
@@ -114,6 +137,19 @@ impl EventStream {
         let spans = self.marks(marks_at).spans(&events, Place { sequence: self.first_sequence(), at });
         let first = self.messages.first().map_or(now, |message| message.at);
         StoredHistory { spans, events, since: wall(first.max(start)), now: wall(now) }
+    }
+
+    /// The frames that a node has stored since then, in the order of their numbers.
+    fn of_node(&self, node: NodeId, since: u64) -> Vec<Bytes> {
+        let of_node = |message: &Message| match &message.content {
+            Content::Event(_, event, bytes) if event.node == node && message.at >= since => {
+                Some((event.numbering.number, bytes.clone()))
+            }
+            Content::Event(..) | Content::Mark(..) => None,
+        };
+        let mut frames: Vec<(u64, Bytes)> = self.messages.iter().filter_map(of_node).collect();
+        frames.sort_by_key(|(number, _)| *number);
+        frames.into_iter().map(|(_, bytes)| bytes).collect()
     }
 }
 
@@ -210,6 +246,40 @@ impl World {
         }
     }
 
+    /// A node wants to read in a moment what another has stored that died.
+    pub fn read_soon(&mut self, slot: usize, dead: NodeId, unheard_for: Duration) {
+        let (now, at) = (self.net.now, self.net.now + self.net.random.between(2, 200));
+        let unheard_for = u64::try_from(unheard_for.as_millis()).expect("it is short");
+        let reading = Reading { at, dead, since: now.saturating_sub(unheard_for + CLOCKS) };
+        self.process_mut(slot).into_iter().for_each(|node| node.unstored.readings.push(reading));
+    }
+
+    /// What a node reads now, it hears, or tries again.
+    pub fn read_some(&mut self, slot: usize) {
+        let now = self.net.now;
+        let is_due = |reading: &mut Reading| reading.at <= now;
+        let due = self.process_mut(slot).map(|node| node.unstored.readings.extract_if(.., is_due).collect::<Vec<_>>());
+        for reading in due.unwrap_or_default() {
+            let is_away = self.is_cut_off(slot);
+            let stream = self.stream.as_ref().filter(|stream| !is_away && stream.away_until <= now);
+            let Some(frames) = stream.map(|stream| stream.of_node(reading.dead, reading.since)) else {
+                let again = Reading { at: now + AGAIN, ..reading };
+                self.process_mut(slot).into_iter().for_each(|node| node.unstored.readings.push(again));
+                continue;
+            };
+            for frame in frames {
+                let before = self.recovered(slot);
+                self.step(slot, Input::Stored(frame));
+                self.tally.recovered += self.recovered(slot) - before;
+            }
+        }
+    }
+
+    /// How many events a node has from the stream alone.
+    fn recovered(&self, slot: usize) -> u64 {
+        self.process(slot).map_or(0, |node| node.core.counters().events_recovered)
+    }
+
     /// What the stream has of a room; nothing if it cannot be read.
     pub fn read_stream(&mut self, slot: usize, room: &Room) -> Option<StoredHistory> {
         let now = self.net.now;
@@ -227,8 +297,8 @@ fn content(unstored: &Unstored, id: NodeId, item: &Item, now: u64) -> Option<Con
             let frame = codec::decode(event.bytes.clone()).expect("a core has written it");
             let Body::Numbered { predecessor, content: Numbered::Event(stored) } = frame.body else { return None };
             let numbering = Numbering { number: frame.number, predecessor };
-            let event = StoredEvent { node: id, numbering, place: Place::default(), payload: stored.payload };
-            Some(Content::Event(stored.room, event))
+            let stored_event = StoredEvent { node: id, numbering, place: Place::default(), payload: stored.payload };
+            Some(Content::Event(stored.room, stored_event, event.bytes.clone()))
         }
         Item::Mark(number, since) => {
             let at = unstored.start + Duration::from_millis(now);

@@ -42,6 +42,8 @@ pub struct Tally {
     /// Those who were away for minutes from a quiet channel, and were told that nothing or that something may be missing.
     pub slept_whole: u64,
     pub slept_told: u64,
+    /// Events of nodes that were killed, which came to a room from the stream alone.
+    pub recovered: u64,
     /// Questions to other nodes after which nothing was missing, something was, or that some node did not answer.
     pub asked_whole: u64,
     /// After which nothing was missing with what the stream had, and after which it could not be read.
@@ -56,7 +58,7 @@ impl Tally {
     pub fn is_lively(&self) -> bool {
         let cluster = [self.kills, self.drains, self.joins, self.promised, self.client_events, self.members];
         let kept = [self.cached, self.whole, self.partial, self.replayed, self.pages, self.receipts, self.proven];
-        let asked = [self.asked_whole, self.asked_part, self.asked_stream, self.asked_away];
+        let asked = [self.asked_whole, self.asked_part, self.asked_stream, self.asked_away, self.recovered];
         let moved = [self.handed, self.unanswered, self.lost, self.left, self.superseded, self.taken, self.twice];
         let judged = [self.told, self.held];
         cluster.iter().chain(&kept).chain(&asked).chain(&moved).chain(&judged).all(|count| *count > 0)
@@ -93,6 +95,7 @@ impl AddAssign for Tally {
         self.stale += other.stale;
         self.slept_whole += other.slept_whole;
         self.slept_told += other.slept_told;
+        self.recovered += other.recovered;
         self.asked_whole += other.asked_whole;
         self.asked_stream += other.asked_stream;
         self.asked_away += other.asked_away;

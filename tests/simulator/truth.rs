@@ -103,8 +103,10 @@ impl World {
         };
         self.tally.held += 1;
         let living: BTreeSet<NodeId> = self.net.processes().map(|process| process.id).collect();
-        // What a node published last may have come to some before it was gone, and not to others.
-        for (speaker, number) in events.iter().filter(|(speaker, _)| living.contains(&speaker.node)) {
+        // What a node published last may have come to some before it was gone, and not to others. Who was on one node heard
+        // what came to that.
+        let is_bound = |speaker: &Speaker| living.contains(&speaker.node) || progress.nodes.len() == 1;
+        for (speaker, number) in events.iter().filter(|(speaker, _)| is_bound(speaker)) {
             let before = progress.before.get(speaker).copied().unwrap_or(0);
             let heard = progress.last.get(speaker).copied().unwrap_or(0).max(before);
             let has_lost = |node: &NodeId| self.losses.contains(&(*node, speaker.node, room(channel)));

@@ -198,6 +198,7 @@ impl World {
         self.live_searches(slot);
         self.tell_core(slot);
         self.store_some(slot);
+        self.read_some(slot);
         if self.net.now < TROUBLE && self.net.random.chance(200) {
             self.act(slot);
         }

@@ -212,6 +212,7 @@ impl<T: FnMut(Output)> Task<T> {
                 | Output::Deliver(..)
                 | Output::Store(..)
                 | Output::Mark(_)
+                | Output::ReadStored(..)
                 | Output::Cached(..)
                 | Output::CacheRepaired(..)
                 | Output::CacheEvicted(..)

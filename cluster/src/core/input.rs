@@ -34,7 +34,7 @@ pub struct Settings {
     pub page: usize,
     /// What this node holds and sends at most.
     pub bounds: Bounds,
-    /// Whether events that are published to be numbered are put out to be stored, too.
+    /// Whether events that are published to be numbered are put out to be stored, too, and asked for of peers that died.
     pub stores_events: bool,
 }
 
@@ -112,6 +112,9 @@ pub enum Input {
     Leave(Room),
     /// A message came from the bus.
     Received { subject: Subject, bytes: Bytes },
+    /// A peer that died stored this frame; whether it came over the bus before is not known. See
+    /// [`Output::ReadStored`](super::Output::ReadStored).
+    Stored(Bytes),
     /// The bus is connected, with all subscriptions.
     Connected,
     /// The bus is disconnected.

@@ -163,6 +163,7 @@ impl Core {
             Input::Serve(room) => self.serve(room),
             Input::Leave(room) => self.leave(&room),
             Input::Received { subject, bytes } => self.receive(&subject, bytes),
+            Input::Stored(bytes) => self.receive_stored(bytes),
             Input::Connected => self.connect(),
             Input::Disconnected => self.disconnect(),
             Input::Webhooks(apps) => self.set_webhooks(apps),

@@ -36,6 +36,9 @@ pub enum Output {
     Store(Room, u64, Bytes),
     /// All frames up to this number that are to be stored were put out.
     Mark(u64),
+    /// A peer has died, and some of what it stored in so long before now may never have come here: all of that is to be
+    /// given back with [`Input::Stored`](super::Input::Stored), in the order of its numbers.
+    ReadStored(NodeId, Duration),
     /// An event of a cache channel that is served here, for this node's sockets; to be kept as the room's last one if
     /// it has not ended and is greater than that which the room has, unless that has ended.
     Cached(NodeId, Room, CachedEvent, Option<TraceContext>),

@@ -206,6 +206,7 @@ impl Core {
             peer.stage = Stage::Dead;
             self.counters.deaths += 1;
         }
+        self.want_stored(node);
         let differences = self.view.hide(node);
         self.report(differences);
         self.ask_all_for_records();

@@ -1,9 +1,12 @@
 //! What peers publish in their streams: put in order, and taken once it is.
 
+use bytes::Bytes;
+
 use super::{Core, Output};
 use crate::{
+    codec::decode,
     fact::{Fact, Record},
-    frame::{Gap, Numbered, Numbering, RoomEvent, Stream},
+    frame::{Body, Frame, Gap, Numbered, Numbering, RoomEvent, Stream},
     room::NodeId,
     sequencer::{NumberedFrame, Released, Sequenced},
     subject::Subject,
@@ -23,6 +26,27 @@ impl Core {
         }
         let sequenced = peer.sequencer.receive(stream, frame, now);
         self.take_sequenced(origin, sequenced);
+    }
+
+    /// What a peer that died published last may have reached the stream that keeps it, and nobody else.
+    pub(super) fn want_stored(&mut self, node: NodeId) {
+        let Some(peer) = self.peers.get(&node).filter(|peer| self.settings.stores_events && !peer.has_left()) else {
+            return;
+        };
+        let unheard_for = self.now.up.saturating_sub(peer.steady_sign);
+        self.outputs.push(Output::ReadStored(node, unheard_for));
+    }
+
+    /// It comes in the order of its numbers as what came over the bus, and once.
+    pub(super) fn receive_stored(&mut self, bytes: Bytes) {
+        let size = bytes.len();
+        let Ok(Frame { origin, number, body: Body::Numbered { predecessor, content } }) = decode(bytes) else { return };
+        let Numbered::Event(event) = &content else { return };
+        let subject = Subject::Room(event.room.clone());
+        let before = self.outputs.len();
+        self.receive_numbered(origin, NumberedFrame { number, predecessor, content, size }, &subject);
+        let delivered = self.outputs[before..].iter().filter(|output| matches!(output, Output::Deliver(..)));
+        self.counters.events_recovered += delivered.count() as u64;
     }
 
     fn take_sequenced(&mut self, origin: NodeId, sequenced: Sequenced) {

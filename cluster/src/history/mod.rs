@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use self::{backlog::UnstoredEvent, reader::Reader, status::Gauges, worker::Command};
-use crate::room::Room;
+use crate::room::{NodeId, Room};
 
 pub use mark::Mark;
 pub use marks::{Marks, Place, SETTLED_AFTER, StoredEvent, StoredSpan};
@@ -67,6 +67,11 @@ impl HistoryStream {
     /// What the stream has of a room; where that is much, what is not older than `window`.
     pub async fn read(&self, room: &Room, window: Duration) -> Result<StoredHistory, ReadError> {
         self.reader.read(room, window).await
+    }
+
+    /// The frames that a node has stored in so long before now, and some from before that, in the order of their numbers.
+    pub async fn read_node(&self, node: NodeId, window: Duration) -> Result<Vec<Bytes>, ReadError> {
+        self.reader.read_node(node, window).await
     }
 
     /// How the stream fares.

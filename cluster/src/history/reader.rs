@@ -1,4 +1,4 @@
-//! Reads a room's events from the stream, with what the marks of all nodes say of them.
+//! Reads a room's events from the stream, with what the marks of all nodes say of them, and what a node stored last.
 //!
 //! Bounds: [`MAX_READS`] rooms are read at once, and one every [`PACE`]; the marks are read once a second at most.
 
@@ -27,7 +27,7 @@ use super::{
 use crate::{
     codec,
     frame::{Body, Numbered, Numbering},
-    room::Room,
+    room::{NodeId, Room},
     subject::Subjects,
 };
 
@@ -42,6 +42,12 @@ const MAX_OLD: u64 = 2_048;
 
 /// Events of one room that are read at most.
 const MAX_EVENTS: u64 = 16_384;
+
+/// Events of all rooms that are read at most to find those of one node.
+const MAX_LAST: u64 = 262_144;
+
+/// By how much clocks may differ.
+const MARGIN: Duration = Duration::from_secs(10);
 
 /// After how long the servers forget what a read has begun.
 const FORGET_AFTER: Duration = Duration::from_secs(30);
@@ -78,7 +84,7 @@ pub struct StoredHistory {
 pub enum ReadError {
     #[error("there is no connection to the history stream")]
     Away,
-    #[error("the history stream has {0} events of the room, more than are read")]
+    #[error("the history stream has {0} events of that time, more than are read")]
     TooMuch(u64),
     /// NATS did not answer, or rejected the request.
     #[error("{0}")]
@@ -124,6 +130,24 @@ impl Reader {
         Ok(StoredHistory { spans, events, since, now })
     }
 
+    /// The frames that a node has stored in so long before now, and some from before that, in the order of their numbers.
+    pub(super) async fn read_node(&self, node: NodeId, window: Duration) -> Result<Vec<Bytes>, ReadError> {
+        let context = self.context.get().filter(|_| self.gauges.health.is_healthy()).ok_or(ReadError::Away)?;
+        let stream = context.get_stream_no_info(self.subjects.history_stream()).await.map_err(server)?;
+        let start = SystemTime::now().checked_sub(window + MARGIN).unwrap_or(UNIX_EPOCH);
+        let policy = DeliverPolicy::ByStartTime { start_time: start.into() };
+        let from = (self.subjects.all_stored_events(), policy);
+        let number = |message: &Message| {
+            let frame = codec::decode(message.payload.clone()).ok().filter(|frame| frame.origin == node)?;
+            Some(frame.number)
+        };
+        let is_its = |message: &Message| number(message).is_some();
+        let Messages { mut messages, .. } = Messages::read_some((context, &stream), from, MAX_LAST, is_its).await?;
+        messages.sort_by_cached_key(number);
+        // They must not keep what was read with them in memory.
+        Ok(messages.into_iter().map(|message| Bytes::copy_from_slice(&message.payload)).collect())
+    }
+
     async fn keep_pace(&self) {
         let mut pace = self.pace.lock().await;
         let now = Instant::now();
@@ -155,9 +179,19 @@ impl Reader {
 impl Messages {
     /// The messages of a subject from somewhere on, unless they are more than `most`.
     pub(super) async fn read(
+        from: (&Context, &Stream<()>),
+        messages: (String, DeliverPolicy),
+        most: u64,
+    ) -> Result<Self, ReadError> {
+        Self::read_some(from, messages, most, |_| true).await
+    }
+
+    /// Those of them that are wanted.
+    async fn read_some(
         (context, stream): (&Context, &Stream<()>),
         (filter_subject, deliver_policy): (String, DeliverPolicy),
         most: u64,
+        is_wanted: impl Fn(&Message) -> bool,
     ) -> Result<Self, ReadError> {
         let config = pull::Config {
             filter_subject,
@@ -173,7 +207,7 @@ impl Messages {
         let now = since_epoch(info.created.unix_timestamp_nanos());
         let read = match info.num_pending {
             pending if pending > most => Err(ReadError::TooMuch(pending)),
-            pending => fetch(&consumer, pending).await.map(|messages| Self { messages, now }),
+            pending => fetch(&consumer, pending, is_wanted).await.map(|messages| Self { messages, now }),
         };
         // The servers would forget it by themselves, and be slow with thousands of them until then. Nobody waits for that.
         let end = format!("$JS.API.CONSUMER.DELETE.{}.{}", info.stream_name, info.name);
@@ -182,17 +216,22 @@ impl Messages {
     }
 }
 
-async fn fetch(consumer: &PullConsumer, pending: u64) -> Result<Vec<Message>, ReadError> {
-    let mut messages = Vec::new();
-    while (messages.len() as u64) < pending {
-        let wanted = pending - messages.len() as u64;
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        let batch = consumer.batch().max_messages(wanted).expires(PATIENCE).messages().await;
-        let (mut batch, before) = (batch.map_err(server)?, messages.len());
+async fn fetch(
+    consumer: &PullConsumer,
+    pending: u64,
+    is_wanted: impl Fn(&Message) -> bool,
+) -> Result<Vec<Message>, ReadError> {
+    let (mut messages, mut count) = (Vec::new(), 0);
+    while count < pending {
+        let left = usize::try_from(pending - count).unwrap_or(usize::MAX);
+        let batch = consumer.batch().max_messages(left).expires(PATIENCE).messages().await;
+        let (mut batch, before) = (batch.map_err(server)?, count);
         while let Some(message) = batch.next().await {
-            messages.push(message.map_err(server)?);
+            let message = message.map_err(server)?;
+            count += 1;
+            messages.extend(is_wanted(&message).then_some(message));
         }
-        if messages.len() == before {
+        if count == before {
             return Err(ReadError::Server("the history stream did not send what it has".to_owned()));
         }
     }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use gaung_cluster::history::{HistorySettings, ReadError};
+use gaung_cluster::{
+    NodeId,
+    codec::decode,
+    history::{HistorySettings, ReadError},
+};
 
 use crate::node::{Node, STREAM, WINDOW, jetstream, payloads, room, server, settings, span};
 
@@ -97,4 +101,20 @@ async fn a_room_with_more_events_than_are_read_is_refused() {
     (0..16_400).for_each(|_| _ = node.publish("orders", "x"));
     node.until("all are stored", |status| status.stored == 16_400).await;
     assert_eq!(node.stream.read(&room("orders"), WINDOW).await.unwrap_err(), ReadError::TooMuch(16_400));
+}
+
+#[tokio::test]
+async fn what_a_node_stored_lately_is_read_of_all_rooms_in_the_order_of_its_numbers_and_without_that_of_others() {
+    let server = server();
+    let (node, other) = (Node::start(settings(&server)), Node::start(settings(&server)));
+    let numbers: Vec<u64> =
+        (0..100).map(|event: u64| node.publish(&format!("orders-{}", event % 7), &event.to_string())).collect();
+    other.publish("orders-1", "of another");
+    other.until("it is stored", |status| status.stored == 1).await;
+    let (id, _) = node.end().await;
+    let frames = other.stream.read_node(id, Duration::ZERO).await.unwrap();
+    let read = frames.into_iter().map(|bytes| decode(bytes).unwrap());
+    assert!(read.map(|frame| (frame.origin, frame.number)).eq(numbers.into_iter().map(|number| (id, number))));
+    let stranger = NodeId::from_bits(9);
+    assert_eq!(other.stream.read_node(stranger, Duration::from_secs(60)).await, Ok(Vec::new()));
 }

@@ -162,6 +162,7 @@ impl Pair {
                 | Output::Deliver(..)
                 | Output::Store(..)
                 | Output::Mark(_)
+                | Output::ReadStored(..)
                 | Output::Remote(_)
                 | Output::Cached(..)
                 | Output::CacheEvicted(..)

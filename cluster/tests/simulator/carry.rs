@@ -52,7 +52,7 @@ impl World {
             Output::Published(_) => {}
             Output::PageTaken(page) => self.page_goes(slot, page),
             // Nobody asks, and nothing is stored.
-            Output::Store(..) | Output::Mark(_) => {}
+            Output::Store(..) | Output::Mark(_) | Output::ReadStored(..) => {}
             Output::Asked { .. } | Output::Answered { .. } => {}
             Output::CacheEvicted(room, at) => process.evict(&room, at),
             Output::Post(generation) => {
