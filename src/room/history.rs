@@ -159,7 +159,7 @@ impl History {
         state.has_ended = false;
         if number > state.last {
             // It has come to what only itself can tell.
-            state.settled = None;
+            (state.settled, state.assumed) = (None, 0);
         }
         if predecessor.is_some_and(|before| before > state.last) {
             state.lose(before, Cause::NodeLost, None);
@@ -254,6 +254,11 @@ impl History {
         self.origins.get(&origin).is_some_and(|state| state.settled.is_none())
     }
 
+    /// Whether this event of a node that does not live is not known here, and nothing before it can be had that is missing.
+    pub(super) fn assumes(&self, event: EventId) -> bool {
+        self.origins.get(&event.origin).is_some_and(|state| (state.last + 1..=state.assumed).contains(&event.number))
+    }
+
     /// Whether an event is among those that somebody with this position has not heard.
     fn is_after(&self, event: EventId, position: &Position) -> bool {
         let concerns = || self.origins.get(&event.origin).is_none_or(|state| state.concerns(event.origin, position));
@@ -345,7 +350,9 @@ impl History {
     fn missing(&self, since: &Position) -> impl Iterator<Item = Cause> {
         // What has ended before the position says was not known in full by those who told of it.
         let is_unknown = |event: &EventId| {
-            self.origins.get(&event.origin).is_none_or(|state| state.settled.is_some() && state.last < event.number)
+            self.origins
+                .get(&event.origin)
+                .is_none_or(|state| state.settled.is_some() && state.vouched() < event.number)
         };
         let unknown = since.events().filter(is_unknown).map(|_| Cause::NodeLost);
         let is_lost = |(origin, state): &(&EventOrigin, &OriginState)| {

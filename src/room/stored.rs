@@ -32,8 +32,6 @@ pub(super) fn stored(
         let origin = origin(node);
         let heard = heard.number_of(origin);
         let is_wanted = lives(origin) || heard.is_some() || published(node);
-        // What a dead node published after its last mark, and before somebody heard it, is stored or nowhere.
-        let last = if lives(origin) { last } else { heard.map_or(last, |heard| heard.max(last)) };
         let settled = settled.into_iter().map(|(node, number)| event_id(node, number)).collect();
         is_wanted.then_some(Span { origin, after, last, has_ended: false, settled })
     });
@@ -41,7 +39,8 @@ pub(super) fn stored(
     let old = |event: StoredEvent| old_event(event, channel, read_at, now);
     let shared = Shared { opened: None, spans, events: events.into_iter().filter_map(old).collect() };
     let since = now.checked_sub(read_at.saturating_sub(since)).unwrap_or(now);
-    Stored { shared, since, silent: Vec::new() }
+    let assumed = heard.events().filter(|event| !lives(event.origin)).collect();
+    Stored { shared, since, assumed, silent: Vec::new() }
 }
 
 fn old_event(stored: StoredEvent, channel: &ChannelName, read_at: Duration, now: Instant) -> Option<OldEvent> {

@@ -57,6 +57,8 @@ pub struct Stored {
     pub shared: Shared,
     /// Everything that was published since then is among the events.
     pub since: Instant,
+    /// How far nodes were heard that do not live, by whomever. What they had not stored of that, nobody has.
+    pub assumed: Position,
     /// Nodes that are not known to have ended, and have not answered.
     pub silent: Vec<EventOrigin>,
 }
@@ -127,10 +129,12 @@ impl History {
         // What one that does not live published is in the stream or nowhere, but it has not said that it left.
         let stored_spans = stored.iter().flat_map(|stored| &stored.shared.spans);
         spans.extend(stored_spans.map(|span| Span { has_ended: !lives(span.origin), ..span.clone() }));
-        let silent = stored.as_ref().map(|stored| stored.silent.clone()).unwrap_or_default();
+        let (assumed, silent) =
+            stored.as_ref().map(|stored| (stored.assumed.clone(), stored.silent.clone())).unwrap_or_default();
         answers.extend(stored.map(|stored| stored.shared));
         self.adopt(&answers);
         self.join(&spans, &silent);
+        self.assume(&assumed);
         self.insert(answers.into_iter().flat_map(|answer| answer.events).collect(), now);
         if let Some((since, beginnings)) = whole {
             self.reach_back(since, &beginnings);
@@ -157,6 +161,15 @@ impl History {
                 && let Some(span) = joins(state.lost_through)
             {
                 state.lost_through = span.after;
+            }
+        }
+    }
+
+    /// What the stream has of those that do not live is all that can be had, as far as they were heard.
+    fn assume(&mut self, assumed: &Position) {
+        for event in assumed.events() {
+            if let Some(state) = self.origins.get_mut(&event.origin).filter(|state| state.settled.is_some()) {
+                state.assumed = state.assumed.max(event.number);
             }
         }
     }

@@ -10,6 +10,9 @@ use crate::protocol::{EventId, EventOrigin, Position};
 pub(super) struct OriginState {
     /// The last number that is known here.
     pub(super) last: u64,
+    /// Of one that does not live: it was heard up to this number, and what it published up to there is known here or nowhere,
+    /// unless it comes back.
+    pub(super) assumed: u64,
     /// Nothing up to this number is kept.
     pub(super) lost_through: u64,
     /// When that had been written to all subscribers here, if it had.
@@ -28,6 +31,7 @@ impl OriginState {
     pub(super) fn begin(number: u64) -> Self {
         Self {
             last: number,
+            assumed: 0,
             lost_through: number,
             written: None,
             cause: Cause::Opened,
@@ -47,6 +51,11 @@ impl OriginState {
         let is_later = |event: EventId| position.number_of(event.origin).is_some_and(|number| number >= event.number);
         let is_settled = self.settled.as_ref().is_some_and(|settled| settled.events().any(is_later));
         position.number_of(origin).is_some() || !is_settled
+    }
+
+    /// Up to which number nothing is missed that can be had.
+    pub(super) fn vouched(&self) -> u64 {
+        self.last.max(self.assumed)
     }
 
     /// Everything after a number is there, unless it went here.

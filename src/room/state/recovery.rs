@@ -177,7 +177,7 @@ impl RoomState {
         {
             let is_settled = self.asking.is_settled(around.now());
             let is_kept = |event: &EventId| match position.number_of(event.origin) {
-                Some(_) => history.hears(event.origin),
+                Some(_) => history.hears(event.origin) || history.assumes(*event),
                 None => !is_settled,
             };
             let kept: Vec<EventId> = since.events().filter(is_kept).collect();

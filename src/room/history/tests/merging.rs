@@ -233,7 +233,12 @@ fn stored(spans: &[Span], events: &[OldEvent], seconds: u32, now: Instant) -> Kn
     Known {
         positions: vec![id(1, 9)],
         answers: Vec::new(),
-        stored: Some(Stored { shared, since: now - SECOND * seconds, silent: Vec::new() }),
+        stored: Some(Stored {
+            shared,
+            since: now - SECOND * seconds,
+            assumed: Position::default(),
+            silent: Vec::new(),
+        }),
     }
 }
 
@@ -259,6 +264,23 @@ fn the_stream_does_not_vouch_for_the_time_of_a_node_whose_marks_it_has_not() {
         story.history.merge(stored(spans, &[], 20, story.start), story.start);
         assert_eq!(story.history.since(story.start - SECOND), Since::Unknown, "{spans:?}");
     }
+}
+
+#[test]
+fn what_a_node_that_does_not_live_was_heard_to_publish_is_stored_or_nowhere_unless_it_comes_back() {
+    let mut story = late();
+    let mut known = stored(&[span(2, 1, 5)], &[old(2, 5, 1)], 20, story.start);
+    known.stored.iter_mut().for_each(|stored| stored.assumed.note(id(2, 8)));
+    story.history.merge(known, story.start);
+    story.check(&[(1, 5), (2, 3)], &["2-5"], WHOLE);
+    story.check(&[(1, 5), (2, 8)], &[], WHOLE);
+    assert_ne!(story.since(&[(1, 5), (2, 9)]).1, WHOLE);
+    assert!(story.history.assumes(id(2, 8)) && !story.history.assumes(id(2, 5)) && !story.history.assumes(id(2, 9)));
+    // Nobody is told that it has heard that.
+    assert_eq!(story.history.position(), [id(1, 5), id(2, 5)].into_iter().collect());
+    story.hear(2, 7, 5, 1);
+    story.check(&[(1, 5), (2, 3)], &["2-5", "2-7"], WHOLE);
+    assert!(!story.history.assumes(id(2, 8)));
 }
 
 #[test]

@@ -181,7 +181,11 @@ fn with_stream(spans: Vec<Span>, room: &Stage, seconds: u64) -> Answered {
     let since = room.moment().0 - Duration::from_secs(seconds);
     let shared = Shared { opened: None, spans, events: Vec::new() };
     let positions = vec![id(1, 10), id(2, 20)];
-    Answered::All(Known { positions, answers: Vec::new(), stored: Some(Stored { shared, since, silent: Vec::new() }) })
+    Answered::All(Known {
+        positions,
+        answers: Vec::new(),
+        stored: Some(Stored { shared, since, assumed: Position::default(), silent: Vec::new() }),
+    })
 }
 
 fn ended(node: u64, after: u64, last: u64) -> Span {
