@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt, pin_mut};
+use futures_util::{StreamExt, future::join_all, pin_mut};
 use gaung_cluster::{NodeId, Room, core::Published};
 use tokio::{
     sync::Semaphore,
@@ -70,12 +70,14 @@ impl Asking {
             let Ok(Some(published)) = published else { return Answered::Silent };
             let mut inquiry = Inquiry::new(channel.clone(), cluster.link().node(), &published);
             let question = Question::History { app: app.clone(), channel: channel.clone(), since: since.clone() };
-            let _ = timeout_at(ends, hear(&cluster, question, &mut inquiry)).await;
+            let _ = timeout_at(ends, hear(&cluster, question.clone(), &mut inquiry)).await;
             drop(turn);
             while begins.elapsed() + LOOK_EVERY < inquiry.patience(cluster.stream().is_some()) {
                 sleep(LOOK_EVERY).await;
                 let published = timeout(PATIENCE, cluster.published_in(&app, &channel)).await;
                 published.ok().flatten().iter().for_each(|published| inquiry.look(published));
+                // A question may have been lost, or its answer.
+                hear_late(&cluster, &question, &mut inquiry).await;
             }
             if let (Some(stream), Ok(room)) = (cluster.stream(), Room::new(&app, channel.as_str()))
                 && inquiry.needs_stream(&since, &wanted, Instant::now())
@@ -101,6 +103,16 @@ async fn hear(cluster: &Cluster, question: Question, inquiry: &mut Inquiry) {
         && let Some((node, answer)) = answers.next().await
     {
         inquiry.take(node, answer, Instant::now());
+    }
+}
+
+/// Asks those again that have not answered.
+async fn hear_late(cluster: &Cluster, question: &Question, inquiry: &mut Inquiry) {
+    let ask = |node| async move { (node, cluster.ask(node, question.clone()).await) };
+    for (node, answer) in join_all(inquiry.awaited().map(ask)).await {
+        if let Some(answer) = answer {
+            inquiry.take(node, answer, Instant::now());
+        }
     }
 }
 

@@ -138,6 +138,11 @@ impl Inquiry {
         }
     }
 
+    /// The nodes that have not answered, and are not known to have ended.
+    pub fn awaited(&self) -> impl Iterator<Item = NodeId> {
+        self.awaited.iter().copied()
+    }
+
     /// Whether nobody is left who could answer.
     pub fn is_complete(&self) -> bool {
         self.awaited.is_empty()

@@ -1,7 +1,7 @@
 //! Rooms that ask other nodes for what they missed, and are asked: what the room actor and the bus's thread do in the
 //! product.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, mem, time::Duration};
 
 use bytes::Bytes;
 use gaung::{
@@ -23,6 +23,9 @@ use crate::{
     world::{World, room},
 };
 
+/// When those are asked again that have not answered.
+const AGAIN: u64 = 750;
+
 /// A question under way.
 pub struct Asked {
     place: Place,
@@ -31,7 +34,10 @@ pub struct Asked {
     wanted: Wanted,
     /// The nodes it went to, by number.
     numbers: BTreeMap<u64, NodeId>,
+    question: Bytes,
     began: u64,
+    /// When those are asked again that have not answered.
+    again_at: u64,
     /// When what the stream has is there.
     reads_at: Option<u64>,
 }
@@ -67,7 +73,19 @@ impl World {
         let numbers: BTreeMap<u64, NodeId> = node.core.peers_to_ask().map(|peer| (node.number(), peer)).collect();
         let (place, peers, asked) = (place.clone(), numbers.clone(), since.clone());
         let question = Question::History { app, channel: place.channel.clone(), since }.encode();
-        node.asked.push(Asked { place, inquiry, asked, wanted, numbers, began: now, reads_at: None });
+        let (began, again_at) = (now, now + AGAIN);
+        let asked = Asked {
+            place,
+            inquiry,
+            asked,
+            wanted,
+            numbers,
+            question: question.clone(),
+            began,
+            again_at,
+            reads_at: None,
+        };
+        node.asked.push(asked);
         for (number, to) in peers {
             self.step(slot, Input::Ask { to, number, question: question.clone() });
         }
@@ -110,8 +128,28 @@ impl World {
         }
     }
 
+    /// A question may have been lost, or its answer.
+    fn ask_again(&mut self, slot: usize) {
+        let (now, mut questions) = (self.net.now, Vec::new());
+        let Some(node) = self.process_mut(slot) else { return };
+        let mut all = mem::take(&mut node.asked);
+        for asked in all.iter_mut().filter(|asked| asked.again_at <= now && asked.reads_at.is_none()) {
+            asked.again_at = now + AGAIN;
+            for to in asked.inquiry.awaited() {
+                let number = node.number();
+                asked.numbers.insert(number, to);
+                questions.push((to, number, asked.question.clone()));
+            }
+        }
+        node.asked = all;
+        for (to, number, question) in questions {
+            self.step(slot, Input::Ask { to, number, question });
+        }
+    }
+
     /// Those that all have answered, and those whose time is over. Then the stream is read, if there is one.
     pub fn end_inquiries(&mut self, slot: usize) {
+        self.ask_again(slot);
         let now = self.net.now;
         let has_stream = self.stream.is_some();
         let Some(node) = self.process_mut(slot) else { return };

@@ -31,10 +31,10 @@ impl World {
         }
     }
 
-    /// Notes of which nodes those of pages do not know yet.
+    /// Notes which nodes do not know one another yet: nobody hears what one of them published before they met.
     pub fn note_unmet(&mut self) {
         let living: Vec<NodeId> = self.net.processes().map(|process| process.id).collect();
-        for client in self.clients.iter_mut().filter(|client| client.page.is_some()) {
+        for client in &mut self.clients {
             let Some(socket) = &client.socket else { continue };
             let Some(process) = &self.net.slots[socket.slot].process else { continue };
             let known: BTreeSet<NodeId> = process.core.peers().map(|peer| peer.node).chain([process.id]).collect();
