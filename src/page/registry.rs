@@ -4,44 +4,31 @@
 use std::{
     collections::HashMap,
     mem,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
+    sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
 
-use actix::{
-    Actor, ActorFutureExt, Addr, Arbiter, AsyncContext, Context, Handler, Message, MessageResult, WeakRecipient,
-    WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, MessageResult, WeakRecipient, WrapFuture};
 use bytes::Bytes;
-use gaung_cluster::{
-    NodeId,
-    page::{PageHash, Standing},
-};
+use gaung_cluster::NodeId;
 use prometheus::{IntCounter, IntCounterVec};
-use tokio::{
-    sync::oneshot,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use super::{
     book::{ClusterRules, PageBook, Rules},
     handed::HandedPage,
-    handovers::Handovers,
-    key::{PageKey, PageVisit},
-    leaving::{self, KEPT},
+    key::PageKey,
+    leaving::KEPT,
     left::LeftPage,
-    messages::{BookInput, BookOutput, Departure, Finding, Heard, PageStart, Turn},
-    owed::{OutstandingReceipts, OwedReceipt},
+    messages::{BookInput, BookOutput, Departure, Finding, Turn},
+    pages::{Arrive, Ask, Claimed, End, Keep, PageNotice, SharedCounts, Tell, Waiting},
     seeking::{Handover, Search, SearchStep, is_elsewhere},
 };
 use crate::{
     cluster::{Cluster, Question, Reply},
     config::PagesConfig,
     metrics::Metrics,
-    protocol::{ChannelName, SocketId},
+    protocol::SocketId,
 };
 
 /// How long this node's own bus may take to answer, which usually takes less than a millisecond.
@@ -66,37 +53,13 @@ const RECEIPTS_BEHIND: u32 = 3;
 /// How far a node may be behind the others with what they publish, without having been silent.
 const BEHIND: Duration = Duration::from_secs(3);
 
-/// All pages of this node. Cheap to clone; every call may come from any thread, and waits for nothing.
-#[derive(Debug, Clone)]
-pub struct Pages {
-    registry: Addr<PageRegistry>,
-    counts: Arc<PageCounts>,
-    receipts: OutstandingReceipts,
-    visits: Arc<AtomicU64>,
-    handovers: Handovers,
-}
-
-/// What the session of a page is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Message)]
-#[rtype(result = "()")]
-pub enum PageNotice {
-    /// A newer socket of the page has come.
-    Superseded,
-    /// All rooms have let it go.
-    RoomsLeft,
-}
-
-/// Pages that are here, away with what they had, and known alone.
-#[derive(Debug, Default)]
-struct PageCounts([AtomicUsize; 3]);
-
 /// The pages, on a thread of their own.
-struct PageRegistry {
+pub(super) struct PageRegistry {
     book: PageBook,
     /// Weak, because an address that keeps the mailbox open costs a hundred bytes more.
     sessions: HashMap<u64, WeakRecipient<PageNotice>>,
     waiting: HashMap<u64, Waiting>,
-    counts: Arc<PageCounts>,
+    shared: SharedCounts,
     starts: IntCounterVec,
     evictions: IntCounter,
     /// The other nodes, if there are any.
@@ -106,152 +69,8 @@ struct PageRegistry {
     /// The questions of other nodes that wait for their answer.
     questions: HashMap<u64, Reply>,
     last_question: u64,
-    handovers: Handovers,
     /// Pages that are away, and are to be other nodes'.
     left: Vec<LeftPage>,
-    /// The numbers of visits.
-    visits: Arc<AtomicU64>,
-}
-
-/// A session that waits for its start.
-struct Waiting {
-    app: Arc<str>,
-    visit: PageVisit,
-    start: oneshot::Sender<PageStart>,
-}
-
-/// Another node asks for a page.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Ask(PageKey, Reply);
-
-/// Another node, of this name, ends, and leaves pages to this one.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Keep(NodeId, Bytes, Reply);
-
-/// This node ends: what it leaves to others.
-#[derive(Message)]
-#[rtype(result = "Vec<LeftPage>")]
-struct End;
-
-/// Another node claims a page since later than this node.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Claimed(PageKey);
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Arrive {
-    waiting: Waiting,
-    session: WeakRecipient<PageNotice>,
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Tell(BookInput);
-
-impl Pages {
-    /// Starts the registry on a thread of its own. `cluster` is the way to the other nodes, if this one is not alone.
-    pub fn start(config: &PagesConfig, cluster: Option<Cluster>, metrics: &Metrics) -> Self {
-        let counts = Arc::new(PageCounts::default());
-        let handovers = Handovers::new(metrics);
-        let (rules, lookback) = (rules(config, cluster.is_some()), lookback(config));
-        let (shown, shown_handovers) = (counts.clone(), handovers.clone());
-        let (starts, evictions) = (metrics.page_starts.clone(), metrics.page_evictions.clone());
-        let visits = Arc::<AtomicU64>::default();
-        let its_visits = visits.clone();
-        let registry = PageRegistry::start_in_arbiter(&Arbiter::new().handle(), move |_| PageRegistry {
-            book: PageBook::new(rules, Instant::now()),
-            sessions: HashMap::new(),
-            waiting: HashMap::new(),
-            counts: shown,
-            starts,
-            evictions,
-            cluster,
-            lookback,
-            questions: HashMap::new(),
-            last_question: 0,
-            handovers: shown_handovers,
-            left: Vec::new(),
-            visits: its_visits,
-        });
-        Self { registry, counts, receipts: OutstandingReceipts::default(), visits, handovers }
-    }
-
-    /// A socket of a page has come; the start is awaited from `start`, which fails if a still newer one came meanwhile.
-    pub fn arrive(
-        &self,
-        app: Arc<str>,
-        page: PageKey,
-        session: WeakRecipient<PageNotice>,
-    ) -> (PageVisit, oneshot::Receiver<PageStart>) {
-        let visit = PageVisit { page, number: self.visits.fetch_add(1, Relaxed) };
-        let (start, awaited) = oneshot::channel();
-        self.registry.do_send(Arrive { waiting: Waiting { app, visit: visit.clone(), start }, session });
-        (visit, awaited)
-    }
-
-    /// A session of a page gives back its rooms.
-    pub fn depart(&self, departure: Departure) {
-        self.registry.do_send(Tell(BookInput::Departed(departure)));
-    }
-
-    /// A room has let a page go; how far it has heard the room, where that is known.
-    pub fn part(&self, visit: PageVisit, channel: ChannelName, heard: Option<Heard>) {
-        self.registry.do_send(Tell(BookInput::Parted(visit, channel, heard)));
-    }
-
-    /// The page has heard all that it was written before its rooms let it go.
-    pub fn prove(&self, visit: PageVisit) {
-        self.registry.do_send(Tell(BookInput::Proven(visit)));
-    }
-
-    /// Counts a receipt that a page owes.
-    pub fn owe_receipt(&self) -> OwedReceipt {
-        self.receipts.owe()
-    }
-
-    /// How many receipts pages owe.
-    pub fn outstanding_receipts(&self) -> usize {
-        self.receipts.count()
-    }
-
-    /// The page owes a receipt for long, or does so no longer.
-    pub fn stand(&self, visit: PageVisit, standing: Standing) {
-        self.registry.do_send(Tell(BookInput::Stands(visit, standing)));
-    }
-
-    /// Another node asks for a page that has come to it.
-    pub fn ask(&self, page: PageHash, reply: Reply) {
-        self.registry.do_send(Ask(PageKey(page), reply));
-    }
-
-    /// Another node ends, and leaves pages to this one.
-    pub fn keep(&self, from: NodeId, pages: Bytes, reply: Reply) {
-        self.registry.do_send(Keep(from, pages, reply));
-    }
-
-    /// This node ends: the others are to know the pages that are away from here.
-    pub async fn leave_to(&self, cluster: &Cluster) {
-        let pages = self.registry.send(End).await.unwrap_or_default();
-        leaving::leave(cluster, &pages).await;
-    }
-
-    /// Another node claims a page since later than this node.
-    pub fn be_claimed(&self, page: PageHash) {
-        self.registry.do_send(Claimed(PageKey(page)));
-    }
-
-    /// How many pages a node has handed over: this one to others, another to this one.
-    pub fn handovers(&self, node: NodeId) -> u64 {
-        self.handovers.of(node)
-    }
-
-    /// How many pages are here, away with what they had, and known alone.
-    pub fn counts(&self) -> [usize; 3] {
-        self.counts.0.each_ref().map(|count| count.load(Relaxed))
-    }
 }
 
 /// How much a node keeps of pages, and how it judges.
@@ -291,12 +110,29 @@ async fn seek(cluster: &Cluster, page: PageKey, mut search: Search) -> (Finding,
 }
 
 impl PageRegistry {
+    /// No pages.
+    pub(super) fn new(config: &PagesConfig, cluster: Option<Cluster>, metrics: &Metrics, shared: SharedCounts) -> Self {
+        Self {
+            book: PageBook::new(rules(config, cluster.is_some()), Instant::now()),
+            sessions: HashMap::new(),
+            waiting: HashMap::new(),
+            shared,
+            starts: metrics.page_starts.clone(),
+            evictions: metrics.page_evictions.clone(),
+            cluster,
+            lookback: lookback(config),
+            questions: HashMap::new(),
+            last_question: 0,
+            left: Vec::new(),
+        }
+    }
+
     fn step(&mut self, input: BookInput, ctx: &mut Context<Self>) {
         let mut outputs = Vec::new();
         let mut turn = Turn { now: Instant::now(), draw: &mut SocketId::random, outputs: &mut outputs };
         self.book.step(input, &mut turn);
         outputs.into_iter().for_each(|output| self.act(output, ctx));
-        for (shown, count) in self.counts.0.iter().zip(self.book.counts()) {
+        for (shown, count) in self.shared.counts.0.iter().zip(self.book.counts()) {
             shown.store(count, Relaxed);
         }
     }
@@ -337,7 +173,7 @@ impl PageRegistry {
         let search = Search::new(cluster.link().node(), self.lookback);
         let found = async move { seek(&cluster, page, search).await };
         ctx.spawn(found.into_actor(self).map(move |(finding, handover), registry, ctx| {
-            registry.handovers.note(handover);
+            registry.shared.handovers.note(handover);
             registry.step(BookInput::Found(page, finding), ctx);
         }));
     }
@@ -346,7 +182,7 @@ impl PageRegistry {
         let (Some(reply), Some(cluster)) = (self.questions.remove(&question), &self.cluster) else { return };
         match page {
             Some(page) => {
-                self.handovers.note_given(cluster.link().node());
+                self.shared.handovers.note_given(cluster.link().node());
                 reply.send(page.encode(Instant::now()));
             }
             None => reply.nothing(),
@@ -355,8 +191,8 @@ impl PageRegistry {
 
     fn keep(&mut self, from: NodeId, pages: Bytes, ctx: &mut Context<Self>) -> Option<()> {
         for page in LeftPage::read(pages, Instant::now())? {
-            self.handovers.note_left(from);
-            let visit = self.visits.fetch_add(1, Relaxed);
+            self.shared.handovers.note_left(from);
+            let visit = self.shared.visits.fetch_add(1, Relaxed);
             self.step(BookInput::Left(visit, page), ctx);
         }
         Some(())
