@@ -54,6 +54,7 @@ pub mod page;
 pub mod process;
 pub mod protocol;
 pub mod readiness;
+pub mod rebalance;
 pub mod repeats;
 pub mod room;
 pub mod session;

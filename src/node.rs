@@ -9,6 +9,7 @@ pub(crate) mod inbound;
 mod join;
 mod last_events;
 mod listen;
+mod rebalancing;
 mod start_error;
 
 use std::{
@@ -109,11 +110,13 @@ impl Node {
         let path_prefix = shared.path_prefix.clone();
         let public_port = PublicPort { port: public_address.port(), tls: certificate.is_some(), path_prefix };
         let admin_page = foundation.admin(&config, &shared, public_port);
-        let Foundation { metrics, registry, webhooks, cluster, .. } = foundation;
         let (registries, readiness) = (SessionRegistries::default(), shared.readiness.clone());
         let pages = shared.rooms.pages().clone();
+        let rebalancer = foundation.rebalancer(&config, &registries, &readiness);
+        let Foundation { metrics, registry, webhooks, cluster, .. } = foundation;
         let (failures, failed) = Failures::channel();
         let (followers, mut watches) = watches(&apps, &registry, &metrics, &registries, certificate.as_ref());
+        watches.extend(rebalancer.map(actix::spawn));
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
         watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
         let tls = certificate.map(|(config, _)| config);

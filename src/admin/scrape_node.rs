@@ -9,6 +9,7 @@ use crate::{
     log,
     metrics::catalogue,
     process::{self, Process},
+    rebalance::{SharedStage, Stage},
     room::CacheUse,
 };
 
@@ -27,6 +28,8 @@ pub(super) struct NodeFigures {
     /// Here, away, and known alone.
     pages: [usize; 3],
     receipts_outstanding: usize,
+    /// How the sockets are spread over the nodes, where they are moved.
+    rebalance: Option<Stage>,
     /// Of the stream behind the nodes' memory, if there is one.
     stream: Option<history::Status>,
 }
@@ -46,6 +49,7 @@ impl NodeFigures {
             cache: admin.rooms.cache_use(),
             pages: admin.rooms.pages().counts(),
             receipts_outstanding: admin.rooms.pages().outstanding_receipts(),
+            rebalance: admin.rebalance.as_ref().map(SharedStage::get),
             stream: admin.stream.as_ref().map(HistoryStream::status),
         }
     }
@@ -66,9 +70,15 @@ impl Exposition {
         let pages = [(["here"], here as f64), (["away"], away as f64), (["known"], known as f64)];
         self.gauge(&catalogue::PAGES, pages)?;
         self.gauge(&catalogue::RECEIPTS_OUTSTANDING, [([], node.receipts_outstanding as f64)])?;
+        node.rebalance.map_or(Ok(()), |now| self.rebalance(now))?;
         node.cache.map_or(Ok(()), |cache| self.cache(cache))?;
         node.stream.as_ref().map_or(Ok(()), |stream| self.history_stream(stream))?;
         self.gauge(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
+    }
+
+    fn rebalance(&self, now: Stage) -> prometheus::Result<()> {
+        let stages = Stage::ALL.map(|stage| ([stage.name()], f64::from(u8::from(stage == now))));
+        self.gauge(&catalogue::REBALANCE_STAGE, stages)
     }
 
     fn history_stream(&self, stream: &history::Status) -> prometheus::Result<()> {
@@ -115,6 +125,7 @@ pub(super) mod tests {
             cache: None,
             pages: [9, 10, 11],
             receipts_outstanding: 12,
+            rebalance: Some(Stage::Moving),
             stream: Some(history::Status { stored: 13, dropped: 14, waiting: 15, reads: 16, works: true, error: None }),
         }
     }
@@ -141,6 +152,8 @@ pub(super) mod tests {
             r#"gaung_pages{state="away"} 10"#,
             r#"gaung_pages{state="known"} 11"#,
             "gaung_receipts_outstanding 12",
+            r#"gaung_rebalance_stage{stage="even"} 0"#,
+            r#"gaung_rebalance_stage{stage="moving"} 1"#,
             "gaung_history_stream_up 1",
             "gaung_history_stream_stored_total 13",
             "gaung_history_stream_dropped_total 14",

@@ -11,7 +11,7 @@ use gaung_cluster::{bus::Link, history::HistoryStream};
 use super::{console::ConsoleSettings, scrape_soketi::SoketiNames};
 use crate::{
     app::Registry, connection::permits::ConnectionPermits, event::AppTotals, metrics::Metrics, readiness::Readiness,
-    room::Rooms, webhook::Webhooks,
+    rebalance::SharedStage, room::Rooms, webhook::Webhooks,
 };
 
 /// How long the rooms may take to answer before the node counts as not ready.
@@ -28,6 +28,8 @@ pub struct Admin {
     pub link: Option<Link>,
     /// The stream behind the nodes' memory, if there is one.
     pub stream: Option<HistoryStream>,
+    /// How the sockets are spread over the nodes; `None` where they are not moved.
+    pub rebalance: Option<SharedStage>,
     /// Connections that are no sockets.
     pub permits: Arc<ConnectionPermits>,
     pub readiness: Readiness,

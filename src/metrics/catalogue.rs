@@ -85,6 +85,7 @@ catalogue! {
     HISTORY_STREAM_DROPPED: Counter "gaung_history_stream_dropped_total" [], "Events of this node that the stream will never have: it was away for long, or they are too large for NATS";
     HISTORY_STREAM_WAITING: Gauge "gaung_history_stream_waiting" [], "Events of this node that the stream has not stored yet";
     HISTORY_STREAM_READS: Counter "gaung_history_stream_reads_total" [], "Channels read from the stream, because no node knew all that was missed";
+    REBALANCE_STAGE: Gauge "gaung_rebalance_stage" ["stage"], "1 for how the node's sockets stand to the mean of all nodes: even, waiting, moving to others, or futile, because they come back; absent without GAUNG_REBALANCE_ABOVE";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
     LOG_LINES_DROPPED: Counter "gaung_log_lines_dropped_total" [], "Log lines dropped: what reads the log did not keep up or refused them";
     CLUSTER_EVENTS_REFUSED: Counter "gaung_cluster_events_refused_total" ["reason"], "Events of other nodes not taken: the rooms' queue was full, or the payload was invalid";

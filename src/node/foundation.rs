@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use super::{
     join::{self, ClusterSetup},
     listen::{self, Workers},
+    rebalancing::Rebalancer,
     start_error::StartError,
 };
 use crate::{
@@ -20,9 +21,10 @@ use crate::{
     page::Pages,
     process,
     readiness::Readiness,
+    rebalance::SharedStage,
     repeats::Repeats,
     room::Rooms,
-    session::services::Shared,
+    session::{registry::SessionRegistries, services::Shared},
     webhook::Webhooks,
 };
 
@@ -32,6 +34,8 @@ pub(super) struct Foundation {
     pub(super) webhooks: Webhooks,
     /// `None` if the node is alone.
     pub(super) cluster: Option<Cluster>,
+    /// How the sockets are spread over the nodes; `None` where they are not moved.
+    pub(super) rebalance: Option<SharedStage>,
     /// `None` where the system tells no limit of descriptors.
     pub(super) shares: Option<Shares>,
     trust: Trust,
@@ -47,7 +51,9 @@ impl Foundation {
         let trust = Trust::new(config.outgoing.ca.as_deref()).map_err(StartError::Trust)?;
         let webhooks = join::webhooks(config, &trust, setup.as_ref(), &registry, &metrics);
         let cluster = setup.as_ref().map(|setup| setup.cluster.clone());
-        Ok((Self { metrics, registry, webhooks, cluster, shares, trust }, setup))
+        let moves = config.cluster.as_ref().is_some_and(|cluster| cluster.rebalance.is_some());
+        let rebalance = moves.then(SharedStage::default);
+        Ok((Self { metrics, registry, webhooks, cluster, rebalance, shares, trust }, setup))
     }
 
     /// What the public listener works with. Starts the threads of the rooms.
@@ -88,6 +94,24 @@ impl Foundation {
         Readiness::in_cluster(capacity, lifeline)
     }
 
+    /// What moves sockets to other nodes, if anything does.
+    pub(super) fn rebalancer(
+        &self,
+        config: &Config,
+        registries: &SessionRegistries,
+        readiness: &Readiness,
+    ) -> Option<impl Future<Output = ()> + use<>> {
+        let rules = config.cluster.as_ref()?.rebalance?;
+        let rebalancer = Rebalancer {
+            cluster: self.cluster.clone()?,
+            registry: self.registry.clone(),
+            registries: registries.clone(),
+            readiness: readiness.clone(),
+            shown: self.rebalance.clone()?,
+        };
+        Some(rebalancer.run(rules))
+    }
+
     /// What the admin port shows.
     pub(super) fn admin(&self, config: &Config, shared: &Shared, public: PublicPort) -> Admin {
         Admin {
@@ -97,6 +121,7 @@ impl Foundation {
             metrics: self.metrics.clone(),
             link: self.cluster.as_ref().map(|cluster| cluster.link().clone()),
             stream: self.cluster.as_ref().and_then(|cluster| cluster.stream().cloned()),
+            rebalance: self.rebalance.clone(),
             permits: shared.permits.clone(),
             readiness: shared.readiness.clone(),
             started: shared.started,

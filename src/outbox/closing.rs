@@ -16,6 +16,15 @@ pub enum ClientProtocol {
     Tenant,
 }
 
+/// Why a session is to come back elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SentAway {
+    /// Its node ends.
+    NodeEnds,
+    /// Other nodes have fewer sockets.
+    Rebalanced,
+}
+
 impl ClientProtocol {
     /// Closes a session for a reason from the table.
     pub fn close(self, outbox: &Outbox, close: Close) {
@@ -33,12 +42,13 @@ impl ClientProtocol {
         outbox.close(close);
     }
 
-    /// Why sessions are closed when the node goes away: Pusher clients come back at once after 4200, tenant clients know
-    /// the standard's 1001.
-    pub fn going_away(self) -> Close {
-        match self {
-            Self::Pusher => Close::Draining,
-            Self::Tenant => Close::GoingAway,
+    /// How sessions are closed that are to come back elsewhere: Pusher clients come back at once after 4200, tenant clients
+    /// know the standard's 1001.
+    pub fn sent_away(self, why: SentAway) -> Close {
+        match (self, why) {
+            (Self::Pusher, SentAway::NodeEnds) => Close::Draining,
+            (Self::Pusher, SentAway::Rebalanced) => Close::Rebalanced,
+            (Self::Tenant, _) => Close::GoingAway,
         }
     }
 }

@@ -96,6 +96,9 @@ closes! {
     /// The node is going away; another one is ready.
     Draining = 4200, "draining", Upgrade,
         "Server shutting down; reconnect";
+    /// Other nodes have fewer sockets; any may take it.
+    Rebalanced = 4200, "rebalanced", Session,
+        "Other nodes have fewer connections; reconnect";
     /// Nothing was heard from the client.
     Silent = 4201, "silent", Session,
         "Pong reply not received in time";

@@ -23,7 +23,10 @@ use crate::{
     app::permit::AppPermit,
     capacity::SocketPermit,
     connection::address::AddressPermit,
-    outbox::{Outbox, closing::ClientProtocol},
+    outbox::{
+        Outbox,
+        closing::{ClientProtocol, SentAway},
+    },
     page::PageKey,
     protocol::{Close, frame, outbound},
     tenant,
@@ -44,6 +47,8 @@ pub(super) struct Session {
     page: Option<PageKey>,
     /// Whether the page that was sent away has only to say whether it has heard everything.
     pub(super) is_sent_away: bool,
+    /// Why it is to come back elsewhere, if it is.
+    pub(super) why_sent_away: SentAway,
     /// Whether the client ever answered a WebSocket ping; if so, it needs no `pusher:ping`.
     answers_pings: bool,
 }
@@ -99,6 +104,7 @@ impl Session {
             client,
             page,
             is_sent_away: false,
+            why_sent_away: SentAway::NodeEnds,
             answers_pings: false,
         }
     }

@@ -12,6 +12,7 @@ use super::{
     page_session::{LAST_RECEIPT, LAST_ROOMS, PageEnd, PageSession, grace_after},
 };
 use crate::{
+    outbox::closing::SentAway,
     page::{PageKey, PageNotice, PageStart},
     protocol::Close,
 };
@@ -19,10 +20,10 @@ use crate::{
 /// For how long what a page heard is kept where no channel has a history.
 const USUAL_WINDOW: Duration = Duration::from_secs(120);
 
-/// The node goes away: prove what was heard, then close.
+/// The session is to come back elsewhere: prove what was heard, then close.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct SendAway;
+pub struct SendAway(pub SentAway);
 
 impl Session {
     /// Begins once it is known what the page had.
@@ -97,14 +98,15 @@ impl Session {
     }
 
     fn close_away(&self) {
-        self.connection.close(self.connection.client_protocol.going_away());
+        self.connection.close(self.connection.client_protocol.sent_away(self.why_sent_away));
     }
 }
 
 impl Handler<SendAway> for Session {
     type Result = ();
 
-    fn handle(&mut self, _: SendAway, ctx: &mut Context<Self>) {
+    fn handle(&mut self, SendAway(why): SendAway, ctx: &mut Context<Self>) {
+        self.why_sent_away = why;
         if self.connection.page.is_none() {
             return self.close_away();
         }

@@ -1,7 +1,8 @@
-//! The sessions of one HTTP thread, for what concerns many of them at once: draining the node and apps that go.
+//! The sessions of one HTTP thread, for what concerns many of them at once: draining the node, moving some to other nodes,
+//! and apps that go.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
     vec,
@@ -12,7 +13,10 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WeakRecipient}
 use super::page::SendAway;
 use crate::{
     app::Registry,
-    outbox::{Outbox, closing::ClientProtocol},
+    outbox::{
+        Outbox,
+        closing::{ClientProtocol, SentAway},
+    },
     protocol::{Close, SocketId},
 };
 
@@ -25,6 +29,10 @@ pub struct SessionRegistry {
     sessions: HashMap<SocketId, RegisteredSession>,
     registry: Registry,
     is_draining: bool,
+    /// Those that were closed because other nodes have fewer, and have not gone yet.
+    moving: HashSet<SocketId>,
+    /// The part of a session that is still to be closed for that.
+    rest: f64,
 }
 
 /// The registries of the HTTP threads, which enter when they start.
@@ -63,6 +71,11 @@ pub struct CloseApp {
 #[rtype(result = "()")]
 pub struct Drain(pub Duration);
 
+/// Close this part of the sessions, because other nodes have fewer.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub struct MoveSome(pub f64);
+
 /// The sessions that a drain has still to close, in the random order of their ids.
 struct ClosingSchedule {
     waiting: vec::IntoIter<RegisteredSession>,
@@ -88,13 +101,13 @@ impl ClosingSchedule {
 
 impl SessionRegistry {
     pub fn new(registry: Registry) -> Self {
-        Self { sessions: HashMap::new(), registry, is_draining: false }
+        Self { sessions: HashMap::new(), registry, is_draining: false, moving: HashSet::new(), rest: 0.0 }
     }
 
     /// Why a session that enters now may not stay.
     fn objection(&self, session: &RegisteredSession) -> Option<Close> {
         match self.registry.by_id(&session.app_id) {
-            _ if self.is_draining => Some(session.protocol.going_away()),
+            _ if self.is_draining => Some(session.protocol.sent_away(SentAway::NodeEnds)),
             None => Some(Close::AppUnknown),
             Some(app) => (!app.settings().enabled).then_some(Close::AppDisabled),
         }
@@ -102,19 +115,38 @@ impl SessionRegistry {
 
     /// Sessions that closed themselves and sockets that do not answer are no reason to hurry or to wait.
     fn drain(&mut self, mut schedule: ClosingSchedule, ctx: &mut Context<Self>) {
-        schedule.next_step().iter().for_each(RegisteredSession::send_away);
+        schedule.next_step().iter().for_each(|session| session.send_away(SentAway::NodeEnds));
         if schedule.waiting.len() > 0 {
             ctx.run_later(STEP, |sessions, ctx| sessions.drain(schedule, ctx));
         }
     }
 }
 
-impl RegisteredSession {
-    fn send_away(&self) {
-        if let Some(page) = &self.page {
-            return page.upgrade().into_iter().for_each(|page| page.do_send(SendAway));
+impl SessionRegistry {
+    /// In the random order of their ids; those first that lose nothing by it.
+    fn move_some(&mut self, part: f64) {
+        self.rest += part * self.sessions.len() as f64;
+        let count = self.rest as usize;
+        self.rest -= count as f64;
+        let staying = || self.sessions.iter().filter(|(id, _)| !self.moving.contains(id));
+        let (pages, others) = (
+            staying().filter(|(_, session)| session.page.is_some()),
+            staying().filter(|(_, session)| session.page.is_none()),
+        );
+        let moving: Vec<SocketId> = pages.chain(others).take(count).map(|(id, _)| *id).collect();
+        for id in moving {
+            self.moving.insert(id);
+            self.sessions.get(&id).into_iter().for_each(|session| session.send_away(SentAway::Rebalanced));
         }
-        self.protocol.close(&self.outbox, self.protocol.going_away());
+    }
+}
+
+impl RegisteredSession {
+    fn send_away(&self, why: SentAway) {
+        if let Some(page) = &self.page {
+            return page.upgrade().into_iter().for_each(|page| page.do_send(SendAway(why)));
+        }
+        self.protocol.close(&self.outbox, self.protocol.sent_away(why));
     }
 }
 
@@ -140,6 +172,7 @@ impl Handler<Exit> for SessionRegistry {
     fn handle(&mut self, Exit(id, outbox): Exit, _: &mut Context<Self>) {
         if self.sessions.get(&id).is_some_and(|session| Arc::ptr_eq(&session.outbox, &outbox)) {
             self.sessions.remove(&id);
+            self.moving.remove(&id);
         }
     }
 }
@@ -150,6 +183,16 @@ impl Handler<CloseApp> for SessionRegistry {
     fn handle(&mut self, CloseApp { app_id, close }: CloseApp, _: &mut Context<Self>) {
         for session in self.sessions.values().filter(|session| session.app_id == app_id) {
             session.protocol.close(&session.outbox, close);
+        }
+    }
+}
+
+impl Handler<MoveSome> for SessionRegistry {
+    type Result = ();
+
+    fn handle(&mut self, MoveSome(part): MoveSome, _: &mut Context<Self>) {
+        if !self.is_draining {
+            self.move_some(part);
         }
     }
 }
@@ -190,6 +233,24 @@ mod tests {
         check(2, STEP * 6, &[1, 0, 0, 1, 0, 0]);
         check(5, Duration::ZERO, &[5]);
         check(0, STEP * 2, &[0]);
+    }
+
+    #[actix::test]
+    async fn a_part_of_the_sessions_moves_and_none_is_told_twice() {
+        let apps = vec![("1".to_owned(), AppSettings::new("key", "secret"))];
+        let sessions = SessionRegistry::new(Registry::new(apps)).start();
+        let all: Vec<RegisteredSession> = (0..100).map(|_| listed()).collect();
+        let ids: Vec<SocketId> = all.iter().map(|_| SocketId::random()).collect();
+        for (id, session) in ids.iter().zip(&all) {
+            sessions.send(Enter(*id, session.clone())).await.unwrap();
+        }
+        let moved = || all.iter().filter(|session| session.outbox.closing() == Some(Close::Rebalanced)).count();
+        for expected in [0, 1, 1, 2] {
+            sessions.send(MoveSome(0.005)).await.unwrap();
+            assert_eq!(moved(), expected);
+        }
+        sessions.send(MoveSome(2.0)).await.unwrap();
+        assert_eq!(moved(), 100);
     }
 
     #[actix::test]

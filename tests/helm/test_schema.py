@@ -106,6 +106,7 @@ WRONG = {
     "a misspelt key of NATS": {"nats": {"enabled": True, "replicas": 3}},
     "text for a number": {"replicaCount": "three"},
     "a number below none": {"replicaCount": -1},
+    "a ratio that would move sockets for ever": {"rebalance": {"above": 1}},
     "a port that is none": {"server": {"port": 70000}},
     "port zero": {"service": {"port": 0}},
     "an unknown pull policy": {"image": {"pullPolicy": "Sometimes"}},

@@ -137,6 +137,18 @@ def test_scaling_goes_by_connections_and_cpu_and_down_slowly():
     }
 
 
+def test_where_nodes_are_added_by_themselves_sockets_move_to_them_unless_told_otherwise():
+    def above(values):
+        env = literal_env(server(render(values)))
+        return env.get("GAUNG_REBALANCE_ABOVE"), env.get("GAUNG_REBALANCE_PERCENT")
+
+    scaled = merged(CLUSTER, {"autoscaling": {"enabled": True}})
+    assert (above(CLUSTER), above(scaled)) == ((None, None), ("1.2", "1"))
+    assert above(merged(scaled, {"rebalance": {"above": 0}})) == (None, None)
+    assert above(merged(CLUSTER, {"rebalance": {"above": 1.5, "percent": 3}})) == ("1.5", "3")
+    assert above(merged(APP, {"rebalance": {"above": 1.5}})) == (None, None)
+
+
 def test_keda_asks_prometheus_for_the_sockets_of_this_release():
     spec = one(render(ci_values("gateway")), "ScaledObject")["spec"]
     trigger = spec["triggers"][0]

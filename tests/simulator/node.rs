@@ -229,6 +229,7 @@ fn config(settings: &Settings) -> ClusterConfig {
         queued: bus::Limits { events: 100_000, bytes: 1 << 30 },
         webhook_stream: None,
         webhook_stream_replicas: 1,
+        rebalance: None,
         history_stream: None,
     }
 }

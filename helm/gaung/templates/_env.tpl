@@ -44,6 +44,10 @@ GAUNG_CLUSTER_NODES: {{ include "gaung.replicas" . | quote }}
 GAUNG_WEBHOOK_STREAM: {{ . | quote }}
 GAUNG_WEBHOOK_STREAM_REPLICAS: {{ include "gaung.streamReplicas" (list $ $.Values.webhooks) | quote }}
 {{- end }}
+{{- with include "gaung.rebalanceAbove" . }}
+GAUNG_REBALANCE_ABOVE: {{ . | quote }}
+GAUNG_REBALANCE_PERCENT: {{ $.Values.rebalance.percent | int | quote }}
+{{- end }}
 {{- if include "gaung.historyStream" . }}
 GAUNG_HISTORY_STREAM: "true"
 GAUNG_HISTORY_STREAM_REPLICAS: {{ include "gaung.streamReplicas" (list $ .Values.history) | quote }}

@@ -143,6 +143,16 @@ Takes a list: the root, the object's own, which win over the common ones. */}}
 {{- end -}}
 {{- end -}}
 
+{{/* How many times the mean of all nodes one may have in sockets; empty for any. */}}
+{{- define "gaung.rebalanceAbove" -}}
+{{- $own := .Values.rebalance.above -}}
+{{- if not (kindIs "invalid" $own) -}}
+{{- if $own }}{{ $own }}{{ end -}}
+{{- else if or .Values.autoscaling.enabled .Values.keda.enabled -}}
+1.2
+{{- end -}}
+{{- end -}}
+
 {{/* Not empty where a stream keeps events behind the nodes' memory. */}}
 {{- define "gaung.historyStream" -}}
 {{- if ternary (include "gaung.hasJetStream" .) .Values.history.stream (kindIs "invalid" .Values.history.stream) }}yes{{ end -}}

@@ -96,6 +96,8 @@
 - {name: GAUNG_CLUSTER_NODES, value: replicaCount}
 - {name: GAUNG_WEBHOOK_STREAM, value: webhooks.stream}
 - {name: GAUNG_WEBHOOK_STREAM_REPLICAS, value: webhooks.streamReplicas}
+- {name: GAUNG_REBALANCE_ABOVE, value: rebalance.above}
+- {name: GAUNG_REBALANCE_PERCENT, value: rebalance.percent}
 - {name: GAUNG_HISTORY_STREAM, value: history.stream}
 - {name: GAUNG_HISTORY_STREAM_REPLICAS, value: history.streamReplicas}
 - {name: GAUNG_HISTORY_STREAM_MB, value: history.streamMB}

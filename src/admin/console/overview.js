@@ -121,13 +121,19 @@ function fillUse(cell, use, limit, show, what) {
   meter.setAttribute("aria-label", `${show(use)} of ${figure(limit)} ${what}`);
 }
 
+const REBALANCE = {
+  waiting: " This node has more than its share; if that lasts, some of its sockets move.",
+  moving: " This node has more than its share: it closes some sockets, which come back to any node.",
+  futile: " Sockets that this node closes come back to it: the balancer sends each client to the same node.",
+};
+
 function drawCluster(cluster) {
   byId("peers-scroll").hidden = !cluster;
   if (!cluster) return setText(byId("cluster-state"), "This node is alone: no NATS server is configured.");
-  const { connected, connections, peers } = cluster;
+  const { connected, connections, rebalance, peers } = cluster;
   const link = connected ? "Connected to NATS" : "Not connected to NATS: what happens on other nodes is not heard";
   const there = peers.filter(({ stage }) => stage !== "dead").length;
-  setText(byId("cluster-state"), `${link}. ${nodes(there)}, ${figure(connections)} connections in all.`);
+  setText(byId("cluster-state"), `${link}. ${nodes(there)}, ${figure(connections)} connections in all.${REBALANCE[rebalance] ?? ""}`);
   keep(byId("peers").tBodies[0], peers, ({ node }) => node, peerRow, fillPeerRow);
 }
 

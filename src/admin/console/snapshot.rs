@@ -74,6 +74,8 @@ struct ClusterFigures {
     connected: bool,
     /// Of all nodes that are alive.
     connections: u64,
+    /// How this node's sockets stand to the mean of all nodes; `None` where they are not moved.
+    rebalance: Option<&'static str>,
     peers: Vec<Row>,
 }
 
@@ -159,7 +161,8 @@ impl ClusterFigures {
             }
         };
         let connections = peers.iter().filter(|peer| peer.stage != "dead").map(|peer| peer.sessions).sum();
-        Some(Self { connected, connections, peers })
+        let rebalance = admin.rebalance.as_ref().map(|rebalance| rebalance.get().name());
+        Some(Self { connected, connections, rebalance, peers })
     }
 }
 

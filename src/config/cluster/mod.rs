@@ -52,8 +52,19 @@ pub struct ClusterConfig {
     pub webhook_stream: Option<String>,
     /// `GAUNG_WEBHOOK_STREAM_REPLICAS` (1): how many NATS servers keep it, where this node makes it.
     pub webhook_stream_replicas: usize,
+    /// `GAUNG_REBALANCE_ABOVE` (0): when sockets move to nodes that have fewer; `None` is never.
+    pub rebalance: Option<RebalanceConfig>,
     /// `GAUNG_HISTORY_STREAM` (false): the JetStream stream that keeps events behind the nodes' memory.
     pub history_stream: Option<HistoryStreamConfig>,
+}
+
+/// When a node closes sockets because others have fewer, and how fast.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RebalanceConfig {
+    /// `GAUNG_REBALANCE_ABOVE`: how many times the mean of all nodes one may have.
+    pub above: f64,
+    /// `GAUNG_REBALANCE_PERCENT` (1), as a part of one: how many of its sockets it closes in a second.
+    pub per_second: f64,
 }
 
 /// The stream that keeps events, where this node makes it.
@@ -89,6 +100,8 @@ struct Form {
     max_queued_bus_event_bytes: usize,
     webhook_stream: Option<String>,
     webhook_stream_replicas: usize,
+    rebalance_above: f64,
+    rebalance_percent: u32,
     history_stream: bool,
     history_stream_replicas: usize,
     history_stream_mb: usize,
@@ -116,6 +129,8 @@ impl Default for Form {
             max_queued_bus_event_bytes: 32 * MIB,
             webhook_stream: None,
             webhook_stream_replicas: 1,
+            rebalance_above: 0.0,
+            rebalance_percent: 1,
             history_stream: false,
             history_stream_replicas: 1,
             history_stream_mb: 256,
@@ -175,6 +190,10 @@ impl Form {
             queued: Limits { events: self.max_queued_bus_events, bytes: self.max_queued_bus_event_bytes },
             webhook_stream: self.webhook_stream,
             webhook_stream_replicas: self.webhook_stream_replicas,
+            rebalance: (self.rebalance_above > 0.0).then(|| RebalanceConfig {
+                above: self.rebalance_above,
+                per_second: f64::from(self.rebalance_percent) / 100.0,
+            }),
             history_stream: self.history_stream.then_some(HistoryStreamConfig {
                 replicas: self.history_stream_replicas,
                 max_bytes: self.history_stream_mb * MIB,

@@ -25,7 +25,7 @@ fn a_url_alone_makes_a_cluster_of_the_default_name() {
     assert_eq!((cluster.servers, cluster.auth), (vec!["nats://127.0.0.1:4222".to_owned()], Auth::None));
     assert_eq!(cluster.subjects, Subjects::new("gaung", "gaung").unwrap());
     assert_eq!((cluster.retention.age, cluster.retention.bytes), (Duration::from_secs(300), 64 << 20));
-    assert_eq!((cluster.webhook_stream, cluster.history_stream), (None, None));
+    assert_eq!((cluster.webhook_stream, cluster.history_stream, cluster.rebalance), (None, None, None));
 }
 
 #[test]
@@ -53,6 +53,8 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         ("GAUNG_MAX_QUEUED_BUS_EVENT_BYTES", "1048577"),
         ("GAUNG_WEBHOOK_STREAM", "HOOKS"),
         ("GAUNG_WEBHOOK_STREAM_REPLICAS", "3"),
+        ("GAUNG_REBALANCE_ABOVE", "1.25"),
+        ("GAUNG_REBALANCE_PERCENT", "5"),
         ("GAUNG_HISTORY_STREAM", "true"),
         ("GAUNG_HISTORY_STREAM_REPLICAS", "5"),
         ("GAUNG_HISTORY_STREAM_MB", "10"),
@@ -70,6 +72,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         queued: Limits { events: 9, bytes: 1_048_577 },
         webhook_stream: Some("HOOKS".to_owned()),
         webhook_stream_replicas: 3,
+        rebalance: Some(RebalanceConfig { above: 1.25, per_second: 0.05 }),
         history_stream: Some(HistoryStreamConfig { replicas: 5, max_bytes: 10 << 20 }),
     };
     assert_eq!(format!("{cluster:?}"), format!("{expected:?}"));

@@ -4,14 +4,15 @@ use std::fmt::Display;
 
 use super::{ClusterConfig, Form, MIB};
 use crate::config::{
-    Rule::{ClusterName, NatsUrls, Number, Path, Secret, StreamName, SubjectPrefix, Switch, Text},
+    Rule::{ClusterName, NatsUrls, Number, Path, Ratio, Secret, StreamName, SubjectPrefix, Switch, Text},
     Variable,
 };
 
 impl ClusterConfig {
     pub(in crate::config) fn variables() -> Vec<Variable> {
         let default = Form::default();
-        [cluster_variables(&default), stream_variables(&default), nats_variables(&default)].concat()
+        let groups = [cluster_variables, rebalance_variables, stream_variables, nats_variables];
+        groups.iter().flat_map(|variables| variables(&default)).collect()
     }
 }
 
@@ -84,6 +85,25 @@ fn stream_variables(default: &Form) -> Vec<Variable> {
             &default.history_stream_mb,
             Number(1..=1_048_576),
             "MiB that it keeps if the node creates it; beyond it the oldest events go",
+        ),
+    ];
+    rows.map(Variable::from).into()
+}
+
+fn rebalance_variables(default: &Form) -> Vec<Variable> {
+    let rows: [(_, &dyn Display, _, _); 2] = [
+        (
+            "GAUNG_REBALANCE_ABOVE",
+            &default.rebalance_above,
+            Ratio(1.05..=10.0),
+            "how many times the mean of all nodes a node may have in sockets; one with more for 30 s closes some, which come \
+             back to any node",
+        ),
+        (
+            "GAUNG_REBALANCE_PERCENT",
+            &default.rebalance_percent,
+            Number(1..=100),
+            "percent of its sockets that it closes in a second for that",
         ),
     ];
     rows.map(Variable::from).into()
