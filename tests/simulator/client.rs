@@ -206,7 +206,9 @@ impl Progress {
     /// Notes an event of a back end; what is wrong with its number. Where some node lost events of the publisher, one may
     /// be missing.
     pub fn hear(&mut self, origin: Speaker, number: u64, may_miss: bool, is_page: bool) -> Option<String> {
-        let may_repeat = is_page && self.proven.get(&origin).is_none_or(|proven| number > *proven);
+        // A page that missed some of a publisher's events has not heard those after them, as far as its room knows.
+        let is_unproven = may_miss || self.proven.get(&origin).is_none_or(|proven| number > *proven);
+        let may_repeat = is_page && is_unproven;
         self.here.insert(origin, number);
         if may_repeat && self.before.get(&origin).is_some_and(|before| number <= *before) {
             return None;
