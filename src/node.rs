@@ -9,6 +9,7 @@ pub(crate) mod inbound;
 mod join;
 mod last_events;
 mod listen;
+mod nodes_file;
 mod rebalancing;
 mod start_error;
 
@@ -115,7 +116,11 @@ impl Node {
         let rebalancer = foundation.rebalancer(&config, &registries, &readiness);
         let Foundation { metrics, registry, webhooks, cluster, .. } = foundation;
         let (failures, failed) = Failures::channel();
-        let (followers, mut watches) = watches(&apps, &registry, &metrics, &registries, certificate.as_ref());
+        let (mut followers, mut watches) = watches(&apps, &registry, &metrics, &registries, certificate.as_ref());
+        if let Some((follower, work)) = follow_nodes(&config, cluster.as_ref(), &metrics) {
+            followers.push(follower);
+            watches.push(work);
+        }
         watches.extend(rebalancer.map(actix::spawn));
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
         watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
@@ -266,6 +271,14 @@ fn watches(
         (follower, actix::spawn(work))
     });
     apps.into_iter().chain(certificate).unzip()
+}
+
+/// What follows the number of nodes, if a file says it.
+fn follow_nodes(config: &Config, cluster: Option<&Cluster>, metrics: &Metrics) -> Option<(Follower, JoinHandle<()>)> {
+    let (of_nodes, link) = (config.cluster.as_ref()?, cluster?.link().clone());
+    let path = of_nodes.nodes_file.clone()?;
+    let (follower, work) = nodes_file::watch(path, of_nodes.expected_nodes, link, metrics.clone());
+    Some((follower, actix::spawn(work)))
 }
 
 fn follow_apps(

@@ -27,7 +27,7 @@ mod webhook_endpoint;
 mod webhooks;
 
 pub use app_settings::AppSettings;
-pub use cluster::{ClusterConfig, HistoryStreamConfig, RebalanceConfig};
+pub use cluster::{ClusterConfig, HistoryStreamConfig, RebalanceConfig, read_nodes};
 pub use describe::{apps_of_file, describe, settings_in_force};
 pub use file::parse_apps;
 pub use history::{HistoryRules, HistoryWindow};

@@ -29,6 +29,12 @@ def below(folder, given):
 def mount(objects, folder, certificate=None):
     """Puts a file where a volume of the pod would have it; anything that is mounted nowhere stays missing."""
     spec = one(objects, "Deployment")["spec"]["template"]["spec"]
+    for volume in (volume for volume in spec["volumes"] if "configMap" in volume):
+        (place,) = [item["mountPath"] for item in server(objects)["volumeMounts"] if item["name"] == volume["name"]]
+        inside = folder / place.removeprefix("/")
+        inside.mkdir(parents=True)
+        for name, text in one(objects, "ConfigMap", volume["configMap"]["name"])["data"].items():
+            (inside / name).write_text(text)
     for volume in (volume for volume in spec["volumes"] if "secret" in volume):
         (place,) = [item["mountPath"] for item in server(objects)["volumeMounts"] if item["name"] == volume["name"]]
         inside = folder / place.removeprefix("/")

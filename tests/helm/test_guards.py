@@ -117,6 +117,7 @@ OWN = {
     "GAUNG_WEBHOOK_STREAM_REPLICAS": "webhooks.streamReplicas",
     "GAUNG_HISTORY_STREAM": "history.stream",
     "GAUNG_HISTORY_STREAM_REPLICAS": "history.streamReplicas",
+    "GAUNG_CLUSTER_NODES_FILE": "replicaCount",
     "GAUNG_REBALANCE_ABOVE": "rebalance.above",
     "GAUNG_REBALANCE_PERCENT": "rebalance.percent",
     "GAUNG_HISTORY_STREAM_MB": "history.streamMB",

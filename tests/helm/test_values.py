@@ -76,7 +76,19 @@ def test_nodes_are_three_with_nats_and_one_without():
     ],
 )
 def test_webhooks_go_by_the_fixed_or_least_number_of_nodes(values, nodes):
-    assert literal_env(server(render(merged(CLUSTER, values))))["GAUNG_CLUSTER_NODES"] == nodes
+    assert one(render(merged(CLUSTER, values)), "ConfigMap", "gaung-cluster")["data"] == {"nodes": nodes}
+
+
+@pytest.mark.parametrize(
+    "few,many",
+    [
+        ({"replicaCount": 3}, {"replicaCount": 5}),
+        (*({"autoscaling": {"enabled": True, "minReplicas": nodes}} for nodes in (2, 4)),),
+    ],
+)
+def test_another_number_of_nodes_restarts_none(few, many):
+    assert pod(merged(CLUSTER, few)) == pod(merged(CLUSTER, many))
+    assert annotations(merged(CLUSTER, few)) == annotations(merged(CLUSTER, many))
 
 
 def test_a_rollout_takes_no_node_away_before_there_is_another():

@@ -1,10 +1,11 @@
 //! Webhooks once in the cluster, whichever node sees what happens.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use serde_json::json;
+use tokio::time::sleep;
 
-use crate::harness::{Client, cluster::Cluster, eventually, webhook_log::WebhookLog};
+use crate::harness::{AGREEMENT, Client, cluster::Cluster, eventually, new_folder, webhook_log::WebhookLog, within};
 
 const ROOM: &str = "presence-room";
 
@@ -50,6 +51,25 @@ async fn what_is_seen_by_all_nodes_is_posted_once() {
     assert_eq!(log.of("member_removed", ROOM)[0].user.as_deref(), Some("ada"));
     // Nobody died, so not even a repeat.
     assert_eq!(log.taken().len(), channels.len() * 2 + 4, "{:#?}", log.taken());
+}
+
+#[actix::test]
+async fn how_many_nodes_there_are_to_be_may_change_while_they_run() {
+    let (folder, log) = (new_folder("nodes-file"), WebhookLog::start().await);
+    let (file, setting) = (folder.join("nodes"), log.setting());
+    fs::write(&file, "3\n").expect("the folder takes files");
+    let path = file.to_str().expect("its name is text");
+    let variables =
+        [("GAUNG_APP_WEBHOOKS", setting.as_str()), ("GAUNG_CLUSTER_NODES", ""), ("GAUNG_CLUSTER_NODES_FILE", path)];
+    let cluster = Cluster::start(1, &variables).await;
+    let mut client = cluster[0].connect().await;
+    client.subscribe("orders").await;
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(log.taken().len(), 0, "one of three decides nothing");
+    fs::write(&file, "three").expect("the folder takes files");
+    within(AGREEMENT, "it is refused", || async { cluster[0].log().contains("nodes file refused") }).await;
+    fs::write(&file, "1").expect("the folder takes files");
+    eventually("it decides alone", || async { log.of("channel_occupied", "orders").len() == 1 }).await;
 }
 
 #[actix::test]

@@ -224,6 +224,7 @@ fn config(settings: &Settings) -> ClusterConfig {
         tls: BusTls::default(),
         subjects: Subjects::new("gaung", "gaung").expect("the names are valid"),
         expected_nodes: settings.expected_nodes,
+        nodes_file: None,
         retention: settings.retention,
         cache: settings.bounds.cache,
         queued: bus::Limits { events: 100_000, bytes: 1 << 30 },

@@ -119,6 +119,8 @@ pub enum Input {
     Connected,
     /// The bus is disconnected.
     Disconnected,
+    /// The cluster is meant to have so many nodes from now on.
+    ExpectNodes(usize),
     /// The apps that have webhooks for occupancies; for others nothing is announced.
     Webhooks(BTreeSet<Arc<str>>),
     /// A webhook was handed over to be posted.

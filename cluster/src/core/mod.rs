@@ -166,6 +166,7 @@ impl Core {
             Input::Stored(bytes) => self.receive_stored(bytes),
             Input::Connected => self.connect(),
             Input::Disconnected => self.disconnect(),
+            Input::ExpectNodes(count) => self.settings.expected_nodes = count,
             Input::Webhooks(apps) => self.set_webhooks(apps),
             Input::Posted(generation) => self.finish_post(&generation),
             Input::Ask { to, number, question } => self.ask_peer(to, number, question),

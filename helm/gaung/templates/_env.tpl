@@ -39,7 +39,7 @@ GAUNG_TLS_KEY: /etc/gaung/tls/tls.key
 {{- define "gaung.clusterSettings" -}}
 GAUNG_NATS_URL: {{ include "gaung.natsUrl" . | quote }}
 GAUNG_CLUSTER_NAME: {{ include "gaung.clusterName" . | quote }}
-GAUNG_CLUSTER_NODES: {{ include "gaung.replicas" . | quote }}
+GAUNG_CLUSTER_NODES_FILE: /etc/gaung/cluster/nodes
 {{- with include "gaung.webhookStream" . }}
 GAUNG_WEBHOOK_STREAM: {{ . | quote }}
 GAUNG_WEBHOOK_STREAM_REPLICAS: {{ include "gaung.streamReplicas" (list $ $.Values.webhooks) | quote }}

@@ -89,6 +89,11 @@ volumeMounts:
   - name: apps
     mountPath: /etc/gaung/apps
     readOnly: true
+  {{- if include "gaung.clustered" . }}
+  - name: cluster
+    mountPath: /etc/gaung/cluster
+    readOnly: true
+  {{- end }}
   {{- with include "gaung.secretMounts" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
@@ -129,6 +134,11 @@ nats: {{ tpl .existingSecret $ | quote }}
 {{/* The apps are mounted as a folder, never as a subPath: Kubernetes updates only folders. */}}
 {{- define "gaung.volumes" -}}
 {{ include "gaung.appsVolume" . }}
+{{- if include "gaung.clustered" . }}
+- name: cluster
+  configMap:
+    name: {{ include "gaung.fullname" . }}-cluster
+{{- end }}
 {{- range $name, $secret := include "gaung.secrets" . | fromYaml }}
 - name: {{ $name }}
   secret:

@@ -94,6 +94,7 @@
 - {name: GAUNG_NATS_KEY, value: cluster.nats.tls.clientCertificate}
 - {name: GAUNG_CLUSTER_NAME, value: cluster.name}
 - {name: GAUNG_CLUSTER_NODES, value: replicaCount}
+- {name: GAUNG_CLUSTER_NODES_FILE, value: replicaCount}
 - {name: GAUNG_WEBHOOK_STREAM, value: webhooks.stream}
 - {name: GAUNG_WEBHOOK_STREAM_REPLICAS, value: webhooks.streamReplicas}
 - {name: GAUNG_REBALANCE_ABOVE, value: rebalance.above}

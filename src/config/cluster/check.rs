@@ -1,10 +1,19 @@
 //! What no cluster variable can tell by itself.
 
-use std::{fs, net::IpAddr, path::PathBuf};
+use std::{
+    fs,
+    net::IpAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use gaung_cluster::bus::Auth;
 
 use super::{ClusterConfig, Environment, Form, Problems};
+use crate::files;
+
+/// How many nodes a cluster may be meant to have.
+pub(super) const MANY_NODES: RangeInclusive<usize> = 1..=1_000;
 
 /// Without NATS, everything else about the cluster is a mistake: the operator meant many nodes and would get one.
 pub(super) fn alone(environment: &Environment, problems: &mut Problems) {
@@ -29,6 +38,29 @@ pub(super) fn files(form: &Form, problems: &mut Problems) {
             problems.add(format!("{name} is {file:?}; it cannot be read: {error}"));
         }
     }
+}
+
+/// How many nodes the cluster is meant to have: what the file says, where there is one.
+pub(super) fn nodes(form: &Form, environment: &Environment, problems: &mut Problems) -> usize {
+    let Some(file) = &form.cluster_nodes_file else { return form.cluster_nodes };
+    if environment.get("GAUNG_CLUSTER_NODES").is_some() {
+        problems.add(
+            "GAUNG_CLUSTER_NODES and GAUNG_CLUSTER_NODES_FILE are both set: set the one that is to be used".to_owned(),
+        );
+    }
+    read_nodes(file).unwrap_or_else(|problem| {
+        problems.add(format!("GAUNG_CLUSTER_NODES_FILE is {file:?}; {problem}"));
+        form.cluster_nodes
+    })
+}
+
+/// The number of nodes in a file, or what is wrong with it.
+pub fn read_nodes(file: &Path) -> Result<usize, String> {
+    let text = files::read_text(file).map_err(|error| format!("it cannot be read: {error}"))?;
+    let number = text.trim().parse().ok().filter(|number| MANY_NODES.contains(number));
+    let (least, most) = MANY_NODES.into_inner();
+    let excerpt: String = text.trim().chars().take(20).collect();
+    number.ok_or_else(|| format!("it must hold a whole number from {least} to {most}, and holds {excerpt:?}"))
 }
 
 /// A certificate is nothing without its key.

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use super::{Problems, environment::Environment, fields};
 use crate::protocol::Secret;
 
+pub use check::read_nodes;
 pub(super) use check::warning;
 pub(super) use servers::Servers;
 
@@ -39,8 +40,10 @@ pub struct ClusterConfig {
     pub tls: BusTls,
     /// `GAUNG_NATS_SUBJECT_PREFIX` (gaung) and the name: the subjects of this cluster.
     pub subjects: Subjects,
-    /// `GAUNG_CLUSTER_NODES` (1): how many nodes the cluster is meant to have.
+    /// `GAUNG_CLUSTER_NODES` (1), or what the file says: how many nodes the cluster is meant to have.
     pub expected_nodes: usize,
+    /// `GAUNG_CLUSTER_NODES_FILE`: the file that says so, and is followed.
+    pub nodes_file: Option<PathBuf>,
     /// `GAUNG_CLUSTER_RING_SECONDS` (300) and `GAUNG_CLUSTER_RING_MB` (64): how far back peers may ask.
     pub retention: Retention,
     /// `GAUNG_MAX_CACHE_BYTES` and `GAUNG_MAX_APP_CACHE_BYTES`: how many bytes of cached events all nodes keep.
@@ -84,6 +87,7 @@ struct Form {
     nats_url: Servers,
     cluster_name: String,
     cluster_nodes: usize,
+    cluster_nodes_file: Option<PathBuf>,
     nats_subject_prefix: String,
     nats_user: Option<String>,
     nats_password: Option<Secret>,
@@ -114,6 +118,7 @@ impl Default for Form {
             nats_url: Servers::default(),
             cluster_name: "gaung".to_owned(),
             cluster_nodes: 1,
+            cluster_nodes_file: None,
             nats_subject_prefix: "gaung".to_owned(),
             nats_user: None,
             nats_password: None,
@@ -149,7 +154,8 @@ impl ClusterConfig {
         check::files(&form, problems);
         check::tls(&form, problems);
         let auth = auth::choose(&form, problems);
-        (!form.nats_url.addresses.is_empty()).then(|| form.with(auth, cache))
+        let expected_nodes = check::nodes(&form, environment, problems);
+        (!form.nats_url.addresses.is_empty()).then(|| form.with(auth, cache, expected_nodes))
     }
 
     /// What the bus of a node of this name and release is opened with.
@@ -172,7 +178,7 @@ impl ClusterConfig {
 }
 
 impl Form {
-    fn with(self, auth: Auth, cache: CacheBounds) -> ClusterConfig {
+    fn with(self, auth: Auth, cache: CacheBounds, expected_nodes: usize) -> ClusterConfig {
         let subjects = Subjects::new(&self.nats_subject_prefix, &self.cluster_name);
         ClusterConfig {
             subjects: subjects.expect("each of the two obeys its rule"),
@@ -180,7 +186,8 @@ impl Form {
             servers: self.nats_url.addresses,
             auth,
             tls: BusTls { required: self.nats_tls, ca: self.nats_ca, cert: self.nats_cert, key: self.nats_key },
-            expected_nodes: self.cluster_nodes,
+            expected_nodes,
+            nodes_file: self.cluster_nodes_file,
             retention: Retention {
                 age: self.cluster_ring_seconds,
                 bytes: self.cluster_ring_mb * MIB,

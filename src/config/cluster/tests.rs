@@ -67,6 +67,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         tls: BusTls { required: true, ca: file.clone(), cert: file.clone(), key: file },
         subjects: Subjects::new("acme.live", "eu-1").unwrap(),
         expected_nodes: 3,
+        nodes_file: None,
         retention: Retention { age: Duration::from_secs(7), bytes: 8 << 20, ..Retention::default() },
         cache: CacheBounds { app: 2_097_162, node: 128 << 20 },
         queued: Limits { events: 9, bytes: 1_048_577 },
@@ -77,6 +78,33 @@ fn every_variable_of_the_cluster_reaches_its_field() {
     };
     assert_eq!(format!("{cluster:?}"), format!("{expected:?}"));
     assert_eq!(cluster.auth, expected.auth);
+}
+
+#[test]
+fn the_number_of_nodes_may_stand_in_a_file() {
+    let file = std::env::temp_dir().join(format!("gaung-nodes-{}", std::process::id()));
+    let path = file.to_str().unwrap();
+    let of_file = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        read_nodes(&file)
+    };
+    assert_eq!(of_file(" 5\n"), Ok(5));
+    let found = cluster(&[("GAUNG_CLUSTER_NODES_FILE", path)]);
+    assert_eq!((found.expected_nodes, found.nodes_file.as_ref()), (5, Some(&file)));
+    for text in ["", "0", "1001", "five", "5 6"] {
+        assert_eq!(of_file(text), Err(format!("it must hold a whole number from 1 to 1000, and holds {text:?}")));
+    }
+    refused(
+        &[URL, ("GAUNG_CLUSTER_NODES_FILE", path), ("GAUNG_CLUSTER_NODES", "3")],
+        &[
+            "GAUNG_CLUSTER_NODES and GAUNG_CLUSTER_NODES_FILE are both set: set the one that is to be used",
+            &format!(
+                "GAUNG_CLUSTER_NODES_FILE is {file:?}; it must hold a whole number from 1 to 1000, and holds \"5 6\""
+            ),
+        ],
+    );
+    std::fs::remove_file(&file).unwrap();
+    assert!(read_nodes(&file).unwrap_err().starts_with("it cannot be read: "));
 }
 
 #[test]

@@ -17,7 +17,7 @@ impl ClusterConfig {
 }
 
 fn cluster_variables(default: &Form) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 7] = [
+    let rows: [(_, &dyn Display, _, _); 8] = [
         ("GAUNG_NATS_URL", &"", NatsUrls, "NATS servers, comma-separated; a node without any is alone"),
         (
             "GAUNG_CLUSTER_NAME",
@@ -31,6 +31,7 @@ fn cluster_variables(default: &Form) -> Vec<Variable> {
             Number(1..=1_000),
             "expected number of nodes; a node posts webhooks only while it sees more than half of them",
         ),
+        ("GAUNG_CLUSTER_NODES_FILE", &"", Path, "a file with that number, which may be changed while the node runs"),
         (
             "GAUNG_CLUSTER_RING_SECONDS",
             &default.cluster_ring_seconds.as_secs(),
