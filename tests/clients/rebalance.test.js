@@ -33,11 +33,15 @@ function spread(counts) {
   return Math.max(...counts.map((count) => Math.abs(count / mean - 1)));
 }
 
-async function rebalanced({ cluster }) {
+/** A metric, over all nodes. */
+async function sum({ cluster }, metric) {
   const texts = await Promise.all(cluster.nodes.map(async (node) => (await node.admin("/metrics")).text()));
-  const counts = texts.map((text) => Number(/gaung_closes_total{reason="rebalanced"} (\d+)/.exec(text)[1]));
-  return counts.reduce((sum, count) => sum + count, 0);
+  const line = (text) => text.split("\n").find((one) => one.startsWith(`${metric} `));
+  return texts.reduce((total, text) => total + Number(line(text).split(" ")[1]), 0);
 }
+
+const moved = (stage) => sum(stage, 'gaung_closes_total{reason="rebalanced"}');
+const resting = (stage) => sum(stage, 'gaung_rebalance_stage{stage="even"}');
 
 test("sockets move to nodes that are added, no event is lost by it, and no member seems to leave", async (t) => {
   const stage = await startStage(t, { sockets: SOCKETS, settings: SETTINGS, perSecond: PER_SECOND });
@@ -53,11 +57,11 @@ test("sockets move to nodes that are added, no event is lost by it, and no membe
   await until(isEven, `each node is within ${NEAR * 100} % of the mean`, PATIENCE);
   const seconds = ((performance.now() - grown) / 1_000).toFixed(1);
   stage.log(`within ${NEAR * 100} % of the mean after ${seconds} s: ${await sessions(stage)}`);
+  await until(async () => (await resting(stage)) === 5, "no node closes any more", PATIENCE);
+  const count = await moved(stage);
+  stage.log(`${count} sockets were closed for it: ${await sessions(stage)}`);
   await pause(REST);
-  const moved = await rebalanced(stage);
-  await pause(REST);
-  stage.log(`${moved} sockets were closed for it; ten seconds later the nodes have ${await sessions(stage)}`);
-  assert.equal(await rebalanced(stage), moved, "it has come to rest");
+  assert.equal(await moved(stage), count, "it has come to rest");
   const { broken, flaps, again } = await stage.judge();
   const failures = broken.filter(({ what }) => what !== "doubled though a receipt was due");
   assert.deepEqual(failures.map(({ kind, what, list }) => `${kind}: ${list.length} ${what}`), []);

@@ -94,11 +94,24 @@ class Stage {
     const flaps = this.#flaps();
     const again = application.authorizations.all().length - this.#asked;
     this.say(`flaps of members: ${byCause(flaps)} · authorisations: ${this.#asked} at first, ${again} later`);
+    this.say(`pages that came from another node: ${await this.#handovers()}`);
     const violations = broken(kinds).filter(({ list }) => list.length);
     for (const { kind, what, list } of violations) {
       [`${kind}: ${what}`, ...examples(list, connections, this.#began)].forEach((line) => this.say(line));
     }
     return { broken: violations, flaps: flaps.length, again };
+  }
+
+  /** By how they came, of the nodes that are there. */
+  async #handovers() {
+    const sums = new Map();
+    for (const node of this.cluster.nodes) {
+      const text = await (await node.admin("/metrics")).text();
+      for (const [, outcome, count] of text.matchAll(/^gaung_page_handovers_total\{outcome="(\w+)"\} (\d+)$/gm)) {
+        sums.set(outcome, (sums.get(outcome) ?? 0) + Number(count));
+      }
+    }
+    return [...sums].map(([outcome, count]) => `${outcome} ${count}`).join(", ");
   }
 
   #channelsOf(kind, number) {
