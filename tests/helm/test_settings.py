@@ -42,7 +42,7 @@ def test_files_lie_where_the_server_is_told(tmp_path, certificate):
     told = {name: value for name, value in variables(objects).items() if value.startswith("/")}
     assert set(told) == {
         "GAUNG_APPS_FILE", "GAUNG_TLS_CERT", "GAUNG_TLS_KEY", "GAUNG_NATS_CA", "GAUNG_NATS_CERT", "GAUNG_NATS_KEY",
-        "GAUNG_NATS_CREDENTIALS",
+        "GAUNG_NATS_CREDENTIALS", "GAUNG_CLUSTER_NODES_FILE",
     }
     for name, path in told.items():
         assert (tmp_path / path.removeprefix("/")).is_file(), name

@@ -30,7 +30,10 @@ class Nodes:
 def started():
     with contextlib.ExitStack() as stack:
         nats = _nats(stack)
-        clustered = {"GAUNG_NATS_URL": nats.url, "GAUNG_CLUSTER_NODES": "2", "GAUNG_HISTORY_STREAM": "true"}
+        clustered = {
+            "GAUNG_NATS_URL": nats.url, "GAUNG_CLUSTER_NODES": "2", "GAUNG_HISTORY_STREAM": "true",
+            "GAUNG_REBALANCE_ABOVE": "1.2",
+        }
         limits = {"GAUNG_MAX_CONNECTIONS": "1000", "GAUNG_MAX_MEMORY_MB": "1024"}
         settings = {"a": clustered, "b": clustered, "alone": limits}
         nodes = {pod: _node(stack, settings[pod]) for pod in settings}
