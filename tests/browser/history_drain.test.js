@@ -14,10 +14,8 @@ import {
   ABSENCES,
   PACE,
   SETTINGS,
-  askedFor,
   costNothing,
   hasHeardAll,
-  hasHeardAllOrWasTold,
   isResumed,
   openNumbersTab,
 } from "./support/numbers_tab.js";
@@ -35,9 +33,6 @@ const CASES = [
   { absence: "offline", back: 36 },
   { absence: "offline", back: 36, isSpared: true },
 ].flatMap((one) => [false, true].map((plugin) => ({ ...one, plugin })));
-
-/** Whether the only node that knows how far the page has heard is gone when it comes back. */
-const isForgotten = ({ back, isSpared }) => !isSpared && (back === "gone" || back > 2);
 
 let browser;
 let nats;
@@ -99,7 +94,7 @@ function drain({ cluster, numbers }) {
   return { closed, gone: closed.then(() => node.hasStopped()).then(() => numbers.pass(5)) };
 }
 
-test("pages that are away while their node is drained, or for long, lose nothing or are told", async (t) => {
+test("pages that are away while their node is drained, or for long, lose nothing", async (t) => {
   const stage = await open(t);
   const returns = await Promise.all(stage.tabs.map(leave));
   const drained = drain(stage);
@@ -108,13 +103,6 @@ test("pages that are away while their node is drained, or for long, lose nothing
 });
 
 async function keepsItsPromise(t, tab) {
-  if (isForgotten(tab)) {
-    const { again, missing, told } = await hasHeardAllOrWasTold(tab);
-    t.diagnostic(`${again} heard again, ${missing} missing, told on ${told} channels of ${CHANNELS.length}`);
-    if (tab.plugin) await hasHeardAll(tab);
-    await askedFor(tab);
-    return;
-  }
   t.diagnostic(`${await hasHeardAll(tab)} heard again`);
   // The plugin lets go of the socket of a page that was cached, and with it of what the authorizer remembers.
   if (!(tab.plugin && tab.absence === "cached")) await costNothing(tab);
