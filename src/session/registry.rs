@@ -2,9 +2,9 @@
 //! and apps that go.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
     vec,
 };
 
@@ -20,6 +20,9 @@ use crate::{
     protocol::{Close, SocketId},
 };
 
+/// For how long a session is left where it is that has just come: other nodes must know by then that its page is here.
+const YOUNG_FOR: Duration = Duration::from_secs(10);
+
 /// How often a drain closes some sessions.
 const STEP: Duration = Duration::from_millis(50);
 
@@ -29,6 +32,9 @@ pub struct SessionRegistry {
     sessions: HashMap<SocketId, RegisteredSession>,
     registry: Registry,
     is_draining: bool,
+    /// Those that have just come, in this order, and for how long they count as such.
+    young: VecDeque<(Instant, SocketId)>,
+    young_for: Duration,
     /// Those that were closed because other nodes have fewer, and have not gone yet.
     moving: HashSet<SocketId>,
     /// The part of a session that is still to be closed for that.
@@ -101,7 +107,15 @@ impl ClosingSchedule {
 
 impl SessionRegistry {
     pub fn new(registry: Registry) -> Self {
-        Self { sessions: HashMap::new(), registry, is_draining: false, moving: HashSet::new(), rest: 0.0 }
+        Self {
+            sessions: HashMap::new(),
+            registry,
+            is_draining: false,
+            young: VecDeque::new(),
+            young_for: YOUNG_FOR,
+            moving: HashSet::new(),
+            rest: 0.0,
+        }
     }
 
     /// Why a session that enters now may not stay.
@@ -123,12 +137,20 @@ impl SessionRegistry {
 }
 
 impl SessionRegistry {
+    fn grow_up(&mut self, now: Instant) {
+        let is_grown = |(came, _): &mut (Instant, SocketId)| now.saturating_duration_since(*came) >= self.young_for;
+        while self.young.pop_front_if(is_grown).is_some() {}
+    }
+
     /// In the random order of their ids; those first that lose nothing by it.
     fn move_some(&mut self, part: f64) {
         self.rest += part * self.sessions.len() as f64;
         let count = self.rest as usize;
         self.rest -= count as f64;
-        let staying = || self.sessions.iter().filter(|(id, _)| !self.moving.contains(id));
+        self.grow_up(Instant::now());
+        let young: HashSet<SocketId> = self.young.iter().map(|(_, id)| *id).collect();
+        let may_move = |id: &SocketId| !self.moving.contains(id) && !young.contains(id);
+        let staying = || self.sessions.iter().filter(|(id, _)| may_move(id));
         let (pages, others) = (
             staying().filter(|(_, session)| session.page.is_some()),
             staying().filter(|(_, session)| session.page.is_none()),
@@ -161,6 +183,9 @@ impl Handler<Enter> for SessionRegistry {
         if let Some(close) = self.objection(&session) {
             session.protocol.close(&session.outbox, close);
         }
+        let now = Instant::now();
+        self.grow_up(now);
+        self.young.push_back((now, id));
         self.sessions.insert(id, session);
     }
 }
@@ -238,7 +263,10 @@ mod tests {
     #[actix::test]
     async fn a_part_of_the_sessions_moves_and_none_is_told_twice() {
         let apps = vec![("1".to_owned(), AppSettings::new("key", "secret"))];
-        let sessions = SessionRegistry::new(Registry::new(apps)).start();
+        let young = SessionRegistry::new(Registry::new(apps.clone())).start();
+        young.send(Enter(SocketId::random(), listed())).await.unwrap();
+        let sessions =
+            SessionRegistry { young_for: Duration::ZERO, ..SessionRegistry::new(Registry::new(apps)) }.start();
         let all: Vec<RegisteredSession> = (0..100).map(|_| listed()).collect();
         let ids: Vec<SocketId> = all.iter().map(|_| SocketId::random()).collect();
         for (id, session) in ids.iter().zip(&all) {
