@@ -16,7 +16,7 @@ pub enum ClientProtocol {
     Tenant,
 }
 
-/// Why a session is to come back elsewhere.
+/// Why a session is to come back to another node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SentAway {
     /// Its node ends.
@@ -42,8 +42,8 @@ impl ClientProtocol {
         outbox.close(close);
     }
 
-    /// How sessions are closed that are to come back elsewhere: Pusher clients come back at once after 4200, tenant clients
-    /// know the standard's 1001.
+    /// How sessions are closed that are to come back to another node: Pusher clients come back at once after 4200, tenant
+    /// clients know the standard's 1001.
     pub fn sent_away(self, why: SentAway) -> Close {
         match (self, why) {
             (Self::Pusher, SentAway::NodeEnds) => Close::Draining,

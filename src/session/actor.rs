@@ -47,7 +47,7 @@ pub(super) struct Session {
     page: Option<PageKey>,
     /// Whether the page that was sent away has only to say whether it has heard everything.
     pub(super) is_sent_away: bool,
-    /// Why it is to come back elsewhere, if it is.
+    /// Why it is to come back to another node, if it is.
     pub(super) why_sent_away: SentAway,
     /// Whether the client ever answered a WebSocket ping; if so, it needs no `pusher:ping`.
     answers_pings: bool,

@@ -20,7 +20,7 @@ use crate::{
 /// For how long what a page heard is kept where no channel has a history.
 const USUAL_WINDOW: Duration = Duration::from_secs(120);
 
-/// The session is to come back elsewhere: prove what was heard, then close.
+/// The session is to come back to another node: prove what was heard, then close.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct SendAway(pub SentAway);

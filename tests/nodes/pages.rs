@@ -90,6 +90,16 @@ async fn publish(node: &GaungNode, events: &[&str]) {
     }
 }
 
+/// The page comes to the first node, hears an event `a` there, and loses its socket; the socket id that it had.
+async fn hear_and_go(cluster: &Cluster) -> String {
+    let mut page = connect(&cluster[0]).await;
+    enter(&mut page, CHANNEL, None).await;
+    publish(&cluster[1], &["a"]).await;
+    hear(&mut page, &["a"]).await;
+    is_known(cluster, 0, 1).await;
+    page.id.clone()
+}
+
 async fn handovers(node: &GaungNode, outcome: &str) -> f64 {
     node.metrics().await.sum_with("gaung_page_handovers_total", &format!("outcome=\"{outcome}\""))
 }
@@ -111,13 +121,7 @@ pub async fn is_known(cluster: &Cluster, owner: usize, pages: u64) {
 async fn a_page_that_comes_back_to_another_node_has_its_socket_id_and_hears_what_it_missed_once() {
     let cluster = Cluster::start(3, &PAGES).await;
     let _residents = residents(&cluster, CHANNEL).await;
-    let mut first = connect(&cluster[0]).await;
-    enter(&mut first, CHANNEL, None).await;
-    publish(&cluster[1], &["a"]).await;
-    hear(&mut first, &["a"]).await;
-    is_known(&cluster, 0, 1).await;
-    let id = first.id.clone();
-    drop(first);
+    let id = hear_and_go(&cluster).await;
     publish(&cluster[2], &["b"]).await;
     let mut second = connect(&cluster[1]).await;
     assert_eq!(second.id, id);
@@ -186,13 +190,7 @@ async fn pages_of_a_node_that_drains_move_and_hear_everything_once() {
 async fn a_page_that_is_away_when_its_node_has_ended_has_its_socket_id_and_hears_what_it_missed_once() {
     let mut cluster = Cluster::start(3, &PAGES).await;
     let _residents = residents(&cluster, CHANNEL).await;
-    let mut first = connect(&cluster[0]).await;
-    enter(&mut first, CHANNEL, None).await;
-    publish(&cluster[1], &["a"]).await;
-    hear(&mut first, &["a"]).await;
-    is_known(&cluster, 0, 1).await;
-    let id = first.id.clone();
-    drop(first);
+    let id = hear_and_go(&cluster).await;
     publish(&cluster[1], &["b"]).await;
     cluster[0].terminate();
     assert_eq!(cluster[0].exit_code().await, Some(0));

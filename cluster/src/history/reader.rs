@@ -111,7 +111,7 @@ impl Reader {
 
     /// What the stream has of a room; where that is much, what is not older than `window`.
     pub(super) async fn read(&self, room: &Room, window: Duration) -> Result<StoredHistory, ReadError> {
-        let context = self.context.get().filter(|_| self.gauges.health.is_healthy()).ok_or(ReadError::Away)?;
+        let context = self.context()?;
         let _turn = self.turns.acquire().await.map_err(server)?;
         self.keep_pace().await;
         self.gauges.read();
@@ -132,7 +132,7 @@ impl Reader {
 
     /// The frames that a node has stored in so long before now, and some from before that, in the order of their numbers.
     pub(super) async fn read_node(&self, node: NodeId, window: Duration) -> Result<Vec<Bytes>, ReadError> {
-        let context = self.context.get().filter(|_| self.gauges.health.is_healthy()).ok_or(ReadError::Away)?;
+        let context = self.context()?;
         let stream = context.get_stream_no_info(self.subjects.history_stream()).await.map_err(server)?;
         let start = SystemTime::now().checked_sub(window + MARGIN).unwrap_or(UNIX_EPOCH);
         let policy = DeliverPolicy::ByStartTime { start_time: start.into() };
@@ -146,6 +146,10 @@ impl Reader {
         messages.sort_by_cached_key(number);
         // They must not keep what was read with them in memory.
         Ok(messages.into_iter().map(|message| Bytes::copy_from_slice(&message.payload)).collect())
+    }
+
+    fn context(&self) -> Result<&Context, ReadError> {
+        self.context.get().filter(|_| self.gauges.health.is_healthy()).ok_or(ReadError::Away)
     }
 
     async fn keep_pace(&self) {

@@ -13,7 +13,7 @@ use super::{ClusterConfig, Environment, Form, Problems};
 use crate::files;
 
 /// How many nodes a cluster may be meant to have.
-pub(super) const MANY_NODES: RangeInclusive<usize> = 1..=1_000;
+pub(super) const MANY_NODES: RangeInclusive<u64> = 1..=1_000;
 
 /// Without NATS, everything else about the cluster is a mistake: the operator meant many nodes and would get one.
 pub(super) fn alone(environment: &Environment, problems: &mut Problems) {
@@ -58,6 +58,7 @@ pub(super) fn nodes(form: &Form, environment: &Environment, problems: &mut Probl
 pub fn read_nodes(file: &Path) -> Result<usize, String> {
     let text = files::read_text(file).map_err(|error| format!("it cannot be read: {error}"))?;
     let number = text.trim().parse().ok().filter(|number| MANY_NODES.contains(number));
+    let number = number.and_then(|number| usize::try_from(number).ok());
     let (least, most) = MANY_NODES.into_inner();
     let excerpt: String = text.trim().chars().take(20).collect();
     number.ok_or_else(|| format!("it must hold a whole number from {least} to {most}, and holds {excerpt:?}"))

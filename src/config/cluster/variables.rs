@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{ClusterConfig, Form, MIB};
+use super::{ClusterConfig, Form, MIB, check::MANY_NODES};
 use crate::config::{
     Rule::{ClusterName, NatsUrls, Number, Path, Ratio, Secret, StreamName, SubjectPrefix, Switch, Text},
     Variable,
@@ -28,7 +28,7 @@ fn cluster_variables(default: &Form) -> Vec<Variable> {
         (
             "GAUNG_CLUSTER_NODES",
             &default.cluster_nodes,
-            Number(1..=1_000),
+            Number(MANY_NODES),
             "expected number of nodes; a node posts webhooks only while it sees more than half of them",
         ),
         ("GAUNG_CLUSTER_NODES_FILE", &"", Path, "a file with that number, which may be changed while the node runs"),
