@@ -178,10 +178,13 @@ async fn pages_of_a_node_that_drains_move_and_hear_everything_once() {
             _ => {}
         }
     }
-    assert_eq!((heard, u16::from(last.expect("a reason").code)), (vec!["a".to_owned()], 4200));
+    assert_eq!(u16::from(last.expect("a reason").code), 4200);
     publish(&cluster[1], &["b"]).await;
     let mut second = connect(&cluster[2]).await;
-    assert_eq!((second.id.clone(), resume(&mut second, CHANNEL).await), (id, (vec!["b".to_owned()], true)));
+    let (missed, is_complete) = resume(&mut second, CHANNEL).await;
+    assert_eq!((&second.id, is_complete), (&id, true));
+    // The first event may still have been on its way to the node when the socket was closed.
+    assert_eq!([heard, missed].concat(), ["a", "b"]);
     assert_eq!(handovers(&cluster[2], "handed_over").await, 1.0);
     assert_eq!(cluster[0].exit_code().await, Some(0));
 }
