@@ -30,6 +30,20 @@ impl RateLimit {
             }
         }
     }
+
+    /// Takes one of as many tokens as come in `room`, and says how far ahead of its time the bucket is with it: a caller who
+    /// can wait goes on when its token would have come.
+    pub fn reserve(&self, per_second: u32, room: Duration, now: Duration) -> Result<Duration, Duration> {
+        let now = now.as_nanos() as u64;
+        let cost = time_of(1, per_second);
+        let mut next = Ok(0);
+        let update = |full_at| {
+            next = taken(full_at, now, cost, room.as_nanos() as u64);
+            next.ok()
+        };
+        let _ = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
+        next.map(|next| Duration::from_nanos(next - now))
+    }
 }
 
 /// The same with one owner and a size of its own, for callers that can wait.
@@ -44,6 +58,11 @@ impl Bucket {
         let (cost, room) = (time_of(1, per_second), time_of(size, per_second));
         self.full_at = taken(self.full_at, now.as_nanos() as u64, cost, room)?;
         Ok(())
+    }
+
+    /// Whether it holds all of its tokens.
+    pub fn is_full(&self, now: Duration) -> bool {
+        self.full_at <= now.as_nanos() as u64
     }
 
     /// Which part of its tokens such a bucket holds, from 0 to 1.

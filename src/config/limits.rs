@@ -46,6 +46,10 @@ pub struct LimitsConfig {
     pub max_memory_mb: Option<u64>,
     /// `GAUNG_MAX_CONNECTIONS_PER_IP` (0, unlimited): sockets of one client address.
     pub max_connections_per_ip: usize,
+    /// `GAUNG_MAX_CONNECTION_RATE` (2,000; 0 is unlimited): new sockets a second for each HTTP thread.
+    pub max_connection_rate: u32,
+    /// `GAUNG_MAX_CONNECTION_RATE_PER_IP` (0, unlimited): new sockets a second of one client address.
+    pub max_connection_rate_per_ip: u32,
     /// `GAUNG_IPV6_CLIENT_PREFIX` (64): how many leading bits two IPv6 addresses of one client have in common.
     pub ipv6_client_prefix: u8,
     /// `GAUNG_TRUSTED_PROXIES` (none): networks whose `X-Forwarded-For` is believed, comma-separated CIDR.
@@ -81,6 +85,8 @@ impl Default for LimitsConfig {
             max_connections: None,
             max_memory_mb: None,
             max_connections_per_ip: 0,
+            max_connection_rate: 2_000,
+            max_connection_rate_per_ip: 0,
             ipv6_client_prefix: 64,
             trusted_proxies: Vec::new(),
             handshake_timeout: Duration::from_secs(5),
@@ -171,7 +177,7 @@ impl LimitsConfig {
     }
 
     fn client_rows(&self) -> Vec<Variable> {
-        let rows: [(_, &dyn Display, _, _); 5] = [
+        let rows: [(_, &dyn Display, _, _); 7] = [
             (
                 "GAUNG_MAX_CONNECTIONS",
                 &self.max_connections.unwrap_or(0),
@@ -189,6 +195,18 @@ impl LimitsConfig {
                 &self.max_connections_per_ip,
                 Quota(1..=u64::from(u32::MAX)),
                 "sockets of one client address, of IPv6 one network (GAUNG_IPV6_CLIENT_PREFIX)",
+            ),
+            (
+                "GAUNG_MAX_CONNECTION_RATE",
+                &self.max_connection_rate,
+                Quota(1..=1_000_000),
+                "new sockets a second for each HTTP thread; the others wait for up to a second, or hear 4100 and come back",
+            ),
+            (
+                "GAUNG_MAX_CONNECTION_RATE_PER_IP",
+                &self.max_connection_rate_per_ip,
+                Quota(1..=1_000_000),
+                "new sockets a second of one client address; over it a client hears 4100",
             ),
             (
                 "GAUNG_IPV6_CLIENT_PREFIX",

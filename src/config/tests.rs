@@ -128,7 +128,7 @@ fn every_admin_variable() -> ([(&'static str, &'static str); 6], AdminConfig) {
     (variables, config)
 }
 
-fn every_limit() -> ([(&'static str, &'static str); 19], LimitsConfig) {
+fn every_limit() -> ([(&'static str, &'static str); 21], LimitsConfig) {
     let variables = [
         ("GAUNG_MAX_FRAME_BYTES", "2001"),
         ("GAUNG_MAX_OUTBOX_BYTES", "70002"),
@@ -143,6 +143,8 @@ fn every_limit() -> ([(&'static str, &'static str); 19], LimitsConfig) {
         ("GAUNG_MAX_CONNECTIONS", "2006"),
         ("GAUNG_MAX_MEMORY_MB", "2007"),
         ("GAUNG_MAX_CONNECTIONS_PER_IP", "2005"),
+        ("GAUNG_MAX_CONNECTION_RATE", "2014"),
+        ("GAUNG_MAX_CONNECTION_RATE_PER_IP", "2015"),
         ("GAUNG_IPV6_CLIENT_PREFIX", "56"),
         ("GAUNG_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
         ("GAUNG_HANDSHAKE_SECONDS", "11"),
@@ -164,6 +166,8 @@ fn every_limit() -> ([(&'static str, &'static str); 19], LimitsConfig) {
         max_connections: Some(2_006),
         max_memory_mb: Some(2_007),
         max_connections_per_ip: 2_005,
+        max_connection_rate: 2_014,
+        max_connection_rate_per_ip: 2_015,
         ipv6_client_prefix: 56,
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
         handshake_timeout: Duration::from_secs(11),

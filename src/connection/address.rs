@@ -88,7 +88,7 @@ impl Addresses {
 }
 
 /// The network that the address belongs to, as its first address.
-fn client_of(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
+pub(super) fn client_of(address: IpAddr, ipv6_prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(_) => IpNet::new(address, ipv6_prefix).map_or(address, |network| network.network()),

@@ -2,6 +2,7 @@
 //! and what the log is told where it makes no sense. Everything here is of one thread.
 
 pub mod address;
+pub mod arrivals;
 pub mod guard;
 pub mod malformed;
 pub mod permits;

@@ -87,6 +87,12 @@ closes! {
     /// The client's address has all the sockets that it may have.
     OverAddressLimit = 4100, "over_address_limit", Upgrade,
         "Too many connections from this address (GAUNG_MAX_CONNECTIONS_PER_IP)";
+    /// More sockets come than the node lets in.
+    OverConnectionRate = 4100, "over_connection_rate", Upgrade,
+        "Too many new connections; try again (GAUNG_MAX_CONNECTION_RATE)";
+    /// More sockets come from the client's address than it may open.
+    OverAddressRate = 4100, "over_address_rate", Upgrade,
+        "Too many new connections from this address (GAUNG_MAX_CONNECTION_RATE_PER_IP)";
     /// The client sent more messages than the app's `message_quota`.
     OverMessageQuota = 4100, "over_message_quota", Session,
         "Rate limit exceeded (message_quota)";

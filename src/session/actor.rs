@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, AsyncContext, Context, StreamHandler};
@@ -87,12 +87,14 @@ pub(super) struct Admission {
     pub protocol: SessionProtocol,
     /// The page that names itself by a resume id.
     pub page: Option<PageKey>,
+    /// When the session may begin, of many that come at once.
+    pub turn_in: Duration,
 }
 
 impl Session {
     /// A session that has just been admitted.
     pub(super) fn new(outbox: Arc<Outbox>, admission: Admission, services: Rc<Services>) -> Self {
-        let Admission { app_permit, address, permit, client, protocol, page } = admission;
+        let Admission { app_permit, address, permit, client, protocol, page, .. } = admission;
         let connection = SessionConnection::new(outbox, app_permit, protocol.client_protocol(), services);
         Self {
             connection,

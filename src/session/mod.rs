@@ -3,6 +3,7 @@
 
 pub mod access;
 mod actor;
+mod admission;
 mod connection;
 pub mod handshake;
 mod liveness;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     app::{App, Registry},
     config::{HttpConfig, LimitsConfig, PagesConfig, TenantAccess, TenantConfig},
-    connection::{address::Addresses, permits::ConnectionPermits},
+    connection::{address::Addresses, arrivals::Arrivals, permits::ConnectionPermits},
     metrics::Metrics,
     outgoing::Trust,
     readiness::{Readiness, Stage},
@@ -45,6 +45,8 @@ pub struct Shared {
     pub readiness: Readiness,
     /// Sockets by client address.
     pub addresses: Arc<Addresses>,
+    /// How many sockets come in a second.
+    pub arrivals: Arc<Arrivals>,
     /// Connections that are no sockets.
     pub permits: Arc<ConnectionPermits>,
     /// Zero of the rate limits' clock.

@@ -38,6 +38,24 @@ async fn each_client_behind_a_trusted_proxy_has_its_own_limit() {
 }
 
 #[actix::test]
+async fn each_client_opens_so_many_sockets_a_second() {
+    let configure = |config: &mut Config| {
+        config.limits.max_connection_rate_per_ip = 1;
+        config.limits.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
+    };
+    let node = start_configured(configure, |_| {}).await;
+    let _first = open(&node, "203.0.113.1").await.greeted().await;
+    let _other = open(&node, "203.0.113.2").await.greeted().await;
+    let text = "Too many new connections from this address (GAUNG_MAX_CONNECTION_RATE_PER_IP)";
+    assert_eq!(open(&node, "203.0.113.1").await.expect_close().await, (4100, text.to_owned()));
+    assert_eq!(node.node.metrics.refusals.with_label_values(&["over_address_rate"]).get(), 1);
+    eventually("a second later it may open the next", || async {
+        open(&node, "203.0.113.1").await.next().await["event"] == "pusher:connection_established"
+    })
+    .await;
+}
+
+#[actix::test]
 async fn what_a_client_says_about_itself_is_not_believed() {
     let node = start("127.0.0.0/8").await;
     let _first = open(&node, "203.0.113.1").await.greeted().await;

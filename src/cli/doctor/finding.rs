@@ -17,6 +17,10 @@ const LET_UPGRADES_PASS: &str = "Let the proxy speak HTTP/1.1 to the server and 
                                  Connection (nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; \
                                  proxy_set_header Connection \"upgrade\";).";
 
+/// What to do where too many sockets come at once.
+const RAISE_CONNECTION_RATE: &str = "Wait, or raise GAUNG_MAX_CONNECTION_RATE, or GAUNG_MAX_CONNECTION_RATE_PER_IP where the \
+                                     answer names it.";
+
 /// What to do where one address has too many connections.
 const RAISE_ADDRESS_LIMIT: &str = "Raise GAUNG_MAX_CONNECTIONS_PER_IP; behind a proxy set GAUNG_TRUSTED_PROXIES, so that \
                                    clients do not share its address.";
@@ -280,19 +284,33 @@ pub(super) fn of_greeting(greeting: &Message, key: &str, origin: Option<&str>) -
             "Say the page's origin with --origin https://shop.example.com, or set allowed_origins \
              (GAUNG_APP_ALLOWED_ORIGINS).",
         ),
-        // Before the node's own limit, which has the same code.
-        _ if problem.contains(Close::OverAddressLimit.text()) => Finding::new(
+        _ if is(Close::OverCapacity) => of_full_node(&problem),
+        _ => Finding::new("refused", format!("The server refuses the socket: {problem}."), LOOK_AT_THE_LOG),
+    })
+}
+
+/// What 4100 means, by its text.
+fn of_full_node(problem: &str) -> Finding {
+    let says = |close: Close| problem.contains(close.text());
+    if says(Close::OverAddressLimit) {
+        return Finding::new(
             "over_address_limit",
             "This address has all the sockets that it may have.",
             RAISE_ADDRESS_LIMIT,
-        ),
-        _ if is(Close::OverCapacity) => Finding::new(
-            "over_capacity",
-            "The node has all the sockets that it may have, or it goes away.",
-            "Raise GAUNG_MAX_CONNECTIONS, or start more nodes.",
-        ),
-        _ => Finding::new("refused", format!("The server refuses the socket: {problem}."), LOOK_AT_THE_LOG),
-    })
+        );
+    }
+    if says(Close::OverConnectionRate) || says(Close::OverAddressRate) {
+        return Finding::new(
+            "over_connection_rate",
+            "More sockets come at once than are let in; clients try again by themselves.",
+            RAISE_CONNECTION_RATE,
+        );
+    }
+    Finding::new(
+        "over_capacity",
+        "The node has all the sockets that it may have, or it goes away.",
+        "Raise GAUNG_MAX_CONNECTIONS, or start more nodes.",
+    )
 }
 
 pub(super) fn of_subscription(problem: &str) -> Finding {

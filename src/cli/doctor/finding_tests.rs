@@ -85,6 +85,9 @@ fn refusals_of_the_server_are_told_with_their_settings() {
     check(&of(4100, "over quota on all nodes", None), "over_quota", &["max_connections"]);
     check(&of(4100, "Over capacity", None), "over_capacity", &["GAUNG_MAX_CONNECTIONS"]);
     check(&of(4100, Close::OverAddressLimit.text(), None), "over_address_limit", &["GAUNG_TRUSTED_PROXIES"]);
+    for close in [Close::OverConnectionRate, Close::OverAddressRate] {
+        check(&of(4100, close.text(), None), "over_connection_rate", &["GAUNG_MAX_CONNECTION_RATE"]);
+    }
     check(&of(4009, "no", None), "origin_refused", &["--origin"]);
     check(&of(4009, "no", Some("https://b.test")), "origin_refused", &["https://b.test", "GAUNG_APP_ALLOWED_ORIGINS"]);
     check(&of(4007, "old", None), "refused", &["old (4007)"]);

@@ -1,0 +1,301 @@
+//! Whether a client may open a socket: path, app, origin, version and token, and then what is counted: its permits and its
+//! turn. Everything here but the question to an application is decided at once.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::Arc,
+};
+
+use actix_http::{
+    HttpMessage, Request,
+    header::{self, HeaderMap, HeaderName},
+};
+
+use super::{
+    access::{CallbackRequest, Verdict},
+    actor::{Admission, SessionProtocol},
+    origin,
+    pusher_protocol::PusherProtocol,
+    route::{Route, unknown_key, unknown_path},
+    services::{Services, Shared},
+    tenant_protocol::TenantProtocol,
+};
+use crate::{
+    app::{
+        App,
+        permit::{AppPermit, QuotaTaken},
+    },
+    capacity::{NodeFull, SocketPermit},
+    config::TenantAccess,
+    connection::{
+        Connection,
+        address::{AddressPermit, OverLimit, client_address},
+        arrivals::TooMany,
+    },
+    event,
+    outbox::{Outbox, closing::ClientProtocol},
+    page::PageKey,
+    protocol::{Close, ResumeId},
+    readiness::Stage,
+    room::Dialect,
+    tenant::{AccessToken, Grant, InvalidRequest, TenantChannels, TenantRequest},
+};
+
+/// The sub-protocol that Swift clients offer (protocol.md §1.1).
+const PUSHER_PROTOCOL: &str = "pusher-channels-protocol-7";
+
+/// Who wants in, and where.
+pub(super) struct UpgradeRequest<'a> {
+    connection: Option<&'a Rc<Connection>>,
+    pub(super) peer: Option<SocketAddr>,
+    path: &'a str,
+    headers: &'a HeaderMap,
+    query: &'a str,
+    route: Route<'a>,
+}
+
+/// What a socket takes of what is counted.
+struct Permits {
+    socket: Option<SocketPermit>,
+    address: Option<AddressPermit>,
+    app_permit: AppPermit,
+}
+
+/// Why a client may not stay, and the protocol in which it is told.
+pub(super) struct Refusal {
+    pub(super) close: Close,
+    pub(super) text: String,
+    protocol: ClientProtocol,
+}
+
+impl<'a> UpgradeRequest<'a> {
+    pub(super) fn new(request: &'a Request, services: &Services) -> Self {
+        let uri = request.uri();
+        let (headers, query) = (request.headers(), uri.query().unwrap_or_default());
+        let route = Route::of(uri.path(), &services.shared.path_prefix, || {
+            let protocols: Vec<&str> = values(headers, header::SEC_WEBSOCKET_PROTOCOL).collect();
+            TenantRequest::parse(query, text(headers, header::AUTHORIZATION), Some(&protocols.join(",")))
+        });
+        Self { connection: request.conn_data(), peer: request.peer_addr(), path: uri.path(), headers, query, route }
+    }
+
+    pub(super) async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
+        let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), protocol: ClientProtocol::Pusher };
+        match &self.route {
+            // Where the key is none either, it is the path that is wrong.
+            Route::App(key, Some(Err(invalid))) if services.shared.registry.by_key(key).is_some() => {
+                Err(Refusal { text: invalid.to_string(), ..pusher(Close::ResumeIdInvalid) })
+            }
+            Route::App(_, Some(Err(_))) | Route::Nowhere => {
+                let prefix = &services.shared.path_prefix;
+                Err(Refusal { text: unknown_path(self.path, prefix), ..pusher(Close::PathUnknown) })
+            }
+            Route::App(key, id) => {
+                let app = self.find_app(key, services).map_err(|close| match close {
+                    Close::AppUnknown => Refusal { text: unknown_key(key), ..pusher(close) },
+                    close => pusher(close),
+                })?;
+                let protocol = SessionProtocol::Pusher(PusherProtocol::new(self.check_version().map_err(pusher)?));
+                let id = id.as_ref().and_then(|id| id.as_ref().ok());
+                self.enter(&app, protocol, id, services).map_err(pusher)
+            }
+            Route::Tenant(request) => self.admit_tenant(request, services).await,
+        }
+    }
+
+    async fn admit_tenant(
+        &self,
+        request: &Result<TenantRequest, InvalidRequest>,
+        services: &Services,
+    ) -> Result<Admission, Refusal> {
+        let request = request.as_ref().map_err(|invalid| Refusal::tenant(Close::TenantInvalid, invalid))?;
+        let app = services.tenant_app().ok_or_else(|| Refusal::plain(Close::TenantNotServed))?;
+        check_enabled(&app).map_err(Refusal::plain)?;
+        let grant = match services.shared.tenant.access {
+            TenantAccess::Open => Grant::public(request.tenant.clone(), &services.shared.tenant.channels),
+            TenantAccess::Token => check_token(request, &app, &services.shared.tenant.channels).inspect_err(|_| {
+                services.shared.metrics.auth_failures.with_label_values(&["tenant"]).inc();
+            })?,
+            TenantAccess::Callback => self.ask_application(request, services).await?,
+        };
+        self.check_origin(&app).map_err(Refusal::plain)?;
+        let protocol = SessionProtocol::Tenant(TenantProtocol::new(grant));
+        self.enter(&app, protocol, request.resume.as_ref(), services).map_err(Refusal::plain)
+    }
+
+    async fn ask_application(&self, request: &TenantRequest, services: &Services) -> Result<Grant, Refusal> {
+        let header = |name| text(self.headers, name).map(str::to_owned);
+        let question = CallbackRequest {
+            tenant: request.tenant.clone(),
+            user: request.user.clone(),
+            cookie: header(header::COOKIE),
+            authorization: header(header::AUTHORIZATION),
+            origin: header(header::ORIGIN),
+        };
+        let verdict = match &services.callback {
+            Some(callback) => callback.check(&question, self.peer).await,
+            None => Verdict::Unknown,
+        };
+        match verdict {
+            Verdict::Admitted => Ok(Grant::public(request.tenant.clone(), &services.shared.tenant.channels)),
+            Verdict::Refused => Err(Refusal::plain(Close::TenantRefused)),
+            Verdict::Unknown => Err(Refusal::plain(Close::TenantCheckFailed)),
+        }
+    }
+
+    fn find_app(&self, key: &str, services: &Services) -> Result<Arc<App>, Close> {
+        let app = services.shared.registry.by_key(key).ok_or(Close::AppUnknown)?;
+        check_enabled(&app)?;
+        self.check_origin(&app)?;
+        Ok(app)
+    }
+
+    fn check_origin(&self, app: &App) -> Result<(), Close> {
+        let origin = text(self.headers, header::ORIGIN);
+        let allowed = origin::is_allowed(origin, &app.settings().allowed_origins);
+        if allowed {
+            return Ok(());
+        }
+        log_refused_origin(app, &origin::for_log(origin));
+        Err(Close::OriginRefused)
+    }
+
+    /// Protocols 4 to 7, and none (protocol.md §1.1).
+    fn check_version(&self) -> Result<Dialect, Close> {
+        let parameter = |name| self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        match parameter("protocol").map(str::parse::<i64>) {
+            None | Some(Ok(4..=7)) => {}
+            Some(Ok(_)) => return Err(Close::VersionUnsupported),
+            Some(Err(_)) => return Err(Close::VersionInvalid),
+        }
+        Ok(if parameter("trace") == Some("1") { Dialect::Traced } else { Dialect::Pusher })
+    }
+
+    /// The last checks take something: a permit of the node, one of the address and one of the app, and a turn among all that
+    /// come now.
+    fn enter(
+        &self,
+        app: &Arc<App>,
+        protocol: SessionProtocol,
+        id: Option<&ResumeId>,
+        services: &Services,
+    ) -> Result<Admission, Close> {
+        let (client, shared) = (self.client(services), &services.shared);
+        let permits = self.take_permits(app, client, shared)?;
+        let turn_in = shared.arrivals.enter(client, shared.started.elapsed()).map_err(|too_many| match too_many {
+            TooMany::OnNode => Close::OverConnectionRate,
+            TooMany::OfAddress => Close::OverAddressRate,
+        })?;
+        let Permits { socket, address, app_permit } = permits;
+        // From here on it counts as a socket. One that is refused stays a connection of HTTP until it has gone.
+        let address = address.or(self.connection.and_then(|connection| connection.leave()));
+        let page = id.map(|id| PageKey::of(app.id(), id));
+        Ok(Admission { app_permit, address, permit: socket, client, protocol, page, turn_in })
+    }
+
+    fn take_permits(&self, app: &Arc<App>, client: Option<IpAddr>, shared: &Shared) -> Result<Permits, Close> {
+        if shared.readiness.stage() == Stage::Draining {
+            return Err(Close::OverCapacity);
+        }
+        let socket = shared.readiness.capacity().take().map_err(|NodeFull| Close::OverCapacity)?;
+        // A connection that has asked for something before has its client's permit already.
+        let needs_address_permit = !self.connection.is_some_and(|connection| connection.is_held_by_address());
+        let address = match client.filter(|_| needs_address_permit) {
+            Some(client) => shared.addresses.take(client).map_err(|OverLimit| Close::OverAddressLimit)?,
+            None => None,
+        };
+        let app_permit = AppPermit::take(app).map_err(|taken| match taken {
+            QuotaTaken::Here => Close::OverQuota,
+            QuotaTaken::OnAllNodes => Close::OverClusterQuota,
+        })?;
+        Ok(Permits { socket, address, app_permit })
+    }
+
+    /// The address that the client really has.
+    fn client(&self, services: &Services) -> Option<IpAddr> {
+        let trusted = &services.shared.limits.trusted_proxies;
+        self.peer.map(|peer| client_address(peer, &forwarded(self.headers), trusted))
+    }
+
+    /// The app that the visitor means.
+    pub(super) fn app(&self, services: &Services) -> Option<Arc<App>> {
+        match self.route {
+            Route::App(key, _) => services.shared.registry.by_key(key),
+            Route::Tenant(_) => services.tenant_app(),
+            Route::Nowhere => None,
+        }
+    }
+
+    /// The sub-protocol to name in the answer; never one that was not offered.
+    pub(super) fn selected_protocol(&self) -> Option<&'static str> {
+        match &self.route {
+            Route::Tenant(Ok(request)) => request.protocol,
+            Route::Tenant(Err(_)) => None,
+            Route::App(..) | Route::Nowhere => {
+                let mut offered =
+                    values(self.headers, header::SEC_WEBSOCKET_PROTOCOL).flat_map(|value| value.split(','));
+                offered.any(|protocol| protocol.trim() == PUSHER_PROTOCOL).then_some(PUSHER_PROTOCOL)
+            }
+        }
+    }
+}
+
+/// Warns once per app: the operator must hear of it, but anybody can send any origin.
+fn log_refused_origin(app: &App, origin: &str) {
+    let app_id = app.id();
+    if app.counters.refuse_origin() {
+        tracing::warn!(
+            app = %app_id,
+            origin,
+            "origin refused; if its pages may connect, add its host to the app's allowed_origins \
+             (GAUNG_APP_ALLOWED_ORIGINS). Further ones are logged at debug"
+        );
+    } else {
+        tracing::debug!(app = %app_id, origin, "origin refused");
+    }
+}
+
+fn check_enabled(app: &App) -> Result<(), Close> {
+    if app.settings().enabled { Ok(()) } else { Err(Close::AppDisabled) }
+}
+
+fn check_token(request: &TenantRequest, app: &App, channels: &TenantChannels) -> Result<Grant, Refusal> {
+    let missing = || Refusal::tenant(Close::TenantRefused, "the socket has no access token");
+    let token = request.token.as_ref().ok_or_else(missing)?;
+    let (_, now) = event::now();
+    let token = AccessToken::verify(token.expose(), &app.settings().keys, now)
+        .map_err(|error| Refusal::tenant(Close::TenantRefused, error))?;
+    if !token.matches_query(&request.tenant, request.user.as_deref()) {
+        return Err(Refusal::tenant(Close::TenantRefused, "the token is for another tenant or user"));
+    }
+    Ok(Grant::by_token(token, channels))
+}
+
+impl Refusal {
+    fn plain(close: Close) -> Self {
+        Self::tenant(close, close.text())
+    }
+
+    fn tenant(close: Close, text: impl ToString) -> Self {
+        Self { close, text: text.to_string(), protocol: ClientProtocol::Tenant }
+    }
+
+    pub(super) fn send(&self, outbox: &Outbox) {
+        self.protocol.close_with_text(outbox, self.close, &self.text);
+    }
+}
+
+/// The lines of `X-Forwarded-For`. One that is no text stays, as an entry that nobody can believe.
+fn forwarded(headers: &HeaderMap) -> Vec<&str> {
+    let lines = headers.get_all(HeaderName::from_static("x-forwarded-for"));
+    lines.map(|line| line.to_str().unwrap_or("?")).collect()
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).filter_map(|value| value.to_str().ok())
+}
