@@ -10,11 +10,12 @@ mod join;
 mod last_events;
 mod listen;
 mod nodes_file;
+mod ports;
 mod rebalancing;
 mod start_error;
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -33,6 +34,7 @@ pub use start_error::StartError;
 use failures::Failures;
 use foundation::Foundation;
 use listen::Workers;
+use ports::{Ports, SharedPorts};
 
 use crate::{
     admin::PublicPort,
@@ -95,19 +97,20 @@ pub struct Node {
     cluster: Option<Cluster>,
     pages: Pages,
     drain: DrainConfig,
+    /// Where another process may listen beside this one.
+    shared_ports: Option<SharedPorts>,
 }
 
 impl Node {
     /// Starts everything; returns when both listeners accept. Needs an actix system.
     pub async fn start(config: Config, apps: AppsSource) -> Result<Self, StartError> {
         tls::install_crypto_provider();
-        let public = bind(config.server.host, config.server.port, "GAUNG_HOST, GAUNG_PORT")?;
-        let admin = bind(config.admin.host, config.admin.port, "GAUNG_ADMIN_HOST, GAUNG_ADMIN_PORT")?;
+        let ports = Ports::bind(&config)?;
         let certificate = certificate(&config).map_err(StartError::Tls)?;
         let (foundation, setup) = Foundation::lay(&config, &apps)?;
         let workers = Workers::new(config.server.http_threads, foundation.shares);
         let shared = foundation.shared(&config, workers);
-        let (public_address, admin_address) = (local(&public), local(&admin));
+        let (public_address, admin_address) = (ports.public.address, ports.admin.address);
         let path_prefix = shared.path_prefix.clone();
         let public_port = PublicPort { port: public_address.port(), tls: certificate.is_some(), path_prefix };
         let admin_page = foundation.admin(&config, &shared, public_port);
@@ -125,6 +128,9 @@ impl Node {
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
         watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
         let tls = certificate.map(|(config, _)| config);
+        let (public, admin) = (ports.public.listen()?, ports.admin.listen()?);
+        let shared_ports = config.server.reuse_port.then(|| SharedPorts::enter([&public, &admin])).transpose();
+        let shared_ports = shared_ports.map_err(StartError::ReusePort)?;
         let servers = [
             listen::public(public, shared, workers, tls, (registries.clone(), failures.clone())),
             listen::admin(admin, admin_page, failures),
@@ -144,6 +150,7 @@ impl Node {
             cluster,
             pages,
             drain: config.drain,
+            shared_ports,
         })
     }
 
@@ -167,6 +174,7 @@ impl Node {
     /// Goes away as after SIGTERM: load balancers have the lag to notice, then [`Node::stop`].
     pub async fn leave(self) {
         self.readiness.leave(Instant::now());
+        self.leave_ports();
         if !self.drain.lag.is_zero() {
             tracing::info!(
                 seconds = self.drain.lag.as_secs(),
@@ -182,9 +190,17 @@ impl Node {
     /// [`DrainConfig::end`].
     pub async fn stop(self) {
         self.readiness.leave(Instant::now());
+        self.leave_ports();
         self.readiness.drain();
         if timeout(self.drain.end(), self.end()).await.is_err() {
             tracing::warn!("the shutdown timed out; unfinished work is lost");
+        }
+    }
+
+    /// Who listens beside this process takes what is new.
+    fn leave_ports(&self) {
+        if let Some(ports) = &self.shared_ports {
+            ports.leave();
         }
     }
 
@@ -308,13 +324,4 @@ fn certificate(config: &Config) -> Result<Option<Certificate>, tls::TlsError> {
         (Some(cert), Some(key)) => tls::server_config(cert, key).map(Some),
         (None, _) | (_, None) => Ok(None),
     }
-}
-
-fn bind(host: IpAddr, port: u16, settings: &'static str) -> Result<TcpListener, StartError> {
-    let address = SocketAddr::new(host, port);
-    listen::bind(address).map_err(|error| StartError::Listen { address, settings, error })
-}
-
-fn local(listener: &TcpListener) -> SocketAddr {
-    listener.local_addr().expect("a bound listener has an address")
 }

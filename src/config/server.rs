@@ -20,6 +20,8 @@ pub struct ServerConfig {
     pub host: IpAddr,
     /// `GAUNG_PORT` (6001), else `REVERB_SERVER_PORT`; 0 takes any free port.
     pub port: u16,
+    /// `GAUNG_REUSE_PORT` (false): whether another process of the same user may listen on the ports too.
+    pub reuse_port: bool,
     /// `GAUNG_PATH_PREFIX` (empty), else `REVERB_SERVER_PATH`; starts with `/` and does not end with one.
     #[serde(deserialize_with = "fields::path_prefix")]
     pub path_prefix: String,
@@ -125,6 +127,7 @@ impl Default for ServerConfig {
         Self {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 6001,
+            reuse_port: false,
             path_prefix: String::new(),
             http_threads: half,
             room_threads: half,
@@ -159,10 +162,17 @@ impl Default for LogConfig {
 
 impl ServerConfig {
     pub(super) fn variables() -> Vec<Variable> {
-        let Self { host, port, path_prefix, http_threads, room_threads } = Self::default();
+        let Self { host, port, reuse_port, path_prefix, http_threads, room_threads } = Self::default();
         vec![
             Variable::new("GAUNG_HOST", host, Rule::Host, "address of the public listener"),
             Variable::new("GAUNG_PORT", port, Rule::Number(0..=65_535), "its port; 0 takes any free one"),
+            Variable::new(
+                "GAUNG_REUSE_PORT",
+                reuse_port,
+                Rule::Switch,
+                "whether the next process may listen on both ports beside this one, which leaves it all new connections on \
+                 SIGTERM; Linux only",
+            ),
             Variable::new("GAUNG_PATH_PREFIX", path_prefix, Rule::PathPrefix, "prefix of all its paths"),
             Variable::new(
                 "GAUNG_HTTP_THREADS",

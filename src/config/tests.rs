@@ -90,10 +90,11 @@ fn every_variable() -> (Vec<(&'static str, &'static str)>, Config) {
     (variables.concat(), config)
 }
 
-fn every_server_variable() -> ([(&'static str, &'static str); 5], ServerConfig) {
+fn every_server_variable() -> ([(&'static str, &'static str); 6], ServerConfig) {
     let variables = [
         ("GAUNG_HOST", "::1"),
         ("GAUNG_PORT", "0"),
+        ("GAUNG_REUSE_PORT", "true"),
         ("GAUNG_PATH_PREFIX", "real/time/"),
         ("GAUNG_HTTP_THREADS", "3"),
         ("GAUNG_ROOM_THREADS", "4"),
@@ -101,6 +102,7 @@ fn every_server_variable() -> ([(&'static str, &'static str); 5], ServerConfig) 
     let config = ServerConfig {
         host: "::1".parse().unwrap(),
         port: 0,
+        reuse_port: true,
         path_prefix: "/real/time".to_owned(),
         http_threads: 3,
         room_threads: 4,

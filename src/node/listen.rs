@@ -20,7 +20,7 @@ use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory
 use actix_web::{App, HttpServer, dev::AppConfig};
 use futures_util::FutureExt;
 use rustls::ServerConfig;
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -51,9 +51,6 @@ use crate::{
     },
 };
 
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 4_096;
-
 /// How long what a client goes on sending after its answer is read away: a connection that is closed before resets, and the
 /// answer may be lost.
 const LINGER: Duration = Duration::from_secs(2);
@@ -63,16 +60,6 @@ struct Refused;
 
 /// How long requests under way may take when the node stops, in seconds.
 const LAST_REQUESTS: u64 = 3;
-
-/// A listener on the address; IPv6 addresses take IPv4 clients too where the system allows it.
-pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
 
 /// What serves the API, on whatever port.
 pub(super) fn api(shared: &Shared) -> Arc<Api> {

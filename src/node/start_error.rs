@@ -16,6 +16,8 @@ pub enum StartError {
         settings: &'static str,
         error: io::Error,
     },
+    #[error("cannot share the ports with another process (GAUNG_REUSE_PORT): {0}")]
+    ReusePort(io::Error),
     #[error(transparent)]
     Tls(tls::TlsError),
     /// `GAUNG_CA` cannot be used.

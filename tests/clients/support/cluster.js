@@ -13,9 +13,9 @@ export const USERS = [
   { id: "44", name: "Eve" },
 ];
 
-/** Three nodes of the test app. */
-export function startCluster(nats, settings = {}) {
-  return new Cluster(nats, (more) => startGaung({ ...settings, ...more })).grow(3);
+/** Nodes of the test app. */
+export function startCluster(nats, settings = {}, count = 3) {
+  return new Cluster(nats, (more) => startGaung({ ...settings, ...more })).grow(count);
 }
 
 /** Three nodes whose apps stand in a file. */

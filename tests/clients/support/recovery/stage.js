@@ -29,10 +29,10 @@ export const SETTINGS = {
   GAUNG_DRAIN_LAG_SECONDS: "1",
 };
 
-/** Three nodes and so many pages that do on the wire what pusher-js does, with some dozens of the library itself. */
-export async function startStage(t, { sockets, settings, perSecond }) {
+/** Nodes and so many pages that do on the wire what pusher-js does, with some dozens of the library itself. */
+export async function startStage(t, { nodes = 3, sockets, settings, perSecond }) {
   const stage = new Stage(t, sockets);
-  await stage.start(settings, perSecond);
+  await stage.start(nodes, settings, perSecond);
   return stage;
 }
 
@@ -49,7 +49,7 @@ class Stage {
     this.counts = { light: sockets - member, member, stock: 12, authorizer: 12, plugin: 12 };
   }
 
-  async start(settings, perSecond) {
+  async start(nodes, settings, perSecond) {
     this.#t.after(async () => {
       // They have nobody left to see off, and would take as long as the old ones.
       for (const node of this.cluster?.nodes ?? []) node.kill();
@@ -57,7 +57,7 @@ class Stage {
       await this.nats?.kill();
     });
     [this.nats, this.application] = await Promise.all([startNats(), startApplication()]);
-    this.cluster = await startCluster(this.nats, { ...SETTINGS, ...settings });
+    this.cluster = await startCluster(this.nats, { ...SETTINGS, ...settings }, nodes);
     this.balancer = await startSpreadingBalancer(this.#t, this.cluster.nodes);
     const { balancer, application, counts } = this;
     const channelsOf = (kind, number) => this.#channelsOf(kind, number);
