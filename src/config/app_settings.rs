@@ -69,6 +69,9 @@ pub struct AppSettings {
     /// Read requests a second; `None` is unlimited.
     #[serde(deserialize_with = "fields::quota")]
     pub reads_per_second: Option<u32>,
+    /// From how many bytes on events are compressed for sockets that can read that (512); `None` is never.
+    #[serde(deserialize_with = "fields::quota")]
+    pub compress_from_bytes: Option<usize>,
     /// Host patterns of browsers that may connect (`*`).
     #[serde(deserialize_with = "fields::list")]
     pub allowed_origins: Vec<String>,
@@ -120,6 +123,7 @@ impl AppSettings {
             message_quota_closes: false,
             client_events_per_second: Some(10),
             reads_per_second: None,
+            compress_from_bytes: Some(512),
             allowed_origins: vec!["*".to_owned()],
             cache_ttl: Duration::from_secs(1_800),
             activity_timeout: Duration::from_secs(30),

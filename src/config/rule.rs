@@ -18,6 +18,8 @@ pub enum Rule {
     Number(RangeInclusive<u64>),
     /// A whole number within the range, or 0 for no limit.
     Quota(RangeInclusive<u64>),
+    /// A whole number within the range, or 0 for never.
+    Threshold(RangeInclusive<u64>),
     /// A number within the range, which may have decimals, or 0 for never.
     Ratio(RangeInclusive<f64>),
     /// `true` or `false`.
@@ -64,7 +66,9 @@ impl Rule {
         let permitted = match self {
             Self::Host => text::host(value).is_some(),
             Self::Number(range) => value.parse().is_ok_and(|number| range.contains(&number)),
-            Self::Quota(range) => value.parse().is_ok_and(|number| number == 0 || range.contains(&number)),
+            Self::Quota(range) | Self::Threshold(range) => {
+                value.parse().is_ok_and(|number| number == 0 || range.contains(&number))
+            }
             Self::Ratio(range) => value.parse().is_ok_and(|number| number == 0.0 || range.contains(&number)),
             Self::Switch => matches!(value, "true" | "false"),
             Self::Choice(words) => words.contains(&value),
@@ -104,6 +108,9 @@ impl fmt::Display for Rule {
             Self::Number(range) => write!(f, "a whole number from {} to {}", range.start(), range.end()),
             Self::Quota(range) => {
                 write!(f, "a whole number from {} to {}, or 0 for no limit", range.start(), range.end())
+            }
+            Self::Threshold(range) => {
+                write!(f, "a whole number from {} to {}, or 0 for never", range.start(), range.end())
             }
             Self::Ratio(range) => write!(f, "a number from {} to {}, or 0 for never", range.start(), range.end()),
             Self::Switch => f.write_str("true or false"),
@@ -151,6 +158,7 @@ mod tests {
         check(&Rule::Number(1..=9), &["1", "9"], &["0", "10", "-1", "1.5", "one", "99999999999999999999"]);
         check(&Rule::Ratio(1.05..=10.0), &["0", "1.05", "1.2", "10"], &["1", "11", "-1.2", "NaN", "1,2", ""]);
         check(&Rule::Quota(10..=99), &["0", "10", "99"], &["9", "100", "-1"]);
+        check(&Rule::Threshold(10..=99), &["0", "10", "99"], &["9", "100", "-1"]);
         check(&Rule::Switch, &["true", "false"], &["1", "yes", "TRUE"]);
         check(&Rule::Choice(&["text", "json"]), &["text", "json"], &["xml", "texts"]);
         check(&Rule::PathPrefix, &["/x", "x/", "/a/b.c", "/"], &["/a//b", "/a?b", "/a b", "/{x}", "https://x"]);

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::{
-    Rule::{self, Number, Origins, Quota, Switch},
+    Rule::{self, Number, Origins, Quota, Switch, Threshold},
     Variable,
 };
 use crate::config::AppSettings;
@@ -52,7 +52,13 @@ fn switch_variables(app: &AppSettings) -> Vec<Variable> {
 
 fn size_variables(app: &AppSettings) -> Vec<Variable> {
     const MIB: u64 = 1_048_576;
-    let rows: [(_, &dyn Display, _, _); 9] = [
+    let rows: [(_, &dyn Display, _, _); 10] = [
+        (
+            "GAUNG_APP_COMPRESS_FROM_BYTES",
+            &app.compress_from_bytes.unwrap_or(0),
+            Threshold(1..=MIB * 16),
+            "bytes from which on events are compressed for sockets that offer permessage-deflate",
+        ),
         ("GAUNG_APP_MAX_CONNECTIONS", &app.max_connections.unwrap_or(0), Quota(1..=COUNT), "open sockets"),
         ("GAUNG_APP_MAX_SUBSCRIPTIONS", &app.max_subscriptions, Number(1..=1_000_000), "subscriptions of one socket"),
         (
@@ -225,6 +231,7 @@ mod tests {
         ("GAUNG_APP_MESSAGE_QUOTA_CLOSES", "true"),
         ("GAUNG_APP_CLIENT_EVENTS_PER_SECOND", "0"),
         ("GAUNG_APP_READS_PER_SECOND", "12"),
+        ("GAUNG_APP_COMPRESS_FROM_BYTES", "19"),
         ("GAUNG_APP_ALLOWED_ORIGINS", "a.example, *.b.example"),
         ("GAUNG_APP_CACHE_TTL_SECONDS", "13"),
         ("GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS", "14"),
@@ -260,6 +267,7 @@ mod tests {
             message_quota_closes: true,
             client_events_per_second: None,
             reads_per_second: Some(12),
+            compress_from_bytes: Some(19),
             allowed_origins: vec!["a.example".to_owned(), "*.b.example".to_owned()],
             cache_ttl: Duration::from_secs(13),
             activity_timeout: Duration::from_secs(14),

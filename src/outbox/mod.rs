@@ -20,7 +20,7 @@ use bytes::{Buf, Bytes};
 use futures_util::future::poll_fn;
 use tokio::{io::AsyncWrite, net::TcpStream, task::coop};
 
-use crate::protocol::{ChannelName, Close, frame};
+use crate::protocol::{ChannelName, Close, deflate::Encoding, frame};
 
 pub mod closing;
 
@@ -32,6 +32,7 @@ const UNOFFERED: usize = 4;
 #[derive(Debug)]
 pub struct Outbox {
     direct: Option<Arc<TcpStream>>,
+    encoding: Encoding,
     limit: usize,
     queue: Mutex<Queue>,
 }
@@ -98,7 +99,17 @@ pub enum Flushed {
 impl Outbox {
     /// An outbox that may hold `limit` bytes. `direct` is the socket if frames may be written to it as they are.
     pub fn new(direct: Option<Arc<TcpStream>>, limit: usize) -> Arc<Self> {
-        Arc::new(Self { direct, limit, queue: Mutex::default() })
+        Self::with_encoding(direct, limit, Encoding::Plain)
+    }
+
+    /// The same for a client that wants its events in this encoding; whoever sends them encodes them.
+    pub fn with_encoding(direct: Option<Arc<TcpStream>>, limit: usize, encoding: Encoding) -> Arc<Self> {
+        Arc::new(Self { direct, encoding, limit, queue: Mutex::default() })
+    }
+
+    /// How the client wants its events.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// Sends whole frames. Once the socket has refused some and the limit is reached, the client is a slow consumer: what

@@ -53,6 +53,11 @@ impl ChannelKind {
         matches!(self, Self::Cache | Self::PrivateCache | Self::EncryptedCache | Self::PresenceCache)
     }
 
+    /// Whether only its subscribers can read what is published.
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Encrypted | Self::EncryptedCache)
+    }
+
     /// Whether it is the private line of one signed-in user.
     pub fn is_server_to_user(self) -> bool {
         matches!(self, Self::ServerToUser)

@@ -3,6 +3,8 @@
 use bytes::{Buf, Bytes};
 
 const FINAL: u8 = 0x80;
+/// The reserved bit that marks a compressed message.
+pub const COMPRESSED: u8 = 0x40;
 const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
@@ -17,6 +19,11 @@ const LONGEST_HEADER: usize = 10;
 /// A whole text message in one frame.
 pub fn text(json: &str) -> Bytes {
     encode(TEXT, json.as_bytes())
+}
+
+/// A whole text message that was compressed (RFC 7692 §6).
+pub fn compressed_text(deflated: &[u8]) -> Bytes {
+    encode(COMPRESSED | TEXT, deflated)
 }
 
 /// A whole text message that `write` appends to the frame's own buffer, so that encoding and framing an event takes one

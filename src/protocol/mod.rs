@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod close;
+pub mod deflate;
 mod escaped;
 pub mod frame;
 pub mod inbound;

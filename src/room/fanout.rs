@@ -21,7 +21,7 @@ use super::{
 use crate::{
     event::EncodedEvent,
     outbox::{Lag, Outbox},
-    protocol::{ChannelName, EventId, Position, SocketId},
+    protocol::{ChannelName, EventId, Position, SocketId, deflate::Encoding},
 };
 
 /// How many subscribers are served before the thread's other rooms have their turn.
@@ -70,8 +70,8 @@ struct Batch {
     announced: Vec<Announced>,
     /// About how many bytes a subscriber is sent.
     bytes: usize,
-    /// What was encoded so far, by dialect.
-    frames: Vec<(Dialect, Joined)>,
+    /// What was encoded so far, by dialect and encoding.
+    frames: Vec<(Dialect, Encoding, Joined)>,
     /// The next slot to serve; past 0 the batch takes no more.
     position: usize,
     /// Subscribers that were written to.
@@ -326,8 +326,8 @@ impl Batch {
             return None;
         }
         let excluded = self.announced.iter().any(|announced| announced.spares(slot));
-        let position = self.encode(&subscriber.dialect, channel);
-        let joined = &self.frames[position].1;
+        let position = self.encode(subscriber, channel);
+        let joined = &self.frames[position].2;
         let frames =
             if excluded { joined.without(|position| self.announced[position].spares(slot)) } else { joined.all() };
         if frames.is_empty() {
@@ -356,13 +356,18 @@ impl Batch {
         (completed, permits)
     }
 
-    /// Encodes the batch, once per dialect. Returns where it stands among what was encoded.
-    fn encode(&mut self, dialect: &Dialect, channel: &ChannelName) -> usize {
-        if let Some(position) = self.frames.iter().position(|(known, _)| known == dialect) {
+    /// Encodes the batch, once per dialect and encoding. Returns where it stands among what was encoded. What only its
+    /// readers can decrypt does not get smaller.
+    fn encode(&mut self, subscriber: &Subscriber, channel: &ChannelName) -> usize {
+        let dialect = &subscriber.dialect;
+        let encoding = if channel.kind().is_encrypted() { Encoding::Plain } else { subscriber.outbox.encoding() };
+        let is_made = |(of, with, _): &(Dialect, Encoding, Joined)| of == dialect && *with == encoding;
+        if let Some(position) = self.frames.iter().position(is_made) {
             return position;
         }
-        let frames = self.announced.iter().map(|announced| dialect.announcement(channel, &announced.announcement));
-        self.frames.push((dialect.clone(), Joined::new(frames)));
+        let plain = self.announced.iter().map(|announced| dialect.announcement(channel, &announced.announcement));
+        let joined = Joined::new(plain.map(|frame| frame.map(|frame| encoding.of(frame))));
+        self.frames.push((dialect.clone(), encoding, joined));
         self.frames.len() - 1
     }
 }

@@ -28,7 +28,7 @@ use crate::{
         closing::{ClientProtocol, SentAway},
     },
     page::PageKey,
-    protocol::{Close, frame, outbound},
+    protocol::{Close, deflate::Encoding, frame, outbound},
     tenant,
 };
 
@@ -87,6 +87,8 @@ pub(super) struct Admission {
     pub protocol: SessionProtocol,
     /// The page that names itself by a resume id.
     pub page: Option<PageKey>,
+    /// How events go to the client.
+    pub encoding: Encoding,
     /// When the session may begin, of many that come at once.
     pub turn_in: Duration,
 }

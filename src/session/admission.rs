@@ -15,7 +15,7 @@ use actix_http::{
 use super::{
     access::{CallbackRequest, Verdict},
     actor::{Admission, SessionProtocol},
-    origin,
+    handshake, origin,
     pusher_protocol::PusherProtocol,
     route::{Route, unknown_key, unknown_path},
     services::{Services, Shared},
@@ -36,7 +36,7 @@ use crate::{
     event,
     outbox::{Outbox, closing::ClientProtocol},
     page::PageKey,
-    protocol::{Close, ResumeId},
+    protocol::{Close, ResumeId, deflate::Encoding},
     readiness::Stage,
     room::Dialect,
     tenant::{AccessToken, Grant, InvalidRequest, TenantChannels, TenantRequest},
@@ -191,7 +191,16 @@ impl<'a> UpgradeRequest<'a> {
         // From here on it counts as a socket. One that is refused stays a connection of HTTP until it has gone.
         let address = address.or(self.connection.and_then(|connection| connection.leave()));
         let page = id.map(|id| PageKey::of(app.id(), id));
-        Ok(Admission { app_permit, address, permit: socket, client, protocol, page, turn_in })
+        Ok(Admission {
+            app_permit,
+            address,
+            permit: socket,
+            client,
+            protocol,
+            page,
+            turn_in,
+            encoding: self.encoding(app),
+        })
     }
 
     fn take_permits(&self, app: &Arc<App>, client: Option<IpAddr>, shared: &Shared) -> Result<Permits, Close> {
@@ -210,6 +219,12 @@ impl<'a> UpgradeRequest<'a> {
             QuotaTaken::OnAllNodes => Close::OverClusterQuota,
         })?;
         Ok(Permits { socket, address, app_permit })
+    }
+
+    /// How events go to the client.
+    fn encoding(&self, app: &App) -> Encoding {
+        let from_bytes = app.settings().compress_from_bytes.filter(|_| handshake::offers_compression(self.headers));
+        from_bytes.map_or(Encoding::Plain, |from_bytes| Encoding::Deflate { from_bytes })
     }
 
     /// The address that the client really has.

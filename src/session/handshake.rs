@@ -15,6 +15,8 @@ use futures_util::SinkExt;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::protocol::deflate::{self, Encoding};
+
 /// Whether the request is a handshake. HTTP/1.0 knows no upgrade, whatever such a request says (RFC 9110 §7.8).
 pub fn is_sound(request: &Request) -> bool {
     let headers = request.headers();
@@ -105,15 +107,24 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Says yes, and names the sub-protocol that was selected.
+/// Whether the client can read compressed messages and write them.
+pub fn offers_compression(headers: &HeaderMap) -> bool {
+    deflate::is_offered(lines(headers, "Sec-WebSocket-Extensions"))
+}
+
+/// Says yes, and names the sub-protocol and the compression that were selected.
 pub async fn accept<T: AsyncRead + AsyncWrite + Unpin>(
     framed: &mut Framed<T, h1::Codec>,
     request: &Request,
     protocol: Option<&'static str>,
+    encoding: Encoding,
 ) -> io::Result<()> {
     let mut response = ws::handshake_response(request.head());
     if let Some(protocol) = protocol {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol)));
+    }
+    if encoding != Encoding::Plain {
+        response.insert_header((header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_static(deflate::ACCEPTED)));
     }
     framed.send((response.finish().drop_body(), BodySize::None).into()).await
 }

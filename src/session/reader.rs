@@ -1,12 +1,19 @@
 //! Frames from a client, joined into messages (RFC 6455 §5). Pure.
 
+use std::mem;
+
 use actix_codec::Decoder;
 use actix_http::ws::{Codec, Frame, Item, ProtocolError};
 use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 
 use super::pace::Held;
-use crate::protocol::Close;
+use crate::protocol::{Close, deflate, frame};
+
+/// Which bits of a frame's first byte say what it is, and what they are for the first frame of a message (RFC 6455 §5.2).
+const OPCODE: u8 = 0x0F;
+const TEXT: u8 = 0x1;
+const BINARY: u8 = 0x2;
 
 /// One thing that a client sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,6 +45,17 @@ pub struct FrameReader {
     buffer: BytesMut,
     fragments: Option<Box<Fragments>>,
     is_broken: bool,
+    compression: ClientCompression,
+}
+
+/// What is known of messages that the client compresses.
+#[derive(Default)]
+struct ClientCompression {
+    is_agreed: bool,
+    /// Whether the head of the frame that is read now was looked at.
+    is_head_seen: bool,
+    /// Whether the message that is read now is compressed.
+    is_on: bool,
 }
 
 struct Fragments {
@@ -54,7 +72,19 @@ enum Kind {
 impl FrameReader {
     /// A reader for messages of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { codec: Codec::new().max_size(limit), limit, buffer: BytesMut::new(), fragments: None, is_broken: false }
+        Self {
+            codec: Codec::new().max_size(limit),
+            limit,
+            buffer: BytesMut::new(),
+            fragments: None,
+            is_broken: false,
+            compression: ClientCompression::default(),
+        }
+    }
+
+    /// Takes compressed messages from now on.
+    pub fn inflate(&mut self) {
+        self.compression.is_agreed = true;
     }
 
     /// Takes what the socket brought.
@@ -69,14 +99,19 @@ impl FrameReader {
         if declared_length(&self.buffer).is_some_and(|length| length > self.limit as u64) {
             return Err(Close::TooLarge);
         }
-        self.codec.decode(&mut self.buffer).map_err(|error| close_for(&error))
+        if self.compression.is_agreed {
+            self.compression.look_at(self.buffer.first_mut())?;
+        }
+        let frame = self.codec.decode(&mut self.buffer).map_err(|error| close_for(&error))?;
+        self.compression.is_head_seen &= frame.is_none();
+        Ok(frame)
     }
 
     /// What the frame is, or completes.
     fn accept(&mut self, frame: Frame) -> Result<Incoming, Close> {
         match frame {
-            Frame::Text(payload) => message(Kind::Text, &payload),
-            Frame::Binary(payload) => message(Kind::Binary, &payload),
+            Frame::Text(payload) => self.complete(Kind::Text, &payload),
+            Frame::Binary(payload) => self.complete(Kind::Binary, &payload),
             Frame::Continuation(item) => self.join(item),
             Frame::Ping(payload) => Ok(Incoming::Ping(Bytes::copy_from_slice(&payload))),
             Frame::Pong(_) => Ok(Incoming::Pong),
@@ -102,10 +137,33 @@ impl FrameReader {
         }
         fragments.payload.extend_from_slice(&payload);
         if last {
-            return message(fragments.kind, &fragments.payload);
+            return self.complete(fragments.kind, &fragments.payload);
         }
         self.fragments = Some(fragments);
         Ok(Incoming::Part)
+    }
+
+    fn complete(&mut self, kind: Kind, payload: &[u8]) -> Result<Incoming, Close> {
+        if mem::take(&mut self.compression.is_on) {
+            return message(kind, &deflate::inflate(payload, self.limit)?);
+        }
+        message(kind, payload)
+    }
+}
+
+impl ClientCompression {
+    /// Takes the mark of a compressed message off its first frame; the codec knows none (RFC 7692 §6.1).
+    fn look_at(&mut self, head: Option<&mut u8>) -> Result<(), Close> {
+        let Some(head) = head.filter(|_| !self.is_head_seen) else { return Ok(()) };
+        self.is_head_seen = true;
+        if *head & frame::COMPRESSED != 0 {
+            if !matches!(*head & OPCODE, TEXT | BINARY) {
+                return Err(Close::ProtocolViolation);
+            }
+            *head &= !frame::COMPRESSED;
+            self.is_on = true;
+        }
+        Ok(())
     }
 }
 
@@ -277,6 +335,54 @@ mod tests {
             let mut incoming = read(1_000, &[&bytes, &frame(0x81, b"late")]);
             incoming.retain(|incoming| *incoming != Incoming::Part);
             assert_eq!(incoming, [Incoming::Broken(Close::ProtocolViolation)], "{what}");
+        }
+    }
+
+    /// "Hello" (RFC 7692 §7.2.3.1).
+    const HELLO: [u8; 7] = [0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00];
+
+    fn read_compressed(limit: usize, bytes: &[u8]) -> Vec<Incoming> {
+        let mut reader = FrameReader::new(limit);
+        reader.inflate();
+        let mut incoming = Vec::new();
+        for byte in bytes.chunks(1) {
+            reader.push(byte);
+            incoming.extend(reader.by_ref());
+        }
+        incoming
+    }
+
+    #[test]
+    fn compressed_messages_are_read_where_that_was_agreed_among_plain_ones() {
+        let bytes = [frame(0xC1, &HELLO), frame(0x81, b"plain"), frame(0xC2, &HELLO)].concat();
+        let binary = Incoming::Binary(Bytes::from_static(b"Hello"));
+        assert_eq!(read_compressed(100, &bytes), [text("Hello"), text("plain"), binary]);
+        assert_eq!(read(100, &[&frame(0xC1, &HELLO)]), [Incoming::Broken(Close::ProtocolViolation)]);
+    }
+
+    #[test]
+    fn fragments_of_a_compressed_message_are_one_and_a_ping_between_them_is_none_of_it() {
+        let bytes = [frame(0x41, &HELLO[..3]), frame(0x89, b"p"), frame(0x80, &HELLO[3..]), frame(0x81, b"x")].concat();
+        let ping = Incoming::Ping(Bytes::from_static(b"p"));
+        assert_eq!(read_compressed(100, &bytes), [Incoming::Part, ping, text("Hello"), text("x")]);
+    }
+
+    #[test]
+    fn compressed_messages_keep_to_the_rules() {
+        for (bytes, close, what) in [
+            (frame(0xC9, b"p"), Close::ProtocolViolation, "compressed ping"),
+            (
+                [frame(0x41, &HELLO[..3]), frame(0xC0, &HELLO[3..])].concat(),
+                Close::ProtocolViolation,
+                "marked continuation",
+            ),
+            (frame(0xE1, &HELLO), Close::ProtocolViolation, "another reserved bit"),
+            (frame(0xC1, &[0xFF; 9]), Close::ProtocolViolation, "rubbish"),
+            (frame(0xC1, &HELLO), Close::TooLarge, "longer than a message may be"),
+        ] {
+            let mut incoming = read_compressed(if close == Close::TooLarge { 4 } else { 100 }, &bytes);
+            incoming.retain(|incoming| *incoming != Incoming::Part);
+            assert_eq!(incoming, [Incoming::Broken(close)], "{what}");
         }
     }
 

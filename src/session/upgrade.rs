@@ -26,7 +26,7 @@ use crate::{
     activity::{self, ActivityEvent, ActivityKind, Asked},
     app::App,
     outbox::Outbox,
-    protocol::Close,
+    protocol::{Close, deflate::Encoding},
 };
 
 /// How long the kernel keeps trying to reach a client that does not acknowledge.
@@ -79,9 +79,10 @@ where
     }
     let upgrade_request = UpgradeRequest::new(&request, &services);
     let admission = upgrade_request.admit(&services).await;
-    handshake::accept(&mut framed, &request, upgrade_request.selected_protocol()).await?;
+    let encoding = admission.as_ref().map_or(Encoding::Plain, |admission| admission.encoding);
+    handshake::accept(&mut framed, &request, upgrade_request.selected_protocol(), encoding).await?;
     let limits = &services.shared.limits;
-    let (mut wire, outbox) = take_over(framed, split, limits.max_frame_bytes, limits.max_outbox_bytes);
+    let (mut wire, outbox) = take_over(framed, split, encoding, limits.max_frame_bytes, limits.max_outbox_bytes);
     match admission {
         Ok(admission) => {
             wire.set_pace(pace(&admission, &services));
@@ -120,6 +121,7 @@ fn start<S: Socket + 'static>(wire: Wire<S>, outbox: Arc<Outbox>, admission: Adm
 pub fn take_over<T, S>(
     framed: Framed<T, h1::Codec>,
     split: impl FnOnce(T) -> (S, Option<Arc<TcpStream>>),
+    encoding: Encoding,
     max_message: usize,
     max_waiting: usize,
 ) -> (Wire<S>, Arc<Outbox>)
@@ -128,8 +130,12 @@ where
 {
     let parts = framed.into_parts();
     let (socket, direct) = split(parts.io);
-    let outbox = Outbox::new(direct, max_waiting);
-    (Wire::new(socket, outbox.clone(), max_message, &parts.read_buf), outbox)
+    let outbox = Outbox::with_encoding(direct, max_waiting, encoding);
+    let mut wire = Wire::new(socket, outbox.clone(), max_message, &parts.read_buf);
+    if encoding != Encoding::Plain {
+        wire.inflate();
+    }
+    (wire, outbox)
 }
 
 fn pace(admission: &Admission, services: &Services) -> Pace {

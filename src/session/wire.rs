@@ -73,6 +73,11 @@ impl<S: Socket> Wire<S> {
         Self { socket, outbox, reader, pace: None, linger: None, half_closed: false, turn: Turn::default() }
     }
 
+    /// Takes compressed messages from now on.
+    pub fn inflate(&mut self) {
+        self.reader.inflate();
+    }
+
     /// Reads no faster than this from now on.
     pub fn set_pace(&mut self, pace: Pace) {
         self.pace = Some(pace);

@@ -4,13 +4,13 @@
 use std::{convert::Infallible, io, net::TcpListener};
 
 use actix_codec::Framed;
-use actix_http::{HttpService, Request, Response, h1};
+use actix_http::{HttpMessage, HttpService, Request, Response, h1};
 use actix_server::Server;
 use actix_service::fn_service;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{StreamExt, future::ready};
 use gaung::{
-    protocol::{Close, frame},
+    protocol::{Close, deflate::Encoding, frame},
     session::{
         handshake,
         reader::Incoming,
@@ -39,13 +39,15 @@ async fn main() -> io::Result<()> {
 }
 
 async fn echo(request: Request, mut framed: Framed<TcpStream, h1::Codec>) -> Result<(), Infallible> {
-    if !handshake::is_sound(&request) || handshake::accept(&mut framed, &request, None).await.is_err() {
+    let offers = handshake::offers_compression(request.headers());
+    let encoding = if offers { Encoding::Deflate { from_bytes: 0 } } else { Encoding::Plain };
+    if !handshake::is_sound(&request) || handshake::accept(&mut framed, &request, None, encoding).await.is_err() {
         return Ok(());
     }
-    let (wire, outbox) = take_over(framed, share, MAX_MESSAGE, MAX_WAITING);
+    let (wire, outbox) = take_over(framed, share, encoding, MAX_MESSAGE, MAX_WAITING);
     actix_web::rt::spawn(wire.for_each(move |incoming| {
         match incoming {
-            Incoming::Text(text) => outbox.send(&frame::text(&text)),
+            Incoming::Text(text) => outbox.send(&encoding.of(frame::text(&text))),
             Incoming::Binary(payload) => outbox.send(&binary(&payload)),
             Incoming::Ping(payload) => outbox.send(&frame::pong(&payload)),
             Incoming::Close(code) => outbox.close(Close::Echo(code)),

@@ -40,6 +40,7 @@ struct AppHello {
     max_event_bytes: usize,
     max_event_channels: usize,
     max_batch_events: usize,
+    compress_from_bytes: Option<usize>,
     cache_ttl_seconds: u64,
     activity_timeout_seconds: u64,
 }
@@ -77,6 +78,7 @@ impl AppHello {
             max_channel_name_length: settings.max_channel_name_length,
             max_event_name_length: settings.max_event_name_length,
             max_event_bytes: settings.max_event_bytes,
+            compress_from_bytes: settings.compress_from_bytes,
             max_event_channels: settings.max_event_channels,
             max_batch_events: settings.max_batch_events,
             cache_ttl_seconds: settings.cache_ttl.as_secs(),
