@@ -14,6 +14,9 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
+#[cfg(test)]
+pub mod heard;
+
 /// How many bytes of lines may wait: some ten thousand lines, which a collector that pauses for a moment catches up with.
 const MAX_WAITING_BYTES: usize = 2 * 1_048_576;
 

@@ -1,5 +1,5 @@
 //! What can come as often as anybody likes is logged at once, and then once in a while with the number of all since: a log
-//! must not grow at a stranger's pace.
+//! must not grow at a stranger's pace. That it is over is logged as often: after each line that it happens, at most once.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -14,7 +14,11 @@ pub struct Seldom<const SECONDS: u64 = 60>(Mutex<Counted>);
 #[derive(Debug, Default)]
 struct Counted {
     logged: Option<Instant>,
+    /// When it happened last.
+    last: Option<Instant>,
     unlogged: u64,
+    /// Whether the log's last word is that it happens.
+    is_told: bool,
 }
 
 impl<const SECONDS: u64> Seldom<SECONDS> {
@@ -28,22 +32,35 @@ impl<const SECONDS: u64> Seldom<SECONDS> {
     fn count_at(&self, now: Instant) -> Option<u64> {
         let mut counted = self.lock();
         counted.unlogged += 1;
+        counted.last = Some(now);
         if counted.logged.is_some_and(|logged| now < logged + Self::PAUSE) {
             return None;
         }
         counted.logged = Some(now);
+        counted.is_told = true;
         Some(std::mem::take(&mut counted.unlogged))
     }
 
-    /// It is over: the next is logged at once.
-    pub(crate) fn reset(&self) {
-        *self.lock() = Counted::default();
+    /// It is over: the next is logged at once. Whether the log is to say so, because its last word is that it happens.
+    pub(crate) fn reset(&self) -> bool {
+        std::mem::take(&mut *self.lock()).is_told
     }
 
-    /// It is over. Whether that is worth a line, because it was logged and not just now; only then the next is logged at
-    /// once, so that what comes and goes does not fill the log.
-    pub(crate) fn settle(&self) -> bool {
-        self.lock().logged.take_if(|logged| logged.elapsed() >= Self::PAUSE).is_some()
+    /// It is over. Whether the log is to say so. The next is logged as if it were not over, so that what comes and goes does
+    /// not fill the log.
+    pub fn settle(&self) -> bool {
+        std::mem::take(&mut self.lock().is_told)
+    }
+
+    /// The same for what has no end that anybody sees: it is over when it has not happened for as long as lines lie apart.
+    pub(crate) fn faded(&self) -> bool {
+        self.faded_at(Instant::now())
+    }
+
+    fn faded_at(&self, now: Instant) -> bool {
+        let mut counted = self.lock();
+        let is_over = counted.last.is_none_or(|last| now >= last + Self::PAUSE);
+        is_over && std::mem::take(&mut counted.is_told)
     }
 
     fn lock(&self) -> MutexGuard<'_, Counted> {
@@ -66,19 +83,30 @@ mod tests {
     fn what_is_over_is_logged_at_once_when_it_comes_again() {
         let seldom = Seldom::<60>::default();
         assert_eq!([seldom.count(), seldom.count()], [Some(1), None]);
-        seldom.reset();
+        assert!(seldom.reset());
+        assert!(!seldom.reset());
         assert_eq!(seldom.count(), Some(1));
     }
 
     #[test]
-    fn an_end_soon_after_a_line_is_worth_none() {
-        let seldom = Seldom::<60>::default();
+    fn an_end_is_worth_a_line_after_each_that_told_of_it_and_no_other() {
+        let (seldom, start) = (Seldom::<60>::default(), Instant::now());
         assert!(!seldom.settle());
-        seldom.count();
+        seldom.count_at(start);
+        assert!(seldom.settle() && !seldom.settle());
+        assert_eq!(seldom.count_at(start + Duration::from_secs(59)), None);
         assert!(!seldom.settle());
-        let long_ago = Seldom::<0>::default();
-        long_ago.count();
-        assert!(long_ago.settle());
-        assert!(!long_ago.settle());
+        assert_eq!(seldom.count_at(start + Duration::from_secs(60)), Some(2));
+        assert!(seldom.settle());
+    }
+
+    #[test]
+    fn what_has_no_end_is_over_when_it_has_not_come_for_a_while() {
+        let (seldom, start) = (Seldom::<60>::default(), Instant::now());
+        let second = |second| start + Duration::from_secs(second);
+        assert!(!seldom.faded_at(start));
+        assert_eq!([seldom.count_at(start), seldom.count_at(second(30))], [Some(1), None]);
+        assert!(!seldom.faded_at(second(89)));
+        assert!(seldom.faded_at(second(90)) && !seldom.faded_at(second(91)));
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use gaung_cluster::history::{self, HistoryStream};
+use gaung_cluster::{
+    history::{self, HistoryStream},
+    queue,
+};
 
 use super::{exposition::Exposition, shown::Admin};
 use crate::{
@@ -23,6 +26,8 @@ pub(super) struct NodeFigures {
     drain_limit: Duration,
     queued_webhooks: usize,
     oldest_webhook: Duration,
+    /// Of the stream that keeps webhook events, if there is one.
+    webhook_stream: Option<queue::Status>,
     /// Of a node that is alone; a cluster's core knows better.
     cache: Option<CacheUse>,
     /// Here, away, and known alone.
@@ -46,6 +51,7 @@ impl NodeFigures {
             drain_limit: admin.drain_limit,
             queued_webhooks: admin.webhooks.queued(),
             oldest_webhook: admin.webhooks.oldest_age().unwrap_or_default(),
+            webhook_stream: admin.webhooks.stream(),
             cache: admin.rooms.cache_use(),
             pages: admin.rooms.pages().counts(),
             receipts_outstanding: admin.rooms.pages().outstanding_receipts(),
@@ -66,6 +72,7 @@ impl Exposition {
         self.gauge(&catalogue::DRAIN_LIMIT, [([], node.drain_limit.as_secs_f64())])?;
         self.gauge(&catalogue::WEBHOOK_QUEUE, [([], node.queued_webhooks as f64)])?;
         self.gauge(&catalogue::WEBHOOK_OLDEST_AGE, [([], node.oldest_webhook.as_secs_f64())])?;
+        node.webhook_stream.as_ref().map_or(Ok(()), |stream| self.webhook_stream(stream))?;
         let [here, away, known] = node.pages;
         let pages = [(["here"], here as f64), (["away"], away as f64), (["known"], known as f64)];
         self.gauge(&catalogue::PAGES, pages)?;
@@ -79,6 +86,11 @@ impl Exposition {
     fn rebalance(&self, now: Stage) -> prometheus::Result<()> {
         let stages = Stage::ALL.map(|stage| ([stage.name()], f64::from(u8::from(stage == now))));
         self.gauge(&catalogue::REBALANCE_STAGE, stages)
+    }
+
+    fn webhook_stream(&self, stream: &queue::Status) -> prometheus::Result<()> {
+        self.gauge(&catalogue::WEBHOOK_STREAM_UP, [([], f64::from(u8::from(stream.error.is_none())))])?;
+        self.counter(&catalogue::WEBHOOK_STREAM_STORED, [([], stream.stored as f64)])
     }
 
     fn history_stream(&self, stream: &history::Status) -> prometheus::Result<()> {
@@ -122,6 +134,7 @@ pub(super) mod tests {
             drain_limit: Duration::from_secs(40),
             queued_webhooks: 5,
             oldest_webhook: Duration::from_millis(2_500),
+            webhook_stream: Some(queue::Status { stored: 17, dropped: 18, error: Some("no JetStream".to_owned()) }),
             cache: None,
             pages: [9, 10, 11],
             receipts_outstanding: 12,
@@ -148,6 +161,8 @@ pub(super) mod tests {
             "gaung_drain_limit_seconds 40",
             "gaung_webhook_queue 5",
             "gaung_webhook_oldest_age_seconds 2.5",
+            "gaung_webhook_stream_up 0",
+            "gaung_webhook_stream_stored_total 17",
             r#"gaung_pages{state="here"} 9"#,
             r#"gaung_pages{state="away"} 10"#,
             r#"gaung_pages{state="known"} 11"#,

@@ -66,6 +66,10 @@ impl ConnectionPermits {
             self.log_full();
             LimitReached::OnNode
         })?;
+        // This one beside those that are not scarce.
+        if self.taken() <= self.limit / 2 + 1 && self.full.settle() {
+            tracing::info!(limit = self.limit, "there is room for HTTP connections again");
+        }
         let address = client.map(|client| self.fresh.take(client)).transpose();
         let address = address.map_err(|OverLimit| LimitReached::OfAddress)?.flatten();
         Ok(ConnectionPermit { permits: self.clone(), _permit: permit, client, address, is_fresh: true })
@@ -120,6 +124,7 @@ impl ConnectionPermit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::heard::HeardLog;
 
     fn permits(connections: usize, per_address: usize) -> (Arc<ConnectionPermits>, Arc<Addresses>) {
         let limits = LimitsConfig {
@@ -146,6 +151,21 @@ mod tests {
         assert_eq!(permits.taken(), 2);
         drop(one);
         assert!(permits.take(peer("203.0.113.2")).is_ok());
+    }
+
+    #[test]
+    fn the_log_has_that_there_is_no_room_and_that_there_is_again() {
+        let ((permits, _), (log, _guard)) = (permits(4, 0), HeardLog::listen());
+        let mut held: Vec<_> = (0..4).map(|_| permits.take(peer("203.0.113.1")).unwrap()).collect();
+        assert!(permits.take(peer("203.0.113.1")).is_err());
+        held.pop();
+        held.push(permits.take(peer("203.0.113.1")).unwrap());
+        assert_eq!(log.text().lines().count(), 1, "one place is no room: {}", log.text());
+        held.truncate(2);
+        held.extend((0..2).map(|_| permits.take(peer("203.0.113.1")).unwrap()));
+        let text = log.text();
+        let levels: Vec<_> = text.lines().map(|line| (line.contains(" WARN "), line.contains(" INFO "))).collect();
+        assert_eq!(levels, [(true, false), (false, true)], "{text}");
     }
 
     #[test]

@@ -63,6 +63,8 @@ catalogue! {
     WEBHOOK_QUEUE: Gauge "gaung_webhook_queue" [], "Webhook events that wait to be posted or posted again";
     WEBHOOK_ATTEMPTS: Counter "gaung_webhook_attempts_total" ["outcome"], "Webhook posts tried";
     WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" [], "Webhook events given up";
+    WEBHOOK_STREAM_UP: Gauge "gaung_webhook_stream_up" [], "1 while the stream that keeps webhook events can be used, else 0; absent without GAUNG_WEBHOOK_STREAM, like the next";
+    WEBHOOK_STREAM_STORED: Counter "gaung_webhook_stream_stored_total" [], "Webhook events of this node that the stream has stored";
     REPEATS: Counter "gaung_idempotent_repeats_total" [], "Posts answered as an earlier one with their idempotency key";
     REPEAT_KEYS_EVICTED: Counter "gaung_idempotency_keys_evicted_total" [], "Idempotency keys forgotten before their time, for newer ones";
     CACHE_BYTES: Gauge "gaung_cache_bytes" [], "Bytes of the last events of cache channels";

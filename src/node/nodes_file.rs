@@ -23,17 +23,20 @@ pub(super) fn watch(
     let look = move |_| {
         let found = config::read_nodes(&reads);
         let is_new = found != last;
-        last.clone_from(&found);
-        is_new.then_some(found)
+        let was_refused = std::mem::replace(&mut last, found.clone()).is_err();
+        is_new.then_some((found, was_refused))
     };
     let counts = metrics.clone();
     files::follow("nodes file", LOOK_EVERY, metrics, look, move |found| match found {
-        Some(Ok(nodes)) => {
+        Some((Ok(nodes), was_refused)) => {
             counts.reloads.with_label_values(&["applied"]).inc();
-            tracing::info!(file = %path.display(), nodes, "the cluster is meant to have another number of nodes");
+            if was_refused {
+                tracing::info!(file = %path.display(), "the nodes file is taken again");
+            }
+            tracing::info!(file = %path.display(), nodes, "the cluster is meant to have so many nodes");
             link.send(Input::ExpectNodes(nodes));
         }
-        Some(Err(problem)) => {
+        Some((Err(problem), _)) => {
             counts.reloads.with_label_values(&["refused"]).inc();
             tracing::error!(file = %path.display(), problem, "nodes file refused; the number stays as it is");
         }

@@ -81,22 +81,43 @@ impl Rebalancer {
     }
 
     fn show(&self, now: Stage) {
-        let before = self.shown.replace(now);
-        match now {
-            _ if now == before => {}
-            Stage::Moving => {
-                tracing::info!(
-                    "this node has more sockets than its share; it closes some, which come back to any node"
-                );
-            }
-            Stage::Futile => tracing::warn!(
-                "sockets that this node closes come back to it: the balancer sends each client to the same node; no more \
-                 are closed for ten minutes (GAUNG_REBALANCE_ABOVE)"
-            ),
-            Stage::Even if before == Stage::Moving => {
-                tracing::info!("this node has its share of the sockets, or nodes come and go; it closes no more");
-            }
-            Stage::Even | Stage::Waiting => {}
+        tell(self.shown.replace(now), now);
+    }
+}
+
+fn tell(before: Stage, now: Stage) {
+    match now {
+        _ if now == before => {}
+        Stage::Moving => {
+            tracing::info!("this node has more sockets than its share; it closes some, which come back to any node");
         }
+        Stage::Futile => tracing::warn!(
+            "sockets that this node closes come back to it: the balancer sends each client to the same node; no more are \
+             closed for ten minutes (GAUNG_REBALANCE_ABOVE)"
+        ),
+        Stage::Even if before == Stage::Moving => {
+            tracing::info!("this node has its share of the sockets, or nodes come and go; it closes no more");
+        }
+        Stage::Even | Stage::Waiting if before == Stage::Futile => {
+            tracing::info!("sockets that this node has beyond its share may be moved again");
+        }
+        Stage::Even | Stage::Waiting => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::heard::HeardLog;
+
+    #[test]
+    fn the_log_has_that_moving_is_of_no_use_and_that_it_may_be_again() {
+        let (log, _guard) = HeardLog::listen();
+        let stages = [Stage::Even, Stage::Waiting, Stage::Futile, Stage::Futile, Stage::Even, Stage::Even];
+        stages.windows(2).for_each(|pair| tell(pair[0], pair[1]));
+        let text = log.text();
+        let levels: Vec<_> = text.lines().map(|line| (line.contains(" WARN "), line.contains(" INFO "))).collect();
+        assert_eq!(levels, [(true, false), (false, true)], "{text}");
+        assert!(text.contains("come back to it") && text.contains("may be moved again"), "{text}");
     }
 }

@@ -100,8 +100,9 @@ impl Callback {
         match question.send().await {
             Ok(mut answer) => {
                 let verdict = verdict_of(answer.status());
-                if verdict == Verdict::Unknown {
-                    self.log.count_odd(answer.status(), peer);
+                match verdict {
+                    Verdict::Unknown => self.log.count_odd(answer.status(), peer),
+                    Verdict::Admitted | Verdict::Refused => self.log.tell_answered(),
                 }
                 // Only the status counts; a body that cannot be read costs the connection, not the answer.
                 let _ = answer.body().limit(MAX_BODY_BYTES).await;
@@ -139,6 +140,13 @@ impl Log {
             status,
             "unexpected status from GAUNG_TENANT_CALLBACK_URL; expected 2xx, 401 or 403"
         );
+    }
+
+    fn tell_answered(&self) {
+        let (was_silent, was_odd) = (self.silent.settle(), self.odd.settle());
+        if was_silent || was_odd {
+            tracing::info!("GAUNG_TENANT_CALLBACK_URL answers again");
+        }
     }
 }
 

@@ -93,6 +93,8 @@ pub struct Backlog {
     batch: Option<Batch>,
     bytes: usize,
     overflowing: bool,
+    /// Whether that has ended, and nobody was told yet.
+    is_relieved: bool,
 }
 
 struct Batch {
@@ -125,7 +127,7 @@ impl Moment {
 impl Backlog {
     /// An empty queue.
     pub fn new(timing: Timing) -> Self {
-        Self { timing, posts: VecDeque::new(), batch: None, bytes: 0, overflowing: false }
+        Self { timing, posts: VecDeque::new(), batch: None, bytes: 0, overflowing: false, is_relieved: false }
     }
 
     /// Whether nothing waits.
@@ -175,6 +177,11 @@ impl Backlog {
             created: now.instant,
             attempts: 0,
         });
+    }
+
+    /// Whether events were refused that would be taken now. True once after each [`Full::First`].
+    pub fn has_room_again(&mut self) -> bool {
+        std::mem::take(&mut self.is_relieved)
     }
 
     /// The head was delivered.
@@ -233,6 +240,7 @@ impl Backlog {
     }
 
     fn refuse(&mut self) -> Full {
+        self.is_relieved = false;
         if std::mem::replace(&mut self.overflowing, true) { Full::Again } else { Full::First }
     }
 
@@ -250,7 +258,9 @@ impl Backlog {
     fn drop_head(&mut self) -> Vec<Event> {
         let Some(post) = self.posts.pop_front() else { return Vec::new() };
         self.bytes -= post.cost;
-        self.overflowing &= self.bytes > MAX_BYTES / 2;
+        if self.overflowing && self.bytes <= MAX_BYTES / 2 {
+            (self.overflowing, self.is_relieved) = (false, true);
+        }
         post.events
     }
 }

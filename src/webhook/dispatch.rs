@@ -14,7 +14,7 @@ use actix::prelude::*;
 use awc::Client;
 use futures_util::future::join_all;
 use gaung_cluster::queue::QueueOutput;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{
     backlog::Item,
@@ -35,6 +35,8 @@ pub struct Dispatch {
     client: Client,
     /// Events that found no room since the last log line about them.
     refused: Arc<AtomicU64>,
+    /// Whether some were at the last look.
+    are_refused: bool,
     debounce: Debounce,
     /// Where events are kept until they are posted; without it they wait in memory.
     durable_queue: Option<DurableQueue>,
@@ -100,6 +102,7 @@ impl Dispatch {
             timing,
             client: post::client(&resources.trust, timing.request_timeout),
             refused,
+            are_refused: false,
             // Half of all bytes, so that what is debounced never keeps out what is to be posted.
             debounce: Debounce::new(timing.debounce, timing.cache_miss_pause, resources.max_bytes / 2),
             durable_queue: None,
@@ -223,10 +226,13 @@ impl Dispatch {
         }
     }
 
-    fn report_refused(&self) {
+    fn report_refused(&mut self) {
         let events = self.refused.swap(0, Ordering::Relaxed);
+        let were_refused = std::mem::replace(&mut self.are_refused, events > 0);
         if events > 0 {
             warn!(events, "too many webhook events wait (GAUNG_MAX_WEBHOOK_BYTES), the newest were dropped");
+        } else if were_refused {
+            info!("webhook events are taken again");
         }
     }
 }
@@ -292,6 +298,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{AppSettings, WebhookEndpoint},
+        log::heard::HeardLog,
         protocol::{ChannelName, WebhookDetail, WebhookEvent},
         webhook::pending::Waiting,
     };
@@ -346,5 +353,21 @@ mod tests {
         })
         .await
         .expect("the endpoint is let go");
+    }
+
+    #[actix::test]
+    async fn that_events_are_taken_again_is_told_once_after_those_that_were_not() {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let (refused, (log, _guard)) = (Arc::new(AtomicU64::new(0)), HeardLog::listen());
+        let resources = Resources::of_bytes(MAX_BYTES);
+        let mut dispatch = Dispatch::new(Metrics::new(), Timing::default(), &resources, refused.clone());
+        for events in [0, 3, 2, 0, 0] {
+            refused.store(events, Ordering::Relaxed);
+            dispatch.report_refused();
+        }
+        let text = log.text();
+        let told: Vec<_> = text.lines().map(|line| (line.contains("events=3"), line.contains("events=2"))).collect();
+        assert_eq!(told, [(true, false), (false, true), (false, false)], "{text}");
+        assert!(text.lines().last().is_some_and(|line| line.contains("webhook events are taken again")), "{text}");
     }
 }

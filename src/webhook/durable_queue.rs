@@ -81,34 +81,15 @@ impl DurableQueue {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
-
     use gaung_cluster::queue::{self, QueueSettings};
 
     use super::*;
     use crate::{
         config,
         config::AppSettings,
+        log::heard::HeardLog,
         protocol::{ChannelName, SocketId, WebhookDetail, WebhookEvent},
     };
-
-    /// Where the log goes meanwhile.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn durable_queue(metrics: &Metrics) -> (DurableQueue, queue::Worker) {
         let vars = [("GAUNG_NATS_URL", "nats://127.0.0.1:4222"), ("GAUNG_APP_ID", "a"), ("GAUNG_APP_KEY", "k")];
@@ -135,19 +116,15 @@ mod tests {
 
     #[test]
     fn what_the_stream_cannot_have_or_nobody_can_read_is_counted_each_time_and_logged_once_a_minute() {
-        let (metrics, lines) = (Metrics::new(), Lines::default());
+        let metrics = Metrics::new();
         let (durable_queue, _worker) = durable_queue(&metrics);
-        let writer = lines.clone();
-        let log = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(log, || {
-            for _ in 0..5 {
-                durable_queue.keep(too_large(&durable_queue));
-                let pulled = PulledEvent { body: "rubbish".into(), ack: Ack::new(|| {}) };
-                assert!(durable_queue.read(pulled).is_none());
-            }
-        });
+        let (log, _guard) = HeardLog::listen();
+        for _ in 0..5 {
+            durable_queue.keep(too_large(&durable_queue));
+            let pulled = PulledEvent { body: "rubbish".into(), ack: Ack::new(|| {}) };
+            assert!(durable_queue.read(pulled).is_none());
+        }
         assert_eq!(metrics.webhook_drops.get(), 10);
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text.lines().count(), 2, "{text}");
+        assert_eq!(log.text().lines().count(), 2, "{}", log.text());
     }
 }

@@ -116,6 +116,9 @@ impl Endpoint {
             }
             Err(failure) => self.recover(attempt, &failure, ctx),
         }
+        if self.backlog.has_room_again() {
+            info!(app = %self.app.id(), host = %self.host, "the webhook queue has room again");
+        }
         self.advance(ctx);
     }
 
@@ -137,6 +140,10 @@ impl Endpoint {
             }
             AfterFailure::Revoked => {}
         }
+    }
+
+    fn is_configured(&self) -> bool {
+        self.app.settings().webhooks.iter().any(|endpoint| bare(&endpoint.url) == self.bare_url)
     }
 
     fn wake(&mut self, ctx: &mut Context<Self>) {
@@ -225,7 +232,8 @@ impl Handler<IsIdle> for Endpoint {
     type Result = bool;
 
     fn handle(&mut self, _: IsIdle, _: &mut Context<Self>) -> bool {
-        self.backlog.is_empty()
+        // One that fails must stay to tell when it does not.
+        self.backlog.is_empty() && !(self.is_failing && self.is_configured())
     }
 }
 
@@ -258,7 +266,107 @@ impl Handler<Abandon> for Endpoint {
 
 #[cfg(test)]
 mod tests {
-    use super::{bare, host};
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+        time::Duration,
+    };
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+    use crate::{
+        config::{AppSettings, WebhookEndpoint},
+        log::heard::HeardLog,
+        outgoing::Trust,
+        webhook::pending::Waiting,
+    };
+
+    /// An endpoint that answers with 500 until it is repaired.
+    fn receiver() -> (String, Arc<AtomicBool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (url, repaired) = (format!("http://{}/hook", listener.local_addr().unwrap()), Arc::<AtomicBool>::default());
+        let is_repaired = repaired.clone();
+        thread::spawn(move || {
+            for socket in listener.incoming() {
+                let mut socket = socket.unwrap();
+                let _ = socket.read(&mut [0; 4_096]);
+                let status = if is_repaired.load(Ordering::Relaxed) { "200 OK" } else { "500 Oops" };
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let _ = socket.write_all(head.as_bytes());
+            }
+        });
+        (url, repaired)
+    }
+
+    /// An app with this endpoint alone, or with none.
+    fn app(url: Option<&str>) -> Arc<App> {
+        let endpoint = |url: &str| Arc::new(webhook_endpoint(url));
+        App::new(
+            "shop",
+            AppSettings { webhooks: url.map(endpoint).into_iter().collect(), ..AppSettings::new("k", "s") },
+        )
+    }
+
+    fn webhook_endpoint(url: &str) -> WebhookEndpoint {
+        WebhookEndpoint {
+            url: url.to_owned(),
+            events: Vec::new(),
+            headers: Vec::new(),
+            channel_prefix: None,
+            channel_suffix: None,
+            batching: false,
+        }
+    }
+
+    fn start(app: &Arc<App>, url: &str, metrics: &Metrics) -> Addr<Endpoint> {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let (first_retry, give_up) = (Duration::from_millis(1), Duration::from_millis(20));
+        let timing = Timing { first_retry, give_up, ..Timing::default() };
+        let client = post::client(&Trust::default(), timing.request_timeout);
+        Endpoint::new(app.clone(), url, client, metrics.clone(), timing).start()
+    }
+
+    fn deliver(endpoint: &Addr<Endpoint>, app: &Arc<App>, url: &str) {
+        let permit = Waiting::new(1 << 20).permit(10).unwrap();
+        let item = Item { endpoint: Arc::new(webhook_endpoint(url)), event: "{}".into(), permit };
+        endpoint.do_send(Deliver { app: app.clone(), item });
+    }
+
+    async fn until(condition: impl Fn() -> bool) {
+        let waited = async {
+            while !condition() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), waited).await.expect("it happens");
+    }
+
+    #[actix::test]
+    async fn an_endpoint_that_was_given_up_is_not_let_go_before_it_has_told_that_it_works_again() {
+        let ((url, repaired), metrics, (log, _guard)) = (receiver(), Metrics::new(), HeardLog::listen());
+        let app = app(Some(&url));
+        let endpoint = start(&app, &url, &metrics);
+        assert!(endpoint.send(IsIdle).await.unwrap());
+        deliver(&endpoint, &app, &url);
+        until(|| metrics.webhook_drops.get() == 1).await;
+        assert!(!endpoint.send(IsIdle).await.unwrap());
+        repaired.store(true, Ordering::Relaxed);
+        deliver(&endpoint, &app, &url);
+        until(|| log.text().contains("webhooks are delivered again")).await;
+        assert!(endpoint.send(IsIdle).await.unwrap());
+    }
+
+    #[actix::test]
+    async fn an_endpoint_that_was_given_up_and_is_configured_no_more_is_let_go() {
+        let ((url, _), metrics, app) = (receiver(), Metrics::new(), app(None));
+        let endpoint = start(&app, &url, &metrics);
+        deliver(&endpoint, &app, &url);
+        until(|| metrics.webhook_drops.get() == 1).await;
+        assert!(endpoint.send(IsIdle).await.unwrap());
+    }
 
     #[test]
     fn a_url_is_logged_without_its_secrets() {

@@ -163,6 +163,11 @@ impl Webhooks {
         self.hand_in(Intake::Debounced(PendingEvent { app: app.clone(), event, id, permit }));
     }
 
+    /// How the stream fares that keeps events, if there is one.
+    pub fn stream(&self) -> Option<queue::Status> {
+        self.queue.as_ref().map(Queue::status)
+    }
+
     /// How many events wait: for their delay, in batches and for endpoints.
     pub fn queued(&self) -> usize {
         self.waiting.count()

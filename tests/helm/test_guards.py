@@ -68,7 +68,6 @@ GUARDS = {
     ),
     "one port for two": (merged(APP, {"server": {"metricsPort": 6001}}), "server.port and server.metricsPort are the same"),
     "a size that cannot be read": (merged(APP, {"resources": {"limits": {"memory": "1Pi"}}}), 'resources.limits.memory is "1Pi"'),
-    "a monitor of no exporter": (merged(CLUSTER, {"nats": {"podMonitor": {"enabled": True}}}), "set nats.exporter.enabled=true"),
 }
 
 

@@ -69,6 +69,8 @@ TOGGLES = {
     "probes": {"probes": {"startup": {"enabled": False}, "liveness": {"enabled": False}}},
     "lag": {"drain": {"propagationSeconds": 0, "lagSeconds": 30}},
     "monitors": {"metrics": {"podMonitor": {"enabled": True}}},
+    "alerts": {"metrics": {"prometheusRule": {"enabled": True, "watchdog": True}, "dashboard": {"enabled": True}}},
+    "exporter": {"nats": {"enabled": True, "networkPolicy": {"monitoringFrom": [{"podSelector": {}}]}}},
     "account": {"serviceAccount": {"create": False}},
     "hidden": {"metricsService": {"enabled": False}},
     "untested": {"tests": {"enabled": False}},
@@ -89,7 +91,7 @@ def test_the_loader_refuses_a_key_that_stands_twice():
 
 @pytest.mark.parametrize(
     "name,kind,object_name",
-    [("default", "Deployment", "gaung"), ("monitoring", "PodMonitor", "gaung-nats"), ("gateway", "ScaledObject", "gaung")],
+    [("default", "Deployment", "gaung"), ("monitoring", "ServiceMonitor", "gaung-nats"), ("gateway", "ScaledObject", "gaung")],
 )
 def test_the_schemas_refuse_a_field_that_no_object_has(name, kind, object_name):
     item = one(render(ci_values(name)), kind, object_name)

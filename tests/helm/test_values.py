@@ -378,6 +378,13 @@ def test_the_notes_warn_of_what_will_hurt(tmp_path):
     assert "WARNING" not in notes(quiet, tmp_path)
 
 
+def test_notes_tell_that_nobody_watches_nats(tmp_path):
+    monitored = merged(CLUSTER, {"metrics": {"podMonitor": {"enabled": True}}})
+    assert "WARNING: NATS is not watched" in notes(monitored, tmp_path)
+    reachable = merged(monitored, {"nats": {"networkPolicy": {"monitoringFrom": [{"podSelector": {}}]}}})
+    assert "NATS is not watched" not in notes(reachable, tmp_path) and "NATS is not watched" not in notes(CLUSTER, tmp_path)
+
+
 def test_the_notes_tell_where_sockets_go(tmp_path):
     text = notes(ci_values("ingress"), tmp_path)
     assert "wss://ws.example.com/realtime" in text

@@ -38,19 +38,30 @@ def only(kind, **metrics):
     return objects[0]
 
 
-def rules(**settings):
-    """The groups of rules with these values of the PrometheusRule."""
-    return only("PrometheusRule", prometheusRule={"enabled": True, **settings})["spec"]["groups"]
+# Of NATS that is watched, though the chart did not bring it; and the alert that fires always.
+EVERYTHING = {"enabled": True, "natsSelector": f'namespace="{NAMESPACE}", job="{RELEASE}-nats"', "watchdog": True}
+
+
+def rules(slo=None, **settings):
+    """The groups of rules, all that there are unless these values of the PrometheusRule leave some out."""
+    metrics = {"prometheusRule": {**EVERYTHING, **settings}, **({"slo": slo} if slo else {})}
+    return only("PrometheusRule", **metrics)["spec"]["groups"]
 
 
 def alerts(**settings):
     """The alerts by their names."""
-    return {rule["alert"]: rule for group in rules(**settings) for rule in group["rules"]}
+    return {rule["alert"]: rule for group in rules(**settings) for rule in group["rules"] if "alert" in rule}
 
 
 @functools.cache
 def default_alerts():
     return alerts()
+
+
+@functools.cache
+def default_records():
+    """The recording rules."""
+    return [rule for group in rules() for rule in group["rules"] if "record" in rule]
 
 
 def dashboards():

@@ -1,4 +1,4 @@
-"""Servers to scrape, and what a Prometheus is told of them."""
+"""Servers to scrape."""
 
 import contextlib
 import dataclasses
@@ -9,6 +9,7 @@ import tempfile
 from process import Process
 from server import APP, Gaung, binary
 
+import nats
 import scrape
 from deadline import until
 
@@ -20,26 +21,30 @@ class Nodes:
     """By the names that their pods would have."""
 
     by_pod: dict
-    nats: Process
+    nats: "nats.Servers"
 
     def scrapes(self):
         return {pod: scrape.fetch(node.admin) for pod, node in self.by_pod.items()}
+
+    def all_scrapes(self):
+        """Of the nodes, and of the exporters beside NATS."""
+        return [*self.scrapes().values(), *self.nats.scrapes().values()]
 
 
 @contextlib.contextmanager
 def started():
     with contextlib.ExitStack() as stack:
-        nats = _nats(stack)
+        servers = nats.Servers(stack, stack.enter_context(tempfile.TemporaryDirectory()))
         clustered = {
-            "GAUNG_NATS_URL": nats.url, "GAUNG_CLUSTER_NODES": "2", "GAUNG_HISTORY_STREAM": "true",
-            "GAUNG_REBALANCE_ABOVE": "1.2",
+            "GAUNG_NATS_URL": servers.url, "GAUNG_CLUSTER_NODES": "2", "GAUNG_REBALANCE_ABOVE": "1.2",
+            "GAUNG_HISTORY_STREAM": "true", "GAUNG_HISTORY_STREAM_REPLICAS": "3", "GAUNG_WEBHOOK_STREAM": "webhooks",
         }
         limits = {"GAUNG_MAX_CONNECTIONS": "1000", "GAUNG_MAX_MEMORY_MB": "1024"}
         settings = {"a": clustered, "b": clustered, "alone": limits}
         nodes = {pod: _node(stack, settings[pod]) for pod in settings}
         for node in nodes.values():
             until(lambda: _value(node, "gaung_ready") == 1, "the node is ready", PATIENCE)
-        yield Nodes(nodes, nats)
+        yield Nodes(nodes, servers)
 
 
 def busy(stack, node):
@@ -63,14 +68,6 @@ def _node(stack, settings):
     node = Gaung(**settings)
     stack.callback(node.kill)
     return node
-
-
-def _nats(stack):
-    folder = stack.enter_context(tempfile.TemporaryDirectory())
-    nats = Process(["nats-server", "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", folder])
-    stack.callback(nats.kill)
-    nats.url = f"nats://{nats.printed(r'client connections on (127.0.0.1:[0-9]+).*Server is ready', PATIENCE)[1]}"
-    return nats
 
 
 def _value(node, metric):

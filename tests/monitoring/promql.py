@@ -36,6 +36,11 @@ def metrics(expression):
     return {selector.metric for selector in selectors(expression)}
 
 
+def is_recorded(metric):
+    """Whether a rule makes it; what is scraped has no colon in its name."""
+    return ":" in metric
+
+
 def labels_of_groups(expression):
     """The labels by which the expression groups or joins."""
     found = set()
@@ -54,7 +59,8 @@ def wanted_values(operator, value):
         return []
     if operator in (MatchOp.Re, MatchOp.NotRe):
         return value.split("|")
-    return [value]
+    # An empty value is that of a label that is not there.
+    return [value] if value else []
 
 
 def is_comparison(expression):

@@ -1,4 +1,4 @@
-"""What a node shows at /metrics."""
+"""What is shown at /metrics."""
 
 import collections
 import re
@@ -34,8 +34,12 @@ class Shown:
                     labels[label].add(value)
 
     def lacks(self, expression):
-        """What the expression asks for and nobody shows: metrics, or else labels and their values."""
+        """What the expression asks for and nobody shows: metrics, or else labels and their values. What rules record is
+        left to them."""
         selectors = [selector for selector in promql.selectors(expression) if selector.metric not in OF_PROMETHEUS]
+        if any(promql.is_recorded(selector.metric) for selector in selectors):
+            selectors = [selector for selector in selectors if not promql.is_recorded(selector.metric)]
+            return {lack for selector in selectors for lack in self.lacks(selector.metric)}
         metrics = {selector.metric for selector in selectors}
         if unknown := metrics - self.metrics.keys():
             return unknown

@@ -65,7 +65,8 @@ def test_everything_may_lie_in_another_namespace_with_labels_of_its_own():
 
 def test_dashboards_reach_grafana_as_they_are():
     settings = {"enabled": True, "namespace": "grafana", "folder": "Push", "annotations": {"note": "x"}}
-    objects = [item for item in chart.render(metrics={"dashboard": settings}) if "dashboard" in item["metadata"]["name"]]
+    metrics = {"dashboard": settings, "prometheusRule": chart.EVERYTHING}
+    objects = [item for item in chart.render(metrics=metrics) if "dashboard" in item["metadata"]["name"]]
     assert {name: text for config in objects for name, text in config["data"].items()} == {
         f"gaung-{name}.json": text.strip() for name, text in chart.dashboards().items()
     }
@@ -73,3 +74,41 @@ def test_dashboards_reach_grafana_as_they_are():
         assert config["metadata"]["namespace"] == "grafana"
         assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
         assert config["metadata"]["annotations"] == {"grafana_folder": "Push", "note": "x"}
+
+
+def test_a_dashboard_that_could_show_nothing_is_left_out():
+    objects = chart.render(metrics={"dashboard": {"enabled": True}})
+    names = [item["metadata"]["name"] for item in objects if "dashboard" in item["metadata"]["name"]]
+    assert names == ["gaung-dashboard-fleet", "gaung-dashboard-rollout", "gaung-dashboard-tenants"]
+
+
+BUNDLED = {"cluster": {}, "nats": {"enabled": True, "replicaCount": 3}}
+WATCHED = {**BUNDLED, "nats": {**BUNDLED["nats"], "networkPolicy": {"monitoringFrom": [{"podSelector": {}}]}}}
+
+
+def nats_monitors(kind, values, **settings):
+    objects = chart.render(**values, metrics={MONITORS[kind][0]: {"enabled": True, **settings}})
+    return objects, [item for item in objects if item["kind"] == kind and item["metadata"]["name"] == "gaung-nats"]
+
+
+def test_nats_is_watched_by_the_same_kind_of_monitor_as_the_nodes():
+    for kind, (_, endpoints) in MONITORS.items():
+        objects, (watcher,) = nats_monitors(kind, WATCHED, interval="7s", scrapeTimeout="5s", labels={"release": "p"})
+        (endpoint,) = watcher["spec"][endpoints]
+        assert (endpoint["port"], endpoint["path"], endpoint["interval"]) == ("exporter", "/metrics", "7s")
+        assert endpoint["relabelings"] == [{"action": "replace", "targetLabel": "job", "replacement": "gaung-nats"}]
+        assert watcher["metadata"]["labels"]["release"] == "p"
+        wanted = watcher["spec"]["selector"]["matchLabels"].items()
+        pod = next(item for item in objects if item["kind"] == "StatefulSet")["spec"]["template"]
+        assert wanted <= pod["metadata"]["labels"].items()
+        ports = [port["name"] for container in pod["spec"]["containers"] for port in container["ports"]]
+        services = [item for item in objects if item["kind"] == "Service" and wanted <= item["metadata"]["labels"].items()]
+        exposed = [item for item in services if "exporter" in [port["name"] for port in item["spec"]["ports"]]]
+        assert "exporter" in ports and len(exposed) == 1
+
+
+def test_nats_is_left_alone_where_nobody_may_reach_its_exporter():
+    for kind in MONITORS:
+        objects, watchers = nats_monitors(kind, BUNDLED)
+        pod = next(item for item in objects if item["kind"] == "StatefulSet")["spec"]["template"]["spec"]
+        assert watchers == [] and [container["name"] for container in pod["containers"]] == ["nats"]

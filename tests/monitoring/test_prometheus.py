@@ -1,4 +1,4 @@
-"""A real Prometheus watches real nodes: it takes the rules, answers every panel, and tells when NATS goes."""
+"""A real Prometheus watches real nodes and NATS servers: it takes the rules, answers every panel, and tells when NATS goes."""
 
 import contextlib
 import json
@@ -16,23 +16,23 @@ from deadline import until
 from process import Process
 
 PATIENCE = 60.0
-CHOSEN = {"$namespace": chart.NAMESPACE, "$job": chart.RELEASE, "$pod": ".*", "$app": ".*"}
+NATS = f"{chart.RELEASE}-nats"
+CHOSEN = {"$namespace": chart.NAMESPACE, "$pod": ".*", "$app": ".*"}
+ALWAYS = {("GaungWatchdog", None)}
 
 
 class Prometheus:
     """Scrapes the nodes and evaluates the chart's rules every second."""
 
     def __init__(self, stack, nodes, folder):
-        targets = [
-            {"targets": [node.admin.removeprefix("http://")], "labels": {"namespace": chart.NAMESPACE, "pod": pod}}
-            for pod, node in nodes.by_pod.items()
-        ]
+        admin = {pod: node.admin for pod, node in nodes.by_pod.items()}
         settings = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": ["rules.yaml"],
-            "scrape_configs": [{"job_name": chart.RELEASE, "static_configs": targets}],
+            "scrape_configs": [scraped(chart.RELEASE, admin), scraped(NATS, nodes.nats.exporters)],
         }
-        (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": chart.rules()}))
+        rules = {"groups": [{**group, "interval": "1s"} for group in chart.rules()]}
+        (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(settings))
         options = {"config.file": folder / "prometheus.yaml", "storage.tsdb.path": folder / "data"}
         options["web.listen-address"] = "127.0.0.1:0"
@@ -65,6 +65,15 @@ class Prometheus:
             return json.load(answer)["data"]
 
 
+def scraped(job, addresses):
+    """The addresses as Prometheus is told of them, by the names of pods."""
+    targets = [
+        {"targets": [address.removeprefix("http://")], "labels": {"namespace": chart.NAMESPACE, "pod": pod}}
+        for pod, address in addresses.items()
+    ]
+    return {"job_name": job, "static_configs": targets}
+
+
 @pytest.fixture(scope="module")
 def prometheus(nodes, tmp_path_factory):
     """One that has seen each node a few times, after each had something to count."""
@@ -77,10 +86,10 @@ def prometheus(nodes, tmp_path_factory):
         yield watcher
 
 
-def answered(prometheus, target):
+def answered(prometheus, name, target):
     """The series that a panel's target shows, as Grafana asks for them."""
     expression = promql.filled_in(target["expr"])
-    for variable, value in CHOSEN.items():
+    for variable, value in {**CHOSEN, "$job": NATS if name == "nats" else chart.RELEASE}.items():
         expression = expression.replace(variable, value)
     return prometheus.query(expression)
 
@@ -88,7 +97,7 @@ def answered(prometheus, target):
 def test_every_rule_can_be_evaluated(prometheus):
     until(lambda: all(rule["health"] != "unknown" for rule in prometheus.rules()), "every rule was evaluated", PATIENCE)
     assert {rule["name"]: rule.get("lastError") for rule in prometheus.rules() if rule["health"] != "ok"} == {}
-    assert len(prometheus.rules()) == len(chart.default_alerts())
+    assert len(prometheus.rules()) == len(chart.default_alerts()) + len(chart.default_records())
 
 
 @pytest.mark.parametrize("name", test_dashboards.DASHBOARDS)
@@ -97,7 +106,7 @@ def test_every_panel_of_a_dashboard_shows_something(prometheus, name):
         f"{panel['title']}: {target['expr']}"
         for panel in test_dashboards.panels(test_dashboards.DASHBOARDS[name])
         for target in panel["targets"]
-        if not promql.is_comparison(target["expr"]) and not answered(prometheus, target)
+        if not promql.is_comparison(target["expr"]) and not answered(prometheus, name, target)
     ]
     assert not empty, "\n".join(empty)
 
@@ -107,12 +116,15 @@ def test_every_label_in_a_legend_is_there(prometheus, name):
     for panel in test_dashboards.panels(test_dashboards.DASHBOARDS[name]):
         for target in panel["targets"]:
             named = {part.split("}}")[0] for part in target["legendFormat"].split("{{")[1:]}
-            for series in answered(prometheus, target):
+            for series in answered(prometheus, name, target):
                 assert named <= set(series["metric"]), panel["title"]
 
 
 def test_a_quiet_fleet_alerts_nobody_until_nats_goes(prometheus, nodes):
-    until(lambda: prometheus.alerts() == set(), "no alert is left of the start", PATIENCE)
-    nodes.nats.kill()
-    cut_off = {("GaungNatsDisconnected", "a"), ("GaungNatsDisconnected", "b")}
-    until(lambda: cut_off <= prometheus.alerts(), "the alert begins", PATIENCE)
+    until(lambda: prometheus.alerts() == ALWAYS, "no alert is left of the start", PATIENCE)
+    nodes.nats.kill("n1", "n2")
+    until(lambda: ("GaungNatsNoMetaLeader", None) in prometheus.alerts(), "the last server misses its leader", PATIENCE)
+    until(lambda: ("GaungNatsStreamLeaderless", None) in prometheus.alerts(), "so do the streams", PATIENCE)
+    nodes.nats.kill("n0")
+    cut_off = {("GaungNatsDisconnected", "a"), ("GaungNatsDisconnected", "b"), ("GaungNatsDown", None)}
+    until(lambda: cut_off <= prometheus.alerts(), "the alerts begin", PATIENCE)

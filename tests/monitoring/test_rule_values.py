@@ -45,6 +45,37 @@ def test_an_alert_that_does_not_exist_cannot_be_left_out():
         chart.rules(disabled=["GaungDwn"])
 
 
+def names(metrics, **values):
+    objects = chart.render(metrics=metrics, **values)
+    groups = next(item for item in objects if item["kind"] == "PrometheusRule")["spec"]["groups"]
+    return {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
+
+
+NATS_ALERTS = {name for name, rule in chart.default_alerts().items() if 'job="gaung-nats"' in rule["expr"]}
+
+
+def test_there_is_no_alert_on_nats_that_nobody_watches_and_no_watchdog_that_nobody_asked_for():
+    left_out = set(chart.default_alerts()) - names({"prometheusRule": {"enabled": True}})
+    assert left_out == NATS_ALERTS | {"GaungWatchdog"} and len(NATS_ALERTS) == 8
+
+
+def test_nats_beside_the_nodes_has_its_alerts_where_its_exporter_can_be_reached():
+    rule = {"prometheusRule": {"enabled": True}}
+    reachable = {"networkPolicy": {"monitoringFrom": [{"podSelector": {}}]}}
+    assert NATS_ALERTS <= names(rule, cluster={}, nats={"enabled": True, **reachable})
+    assert not NATS_ALERTS & names(rule, cluster={}, nats={"enabled": True})
+    assert not NATS_ALERTS & names(rule, cluster={}, nats={"enabled": True, "exporter": {"enabled": False}, **reachable})
+    assert NATS_ALERTS <= names(rule, cluster={}, nats={"enabled": True, "networkPolicy": {"enabled": False}})
+
+
+def test_as_many_nats_servers_are_missed_as_the_release_asks_for():
+    nats = {"enabled": True, "replicaCount": 3, "networkPolicy": {"enabled": False}}
+    objects = chart.render(metrics={"prometheusRule": {"enabled": True}}, cluster={}, nats=nats)
+    groups = next(item for item in objects if item["kind"] == "PrometheusRule")["spec"]["groups"]
+    alert = next(rule for group in groups for rule in group["rules"] if rule.get("alert") == "GaungNatsServerDown")
+    assert "== 0) < 3 or" in alert["expr"]
+
+
 def test_without_kube_state_metrics_no_alert_asks_for_them():
     left = chart.alerts(kubeStateMetrics=False)
     assert set(chart.default_alerts()) - set(left) == {"GaungPodMemoryNearLimit", "GaungAutoscalerAtMax"}
@@ -52,8 +83,9 @@ def test_without_kube_state_metrics_no_alert_asks_for_them():
 
 
 def test_every_alert_looks_at_the_nodes_of_its_release_alone():
+    own = ('{namespace="shop", job="gaung"', '{namespace="shop", job="gaung-nats"', '{gaung_release="shop/gaung"')
     for name, rule in chart.alerts(kubeStateMetrics=False).items():
-        assert rule["expr"].count("{") == rule["expr"].count('{namespace="shop", job="gaung"'), name
+        assert rule["expr"].count("{") == sum(rule["expr"].count(selector) for selector in own), name
 
 
 def test_other_labels_can_name_the_nodes():

@@ -102,6 +102,8 @@ async fn a_node_with_the_wrong_password_says_so_tries_again_and_is_ready_once_it
 
     cluster.nats.reconfigure(&PASSWORD.replace("right", "wrong"));
     eventually("it is ready", || node.is_ready()).await;
+    let told = |line: &str| line.contains("INFO") && line.contains("the NATS server takes the connection now");
+    assert!(node.log().lines().any(told), "{}", node.log());
     cluster.nats.kill();
     client.expect_silence().await;
     eventually("it has noticed", || async { node.metrics().await.sum(crate::harness::metrics::CONNECTED) == 0.0 })

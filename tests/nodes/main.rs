@@ -1,5 +1,6 @@
 //! Real nodes around a real nats-server, which the tests kill, pause, cut off and bring back.
 
+mod all_clear;
 mod bytes;
 mod cache;
 #[path = "../common/mod.rs"]

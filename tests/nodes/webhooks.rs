@@ -70,6 +70,7 @@ async fn how_many_nodes_there_are_to_be_may_change_while_they_run() {
     within(AGREEMENT, "it is refused", || async { cluster[0].log().contains("nodes file refused") }).await;
     fs::write(&file, "1").expect("the folder takes files");
     eventually("it decides alone", || async { log.of("channel_occupied", "orders").len() == 1 }).await;
+    assert!(cluster[0].log().contains("the nodes file is taken again"), "{}", cluster[0].log());
 }
 
 #[actix::test]

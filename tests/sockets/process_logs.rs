@@ -164,16 +164,17 @@ async fn an_endpoint_that_fails_is_told_of_once_and_so_is_the_end_of_it() {
 }
 
 #[actix::test]
-async fn an_application_that_says_nothing_usable_about_tenants_is_told_of_once_with_who_came() {
+async fn an_application_that_says_nothing_usable_about_tenants_is_told_of_once_with_who_came_and_so_is_the_end_of_it() {
     // What listens there closes at once.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     let answers = std::thread::spawn(move || {
-        for (number, socket) in listener.incoming().take(10).enumerate() {
+        for (number, socket) in listener.incoming().take(11).enumerate() {
             let mut socket = socket.expect("a question");
             let _ = socket.read(&mut [0; 4_096]);
-            if number >= 5 {
-                let _ = socket.write_all(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            if let Some(status) = [(5, "500 Oops"), (10, "403 Forbidden")].iter().rfind(|(from, _)| number >= *from) {
+                let answer = format!("HTTP/1.1 {}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", status.1);
+                let _ = socket.write_all(answer.as_bytes());
             }
         }
     });
@@ -188,10 +189,15 @@ async fn an_application_that_says_nothing_usable_about_tenants_is_told_of_once_w
     for _ in 0..10 {
         assert_eq!(server.connect("/ws?tenant_id=7").await.expect_close().await.0, 4101);
     }
-    answers.join().expect("ten questions were asked");
+    assert!(!server.stderr().contains("GAUNG_TENANT_CALLBACK_URL answers again"), "{}", server.stderr());
+    // A refusal is an answer.
+    server.connect("/ws?tenant_id=7").await.expect_close().await;
+    answers.join().expect("all questions were asked");
     server.signal("-TERM");
     server.wait_for("end", || server.stderr().contains("draining"));
     let log = server.stderr();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("GAUNG_TENANT_CALLBACK_URL answers again")).collect();
+    assert!(told.len() == 1 && told[0].contains(" INFO "), "{log}");
     for text in ["no response from", "expected 2xx, 401 or 403"] {
         let told: Vec<_> = log.lines().filter(|line| line.contains(text)).collect();
         let [line] = told[..] else { panic!("one line: {log}") };

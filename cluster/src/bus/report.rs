@@ -76,9 +76,22 @@ impl Report {
         }
     }
 
+    /// Says of what no server tells the end that it is over, once it has not been for a while. To be called now and then.
+    pub(super) fn settle(&self) {
+        let role = self.role;
+        if self.refusals.faded() {
+            tracing::info!(role, "the NATS server has not rejected an operation for a while");
+        }
+        if self.slowness.faded() {
+            tracing::info!(role, "messages from NATS are read in time again");
+        }
+    }
+
     /// The last error stands until the bus is healthy: a connection may carry nothing.
     fn reconnected(&self) {
-        self.failures.reset();
+        if self.failures.reset() {
+            tracing::info!(role = self.role, "the NATS server takes the connection now");
+        }
         self.changed.notify_one();
     }
 

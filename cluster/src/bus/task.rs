@@ -189,6 +189,7 @@ impl<T: FnMut(Output)> Task<T> {
         let count = self.receive(&mut batch);
         self.client.subscribe_waiting();
         self.check_connection();
+        self.report.settle();
         self.learn_limit();
         self.check_loopback(inbound);
         self.step(Input::Tick(inbound));
@@ -315,6 +316,8 @@ impl<T: FnMut(Output)> Task<T> {
                 needed = MAX_FRAME,
                 "the NATS server's max_payload is too small: larger events are refused, and resends to peers may not fit"
             );
+        } else if max_message >= MAX_FRAME && self.max_message < MAX_FRAME {
+            tracing::info!(max_payload = max_message, "the NATS server's max_payload is large enough now");
         }
         self.max_message = max_message;
     }

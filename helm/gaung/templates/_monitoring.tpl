@@ -1,7 +1,6 @@
-{{/* What is scraped at a node, and how. Takes a list: the root, the values of the monitor, the name of the port.
-Both monitors set `job` to the full name, so that alerts and dashboards need not know which of them is in use. */}}
+{{/* What is scraped, and how. Takes a list: the root, the values of the monitor, the name of the port, the name of what is
+watched. Both monitors set `job` to that name, so that alerts and dashboards need not know which of them is in use. */}}
 {{- define "gaung.scrapeEndpoint" -}}
-{{- $root := index . 0 -}}
 {{- $monitor := index . 1 -}}
 port: {{ index . 2 }}
 path: /metrics
@@ -10,7 +9,7 @@ scrapeTimeout: {{ $monitor.scrapeTimeout }}
 relabelings:
   - action: replace
     targetLabel: job
-    replacement: {{ include "gaung.fullname" $root }}
+    replacement: {{ index . 3 }}
   {{- with $monitor.relabelings }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -26,27 +25,58 @@ metricRelabelings:
 {{- default $own .Values.metrics.prometheusRule.selector -}}
 {{- end -}}
 
-{{/* files/alerts.yaml with its names filled in. The file is no template: what stands in double braces there is for
+{{/* The name of NATS beside the nodes where it is watched: it has an exporter, and Prometheus may reach that. */}}
+{{- define "gaung.watchedNats" -}}
+{{- if and .Values.nats.enabled (include "gaung-nats.hasExporter" .Subcharts.nats) (include "gaung-nats.exporterReachable" .Subcharts.nats) -}}
+{{ include "gaung-nats.fullname" .Subcharts.nats }}
+{{- end -}}
+{{- end -}}
+
+{{/* The same for NATS' servers; empty where nobody watches them. */}}
+{{- define "gaung.natsSelector" -}}
+{{- $own := "" -}}
+{{- with include "gaung.watchedNats" . -}}
+{{- $own = printf "namespace=%q, job=%q" $.Release.Namespace . -}}
+{{- end -}}
+{{- default $own .Values.metrics.prometheusRule.natsSelector -}}
+{{- end -}}
+
+{{/* The groups of rules with their names filled in. The files are no templates: what stands in double braces there is for
 Prometheus to fill in. */}}
-{{- define "gaung.alerts" -}}
+{{- define "gaung.rules" -}}
 {{- $rule := .Values.metrics.prometheusRule -}}
-{{- $text := .Files.Get "files/alerts.yaml" -}}
+{{- $text := include "gaung.ruleFiles" . -}}
+{{- $servers := 1 -}}
+{{- if .Values.nats.enabled }}{{ $servers = .Subcharts.nats.Values.replicaCount | int }}{{ end -}}
 {{- $names := dict
       "selector" (include "gaung.seriesSelector" .)
+      "natsSelector" (include "gaung.natsSelector" .)
+      "natsServers" $servers
       "namespace" .Release.Namespace
       "fullname" (include "gaung.fullname" .)
       "nodes" (include "gaung.replicas" .)
       "runbook" $rule.runbookUrl -}}
-{{- range $name, $value := merge $names $rule.thresholds -}}
+{{- $known := merge $names (include "gaung.sloNames" . | fromYaml) $rule.thresholds -}}
+{{- /* The texts of service levels name others. */ -}}
+{{- range list 1 2 -}}
+{{- range $name, $value := $known -}}
 {{- $text = replace (printf "${%s}" $name) (toString $value) $text -}}
+{{- end -}}
 {{- end -}}
 {{- with regexFind "\\$\\{[a-zA-Z]+\\}" $text -}}
 {{- fail (printf "metrics.prometheusRule.thresholds has no value for %s; leave the chart's or set another" .) -}}
 {{- end -}}
 {{- range $rule.disabled -}}
 {{- if not (contains (printf "alert: %s\n" .) $text) -}}
-{{- fail (printf "metrics.prometheusRule.disabled names %s, which is no alert; RUNBOOK.md has them all" .) -}}
+{{- fail (printf "metrics.prometheusRule.disabled names %s, which is no alert of this release; RUNBOOK.md has them all" .) -}}
 {{- end -}}
 {{- end -}}
 {{- $text -}}
+{{- end -}}
+
+{{- define "gaung.ruleFiles" -}}
+{{- .Files.Get "files/alerts.yaml" -}}
+{{- if .Values.metrics.slo.enabled }}{{ .Files.Get "files/slo.yaml" }}{{ end -}}
+{{- if include "gaung.natsSelector" . }}{{ .Files.Get "files/nats.yaml" }}{{ end -}}
+{{- if .Values.metrics.prometheusRule.watchdog }}{{ .Files.Get "files/watchdog.yaml" }}{{ end -}}
 {{- end -}}

@@ -124,7 +124,9 @@ fn a_full_queue_drops_the_newest_and_reports_one_burst() {
     scene.accept(endpoint(false), &event, 0).unwrap();
     assert_eq!(scene.accept(endpoint(false), "4", 0), Err(Full::Again));
     scene.backlog.delivered();
+    assert!(!scene.backlog.has_room_again());
     scene.backlog.delivered();
+    assert!(scene.backlog.has_room_again() && !scene.backlog.has_room_again());
     scene.accept(endpoint(false), &event, 0).unwrap();
     scene.accept(endpoint(false), &event, 0).unwrap();
     assert_eq!(scene.accept(endpoint(false), "5", 0), Err(Full::First));

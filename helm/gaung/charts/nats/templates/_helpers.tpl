@@ -1,4 +1,4 @@
-{{/* Names and labels. The chart of the nodes uses the first three. */}}
+{{/* Names and labels. The chart of the nodes uses some of them. */}}
 
 {{/* At most 52 characters: Kubernetes makes a label of 63 of a StatefulSet's name and a hash. */}}
 {{- define "gaung-nats.fullname" -}}
@@ -42,6 +42,19 @@ annotations:
 {{- with .Values.image -}}
 {{- with .registry }}{{ . }}/{{ end }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* "yes" where Prometheus may speak to the exporter. */}}
+{{- define "gaung-nats.exporterReachable" -}}
+{{- with .Values.networkPolicy -}}
+{{- if or (not .enabled) .monitoringFrom .extraIngress }}yes{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "yes" where there is one. The chart of the nodes asks too. */}}
+{{- define "gaung-nats.hasExporter" -}}
+{{- $set := .Values.exporter.enabled -}}
+{{- if kindIs "bool" $set }}{{ if $set }}yes{{ end }}{{ else }}{{ include "gaung-nats.exporterReachable" . }}{{ end -}}
 {{- end -}}
 
 {{/* A list in NATS' syntax. Kubernetes puts the login in where the pod starts, so that it stands in no object. */}}

@@ -30,7 +30,7 @@
 {{- define "gaung-nats.exporter" -}}
 image: {{ .Values.exporter.image | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
-args: [-port=7777, -connz, -routez, -subz, -varz, -jsz=all, -prefix=nats, -use_internal_server_id, "http://127.0.0.1:8222/"]
+args: [-port=7777, -connz, -healthz, -jsz=all, -routez, -subz, -varz, -use_internal_server_name, "http://127.0.0.1:8222/"]
 ports:
   - name: exporter
     containerPort: 7777
