@@ -31,7 +31,7 @@ TARGET = {".targetRef", ".targetRef.group", ".targetRef.kind", ".targetRef.name"
 FIELDS = {
     "networking.gke.io/v1 GCPBackendPolicy": {
         ".default.timeoutSec", ".default.sessionAffinity", ".default.sessionAffinity.type", ".default.connectionDraining",
-        ".default.connectionDraining.drainingTimeoutSec",
+        ".default.connectionDraining.drainingTimeoutSec", ".default.logging", ".default.logging.enabled",
     },
     "networking.gke.io/v1 HealthCheckPolicy": {
         ".default.checkIntervalSec", ".default.timeoutSec", ".default.healthyThreshold", ".default.unhealthyThreshold",
@@ -153,6 +153,10 @@ def test_google_cuts_no_socket_that_a_node_is_still_closing():
     policy = one(objects, "GCPBackendPolicy")["spec"]["default"]
     assert grace(objects) <= policy["connectionDraining"]["drainingTimeoutSec"] <= 3600
     assert PING + PONG < policy["timeoutSec"] <= 86_400, "the proxies are restarted about once a day"
+
+
+def test_google_logs_no_path_of_a_socket():
+    assert one(objects_of("gke"), "GCPBackendPolicy")["spec"]["default"]["logging"] == {"enabled": False}
 
 
 def test_amazon_cuts_no_socket_that_a_node_is_still_closing():
