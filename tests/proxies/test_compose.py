@@ -46,8 +46,8 @@ def site(tmp_path, monkeypatch):
     folder = tmp_path / "site"
     folder.mkdir()
     site = Site(folder)
-    for name in ("traefik.yaml", "routes.yaml"):
-        (folder / name).write_text(text_of(f"compose/{name}"))
+    for name in ("compose/traefik.yaml", "compose/routes.yaml"):
+        (folder / pathlib.Path(name).name).write_text(text_of(name))
     (folder / ".env").write_text("".join(f"GAUNG_APP_{name.upper()}={value}\n" for name, value in APP.items()))
     (folder / "compose.yaml").write_text(
         replaced(

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod configuration;
+mod examples;
 mod files;
 mod ground_plan;
 mod migrating;

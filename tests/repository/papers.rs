@@ -18,7 +18,7 @@ const CODE: &[&str] = &["src", "cluster", "tests"];
 const MAPS: &[&str] = &["docs/ARCHITECTURE.md", "docs/CONTRIBUTING.md"];
 
 /// Folders whose Markdown files are read by people.
-const FOLDERS: &[&str] = &["", "docs", "helm/gaung", "helm/gaung/charts/nats"];
+const FOLDERS: &[&str] = &["", "docs", "docs/deployment", "helm/gaung", "helm/gaung/charts/nats"];
 
 #[test]
 fn the_front_page_is_short() {
@@ -109,7 +109,7 @@ fn contributing_has_every_part_of_the_tests() {
 }
 
 /// All Markdown files of `FOLDERS`.
-fn pages() -> Vec<PathBuf> {
+pub fn pages() -> Vec<PathBuf> {
     let entries = FOLDERS.iter().flat_map(|folder| fs::read_dir(root().join(folder)).expect(folder));
     let paths = entries.map(|entry| entry.expect("a folder is read").path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
