@@ -79,16 +79,23 @@ fn is_window(bits: &str) -> bool {
 /// The compressed frame of a text message of at least `from_bytes`, if it is smaller.
 fn compressed(plain: &Bytes, from_bytes: usize) -> Option<Bytes> {
     let message = frame::text_of(plain).filter(|message| message.len() >= from_bytes)?;
-    let deflated = DEFLATE.with_borrow_mut(|deflate| {
-        deflate.reset();
-        // Whatever does not fit is larger than the message.
-        let mut deflated = Vec::with_capacity(message.len());
-        let done = deflate.compress_vec(message.as_bytes(), &mut deflated, FlushCompress::Sync);
-        let is_all = deflate.total_in() == message.len() as u64 && deflated.ends_with(&TAIL);
-        (done.is_ok() && is_all).then_some(deflated)
-    })?;
-    let frame = frame::compressed_text(&deflated[..deflated.len() - TAIL.len()]);
+    let frame = frame::compressed_text(&compress(message.as_bytes())?);
     (frame.len() < plain.len()).then_some(frame)
+}
+
+/// The payload of a message that is compressed; `None` if it does not get smaller.
+pub fn compress(message: &[u8]) -> Option<Vec<u8>> {
+    DEFLATE.with_borrow_mut(|deflate| {
+        deflate.reset();
+        let mut deflated = Vec::with_capacity(message.len());
+        let done = deflate.compress_vec(message, &mut deflated, FlushCompress::Sync);
+        // What does not fit is larger than the message.
+        let is_all = done.is_ok() && deflate.total_in() == message.len() as u64 && deflated.ends_with(&TAIL);
+        is_all.then(|| {
+            deflated.truncate(deflated.len() - TAIL.len());
+            deflated
+        })
+    })
 }
 
 /// The message that was compressed to this, which may have `limit` bytes.

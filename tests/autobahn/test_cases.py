@@ -17,9 +17,16 @@ from server import REPOSITORY  # noqa: E402
 KOSOKU = pathlib.Path(sys.executable).with_name("kosoku")
 PASSED = {"OK", "NON-STRICT", "INFORMATIONAL"}
 
-# The server speaks no compression: the cases of 12 and 13 are about nothing else.
-WITHOUT_COMPRESSION = ["-x", "12.*", "-x", "13.*"]
-CASES = 301
+# With a smaller window, which no browser asks for, compression is not agreed on.
+SMALLER_WINDOW = ["13.3.*", "13.5.*"]
+# Compressed messages that the client cannot make: it hashes texts as if they were bytes.
+NOT_MADE = ["12.2.*", "12.3.*", "12.5.*", *(f"{group}.{case}" for group in ("12.1", "12.4", *(f"13.{n}" for n in range(1, 8)))
+                                            for case in (1, 2))]
+# The same with other texts and other offers: for before a release.
+REPEATED = ["12.4.*", "13.1.*", "13.2.*", "13.4.*", "13.6.*"]
+IS_LONG = os.environ.get("GAUNG_AUTOBAHN_ALL") == "1"
+LEFT_OUT = SMALLER_WINDOW + NOT_MADE + ([] if IS_LONG else REPEATED)
+CASES = 301 + (7 if IS_LONG else 2) * 16
 
 
 @pytest.fixture
@@ -31,7 +38,8 @@ def echo():
 
 
 def test_all_cases_pass(echo, tmp_path):
-    subprocess.run([KOSOKU, "-m", "fuzzingclient", *WITHOUT_COMPRESSION, "-o", tmp_path, echo], timeout=600)
+    left_out = [word for cases in LEFT_OUT for word in ("-x", cases)]
+    subprocess.run([KOSOKU, "-m", "fuzzingclient", *left_out, "-o", tmp_path, echo], timeout=600)
     (cases,) = json.loads((tmp_path / "index.json").read_text()).values()
     failed = {case: result["behavior"] for case, result in cases.items() if result["behavior"] not in PASSED}
     closed_wrongly = {case for case, result in cases.items() if result["behaviorClose"] not in PASSED}

@@ -13,6 +13,7 @@ mod command_lists;
 mod command_subscribe;
 #[path = "../common/mod.rs"]
 mod common;
+mod compression;
 mod connection;
 mod console;
 mod console_access;

@@ -45,12 +45,14 @@ impl Raw {
     }
 
     /// Reads the head of the answer to a handshake.
-    pub async fn expect_upgrade(&mut self) {
+    pub async fn expect_upgrade(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.extend(self.exactly(1).await);
         }
-        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+        let head = String::from_utf8_lossy(&head).into_owned();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        head
     }
 
     /// Sends bytes. Where the server has ended the connection already, they go nowhere.
