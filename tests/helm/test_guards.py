@@ -45,10 +45,25 @@ GUARDS = {
     "HPA upside down": (merged(HPA, {"autoscaling": {"minReplicas": 11}}), "autoscaling.minReplicas is 11, more than maxReplicas, 10"),
     "KEDA upside down": (merged(KEDA, {"keda": {"minReplicaCount": 11}}), "keda.minReplicaCount is 11, more than maxReplicaCount, 10"),
     "HPA without a metric": (
-        merged(HPA, {"autoscaling": {"connections": {"enabled": False}, "cpu": {"enabled": False}}}),
+        merged(HPA, {"autoscaling": {"connections": {"enabled": False}}}),
         "autoscaling has nothing to go by: set autoscaling.connections.enabled=true",
     ),
-    "a part of no request": (merged(HPA, {"resources": {"requests": {"cpu": None}}}), "set resources.requests.cpu, or autoscaling.cpu.enabled=false"),
+    "a part of no request": (
+        merged(HPA, {"autoscaling": {"cpu": {"enabled": True}}, "resources": {"requests": {"cpu": None}}}),
+        "set resources.requests.cpu, or autoscaling.cpu.enabled=false",
+    ),
+    "a part of no request of memory": (
+        merged(HPA, {"autoscaling": {"memory": {"enabled": True}}, "resources": {"requests": {"memory": None}}}),
+        "set resources.requests.memory, or autoscaling.memory.enabled=false",
+    ),
+    "HPA that aims at full nodes": (
+        merged(HPA, {"server": {"maxConnections": 5000}}),
+        "autoscaling.connections.averageValue is 5000, but a node is full at 4500, 90 % of server.maxConnections: set it lower",
+    ),
+    "KEDA that aims at full nodes": (
+        merged(KEDA, {"server": {"maxConnections": 5555}}),
+        "keda.prometheus.threshold is 5000, but a node is full at 4999, 90 % of server.maxConnections: set it lower",
+    ),
     "KEDA with nobody to ask": (merged(CLUSTER, {"keda": {"enabled": True}}), "KEDA has nobody to ask: set keda.prometheus.serverAddress or keda.triggers"),
     "a budget with two limits": (
         merged(CLUSTER, {"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}),
@@ -158,6 +173,9 @@ def test_settings_for_many_nodes_need_nats(name):
         merged(APP, {"image": {"digest": "sha256:" + "a" * 64}}),
         merged(APP, {"updateStrategy": {"type": "Recreate"}}),
         merged(HPA, {"autoscaling": {"minReplicas": 1, "maxReplicas": 1}}),
+        merged(HPA, {"resources": {"requests": {"cpu": None}}}),
+        merged(HPA, {"server": {"maxConnections": 6000}, "autoscaling": {"connections": {"averageValue": "5k"}}}),
+        merged(HPA, {"server": {"maxConnections": 5000}, "autoscaling": {"connections": {"enabled": False}, "cpu": {"enabled": True}}}),
     ],
 )
 def test_what_does_work_is_not_refused(values, version):

@@ -134,19 +134,25 @@ def test_one_node_has_no_budget_which_would_hold_machines_for_ever(values):
     assert of_kind(render(values), "PodDisruptionBudget") == []
 
 
-def test_scaling_goes_by_connections_and_cpu_and_down_slowly():
+def test_scaling_goes_by_sockets_alone_and_down_slowly():
     spec = one(render(merged(CLUSTER, {"autoscaling": {"enabled": True}})), "HorizontalPodAutoscaler")["spec"]
-    connections, cpu = spec["metrics"]
+    (connections,) = spec["metrics"]
     assert connections == {
         "type": "Pods",
         "pods": {"metric": {"name": "gaung_connections"}, "target": {"type": "AverageValue", "averageValue": "5000"}},
     }
-    assert cpu["resource"]["target"] == {"type": "Utilization", "averageUtilization": 70}
     assert spec["behavior"]["scaleUp"]["stabilizationWindowSeconds"] == 0
     assert spec["behavior"]["scaleDown"] == {
         "stabilizationWindowSeconds": 1800,
         "policies": [{"type": "Pods", "value": 1, "periodSeconds": 180}],
     }
+
+
+def test_scaling_goes_by_cpu_too_where_told():
+    values = {"autoscaling": {"enabled": True, "cpu": {"enabled": True}}}
+    _, cpu = one(render(merged(CLUSTER, values)), "HorizontalPodAutoscaler")["spec"]["metrics"]
+    target = {"type": "Utilization", "averageUtilization": 70}
+    assert cpu == {"type": "Resource", "resource": {"name": "cpu", "target": target}}
 
 
 def test_where_nodes_are_added_by_themselves_sockets_move_to_them_unless_told_otherwise():
@@ -163,9 +169,10 @@ def test_where_nodes_are_added_by_themselves_sockets_move_to_them_unless_told_ot
 
 def test_keda_asks_prometheus_for_the_sockets_of_this_release():
     spec = one(render(ci_values("gateway")), "ScaledObject")["spec"]
-    trigger = spec["triggers"][0]
+    trigger, _ = spec["triggers"]
     assert trigger["metadata"]["query"] == 'sum(gaung_connections{namespace="sockets",pod=~"gaung-[a-z0-9]+-[a-z0-9]+"})'
     assert trigger["metadata"]["threshold"] == "5000"
+    assert "cpu" not in [trigger["type"] for trigger in spec["triggers"]]
     assert "scaleDown" in spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
 
 

@@ -139,6 +139,9 @@
 {{- if not (or $hpa.connections.enabled $hpa.cpu.enabled $hpa.memory.enabled $hpa.customMetrics) }}
 - autoscaling has nothing to go by: set autoscaling.connections.enabled=true
 {{- end }}
+{{- if $hpa.connections.enabled }}
+{{- include "gaung.problems.aim" (list . "autoscaling.connections.averageValue" $hpa.connections.averageValue) }}
+{{- end }}
 {{- range list "cpu" "memory" }}
 {{- if and (index $hpa .).enabled (not (dig "requests" . "" $.Values.resources)) (not (dig "limits" . "" $.Values.resources)) }}
 - autoscaling.{{ . }} is a part of the request, and there is none: set resources.requests.{{ . }}, or autoscaling.{{ . }}.enabled=false
@@ -152,6 +155,19 @@
 {{- if not (or .Values.keda.prometheus.serverAddress .Values.keda.triggers) }}
 - KEDA has nobody to ask: set keda.prometheus.serverAddress or keda.triggers
 {{- end }}
+{{- if .Values.keda.prometheus.serverAddress }}
+{{- include "gaung.problems.aim" (list . "keda.prometheus.threshold" .Values.keda.prometheus.threshold) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Nodes that aim at more sockets than they take are all full before there is another. Takes a list: the root, the
+value's name, the value. Those that are no plain number, as `5k`, are not looked at. */}}
+{{- define "gaung.problems.aim" -}}
+{{- $aim := include "gaung.plain" (index . 2) -}}
+{{- $full := div (mul (int (index . 0).Values.server.maxConnections) 9) 10 -}}
+{{- if and $full (regexMatch "^[0-9]+$" $aim) (ge (int64 $aim) $full) }}
+- {{ index . 1 }} is {{ $aim }}, but a node is full at {{ $full }}, 90 % of server.maxConnections: set it lower
 {{- end }}
 {{- end -}}
 
