@@ -324,10 +324,12 @@ def test_the_test_pod_goes_through_the_services_with_the_apps_file():
     assert item["spec"]["restartPolicy"] == "Never"
 
 
-def test_the_test_pod_is_told_which_app_where_there_are_several():
-    assert "--app=blog" in one(render(ci_values("ingress")), "Pod")["spec"]["containers"][0]["args"]
-    values = {"apps": {"inline": [{"id": "shop"}, {"id": "blog"}]}}
-    assert "--app=shop" in one(render(values), "Pod")["spec"]["containers"][0]["args"]
+def test_the_test_pod_takes_the_app_that_was_set_and_else_chooses_one_itself():
+    def chosen(values):
+        return [argument for argument in one(render(values), "Pod")["spec"]["containers"][0]["args"] if "--app" in argument]
+
+    assert chosen(ci_values("ingress")) == ["--app=blog"]
+    assert chosen({"apps": {"inline": [{"id": "shop"}, {"id": "blog"}]}}) == chosen(APP) == []
 
 
 def test_the_test_pod_may_go_another_way_as_a_page_of_an_origin_and_by_an_authority_of_ones_own():
