@@ -81,6 +81,18 @@ GUARDS = {
         merged(APP, {"metrics": {"serviceMonitor": {"enabled": True}}, "metricsService": {"enabled": False}}),
         "metrics.serviceMonitor needs the Service of the admin port: set metricsService.enabled=true",
     ),
+    "a ServiceMonitor that the policy shuts out": (
+        merged(APP, {"networkPolicy": {"enabled": True}, "metrics": {"serviceMonitor": {"enabled": True}}}),
+        "metrics.serviceMonitor has Prometheus ask the nodes, and networkPolicy lets nobody ask: set networkPolicy.metricsFrom",
+    ),
+    "a PodMonitor that the policy shuts out": (
+        merged(APP, {"networkPolicy": {"enabled": True}, "metrics": {"podMonitor": {"enabled": True}}}),
+        "metrics.podMonitor has Prometheus ask the nodes",
+    ),
+    "annotations that the policy makes useless": (
+        merged(APP, {"networkPolicy": {"enabled": True}, "metrics": {"annotations": True}}),
+        "metrics.annotations has Prometheus ask the nodes",
+    ),
     "one port for two": (merged(APP, {"server": {"metricsPort": 6001}}), "server.port and server.metricsPort are the same"),
     "a size that cannot be read": (merged(APP, {"resources": {"limits": {"memory": "1Pi"}}}), 'resources.limits.memory is "1Pi"'),
     "a monitor of no exporter": (merged(CLUSTER, {"nats": {"podMonitor": {"enabled": True}}}), "set nats.exporter.enabled=true"),
@@ -173,6 +185,7 @@ def test_settings_for_many_nodes_need_nats(name):
         merged(APP, {"image": {"digest": "sha256:" + "a" * 64}}),
         merged(APP, {"updateStrategy": {"type": "Recreate"}}),
         merged(HPA, {"autoscaling": {"minReplicas": 1, "maxReplicas": 1}}),
+        merged(APP, {"networkPolicy": {"enabled": True}}),
         merged(HPA, {"resources": {"requests": {"cpu": None}}}),
         merged(HPA, {"server": {"maxConnections": 6000}, "autoscaling": {"connections": {"averageValue": "5k"}}}),
         merged(HPA, {"server": {"maxConnections": 5000}, "autoscaling": {"connections": {"enabled": False}, "cpu": {"enabled": True}}}),

@@ -68,7 +68,7 @@ TOGGLES = {
     "spread": {"topologySpreadConstraints": []},
     "probes": {"probes": {"startup": {"enabled": False}, "liveness": {"enabled": False}}},
     "lag": {"drain": {"propagationSeconds": 0, "lagSeconds": 30}},
-    "monitors": {"metrics": {"podMonitor": {"enabled": True}}},
+    "monitors": {"metrics": {"podMonitor": {"enabled": True}}, "networkPolicy": {"metricsFrom": [{"podSelector": {}}]}},
     "account": {"serviceAccount": {"create": False}},
     "hidden": {"metricsService": {"enabled": False}},
     "untested": {"tests": {"enabled": False}},

@@ -193,6 +193,12 @@ value's name, the value. Those that are no plain number, as `5k`, are not looked
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}
 - metrics.serviceMonitor and metrics.podMonitor are both enabled, and would count everything twice: set one of them
 {{- end }}
+{{- with .Values.metrics }}
+{{- $scraped := ternary "metrics.serviceMonitor" (ternary "metrics.podMonitor" (ternary "metrics.annotations" "" .annotations) .podMonitor.enabled) .serviceMonitor.enabled }}
+{{- if and $scraped $.Values.networkPolicy.enabled (not $.Values.networkPolicy.metricsFrom) }}
+- {{ $scraped }} has Prometheus ask the nodes, and networkPolicy lets nobody ask: set networkPolicy.metricsFrom to where Prometheus runs, as in [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
+{{- end }}
+{{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metricsService.enabled) }}
 - metrics.serviceMonitor needs the Service of the admin port: set metricsService.enabled=true, or metrics.podMonitor.enabled=true instead
 {{- end }}
