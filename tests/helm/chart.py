@@ -18,7 +18,9 @@ KUBES = ["1.30", "1.37"]
 
 # What an operator must set at least.
 APP = {"apps": {"existingSecret": "gaung-apps"}}
-CLUSTER = {**APP, "nats": {"enabled": True}}
+# A password that is drawn needs a cluster in which it is kept.
+NATS = {"enabled": True, "auth": {"existingSecret": "gaung-nats-login"}}
+CLUSTER = {**APP, "nats": NATS}
 
 
 class Refused(Exception):

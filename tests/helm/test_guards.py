@@ -16,6 +16,10 @@ GUARDS = {
     "HPA that begins with one and no NATS": (merged(APP, {"autoscaling": {"enabled": True, "minReplicas": 1}}), "10 nodes need NATS"),
     "KEDA and no NATS": (merged(APP, {"keda": KEDA["keda"]}), "10 nodes need NATS between them"),
     "two kinds of NATS": (merged(URLS, CLUSTER), "nats.enabled and cluster.nats.urls are both set"),
+    "a password that would be drawn at each rendering": (
+        merged(APP, {"nats": {"enabled": True}}),
+        "each rendering would draw another password for NATS: make a secret with the keys user and password and set nats.auth.existingSecret",
+    ),
     "a login in an address": (
         merged(APP, {"cluster": {"nats": {"urls": ["nats://user:word@nats:4222"]}}}),
         "an address in cluster.nats.urls has a login: put it into a secret and set cluster.nats.existingSecret",

@@ -120,13 +120,17 @@ def test_nats_that_is_there_keeps_events_only_where_told():
     assert history_stream(merged(URLS, {"history": {"stream": True, "streamReplicas": 3, "streamMB": 4096}})) == (3, 4096)
 
 
-def test_nodes_and_nats_read_the_login_from_one_secret():
-    for auth, name in (({}, "gaung-nats-auth"), ({"existingSecret": "{{ .Release.Name }}-login"}, "gaung-login")):
-        objects = render(merged(CLUSTER, {"nats": {"auth": auth}}))
-        for entries in (server(objects)["env"], nats_container(objects)["env"]):
-            sources = [entry["valueFrom"]["secretKeyRef"] for entry in entries if "secretKeyRef" in entry.get("valueFrom", {})]
-            assert sources == [{"name": name, "key": "user"}, {"name": name, "key": "password"}]
-        assert [item["metadata"]["name"] for item in of_kind(objects, "Secret")] == ([name] if not auth else [])
+def assert_one_login(objects, name):
+    """Nodes and NATS take user and password from this secret."""
+    for entries in (server(objects)["env"], nats_container(objects)["env"]):
+        sources = [entry["valueFrom"]["secretKeyRef"] for entry in entries if "secretKeyRef" in entry.get("valueFrom", {})]
+        assert sources == [{"name": name, "key": "user"}, {"name": name, "key": "password"}]
+
+
+def test_nodes_and_nats_read_the_login_from_a_secret_of_ones_own():
+    objects = render(merged(CLUSTER, {"nats": {"auth": {"existingSecret": "{{ .Release.Name }}-login"}}}))
+    assert_one_login(objects, "gaung-login")
+    assert of_kind(objects, "Secret") == []
 
 
 def test_the_address_of_nats_is_its_service():
@@ -157,25 +161,69 @@ def test_without_the_switch_there_is_nothing_of_nats():
 
 # What Helm adds to each object that it installs.
 OWNED = {"meta.helm.sh/release-name": "gaung", "meta.helm.sh/release-namespace": "sockets"}
+DRAWN = {**APP, "nats": {"enabled": True}}
+CHECKSUM = "checksum/nats-login"
 
 
-def secret_seen_by(helm_version, tmp_path, *there):
-    """The secret that Helm would write where these secrets are there."""
-    values = tmp_path / "values.json"
-    values.write_text(json.dumps(CLUSTER))
+def seen_by(helm_version, tmp_path, *there, **values):
+    """The objects that Helm would write where these secrets are there."""
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(merged(DRAWN, values)))
     with api(*there) as address:
         text = helm(
-            "template", "gaung", CHART, "--namespace", "sockets", "--values", values, "--dry-run=server",
-            "--show-only", "charts/nats/templates/secret.yaml", "--kube-apiserver", address, "--disable-openapi-validation",
-            version=helm_version,
+            "template", "gaung", CHART, "--namespace", "sockets", "--values", file, "--dry-run=server",
+            "--kube-apiserver", address, "--disable-openapi-validation", version=helm_version,
         )
-    return yaml.load(text, StrictLoader)
+    return [document for document in yaml.load_all(text, StrictLoader) if document is not None]
+
+
+def password_of(objects):
+    return base64.b64decode(one(objects, "Secret", "gaung-nats-auth")["data"]["password"]).decode()
+
+
+def checksums(objects):
+    """Of the login, in the pods of NATS and in those of the nodes."""
+    workloads = [one(objects, kind) for kind in ("StatefulSet", "Deployment")]
+    return [item["spec"]["template"]["metadata"].get("annotations", {}).get(CHECKSUM) for item in workloads]
+
+
+def installed(objects):
+    return merged(one(objects, "Secret", "gaung-nats-auth"), {"metadata": {"annotations": OWNED}})
+
+
+def login(password):
+    """A secret that is the operator's own."""
+    coded = {key: base64.b64encode(text.encode()).decode() for key, text in (("user", "gaung"), ("password", password))}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine", "namespace": "sockets"}, "data": coded}
 
 
 def test_the_password_is_drawn_once_and_kept_at_an_upgrade(version, tmp_path):
-    first = secret_seen_by(version, tmp_path)
-    again = secret_seen_by(version, tmp_path)
-    assert first["data"]["password"] != again["data"]["password"]
-    assert re.fullmatch("[A-Za-z0-9]{32}", base64.b64decode(first["data"]["password"]).decode())
-    installed = merged(first, {"metadata": {"annotations": OWNED}})
-    assert secret_seen_by(version, tmp_path, installed)["data"] == first["data"]
+    first, again = (seen_by(version, tmp_path) for _ in range(2))
+    assert password_of(first) != password_of(again)
+    assert re.fullmatch("[A-Za-z0-9]{32}", password_of(first))
+    upgraded = seen_by(version, tmp_path, installed(first))
+    assert one(upgraded, "Secret", "gaung-nats-auth")["data"] == one(first, "Secret", "gaung-nats-auth")["data"]
+
+
+def test_an_upgrade_restarts_nothing_for_a_password_that_was_drawn(version, tmp_path):
+    first = seen_by(version, tmp_path)
+    nats, nodes = checksums(first)
+    assert nats and nats == nodes
+    assert checksums(seen_by(version, tmp_path, installed(first))) == [nats, nodes]
+
+
+def test_a_changed_password_restarts_nats_and_nodes(version, tmp_path):
+    values = {"nats": {"auth": {"existingSecret": "mine"}}}
+    one_way, other = (checksums(seen_by(version, tmp_path, login(word), **values)) for word in ("one", "two"))
+    assert one_way[0] == one_way[1] != other[0] == other[1]
+    assert checksums(seen_by(version, tmp_path, login("one"), **values)) == one_way
+
+
+def test_where_the_secret_cannot_be_seen_a_revision_restarts_both():
+    assert checksums(render(CLUSTER)) == [None, None]
+    one_way, other = (checksums(render(merged(CLUSTER, {"nats": {"auth": {"revision": text}}}))) for text in "12")
+    assert None not in one_way and one_way[0] == one_way[1] != other[0] == other[1]
+
+
+def test_nodes_and_nats_read_the_login_that_the_chart_makes(version, tmp_path):
+    assert_one_login(seen_by(version, tmp_path), "gaung-nats-auth")

@@ -14,6 +14,9 @@
 {{- if and .Values.apps.inline .Values.apps.restartOnChange -}}
 {{- $_ := set $own "checksum/apps" (toJson .Values.apps.inline | sha256sum) -}}
 {{- end -}}
+{{- if .Values.nats.enabled -}}
+{{- with include "gaung-nats.loginChecksum" .Subcharts.nats }}{{ $_ := set $own "checksum/nats-login" . }}{{ end -}}
+{{- end -}}
 {{- if .Values.metrics.annotations -}}
 {{- $_ := set $own "prometheus.io/scrape" "true" -}}
 {{- $_ := set $own "prometheus.io/port" (.Values.server.metricsPort | int | toString) -}}

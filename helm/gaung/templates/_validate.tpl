@@ -16,6 +16,9 @@
 {{- if and .Values.nats.enabled $nats.urls }}
 - nats.enabled and cluster.nats.urls are both set: set the one that is to be used
 {{- end }}
+{{- if and .Values.nats.enabled (include "gaung-nats.wouldForget" .Subcharts.nats) }}
+- no cluster is seen here, as with helm template and Argo CD, so that each rendering would draw another password for NATS: make a secret with the keys {{ .Subcharts.nats.Values.auth.userKey }} and {{ .Subcharts.nats.Values.auth.passwordKey }} and set nats.auth.existingSecret to its name. To look at the objects only, set any name, or use --dry-run=server
+{{- end }}
 {{- range $nats.urls }}
 {{- if contains "@" . }}
 - an address in cluster.nats.urls has a login: put it into a secret and set cluster.nats.existingSecret

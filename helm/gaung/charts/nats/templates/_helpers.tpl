@@ -13,6 +13,40 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The login in base64, as {user, password}: what the secret has; where it has none yet and is the chart's to make, one
+that is drawn, once for all templates of a rendering. Empty where the secret is someone's own and cannot be seen. */}}
+{{- define "gaung-nats.login" -}}
+{{- if not (hasKey . "login") -}}
+{{- $seen := (lookup "v1" "Secret" .Release.Namespace (include "gaung-nats.authSecretName" .) | default dict).data | default dict -}}
+{{- $user := get $seen .Values.auth.userKey -}}
+{{- $password := get $seen .Values.auth.passwordKey -}}
+{{- if not .Values.auth.existingSecret -}}
+{{- $user = $user | default (b64enc "gaung") -}}
+{{- $password = $password | default (randAlphaNum 32 | b64enc) -}}
+{{- end -}}
+{{- $_ := set . "login" (dict "user" $user "password" $password "kept" (gt (len $seen) 0)) -}}
+{{- end -}}
+{{- toJson .login -}}
+{{- end -}}
+
+{{/* Not empty where each rendering would draw another password: the chart makes it, there is none yet, and no cluster is
+seen in which it would be kept. A list that was looked up is something even if nothing is in it. */}}
+{{- define "gaung-nats.wouldForget" -}}
+{{- if not .Values.auth.existingSecret -}}
+{{- if not (include "gaung-nats.login" . | fromJson).kept -}}
+{{- if not (lookup "v1" "Service" .Release.Namespace "") }}yes{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* For an annotation of the pods on both sides: with another login all start anew. Empty where it is not known. */}}
+{{- define "gaung-nats.loginChecksum" -}}
+{{- $login := include "gaung-nats.login" . | fromJson -}}
+{{- if or $login.password .Values.auth.revision -}}
+{{- printf "%s %s %s" $login.user $login.password .Values.auth.revision | sha256sum -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "gaung-nats.selectorLabels" -}}
 app.kubernetes.io/name: nats
 app.kubernetes.io/instance: {{ .Release.Name }}

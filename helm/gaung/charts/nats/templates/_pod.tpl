@@ -27,6 +27,12 @@
 {{- end }}
 {{- end -}}
 
+{{- define "gaung-nats.podAnnotations" -}}
+{{- $own := dict "checksum/config" (include "gaung-nats.config" . | sha256sum) -}}
+{{- with include "gaung-nats.loginChecksum" . }}{{ $_ := set $own "checksum/nats-login" . }}{{ end -}}
+{{- merge $own .Values.podAnnotations | toYaml -}}
+{{- end -}}
+
 {{- define "gaung-nats.exporter" -}}
 image: {{ .Values.exporter.image | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
