@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from chart import CI_NAMES, ci_values, of_kind, pod_templates, render, server
+from chart import CI_NAMES, ci_values, merged, of_kind, pod_templates, render, server
 from restricted import violations
 
 OWN = {"gaung", "roundtrip", "nats", "exporter"}
@@ -29,6 +29,31 @@ def test_our_containers_cannot_write_to_their_image_and_run_as_65532(objects):
         for container in spec["containers"]:
             if container["name"] in OWN:
                 assert container["securityContext"]["readOnlyRootFilesystem"] is True, container["name"]
+
+
+OPENSHIFT = ("security.openshift.io/v1",)
+
+
+def users(adapt, apis):
+    """What pods and containers say of their user and groups, by pod."""
+    values = merged(ci_values("monitoring"), {"global": {"compatibility": {"openshift": {"adaptSecurityContext": adapt}}}})
+    found = {}
+    for name, (_, spec) in pod_templates(render(values, apis=apis)).items():
+        contexts = [spec["securityContext"], *(container["securityContext"] for container in spec["containers"])]
+        found[name] = {key for context in contexts for key in context if key in ("runAsUser", "runAsGroup", "fsGroup")}
+        assert violations(spec) == [], name
+    assert set(found) == {"Deployment/gaung", "StatefulSet/gaung-nats", "Pod/gaung-test"}
+    return list(found.values())
+
+
+@pytest.mark.parametrize("adapt,apis", [("auto", OPENSHIFT), ("force", OPENSHIFT), ("force", ())])
+def test_on_openshift_users_and_groups_are_the_platform_s(adapt, apis):
+    assert users(adapt, apis) == [set()] * 3
+
+
+@pytest.mark.parametrize("adapt,apis", [("auto", ()), ("disabled", OPENSHIFT), ("disabled", ())])
+def test_elsewhere_or_where_told_they_are_the_chart_s(adapt, apis):
+    assert users(adapt, apis) == [{"runAsUser", "runAsGroup", "fsGroup"}] * 3
 
 
 def test_the_account_has_no_token_and_no_rights(objects):

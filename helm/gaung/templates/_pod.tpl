@@ -34,7 +34,7 @@ serviceAccountName: {{ include "gaung.serviceAccountName" . }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
-  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+  {{- include "gaung.securityContext" (list . .Values.podSecurityContext) | nindent 2 }}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -43,11 +43,24 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
+{{/* Takes a list: the root, a security context. OpenShift gives users and groups out itself, and refuses others. NATS'
+pods have theirs from here too. */}}
+{{- define "gaung.securityContext" -}}
+{{- $root := index . 0 -}}
+{{- $adapt := dig "compatibility" "openshift" "adaptSecurityContext" "auto" $root.Values.global -}}
+{{- $isOpenShift := $root.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- $context := index . 1 -}}
+{{- if or (eq $adapt "force") (and (eq $adapt "auto") $isOpenShift) -}}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+{{- toYaml $context -}}
+{{- end -}}
+
 {{- define "gaung.container" -}}
 image: {{ include "gaung.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
-  {{- toYaml .Values.securityContext | nindent 2 }}
+  {{- include "gaung.securityContext" (list . .Values.securityContext) | nindent 2 }}
 ports:
   - name: {{ include "gaung.portName" . }}
     containerPort: {{ .Values.server.port | int }}

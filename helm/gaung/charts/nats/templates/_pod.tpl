@@ -46,7 +46,7 @@ resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
-  {{- toYaml .Values.securityContext | nindent 2 }}
+  {{- include "gaung.securityContext" (list . .Values.securityContext) | nindent 2 }}
 {{- end -}}
 
 {{- define "gaung-nats.spread" -}}
