@@ -97,6 +97,34 @@ GUARDS = {
         merged(APP, {"networkPolicy": {"enabled": True}, "metrics": {"annotations": True}}),
         "metrics.annotations has Prometheus ask the nodes",
     ),
+    "a hook that runs a shell": (
+        merged(APP, {"lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", "sleep 5"]}}}}),
+        "lifecycle.preStop runs /bin/sh, and there is neither a shell nor a tool in the image: set httpGet",
+    ),
+    "a wait that the grace period does not count": (
+        merged(APP, {"lifecycle": {"preStop": {"sleep": {"seconds": 60}}}}),
+        "lifecycle.preStop.sleep would not be counted in the grace period: set drain.propagationSeconds instead",
+    ),
+    "a hook that the drain has no time for": (
+        merged(APP, {"lifecycle": {"preStop": {"httpGet": {"port": 80}}}, "drain": {"propagationSeconds": 0}}),
+        "lifecycle.preStop takes its time from the drain: set drain.propagationSeconds to how long it may take",
+    ),
+    "a policy for pods that have none": (
+        merged(APP, {"hostNetwork": True, "networkPolicy": {"enabled": True}}),
+        "networkPolicy does not hold for pods with hostNetwork: set networkPolicy.enabled=false",
+    ),
+    "nodes that NATS' policy keeps out": (
+        merged(CLUSTER, {"hostNetwork": True}),
+        "set nats.networkPolicy.extraIngress to those, or nats.networkPolicy.enabled=false",
+    ),
+    "NATS in another namespace": (
+        merged(CLUSTER, {"namespaceOverride": "elsewhere"}),
+        "NATS would be in the namespace sockets, the nodes in elsewhere, and its secret in one of them: set nats.namespaceOverride",
+    ),
+    "a health check of a Service that has none": (
+        merged(APP, {"service": {"healthCheckNodePort": 32000, "type": "LoadBalancer"}}),
+        "set service.type=LoadBalancer and service.externalTrafficPolicy=Local",
+    ),
     "one port for two": (merged(APP, {"server": {"metricsPort": 6001}}), "server.port and server.metricsPort are the same"),
     "a size that cannot be read": (merged(APP, {"resources": {"limits": {"memory": "1Pi"}}}), 'resources.limits.memory is "1Pi"'),
     "a monitor of no exporter": (merged(CLUSTER, {"nats": {"podMonitor": {"enabled": True}}}), "set nats.exporter.enabled=true"),
@@ -190,6 +218,9 @@ def test_settings_for_many_nodes_need_nats(name):
         merged(APP, {"updateStrategy": {"type": "Recreate"}}),
         merged(HPA, {"autoscaling": {"minReplicas": 1, "maxReplicas": 1}}),
         merged(APP, {"networkPolicy": {"enabled": True}}),
+        merged(APP, {"lifecycle": {"preStop": {"exec": {"command": ["/gaung", "health"]}}}}),
+        merged(CLUSTER, {"hostNetwork": True, "nats": {"networkPolicy": {"enabled": False}}}),
+        merged(CLUSTER, {"hostNetwork": True, "nats": {"networkPolicy": {"extraIngress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}}}),
         merged(HPA, {"resources": {"requests": {"cpu": None}}}),
         merged(HPA, {"server": {"maxConnections": 6000}, "autoscaling": {"connections": {"averageValue": "5k"}}}),
         merged(HPA, {"server": {"maxConnections": 5000}, "autoscaling": {"connections": {"enabled": False}, "cpu": {"enabled": True}}}),

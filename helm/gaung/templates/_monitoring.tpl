@@ -22,7 +22,7 @@ metricRelabelings:
 
 {{/* The labels that all nodes of the release have in Prometheus, as PromQL has them between braces. */}}
 {{- define "gaung.seriesSelector" -}}
-{{- $own := printf "namespace=%q, job=%q" .Release.Namespace (include "gaung.fullname" .) -}}
+{{- $own := printf "namespace=%q, job=%q" (include "gaung.namespace" .) (include "gaung.fullname" .) -}}
 {{- default $own .Values.metrics.prometheusRule.selector -}}
 {{- end -}}
 
@@ -33,7 +33,7 @@ Prometheus to fill in. */}}
 {{- $text := .Files.Get "files/alerts.yaml" -}}
 {{- $names := dict
       "selector" (include "gaung.seriesSelector" .)
-      "namespace" .Release.Namespace
+      "namespace" (include "gaung.namespace" .)
       "fullname" (include "gaung.fullname" .)
       "nodes" (include "gaung.replicas" .)
       "runbook" $rule.runbookUrl -}}

@@ -35,11 +35,18 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   {{- include "gaung.securityContext" (list . .Values.podSecurityContext) | nindent 2 }}
-{{- with .Values.image.pullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
+{{- include "gaung.pullSecrets" (list . .Values.image.pullSecrets) }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- tpl (toYaml .) $ | nindent 2 }}
+{{- end }}
+{{- with .Values.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" .Values.hostNetwork) }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- range $field := list "dnsConfig" "runtimeClassName" "schedulerName" }}
+{{- with get $.Values $field }}
+{{ toYaml (dict $field .) }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -91,11 +98,9 @@ envFrom:
 {{- end }}
 {{- end }}
 {{- end }}
-{{- with .Values.drain.propagationSeconds }}
+{{- with include "gaung.lifecycle" . | fromYaml }}
 lifecycle:
-  preStop:
-    sleep:
-      seconds: {{ . | int }}
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.resources }}
 resources:
@@ -116,6 +121,16 @@ volumeMounts:
   {{- with .Values.extraVolumeMounts }}
   {{- tpl (toYaml .) $ | nindent 2 }}
   {{- end }}
+{{- end -}}
+
+{{/* The operator's hooks, and the wait before SIGTERM where none of theirs takes its place. */}}
+{{- define "gaung.lifecycle" -}}
+{{- $hooks := tpl (toYaml .Values.lifecycle) . | fromYaml -}}
+{{- $wait := .Values.drain.propagationSeconds | int -}}
+{{- if and $wait (not $hooks.preStop) -}}
+{{- $_ := set $hooks "preStop" (dict "sleep" (dict "seconds" $wait)) -}}
+{{- end -}}
+{{- toYaml $hooks -}}
 {{- end -}}
 
 {{/* With TLS the port is called after it, since some routes go by its name. */}}

@@ -1,7 +1,7 @@
 {{/* Choices that do not go together are refused, all at once, each with a sentence that says what to set. */}}
 
 {{- define "gaung.validate" -}}
-{{- $problems := print (include "gaung.problems.nodes" .) (include "gaung.problems.streams" .) (include "gaung.problems.apps" .) (include "gaung.problems.settings" .) (include "gaung.problems.scaling" .) (include "gaung.problems.objects" .) | trim -}}
+{{- $problems := print (include "gaung.problems.nodes" .) (include "gaung.problems.streams" .) (include "gaung.problems.apps" .) (include "gaung.problems.settings" .) (include "gaung.problems.scaling" .) (include "gaung.problems.objects" .) (include "gaung.problems.pods" .) | trim -}}
 {{- if $problems -}}
 {{- fail (printf "these values do not work:\n\n%s\n" $problems) -}}
 {{- end -}}
@@ -174,9 +174,50 @@ value's name, the value. Those that are no plain number, as `5k`, are not looked
 {{- end }}
 {{- end -}}
 
+{{/* What would break the drain, or the way to NATS. */}}
+{{- define "gaung.problems.pods" -}}
+{{- range $name, $hook := .Values.lifecycle }}
+{{- $command := dig "exec" "command" list $hook }}
+{{- if and $command (has (base (first $command)) (list "sh" "ash" "bash" "dash" "busybox" "sleep")) }}
+- lifecycle.{{ $name }} runs {{ first $command }}, and there is neither a shell nor a tool in the image: set httpGet, or a command that the image has
+{{- end }}
+{{- end }}
+{{- with .Values.lifecycle.preStop }}
+{{- if .sleep }}
+- lifecycle.preStop.sleep would not be counted in the grace period: set drain.propagationSeconds instead
+{{- end }}
+{{- if not (int $.Values.drain.propagationSeconds) }}
+- lifecycle.preStop takes its time from the drain: set drain.propagationSeconds to how long it may take
+{{- end }}
+{{- end }}
+{{- if .Values.hostNetwork }}
+{{- if .Values.networkPolicy.enabled }}
+- networkPolicy does not hold for pods with hostNetwork: set networkPolicy.enabled=false, and close the machines' ports {{ .Values.server.port }} and {{ .Values.server.metricsPort }} yourself
+{{- end }}
+{{- if .Values.nats.enabled }}
+{{- with .Subcharts.nats.Values.networkPolicy }}
+{{- if and .enabled (not .extraIngress) }}
+- NATS' policy lets pods in, and with hostNetwork the nodes come from their machines' addresses: set nats.networkPolicy.extraIngress to those, or nats.networkPolicy.enabled=false
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.nats.enabled }}
+{{- $theirs := include "gaung-nats.namespace" .Subcharts.nats }}
+{{- if ne $theirs (include "gaung.namespace" .) }}
+- NATS would be in the namespace {{ $theirs }}, the nodes in {{ include "gaung.namespace" . }}, and its secret in one of them: set nats.namespaceOverride and namespaceOverride to the same
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "gaung.problems.objects" -}}
 {{- if not (regexMatch "^[a-z]" (include "gaung.fullname" .)) }}
 - no Service can be called {{ include "gaung.fullname" . }}: set fullnameOverride to a name that begins with a lower-case letter
+{{- end }}
+{{- with .Values.service }}
+{{- if and .healthCheckNodePort (not (and (eq .type "LoadBalancer") (eq .externalTrafficPolicy "Local"))) }}
+- service.healthCheckNodePort is for load balancers that keep the client's address: set service.type=LoadBalancer and service.externalTrafficPolicy=Local
+{{- end }}
 {{- end }}
 {{- $budget := .Values.podDisruptionBudget -}}
 {{- if not (or (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) }}

@@ -5,6 +5,10 @@
 {{- default (printf "%s-nats" (.Release.Name | trunc 47 | trimSuffix "-")) .Values.fullnameOverride | replace "." "-" | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- define "gaung-nats.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{- define "gaung-nats.authSecretName" -}}
 {{- if .Values.auth.existingSecret -}}
 {{- tpl .Values.auth.existingSecret . -}}
@@ -17,7 +21,7 @@
 that is drawn, once for all templates of a rendering. Empty where the secret is someone's own and cannot be seen. */}}
 {{- define "gaung-nats.login" -}}
 {{- if not (hasKey . "login") -}}
-{{- $seen := (lookup "v1" "Secret" .Release.Namespace (include "gaung-nats.authSecretName" .) | default dict).data | default dict -}}
+{{- $seen := (lookup "v1" "Secret" (include "gaung-nats.namespace" .) (include "gaung-nats.authSecretName" .) | default dict).data | default dict -}}
 {{- $user := get $seen .Values.auth.userKey -}}
 {{- $password := get $seen .Values.auth.passwordKey -}}
 {{- if not .Values.auth.existingSecret -}}
@@ -34,7 +38,7 @@ seen in which it would be kept. A list that was looked up is something even if n
 {{- define "gaung-nats.wouldForget" -}}
 {{- if not .Values.auth.existingSecret -}}
 {{- if not (include "gaung-nats.login" . | fromJson).kept -}}
-{{- if not (lookup "v1" "Service" .Release.Namespace "") }}yes{{ end -}}
+{{- if not (lookup "v1" "Service" (include "gaung-nats.namespace" .) "") }}yes{{ end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -57,25 +61,46 @@ app.kubernetes.io/component: nats
 {{- include "gaung-nats.fullname" . }}-headless
 {{- end -}}
 
-{{/* name, namespace, labels and annotations. Takes a list: the root, the name, the object's own labels. */}}
+{{/* name, namespace, labels and annotations. Takes a list: the root, the name, the object's own labels, its own annotations. */}}
 {{- define "gaung-nats.metadata" -}}
 {{- $root := index . 0 -}}
 {{- $which := include "gaung-nats.selectorLabels" $root | fromYaml -}}
 {{- $release := dict "helm.sh/chart" (printf "nats-%s" $root.Chart.Version | replace "+" "_") "app.kubernetes.io/managed-by" $root.Release.Service "app.kubernetes.io/part-of" "gaung" -}}
 name: {{ index . 1 }}
-namespace: {{ $root.Release.Namespace }}
+namespace: {{ include "gaung-nats.namespace" $root }}
 labels:
   {{- merge $which (index . 2 | default dict) $root.Values.commonLabels $release | toYaml | nindent 2 }}
-{{- with $root.Values.commonAnnotations }}
+{{- $annotations := dict -}}
+{{- if gt (len .) 3 }}{{ $annotations = index . 3 }}{{ end -}}
+{{- with merge (dict) $annotations $root.Values.commonAnnotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{- define "gaung-nats.image" -}}
-{{- with .Values.image -}}
-{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end -}}
+{{/* The address families of a Service; nothing where the cluster's own will do. */}}
+{{- define "gaung-nats.families" -}}
+{{- range $field := list "ipFamilyPolicy" "ipFamilies" }}
+{{- with get $.Values.service $field }}
+{{- toYaml (dict $field .) | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- end -}}
+
+{{- define "gaung-nats.image" -}}
+{{- include "gaung.imageOf" (list . .Values.image "") -}}
+{{- end -}}
+
+{{/* The exporter's image is one text. Its host, if it names one, gives way to that of all images, its tag to the digest. */}}
+{{- define "gaung-nats.exporterImage" -}}
+{{- $image := .Values.exporter.image -}}
+{{- with .Values.global.imageRegistry -}}
+{{- $image = printf "%s/%s" . (regexReplaceAll "^([^/]+[.:][^/]*|localhost)/" $image "") -}}
+{{- end -}}
+{{- with .Values.exporter.digest -}}
+{{- $image = printf "%s@%s" (regexReplaceAll "(:[^/:@]+)?(@[^/]+)?$" $image "") . -}}
+{{- end -}}
+{{- $image -}}
 {{- end -}}
 
 {{/* A list in NATS' syntax. Kubernetes puts the login in where the pod starts, so that it stands in no object. */}}

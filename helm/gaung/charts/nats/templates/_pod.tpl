@@ -34,7 +34,7 @@
 {{- end -}}
 
 {{- define "gaung-nats.exporter" -}}
-image: {{ .Values.exporter.image | quote }}
+image: {{ include "gaung-nats.exporterImage" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args: [-port=7777, -connz, -routez, -subz, -varz, -jsz=all, -prefix=nats, -use_internal_server_id, "http://127.0.0.1:8222/"]
 ports:
