@@ -44,7 +44,7 @@ class Servers:
     def start(self, index):
         place = self.folder / str(index)
         place.mkdir()
-        text = one(self.objects, "ConfigMap", "gaung-nats")["data"]["nats.conf"]
+        text = one(self.objects, "ConfigMap", "gaung-gaung-nats")["data"]["nats.conf"]
         text = text.replace("/run/nats", str(place)).replace("/data", str(place / "data"))
         (place / "nats.conf").write_text(re.sub(r"port: (4222|6222|8222)", "port: -1", text))
         log = (place / "log").open("w")
@@ -55,12 +55,12 @@ class Servers:
     def env(self, index):
         """The variables as Kubernetes makes them: what refers to an earlier one is filled in."""
         found = {}
-        known = {"POD_NAME": f"gaung-nats-{index}", "NATS_USER": "gaung", "NATS_PASSWORD": self.password}
+        known = {"POD_NAME": f"gaung-gaung-nats-{index}", "NATS_USER": "gaung", "NATS_PASSWORD": self.password}
         for entry in nats_container(self.objects)["env"]:
             text = entry.get("value") or known[entry["name"]]
             found[entry["name"]] = re.sub(r"\$\((\w+)\)", lambda name: found[name[1]], text)
         for other, ports in enumerate(self.ports):
-            name = f"gaung-nats-{other}.gaung-nats-headless:6222"
+            name = f"gaung-gaung-nats-{other}.gaung-gaung-nats-headless:6222"
             found = {key: text.replace(name, f"127.0.0.1:{ports['cluster']}") for key, text in found.items()}
         return found
 

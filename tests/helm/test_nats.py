@@ -23,7 +23,7 @@ def test_nats_takes_any_password_as_it_is(password, tmp_path):
     with Servers(CLUSTER, tmp_path, password) as nats:
         assert nats.login(0, "gaung", password) == "PONG"
         assert "Authorization Violation" in nats.login(0, "gaung", "other")
-        assert nats.get(0, "/varz")["server_name"] == "gaung-nats-0"
+        assert nats.get(0, "/varz")["server_name"] == "gaung-gaung-nats-0"
 
 
 def test_nats_has_jetstream_of_the_sizes_that_were_set(tmp_path):
@@ -72,7 +72,7 @@ def test_files_outlive_the_pod_where_told():
 
 def test_several_servers_have_a_budget_and_one_has_none():
     budgets = [item["metadata"]["name"] for item in of_kind(render(THREE), "PodDisruptionBudget")]
-    assert budgets == ["gaung-nats", "gaung"] or budgets == ["gaung", "gaung-nats"]
+    assert budgets == ["gaung-gaung-nats", "gaung"] or budgets == ["gaung", "gaung-gaung-nats"]
     assert [item["metadata"]["name"] for item in of_kind(render(CLUSTER), "PodDisruptionBudget")] == ["gaung"]
 
 
@@ -151,6 +151,34 @@ def test_a_changed_configuration_restarts_nats():
     assert first["spec"]["template"]["metadata"]["annotations"][checksum] != second["spec"]["template"]["metadata"]["annotations"][checksum]
 
 
+# What nats-io's own chart has in a release of this name: its workload, its Services, and whom they select.
+THEIRS = {"shop-nats", "shop-nats-headless", "shop-nats-config", "shop-nats-box"}
+THEIR_PODS = {"app.kubernetes.io/name": "nats", "app.kubernetes.io/instance": "shop", "app.kubernetes.io/component": "nats"}
+
+
+def test_nats_io_s_own_chart_may_be_in_the_same_release(tmp_path):
+    chart = tmp_path / "umbrella"
+    (chart / "charts").mkdir(parents=True)
+    (chart / "charts" / "gaung").symlink_to(CHART)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: umbrella\nversion: 1.0.0\n")
+    objects = render({"gaung": merged(THREE, {"networkPolicy": {"enabled": True}})}, chart=chart, release="shop")
+    assert not THEIRS & {item["metadata"]["name"] for item in objects}
+    for item in [*of_kind(objects, "Service"), *of_kind(objects, "StatefulSet"), *of_kind(objects, "PodDisruptionBudget")]:
+        selector = item["spec"]["selector"]
+        assert not selector.get("matchLabels", selector).items() <= THEIR_PODS.items(), item["metadata"]["name"]
+    for name, (labels, _) in pod_templates(objects).items():
+        assert not THEIR_PODS.items() <= labels.items(), name
+
+
+def test_a_release_from_before_may_keep_the_names_that_its_nats_had():
+    names = {"fullnameOverride": "shop-nats", "nameOverride": "nats"}
+    objects = render(merged(CLUSTER, {"nats": names}), release="shop")
+    spec = one(objects, "StatefulSet", "shop-nats")["spec"]
+    assert (spec["selector"]["matchLabels"], spec["serviceName"]) == (THEIR_PODS, "shop-nats-headless")
+    assert spec["template"]["metadata"]["labels"] == THEIR_PODS
+    assert literal_env(server(objects))["GAUNG_NATS_URL"] == "nats://shop-nats:4222"
+
+
 def test_without_the_switch_there_is_nothing_of_nats():
     objects = render({"apps": {"existingSecret": "apps"}})
     assert not [item for item in objects if "nats" in item["metadata"]["name"]]
@@ -178,7 +206,7 @@ def seen_by(helm_version, tmp_path, *there, **values):
 
 
 def password_of(objects):
-    return base64.b64decode(one(objects, "Secret", "gaung-nats-auth")["data"]["password"]).decode()
+    return base64.b64decode(one(objects, "Secret", "gaung-gaung-nats-auth")["data"]["password"]).decode()
 
 
 def checksums(objects):
@@ -188,7 +216,7 @@ def checksums(objects):
 
 
 def installed(objects):
-    return merged(one(objects, "Secret", "gaung-nats-auth"), {"metadata": {"annotations": OWNED}})
+    return merged(one(objects, "Secret", "gaung-gaung-nats-auth"), {"metadata": {"annotations": OWNED}})
 
 
 def login(password):
@@ -202,7 +230,7 @@ def test_the_password_is_drawn_once_and_kept_at_an_upgrade(version, tmp_path):
     assert password_of(first) != password_of(again)
     assert re.fullmatch("[A-Za-z0-9]{32}", password_of(first))
     upgraded = seen_by(version, tmp_path, installed(first))
-    assert one(upgraded, "Secret", "gaung-nats-auth")["data"] == one(first, "Secret", "gaung-nats-auth")["data"]
+    assert one(upgraded, "Secret", "gaung-gaung-nats-auth")["data"] == one(first, "Secret", "gaung-gaung-nats-auth")["data"]
 
 
 def test_an_upgrade_restarts_nothing_for_a_password_that_was_drawn(version, tmp_path):
@@ -226,4 +254,4 @@ def test_where_the_secret_cannot_be_seen_a_revision_restarts_both():
 
 
 def test_nodes_and_nats_read_the_login_that_the_chart_makes(version, tmp_path):
-    assert_one_login(seen_by(version, tmp_path), "gaung-nats-auth")
+    assert_one_login(seen_by(version, tmp_path), "gaung-gaung-nats-auth")

@@ -42,7 +42,7 @@ def users(adapt, apis):
         contexts = [spec["securityContext"], *(container["securityContext"] for container in spec["containers"])]
         found[name] = {key for context in contexts for key in context if key in ("runAsUser", "runAsGroup", "fsGroup")}
         assert violations(spec) == [], name
-    assert set(found) == {"Deployment/gaung", "StatefulSet/gaung-nats", "Pod/gaung-test"}
+    assert set(found) == {"Deployment/gaung", "StatefulSet/gaung-gaung-nats", "Pod/gaung-test"}
     return list(found.values())
 
 
@@ -110,9 +110,9 @@ def test_selectors_are_those_of_every_release_before():
         "app.kubernetes.io/component": "server",
     }
     (nats,) = of_kind(render(ci_values("ha"), release="shop"), "StatefulSet")
-    assert nats["metadata"]["name"] == nats["spec"]["serviceName"].removesuffix("-headless") == "shop-nats"
+    assert nats["metadata"]["name"] == nats["spec"]["serviceName"].removesuffix("-headless") == "shop-gaung-nats"
     assert nats["spec"]["selector"]["matchLabels"] == {
-        "app.kubernetes.io/name": "nats",
+        "app.kubernetes.io/name": "gaung-nats",
         "app.kubernetes.io/instance": "shop",
         "app.kubernetes.io/component": "nats",
     }
@@ -200,13 +200,13 @@ def test_nats_hears_the_nodes_and_the_nodes_may_speak_to_it(objects):
         return
     pods = pod_templates(objects)
     by_name = {(item["kind"], item["metadata"]["name"]): item for item in objects}
-    inwards = by_name["NetworkPolicy", "gaung-nats"]["spec"]["ingress"][0]
+    inwards = by_name["NetworkPolicy", "gaung-gaung-nats"]["spec"]["ingress"][0]
     heard = match_labels(inwards["from"][0]["podSelector"])
     (node,) = [labels for name, (labels, _) in pods.items() if name.startswith("Deployment/")]
     test = [labels for name, (labels, _) in pods.items() if name.startswith("Pod/")]
     assert selects(heard, node) and not any(selects(heard, labels) for labels in test)
     (nats,) = [labels for name, (labels, _) in pods.items() if name.startswith("StatefulSet/")]
-    outwards = [item for item in of_kind(objects, "NetworkPolicy") if item["metadata"]["name"] != "gaung-nats"]
+    outwards = [item for item in of_kind(objects, "NetworkPolicy") if item["metadata"]["name"] != "gaung-gaung-nats"]
     for policy in outwards:
         peers = [rule["to"] for _, _, rule in rules(policy) if {"port": 4222, "protocol": "TCP"} in rule.get("ports", [])]
         assert [len(peer) for peer in peers] == [1] and selects(match_labels(peers[0][0]["podSelector"]), nats)

@@ -98,7 +98,7 @@ def test_the_loader_refuses_a_key_that_stands_twice():
 
 @pytest.mark.parametrize(
     "name,kind,object_name",
-    [("default", "Deployment", "gaung"), ("monitoring", "PodMonitor", "gaung-nats"), ("gateway", "ScaledObject", "gaung")],
+    [("default", "Deployment", "gaung"), ("monitoring", "PodMonitor", "gaung-gaung-nats"), ("gateway", "ScaledObject", "gaung")],
 )
 def test_the_schemas_refuse_a_field_that_no_object_has(name, kind, object_name):
     item = one(render(ci_values(name)), kind, object_name)

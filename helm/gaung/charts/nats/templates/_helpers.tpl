@@ -1,8 +1,9 @@
 {{/* Names and labels. The chart of the nodes uses the first three. */}}
 
-{{/* At most 52 characters: Kubernetes makes a label of 63 of a StatefulSet's name and a hash. */}}
+{{/* At most 52 characters: Kubernetes makes a label of 63 of a StatefulSet's name and a hash. Never the release's name with
+`-nats` behind it, nor `nats` in the labels: those are what nats-io's own chart has, which may be in the same release. */}}
 {{- define "gaung-nats.fullname" -}}
-{{- default (printf "%s-nats" (.Release.Name | trunc 47 | trimSuffix "-")) .Values.fullnameOverride | replace "." "-" | trunc 52 | trimSuffix "-" -}}
+{{- default (printf "%s-gaung-nats" (.Release.Name | trunc 41 | trimSuffix "-")) .Values.fullnameOverride | replace "." "-" | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "gaung-nats.namespace" -}}
@@ -52,7 +53,7 @@ seen in which it would be kept. A list that was looked up is something even if n
 {{- end -}}
 
 {{- define "gaung-nats.selectorLabels" -}}
-app.kubernetes.io/name: nats
+app.kubernetes.io/name: {{ default "gaung-nats" .Values.nameOverride }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: nats
 {{- end -}}
