@@ -12,8 +12,8 @@ FROM --platform=$BUILDPLATFORM rust:1.95-bookworm AS build
 ARG BUILDARCH
 ARG TARGETARCH
 WORKDIR /source
-COPY image/cross image/cross
-RUN [ "$TARGETARCH" = "$BUILDARCH" ] || image/cross "$TARGETARCH"
+COPY image/cross image/target image/
+RUN [ "$TARGETARCH" = "$BUILDARCH" ] || image/cross
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
