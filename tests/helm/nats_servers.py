@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -81,6 +82,26 @@ class Servers:
                 return json.load(answer)
         except OSError:
             return None
+
+    def status(self, index, path):
+        """What a probe goes by, or nothing where nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[index]['monitor']}{path}", timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+        except OSError:
+            return None
+
+    def connected(self, index):
+        """A client that has logged in and stays."""
+        client = socket.create_connection(("127.0.0.1", self.ports[index]["client"]), timeout=5)
+        stream = client.makefile("rw", newline="\r\n")
+        stream.readline()
+        stream.write(f"CONNECT {json.dumps({'verbose': False, 'user': 'gaung', 'pass': self.password})}\r\nPING\r\n")
+        stream.flush()
+        assert stream.readline().strip() == "PONG"
+        return client
 
     def login(self, index, user, password):
         """What the server answers to a client that logs in and pings."""

@@ -25,6 +25,20 @@ def images(values):
 # --- images
 
 
+@pytest.mark.parametrize(
+    "image,name",
+    [
+        ({}, "gaung/gaung:0.1.0"),
+        ({"tag": "next"}, "gaung/gaung:next"),
+        ({"registry": "images.example.com:5000"}, "images.example.com:5000/gaung/gaung:0.1.0"),
+        ({"tag": "next", "digest": "sha256:" + "a" * 64}, "gaung/gaung@sha256:" + "a" * 64),
+    ],
+)
+def test_the_image_s_name(image, name):
+    objects = render(merged(APP, {"image": image}))
+    assert server(objects)["image"] == one(objects, "Pod")["spec"]["containers"][0]["image"] == name
+
+
 def test_one_host_serves_all_images():
     values = merged(WATCHED, {"global": {"imageRegistry": "mirror.example.com:5000"}, "image": {"registry": "elsewhere.example.com"}})
     assert images(values) == {

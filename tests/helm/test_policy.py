@@ -68,7 +68,7 @@ def test_no_image_names_a_host_unless_told(ci):
         for container in spec["containers"]:
             host = container["image"].split("/")[0]
             told = values.get("image", {}).get("registry") == host
-            assert told or not re.search(r"[.:]", host.removesuffix(":2.11.9")), container["image"]
+            assert told or not re.search(r"[.:]", re.sub(":[0-9.]+$", "", host)), container["image"]
 
 
 # --- selectors

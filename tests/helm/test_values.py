@@ -52,9 +52,19 @@ def test_probes_ask_the_admin_port():
     assert asked == {
         "startup": {"path": "/livez", "port": "admin"},
         "liveness": {"path": "/livez", "port": "admin"},
-        "readiness": {"path": "/readyz", "port": "admin"},
+        "readiness": {"path": "/readyz?exclude=draining", "port": "admin"},
     }
     assert {"name": "admin", "containerPort": 9601, "protocol": "TCP"} in container["ports"]
+
+
+def test_the_first_looks_come_when_a_node_listens_and_when_it_is_in_step():
+    def delays(values):
+        return [server(render(values))[f"{kind}Probe"]["initialDelaySeconds"] for kind in ("startup", "readiness")]
+
+    assert (delays(APP), delays(CLUSTER)) == ([1, 0], [1, 5])
+    assert delays(merged(APP, {"cluster": {"nats": {"urls": ["nats://nats:4222"]}}})) == [1, 5]
+    for seconds in (0, 9):
+        assert delays(merged(CLUSTER, {"probes": {"readiness": {"initialDelaySeconds": seconds}}})) == [1, seconds]
 
 
 # --- nodes
@@ -251,21 +261,7 @@ def test_changed_apps_restart_the_nodes_only_where_told():
     assert first["checksum/apps"] != second["checksum/apps"]
 
 
-# --- image, Service, routes
-
-
-@pytest.mark.parametrize(
-    "image,name",
-    [
-        ({}, "gaung/gaung:0.1.0"),
-        ({"tag": "next"}, "gaung/gaung:next"),
-        ({"registry": "images.example.com:5000"}, "images.example.com:5000/gaung/gaung:0.1.0"),
-        ({"tag": "next", "digest": "sha256:" + "a" * 64}, "gaung/gaung@sha256:" + "a" * 64),
-    ],
-)
-def test_the_image_s_name(image, name):
-    objects = render(merged(APP, {"image": image}))
-    assert server(objects)["image"] == one(objects, "Pod")["spec"]["containers"][0]["image"] == name
+# --- Service, routes
 
 
 def test_services_are_apart_and_the_admin_port_is_never_public():

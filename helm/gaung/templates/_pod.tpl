@@ -87,14 +87,17 @@ envFrom:
   {{- tpl (toYaml .) $ | nindent 2 }}
   {{- end }}
 {{- end }}
-{{- range $kind, $path := dict "startup" "/livez" "liveness" "/livez" "readiness" "/readyz" }}
+{{- /* A node in a cluster is in step after 2.7 s; a look before that writes a warning, and so does one at a node that drains. */ -}}
+{{- $inStep := ternary 5 0 (not (empty (include "gaung.clustered" .))) -}}
+{{- range $kind, $path := dict "startup" "/livez" "liveness" "/livez" "readiness" "/readyz?exclude=draining" }}
 {{- with index $.Values.probes $kind }}
+{{- $delay := ternary $inStep .initialDelaySeconds (kindIs "invalid" .initialDelaySeconds) | int }}
 {{- if .enabled }}
 {{ $kind }}Probe:
   httpGet:
     path: {{ $path }}
     port: admin
-  {{- toYaml (omit . "enabled") | nindent 2 }}
+  {{- toYaml (merge (dict "initialDelaySeconds" $delay) (omit . "enabled")) | nindent 2 }}
 {{- end }}
 {{- end }}
 {{- end }}
