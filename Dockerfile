@@ -2,11 +2,18 @@
 #
 #   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" --tag gaung/gaung:0.1.0 .
 #
+# With `--platform linux/amd64,linux/arm64` both are compiled on the machine that builds, without emulation: nothing of
+# the last stage is run.
+#
 # The base is `scratch`: no shell, no package, nothing to update but this. Statically linked, glibc resolves names by
 # /etc/hosts and DNS with code of its own and loads no library for it; /etc/nsswitch.conf asks for no more than these.
 
-FROM rust:1.95-bookworm AS build
+FROM --platform=$BUILDPLATFORM rust:1.95-bookworm AS build
+ARG BUILDARCH
+ARG TARGETARCH
 WORKDIR /source
+COPY image/cross image/target image/
+RUN [ "$TARGETARCH" = "$BUILDARCH" ] || image/cross
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \

@@ -2,10 +2,15 @@
 
 use std::fmt;
 
-use actix_web::{HttpResponse, http::StatusCode, web::Data};
-use serde::{Serialize, Serializer};
+use actix_web::{
+    Error, HttpResponse,
+    http::StatusCode,
+    web::{Data, Query},
+};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
+    answer::refusal,
     cluster::{Cluster, Verdict},
     shown::{Admin, RoomTotals},
 };
@@ -16,6 +21,19 @@ use crate::{
 };
 
 const MIB: f64 = 1_048_576.0;
+
+/// What whoever asks leaves out of the verdict, under the name that the probes of Kubernetes' own servers have for it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    exclude: Option<Excluded>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Excluded {
+    /// For who knows by itself that the node is to go, and would only report a failure.
+    Draining,
+}
 
 /// What `/readyz` tells.
 #[derive(Debug, Serialize)]
@@ -71,9 +89,19 @@ pub(super) async fn live() -> &'static str {
 
 /// 200 while the node wants new sockets; 503 before it has been in step with its peers, while it drains, while it is full,
 /// without NATS where that is asked for, and if a thread does not answer.
-pub(super) async fn ready(admin: Data<Admin>) -> HttpResponse {
+pub(super) async fn ready(admin: Data<Admin>, asked: Result<Query<Asked>, Error>) -> HttpResponse {
+    let Ok(Query(asked)) = asked else {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            "`exclude` names a reason that cannot be left out; only `draining` can",
+        );
+    };
     let (rooms, cluster) = tokio::join!(admin.room_totals(), Cluster::look(admin.link.as_ref()));
     let report = Report::of(&admin, rooms.as_ref(), &cluster);
+    let report = match asked.exclude {
+        Some(Excluded::Draining) => report.despite_draining(),
+        None => report,
+    };
     HttpResponse::build(report.status()).json(report)
 }
 
@@ -160,6 +188,13 @@ impl Report {
         })
     }
 
+    /// The verdict on a node that is going as if it were not; it still says that it is.
+    fn despite_draining(self) -> Self {
+        let grounds = self.state.grounds();
+        let stage = if self.draining { Stage::Ready } else { grounds.stage };
+        Self { ready: Grounds { stage, ..grounds }.objection().is_none(), ..self }
+    }
+
     /// Why the node is not ready, for an operator; `None` if it is.
     pub(super) fn objection(&self) -> Option<String> {
         let checks = &self.state.checks;
@@ -206,6 +241,22 @@ mod tests {
         for stage in [Stage::Leaving, Stage::Draining] {
             let draining = r#""ready":false,"draining":true"#;
             check(State { stage, ..HEALTHY }, 503, draining, r#""checks":{"rooms":"ok"}"#);
+        }
+    }
+
+    #[test]
+    fn who_leaves_the_drain_out_hears_of_everything_else() {
+        let silent = Checks { rooms: Check::TimedOut, ..WELL };
+        for (stage, checks, ready) in [
+            (Stage::Leaving, WELL, true),
+            (Stage::Draining, WELL, true),
+            (Stage::Draining, silent, false),
+            (Stage::Joining, WELL, false),
+            (Stage::Ready, WELL, true),
+        ] {
+            let report = Report::from(State { stage, checks, ..HEALTHY }).despite_draining();
+            assert_eq!((report.ready, report.status().is_success()), (ready, ready), "{stage:?}");
+            assert_eq!(report.draining, matches!(stage, Stage::Leaving | Stage::Draining));
         }
     }
 

@@ -32,7 +32,7 @@ const MAX_NOOP_BYTES: usize = 1_048_576;
 const INDEX: &str = "gaung, the admin port
 
 GET  /livez         200 while the process answers; depends on nothing
-GET  /readyz        200 while the node wants new sockets, else 503; the details as JSON
+GET  /readyz        200 while the node wants new sockets, else 503; the details as JSON. With ?exclude=draining also while it drains
 GET  /peers         the nodes of the cluster as JSON, this one first
 GET  /metrics       metrics as Prometheus text
 GET  /              in a browser: the console, with live figures, rooms and what happens

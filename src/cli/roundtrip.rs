@@ -67,7 +67,7 @@ struct Deadline {
 impl Roundtrip {
     /// Succeeds if both sockets heard each event, in order and once.
     pub(super) async fn run(self, loaded: &Loaded) -> Result<(), Failure> {
-        let target = self.target.resolve(loaded)?;
+        let target = self.target.for_any_app(loaded).resolve(loaded)?;
         let deadline = Deadline { at: Instant::now() + Duration::from_secs(self.timeout), seconds: self.timeout };
         if let Some(admin) = &self.admin {
             let ready = ask_readiness(admin.trim_end_matches('/')).await?;

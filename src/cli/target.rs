@@ -25,7 +25,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// Chooses an app.
 #[derive(clap::Args)]
 pub(super) struct AppChoice {
-    /// The app's id, if several are configured
+    /// The app's id, if several are configured; `roundtrip` takes one of them by itself
     #[arg(long)]
     app: Option<String>,
 }
@@ -78,6 +78,15 @@ impl AppChoice {
         Ok((&chosen.0, &chosen.1))
     }
 
+    /// The chosen app, or of several that anyone's sockets may join the first: for who tests the way, not the app.
+    fn or_any(&self, loaded: &Loaded) -> Self {
+        let apps = loaded.apps.apps();
+        let is_open = |settings: &AppSettings| settings.allowed_origins.iter().any(|origin| origin == "*");
+        let enabled = || apps.iter().filter(|(_, settings)| settings.enabled);
+        let any = enabled().find(|(_, settings)| is_open(settings)).or_else(|| enabled().next());
+        Self { app: self.app.clone().or_else(|| any.map(|(id, _)| id.clone())) }
+    }
+
     /// The app's id and the key that signs in its name.
     pub(super) fn key(&self, loaded: &Loaded) -> Result<(String, AppKey), Failure> {
         let (id, settings) = self.resolve(loaded)?;
@@ -94,6 +103,12 @@ impl TargetOptions {
         let target = Target { app_id, key, base: self.base(&loaded.config)?, resume: None, tls };
         target.address()?;
         Ok(target)
+    }
+
+    /// In the name of any app, unless one is given.
+    pub(super) fn for_any_app(mut self, loaded: &Loaded) -> Self {
+        self.app = self.app.or_any(loaded);
+        self
     }
 
     /// At this address, if one is given.

@@ -18,7 +18,9 @@ KUBES = ["1.30", "1.37"]
 
 # What an operator must set at least.
 APP = {"apps": {"existingSecret": "gaung-apps"}}
-CLUSTER = {**APP, "nats": {"enabled": True}}
+# A password that is drawn needs a cluster in which it is kept.
+NATS = {"enabled": True, "auth": {"existingSecret": "gaung-nats-login"}}
+CLUSTER = {**APP, "nats": NATS}
 
 
 class Refused(Exception):
@@ -48,17 +50,18 @@ def ci_values(name):
     return yaml.load((CHART / "ci" / f"{name}-values.yaml").read_text(), StrictLoader)
 
 
-def render(values, *, version="helm4", kube="1.37", release="gaung", namespace="sockets", chart=CHART):
-    """All objects of a release, hooks too."""
-    text = template(json.dumps(values, sort_keys=True), version, kube, release, namespace, str(chart))
+def render(values, *, version="helm4", kube="1.37", release="gaung", namespace="sockets", chart=CHART, apis=()):
+    """All objects of a release, hooks too, on a cluster that has these APIs beside Kubernetes' own."""
+    cluster = ("--kube-version", f"{kube}.0", *(f"--api-versions={api}" for api in apis))
+    text = template(json.dumps(values, sort_keys=True), version, cluster, release, namespace, str(chart))
     return [document for document in yaml.load_all(text, StrictLoader) if document is not None]
 
 
 @functools.cache
-def template(values, version, kube, release, namespace, chart):
+def template(values, version, cluster, release, namespace, chart):
     """The text of all objects. JSON is YAML, and can be kept in a cache."""
     done = subprocess.run(
-        [TOOLS / version, "template", release, chart, "--namespace", namespace, "--kube-version", f"{kube}.0", "--values", "-"],
+        [TOOLS / version, "template", release, chart, "--namespace", namespace, *cluster, "--values", "-"],
         input=values, capture_output=True, text=True,
     )
     if done.returncode:

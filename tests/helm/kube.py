@@ -1,4 +1,4 @@
-"""As much of a Kubernetes API as Helm's `lookup` needs: which kinds and which secrets there are."""
+"""As much of a Kubernetes API as Helm's `lookup` needs: which kinds there are, some secrets, and no Services."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 # What Helm 4 wants to be known before it looks anything up: the kinds of the chart with NATS.
 KINDS = {
-    "v1": {"ConfigMap": "configmaps", "Secret": "secrets", "Service": "services", "ServiceAccount": "serviceaccounts"},
+    "v1": {"Pod": "pods", "ConfigMap": "configmaps", "Secret": "secrets", "Service": "services", "ServiceAccount": "serviceaccounts"},
     "apps/v1": {"Deployment": "deployments", "StatefulSet": "statefulsets"},
     "networking.k8s.io/v1": {"NetworkPolicy": "networkpolicies"},
     "policy/v1": {"PodDisruptionBudget": "poddisruptionbudgets"},
@@ -37,7 +37,9 @@ MISSING = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": 
 @contextmanager
 def api(*secrets):
     """Its address, for as long as it is needed."""
-    there = {f"/api/v1/namespaces/{item['metadata']['namespace']}/secrets/{item['metadata']['name']}": item for item in secrets}
+    nothing = {"kind": "ServiceList", "apiVersion": "v1", "metadata": {}, "items": []}
+    there = {"/api/v1/namespaces/sockets/services": nothing}
+    there |= {f"/api/v1/namespaces/{item['metadata']['namespace']}/secrets/{item['metadata']['name']}": item for item in secrets}
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Servers:
     def start(self, index):
         place = self.folder / str(index)
         place.mkdir()
-        text = one(self.objects, "ConfigMap", "gaung-nats")["data"]["nats.conf"]
+        text = one(self.objects, "ConfigMap", "gaung-gaung-nats")["data"]["nats.conf"]
         text = text.replace("/run/nats", str(place)).replace("/data", str(place / "data"))
         (place / "nats.conf").write_text(re.sub(r"port: (4222|6222|8222)", "port: -1", text))
         log = (place / "log").open("w")
@@ -55,12 +56,12 @@ class Servers:
     def env(self, index):
         """The variables as Kubernetes makes them: what refers to an earlier one is filled in."""
         found = {}
-        known = {"POD_NAME": f"gaung-nats-{index}", "NATS_USER": "gaung", "NATS_PASSWORD": self.password}
+        known = {"POD_NAME": f"gaung-gaung-nats-{index}", "NATS_USER": "gaung", "NATS_PASSWORD": self.password}
         for entry in nats_container(self.objects)["env"]:
             text = entry.get("value") or known[entry["name"]]
             found[entry["name"]] = re.sub(r"\$\((\w+)\)", lambda name: found[name[1]], text)
         for other, ports in enumerate(self.ports):
-            name = f"gaung-nats-{other}.gaung-nats-headless:6222"
+            name = f"gaung-gaung-nats-{other}.gaung-gaung-nats-headless:6222"
             found = {key: text.replace(name, f"127.0.0.1:{ports['cluster']}") for key, text in found.items()}
         return found
 
@@ -81,6 +82,26 @@ class Servers:
                 return json.load(answer)
         except OSError:
             return None
+
+    def status(self, index, path):
+        """What a probe goes by, or nothing where nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[index]['monitor']}{path}", timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+        except OSError:
+            return None
+
+    def connected(self, index):
+        """A client that has logged in and stays."""
+        client = socket.create_connection(("127.0.0.1", self.ports[index]["client"]), timeout=5)
+        stream = client.makefile("rw", newline="\r\n")
+        stream.readline()
+        stream.write(f"CONNECT {json.dumps({'verbose': False, 'user': 'gaung', 'pass': self.password})}\r\nPING\r\n")
+        stream.flush()
+        assert stream.readline().strip() == "PONG"
+        return client
 
     def login(self, index, user, password):
         """What the server answers to a client that logs in and pings."""

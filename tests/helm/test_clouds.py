@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import models
-from chart import CHART, REPOSITORY, StrictLoader, helm, merged, of_kind, one, render
+from chart import CHART, NATS, REPOSITORY, StrictLoader, helm, merged, of_kind, one, render
 from test_settings import certificate, check  # noqa: F401
 
 EXAMPLES = REPOSITORY / "docs" / "examples"
@@ -53,7 +53,8 @@ def loaded(name):
 
 
 def values_of(cloud):
-    return merged(*(loaded(name) for name in CLOUDS[cloud]))
+    # A login of one's own for NATS, since no cluster is seen here.
+    return merged(*(loaded(name) for name in CLOUDS[cloud]), {"nats": NATS})
 
 
 def objects_of(cloud, **options):

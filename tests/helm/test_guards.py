@@ -16,6 +16,10 @@ GUARDS = {
     "HPA that begins with one and no NATS": (merged(APP, {"autoscaling": {"enabled": True, "minReplicas": 1}}), "10 nodes need NATS"),
     "KEDA and no NATS": (merged(APP, {"keda": KEDA["keda"]}), "10 nodes need NATS between them"),
     "two kinds of NATS": (merged(URLS, CLUSTER), "nats.enabled and cluster.nats.urls are both set"),
+    "a password that would be drawn at each rendering": (
+        merged(APP, {"nats": {"enabled": True}}),
+        "each rendering would draw another password for NATS: make a secret with the keys user and password and set nats.auth.existingSecret",
+    ),
     "a login in an address": (
         merged(APP, {"cluster": {"nats": {"urls": ["nats://user:word@nats:4222"]}}}),
         "an address in cluster.nats.urls has a login: put it into a secret and set cluster.nats.existingSecret",
@@ -45,10 +49,25 @@ GUARDS = {
     "HPA upside down": (merged(HPA, {"autoscaling": {"minReplicas": 11}}), "autoscaling.minReplicas is 11, more than maxReplicas, 10"),
     "KEDA upside down": (merged(KEDA, {"keda": {"minReplicaCount": 11}}), "keda.minReplicaCount is 11, more than maxReplicaCount, 10"),
     "HPA without a metric": (
-        merged(HPA, {"autoscaling": {"connections": {"enabled": False}, "cpu": {"enabled": False}}}),
+        merged(HPA, {"autoscaling": {"connections": {"enabled": False}}}),
         "autoscaling has nothing to go by: set autoscaling.connections.enabled=true",
     ),
-    "a part of no request": (merged(HPA, {"resources": {"requests": {"cpu": None}}}), "set resources.requests.cpu, or autoscaling.cpu.enabled=false"),
+    "a part of no request": (
+        merged(HPA, {"autoscaling": {"cpu": {"enabled": True}}, "resources": {"requests": {"cpu": None}}}),
+        "set resources.requests.cpu, or autoscaling.cpu.enabled=false",
+    ),
+    "a part of no request of memory": (
+        merged(HPA, {"autoscaling": {"memory": {"enabled": True}}, "resources": {"requests": {"memory": None}}}),
+        "set resources.requests.memory, or autoscaling.memory.enabled=false",
+    ),
+    "HPA that aims at full nodes": (
+        merged(HPA, {"server": {"maxConnections": 5000}}),
+        "autoscaling.connections.averageValue is 5000, but a node is full at 4500, 90 % of server.maxConnections: set it lower",
+    ),
+    "KEDA that aims at full nodes": (
+        merged(KEDA, {"server": {"maxConnections": 5555}}),
+        "keda.prometheus.threshold is 5000, but a node is full at 4999, 90 % of server.maxConnections: set it lower",
+    ),
     "KEDA with nobody to ask": (merged(CLUSTER, {"keda": {"enabled": True}}), "KEDA has nobody to ask: set keda.prometheus.serverAddress or keda.triggers"),
     "a budget with two limits": (
         merged(CLUSTER, {"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}),
@@ -65,6 +84,46 @@ GUARDS = {
     "a monitor of no Service": (
         merged(APP, {"metrics": {"serviceMonitor": {"enabled": True}}, "metricsService": {"enabled": False}}),
         "metrics.serviceMonitor needs the Service of the admin port: set metricsService.enabled=true",
+    ),
+    "a ServiceMonitor that the policy shuts out": (
+        merged(APP, {"networkPolicy": {"enabled": True}, "metrics": {"serviceMonitor": {"enabled": True}}}),
+        "metrics.serviceMonitor has Prometheus ask the nodes, and networkPolicy lets nobody ask: set networkPolicy.metricsFrom",
+    ),
+    "a PodMonitor that the policy shuts out": (
+        merged(APP, {"networkPolicy": {"enabled": True}, "metrics": {"podMonitor": {"enabled": True}}}),
+        "metrics.podMonitor has Prometheus ask the nodes",
+    ),
+    "annotations that the policy makes useless": (
+        merged(APP, {"networkPolicy": {"enabled": True}, "metrics": {"annotations": True}}),
+        "metrics.annotations has Prometheus ask the nodes",
+    ),
+    "a hook that runs a shell": (
+        merged(APP, {"lifecycle": {"preStop": {"exec": {"command": ["/bin/sh", "-c", "sleep 5"]}}}}),
+        "lifecycle.preStop runs /bin/sh, and there is neither a shell nor a tool in the image: set httpGet",
+    ),
+    "a wait that the grace period does not count": (
+        merged(APP, {"lifecycle": {"preStop": {"sleep": {"seconds": 60}}}}),
+        "lifecycle.preStop.sleep would not be counted in the grace period: set drain.propagationSeconds instead",
+    ),
+    "a hook that the drain has no time for": (
+        merged(APP, {"lifecycle": {"preStop": {"httpGet": {"port": 80}}}, "drain": {"propagationSeconds": 0}}),
+        "lifecycle.preStop takes its time from the drain: set drain.propagationSeconds to how long it may take",
+    ),
+    "a policy for pods that have none": (
+        merged(APP, {"hostNetwork": True, "networkPolicy": {"enabled": True}}),
+        "networkPolicy does not hold for pods with hostNetwork: set networkPolicy.enabled=false",
+    ),
+    "nodes that NATS' policy keeps out": (
+        merged(CLUSTER, {"hostNetwork": True}),
+        "set nats.networkPolicy.extraIngress to those, or nats.networkPolicy.enabled=false",
+    ),
+    "NATS in another namespace": (
+        merged(CLUSTER, {"namespaceOverride": "elsewhere"}),
+        "NATS would be in the namespace sockets, the nodes in elsewhere, and its secret in one of them: set nats.namespaceOverride",
+    ),
+    "a health check of a Service that has none": (
+        merged(APP, {"service": {"healthCheckNodePort": 32000, "type": "LoadBalancer"}}),
+        "set service.type=LoadBalancer and service.externalTrafficPolicy=Local",
     ),
     "one port for two": (merged(APP, {"server": {"metricsPort": 6001}}), "server.port and server.metricsPort are the same"),
     "a size that cannot be read": (merged(APP, {"resources": {"limits": {"memory": "1Pi"}}}), 'resources.limits.memory is "1Pi"'),
@@ -157,6 +216,13 @@ def test_settings_for_many_nodes_need_nats(name):
         merged(APP, {"image": {"digest": "sha256:" + "a" * 64}}),
         merged(APP, {"updateStrategy": {"type": "Recreate"}}),
         merged(HPA, {"autoscaling": {"minReplicas": 1, "maxReplicas": 1}}),
+        merged(APP, {"networkPolicy": {"enabled": True}}),
+        merged(APP, {"lifecycle": {"preStop": {"exec": {"command": ["/gaung", "health"]}}}}),
+        merged(CLUSTER, {"hostNetwork": True, "nats": {"networkPolicy": {"enabled": False}}}),
+        merged(CLUSTER, {"hostNetwork": True, "nats": {"networkPolicy": {"extraIngress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}}}),
+        merged(HPA, {"resources": {"requests": {"cpu": None}}}),
+        merged(HPA, {"server": {"maxConnections": 6000}, "autoscaling": {"connections": {"averageValue": "5k"}}}),
+        merged(HPA, {"server": {"maxConnections": 5000}, "autoscaling": {"connections": {"enabled": False}, "cpu": {"enabled": True}}}),
     ],
 )
 def test_what_does_work_is_not_refused(values, version):

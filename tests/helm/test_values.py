@@ -52,9 +52,19 @@ def test_probes_ask_the_admin_port():
     assert asked == {
         "startup": {"path": "/livez", "port": "admin"},
         "liveness": {"path": "/livez", "port": "admin"},
-        "readiness": {"path": "/readyz", "port": "admin"},
+        "readiness": {"path": "/readyz?exclude=draining", "port": "admin"},
     }
     assert {"name": "admin", "containerPort": 9601, "protocol": "TCP"} in container["ports"]
+
+
+def test_the_first_looks_come_when_a_node_listens_and_when_it_is_in_step():
+    def delays(values):
+        return [server(render(values))[f"{kind}Probe"]["initialDelaySeconds"] for kind in ("startup", "readiness")]
+
+    assert (delays(APP), delays(CLUSTER)) == ([1, 0], [1, 5])
+    assert delays(merged(APP, {"cluster": {"nats": {"urls": ["nats://nats:4222"]}}})) == [1, 5]
+    for seconds in (0, 9):
+        assert delays(merged(CLUSTER, {"probes": {"readiness": {"initialDelaySeconds": seconds}}})) == [1, seconds]
 
 
 # --- nodes
@@ -134,19 +144,25 @@ def test_one_node_has_no_budget_which_would_hold_machines_for_ever(values):
     assert of_kind(render(values), "PodDisruptionBudget") == []
 
 
-def test_scaling_goes_by_connections_and_cpu_and_down_slowly():
+def test_scaling_goes_by_sockets_alone_and_down_slowly():
     spec = one(render(merged(CLUSTER, {"autoscaling": {"enabled": True}})), "HorizontalPodAutoscaler")["spec"]
-    connections, cpu = spec["metrics"]
+    (connections,) = spec["metrics"]
     assert connections == {
         "type": "Pods",
         "pods": {"metric": {"name": "gaung_connections"}, "target": {"type": "AverageValue", "averageValue": "5000"}},
     }
-    assert cpu["resource"]["target"] == {"type": "Utilization", "averageUtilization": 70}
     assert spec["behavior"]["scaleUp"]["stabilizationWindowSeconds"] == 0
     assert spec["behavior"]["scaleDown"] == {
         "stabilizationWindowSeconds": 1800,
         "policies": [{"type": "Pods", "value": 1, "periodSeconds": 180}],
     }
+
+
+def test_scaling_goes_by_cpu_too_where_told():
+    values = {"autoscaling": {"enabled": True, "cpu": {"enabled": True}}}
+    _, cpu = one(render(merged(CLUSTER, values)), "HorizontalPodAutoscaler")["spec"]["metrics"]
+    target = {"type": "Utilization", "averageUtilization": 70}
+    assert cpu == {"type": "Resource", "resource": {"name": "cpu", "target": target}}
 
 
 def test_where_nodes_are_added_by_themselves_sockets_move_to_them_unless_told_otherwise():
@@ -163,9 +179,10 @@ def test_where_nodes_are_added_by_themselves_sockets_move_to_them_unless_told_ot
 
 def test_keda_asks_prometheus_for_the_sockets_of_this_release():
     spec = one(render(ci_values("gateway")), "ScaledObject")["spec"]
-    trigger = spec["triggers"][0]
+    trigger, _ = spec["triggers"]
     assert trigger["metadata"]["query"] == 'sum(gaung_connections{namespace="sockets",pod=~"gaung-[a-z0-9]+-[a-z0-9]+"})'
     assert trigger["metadata"]["threshold"] == "5000"
+    assert "cpu" not in [trigger["type"] for trigger in spec["triggers"]]
     assert "scaleDown" in spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
 
 
@@ -244,21 +261,7 @@ def test_changed_apps_restart_the_nodes_only_where_told():
     assert first["checksum/apps"] != second["checksum/apps"]
 
 
-# --- image, Service, routes
-
-
-@pytest.mark.parametrize(
-    "image,name",
-    [
-        ({}, "gaung/gaung:0.1.0"),
-        ({"tag": "next"}, "gaung/gaung:next"),
-        ({"registry": "images.example.com:5000"}, "images.example.com:5000/gaung/gaung:0.1.0"),
-        ({"tag": "next", "digest": "sha256:" + "a" * 64}, "gaung/gaung@sha256:" + "a" * 64),
-    ],
-)
-def test_the_image_s_name(image, name):
-    objects = render(merged(APP, {"image": image}))
-    assert server(objects)["image"] == one(objects, "Pod")["spec"]["containers"][0]["image"] == name
+# --- Service, routes
 
 
 def test_services_are_apart_and_the_admin_port_is_never_public():
@@ -317,10 +320,12 @@ def test_the_test_pod_goes_through_the_services_with_the_apps_file():
     assert item["spec"]["restartPolicy"] == "Never"
 
 
-def test_the_test_pod_is_told_which_app_where_there_are_several():
-    assert "--app=blog" in one(render(ci_values("ingress")), "Pod")["spec"]["containers"][0]["args"]
-    values = {"apps": {"inline": [{"id": "shop"}, {"id": "blog"}]}}
-    assert "--app=shop" in one(render(values), "Pod")["spec"]["containers"][0]["args"]
+def test_the_test_pod_takes_the_app_that_was_set_and_else_chooses_one_itself():
+    def chosen(values):
+        return [argument for argument in one(render(values), "Pod")["spec"]["containers"][0]["args"] if "--app" in argument]
+
+    assert chosen(ci_values("ingress")) == ["--app=blog"]
+    assert chosen({"apps": {"inline": [{"id": "shop"}, {"id": "blog"}]}}) == chosen(APP) == []
 
 
 def test_the_test_pod_may_go_another_way_as_a_page_of_an_origin_and_by_an_authority_of_ones_own():

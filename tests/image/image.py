@@ -40,10 +40,14 @@ def built(folder):
 
 def build(name, *options):
     """Makes what the Dockerfile says. Times are zero, so that layers of the same files are the same."""
+    build_as(f"--tag={name}", *options)
+
+
+def build_as(*options):
     labels = [f"--build-arg={label}={value}" for label, value in LABELS.items()]
     # HEALTHCHECK has no place in the other format.
     from_scratch = ("--pull-never", "--no-cache", "--isolation=chroot", "--format=docker", "--timestamp=0")
-    run("buildah", "bud", "--quiet", *from_scratch, *labels, *options, f"--tag={name}", REPOSITORY)
+    run("buildah", "bud", "--quiet", *from_scratch, *labels, *options, REPOSITORY)
 
 
 def left_by_the_build(folder):
@@ -59,7 +63,7 @@ def left_by_the_build(folder):
 def stand_in(folder):
     """Makes the base image of the stage `build` of the distribution's packages, where it is not there, and lends the
     options that put this machine's toolchain into it."""
-    base = re.search(r"^FROM (\S+) AS build$", DOCKERFILE.read_text(), re.MULTILINE)[1]
+    base = re.search(r"^FROM --platform=\$BUILDPLATFORM (\S+) AS build$", DOCKERFILE.read_text(), re.MULTILINE)[1]
     if subprocess.run(["podman", "image", "exists", base]).returncode == 0:
         yield ()
         return

@@ -24,13 +24,6 @@ def config(seen):
     return seen["Config"]
 
 
-@pytest.fixture(scope="module")
-def root(image):
-    """The image's files, where they can be looked at."""
-    yield pathlib.Path(podman("image", "mount", image).strip())
-    podman("image", "unmount", image)
-
-
 def test_there_is_nothing_in_it_but_the_server_and_what_it_reads(root):
     files = {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
     etc = {"etc/group", "etc/nsswitch.conf", "etc/passwd", "etc/ssl/certs/ca-certificates.crt"}

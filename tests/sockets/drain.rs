@@ -84,6 +84,9 @@ async fn while_a_drain_goes_on_the_node_serves_those_who_are_there() {
     }
 
     assert_eq!((status(admin, "/readyz").await, status(admin, "/livez").await), (503, 200));
+    // A kubelet knows that the pod goes, and would only write the failure down as an event.
+    assert_eq!(status(admin, "/readyz?exclude=draining").await, 200);
+    assert_eq!(status(admin, "/readyz?exclude=weather").await, 400);
 
     publish(public).await;
     for client in &mut clients {

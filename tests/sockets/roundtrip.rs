@@ -1,6 +1,6 @@
 //! `gaung roundtrip` against one server, or what should have been one.
 
-use std::net::TcpListener;
+use std::{fs, net::TcpListener};
 
 use crate::common::process::{run, serve};
 
@@ -53,6 +53,28 @@ fn an_app_with_allowed_origins_hears_from_a_page_of_one_of_them() {
     check_failure(&["--url", &url], &[], &["the first socket: ", "Origin not allowed (allowed_origins)"]);
     let (code, _, stderr) = run(&["roundtrip", "--url", &url, "--origin", "https://shop.example.com"], &[]);
     assert_eq!(code, Some(0), "{stderr}");
+}
+
+/// One that takes nobody, one for pages of one origin alone, and one for all.
+const SEVERAL: &str = r#"{"apps":[
+    {"id":"off","key":"off-key","secret":"change-me","enabled":false},
+    {"id":"shop","key":"shop-key","secret":"change-me","allowed_origins":["shop.example.com"]},
+    {"id":"blog","key":"blog-key","secret":"change-me-too"}
+]}"#;
+
+#[test]
+fn of_several_apps_it_takes_one_that_sockets_from_everywhere_may_join_unless_told_which() {
+    let file = std::env::temp_dir().join(format!("gaung-roundtrip-{}.json", std::process::id()));
+    fs::write(&file, SEVERAL).unwrap();
+    let apps = [("GAUNG_APPS_FILE", file.to_str().unwrap())];
+    let server = serve(&apps);
+    let url = server.address("public");
+    let (code, _, stderr) = run(&["roundtrip", "--url", &url], &apps);
+    assert_eq!(code, Some(0), "{stderr}");
+    check_failure(&["--url", &url, "--app", "shop"], &apps, &["Origin not allowed (allowed_origins)"]);
+    let (code, _, stderr) = run(&["roundtrip", "--url", &url, "--app", "blog"], &apps);
+    assert_eq!(code, Some(0), "{stderr}");
+    fs::remove_file(file).unwrap();
 }
 
 #[test]

@@ -12,6 +12,10 @@ dots, a Service's may not. */}}
 {{- default $full .Values.fullnameOverride | replace "." "-" | trunc 54 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- define "gaung.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{- define "gaung.metricsName" -}}
 {{- include "gaung.fullname" . }}-metrics
 {{- end -}}
@@ -64,10 +68,28 @@ Takes a list: the root, the object's own, which win over the common ones. */}}
 {{- end -}}
 
 {{- define "gaung.image" -}}
-{{- $image := .Values.image -}}
-{{- with $image.registry }}{{ . }}/{{ end -}}
+{{- include "gaung.imageOf" (list . .Values.image .Chart.AppVersion) -}}
+{{- end -}}
+
+{{/* An image's full name. Takes a list: the root, its registry, repository, tag and digest, the tag where there is none.
+NATS' image comes by here too. */}}
+{{- define "gaung.imageOf" -}}
+{{- $image := index . 1 -}}
+{{- with (index . 0).Values.global.imageRegistry | default $image.registry }}{{ . }}/{{ end -}}
 {{- $image.repository -}}
-{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default .Chart.AppVersion $image.tag }}{{ end -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default (index . 2) $image.tag }}{{ end -}}
+{{- end -}}
+
+{{/* The key `imagePullSecrets` of a pod; nothing where there are none. Takes a list: the root, the image's own. */}}
+{{- define "gaung.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat ((index . 0).Values.global.imagePullSecrets | default list) (index . 1) -}}
+{{- $names = append $names (ternary (dict "name" .) . (kindIs "string" .)) -}}
+{{- end -}}
+{{- with $names }}
+imagePullSecrets:
+  {{- uniq . | toYaml | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{- define "gaung.serviceAccountName" -}}

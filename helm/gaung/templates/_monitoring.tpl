@@ -21,7 +21,7 @@ metricRelabelings:
 
 {{/* The labels that all nodes of the release have in Prometheus, as PromQL has them between braces. */}}
 {{- define "gaung.seriesSelector" -}}
-{{- $own := printf "namespace=%q, job=%q" .Release.Namespace (include "gaung.fullname" .) -}}
+{{- $own := printf "namespace=%q, job=%q" (include "gaung.namespace" .) (include "gaung.fullname" .) -}}
 {{- default $own .Values.metrics.prometheusRule.selector -}}
 {{- end -}}
 
@@ -36,7 +36,7 @@ metricRelabelings:
 {{- define "gaung.natsSelector" -}}
 {{- $own := "" -}}
 {{- with include "gaung.watchedNats" . -}}
-{{- $own = printf "namespace=%q, job=%q" $.Release.Namespace . -}}
+{{- $own = printf "namespace=%q, job=%q" (include "gaung-nats.namespace" $.Subcharts.nats) . -}}
 {{- end -}}
 {{- default $own .Values.metrics.prometheusRule.natsSelector -}}
 {{- end -}}
@@ -52,7 +52,7 @@ Prometheus to fill in. */}}
       "selector" (include "gaung.seriesSelector" .)
       "natsSelector" (include "gaung.natsSelector" .)
       "natsServers" $servers
-      "namespace" .Release.Namespace
+      "namespace" (include "gaung.namespace" .)
       "fullname" (include "gaung.fullname" .)
       "nodes" (include "gaung.replicas" .)
       "runbook" $rule.runbookUrl -}}

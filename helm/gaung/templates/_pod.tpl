@@ -14,6 +14,9 @@
 {{- if and .Values.apps.inline .Values.apps.restartOnChange -}}
 {{- $_ := set $own "checksum/apps" (toJson .Values.apps.inline | sha256sum) -}}
 {{- end -}}
+{{- if .Values.nats.enabled -}}
+{{- with include "gaung-nats.loginChecksum" .Subcharts.nats }}{{ $_ := set $own "checksum/nats-login" . }}{{ end -}}
+{{- end -}}
 {{- if .Values.metrics.annotations -}}
 {{- $_ := set $own "prometheus.io/scrape" "true" -}}
 {{- $_ := set $own "prometheus.io/port" (.Values.server.metricsPort | int | toString) -}}
@@ -31,20 +34,40 @@ serviceAccountName: {{ include "gaung.serviceAccountName" . }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
-  {{- toYaml .Values.podSecurityContext | nindent 2 }}
-{{- with .Values.image.pullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
+  {{- include "gaung.securityContext" (list . .Values.podSecurityContext) | nindent 2 }}
+{{- include "gaung.pullSecrets" (list . .Values.image.pullSecrets) }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- tpl (toYaml .) $ | nindent 2 }}
 {{- end }}
+{{- with .Values.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" .Values.hostNetwork) }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- range $field := list "dnsConfig" "runtimeClassName" "schedulerName" }}
+{{- with get $.Values $field }}
+{{ toYaml (dict $field .) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Takes a list: the root, a security context. OpenShift gives users and groups out itself, and refuses others. NATS'
+pods have theirs from here too. */}}
+{{- define "gaung.securityContext" -}}
+{{- $root := index . 0 -}}
+{{- $adapt := dig "compatibility" "openshift" "adaptSecurityContext" "auto" $root.Values.global -}}
+{{- $isOpenShift := $root.Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- $context := index . 1 -}}
+{{- if or (eq $adapt "force") (and (eq $adapt "auto") $isOpenShift) -}}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
+{{- end -}}
+{{- toYaml $context -}}
 {{- end -}}
 
 {{- define "gaung.container" -}}
 image: {{ include "gaung.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
-  {{- toYaml .Values.securityContext | nindent 2 }}
+  {{- include "gaung.securityContext" (list . .Values.securityContext) | nindent 2 }}
 ports:
   - name: {{ include "gaung.portName" . }}
     containerPort: {{ .Values.server.port | int }}
@@ -64,22 +87,23 @@ envFrom:
   {{- tpl (toYaml .) $ | nindent 2 }}
   {{- end }}
 {{- end }}
-{{- range $kind, $path := dict "startup" "/livez" "liveness" "/livez" "readiness" "/readyz" }}
+{{- /* A node in a cluster is in step after 2.7 s; a look before that writes a warning, and so does one at a node that drains. */ -}}
+{{- $inStep := ternary 5 0 (not (empty (include "gaung.clustered" .))) -}}
+{{- range $kind, $path := dict "startup" "/livez" "liveness" "/livez" "readiness" "/readyz?exclude=draining" }}
 {{- with index $.Values.probes $kind }}
+{{- $delay := ternary $inStep .initialDelaySeconds (kindIs "invalid" .initialDelaySeconds) | int }}
 {{- if .enabled }}
 {{ $kind }}Probe:
   httpGet:
     path: {{ $path }}
     port: admin
-  {{- toYaml (omit . "enabled") | nindent 2 }}
+  {{- toYaml (merge (dict "initialDelaySeconds" $delay) (omit . "enabled")) | nindent 2 }}
 {{- end }}
 {{- end }}
 {{- end }}
-{{- with .Values.drain.propagationSeconds }}
+{{- with include "gaung.lifecycle" . | fromYaml }}
 lifecycle:
-  preStop:
-    sleep:
-      seconds: {{ . | int }}
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.resources }}
 resources:
@@ -100,6 +124,16 @@ volumeMounts:
   {{- with .Values.extraVolumeMounts }}
   {{- tpl (toYaml .) $ | nindent 2 }}
   {{- end }}
+{{- end -}}
+
+{{/* The operator's hooks, and the wait before SIGTERM where none of theirs takes its place. */}}
+{{- define "gaung.lifecycle" -}}
+{{- $hooks := tpl (toYaml .Values.lifecycle) . | fromYaml -}}
+{{- $wait := .Values.drain.propagationSeconds | int -}}
+{{- if and $wait (not $hooks.preStop) -}}
+{{- $_ := set $hooks "preStop" (dict "sleep" (dict "seconds" $wait)) -}}
+{{- end -}}
+{{- toYaml $hooks -}}
 {{- end -}}
 
 {{/* With TLS the port is called after it, since some routes go by its name. */}}

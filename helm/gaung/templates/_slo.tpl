@@ -2,7 +2,7 @@
 
 {{- define "gaung.sloNames" -}}
 {{- $slo := .Values.metrics.slo -}}
-ownSeries: gaung_release="{{ .Release.Namespace }}/{{ include "gaung.fullname" . }}"
+ownSeries: gaung_release="{{ include "gaung.namespace" . }}/{{ include "gaung.fullname" . }}"
 sloDays: {{ $slo.days }}
 minErrors: {{ $slo.minErrors }}
 deliveryObjective: {{ $slo.delivery.objective }}

@@ -1,7 +1,7 @@
 {{/* Choices that do not go together are refused, all at once, each with a sentence that says what to set. */}}
 
 {{- define "gaung.validate" -}}
-{{- $problems := print (include "gaung.problems.nodes" .) (include "gaung.problems.streams" .) (include "gaung.problems.apps" .) (include "gaung.problems.settings" .) (include "gaung.problems.scaling" .) (include "gaung.problems.objects" .) | trim -}}
+{{- $problems := print (include "gaung.problems.nodes" .) (include "gaung.problems.streams" .) (include "gaung.problems.apps" .) (include "gaung.problems.settings" .) (include "gaung.problems.scaling" .) (include "gaung.problems.objects" .) (include "gaung.problems.pods" .) | trim -}}
 {{- if $problems -}}
 {{- fail (printf "these values do not work:\n\n%s\n" $problems) -}}
 {{- end -}}
@@ -15,6 +15,9 @@
 {{- end }}
 {{- if and .Values.nats.enabled $nats.urls }}
 - nats.enabled and cluster.nats.urls are both set: set the one that is to be used
+{{- end }}
+{{- if and .Values.nats.enabled (include "gaung-nats.wouldForget" .Subcharts.nats) }}
+- no cluster is seen here, as with helm template and Argo CD, so that each rendering would draw another password for NATS: make a secret with the keys {{ .Subcharts.nats.Values.auth.userKey }} and {{ .Subcharts.nats.Values.auth.passwordKey }} and set nats.auth.existingSecret to its name. To look at the objects only, set any name, or use --dry-run=server
 {{- end }}
 {{- range $nats.urls }}
 {{- if contains "@" . }}
@@ -139,6 +142,9 @@
 {{- if not (or $hpa.connections.enabled $hpa.cpu.enabled $hpa.memory.enabled $hpa.customMetrics) }}
 - autoscaling has nothing to go by: set autoscaling.connections.enabled=true
 {{- end }}
+{{- if $hpa.connections.enabled }}
+{{- include "gaung.problems.aim" (list . "autoscaling.connections.averageValue" $hpa.connections.averageValue) }}
+{{- end }}
 {{- range list "cpu" "memory" }}
 {{- if and (index $hpa .).enabled (not (dig "requests" . "" $.Values.resources)) (not (dig "limits" . "" $.Values.resources)) }}
 - autoscaling.{{ . }} is a part of the request, and there is none: set resources.requests.{{ . }}, or autoscaling.{{ . }}.enabled=false
@@ -152,12 +158,66 @@
 {{- if not (or .Values.keda.prometheus.serverAddress .Values.keda.triggers) }}
 - KEDA has nobody to ask: set keda.prometheus.serverAddress or keda.triggers
 {{- end }}
+{{- if .Values.keda.prometheus.serverAddress }}
+{{- include "gaung.problems.aim" (list . "keda.prometheus.threshold" .Values.keda.prometheus.threshold) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Nodes that aim at more sockets than they take are all full before there is another. Takes a list: the root, the
+value's name, the value. Those that are no plain number, as `5k`, are not looked at. */}}
+{{- define "gaung.problems.aim" -}}
+{{- $aim := include "gaung.plain" (index . 2) -}}
+{{- $full := div (mul (int (index . 0).Values.server.maxConnections) 9) 10 -}}
+{{- if and $full (regexMatch "^[0-9]+$" $aim) (ge (int64 $aim) $full) }}
+- {{ index . 1 }} is {{ $aim }}, but a node is full at {{ $full }}, 90 % of server.maxConnections: set it lower
+{{- end }}
+{{- end -}}
+
+{{/* What would break the drain, or the way to NATS. */}}
+{{- define "gaung.problems.pods" -}}
+{{- range $name, $hook := .Values.lifecycle }}
+{{- $command := dig "exec" "command" list $hook }}
+{{- if and $command (has (base (first $command)) (list "sh" "ash" "bash" "dash" "busybox" "sleep")) }}
+- lifecycle.{{ $name }} runs {{ first $command }}, and there is neither a shell nor a tool in the image: set httpGet, or a command that the image has
+{{- end }}
+{{- end }}
+{{- with .Values.lifecycle.preStop }}
+{{- if .sleep }}
+- lifecycle.preStop.sleep would not be counted in the grace period: set drain.propagationSeconds instead
+{{- end }}
+{{- if not (int $.Values.drain.propagationSeconds) }}
+- lifecycle.preStop takes its time from the drain: set drain.propagationSeconds to how long it may take
+{{- end }}
+{{- end }}
+{{- if .Values.hostNetwork }}
+{{- if .Values.networkPolicy.enabled }}
+- networkPolicy does not hold for pods with hostNetwork: set networkPolicy.enabled=false, and close the machines' ports {{ .Values.server.port }} and {{ .Values.server.metricsPort }} yourself
+{{- end }}
+{{- if .Values.nats.enabled }}
+{{- with .Subcharts.nats.Values.networkPolicy }}
+{{- if and .enabled (not .extraIngress) }}
+- NATS' policy lets pods in, and with hostNetwork the nodes come from their machines' addresses: set nats.networkPolicy.extraIngress to those, or nats.networkPolicy.enabled=false
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.nats.enabled }}
+{{- $theirs := include "gaung-nats.namespace" .Subcharts.nats }}
+{{- if ne $theirs (include "gaung.namespace" .) }}
+- NATS would be in the namespace {{ $theirs }}, the nodes in {{ include "gaung.namespace" . }}, and its secret in one of them: set nats.namespaceOverride and namespaceOverride to the same
+{{- end }}
 {{- end }}
 {{- end -}}
 
 {{- define "gaung.problems.objects" -}}
 {{- if not (regexMatch "^[a-z]" (include "gaung.fullname" .)) }}
 - no Service can be called {{ include "gaung.fullname" . }}: set fullnameOverride to a name that begins with a lower-case letter
+{{- end }}
+{{- with .Values.service }}
+{{- if and .healthCheckNodePort (not (and (eq .type "LoadBalancer") (eq .externalTrafficPolicy "Local"))) }}
+- service.healthCheckNodePort is for load balancers that keep the client's address: set service.type=LoadBalancer and service.externalTrafficPolicy=Local
+{{- end }}
 {{- end }}
 {{- $budget := .Values.podDisruptionBudget -}}
 {{- if not (or (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) }}
@@ -176,6 +236,12 @@
 {{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}
 - metrics.serviceMonitor and metrics.podMonitor are both enabled, and would count everything twice: set one of them
+{{- end }}
+{{- with .Values.metrics }}
+{{- $scraped := ternary "metrics.serviceMonitor" (ternary "metrics.podMonitor" (ternary "metrics.annotations" "" .annotations) .podMonitor.enabled) .serviceMonitor.enabled }}
+{{- if and $scraped $.Values.networkPolicy.enabled (not $.Values.networkPolicy.metricsFrom) }}
+- {{ $scraped }} has Prometheus ask the nodes, and networkPolicy lets nobody ask: set networkPolicy.metricsFrom to where Prometheus runs, as in [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
+{{- end }}
 {{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metricsService.enabled) }}
 - metrics.serviceMonitor needs the Service of the admin port: set metricsService.enabled=true, or metrics.podMonitor.enabled=true instead

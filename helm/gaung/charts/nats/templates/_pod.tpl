@@ -27,8 +27,14 @@
 {{- end }}
 {{- end -}}
 
+{{- define "gaung-nats.podAnnotations" -}}
+{{- $own := dict "checksum/config" (include "gaung-nats.config" . | sha256sum) -}}
+{{- with include "gaung-nats.loginChecksum" . }}{{ $_ := set $own "checksum/nats-login" . }}{{ end -}}
+{{- merge $own .Values.podAnnotations | toYaml -}}
+{{- end -}}
+
 {{- define "gaung-nats.exporter" -}}
-image: {{ .Values.exporter.image | quote }}
+image: {{ include "gaung-nats.exporterImage" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args: [-port=7777, -connz, -healthz, -jsz=all, -routez, -subz, -varz, -use_internal_server_name, "http://127.0.0.1:8222/"]
 ports:
@@ -40,7 +46,7 @@ resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
-  {{- toYaml .Values.securityContext | nindent 2 }}
+  {{- include "gaung.securityContext" (list . .Values.securityContext) | nindent 2 }}
 {{- end -}}
 
 {{- define "gaung-nats.spread" -}}
