@@ -24,6 +24,8 @@ pub enum Kind {
     Gauge,
     /// Counts observations by size.
     Histogram,
+    /// Always 1; its labels tell.
+    Info,
 }
 
 /// Names the descriptions and lists them in [`ALL`].
@@ -50,19 +52,19 @@ catalogue! {
     DELIVERIES: Counter "gaung_deliveries_total" ["app"], "Events handed to sockets: one per event and subscriber";
     BYTES_IN: Counter "gaung_bytes_in_total" ["app"], "WebSocket payload bytes read from sockets";
     BYTES_OUT: Counter "gaung_bytes_out_total" ["app"], "WebSocket bytes handed to sockets by events";
-    REFUSALS: Counter "gaung_refusals_total" ["reason"], "Sockets, their messages and requests turned away";
-    CLOSES: Counter "gaung_closes_total" ["reason"], "Sessions ended by either side, or lost";
-    AUTH_FAILURES: Counter "gaung_auth_failures_total" ["kind"], "Invalid signatures and tokens";
-    SLOW_CONSUMERS: Counter "gaung_slow_consumers_total" [], "Sessions closed because they did not read";
+    REFUSALS: Counter "gaung_refusals_total" ["app", "reason"], "Sockets, their messages and requests turned away";
+    CLOSES: Counter "gaung_closes_total" ["app", "reason"], "Sessions ended by either side, or lost";
+    AUTH_FAILURES: Counter "gaung_auth_failures_total" ["app", "kind"], "Invalid signatures and tokens";
+    SLOW_CONSUMERS: Counter "gaung_slow_consumers_total" ["app"], "Sessions closed because they did not read";
     READING_PAUSES: Counter "gaung_reading_pauses_total" ["reason"], "Times that a socket was not read: it had sent more than its rate, or the node was behind";
-    TRIGGER_SECONDS: Histogram "gaung_trigger_seconds" [], "Time from a trigger's arrival to its answer";
-    FAN_OUT_SECONDS: Histogram "gaung_fan_out_seconds" [], "Time from an event's acceptance to its last socket write";
-    API_RESPONSES: Counter "gaung_api_responses_total" ["code"], "Answers of the API to back ends, by class of their status code";
+    TRIGGER_SECONDS: Histogram "gaung_trigger_seconds" ["app"], "Time from a trigger's arrival to its answer";
+    FAN_OUT_SECONDS: Histogram "gaung_fan_out_seconds" ["app"], "Time from an event's acceptance to its last socket write";
+    API_RESPONSES: Counter "gaung_api_responses_total" ["app", "code"], "Answers of the API to back ends, by class of their status code";
     THREAD_LAG: Histogram "gaung_thread_lag_seconds" ["thread"], "How late a timer of an actor thread was: how long others on it kept it waiting";
-    WEBHOOK_OLDEST_AGE: Gauge "gaung_webhook_oldest_age_seconds" [], "Age of the oldest webhook event that waits; 0 if none does";
-    WEBHOOK_QUEUE: Gauge "gaung_webhook_queue" [], "Webhook events that wait to be posted or posted again";
-    WEBHOOK_ATTEMPTS: Counter "gaung_webhook_attempts_total" ["outcome"], "Webhook posts tried";
-    WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" [], "Webhook events given up";
+    WEBHOOK_OLDEST_AGE: Gauge "gaung_webhook_oldest_age_seconds" ["app"], "Age of the oldest webhook event that waits; 0 if none does";
+    WEBHOOK_QUEUE: Gauge "gaung_webhook_queue" ["app"], "Webhook events that wait to be posted or posted again";
+    WEBHOOK_ATTEMPTS: Counter "gaung_webhook_attempts_total" ["app", "outcome"], "Webhook posts tried";
+    WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" ["app"], "Webhook events given up";
     REPEATS: Counter "gaung_idempotent_repeats_total" [], "Posts answered as an earlier one with their idempotency key";
     REPEAT_KEYS_EVICTED: Counter "gaung_idempotency_keys_evicted_total" [], "Idempotency keys forgotten before their time, for newer ones";
     CACHE_BYTES: Gauge "gaung_cache_bytes" [], "Bytes of the last events of cache channels";
@@ -95,7 +97,7 @@ catalogue! {
     DRAIN_AGE: Gauge "gaung_drain_age_seconds" [], "Time since the node was asked to shut down; 0 until then";
     DRAIN_LIMIT: Gauge "gaung_drain_limit_seconds" [], "Time that a shutdown may take: GAUNG_DRAIN_LAG_SECONDS, GAUNG_DRAIN_SECONDS and 17 s";
     READY: Gauge "gaung_ready" [], "1 while the node wants new sockets and its threads answer, else 0";
-    BUILD: Gauge "gaung_build" ["version"], "Always 1; the version that runs";
+    BUILD: Info "gaung_build_info" ["version"], "Always 1; the version that runs";
     DESCRIPTOR_LIMIT: Gauge "gaung_file_descriptor_limit" [], "File descriptors that may be open, raised at the start";
     CLUSTER_CONNECTED: Gauge "gaung_cluster_connected" [], "1 while NATS brings this node's own beats back, else 0";
     CLUSTER_PEERS: Gauge "gaung_cluster_peers" ["stage"], "Other nodes, by how well they are known";
@@ -163,6 +165,20 @@ mod tests {
         for description in ALL {
             let total = description.name.ends_with("_total");
             assert_eq!(total, description.kind == Kind::Counter, "{}", description.name);
+        }
+    }
+
+    #[test]
+    fn only_what_tells_by_its_labels_is_named_so() {
+        for description in ALL {
+            assert_eq!(description.name.ends_with("_info"), description.kind == Kind::Info, "{}", description.name);
+        }
+    }
+
+    #[test]
+    fn a_meaning_needs_no_escapes() {
+        for description in ALL {
+            assert!(!description.meaning.contains(['\\', '"', '\n']), "{}", description.name);
         }
     }
 }

@@ -97,7 +97,7 @@ impl Room {
         self.state.written(&served.completed, now);
         for Completed { event, sockets } in served.completed.drain(..) {
             let taken = now.saturating_duration_since(event.accepted);
-            self.services.metrics.fan_out_seconds.observe(taken.as_secs_f64());
+            self.app.counters.outcomes.fan_out_seconds.observe(taken);
             self.show_published(event, sockets);
         }
     }

@@ -151,7 +151,7 @@ impl Endpoint {
     }
 
     fn refuse(&self, full: Full) {
-        self.metrics.webhook_drops.inc();
+        self.app.counters.outcomes.drop_webhooks(1);
         match full {
             Full::First => {
                 warn!(app = %self.app.id(), host = %self.host, "webhook queue is full, the newest events are dropped");
@@ -161,7 +161,7 @@ impl Endpoint {
     }
 
     fn report(&self, given_up: GivenUp, cause: impl Display) {
-        self.metrics.webhook_drops.inc_by(given_up.events as u64);
+        self.app.counters.outcomes.drop_webhooks(given_up.events);
         warn!(
             app = %self.app.id(),
             host = %self.host,
@@ -175,7 +175,7 @@ impl Endpoint {
     }
 
     fn count(&self, attempt: &Attempt, outcome: &'static str, status: Option<StatusCode>) {
-        self.metrics.webhook_attempts.with_label_values(&[outcome]).inc();
+        self.app.counters.outcomes.webhook_attempts.count(outcome);
         self.metrics.activity.report(|| {
             let webhook = ActivityKind::Webhook {
                 events: payload::names(&attempt.body),

@@ -21,7 +21,7 @@ async fn expect_refusal(node: &TestNode, mut client: Client) {
     let text = "Too many connections from this address (GAUNG_MAX_CONNECTIONS_PER_IP)";
     assert_eq!(client.expect("pusher:error").await["data"], serde_json::json!({"code": 4100, "message": text}));
     assert_eq!(client.expect_close().await, (4100, text.to_owned()));
-    assert!(node.node.metrics.refusals.with_label_values(&["over_address_limit"]).get() > 0);
+    assert!(node.counted().refusals("over_address_limit") > 0);
 }
 
 #[actix::test]

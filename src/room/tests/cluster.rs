@@ -334,7 +334,7 @@ async fn a_client_event_that_the_other_nodes_cannot_be_sent_reaches_nobody_and_i
     client_event("short".to_owned());
     let heard = read_until(&other, &["short"]).await;
     assert!(heard.len() < 1_000, "{} bytes", heard.len());
-    assert_eq!(stage.metrics.refusals.with_label_values(&["client_event"]).get(), 1);
+    assert_eq!(stage.app.counters.outcomes.refusals.get("client_event"), 1);
 }
 
 #[actix::test]
