@@ -94,6 +94,7 @@ fn expose(sources: &Sources<'_>, format: Format) -> prometheus::Result<String> {
     exposition.families(&counted.gather());
     exposition.process();
     exposition.apps(&sources.apps);
+    exposition.limits(&sources.apps);
     exposition.outcomes(&sources.apps, &sources.metrics.without_app);
     exposition.webhooks(&sources.apps, &sources.webhooks);
     sources.rooms.iter().for_each(|totals| exposition.rooms(&sources.apps, totals));
@@ -141,6 +142,17 @@ mod tests {
         ["one", "two"].map(|id| App::new(id, AppSettings::new(id, "secret")))
     }
 
+    /// An app that has limits of every kind.
+    fn limited() -> Arc<App> {
+        let limits = AppSettings {
+            max_connections: Some(100),
+            history_mb: Some(2),
+            events_per_second: Some(50),
+            ..AppSettings::new("key", "secret")
+        };
+        App::new("limited", limits)
+    }
+
     fn totals() -> RoomTotals {
         let oldest_event = Duration::from_millis(61_500);
         RoomTotals::from([("one".into(), AppTotals { rooms: 2, subscriptions: 30, members: 4, oldest_event })])
@@ -152,7 +164,7 @@ mod tests {
 
     #[test]
     fn exactly_the_catalogue_is_shown_with_its_kinds_and_meanings() {
-        let text = scrape_in(Cluster::Seen(Box::new(look())), &apps(), Some(totals()), &Readiness::default());
+        let text = scrape_in(Cluster::Seen(Box::new(look())), &[limited()], Some(totals()), &Readiness::default());
         let described = catalogue::ALL.iter().flat_map(|description| {
             let kind = match description.kind {
                 Kind::Counter => "counter",
@@ -276,6 +288,28 @@ mod tests {
         }
         assert!(!text.contains(r#"app="one",reason="subscription""#), "{text}");
         assert!(!text.contains(r#"app="one",reason="slow_consumer""#), "{text}");
+    }
+
+    #[test]
+    fn a_limit_that_is_set_is_shown_beside_what_is_used_of_it_and_no_other() {
+        let app = limited();
+        let _permit = AppPermit::take(&app);
+        app.counters.set_remote_connections(3);
+        app.counters.history_bytes.store(1_024, Relaxed);
+        app.counters.event_rate.take(7, 50, Duration::from_secs(1)).unwrap();
+        let text = scrape(&[app, apps()[0].clone()], None, &Readiness::default());
+        let shown: Vec<_> = text.lines().filter(|line| line.starts_with("gaung_app_")).collect();
+        assert_eq!(
+            shown,
+            [
+                r#"gaung_app_limit{app="limited",limit="connections"} 100"#,
+                r#"gaung_app_limit{app="limited",limit="history_bytes"} 2097152"#,
+                r#"gaung_app_limit{app="limited",limit="events_per_second"} 50"#,
+                r#"gaung_app_usage{app="limited",limit="connections"} 4"#,
+                r#"gaung_app_usage{app="limited",limit="history_bytes"} 1024"#,
+                r#"gaung_app_rate_usage_total{app="limited",limit="events_per_second"} 7"#,
+            ]
+        );
     }
 
     #[test]

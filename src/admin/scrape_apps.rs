@@ -31,8 +31,40 @@ const REFUSALS_FROM_THE_START: [&str; 4] = ["over_quota", "over_cluster_quota", 
 /// How sessions end that a node ends when it goes, moments before nobody can ask it any more, and how most others do.
 const CLOSES_FROM_THE_START: [&str; 6] = ["client", "lost", "silent", "draining", "going_away", "rebalanced"];
 
+const MIB: f64 = 1_048_576.0;
+
 /// Outcomes of each app, and of none.
 type Rows<'a> = [(&'a str, &'a Outcomes)];
+
+/// A limit that an app has.
+struct Limit<'a> {
+    app: &'a str,
+    name: &'static str,
+    most: f64,
+    /// Of a limit of what there is at one moment.
+    usage: Option<f64>,
+    /// Of a limit by the second: what was used since the start.
+    used_in_all: Option<f64>,
+}
+
+fn limits(app: &App) -> impl Iterator<Item = Limit<'_>> {
+    let (settings, counters) = (app.settings(), &app.counters);
+    let of = |name, most: Option<f64>, usage: Option<usize>, used: Option<u64>| {
+        let (usage, used_in_all) = (usage.map(|usage| usage as f64), used.map(|used| used as f64));
+        most.map(|most| Limit { app: app.id(), name, most, usage, used_in_all })
+    };
+    let connections = counters.connections() + counters.remote_connections();
+    let history = counters.history_bytes.load(Relaxed);
+    let per_second = |most: Option<u32>| most.map(f64::from);
+    [
+        of("connections", settings.max_connections.map(|most| most as f64), Some(connections), None),
+        of("history_bytes", settings.history_mb.map(|most| most as f64 * MIB), Some(history), None),
+        of("events_per_second", per_second(settings.events_per_second), None, Some(counters.event_rate.taken())),
+        of("reads_per_second", per_second(settings.reads_per_second), None, Some(counters.read_rate.taken())),
+    ]
+    .into_iter()
+    .flatten()
+}
 
 impl Exposition {
     /// What the apps' traffic adds up to.
@@ -48,6 +80,17 @@ impl Exposition {
         show(&catalogue::HISTORY_BYTES, |app| app.history_bytes.load(Relaxed) as f64);
         show(&catalogue::BYTES_IN, |app| app.bytes_in.load(Relaxed) as f64);
         show(&catalogue::BYTES_OUT, |app| app.bytes_out.load(Relaxed) as f64);
+    }
+
+    /// The limits of the apps as a whole that are set, and how far each is used, under the same labels.
+    pub(super) fn limits(&mut self, apps: &[Arc<App>]) {
+        let limits: Vec<_> = apps.iter().flat_map(|app| limits(app)).collect();
+        let rows = |value: fn(&Limit<'_>) -> Option<f64>| {
+            limits.iter().filter_map(move |limit| Some(([limit.app, limit.name], value(limit)?)))
+        };
+        self.values(&catalogue::APP_LIMIT, rows(|limit| Some(limit.most)));
+        self.values(&catalogue::APP_USAGE, rows(|limit| limit.usage));
+        self.values(&catalogue::APP_RATE_USAGE, rows(|limit| limit.used_in_all));
     }
 
     /// What became of it. What belongs to no app has a row of its own where there is such a thing.
