@@ -106,6 +106,7 @@ catalogue! {
     CLUSTER_PEERS: Gauge "gaung_cluster_peers" ["stage"], "Other nodes, by how well they are known";
     CLUSTER_OWN_BEAT_AGE: Gauge "gaung_cluster_own_beat_age_seconds" [], "Time since this node's own beat was last heard through NATS";
     CLUSTER_BEAT_ROUND_TRIP: Gauge "gaung_cluster_beat_round_trip_seconds" [], "Time that this node's last beat took through NATS and back";
+    CLUSTER_DELIVERY_SECONDS: Histogram "gaung_cluster_delivery_seconds" [], "Time from an event's acceptance here to its last socket on another node, of one event a second and node";
     CLUSTER_QUEUED_EVENTS: Gauge "gaung_cluster_queued_events" [], "Events that wait for the thread that talks to NATS";
     CLUSTER_QUEUED_BYTES: Gauge "gaung_cluster_queued_bytes" [], "Bytes of these events and of what NATS has not taken yet";
     CLUSTER_RING: Gauge "gaung_cluster_ring_seconds" [], "Time for which this node still keeps what NATS has not taken, if as much is published as lately";

@@ -47,6 +47,8 @@ pub struct Metrics {
     pub repeat_keys_evicted: IntCounter,
     /// Events of other nodes that this one did not take, by `reason`: `rooms_full`, `payload`.
     pub cluster_events_refused: IntCounterVec,
+    /// Seconds from the acceptance of an event to the sockets of another node.
+    pub cluster_delivery_seconds: Histogram,
     /// Reloads of the apps file and of certificates, by `outcome`: `applied`, `refused`.
     pub reloads: IntCounterVec,
     /// What became of what subscribers missed that came back, by outcome.
@@ -82,6 +84,7 @@ impl Metrics {
             repeats: counter(&catalogue::REPEATS),
             repeat_keys_evicted: counter(&catalogue::REPEAT_KEYS_EVICTED),
             cluster_events_refused: counters(&catalogue::CLUSTER_EVENTS_REFUSED, &["rooms_full", "payload"]),
+            cluster_delivery_seconds: times(&catalogue::CLUSTER_DELIVERY_SECONDS),
             reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
             recoveries: counters(&catalogue::RECOVERIES, &RECOVERY_OUTCOMES),
             page_starts: counters(&catalogue::PAGE_STARTS, &PAGE_STARTS),
@@ -116,6 +119,7 @@ impl Metrics {
         registry.register(Box::new(self.history_gaps.clone()))?;
         registry.register(Box::new(self.history_wait_seconds.clone()))?;
         registry.register(Box::new(self.page_handovers.clone()))?;
+        registry.register(Box::new(self.cluster_delivery_seconds.clone()))?;
         registry.register(Box::new(self.cluster_events_refused.clone()))
     }
 }
