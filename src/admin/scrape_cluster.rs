@@ -24,7 +24,7 @@ impl Exposition {
         self.peers(look);
         self.lanes(look);
         self.cache(CacheUse { bytes: look.cached_bytes, evicted: look.counters.cache_evicted });
-        self.frames(look)
+        self.frames(look);
     }
 
     fn bus(&mut self, look: &Look) {

@@ -31,8 +31,10 @@ impl SoketiNames {
     }
 }
 
+type Value = fn(&AppCounters) -> u64;
+
 /// What stands under each alias.
-const VALUES: [(soketi::Alias, fn(&AppCounters) -> u64); soketi::ALL.len()] = [
+const VALUES: [(soketi::Alias, Value); soketi::ALL.len()] = [
     (soketi::CONNECTED, |app| app.connections() as u64),
     (soketi::NEW_CONNECTIONS, |app| app.connections_opened.load(Relaxed)),
     (soketi::NEW_DISCONNECTIONS, |app| app.connections_closed.load(Relaxed)),
