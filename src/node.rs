@@ -86,11 +86,12 @@ pub struct Node {
     /// Where operators look.
     pub admin: SocketAddr,
     pub metrics: Metrics,
+    /// Its apps, which count what becomes of their sockets and requests.
+    pub registry: Registry,
     servers: [ServerHandle; 2],
     watches: Vec<JoinHandle<()>>,
     followers: Vec<Follower>,
     failed: UnboundedReceiver<String>,
-    registry: Registry,
     registries: SessionRegistries,
     readiness: Readiness,
     webhooks: Webhooks,

@@ -253,6 +253,7 @@ impl Pair {
                 | Output::PageTaken(_)
                 | Output::Asked { .. }
                 | Output::Answered { .. }
+                | Output::Acknowledged(_)
                 | Output::Lost { .. } => {}
             }
         }

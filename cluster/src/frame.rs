@@ -109,6 +109,8 @@ pub enum Unnumbered {
     Question { number: u64, question: Bytes },
     /// The answer to the receiver's question of this number; empty if there is nothing to say. May be lost.
     Answer { number: u64, answer: Bytes },
+    /// The receiver's event of this number was held here for so long, until the sockets had it. May be lost.
+    Delivered { number: u64, held: Duration },
     /// A kind that only a later release knows.
     Unknown { kind: u8 },
 }

@@ -35,6 +35,8 @@ pub mod codec;
 pub mod core;
 /// What happened so far, for metrics.
 pub mod counters;
+/// How long events take to the sockets of other nodes.
+pub mod delivery;
 /// When a peer counts as dead.
 pub mod detector;
 /// The state that nodes exchange: facts and records.

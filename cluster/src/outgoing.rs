@@ -69,7 +69,8 @@ impl Outgoing {
         let predecessor = self.heads.advance(stream, self.last, now);
         let events = events(&content);
         let bytes = encode(&Frame { origin: self.node, number: self.last, body: content.after(predecessor) });
-        self.ring.push(Sent { subject: subject.clone(), stream, predecessor, events, at: now, bytes: bytes.clone() });
+        let (sent_to, waited) = (subject.clone(), Duration::ZERO);
+        self.ring.push(Sent { subject: sent_to, stream, predecessor, events, at: now, waited, bytes: bytes.clone() });
         self.heads.forget(self.ring.first(), now);
         let frame = match &mut self.connection {
             Connection::Up { sent, .. } if *sent + 1 == self.last => {
@@ -79,6 +80,16 @@ impl Outgoing {
             Connection::Up { .. } | Connection::Down => None,
         };
         (Numbering { number: self.last, predecessor }, frame)
+    }
+
+    /// Says how long what was published last had waited before.
+    pub fn note_wait(&mut self, waited: Duration) {
+        self.ring.note_wait(waited);
+    }
+
+    /// What was published under a number, if it is remembered.
+    pub fn sent(&self, number: u64) -> Option<&Sent> {
+        self.ring.get(number)
     }
 
     /// A frame without a number of its own.

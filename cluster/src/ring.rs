@@ -60,6 +60,8 @@ pub struct Sent {
     pub events: u8,
     /// When it was made.
     pub at: Duration,
+    /// For how long what it says had waited by then.
+    pub waited: Duration,
     pub bytes: Bytes,
 }
 
@@ -123,6 +125,13 @@ impl Ring {
     /// The number of the oldest frame, or of the next one if there is none.
     pub fn first(&self) -> u64 {
         self.first
+    }
+
+    /// Says how long the newest frame had waited before it was made.
+    pub fn note_wait(&mut self, waited: Duration) {
+        if let Some(newest) = self.frames.back_mut() {
+            newest.sent.waited = waited;
+        }
     }
 
     pub fn get(&self, number: u64) -> Option<&Sent> {

@@ -6,8 +6,10 @@ mod cluster;
 mod console;
 mod exposition;
 mod health;
+mod negotiation;
 mod peers;
 mod scrape;
+mod scrape_apps;
 mod scrape_cluster;
 mod scrape_node;
 mod scrape_soketi;
@@ -34,7 +36,7 @@ const INDEX: &str = "gaung, the admin port
 GET  /livez         200 while the process answers; depends on nothing
 GET  /readyz        200 while the node wants new sockets, else 503; the details as JSON. With ?exclude=draining also while it drains
 GET  /peers         the nodes of the cluster as JSON, this one first
-GET  /metrics       metrics as Prometheus text
+GET  /metrics       metrics as Prometheus text, or OpenMetrics for who accepts it
 GET  /              in a browser: the console, with live figures, rooms and what happens
 GET  /console/live  the WebSocket behind it, for who may (GAUNG_ADMIN_TOKEN): JSON text frames
 POST /noop          reads the body, checks nothing and answers {}: what the benchmark compares a trigger to

@@ -1,28 +1,30 @@
 //! `/metrics`. What the node counts is taken over as it is; everything else is derived from its owner's state at each
 //! scrape, so that no gauge can drift.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::{io::Write, sync::Arc};
 
-use actix_web::{HttpResponse, http::StatusCode, web::Data};
-use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+    web::Data,
+};
+use flate2::{Compression, write::GzEncoder};
+use prometheus::Registry;
 
 use super::{
     answer::refusal,
     cluster::Cluster,
     exposition::Exposition,
+    negotiation::{Format, takes_gzip},
     scrape_node::NodeFigures,
     scrape_soketi::SoketiNames,
     shown::{Admin, RoomTotals},
 };
 use crate::{
-    app::{App, AppCounters},
-    event::AppTotals,
+    app::App,
     metrics::{Metrics, catalogue},
-    readiness::Answers,
-    readiness::Readiness,
+    readiness::{Answers, Readiness},
+    webhook::WaitingOfApp,
 };
 
 /// What one scrape shows.
@@ -34,11 +36,12 @@ struct Sources<'a> {
     apps: Vec<Arc<App>>,
     /// `None` if the rooms do not answer.
     rooms: Option<RoomTotals>,
+    webhooks: Vec<(Arc<str>, WaitingOfApp)>,
     cluster: Cluster,
 }
 
-/// Prometheus text 0.0.4. Figures of rooms or a bus that do not answer are left out rather than shown as zero.
-pub(super) async fn metrics(admin: Data<Admin>) -> HttpResponse {
+/// As the scraper accepts it. Figures of rooms or a bus that do not answer are left out rather than shown as zero.
+pub(super) async fn metrics(admin: Data<Admin>, request: HttpRequest) -> HttpResponse {
     let sources = Sources {
         metrics: &admin.metrics,
         readiness: &admin.readiness,
@@ -46,98 +49,108 @@ pub(super) async fn metrics(admin: Data<Admin>) -> HttpResponse {
         soketi_names: admin.soketi_names.as_ref(),
         apps: admin.registry.all(),
         rooms: admin.room_totals().await,
+        webhooks: admin.webhooks.waiting(),
         cluster: Cluster::look(admin.link.as_ref()).await,
     };
-    match expose(&sources) {
-        Ok(text) => HttpResponse::Ok().content_type(TEXT_FORMAT).body(text),
+    let accepted = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::of(accepted(header::ACCEPT));
+    match expose(&sources, format) {
+        Ok(text) => answer(&text, format, takes_gzip(accepted(header::ACCEPT_ENCODING))),
         Err(error) => refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
 
-fn expose(sources: &Sources<'_>) -> prometheus::Result<String> {
-    let exposition = Exposition(Registry::new());
-    sources.metrics.register(&exposition.0)?;
-    exposition.apps(&sources.apps)?;
-    if let Some(totals) = &sources.rooms {
-        exposition.rooms(&sources.apps, totals)?;
+fn answer(text: &str, format: Format, is_compressed: bool) -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    answer.content_type(format.content_type()).insert_header((header::VARY, "Accept, Accept-Encoding"));
+    if is_compressed {
+        answer.insert_header((header::CONTENT_ENCODING, "gzip")).body(compressed(text))
+    } else {
+        answer.body(text.to_owned())
     }
-    let answers = Answers { rooms: sources.rooms.is_some(), bus: sources.cluster.answers() };
-    let ready = sources.readiness.objection(answers).is_none();
-    exposition.gauge(&catalogue::READY, [([], f64::from(u8::from(ready)))])?;
-    exposition.node(&sources.node)?;
-    match &sources.cluster {
-        Cluster::Alone => {}
-        Cluster::Silent => sources.metrics.register_cluster(&exposition.0)?,
-        Cluster::Seen(look) => {
-            sources.metrics.register_cluster(&exposition.0)?;
-            exposition.cluster(look)?;
-        }
-    }
-    exposition.process()?;
-    let mut metrics = exposition.0.gather();
-    if let Some(names) = sources.soketi_names {
-        metrics.extend(names.metrics(&sources.apps)?);
-    }
-    TextEncoder::new().encode_to_string(&metrics)
 }
 
-impl Exposition {
-    fn apps(&self, apps: &[Arc<App>]) -> prometheus::Result<()> {
-        let rows = |value: fn(&AppCounters) -> f64| {
-            apps.iter().map(move |app| ([&**app.id()], value(&app.counters))).collect::<Vec<_>>()
-        };
-        self.gauge(&catalogue::CONNECTIONS, rows(|app| app.connections() as f64))?;
-        self.counter(&catalogue::CONNECTIONS_OPENED, rows(|app| app.connections_opened.load(Relaxed) as f64))?;
-        self.counter(&catalogue::EVENTS_IN, rows(|app| app.events_in.load(Relaxed) as f64))?;
-        self.counter(&catalogue::CLIENT_EVENTS_IN, rows(|app| app.client_events_in.load(Relaxed) as f64))?;
-        self.counter(&catalogue::DELIVERIES, rows(|app| app.deliveries.load(Relaxed) as f64))?;
-        self.gauge(&catalogue::HISTORY_BYTES, rows(|app| app.history_bytes.load(Relaxed) as f64))?;
-        self.counter(&catalogue::BYTES_IN, rows(|app| app.bytes_in.load(Relaxed) as f64))?;
-        self.counter(&catalogue::BYTES_OUT, rows(|app| app.bytes_out.load(Relaxed) as f64))
-    }
+/// As fast as it goes: the text repeats itself so much that it shrinks to a fraction even so.
+fn compressed(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+}
 
-    /// Every app is shown, those without rooms with zero; so is an app that is gone but for its last subscribers.
-    fn rooms(&self, apps: &[Arc<App>], totals: &RoomTotals) -> prometheus::Result<()> {
-        let of_app = |app: &Arc<App>| totals.get(app.id()).copied().unwrap_or_default();
-        let mut by_app: BTreeMap<&str, AppTotals> = apps.iter().map(|app| (&**app.id(), of_app(app))).collect();
-        let with_subscribers = totals.iter().filter(|(_, totals)| totals.subscriptions > 0);
-        by_app.extend(with_subscribers.map(|(app, totals)| (&**app, *totals)));
-        let rows = |value: fn(&AppTotals) -> f64| {
-            by_app.iter().map(move |(app, totals)| ([*app], value(totals))).collect::<Vec<_>>()
-        };
-        self.gauge(&catalogue::ROOMS, rows(|app| app.rooms as f64))?;
-        self.gauge(&catalogue::SUBSCRIPTIONS, rows(|app| app.subscriptions as f64))?;
-        self.gauge(&catalogue::MEMBERS, rows(|app| app.members as f64))?;
-        self.gauge(&catalogue::HISTORY_OLDEST_AGE, rows(|app| app.oldest_event.as_secs_f64()))
+fn expose(sources: &Sources<'_>, format: Format) -> prometheus::Result<String> {
+    let (counted, mut exposition) = (Registry::new(), Exposition::new(format));
+    sources.metrics.register(&counted)?;
+    let answers = Answers { rooms: sources.rooms.is_some(), bus: sources.cluster.answers() };
+    let ready = sources.readiness.objection(answers).is_none();
+    exposition.values(&catalogue::READY, [([], f64::from(u8::from(ready)))]);
+    exposition.node(&sources.node);
+    match &sources.cluster {
+        Cluster::Alone => {}
+        Cluster::Silent => sources.metrics.register_cluster(&counted)?,
+        Cluster::Seen(look) => {
+            sources.metrics.register_cluster(&counted)?;
+            exposition.cluster(look);
+        }
     }
+    exposition.families(&counted.gather());
+    exposition.process();
+    exposition.apps(&sources.apps);
+    exposition.limits(&sources.apps);
+    exposition.outcomes(&sources.apps, &sources.metrics.without_app);
+    exposition.webhooks(&sources.apps, &sources.webhooks);
+    sources.rooms.iter().for_each(|totals| exposition.rooms(&sources.apps, totals));
+    sources.soketi_names.iter().for_each(|names| names.show(&sources.apps, &mut exposition));
+    Ok(exposition.finish())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, time::Duration};
+    use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
     use super::*;
     use crate::{
         admin::{cluster::tests::look, scrape_node::tests::node},
         app::permit::AppPermit,
         config::AppSettings,
+        event::AppTotals,
         metrics::catalogue::Kind,
         protocol::Close,
     };
+
+    const HALF: Duration = Duration::from_millis(500);
 
     fn scrape(apps: &[Arc<App>], rooms: Option<RoomTotals>, readiness: &Readiness) -> String {
         scrape_in(Cluster::Alone, apps, rooms, readiness)
     }
 
     fn scrape_in(cluster: Cluster, apps: &[Arc<App>], rooms: Option<RoomTotals>, readiness: &Readiness) -> String {
-        let metrics = Metrics::new();
-        let apps = apps.to_vec();
-        let sources = Sources { metrics: &metrics, readiness, node: node(), soketi_names: None, apps, rooms, cluster };
-        expose(&sources).unwrap()
+        scrape_of(&Metrics::new(), cluster, apps, rooms, readiness)
+    }
+
+    fn scrape_of(
+        metrics: &Metrics,
+        cluster: Cluster,
+        apps: &[Arc<App>],
+        rooms: Option<RoomTotals>,
+        readiness: &Readiness,
+    ) -> String {
+        let (apps, webhooks) = (apps.to_vec(), vec![("two".into(), WaitingOfApp { count: 3, oldest_age: HALF })]);
+        let sources = Sources { metrics, readiness, node: node(), soketi_names: None, apps, rooms, webhooks, cluster };
+        expose(&sources, Format::Prometheus).unwrap()
     }
 
     fn apps() -> [Arc<App>; 2] {
         ["one", "two"].map(|id| App::new(id, AppSettings::new(id, "secret")))
+    }
+
+    /// An app that has limits of every kind.
+    fn limited() -> Arc<App> {
+        let limits = AppSettings {
+            max_connections: Some(100),
+            history_mb: Some(2),
+            events_per_second: Some(50),
+            ..AppSettings::new("key", "secret")
+        };
+        App::new("limited", limits)
     }
 
     fn totals() -> RoomTotals {
@@ -151,18 +164,21 @@ mod tests {
 
     #[test]
     fn exactly_the_catalogue_is_shown_with_its_kinds_and_meanings() {
-        let text = scrape_in(Cluster::Seen(Box::new(look())), &apps(), Some(totals()), &Readiness::default());
+        let text = scrape_in(Cluster::Seen(Box::new(look())), &[limited()], Some(totals()), &Readiness::default());
         let described = catalogue::ALL.iter().flat_map(|description| {
             let kind = match description.kind {
                 Kind::Counter => "counter",
-                Kind::Gauge => "gauge",
+                Kind::Gauge | Kind::Info => "gauge",
                 Kind::Histogram => "histogram",
             };
             let name = description.name;
             [format!("# HELP {name} {}", description.meaning), format!("# TYPE {name} {kind}")]
         });
         let shown = text.lines().filter(|line| line.starts_with('#')).map(str::to_owned);
-        assert_eq!(shown.collect::<BTreeSet<_>>(), described.collect::<BTreeSet<_>>());
+        let (mut shown, mut described): (Vec<_>, Vec<_>) = (shown.collect(), described.collect());
+        shown.sort();
+        described.sort();
+        assert_eq!(shown, described);
     }
 
     #[test]
@@ -242,16 +258,91 @@ mod tests {
     #[test]
     fn every_reason_that_is_known_beforehand_starts_at_zero() {
         let text = scrape(&[], None, &Readiness::default());
-        for close in Close::ALL {
-            check(&text, &format!("gaung_closes_total{{reason=\"{}\"}} 0", close.name()));
+        for reason in ["over_quota", "over_http_limit", "overloaded", "subscription", "handshake"] {
+            check(&text, &format!("gaung_refusals_total{{app=\"\",reason=\"{reason}\"}} 0"));
         }
-        check(&text, r#"gaung_closes_total{reason="lost"} 0"#);
-        check(&text, r#"gaung_refusals_total{reason="over_quota"} 0"#);
-        check(&text, r#"gaung_refusals_total{reason="over_http_limit"} 0"#);
-        check(&text, r#"gaung_refusals_total{reason="overloaded"} 0"#);
-        check(&text, r#"gaung_refusals_total{reason="subscription"} 0"#);
-        check(&text, r#"gaung_auth_failures_total{kind="channel"} 0"#);
-        check(&text, r#"gaung_webhook_attempts_total{outcome="delivered"} 0"#);
+        check(&text, r#"gaung_auth_failures_total{app="",kind="channel"} 0"#);
+        check(&text, r#"gaung_api_responses_total{app="",code="5xx"} 0"#);
+        check(&text, r#"gaung_webhook_drops_total{app=""} 0"#);
         check(&text, r#"gaung_reloads_total{outcome="refused"} 0"#);
+    }
+
+    #[test]
+    fn an_app_starts_at_zero_with_what_tells_of_its_limits_and_of_nodes_that_go() {
+        let text = scrape(&apps(), None, &Readiness::default());
+        for line in [
+            r#"gaung_refusals_total{app="one",reason="over_quota"} 0"#,
+            r#"gaung_refusals_total{app="one",reason="event_rate"} 0"#,
+            r#"gaung_closes_total{app="one",reason="draining"} 0"#,
+            r#"gaung_closes_total{app="one",reason="lost"} 0"#,
+            r#"gaung_auth_failures_total{app="one",kind="channel"} 0"#,
+            r#"gaung_slow_consumers_total{app="one"} 0"#,
+            r#"gaung_api_responses_total{app="one",code="4xx"} 0"#,
+            r#"gaung_webhook_attempts_total{app="one",outcome="delivered"} 0"#,
+            r#"gaung_webhook_drops_total{app="one"} 0"#,
+            r#"gaung_trigger_seconds_count{app="one"} 0"#,
+            r#"gaung_webhook_queue{app="one"} 0"#,
+            r#"gaung_webhook_oldest_age_seconds{app="one"} 0"#,
+        ] {
+            check(&text, line);
+        }
+        assert!(!text.contains(r#"app="one",reason="subscription""#), "{text}");
+        assert!(!text.contains(r#"app="one",reason="slow_consumer""#), "{text}");
+    }
+
+    #[test]
+    fn a_limit_that_is_set_is_shown_beside_what_is_used_of_it_and_no_other() {
+        let app = limited();
+        let _permit = AppPermit::take(&app);
+        app.counters.set_remote_connections(3);
+        app.counters.history_bytes.store(1_024, Relaxed);
+        app.counters.event_rate.take(7, 50, Duration::from_secs(1)).unwrap();
+        let text = scrape(&[app, apps()[0].clone()], None, &Readiness::default());
+        let shown: Vec<_> = text.lines().filter(|line| line.starts_with("gaung_app_")).collect();
+        assert_eq!(
+            shown,
+            [
+                r#"gaung_app_limit{app="limited",limit="connections"} 100"#,
+                r#"gaung_app_limit{app="limited",limit="history_bytes"} 2097152"#,
+                r#"gaung_app_limit{app="limited",limit="events_per_second"} 50"#,
+                r#"gaung_app_usage{app="limited",limit="connections"} 4"#,
+                r#"gaung_app_usage{app="limited",limit="history_bytes"} 1024"#,
+                r#"gaung_app_rate_usage_total{app="limited",limit="events_per_second"} 7"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn what_becomes_of_an_app_is_shown_under_its_name_alone() {
+        let (apps, metrics) = (apps(), Metrics::new());
+        let of_one = &apps[0].counters.outcomes;
+        of_one.refusals.count("subscription");
+        of_one.count_close(Some(Close::SlowConsumer));
+        of_one.auth_failures.count("user");
+        of_one.api_responses.count("4xx");
+        of_one.webhook_attempts.count("retried");
+        of_one.drop_webhooks(7);
+        of_one.trigger_seconds.observe(HALF);
+        of_one.fan_out_seconds.observe(HALF);
+        metrics.without_app.refusals.count("subscription");
+        let text = scrape_of(&metrics, Cluster::Alone, &apps, None, &Readiness::default());
+        for line in [
+            r#"gaung_refusals_total{app="one",reason="subscription"} 1"#,
+            r#"gaung_refusals_total{app="",reason="subscription"} 1"#,
+            r#"gaung_closes_total{app="one",reason="slow_consumer"} 1"#,
+            r#"gaung_slow_consumers_total{app="one"} 1"#,
+            r#"gaung_auth_failures_total{app="one",kind="user"} 1"#,
+            r#"gaung_api_responses_total{app="one",code="4xx"} 1"#,
+            r#"gaung_webhook_attempts_total{app="one",outcome="retried"} 1"#,
+            r#"gaung_webhook_drops_total{app="one"} 7"#,
+            r#"gaung_trigger_seconds_bucket{app="one",le="0.5"} 1"#,
+            r#"gaung_fan_out_seconds_sum{app="one"} 0.5"#,
+            r#"gaung_fan_out_seconds_count{app="two"} 0"#,
+            r#"gaung_webhook_queue{app="two"} 3"#,
+            r#"gaung_webhook_oldest_age_seconds{app="two"} 0.5"#,
+        ] {
+            check(&text, line);
+        }
+        assert!(!text.contains(r#"app="two",reason="subscription""#), "{text}");
     }
 }

@@ -19,36 +19,36 @@ const REFUSALS: [(DecodeError, &str); 6] = [
 
 impl Exposition {
     /// What the cluster looks like now and what happened in it.
-    pub(super) fn cluster(&self, look: &Look) -> prometheus::Result<()> {
-        self.bus(look)?;
-        self.peers(look)?;
-        self.lanes(look)?;
-        self.cache(CacheUse { bytes: look.cached_bytes, evicted: look.counters.cache_evicted })?;
-        self.frames(look)
+    pub(super) fn cluster(&mut self, look: &Look) {
+        self.bus(look);
+        self.peers(look);
+        self.lanes(look);
+        self.cache(CacheUse { bytes: look.cached_bytes, evicted: look.counters.cache_evicted });
+        self.frames(look);
     }
 
-    fn bus(&self, look: &Look) -> prometheus::Result<()> {
+    fn bus(&mut self, look: &Look) {
         let status = &look.status;
-        self.gauge(&catalogue::CLUSTER_CONNECTED, [([], f64::from(u8::from(status.connected)))])?;
-        self.gauge(&catalogue::CLUSTER_OWN_BEAT_AGE, look.own_beat_age.map(|age| ([], age.as_secs_f64())))?;
-        self.gauge(&catalogue::CLUSTER_BEAT_ROUND_TRIP, look.round_trip.map(|time| ([], time.as_secs_f64())))?;
-        self.gauge(&catalogue::CLUSTER_QUEUED_EVENTS, [([], status.queued as f64)])?;
+        self.values(&catalogue::CLUSTER_CONNECTED, [([], f64::from(u8::from(status.connected)))]);
+        self.values(&catalogue::CLUSTER_OWN_BEAT_AGE, look.own_beat_age.map(|age| ([], age.as_secs_f64())));
+        self.values(&catalogue::CLUSTER_BEAT_ROUND_TRIP, look.round_trip.map(|time| ([], time.as_secs_f64())));
+        self.values(&catalogue::CLUSTER_QUEUED_EVENTS, [([], status.queued as f64)]);
         let queued_bytes = status.queued_bytes + status.unwritten;
-        self.gauge(&catalogue::CLUSTER_QUEUED_BYTES, [([], queued_bytes as f64)])?;
-        self.gauge(&catalogue::CLUSTER_RING, [([], look.ring.as_secs_f64())])?;
-        self.counter(&catalogue::CLUSTER_RECONNECTS, [([], status.reconnects as f64)])?;
-        self.counter(&catalogue::CLUSTER_SLOW_CONSUMERS, [([], status.slow_consumers as f64)])?;
+        self.values(&catalogue::CLUSTER_QUEUED_BYTES, [([], queued_bytes as f64)]);
+        self.values(&catalogue::CLUSTER_RING, [([], look.ring.as_secs_f64())]);
+        self.values(&catalogue::CLUSTER_RECONNECTS, [([], status.reconnects as f64)]);
+        self.values(&catalogue::CLUSTER_SLOW_CONSUMERS, [([], status.slow_consumers as f64)]);
         let dropped = [(["client"], status.dropped as f64), (["too_large"], look.counters.oversized as f64)];
-        self.counter(&catalogue::CLUSTER_DROPPED_PUBLISHES, dropped)
+        self.values(&catalogue::CLUSTER_DROPPED_PUBLISHES, dropped);
     }
 
-    fn peers(&self, look: &Look) -> prometheus::Result<()> {
+    fn peers(&mut self, look: &Look) {
         let count = |stage| look.peers.iter().filter(|peer| peer.stage == stage).count();
-        self.gauge(&catalogue::CLUSTER_PEERS, STAGES.map(|stage| ([stage_name(stage)], count(stage) as f64)))?;
-        self.counter(&catalogue::CLUSTER_DEATHS, [([], look.counters.deaths as f64)])
+        self.values(&catalogue::CLUSTER_PEERS, STAGES.map(|stage| ([stage_name(stage)], count(stage) as f64)));
+        self.values(&catalogue::CLUSTER_DEATHS, [([], look.counters.deaths as f64)]);
     }
 
-    fn lanes(&self, look: &Look) -> prometheus::Result<()> {
+    fn lanes(&mut self, look: &Look) {
         let counters = &look.counters;
         for (description, count) in [
             (&catalogue::CLUSTER_GAPS, counters.gaps),
@@ -62,12 +62,11 @@ impl Exposition {
             (&catalogue::CLUSTER_SNAPSHOTS, counters.snapshots),
             (&catalogue::CLUSTER_VIEW_MISMATCHES, counters.mismatches),
         ] {
-            self.counter(description, [([], count as f64)])?;
+            self.values(description, [([], count as f64)]);
         }
-        Ok(())
     }
 
-    fn frames(&self, look: &Look) -> prometheus::Result<()> {
+    fn frames(&mut self, look: &Look) {
         let counters = &look.counters;
         let refused = |error| counters.refused.get(error).copied().unwrap_or_default() as f64;
         let unreadable = REFUSALS.iter().map(|(error, reason)| ([*reason], refused(error)));
@@ -76,23 +75,21 @@ impl Exposition {
             (["crowded"], counters.crowded as f64),
             (["unknown"], counters.unknown as f64),
         ];
-        self.counter(&catalogue::CLUSTER_REFUSED_FRAMES, unreadable.chain(unwanted))?;
-        self.counter(&catalogue::CLUSTER_BYTES_IN, [([], counters.bytes_in as f64)])?;
-        self.counter(&catalogue::CLUSTER_BYTES_OUT, [([], counters.bytes_out as f64)])
+        self.values(&catalogue::CLUSTER_REFUSED_FRAMES, unreadable.chain(unwanted));
+        self.values(&catalogue::CLUSTER_BYTES_IN, [([], counters.bytes_in as f64)]);
+        self.values(&catalogue::CLUSTER_BYTES_OUT, [([], counters.bytes_out as f64)]);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use prometheus::{Registry, TextEncoder};
-
     use super::*;
     use crate::admin::cluster::tests::look;
 
     fn check(look: &Look, lines: &[&str]) {
-        let exposition = Exposition(Registry::new());
-        exposition.cluster(look).unwrap();
-        let text = TextEncoder::new().encode_to_string(&exposition.0.gather()).unwrap();
+        let mut exposition = Exposition::default();
+        exposition.cluster(look);
+        let text = exposition.finish();
         for line in lines {
             assert!(text.lines().any(|shown| shown == *line), "{line:?} is not in:\n{text}");
         }

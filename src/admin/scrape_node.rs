@@ -24,8 +24,6 @@ pub(super) struct NodeFigures {
     max_memory: Option<u64>,
     drain_age: Duration,
     drain_limit: Duration,
-    queued_webhooks: usize,
-    oldest_webhook: Duration,
     /// Of the stream that keeps webhook events, if there is one.
     webhook_stream: Option<queue::Status>,
     /// Of a node that is alone; a cluster's core knows better.
@@ -49,8 +47,6 @@ impl NodeFigures {
             max_memory: capacity.memory().map(|fill| fill.limit),
             drain_age: admin.readiness.leaving_for(Instant::now()),
             drain_limit: admin.drain_limit,
-            queued_webhooks: admin.webhooks.queued(),
-            oldest_webhook: admin.webhooks.oldest_age().unwrap_or_default(),
             webhook_stream: admin.webhooks.stream(),
             cache: admin.rooms.cache_use(),
             pages: admin.rooms.pages().counts(),
@@ -62,65 +58,61 @@ impl NodeFigures {
 }
 
 impl Exposition {
-    pub(super) fn node(&self, node: &NodeFigures) -> prometheus::Result<()> {
-        self.gauge(&catalogue::BUILD, [([node.version], 1.0)])?;
-        self.counter(&catalogue::LOG_LINES_DROPPED, [([], log::dropped_lines() as f64)])?;
-        self.gauge(&catalogue::MAX_CONNECTIONS, node.max_connections.map(|limit| ([], limit as f64)))?;
-        self.gauge(&catalogue::MAX_MEMORY, node.max_memory.map(|limit| ([], limit as f64)))?;
-        self.gauge(&catalogue::HTTP_CONNECTIONS, [([], node.http_connections as f64)])?;
-        self.gauge(&catalogue::DRAIN_AGE, [([], node.drain_age.as_secs_f64())])?;
-        self.gauge(&catalogue::DRAIN_LIMIT, [([], node.drain_limit.as_secs_f64())])?;
-        self.gauge(&catalogue::WEBHOOK_QUEUE, [([], node.queued_webhooks as f64)])?;
-        self.gauge(&catalogue::WEBHOOK_OLDEST_AGE, [([], node.oldest_webhook.as_secs_f64())])?;
-        node.webhook_stream.as_ref().map_or(Ok(()), |stream| self.webhook_stream(stream))?;
+    pub(super) fn node(&mut self, node: &NodeFigures) {
+        self.values(&catalogue::BUILD, [([node.version], 1.0)]);
+        self.values(&catalogue::LOG_LINES_DROPPED, [([], log::dropped_lines() as f64)]);
+        self.values(&catalogue::MAX_CONNECTIONS, node.max_connections.map(|limit| ([], limit as f64)));
+        self.values(&catalogue::MAX_MEMORY, node.max_memory.map(|limit| ([], limit as f64)));
+        self.values(&catalogue::HTTP_CONNECTIONS, [([], node.http_connections as f64)]);
+        self.values(&catalogue::DRAIN_AGE, [([], node.drain_age.as_secs_f64())]);
+        self.values(&catalogue::DRAIN_LIMIT, [([], node.drain_limit.as_secs_f64())]);
+        node.webhook_stream.iter().for_each(|stream| self.webhook_stream(stream));
         let [here, away, known] = node.pages;
         let pages = [(["here"], here as f64), (["away"], away as f64), (["known"], known as f64)];
-        self.gauge(&catalogue::PAGES, pages)?;
-        self.gauge(&catalogue::RECEIPTS_OUTSTANDING, [([], node.receipts_outstanding as f64)])?;
-        node.rebalance.map_or(Ok(()), |now| self.rebalance(now))?;
-        node.cache.map_or(Ok(()), |cache| self.cache(cache))?;
-        node.stream.as_ref().map_or(Ok(()), |stream| self.history_stream(stream))?;
-        self.gauge(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)))
+        self.values(&catalogue::PAGES, pages);
+        self.values(&catalogue::RECEIPTS_OUTSTANDING, [([], node.receipts_outstanding as f64)]);
+        node.rebalance.into_iter().for_each(|now| self.rebalance(now));
+        node.cache.into_iter().for_each(|cache| self.cache(cache));
+        node.stream.iter().for_each(|stream| self.history_stream(stream));
+        self.values(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)));
     }
 
-    fn rebalance(&self, now: Stage) -> prometheus::Result<()> {
+    fn rebalance(&mut self, now: Stage) {
         let stages = Stage::ALL.map(|stage| ([stage.name()], f64::from(u8::from(stage == now))));
-        self.gauge(&catalogue::REBALANCE_STAGE, stages)
+        self.values(&catalogue::REBALANCE_STAGE, stages);
     }
 
-    fn webhook_stream(&self, stream: &queue::Status) -> prometheus::Result<()> {
-        self.gauge(&catalogue::WEBHOOK_STREAM_UP, [([], f64::from(u8::from(stream.error.is_none())))])?;
-        self.counter(&catalogue::WEBHOOK_STREAM_STORED, [([], stream.stored as f64)])
+    fn webhook_stream(&mut self, stream: &queue::Status) {
+        self.values(&catalogue::WEBHOOK_STREAM_UP, [([], f64::from(u8::from(stream.error.is_none())))]);
+        self.values(&catalogue::WEBHOOK_STREAM_STORED, [([], stream.stored as f64)]);
     }
 
-    fn history_stream(&self, stream: &history::Status) -> prometheus::Result<()> {
-        self.gauge(&catalogue::HISTORY_STREAM_UP, [([], f64::from(u8::from(stream.works)))])?;
-        self.counter(&catalogue::HISTORY_STREAM_STORED, [([], stream.stored as f64)])?;
-        self.counter(&catalogue::HISTORY_STREAM_DROPPED, [([], stream.dropped as f64)])?;
-        self.gauge(&catalogue::HISTORY_STREAM_WAITING, [([], stream.waiting as f64)])?;
-        self.counter(&catalogue::HISTORY_STREAM_READS, [([], stream.reads as f64)])
+    fn history_stream(&mut self, stream: &history::Status) {
+        self.values(&catalogue::HISTORY_STREAM_UP, [([], f64::from(u8::from(stream.works)))]);
+        self.values(&catalogue::HISTORY_STREAM_STORED, [([], stream.stored as f64)]);
+        self.values(&catalogue::HISTORY_STREAM_DROPPED, [([], stream.dropped as f64)]);
+        self.values(&catalogue::HISTORY_STREAM_WAITING, [([], stream.waiting as f64)]);
+        self.values(&catalogue::HISTORY_STREAM_READS, [([], stream.reads as f64)]);
     }
 
     /// What cached events take, wherever they are kept.
-    pub(super) fn cache(&self, cache: CacheUse) -> prometheus::Result<()> {
-        self.gauge(&catalogue::CACHE_BYTES, [([], cache.bytes as f64)])?;
-        self.counter(&catalogue::CACHE_EVICTIONS, [([], cache.evicted as f64)])
+    pub(super) fn cache(&mut self, cache: CacheUse) {
+        self.values(&catalogue::CACHE_BYTES, [([], cache.bytes as f64)]);
+        self.values(&catalogue::CACHE_EVICTIONS, [([], cache.evicted as f64)]);
     }
 
-    pub(super) fn process(&self) -> prometheus::Result<()> {
-        let Some(process) = Process::observe() else { return Ok(()) };
-        self.gauge(&catalogue::RESIDENT_BYTES, [([], process.resident_bytes as f64)])?;
-        self.counter(&catalogue::CPU_SECONDS, [([], process.cpu_seconds)])?;
-        self.gauge(&catalogue::START_TIME, [([], process.start_seconds)])?;
-        self.gauge(&catalogue::OPEN_DESCRIPTORS, [([], process.open_descriptors as f64)])?;
-        self.gauge(&catalogue::MAX_DESCRIPTORS, [([], process.max_descriptors as f64)])
+    pub(super) fn process(&mut self) {
+        let Some(process) = Process::observe() else { return };
+        self.values(&catalogue::RESIDENT_BYTES, [([], process.resident_bytes as f64)]);
+        self.values(&catalogue::CPU_SECONDS, [([], process.cpu_seconds)]);
+        self.values(&catalogue::START_TIME, [([], process.start_seconds)]);
+        self.values(&catalogue::OPEN_DESCRIPTORS, [([], process.open_descriptors as f64)]);
+        self.values(&catalogue::MAX_DESCRIPTORS, [([], process.max_descriptors as f64)]);
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use prometheus::{Registry, TextEncoder};
-
     use super::*;
 
     /// A node that has everything.
@@ -132,8 +124,6 @@ pub(super) mod tests {
             max_memory: Some(1_048_576),
             drain_age: Duration::from_millis(1_500),
             drain_limit: Duration::from_secs(40),
-            queued_webhooks: 5,
-            oldest_webhook: Duration::from_millis(2_500),
             webhook_stream: Some(queue::Status { stored: 17, dropped: 18, error: Some("no JetStream".to_owned()) }),
             cache: None,
             pages: [9, 10, 11],
@@ -144,23 +134,21 @@ pub(super) mod tests {
     }
 
     fn show(node: &NodeFigures) -> String {
-        let exposition = Exposition(Registry::new());
-        exposition.node(node).unwrap();
-        TextEncoder::new().encode_to_string(&exposition.0.gather()).unwrap()
+        let mut exposition = Exposition::default();
+        exposition.node(node);
+        exposition.finish()
     }
 
     #[test]
     fn what_the_node_knows_of_itself_is_shown() {
         let text = show(&node());
         for line in [
-            r#"gaung_build{version="1.2.3"} 1"#,
+            r#"gaung_build_info{version="1.2.3"} 1"#,
             "gaung_max_connections 5000",
             "gaung_http_connections 7",
             "gaung_max_memory_bytes 1048576",
             "gaung_drain_age_seconds 1.5",
             "gaung_drain_limit_seconds 40",
-            "gaung_webhook_queue 5",
-            "gaung_webhook_oldest_age_seconds 2.5",
             "gaung_webhook_stream_up 0",
             "gaung_webhook_stream_stored_total 17",
             r#"gaung_pages{state="here"} 9"#,

@@ -1,16 +1,11 @@
 //! Soketi's names in `/metrics`, where the operator wants them.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use prometheus::{Registry, proto::MetricFamily};
-
-use super::exposition::Exposition;
+use super::exposition::{Exposition, Family};
 use crate::{
     app::{App, AppCounters},
-    metrics::soketi,
+    metrics::{catalogue::Description, soketi},
 };
 
 /// How Soketi would name the metrics of a server.
@@ -23,29 +18,33 @@ pub struct SoketiNames {
 }
 
 impl SoketiNames {
-    /// The apps' metrics under these names.
-    pub(super) fn metrics(&self, apps: &[Arc<App>]) -> prometheus::Result<Vec<MetricFamily>> {
-        // The registry puts the `_` between prefix and name itself.
-        let prefix = self.prefix.strip_suffix('_').unwrap_or(&self.prefix).to_owned();
-        let port = HashMap::from([("port".to_owned(), self.port.to_string())]);
-        let exposition = Exposition(Registry::new_custom(Some(prefix), Some(port))?);
-        let rows = |value: fn(&AppCounters) -> u64| {
-            apps.iter().map(move |app| ([&**app.id()], value(&app.counters) as f64)).collect::<Vec<_>>()
-        };
-        exposition.gauge(&soketi::CONNECTED.theirs, rows(|app| app.connections() as u64))?;
-        exposition.counter(&soketi::NEW_CONNECTIONS.theirs, rows(|app| app.connections_opened.load(Relaxed)))?;
-        exposition.counter(&soketi::NEW_DISCONNECTIONS.theirs, rows(|app| app.connections_closed.load(Relaxed)))?;
-        exposition.counter(&soketi::RECEIVED_BYTES.theirs, rows(|app| app.bytes_in.load(Relaxed)))?;
-        exposition.counter(&soketi::TRANSMITTED_BYTES.theirs, rows(|app| app.bytes_out.load(Relaxed)))?;
-        exposition.counter(&soketi::MESSAGES_SENT.theirs, rows(|app| app.deliveries.load(Relaxed)))?;
-        Ok(exposition.0.gather())
+    /// Shows the apps' metrics under these names.
+    pub(super) fn show(&self, apps: &[Arc<App>], exposition: &mut Exposition) {
+        let port = self.port.to_string();
+        for (alias, value) in VALUES {
+            let name = format!("{}{}", self.prefix, alias.theirs.name);
+            let Description { kind, meaning, .. } = alias.theirs;
+            let family = Family { name: &name, kind, labels: &["app_id", "port"], meaning };
+            let row = |app: &Arc<App>| value(&app.counters) as f64;
+            exposition.values(family, apps.iter().map(|app| ([&**app.id(), &*port], row(app))));
+        }
     }
 }
 
+type Value = fn(&AppCounters) -> u64;
+
+/// What stands under each alias.
+const VALUES: [(soketi::Alias, Value); soketi::ALL.len()] = [
+    (soketi::CONNECTED, |app| app.connections() as u64),
+    (soketi::NEW_CONNECTIONS, |app| app.connections_opened.load(Relaxed)),
+    (soketi::NEW_DISCONNECTIONS, |app| app.connections_closed.load(Relaxed)),
+    (soketi::RECEIVED_BYTES, |app| app.bytes_in.load(Relaxed)),
+    (soketi::TRANSMITTED_BYTES, |app| app.bytes_out.load(Relaxed)),
+    (soketi::MESSAGES_SENT, |app| app.deliveries.load(Relaxed)),
+];
+
 #[cfg(test)]
 mod tests {
-    use prometheus::TextEncoder;
-
     use super::*;
     use crate::{app::permit::AppPermit, config::AppSettings};
 
@@ -58,7 +57,9 @@ mod tests {
         app.counters.bytes_out.store(4, Relaxed);
         app.counters.deliveries.store(5, Relaxed);
         let names = SoketiNames { prefix: "acme_".to_owned(), port: 6001 };
-        let text = TextEncoder::new().encode_to_string(&names.metrics(&[app]).unwrap()).unwrap();
+        let mut exposition = Exposition::default();
+        names.show(&[app], &mut exposition);
+        let text = exposition.finish();
         for (alias, value) in soketi::ALL.iter().zip([1, 2, 1, 3, 4, 5]) {
             let line = format!("acme_{}{{app_id=\"one\",port=\"6001\"}} {value}", alias.theirs.name);
             assert!(text.lines().any(|shown| shown == line), "{line:?} is not in:\n{text}");

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use super::rate::RateLimit;
+use crate::metrics::Outcomes;
 
 /// Shared by all threads; every field may be read at any time.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub struct AppCounters {
     pub bytes_in: AtomicU64,
     /// Bytes of the events that the channels keep now.
     pub history_bytes: Arc<AtomicUsize>,
+    /// What became of its sockets, requests, events and webhooks.
+    pub outcomes: Outcomes,
     pub event_rate: RateLimit,
     pub read_rate: RateLimit,
     has_refused_an_origin: AtomicBool,

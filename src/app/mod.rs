@@ -10,7 +10,11 @@ use std::{fmt, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::config::AppSettings;
+use crate::{
+    activity::{Activity, ActivityEvent, ActivityKind, Refusal},
+    config::AppSettings,
+    metrics::MessageRefusal,
+};
 
 pub use counters::AppCounters;
 pub use registry::{AppChange, Registry};
@@ -41,6 +45,14 @@ impl App {
 
     pub fn replace_settings(&self, settings: AppSettings) {
         self.settings.store(Arc::new(settings));
+    }
+
+    /// Counts a message of a socket that is refused, and tells consoles what the client is told.
+    pub fn refuse(&self, reason: MessageRefusal, activity: &Activity, refusal: impl FnOnce() -> Refusal) {
+        let reason = reason.label();
+        self.counters.outcomes.refusals.count(reason);
+        activity.report(|| ActivityEvent::of(self.id.clone(), ActivityKind::Refused(refusal())));
+        tracing::debug!(app = %self.id, reason, "message refused");
     }
 }
 

@@ -14,6 +14,7 @@ const SECOND: u64 = 1_000_000_000;
 pub struct RateLimit {
     /// When the bucket will be full again, in nanoseconds of the caller's clock.
     full_at: AtomicU64,
+    taken: AtomicU64,
 }
 
 impl RateLimit {
@@ -25,7 +26,10 @@ impl RateLimit {
         loop {
             let next = taken(full_at, now, cost, SECOND)?;
             match self.full_at.compare_exchange_weak(full_at, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    self.taken.fetch_add(tokens.into(), Ordering::Relaxed);
+                    return Ok(());
+                }
                 Err(actual) => full_at = actual,
             }
         }
@@ -43,6 +47,11 @@ impl RateLimit {
         };
         let _ = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
         next.map(|next| Duration::from_nanos(next - now))
+    }
+
+    /// Tokens taken since the start.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 }
 
@@ -165,6 +174,14 @@ mod tests {
         assert_eq!(limit.take(30, 10, Duration::from_secs(1)), Err(Duration::from_secs(2)));
         assert_eq!(limit.take(1, 10, Duration::from_secs(1)), Err(Duration::from_millis(1_100)));
         assert_eq!(limit.take(30, 10, Duration::from_secs(3)), Ok(()));
+    }
+
+    #[test]
+    fn what_is_refused_does_not_count_as_taken() {
+        let limit = RateLimit::default();
+        assert!(limit.take(7, 10, Duration::ZERO).is_ok());
+        assert!(limit.take(7, 10, Duration::ZERO).is_err());
+        assert_eq!(limit.taken(), 7);
     }
 
     #[test]

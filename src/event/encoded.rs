@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gaung_cluster::TraceContext;
+use gaung_cluster::{NodeId, TraceContext};
 use serde::Deserialize;
 
 use crate::{
@@ -87,6 +87,7 @@ impl Event {
             accepted,
             accepted_at,
             trace,
+            sample: None,
             frame,
             numbered: None,
             words: Some(words),
@@ -107,11 +108,21 @@ pub struct EncodedEvent {
     pub accepted_at: Duration,
     /// The request that it comes of, for the log.
     pub trace: Option<TraceContext>,
+    /// Whom to tell that the sockets of this node have it, if anybody is to be told.
+    pub sample: Option<Sample>,
     /// The frame, without the event's id.
     pub frame: Bytes,
     /// Its place among the events of a channel that keeps a history.
     pub numbered: Option<Numbered>,
     words: Option<Arc<Words>>,
+}
+
+/// An event of another node, whose way that node measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    pub node: NodeId,
+    /// The number of the event there.
+    pub number: u64,
 }
 
 /// The place of an event on its channel, the same on every node.
@@ -152,7 +163,7 @@ impl EncodedEvent {
     /// An event that came from another node, ready as it is.
     pub fn from_peer(channel: ChannelName, payload: Payload, trace: Option<TraceContext>, accepted: Instant) -> Self {
         let Payload { origin, accepted_at, except, frame } = payload;
-        Self { channel, except, origin, accepted, accepted_at, trace, frame, numbered: None, words: None }
+        Self { channel, except, origin, accepted, accepted_at, trace, sample: None, frame, numbered: None, words: None }
     }
 
     /// The name that clients are told; clients' events have none, because they are not kept.

@@ -7,4 +7,4 @@ pub mod wire;
 
 pub use answers::{AppTotals, CachedEvent, Counts, Member, Page};
 pub use cached::{Cached, cached};
-pub use encoded::{EncodedEvent, Event, Moment, Numbered, Origin, Words, now};
+pub use encoded::{EncodedEvent, Event, Moment, Numbered, Origin, Sample, Words, now};

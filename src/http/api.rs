@@ -1,6 +1,6 @@
 //! What the API works with on every HTTP thread, and how it counts: requests in their rates, and refusals.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use actix_web::{HttpResponse, ResponseError};
 
@@ -12,7 +12,7 @@ use crate::{
     activity::{ActivityEvent, ActivityKind, Asked, Refusal},
     app::{App, Registry},
     config::{HttpConfig, LimitsConfig},
-    metrics::Metrics,
+    metrics::{Metrics, Outcomes},
     readiness::Readiness,
     repeats::Repeats,
     room::Rooms,
@@ -41,16 +41,22 @@ pub struct Api {
 impl Api {
     /// Counts a refusal and tells consoles of it. An answer that is not given through [`super::signed`] goes through
     /// [`Api::refuse`].
-    pub(super) fn count(&self, error: &ApiError, app: impl FnOnce() -> Option<Arc<App>>) {
+    pub(super) fn count(&self, error: &ApiError, app: Option<&App>) {
         self.metrics.activity.report(|| {
             let refusal = Refusal::new(Asked::Request, error.reason(), &error.without_quotes());
-            ActivityEvent::now(app().map(|app| app.id().clone()), ActivityKind::Refused(refusal))
+            ActivityEvent::now(app.map(|app| app.id().clone()), ActivityKind::Refused(refusal))
         });
+        let outcomes = self.outcomes(app);
         if let ApiError::Unauthenticated(_) = error {
-            self.metrics.auth_failures.with_label_values(&["request"]).inc();
+            outcomes.auth_failures.count("request");
         } else {
-            self.metrics.refusals.with_label_values(&[error.reason()]).inc();
+            outcomes.refusals.count(error.reason());
         }
+    }
+
+    /// Where it is counted what becomes of a request of this app, or of none.
+    pub(super) fn outcomes<'a>(&'a self, app: Option<&'a App>) -> &'a Outcomes {
+        app.map_or(&*self.metrics.without_app, |app| &app.counters.outcomes)
     }
 
     /// Counts what a request of then asks for in one of its app's rates.
@@ -67,7 +73,7 @@ impl Api {
 
     /// The answer of a refusal, which counts.
     pub fn refuse(&self, error: ApiError) -> HttpResponse {
-        self.count(&error, || None);
+        self.count(&error, None);
         error.error_response()
     }
 }

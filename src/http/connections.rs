@@ -49,6 +49,6 @@ pub async fn terminate(signed: Signed<Termination>) -> Result<HttpResponse, ApiE
     api.rooms
         .terminate(&app, &user_id)
         .map_err(ApiError::Unpublished)
-        .inspect_err(|error| api.count(error, || Some(app.clone())))?;
+        .inspect_err(|error| api.count(error, Some(&app)))?;
     Ok(answer::empty())
 }

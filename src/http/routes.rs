@@ -11,7 +11,9 @@ use actix_web::{
 use futures_util::future::Either;
 use std::{future::ready, rc::Rc, sync::Arc};
 
-use super::{api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, trigger};
+use super::{
+    api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, signed::find_app, trigger,
+};
 use crate::{
     connection::{Connection, address::OverLimit},
     readiness::Stage,
@@ -87,12 +89,13 @@ fn serve_api(config: &mut ServiceConfig, base: &str) {
 fn answer(resource: Resource) -> impl HttpServiceFactory {
     resource.wrap_fn(|request, next| {
         let api = request.app_data::<Data<Api>>().expect("configure() registers the api").clone();
+        let app = find_app(&api, request.request()).ok();
         let answered = next.call(request);
         async move {
             let mut answer = answered.await;
             let status =
                 answer.as_ref().map_or_else(|error| error.as_response_error().status_code(), ServiceResponse::status);
-            api.metrics.count_response(status);
+            api.outcomes(app.as_deref()).count_response(status);
             if let (Ok(answer), Stage::Leaving | Stage::Draining) = (&mut answer, api.readiness.stage()) {
                 answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
             }

@@ -90,15 +90,15 @@ async fn admit<T: Ask>(
 }
 
 fn tell_refusal(api: &Api, request: &HttpRequest, error: &ApiError) {
-    let app = || find_app(api, request).ok();
-    api.count(error, app);
+    let app = find_app(api, request).ok();
+    api.count(error, app.as_deref());
     if let Some(trace) = traceparent::of(request.headers()) {
-        trace_log::refused(trace, app().as_deref(), error.sender(), error.reason());
+        trace_log::refused(trace, app.as_deref(), error.sender(), error.reason());
     }
 }
 
 /// By the id in the path; the Python SDK terminates connections without one, so that its key must tell.
-fn find_app(api: &Api, request: &HttpRequest) -> Result<Arc<App>, ApiError> {
+pub(super) fn find_app(api: &Api, request: &HttpRequest) -> Result<Arc<App>, ApiError> {
     #[derive(Deserialize)]
     struct Key {
         auth_key: String,

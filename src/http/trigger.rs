@@ -159,7 +159,7 @@ async fn respond(
             answer
         }
     };
-    api.metrics.trigger_seconds.observe(arrival.0.elapsed().as_secs_f64());
+    app.counters.outcomes.trigger_seconds.observe(arrival.0.elapsed());
     Ok(answer::text(answer))
 }
 
@@ -175,7 +175,7 @@ async fn turn(api: &Api, app: &Arc<App>, once: Once) -> Result<Turn, ApiError> {
         Once::Repeat(answer) => answer,
         Once::Keyed(post) => {
             let turn = api.repeats.claim(post).await.map_err(ApiError::from);
-            match turn.inspect_err(|error| api.count(error, || Some(app.clone())))? {
+            match turn.inspect_err(|error| api.count(error, Some(app)))? {
                 repeats::Turn::First(claim) => return Ok(Turn::First(Some(claim))),
                 repeats::Turn::Repeat(answer) => answer,
             }
@@ -206,9 +206,9 @@ impl Question {
 pub fn by_hand(api: &Api, app_id: &str, body: &[u8]) -> Result<(), ApiError> {
     let arrival = now();
     let unknown = || ApiError::AppUnknown(app_id.chars().count());
-    let app = api.registry.by_id(app_id).ok_or_else(unknown).inspect_err(|error| api.count(error, || None))?;
+    let app = api.registry.by_id(app_id).ok_or_else(unknown).inspect_err(|error| api.count(error, None))?;
     let events = read_by_hand(api, &app, body, arrival);
-    publish(api, &app, events.inspect_err(|error| api.count(error, || Some(app.clone())))?)
+    publish(api, &app, events.inspect_err(|error| api.count(error, Some(&app)))?)
 }
 
 fn read_by_hand(api: &Api, app: &App, body: &[u8], arrival: Moment) -> Result<Vec<Event>, ApiError> {
@@ -226,7 +226,7 @@ fn publish(api: &Api, app: &Arc<App>, events: Vec<Event>) -> Result<(), ApiError
     let (trace, taken) = (events.first().and_then(|event| event.trace), Taken::note(&events));
     if let Err(why) = api.rooms.publish(app, events) {
         let error = ApiError::Unpublished(why);
-        api.count(&error, || Some(app.clone()));
+        api.count(&error, Some(app));
         trace.inspect(|trace| trace_log::refused(*trace, Some(app), error.sender(), error.reason()));
         return Err(error);
     }

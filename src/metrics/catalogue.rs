@@ -24,6 +24,8 @@ pub enum Kind {
     Gauge,
     /// Counts observations by size.
     Histogram,
+    /// Always 1; its labels tell.
+    Info,
 }
 
 /// Names the descriptions and lists them in [`ALL`].
@@ -50,19 +52,22 @@ catalogue! {
     DELIVERIES: Counter "gaung_deliveries_total" ["app"], "Events handed to sockets: one per event and subscriber";
     BYTES_IN: Counter "gaung_bytes_in_total" ["app"], "WebSocket payload bytes read from sockets";
     BYTES_OUT: Counter "gaung_bytes_out_total" ["app"], "WebSocket bytes handed to sockets by events";
-    REFUSALS: Counter "gaung_refusals_total" ["reason"], "Sockets, their messages and requests turned away";
-    CLOSES: Counter "gaung_closes_total" ["reason"], "Sessions ended by either side, or lost";
-    AUTH_FAILURES: Counter "gaung_auth_failures_total" ["kind"], "Invalid signatures and tokens";
-    SLOW_CONSUMERS: Counter "gaung_slow_consumers_total" [], "Sessions closed because they did not read";
+    APP_LIMIT: Gauge "gaung_app_limit" ["app", "limit"], "What the app may have, or use in a second on one node; absent where it has no such limit";
+    APP_USAGE: Gauge "gaung_app_usage" ["app", "limit"], "What the app has of it: connections on all nodes, history on this one";
+    APP_RATE_USAGE: Counter "gaung_app_rate_usage_total" ["app", "limit"], "What the app used of its limits by the second";
+    REFUSALS: Counter "gaung_refusals_total" ["app", "reason"], "Sockets, their messages and requests turned away";
+    CLOSES: Counter "gaung_closes_total" ["app", "reason"], "Sessions ended by either side, or lost";
+    AUTH_FAILURES: Counter "gaung_auth_failures_total" ["app", "kind"], "Invalid signatures and tokens";
+    SLOW_CONSUMERS: Counter "gaung_slow_consumers_total" ["app"], "Sessions closed because they did not read";
     READING_PAUSES: Counter "gaung_reading_pauses_total" ["reason"], "Times that a socket was not read: it had sent more than its rate, or the node was behind";
-    TRIGGER_SECONDS: Histogram "gaung_trigger_seconds" [], "Time from a trigger's arrival to its answer";
-    FAN_OUT_SECONDS: Histogram "gaung_fan_out_seconds" [], "Time from an event's acceptance to its last socket write";
-    API_RESPONSES: Counter "gaung_api_responses_total" ["code"], "Answers of the API to back ends, by class of their status code";
+    TRIGGER_SECONDS: Histogram "gaung_trigger_seconds" ["app"], "Time from a trigger's arrival to its answer";
+    FAN_OUT_SECONDS: Histogram "gaung_fan_out_seconds" ["app"], "Time from an event's acceptance to its last socket write";
+    API_RESPONSES: Counter "gaung_api_responses_total" ["app", "code"], "Answers of the API to back ends, by class of their status code";
     THREAD_LAG: Histogram "gaung_thread_lag_seconds" ["thread"], "How late a timer of an actor thread was: how long others on it kept it waiting";
-    WEBHOOK_OLDEST_AGE: Gauge "gaung_webhook_oldest_age_seconds" [], "Age of the oldest webhook event that waits; 0 if none does";
-    WEBHOOK_QUEUE: Gauge "gaung_webhook_queue" [], "Webhook events that wait to be posted or posted again";
-    WEBHOOK_ATTEMPTS: Counter "gaung_webhook_attempts_total" ["outcome"], "Webhook posts tried";
-    WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" [], "Webhook events given up";
+    WEBHOOK_OLDEST_AGE: Gauge "gaung_webhook_oldest_age_seconds" ["app"], "Age of the oldest webhook event that waits; 0 if none does";
+    WEBHOOK_QUEUE: Gauge "gaung_webhook_queue" ["app"], "Webhook events that wait to be posted or posted again";
+    WEBHOOK_ATTEMPTS: Counter "gaung_webhook_attempts_total" ["app", "outcome"], "Webhook posts tried";
+    WEBHOOK_DROPS: Counter "gaung_webhook_drops_total" ["app"], "Webhook events given up";
     WEBHOOK_STREAM_UP: Gauge "gaung_webhook_stream_up" [], "1 while the stream that keeps webhook events can be used, else 0; absent without GAUNG_WEBHOOK_STREAM, like the next";
     WEBHOOK_STREAM_STORED: Counter "gaung_webhook_stream_stored_total" [], "Webhook events of this node that the stream has stored";
     REPEATS: Counter "gaung_idempotent_repeats_total" [], "Posts answered as an earlier one with their idempotency key";
@@ -97,12 +102,13 @@ catalogue! {
     DRAIN_AGE: Gauge "gaung_drain_age_seconds" [], "Time since the node was asked to shut down; 0 until then";
     DRAIN_LIMIT: Gauge "gaung_drain_limit_seconds" [], "Time that a shutdown may take: GAUNG_DRAIN_LAG_SECONDS, GAUNG_DRAIN_SECONDS and 17 s";
     READY: Gauge "gaung_ready" [], "1 while the node wants new sockets and its threads answer, else 0";
-    BUILD: Gauge "gaung_build" ["version"], "Always 1; the version that runs";
+    BUILD: Info "gaung_build_info" ["version"], "Always 1; the version that runs";
     DESCRIPTOR_LIMIT: Gauge "gaung_file_descriptor_limit" [], "File descriptors that may be open, raised at the start";
     CLUSTER_CONNECTED: Gauge "gaung_cluster_connected" [], "1 while NATS brings this node's own beats back, else 0";
     CLUSTER_PEERS: Gauge "gaung_cluster_peers" ["stage"], "Other nodes, by how well they are known";
     CLUSTER_OWN_BEAT_AGE: Gauge "gaung_cluster_own_beat_age_seconds" [], "Time since this node's own beat was last heard through NATS";
     CLUSTER_BEAT_ROUND_TRIP: Gauge "gaung_cluster_beat_round_trip_seconds" [], "Time that this node's last beat took through NATS and back";
+    CLUSTER_DELIVERY_SECONDS: Histogram "gaung_cluster_delivery_seconds" [], "Time from an event's acceptance here to its last socket on another node, of one event a second and node";
     CLUSTER_QUEUED_EVENTS: Gauge "gaung_cluster_queued_events" [], "Events that wait for the thread that talks to NATS";
     CLUSTER_QUEUED_BYTES: Gauge "gaung_cluster_queued_bytes" [], "Bytes of these events and of what NATS has not taken yet";
     CLUSTER_RING: Gauge "gaung_cluster_ring_seconds" [], "Time for which this node still keeps what NATS has not taken, if as much is published as lately";
@@ -165,6 +171,20 @@ mod tests {
         for description in ALL {
             let total = description.name.ends_with("_total");
             assert_eq!(total, description.kind == Kind::Counter, "{}", description.name);
+        }
+    }
+
+    #[test]
+    fn only_what_tells_by_its_labels_is_named_so() {
+        for description in ALL {
+            assert_eq!(description.name.ends_with("_info"), description.kind == Kind::Info, "{}", description.name);
+        }
+    }
+
+    #[test]
+    fn a_meaning_needs_no_escapes() {
+        for description in ALL {
+            assert!(!description.meaning.contains(['\\', '"', '\n']), "{}", description.name);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Why requests and messages are turned away, as labels of `gaung_refusals_total`. Sockets have those of
 //! [`Close`].
 
+use std::collections::HashSet;
+
 use crate::protocol::{Close, close::CloseScope};
 
 /// Makes an enum of labels, with all of them, so that each is exported from the start.
@@ -71,10 +73,13 @@ labels! {
     }
 }
 
-/// Every reason of `gaung_refusals_total` that is known beforehand. What fails before the upgrade is a `handshake`.
+/// Every reason of `gaung_refusals_total` that is known beforehand, once: some are those of sockets and of requests. What
+/// fails before the upgrade is a `handshake`.
 pub(super) fn all() -> Vec<&'static str> {
     let sockets = Close::ALL.into_iter().filter(|close| close.scope() == CloseScope::Upgrade).map(Close::name);
     let requests = RequestRefusal::ALL.iter().filter(|refusal| **refusal != RequestRefusal::Unauthenticated);
     let messages = MessageRefusal::ALL.iter().map(|refusal| refusal.label());
-    sockets.chain(["handshake"]).chain(requests.map(|refusal| refusal.label())).chain(messages).collect()
+    let mut known = HashSet::new();
+    let all = sockets.chain(["handshake"]).chain(requests.map(|refusal| refusal.label())).chain(messages);
+    all.filter(|reason| known.insert(*reason)).collect()
 }

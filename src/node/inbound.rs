@@ -10,6 +10,7 @@ use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, TraceContext,
     core::{Input, Output},
+    delivery::Sampling,
     fact::{CachedEvent, Generation},
     frame::{Gap, Numbering, RoomEvent},
     history::HistoryStream,
@@ -21,7 +22,7 @@ use crate::{
     app::Registry,
     cluster::{Cluster, MEMBERS_CHANNEL, Question, Reply},
     event::{
-        self, EncodedEvent,
+        self, EncodedEvent, Sample,
         wire::{self, Message},
     },
     metrics::Metrics,
@@ -45,11 +46,15 @@ pub(crate) struct Inbound {
     /// Hears what became of a webhook, and carries questions and answers.
     pub cluster: Cluster,
     pub metrics: Metrics,
+    /// Which events of other nodes are acknowledged.
+    pub sampling: Sampling,
+    /// The moment from which it measures time.
+    pub started: Instant,
 }
 
 impl Inbound {
     /// Dispatches one output of the core.
-    pub(crate) fn dispatch(&self, output: Output) {
+    pub(crate) fn dispatch(&mut self, output: Output) {
         match output {
             Output::Serving(opening) => self.open(opening),
             Output::Store(room, number, bytes) => self.store(|stream| stream.store(room, number, bytes)),
@@ -66,6 +71,7 @@ impl Inbound {
             Output::Post(generation) => self.post(generation),
             // The core counts it.
             Output::Lost { origin, gap, room, .. } => self.lose(origin, gap, room),
+            Output::Acknowledged(took) => self.metrics.cluster_delivery_seconds.observe(took.as_secs_f64()),
             Output::PageTaken(page) => self.rooms.pages().be_claimed(page),
             // What the bus does itself.
             Output::Publish(..) | Output::Subscribe(_) | Output::Unsubscribe(_) => {}
@@ -98,7 +104,7 @@ impl Inbound {
         }
     }
 
-    fn deliver(&self, node: NodeId, RoomEvent { room, payload, trace }: RoomEvent, numbering: Numbering) {
+    fn deliver(&mut self, node: NodeId, RoomEvent { room, payload, trace }: RoomEvent, numbering: Numbering) {
         let Some(channel) = channel(&room) else { return };
         match wire::read(payload) {
             Some(Message::Event(payload)) => {
@@ -109,6 +115,8 @@ impl Inbound {
                 let mut event = EncodedEvent::from_peer(channel.clone(), payload, trace, Instant::now());
                 if node == self.cluster.link().node() {
                     event.come_back(event::now());
+                } else if self.sampling.chooses(node, self.started.elapsed()) {
+                    event.sample = Some(Sample { node, number: numbering.number });
                 }
                 self.rooms.hear(room.app(), channel, FromPeers::event(event, node, numbering, permit));
             }

@@ -1,11 +1,15 @@
 //! How a node joins its cluster: opens the bus, and dispatches what comes over it to rooms and webhooks.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use gaung_cluster::{
     NodeId,
     bus::{Bus, InvalidServer},
     core::Core,
+    delivery::Sampling,
     frame,
     history::{self, HistorySettings},
     queue::QueueSettings,
@@ -79,13 +83,15 @@ impl ClusterSetup {
     /// Sets everything going; returns the tasks that look after it.
     pub(super) fn run(self, shared: &Shared, webhooks: &Webhooks, failures: &Failures) -> Vec<JoinHandle<()>> {
         let Self { cluster, bus, storing } = self;
-        let inbound = Inbound {
+        let mut inbound = Inbound {
             rooms: shared.rooms.clone(),
             repeats: shared.repeats.clone(),
             registry: shared.registry.clone(),
             webhooks: webhooks.clone(),
             cluster: cluster.clone(),
             metrics: shared.metrics.clone(),
+            sampling: Sampling::default(),
+            started: Instant::now(),
         };
         run_on_its_thread(BUS_THREAD, bus.run(move |output| inbound.dispatch(output)));
         if let Some(storing) = storing {

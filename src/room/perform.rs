@@ -86,7 +86,7 @@ impl Room {
             }
             Effect::RefuseJoin { join, refusal, is_subscribed } => self.refuse_join(&join, &refusal, is_subscribed),
             Effect::RefuseClientEvent(sender) => {
-                refuse_client_event(&sender, self.state.channel(), self.app.id(), &self.services);
+                refuse_client_event(&sender, self.state.channel(), &self.app, &self.services);
             }
             Effect::Close(subscriber) => {
                 subscriber.dialect.client_protocol().close(&subscriber.outbox, Close::Terminated);

@@ -1,8 +1,6 @@
 //! What a room refuses: joins and client events. Each is counted and shown to consoles like what a session refuses, and
 //! the session learns of a join that failed.
 
-use std::sync::Arc;
-
 use super::{
     Join, Subscriber, Unpublished,
     dialect::{Denial, Dialect},
@@ -12,6 +10,7 @@ use super::{
 };
 use crate::{
     activity::{Asked, Refusal},
+    app::App,
     metrics::MessageRefusal,
     outbox::RefusedJoin,
     protocol::{ChannelName, close::CLIENT_EVENT_REFUSED, outbound},
@@ -30,7 +29,7 @@ impl Room {
             Dialect::Pusher | Dialect::Traced => MessageRefusal::Subscription,
             Dialect::Tenant(_) => MessageRefusal::Tenant,
         };
-        self.services.metrics.refuse(self.app.id(), reason, || {
+        self.app.refuse(reason, &self.services.metrics.activity, || {
             Refusal::new(Asked::Message, reason.label(), &text).by(subscriber.id, Some(self.state.channel().as_str()))
         });
         frames.iter().for_each(|frame| subscriber.outbox.send(frame));
@@ -39,21 +38,21 @@ impl Room {
     /// Tells a client that its event could not be sent to the other nodes.
     pub(super) fn refuse_unpublished(&self, sender: &Subscriber, unpublished: Unpublished) {
         let text = unpublished.to_string();
-        count_refusal(sender, self.state.channel(), self.app.id(), &self.services, &text);
+        count_refusal(sender, self.state.channel(), &self.app, &self.services, &text);
         sender.outbox.send(&outbound::error(Some(CLIENT_EVENT_REFUSED), &text, Some(self.state.channel().as_str())));
     }
 }
 
 /// Tells a client that it may not publish where it is not subscribed.
-pub(super) fn refuse_client_event(sender: &Subscriber, channel: &ChannelName, app_id: &Arc<str>, services: &Services) {
+pub(super) fn refuse_client_event(sender: &Subscriber, channel: &ChannelName, app: &App, services: &Services) {
     let text = format!("Cannot broadcast client event (connection not subscribed to channel {channel})");
-    count_refusal(sender, channel, app_id, services, &text);
+    count_refusal(sender, channel, app, services, &text);
     sender.outbox.send(&outbound::error(None, &text, Some(channel.as_str())));
 }
 
-fn count_refusal(sender: &Subscriber, channel: &ChannelName, app_id: &Arc<str>, services: &Services, text: &str) {
+fn count_refusal(sender: &Subscriber, channel: &ChannelName, app: &App, services: &Services, text: &str) {
     let reason = MessageRefusal::ClientEvent;
-    services.metrics.refuse(app_id, reason, || {
+    app.refuse(reason, &services.metrics.activity, || {
         Refusal::new(Asked::Message, reason.label(), text).by(sender.id, Some(channel.as_str()))
     });
 }

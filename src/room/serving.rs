@@ -7,6 +7,7 @@ use std::{
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use futures_util::future::join_all;
+use gaung_cluster::core::Input;
 use tokio::task::yield_now;
 
 use super::{
@@ -16,7 +17,10 @@ use super::{
     perform::Room,
     state::{RoomInput, Serving, Task},
 };
-use crate::outbox::{Lag, Outbox};
+use crate::{
+    event::{EncodedEvent, Sample},
+    outbox::{Lag, Outbox},
+};
 
 /// How often a room looks whether those who have fallen behind have caught up, and how often at most: half a second.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -97,8 +101,17 @@ impl Room {
         self.state.written(&served.completed, now);
         for Completed { event, sockets } in served.completed.drain(..) {
             let taken = now.saturating_duration_since(event.accepted);
-            self.services.metrics.fan_out_seconds.observe(taken.as_secs_f64());
+            self.app.counters.outcomes.fan_out_seconds.observe(taken);
+            self.acknowledge(&event, sockets, taken);
             self.show_published(event, sockets);
+        }
+    }
+
+    /// Tells the node that published an event, if it measures this one, for how long it was held here.
+    fn acknowledge(&self, event: &EncodedEvent, sockets: usize, held: Duration) {
+        let (Some(Sample { node, number }), Some(cluster)) = (event.sample, &self.services.cluster) else { return };
+        if sockets > 0 {
+            cluster.link().send(Input::Acknowledge { to: node, number, held });
         }
     }
 }

@@ -222,7 +222,7 @@ impl Handler<ToRoom> for Shard {
             match route(&message, self.services.reach()) {
                 Route::Open => self.open(&app, &channel, ctx),
                 Route::Share => return self.publish_kept(&app, message),
-                Route::Refuse(sender) => return refuse_client_event(sender, &channel, app.id(), &self.services),
+                Route::Refuse(sender) => return refuse_client_event(sender, &channel, &app, &self.services),
                 Route::Unheard(event) => return self.tell_published(&app, event, 0),
                 Route::Parted(visit) => return self.services.pages.part(visit.clone(), channel, None),
                 Route::Drop => return,

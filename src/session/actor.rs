@@ -221,11 +221,7 @@ impl Actor for Session {
         let connection = &self.connection;
         connection.services.sessions.do_send(Exit(connection.id, connection.outbox.clone()));
         let closing = connection.outbox.closing();
-        let shared = &connection.services.shared;
-        shared.metrics.closes.with_label_values(&[closing.map_or("lost", Close::name)]).inc();
-        if closing == Some(Close::SlowConsumer) {
-            shared.metrics.slow_consumers.inc();
-        }
+        connection.app().counters.outcomes.count_close(closing);
         connection.report(|| ActivityKind::Closed { socket: connection.id, close: closing });
         tracing::debug!(socket = %connection.id, app = %connection.app().id(), close = ?closing, "session ended");
     }

@@ -115,7 +115,7 @@ impl<'a> UpgradeRequest<'a> {
         let grant = match services.shared.tenant.access {
             TenantAccess::Open => Grant::public(request.tenant.clone(), &services.shared.tenant.channels),
             TenantAccess::Token => check_token(request, &app, &services.shared.tenant.channels).inspect_err(|_| {
-                services.shared.metrics.auth_failures.with_label_values(&["tenant"]).inc();
+                app.counters.outcomes.auth_failures.count("tenant");
             })?,
             TenantAccess::Callback => self.ask_application(request, services).await?,
         };

@@ -65,7 +65,7 @@ impl SessionConnection {
     /// Counts a message that is refused, and tells consoles what the client is told.
     pub(super) fn count_refusal(&self, reason: MessageRefusal, text: &str, channel: Option<&str>) {
         let refusal = || Refusal::new(Asked::Message, reason.label(), text).by(self.id, channel);
-        self.services.shared.metrics.refuse(self.app().id(), reason, refusal);
+        self.app().refuse(reason, &self.services.shared.metrics.activity, refusal);
     }
 
     pub(super) fn report(&self, kind: impl FnOnce() -> ActivityKind) {

@@ -282,7 +282,7 @@ fn refuse_subscription(name: &str, refusal: &Refusal, connection: &SessionConnec
 }
 
 fn count_auth_failure(kind: &str, connection: &SessionConnection) {
-    connection.services.shared.metrics.auth_failures.with_label_values(&[kind]).inc();
+    connection.app().counters.outcomes.auth_failures.count(kind);
 }
 
 impl Refusal {

@@ -70,11 +70,11 @@ where
     S: Socket + 'static,
 {
     if !handshake::is_sound(&request) {
-        count_refusal(&services, "handshake", || (None, handshake::objection(&request).1));
+        count_refusal(&services, "handshake", None, || handshake::objection(&request).1);
         return handshake::refuse(&mut framed, &request).await;
     }
     if services.shared.sends_upgrades_on() {
-        count_refusal(&services, Close::Draining.name(), || (None, handshake::NEXT_NODE.to_owned()));
+        count_refusal(&services, Close::Draining.name(), None, || handshake::NEXT_NODE.to_owned());
         return handshake::send_on(&mut framed).await;
     }
     let upgrade_request = UpgradeRequest::new(&request, &services);
@@ -89,7 +89,8 @@ where
             start(wire, outbox, admission, services);
         }
         Err(refusal) => {
-            count_refusal(&services, refusal.close.name(), || (upgrade_request.app(&services), refusal.text.clone()));
+            let app = upgrade_request.app(&services);
+            count_refusal(&services, refusal.close.name(), app.as_deref(), || refusal.text.clone());
             tracing::debug!(reason = refusal.close.name(), peer = ?upgrade_request.peer, "socket refused");
             refusal.send(&outbox);
             // Until it has gone it counts as a connection of HTTP, whose permit `request` keeps: nothing else counts it.
@@ -144,14 +145,11 @@ fn pace(admission: &Admission, services: &Services) -> Pace {
 }
 
 /// Counts a socket that is refused, and tells consoles whose it was and what its client is told.
-fn count_refusal(services: &Services, reason: &'static str, refused: impl FnOnce() -> (Option<Arc<App>>, String)) {
+fn count_refusal(services: &Services, reason: &'static str, app: Option<&App>, text: impl FnOnce() -> String) {
     let metrics = &services.shared.metrics;
-    metrics.refusals.with_label_values(&[reason]).inc();
+    app.map_or(&*metrics.without_app, |app| &app.counters.outcomes).refusals.count(reason);
     metrics.activity.report(|| {
-        let (app, text) = refused();
-        ActivityEvent::now(
-            app.map(|app| app.id().clone()),
-            ActivityKind::Refused(activity::Refusal::new(Asked::Socket, reason, &text)),
-        )
+        let refusal = activity::Refusal::new(Asked::Socket, reason, &text());
+        ActivityEvent::now(app.map(|app| app.id().clone()), ActivityKind::Refused(refusal))
     });
 }

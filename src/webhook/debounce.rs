@@ -178,7 +178,7 @@ mod tests {
                     app: App::new(app, AppSettings::new("key", "secret")),
                     event: WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail: detail.clone() },
                     id: "ab-1".to_owned(),
-                    permit: waiting.permit(1).unwrap(),
+                    permit: waiting.permit(&"1".into(), 1).unwrap(),
                 };
                 posted.extend(debounce.take(pending, instant).into_iter().map(|pending| (now, told(pending))));
             }
@@ -282,7 +282,7 @@ mod tests {
             app: App::new("1", AppSettings::new("key", "secret")),
             event: WebhookEvent { channel: ChannelName::parse("a", 200).unwrap(), detail },
             id: "ab-1".to_owned(),
-            permit: waiting.permit(1).unwrap(),
+            permit: waiting.permit(&"1".into(), 1).unwrap(),
         };
         let now = Instant::now();
         assert!(debounce.take(pending(WebhookDetail::ChannelVacated), now).is_empty());
@@ -299,7 +299,7 @@ mod tests {
         let now = Instant::now();
         let mut take = |channel: &str, detail, bytes| {
             let event = WebhookEvent { channel: ChannelName::parse(channel, 200).unwrap(), detail };
-            let permit = waiting.permit(bytes).unwrap();
+            let permit = waiting.permit(&"1".into(), bytes).unwrap();
             let pending = PendingEvent { app: app.clone(), event, id: channel.to_owned(), permit };
             debounce.take(pending, now).into_iter().map(told).collect::<Vec<_>>()
         };
@@ -323,8 +323,12 @@ mod tests {
         let mut miss = |number: usize| {
             let channel = ChannelName::parse(&format!("cache-{number}"), 200).unwrap();
             let event = WebhookEvent { channel, detail: WebhookDetail::CacheMiss };
-            let pending =
-                PendingEvent { app: app.clone(), event, id: number.to_string(), permit: waiting.permit(1).unwrap() };
+            let pending = PendingEvent {
+                app: app.clone(),
+                event,
+                id: number.to_string(),
+                permit: waiting.permit(&"1".into(), 1).unwrap(),
+            };
             debounce.take(pending, now).len()
         };
         (0..=MAX_MISSES).for_each(|number| assert_eq!(miss(number), 1));

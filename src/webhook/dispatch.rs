@@ -127,14 +127,14 @@ impl Dispatch {
                 self.debounce_or_deliver(pending);
                 self.release_all();
             }
-            DispatchState::Gone => self.metrics.webhook_drops.inc(),
+            DispatchState::Gone => pending.app.counters.outcomes.drop_webhooks(1),
         }
     }
 
     fn post(&mut self, pending: PendingEvent) {
         match self.state {
             DispatchState::Serving | DispatchState::Closing => self.deliver(pending),
-            DispatchState::Gone => self.metrics.webhook_drops.inc(),
+            DispatchState::Gone => pending.app.counters.outcomes.drop_webhooks(1),
         }
     }
 
@@ -268,7 +268,8 @@ impl Handler<FromStream> for Dispatch {
             }
             // Another node posts it.
             (QueueOutput::Delivered(_), DispatchState::Gone) => {}
-            (QueueOutput::Dropped(events), _) => self.metrics.webhook_drops.inc_by(events as u64),
+            // The queue does not know whose they are.
+            (QueueOutput::Dropped(events), _) => self.metrics.without_app.drop_webhooks(events),
         }
     }
 }
@@ -330,7 +331,12 @@ mod tests {
         };
         let settings = AppSettings { webhooks: vec![Arc::new(endpoint)], ..AppSettings::new("key", "secret") };
         let event = WebhookEvent { channel: ChannelName::parse("a", 200).unwrap(), detail };
-        PendingEvent { app: App::new("1", settings), event, id: "ab-1".to_owned(), permit: waiting.permit(1).unwrap() }
+        PendingEvent {
+            app: App::new("1", settings),
+            event,
+            id: "ab-1".to_owned(),
+            permit: waiting.permit(&"1".into(), 1).unwrap(),
+        }
     }
 
     #[actix_web::test]
@@ -339,13 +345,13 @@ mod tests {
         let timing = Timing { give_up: Duration::ZERO, sweep: Duration::from_millis(1), ..Timing::default() };
         let (metrics, waiting) = (Metrics::new(), Waiting::new(MAX_BYTES));
         let told = pending(WebhookDetail::ChannelOccupied, &waiting);
-        let its_metrics = metrics.clone();
+        let app = told.app.clone();
         let dispatch = Dispatch::create(|ctx| {
             ctx.add_stream(stream::iter([Intake::Event(told)]).chain(stream::pending()));
-            Dispatch::new(its_metrics, timing, &Resources::of_bytes(MAX_BYTES), Arc::default())
+            Dispatch::new(metrics, timing, &Resources::of_bytes(MAX_BYTES), Arc::default())
         });
         waiting.emptied().await;
-        assert_eq!(metrics.webhook_drops.get(), 1, "the endpoint was there");
+        assert_eq!(app.counters.outcomes.webhook_drops.load(Ordering::Relaxed), 1, "the endpoint was there");
         tokio::time::timeout(Duration::from_secs(10), async {
             while dispatch.send(Count).await.unwrap() != 0 {
                 tokio::task::yield_now().await;

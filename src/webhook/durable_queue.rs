@@ -11,7 +11,10 @@ use super::{
     pending::{PendingEvent, Waiting},
     stored_event::{self, StoredEvent},
 };
-use crate::{app::Registry, metrics::Metrics};
+use crate::{
+    app::{App, Registry},
+    metrics::Metrics,
+};
 
 /// Where events are kept until some node has posted them.
 pub struct DurableQueue {
@@ -33,7 +36,7 @@ impl DurableQueue {
     pub fn keep(&self, PendingEvent { app, event, id, permit }: PendingEvent) {
         let body = stored_event::write(app.id(), &event, &id);
         if body.len() > stored_event::MAX_BYTES {
-            self.drop_too_large(app.id(), body.len());
+            self.drop_too_large(&app, body.len());
             return permit.confirm();
         }
         let slot = Slot::of(app.id(), event.channel.as_str());
@@ -50,7 +53,7 @@ impl DurableQueue {
         match read {
             Ok((app, StoredEvent { id, event, .. })) => {
                 // The stream's events have to wait for their endpoints here, within the bounds of those.
-                let permit = self.waiting.permit_beyond(PendingEvent::cost(&event)).with(ack);
+                let permit = self.waiting.permit_beyond(app.id(), PendingEvent::cost(&event)).with(ack);
                 Some(PendingEvent { app, event, id, permit })
             }
             Err(reason) => {
@@ -62,17 +65,17 @@ impl DurableQueue {
     }
 
     /// Clients can cause as many as they like, by client events.
-    fn drop_too_large(&self, app_id: &str, bytes: usize) {
-        self.metrics.webhook_drops.inc();
+    fn drop_too_large(&self, app: &App, bytes: usize) {
+        app.counters.outcomes.drop_webhooks(1);
         if let Some(events) = self.too_large.count() {
             let limit = stored_event::MAX_BYTES;
-            warn!(app = app_id, bytes, limit, events, "webhook events too large for the stream dropped");
+            warn!(app = %app.id(), bytes, limit, events, "webhook events too large for the stream dropped");
         }
     }
 
     /// As many as wait in the stream may be of an app that is gone.
     fn drop_unreadable(&self, bytes: usize, reason: &str) {
-        self.metrics.webhook_drops.inc();
+        self.metrics.without_app.drop_webhooks(1);
         if let Some(events) = self.unreadable.count() {
             warn!(bytes, reason, events, "webhook events from the stream dropped");
         }
@@ -81,6 +84,8 @@ impl DurableQueue {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
     use gaung_cluster::queue::{self, QueueSettings};
 
     use super::*;
@@ -111,7 +116,7 @@ mod tests {
             user_id: None,
         };
         let event = WebhookEvent { channel: ChannelName::parse("private-a", 200).unwrap(), detail };
-        PendingEvent { app, event, id: "1".to_owned(), permit: durable_queue.waiting.permit(1).unwrap() }
+        PendingEvent { app, event, id: "1".to_owned(), permit: durable_queue.waiting.permit(&"1".into(), 1).unwrap() }
     }
 
     #[test]
@@ -124,7 +129,10 @@ mod tests {
             let pulled = PulledEvent { body: "rubbish".into(), ack: Ack::new(|| {}) };
             assert!(durable_queue.read(pulled).is_none());
         }
-        assert_eq!(metrics.webhook_drops.get(), 10);
+        let app = durable_queue.registry.by_id("a").unwrap();
+        let dropped =
+            [&app.counters.outcomes, &*metrics.without_app].map(|outcomes| outcomes.webhook_drops.load(Relaxed));
+        assert_eq!(dropped, [5, 5], "of the app, and of nobody knows whom");
         assert_eq!(log.text().lines().count(), 2, "{}", log.text());
     }
 }

@@ -158,7 +158,7 @@ impl Endpoint {
     }
 
     fn refuse(&self, full: Full) {
-        self.metrics.webhook_drops.inc();
+        self.app.counters.outcomes.drop_webhooks(1);
         match full {
             Full::First => {
                 warn!(app = %self.app.id(), host = %self.host, "webhook queue is full, the newest events are dropped");
@@ -168,7 +168,7 @@ impl Endpoint {
     }
 
     fn report(&self, given_up: GivenUp, cause: impl Display) {
-        self.metrics.webhook_drops.inc_by(given_up.events as u64);
+        self.app.counters.outcomes.drop_webhooks(given_up.events);
         warn!(
             app = %self.app.id(),
             host = %self.host,
@@ -182,7 +182,7 @@ impl Endpoint {
     }
 
     fn count(&self, attempt: &Attempt, outcome: &'static str, status: Option<StatusCode>) {
-        self.metrics.webhook_attempts.with_label_values(&[outcome]).inc();
+        self.app.counters.outcomes.webhook_attempts.count(outcome);
         self.metrics.activity.report(|| {
             let webhook = ActivityKind::Webhook {
                 events: payload::names(&attempt.body),
@@ -330,7 +330,7 @@ mod tests {
     }
 
     fn deliver(endpoint: &Addr<Endpoint>, app: &Arc<App>, url: &str) {
-        let permit = Waiting::new(1 << 20).permit(10).unwrap();
+        let permit = Waiting::new(1 << 20).permit(app.id(), 10).unwrap();
         let item = Item { endpoint: Arc::new(webhook_endpoint(url)), event: "{}".into(), permit };
         endpoint.do_send(Deliver { app: app.clone(), item });
     }
@@ -351,7 +351,7 @@ mod tests {
         let endpoint = start(&app, &url, &metrics);
         assert!(endpoint.send(IsIdle).await.unwrap());
         deliver(&endpoint, &app, &url);
-        until(|| metrics.webhook_drops.get() == 1).await;
+        until(|| app.counters.outcomes.webhook_drops.load(Ordering::Relaxed) == 1).await;
         assert!(!endpoint.send(IsIdle).await.unwrap());
         repaired.store(true, Ordering::Relaxed);
         deliver(&endpoint, &app, &url);
@@ -364,7 +364,7 @@ mod tests {
         let ((url, _), metrics, app) = (receiver(), Metrics::new(), app(None));
         let endpoint = start(&app, &url, &metrics);
         deliver(&endpoint, &app, &url);
-        until(|| metrics.webhook_drops.get() == 1).await;
+        until(|| app.counters.outcomes.webhook_drops.load(Ordering::Relaxed) == 1).await;
         assert!(endpoint.send(IsIdle).await.unwrap());
     }
 

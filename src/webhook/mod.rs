@@ -55,6 +55,7 @@ use crate::{
 };
 
 pub use gaung_cluster::ack::Ack;
+pub use pending::WaitingOfApp;
 pub use settings::{Resources, Timing};
 
 /// Events between the rooms and the dispatcher at most. The dispatcher waits for nobody, so this fills only while its
@@ -73,7 +74,6 @@ pub struct Webhooks {
     refused: Arc<AtomicU64>,
     ids: Ids,
     queue: Option<Queue>,
-    metrics: Metrics,
 }
 
 impl Webhooks {
@@ -120,12 +120,12 @@ impl Webhooks {
         let durable_queue =
             stream.map(|(queue, registry)| DurableQueue::new(queue, registry, waiting.clone(), metrics.clone()));
         thread.spawn(lag::watch(metrics.clone(), ActorThread::Webhooks));
-        let (its_metrics, its_refused) = (metrics.clone(), refused.clone());
+        let its_refused = refused.clone();
         let dispatch = Dispatch::start_in_arbiter(thread, move |ctx| {
             ctx.add_stream(poll_fn(move |task| arrivals.poll_recv(task)));
-            Dispatch::new(its_metrics, timing, &resources, its_refused).with_durable_queue(durable_queue)
+            Dispatch::new(metrics, timing, &resources, its_refused).with_durable_queue(durable_queue)
         });
-        Self { intake, dispatch, waiting, refused, ids: Ids::new(rand::random()), queue, metrics }
+        Self { intake, dispatch, waiting, refused, ids: Ids::new(rand::random()), queue }
     }
 
     /// Says which nodes share the events of the stream now: all that are alive and ready. Without a stream nobody asks.
@@ -141,9 +141,9 @@ impl Webhooks {
         if !is_of_interest(&app.settings(), &event) {
             return;
         }
-        let Some(permit) = self.waiting.permit(PendingEvent::cost(&event)) else { return self.refuse() };
+        let Some(permit) = self.waiting.permit(app.id(), PendingEvent::cost(&event)) else { return self.refuse(app) };
         let id = self.ids.next();
-        self.hand_in(Intake::Event(PendingEvent { app: app.clone(), event, id, permit }));
+        self.hand_in(app, Intake::Event(PendingEvent { app: app.clone(), event, id, permit }));
     }
 
     /// Takes an event that the cluster has debounced and given to this node. Its id is [`ids::of_generation`]'s. Never
@@ -155,12 +155,12 @@ impl Webhooks {
         if !app.settings().webhooks.iter().any(|endpoint| payload::wants(endpoint, &event)) {
             return ack.confirm();
         }
-        let Some(permit) = self.waiting.permit(PendingEvent::cost(&event)) else {
-            self.refuse();
+        let Some(permit) = self.waiting.permit(app.id(), PendingEvent::cost(&event)) else {
+            self.refuse(app);
             return ack.confirm();
         };
         let permit = permit.with(ack);
-        self.hand_in(Intake::Debounced(PendingEvent { app: app.clone(), event, id, permit }));
+        self.hand_in(app, Intake::Debounced(PendingEvent { app: app.clone(), event, id, permit }));
     }
 
     /// How the stream fares that keeps events, if there is one.
@@ -173,9 +173,9 @@ impl Webhooks {
         self.waiting.count()
     }
 
-    /// For how long the oldest of them has been waiting.
-    pub fn oldest_age(&self) -> Option<Duration> {
-        self.waiting.oldest_age()
+    /// The same of each app that has any, and for how long the oldest of them has been waiting.
+    pub fn waiting(&self) -> Vec<(Arc<str>, WaitingOfApp)> {
+        self.waiting.by_app()
     }
 
     /// Sends what waits without further delay, gives up what did not arrive by the deadline, and ends the webhooks:
@@ -200,21 +200,21 @@ impl Webhooks {
         }
     }
 
-    fn hand_in(&self, intake: Intake) {
+    fn hand_in(&self, app: &App, intake: Intake) {
         match self.intake.try_send(intake) {
             Ok(()) => {}
             Err(TrySendError::Full(intake)) => {
-                self.refuse();
+                self.refuse(app);
                 intake.give_up();
             }
             // The actix system has stopped.
-            Err(TrySendError::Closed(_)) => self.metrics.webhook_drops.inc(),
+            Err(TrySendError::Closed(_)) => app.counters.outcomes.drop_webhooks(1),
         }
     }
 
-    fn refuse(&self) {
+    fn refuse(&self, app: &App) {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        self.metrics.webhook_drops.inc();
+        app.counters.outcomes.drop_webhooks(1);
     }
 }
 

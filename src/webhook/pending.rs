@@ -1,7 +1,7 @@
 //! An event on its way to the endpoints of its app, and the count of what is on its way. Pure.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -32,6 +32,13 @@ pub struct PendingEvent {
 #[derive(Debug, Clone)]
 pub struct Waiting(Arc<Count>);
 
+/// What waits of one app.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingOfApp {
+    pub count: usize,
+    pub oldest_age: Duration,
+}
+
 #[derive(Debug)]
 struct Count {
     max_bytes: usize,
@@ -41,8 +48,9 @@ struct Count {
 
 #[derive(Debug, Default)]
 struct PermitTable {
-    /// Which wait, the oldest first.
-    waiting: BTreeSet<Number>,
+    /// Which wait of each app, the oldest first. No app is there of which none waits.
+    waiting: HashMap<Arc<str>, BTreeSet<Number>>,
+    count: usize,
     issued: u64,
     bytes: usize,
 }
@@ -56,6 +64,7 @@ type Number = (Instant, u64);
 #[derive(Debug)]
 pub struct PendingPermit {
     waiting: Waiting,
+    app_id: Arc<str>,
     number: Number,
     bytes: usize,
     ack: Option<Ack>,
@@ -75,29 +84,34 @@ impl Waiting {
         Self(Arc::new(Count { max_bytes, permits: Mutex::default(), emptied: Notify::new() }))
     }
 
-    /// Counts one more of so many bytes; `None` where there is no room for it.
-    pub fn permit(&self, bytes: usize) -> Option<PendingPermit> {
+    /// Counts one more of an app, of so many bytes; `None` where there is no room for it.
+    pub fn permit(&self, app_id: &Arc<str>, bytes: usize) -> Option<PendingPermit> {
         let since = Instant::now();
         let mut permits = self.permits();
         if permits.bytes + bytes > self.0.max_bytes {
             return None;
         }
-        Some(self.issue(&mut permits, since, bytes))
+        Some(self.issue(&mut permits, app_id, since, bytes))
     }
 
     /// Counts one more whatever the bound: for what is asked for its [`PendingPermit::room`] later.
-    pub fn permit_beyond(&self, bytes: usize) -> PendingPermit {
-        self.issue(&mut self.permits(), Instant::now(), bytes)
+    pub fn permit_beyond(&self, app_id: &Arc<str>, bytes: usize) -> PendingPermit {
+        self.issue(&mut self.permits(), app_id, Instant::now(), bytes)
     }
 
     /// How many wait now.
     pub fn count(&self) -> usize {
-        self.permits().waiting.len()
+        self.permits().count
     }
 
-    /// For how long the oldest has been waiting.
-    pub fn oldest_age(&self) -> Option<Duration> {
-        self.permits().waiting.first().map(|(since, _)| since.elapsed())
+    /// How many of each app wait, and for how long the oldest of them has been waiting. Apps of which none waits are absent.
+    pub fn by_app(&self) -> Vec<(Arc<str>, WaitingOfApp)> {
+        let permits = self.permits();
+        let of_app = |(app_id, waiting): (&Arc<str>, &BTreeSet<Number>)| {
+            let oldest_age = waiting.first().map(|(since, _)| since.elapsed()).unwrap_or_default();
+            (app_id.clone(), WaitingOfApp { count: waiting.len(), oldest_age })
+        };
+        permits.waiting.iter().map(of_app).collect()
     }
 
     /// Returns when nothing waits any more.
@@ -112,16 +126,31 @@ impl Waiting {
         }
     }
 
-    fn issue(&self, permits: &mut PermitTable, since: Instant, bytes: usize) -> PendingPermit {
+    fn issue(&self, permits: &mut PermitTable, app_id: &Arc<str>, since: Instant, bytes: usize) -> PendingPermit {
         permits.issued += 1;
         permits.bytes += bytes;
         let number = (since, permits.issued);
-        permits.waiting.insert(number);
-        PendingPermit { waiting: self.clone(), number, bytes, ack: None }
+        permits.enter(app_id, number);
+        PendingPermit { waiting: self.clone(), app_id: app_id.clone(), number, bytes, ack: None }
     }
 
     fn permits(&self) -> MutexGuard<'_, PermitTable> {
         self.0.permits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PermitTable {
+    fn enter(&mut self, app_id: &Arc<str>, number: Number) {
+        self.waiting.entry(app_id.clone()).or_default().insert(number);
+        self.count += 1;
+    }
+
+    fn leave(&mut self, app_id: &Arc<str>, number: Number) {
+        let Some(of_app) = self.waiting.get_mut(app_id) else { return };
+        self.count -= usize::from(of_app.remove(&number));
+        if of_app.is_empty() {
+            self.waiting.remove(app_id);
+        }
     }
 }
 
@@ -136,7 +165,7 @@ impl PendingPermit {
     /// asks for the [`PendingPermit::room`] first.
     pub fn copy(&self, bytes: usize) -> Self {
         let mut permits = self.waiting.permits();
-        let mut copy = self.waiting.issue(&mut permits, self.number.0, bytes);
+        let mut copy = self.waiting.issue(&mut permits, &self.app_id, self.number.0, bytes);
         drop(permits);
         copy.ack = self.ack.as_ref().map(Ack::copy);
         copy
@@ -171,9 +200,9 @@ impl PendingPermit {
 impl Drop for PendingPermit {
     fn drop(&mut self) {
         let mut permits = self.waiting.permits();
-        permits.waiting.remove(&self.number);
+        permits.leave(&self.app_id, self.number);
         permits.bytes -= self.bytes;
-        if permits.waiting.is_empty() {
+        if permits.count == 0 {
             self.waiting.0.emptied.notify_waiters();
         }
     }
@@ -183,10 +212,14 @@ impl Drop for PendingPermit {
 mod tests {
     use super::*;
 
+    fn permit(waiting: &Waiting, app_id: &str, bytes: usize) -> PendingPermit {
+        waiting.permit(&app_id.into(), bytes).unwrap()
+    }
+
     #[test]
     fn every_copy_of_a_permit_counts_until_it_is_dropped() {
         let waiting = Waiting::new(100);
-        let permit = waiting.permit(1).unwrap();
+        let permit = permit(&waiting, "a", 1);
         let copy = permit.copy(1);
         drop(permit);
         assert_eq!(waiting.count(), 1);
@@ -197,33 +230,51 @@ mod tests {
     #[test]
     fn bytes_are_given_out_up_to_the_bound_and_come_back() {
         let waiting = Waiting::new(100);
-        let permit = waiting.permit(60).unwrap();
-        assert_eq!((permit.room(), waiting.permit(41).is_none()), (40, true));
+        let permit = permit(&waiting, "a", 60);
+        assert_eq!((permit.room(), waiting.permit(&"a".into(), 41).is_none()), (40, true));
         let copy = permit.copy(60);
         assert_eq!((copy.bytes(), copy.room()), (60, 0));
         drop(permit);
         assert_eq!(copy.room(), 40);
-        assert!(waiting.permit(40).is_some());
+        assert!(waiting.permit(&"a".into(), 40).is_some());
     }
 
     #[test]
     fn a_copy_is_as_old_as_the_permit() {
         let waiting = Waiting::new(100);
-        assert_eq!(waiting.oldest_age(), None);
-        let permit = waiting.permit(1).unwrap();
-        while waiting.oldest_age().is_some_and(|age| age.is_zero()) {}
+        let ages = || waiting.by_app().into_iter().map(|(_, waiting)| waiting.oldest_age).collect::<Vec<_>>();
+        assert!(ages().is_empty());
+        let permit = permit(&waiting, "a", 1);
+        while ages().iter().any(Duration::is_zero) {}
         let copy = permit.copy(1);
         drop(permit);
-        assert!(waiting.oldest_age().is_some_and(|age| !age.is_zero()));
+        assert!(ages().iter().all(|age| !age.is_zero()) && ages().len() == 1);
         drop(copy);
-        assert_eq!(waiting.oldest_age(), None);
+        assert!(ages().is_empty());
+    }
+
+    #[test]
+    fn what_waits_is_counted_for_each_app_and_a_copy_for_the_same() {
+        let waiting = Waiting::new(100);
+        let counts = || {
+            let of_app = |(app, waiting): (Arc<str>, WaitingOfApp)| (app.to_string(), waiting.count);
+            waiting.by_app().into_iter().map(of_app).collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let (of_a, of_b) = (permit(&waiting, "a", 1), permit(&waiting, "b", 1));
+        let copy = of_a.copy(1);
+        assert_eq!(counts(), [("a".to_owned(), 2), ("b".to_owned(), 1)].into());
+        drop(of_b);
+        drop(of_a);
+        assert_eq!(counts(), [("a".to_owned(), 1)].into());
+        drop(copy);
+        assert_eq!(counts(), [].into());
     }
 
     #[actix_web::test]
     async fn who_waits_for_none_wakes_with_the_last_permit() {
         let waiting = Waiting::new(100);
         waiting.emptied().await;
-        let permit = waiting.permit(1).unwrap();
+        let permit = permit(&waiting, "a", 1);
         tokio::join!(waiting.emptied(), async move { drop(permit) });
     }
 }

@@ -33,15 +33,16 @@ function spread(counts) {
   return Math.max(...counts.map((count) => Math.abs(count / mean - 1)));
 }
 
-/** A metric, over all nodes. */
-async function sum({ cluster }, metric) {
+/** A metric where a label has this value, over all nodes and apps. */
+async function sum({ cluster }, metric, label) {
   const texts = await Promise.all(cluster.nodes.map(async (node) => (await node.admin("/metrics")).text()));
-  const line = (text) => text.split("\n").find((one) => one.startsWith(`${metric} `));
-  return texts.reduce((total, text) => total + Number(line(text).split(" ")[1]), 0);
+  const lines = texts.map((text) => text.split("\n").filter((one) => one.startsWith(`${metric}{`) && one.includes(label)));
+  assert.ok(lines.every((found) => found.length > 0), `${metric}{${label}} is not shown`);
+  return lines.flat().reduce((total, line) => total + Number(line.split(" ").at(-1)), 0);
 }
 
-const moved = (stage) => sum(stage, 'gaung_closes_total{reason="rebalanced"}');
-const resting = (stage) => sum(stage, 'gaung_rebalance_stage{stage="even"}');
+const moved = (stage) => sum(stage, "gaung_closes_total", 'reason="rebalanced"');
+const resting = (stage) => sum(stage, "gaung_rebalance_stage", 'stage="even"');
 
 test("sockets move to nodes that are added, no event is lost by it, and no member seems to leave", async (t) => {
   const stage = await startStage(t, { sockets: SOCKETS, settings: SETTINGS, perSecond: PER_SECOND });

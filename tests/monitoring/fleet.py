@@ -15,6 +15,9 @@ from deadline import until
 
 PATIENCE = 20.0
 
+# The app has limits of every kind, so that all are shown.
+OF_APP = {"GAUNG_APP_MAX_CONNECTIONS": "1000", "GAUNG_APP_EVENTS_PER_SECOND": "1000", "GAUNG_APP_HISTORY_MB": "16"}
+
 
 @dataclasses.dataclass
 class Nodes:
@@ -41,7 +44,7 @@ def started():
         }
         limits = {"GAUNG_MAX_CONNECTIONS": "1000", "GAUNG_MAX_MEMORY_MB": "1024"}
         settings = {"a": clustered, "b": clustered, "alone": limits}
-        nodes = {pod: _node(stack, settings[pod]) for pod in settings}
+        nodes = {pod: _node(stack, {**OF_APP, **settings[pod]}) for pod in settings}
         for node in nodes.values():
             until(lambda: _value(node, "gaung_ready") == 1, "the node is ready", PATIENCE)
         yield Nodes(nodes, servers)

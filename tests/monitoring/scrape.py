@@ -1,6 +1,7 @@
 """What is shown at /metrics."""
 
 import collections
+import gzip
 import re
 import urllib.request
 
@@ -16,8 +17,18 @@ OF_PROMETHEUS = {"up", "ALERTS"}
 
 
 def fetch(address):
-    with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
-        return answer.read().decode()
+    return fetch_as(address)[1]
+
+
+def fetch_as(address, **headers):
+    """The content type and the text, as somebody who sends these headers is given it."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(f"{address}/metrics", headers=names)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        body = answer.read()
+        if answer.headers["Content-Encoding"] == "gzip":
+            body = gzip.decompress(body)
+        return answer.headers["Content-Type"], body.decode()
 
 
 class Shown:

@@ -5,6 +5,8 @@ import json
 import subprocess
 
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
 
 import chart
 import promql
@@ -17,6 +19,46 @@ def test_promtool_finds_nothing_wrong_with_a_scrape(nodes, pod):
     text = scrape.fetch(nodes.by_pod[pod].admin)
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+# What Prometheus 3 sends.
+ACCEPT = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+def families(parse, text):
+    """What a parser makes of a text: each family by its name, once."""
+    parsed = list(parse(text))
+    names = [family.name for family in parsed]
+    assert sorted(names) == sorted(set(names))
+    return {family.name: family for family in parsed}
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+@pytest.mark.parametrize("pod", ["alone", "a"])
+def test_who_accepts_open_metrics_is_given_what_the_strict_parser_takes(nodes, pod, encoding):
+    kind, text = scrape.fetch_as(nodes.by_pod[pod].admin, Accept=ACCEPT, Accept_Encoding=encoding)
+    assert kind == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    shown = families(openmetrics.text_string_to_metric_families, text)
+    assert (shown["gaung_refusals"].type, shown["gaung_build"].type) == ("counter", "info")
+    assert (shown["process_cpu_seconds"].type, shown["process_cpu_seconds"].unit) == ("counter", "seconds")
+    assert (shown["gaung_trigger_seconds"].type, shown["gaung_trigger_seconds"].unit) == ("histogram", "seconds")
+
+
+@pytest.mark.parametrize("pod", ["alone", "a"])
+def test_both_forms_show_the_same_series(nodes, pod):
+    admin = nodes.by_pod[pod].admin
+    _, plain = scrape.fetch_as(admin)
+    _, open_metrics = scrape.fetch_as(admin, Accept=ACCEPT)
+    assert series(text_string_to_metric_families(plain)) == series(
+        openmetrics.text_string_to_metric_families(open_metrics)
+    )
+
+
+def series(families):
+    return sorted((sample.name, sorted(sample.labels.items())) for family in families for sample in family.samples)
 
 
 def test_servers_show_all_that_rules_ask_for(nodes):

@@ -5,6 +5,7 @@ mod bytes;
 mod cache;
 #[path = "../common/mod.rs"]
 mod common;
+mod deliveries;
 mod drain;
 mod events;
 mod harness;

@@ -38,8 +38,9 @@ fn every_metric_has_a_row_with_its_meaning() {
         "operations.md",
         catalogue::ALL.iter().map(|metric| {
             let kind = format!("{:?}", metric.kind).to_lowercase();
-            let label = metric.labels.first().map_or("–".to_owned(), |label| format!("`{label}`"));
-            format!("| `{}` | {kind} | {label} | {} |", metric.name, metric.meaning)
+            let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+            let labels = if labels.is_empty() { "–" } else { &labels };
+            format!("| `{}` | {kind} | {labels} | {} |", metric.name, metric.meaning)
         }),
     );
 }

@@ -84,6 +84,8 @@ impl World {
             Output::Answered { from, number, answer } => self.be_answered(slot, from, number, answer),
             // Nobody signs in, no app has webhooks, and no request has a key.
             Output::Remote(RemoteChange::User { .. }) | Output::Post(_) | Output::Published(_) => {}
+            // Nobody measures.
+            Output::Acknowledged(_) => {}
             Output::PageTaken(page) => self.be_claimed(slot, page),
         }
     }

@@ -21,7 +21,7 @@ async fn expect_refusal(node: &TestNode, mut client: Client) {
     let text = "Too many connections from this address (GAUNG_MAX_CONNECTIONS_PER_IP)";
     assert_eq!(client.expect("pusher:error").await["data"], serde_json::json!({"code": 4100, "message": text}));
     assert_eq!(client.expect_close().await, (4100, text.to_owned()));
-    assert!(node.node.metrics.refusals.with_label_values(&["over_address_limit"]).get() > 0);
+    assert!(node.counted().refusals("over_address_limit") > 0);
 }
 
 #[actix::test]
@@ -48,7 +48,7 @@ async fn each_client_opens_so_many_sockets_a_second() {
     let _other = open(&node, "203.0.113.2").await.greeted().await;
     let text = "Too many new connections from this address (GAUNG_MAX_CONNECTION_RATE_PER_IP)";
     assert_eq!(open(&node, "203.0.113.1").await.expect_close().await, (4100, text.to_owned()));
-    assert_eq!(node.node.metrics.refusals.with_label_values(&["over_address_rate"]).get(), 1);
+    assert_eq!(node.counted().refusals("over_address_rate"), 1);
     eventually("a second later it may open the next", || async {
         open(&node, "203.0.113.1").await.next().await["event"] == "pusher:connection_established"
     })

@@ -92,8 +92,8 @@ async fn answers_of_the_api_are_counted_by_class_but_not_those_of_probes() {
         exchange(node.public, &format!("GET {path}"), "").await;
     }
     let text = exchange(node.admin, "GET /metrics", "").await;
-    for line in [r#"{code="2xx"} 0"#, r#"{code="4xx"} 2"#, r#"{code="5xx"} 0"#] {
-        assert!(text.contains(&format!("gaung_api_responses_total{line}")), "{text}");
+    for line in [r#"code="2xx"} 0"#, r#"code="4xx"} 2"#, r#"code="5xx"} 0"#] {
+        assert!(text.contains(&format!("gaung_api_responses_total{{app=\"1\",{line}")), "{text}");
     }
 }
 

@@ -39,7 +39,7 @@ async fn at_the_limit_of_the_node_new_sockets_get_4100_and_a_closed_one_makes_ro
     assert_eq!(third.expect("pusher:error").await["data"]["code"], 4100);
     assert_eq!(third.expect_close().await, (4100, "Over capacity".to_owned()));
     assert_eq!(node.open("/ws?tenant_id=42").await.expect_close().await.0, 4100);
-    assert_eq!(node.node.metrics.refusals.with_label_values(&["over_capacity"]).get(), 2);
+    assert_eq!(node.counted().refusals("over_capacity"), 2);
     clients.pop();
     eventually("there is room again", || async { node.connections().await == 1 }).await;
     clients.extend(connect(&node, 1).await);

@@ -92,7 +92,7 @@ async fn sockets_that_come_at_once_wait_for_their_turn_and_those_that_would_wait
     assert!((4..=5).contains(&refused.len()), "{refused:?}");
     let text = "Too many new connections; try again (GAUNG_MAX_CONNECTION_RATE)";
     assert!(refused.iter().all(|data| *data == serde_json::json!({"code": 4100, "message": text})), "{refused:?}");
-    let counted = node.node.metrics.refusals.with_label_values(&["over_connection_rate"]).get();
+    let counted = node.counted().refusals("over_connection_rate");
     assert_eq!(counted as usize, refused.len());
     eventually("who tries again has its turn", || async {
         node.open("/app/app-key").await.next().await["event"] == "pusher:connection_established"

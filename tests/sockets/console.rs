@@ -238,7 +238,9 @@ async fn what_the_api_refuses_is_refused_to_the_console_in_the_same_words() {
     let text = "too many events: this request counts 1, one per channel, and the app's limit is 2 a second (app setting \
                 events_per_second)";
     assert!(too_many.clone().count() > 0 && too_many.clone().all(|message| message == text), "{answers:?}");
-    assert!(metrics(node.node.admin).await.contains("gaung_refusals_total{reason=\"event_invalid\"} 2\n"));
+    assert!(
+        metrics(node.node.admin).await.contains("gaung_refusals_total{app=\"app-id\",reason=\"event_invalid\"} 2\n")
+    );
 }
 
 #[actix_web::test]

@@ -45,11 +45,11 @@ async fn expect_drain_close(mut client: Client) {
 async fn everybody_is_told_4200_and_then_nobody_listens() {
     let node = start(Duration::ZERO).await;
     let clients = connect(&node, 20).await;
-    let (public, metrics) = (node.node.public, node.node.metrics.clone());
+    let (public, counted) = (node.node.public, node.counted());
     let stopped = spawn(node.node.stop());
     join_all(clients.into_iter().map(expect_drain_close)).await;
     stopped.await.expect("the node stops");
-    assert_eq!(metrics.closes.with_label_values(&["draining"]).get(), 20);
+    assert_eq!(counted.closes("draining"), 20);
     assert!(TcpStream::connect(public).await.is_err());
 }
 
@@ -150,12 +150,12 @@ async fn after_the_lag_the_drain_takes_its_way() {
 #[actix::test]
 async fn a_drain_does_not_wait_for_its_window_once_everybody_has_gone() {
     let node = start(HOUR).await;
-    let metrics = node.node.metrics.clone();
+    let counted = node.counted();
     let clients = connect(&node, 5).await;
     let stopped = spawn(node.node.stop());
     drop(clients);
     stopped.await.expect("the node stops");
-    let closes = |reason| metrics.closes.with_label_values(&[reason]).get();
+    let closes = |reason| counted.closes(reason);
     assert_eq!(closes("lost") + closes("draining"), 5);
 }
 
@@ -194,14 +194,14 @@ async fn the_metrics_of_readiness_and_of_the_drain_follow() {
 #[actix::test]
 async fn a_node_that_goes_may_have_the_proxy_try_another_one() {
     let node = start_to_go(DrainConfig { lag: HOUR, refuses_upgrades: true, ..DrainConfig::default() }).await;
-    let (public, admin, metrics) = (node.node.public, node.node.admin, node.node.metrics.clone());
+    let (public, admin, counted) = (node.node.public, node.node.admin, node.counted());
     let (mut early, mut late) = (node.connect().await, Raw::connect(&node).await);
     let _leaving = spawn(node.node.leave());
     eventually("it is not ready", || async { status(admin, "/readyz").await == 503 }).await;
     late.send(UPGRADE.as_bytes()).await;
     let answer = late.rest().await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("GAUNG_DRAIN_REFUSES_UPGRADES"), "{answer}");
-    assert_eq!(metrics.refusals.with_label_values(&["draining"]).get(), 1);
+    assert_eq!(counted.refusals("draining"), 1);
     publish(public).await;
     early.expect_silence().await;
 }

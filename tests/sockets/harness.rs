@@ -1,9 +1,15 @@
 //! A real node on free ports, and back ends that sign.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use gaung::{
+    app::App,
     config::{AppSettings, AppsSource, Config},
+    metrics::Outcomes,
     node::Node,
     protocol::signature::sign_request,
 };
@@ -45,7 +51,43 @@ pub async fn metrics(admin: SocketAddr) -> String {
     String::from_utf8(text.expect("metrics have a body").to_vec()).expect("metrics are text")
 }
 
+/// What a node has counted, of all its apps and of none. It stays when the node goes.
+pub struct Counted {
+    apps: Vec<Arc<App>>,
+    without_app: Arc<Outcomes>,
+}
+
+impl Counted {
+    pub fn refusals(&self, reason: &str) -> u64 {
+        self.sum(|outcomes| outcomes.refusals.get(reason))
+    }
+
+    pub fn closes(&self, reason: &str) -> u64 {
+        self.sum(|outcomes| outcomes.closes.get(reason))
+    }
+
+    pub fn auth_failures(&self, kind: &str) -> u64 {
+        self.sum(|outcomes| outcomes.auth_failures.get(kind))
+    }
+
+    pub fn slow_consumers(&self) -> u64 {
+        self.sum(|outcomes| outcomes.slow_consumers.load(Relaxed))
+    }
+
+    pub fn triggers(&self) -> u64 {
+        self.sum(|outcomes| outcomes.trigger_seconds.cumulative().into_iter().max().unwrap_or_default())
+    }
+
+    fn sum(&self, count: impl Fn(&Outcomes) -> u64) -> u64 {
+        self.apps.iter().map(|app| &app.counters.outcomes).chain([&*self.without_app]).map(count).sum()
+    }
+}
+
 impl TestNode {
+    pub fn counted(&self) -> Counted {
+        Counted { apps: self.node.registry.all(), without_app: self.node.metrics.without_app.clone() }
+    }
+
     /// The address of a path on the public port.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.node.public)

@@ -77,8 +77,7 @@ async fn connections_of_one_address_have_a_limit_and_the_next_is_told_so_and_end
         );
         assert!(text(answer).await.contains("(GAUNG_MAX_CONNECTIONS_PER_IP)"));
         over.ends().await;
-        let refusals = node.node.metrics.refusals.with_label_values(&["over_address_limit"]);
-        assert_eq!(refusals.get(), number);
+        assert_eq!(node.counted().refusals("over_address_limit"), number);
     }
     drop(kept.pop());
     eventually("a connection that ended makes room", || async {
@@ -95,7 +94,7 @@ async fn a_connection_that_finds_no_place_is_closed_before_its_tls_and_counted()
     assert_eq!(first.answer().await.status(), 200);
     let mut over = TcpStream::connect(node.node.public).await.expect("the node accepts");
     assert_eq!(timeout(PATIENCE, over.read(&mut [0; 1])).await.expect("it ends").expect("at once"), 0);
-    assert_eq!(node.node.metrics.refusals.with_label_values(&["over_http_limit"]).get(), 1);
+    assert_eq!(node.counted().refusals("over_http_limit"), 1);
 }
 
 #[actix::test]

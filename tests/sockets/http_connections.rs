@@ -169,7 +169,7 @@ async fn who_finds_no_place_is_told_of_which_limit_and_counted() {
         let body: serde_json::Value = serde_json::from_str(body).expect("the body is JSON");
         assert!(body["error"].as_str().expect("a text").contains(setting), "{body}");
         let text = metrics(node.node.admin).await;
-        assert!(text.contains(&format!("gaung_refusals_total{{reason=\"{reason}\"}} 1\n")), "{text}");
+        assert!(text.contains(&format!("gaung_refusals_total{{app=\"\",reason=\"{reason}\"}} 1\n")), "{text}");
         assert!(text.contains("gaung_http_connections 1\n"), "{text}");
     }
 }
@@ -193,7 +193,7 @@ async fn sockets_that_were_refused_count_until_they_have_gone() {
         let kept = [lingering(&node, &bogus_key, 4001).await, lingering(&node, &wrong_path, 4005).await];
         let refusal = rest(&mut connect(&node).await).await;
         assert!(refusal.contains(status), "the next connection is refused at once: {refusal}");
-        assert_eq!(node.node.metrics.refusals.with_label_values(&[reason]).get(), 1);
+        assert_eq!(node.counted().refusals(reason), 1);
         drop(kept);
         eventually("a socket that has gone makes room", || async {
             let mut socket = connect(&node).await;

@@ -83,7 +83,7 @@ async fn more_events_than_may_wait_are_refused_as_a_whole_with_503() {
     refused.expect_refusal(503, "1 events wait for delivery already, which is the limit (GAUNG_MAX_QUEUED_EVENTS)");
     assert_eq!(refused.header("retry-after"), Some("1"));
     client.expect_silence().await;
-    assert_eq!(back_end.node.node.metrics.refusals.with_label_values(&["overloaded"]).get(), 1);
+    assert_eq!(back_end.node.counted().refusals("overloaded"), 1);
 }
 
 #[actix_web::test]
@@ -176,14 +176,14 @@ async fn a_user_is_terminated_by_the_decoded_id_of_either_path() {
 #[actix_web::test]
 async fn refusals_and_failed_signatures_are_counted_apart() {
     let back_end = default_back_end().await;
-    let metrics = &back_end.node.node.metrics;
+    let counted = back_end.node.counted();
     back_end.send("POST", EVENTS, "{}").await.expect_refusal(401, "auth_key is missing");
     back_end.post(EVENTS, "{}").await.expect_refusal(400, "the event has no data");
     back_end.send("GET", "/nowhere", "").await.expect_refusal(404, "nothing is served");
-    assert_eq!(metrics.auth_failures.with_label_values(&["request"]).get(), 1);
-    let refusals = |reason| metrics.refusals.with_label_values(&[reason]).get();
+    assert_eq!(counted.auth_failures("request"), 1);
+    let refusals = |reason| counted.refusals(reason);
     assert_eq!((refusals("event_invalid"), refusals("path_unknown"), refusals("unauthenticated")), (1, 1, 0));
-    assert_eq!(metrics.trigger_seconds.get_sample_count(), 0);
+    assert_eq!(counted.triggers(), 0);
     back_end.post(EVENTS, &event("e", "a")).await.expect(200, &json!({}));
-    assert_eq!(metrics.trigger_seconds.get_sample_count(), 1);
+    assert_eq!(counted.triggers(), 1);
 }

@@ -29,6 +29,7 @@ mod http_live;
 mod http_wire;
 mod liveness;
 mod metrics;
+mod metrics_forms;
 #[path = "../../cluster/tests/bus/server.rs"]
 #[allow(dead_code, reason = "the tests of the bus use more of it")]
 mod nats;

@@ -105,7 +105,7 @@ async fn messages_over_the_quota_are_refused_and_the_socket_stays() {
     assert_eq!([raw.message().await, raw.message().await], [refusal.clone(), refusal]);
     raw.send(&frame(PING, b"")).await;
     assert_eq!(raw.frame().await, (PONG, Vec::new()));
-    assert_eq!(node.node.metrics.refusals.with_label_values(&["message_quota"]).get(), 2);
+    assert_eq!(node.counted().refusals("message_quota"), 2);
 }
 
 #[actix::test]

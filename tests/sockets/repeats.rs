@@ -62,7 +62,7 @@ async fn a_key_with_another_body_or_path_is_refused_with_422() {
     let batch = json!({ "batch": [], "idempotency_key": "order-7" });
     back_end.post(BATCH, &batch.to_string()).await.expect_refusal(422, refusal);
     expect_only(&mut client, "paid").await;
-    assert_eq!(back_end.node.node.metrics.refusals.with_label_values(&["key_reused"]).get(), 2);
+    assert_eq!(back_end.node.counted().refusals("key_reused"), 2);
 }
 
 #[actix_web::test]

@@ -63,8 +63,8 @@ async fn a_reader_that_stops_is_closed_with_4100_and_the_others_get_every_event(
     assert!(number < published, "{number} of {published} events came");
     assert_eq!(stopped.rest().await, "");
     drop(stopped);
-    eventually("it is counted", || async { node.node.metrics.slow_consumers.get() == 1 }).await;
-    assert_eq!(node.node.metrics.closes.with_label_values(&["slow_consumer"]).get(), 1);
+    eventually("it is counted", || async { node.counted().slow_consumers() == 1 }).await;
+    assert_eq!(node.counted().closes("slow_consumer"), 1);
     for reader in &mut readers {
         reader.expect_silence().await;
     }
@@ -108,5 +108,5 @@ async fn a_reader_that_pauses_within_its_limit_loses_nothing() {
         late.expect(&format!("e{number}")).await;
     }
     late.expect_silence().await;
-    assert_eq!(node.node.metrics.slow_consumers.get(), 0);
+    assert_eq!(node.counted().slow_consumers(), 0);
 }

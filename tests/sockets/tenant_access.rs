@@ -78,7 +78,7 @@ async fn a_socket_without_a_good_token_is_told_why_and_closed_with_4011() {
     ] {
         expect_refusal(node.open(&format!("/ws?tenant_id=7{query}")).await, 4011, reason).await;
     }
-    assert_eq!(node.node.metrics.auth_failures.with_label_values(&["tenant"]).get(), 9);
+    assert_eq!(node.counted().auth_failures("tenant"), 9);
 }
 
 #[actix::test]

@@ -179,7 +179,7 @@ async fn readers_over_tls_are_not_closed_by_more_than_their_outboxes_hold() {
         }
     });
     join_all(heard).await;
-    assert_eq!(node.node.metrics.slow_consumers.get(), 0);
+    assert_eq!(node.counted().slow_consumers(), 0);
 }
 
 #[actix::test]
@@ -191,15 +191,14 @@ async fn a_reader_over_tls_that_stops_is_closed_with_4100() {
     socket.subscribe("c").await;
     let event = json!({"name": "e", "channel": "c", "data": "x".repeat(10_000)});
     let batch = json!({"batch": vec![event; 10]}).to_string();
-    let slow = &node.node.metrics.slow_consumers;
     for _ in 0..1_000 {
         assert_eq!(post(&node, &client, "/batch_events", batch.clone()).await, 200);
-        if node.node.metrics.closes.with_label_values(&["slow_consumer"]).get() > 0 {
+        if node.counted().closes("slow_consumer") > 0 {
             break;
         }
     }
     drop(socket);
-    eventually("it is given up", || async { slow.get() == 1 }).await;
+    eventually("it is given up", || async { node.counted().slow_consumers() == 1 }).await;
 }
 
 #[actix::test]

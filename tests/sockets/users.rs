@@ -51,8 +51,7 @@ async fn a_subscription_that_its_room_refuses_does_not_count_against_the_limit()
     }
     two.subscribe("a").await;
     two.subscribe("b").await;
-    let refusals = &node.node.metrics.refusals;
-    assert_eq!(refusals.with_label_values(&["subscription"]).get(), 3);
+    assert_eq!(node.counted().refusals("subscription"), 3);
 }
 
 #[actix::test]

@@ -35,11 +35,10 @@ impl Told {
     }
 }
 
-fn start(timing: Timing) -> (Webhooks, Metrics) {
+fn start(timing: Timing) -> Webhooks {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let metrics = Metrics::new();
-    (Webhooks::start(metrics.clone(), timing, Resources::of_bytes(64 << 20)), metrics)
+    Webhooks::start(Metrics::new(), timing, Resources::of_bytes(64 << 20))
 }
 
 fn app(endpoints: impl Into<Vec<WebhookEndpoint>>) -> Arc<App> {
@@ -72,7 +71,7 @@ async fn until(condition: impl Fn() -> bool) {
 #[actix_web::test]
 async fn a_debounced_event_is_posted_at_once_with_its_id() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(Timing { debounce: PATIENCE * 2, ..Timing::default() });
+    let webhooks = start(Timing { debounce: PATIENCE * 2, ..Timing::default() });
     webhooks.post(&app([receiver.endpoint()]), vacated("orders"), id(2), Told::default().ack());
     let request = receiver.next().await;
     assert_eq!(request.ids(), [id(2)]);
@@ -82,7 +81,7 @@ async fn a_debounced_event_is_posted_at_once_with_its_id() {
 #[actix_web::test]
 async fn it_is_done_once_every_endpoint_took_it() {
     let (mut first, mut second) = (Receiver::start().await, Receiver::start().await);
-    let (webhooks, _) = start(Timing { first_retry: Duration::from_millis(1), ..Timing::default() });
+    let webhooks = start(Timing { first_retry: Duration::from_millis(1), ..Timing::default() });
     let told = Told::default();
     webhooks.post(&app([first.endpoint(), second.endpoint()]), vacated("orders"), id(2), told.ack());
     first.next_events().await;
@@ -96,17 +95,18 @@ async fn it_is_done_once_every_endpoint_took_it() {
 #[actix_web::test]
 async fn it_is_done_when_the_endpoint_was_given_up() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, metrics) = start(Timing { give_up: Duration::ZERO, ..Timing::default() });
+    let webhooks = start(Timing { give_up: Duration::ZERO, ..Timing::default() });
     let told = Told::default();
-    webhooks.post(&app([receiver.endpoint()]), vacated("orders"), id(2), told.ack());
+    let app = app([receiver.endpoint()]);
+    webhooks.post(&app, vacated("orders"), id(2), told.ack());
     receiver.next().await.answer("500 Internal Server Error", "");
-    until(|| told.times() == 1 && metrics.webhook_drops.get() == 1).await;
+    until(|| told.times() == 1 && app.counters.outcomes.webhook_drops.load(Ordering::Relaxed) == 1).await;
 }
 
 #[actix_web::test]
 async fn it_is_done_at_once_where_no_endpoint_wants_it() {
     let receiver = Receiver::start().await;
-    let (webhooks, _) = start(Timing::default());
+    let webhooks = start(Timing::default());
     let told = Told::default();
     let other = WebhookEndpoint { events: vec![WebhookKind::ChannelOccupied], ..receiver.endpoint() };
     webhooks.post(&app([other]), vacated("orders"), id(2), told.ack());
@@ -117,21 +117,21 @@ async fn it_is_done_at_once_where_no_endpoint_wants_it() {
 #[actix_web::test]
 async fn it_is_not_done_where_the_node_goes_first() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, metrics) = start(Timing::default());
+    let webhooks = start(Timing::default());
     let told = Told::default();
     let app = app([receiver.endpoint()]);
     webhooks.post(&app, vacated("orders"), id(2), told.ack());
     let _unanswered = receiver.next().await;
     within(webhooks.flush(Duration::from_millis(50))).await;
     webhooks.post(&app, vacated("orders"), id(4), told.ack());
-    until(|| (webhooks.queued(), metrics.webhook_drops.get()) == (0, 2)).await;
+    until(|| (webhooks.queued(), app.counters.outcomes.webhook_drops.load(Ordering::Relaxed)) == (0, 2)).await;
     assert_eq!(told.times(), 0);
 }
 
 #[actix_web::test]
 async fn events_of_this_node_have_ids_that_never_come_again_but_with_a_repeat() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(Timing { first_retry: Duration::from_millis(1), ..Timing::default() });
+    let webhooks = start(Timing { first_retry: Duration::from_millis(1), ..Timing::default() });
     let app = app([receiver.endpoint()]);
     let event = |detail| WebhookEvent { detail, ..vacated("orders") };
     webhooks.notify(&app, event(WebhookDetail::SubscriptionCount { count: 1 }));

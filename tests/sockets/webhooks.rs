@@ -1,6 +1,9 @@
 //! Webhooks against a receiver that shows the raw bytes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use gaung::{
     app::App,
@@ -27,15 +30,14 @@ async fn until(condition: impl Fn() -> bool) {
     .await;
 }
 
-fn start(timing: Timing) -> (Webhooks, Metrics) {
+fn start(timing: Timing) -> Webhooks {
     start_with_room_for(64 << 20, timing)
 }
 
-fn start_with_room_for(max_bytes: usize, timing: Timing) -> (Webhooks, Metrics) {
+fn start_with_room_for(max_bytes: usize, timing: Timing) -> Webhooks {
     // Another test of this process may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let metrics = Metrics::new();
-    (Webhooks::start(metrics.clone(), timing, Resources::of_bytes(max_bytes)), metrics)
+    Webhooks::start(Metrics::new(), timing, Resources::of_bytes(max_bytes))
 }
 
 fn quick() -> Timing {
@@ -58,8 +60,12 @@ fn occupied(channel: &str) -> WebhookEvent {
     event(channel, WebhookDetail::ChannelOccupied)
 }
 
-fn attempts(metrics: &Metrics, outcome: &str) -> u64 {
-    metrics.webhook_attempts.with_label_values(&[outcome]).get()
+fn attempts(app: &App, outcome: &str) -> u64 {
+    app.counters.outcomes.webhook_attempts.get(outcome)
+}
+
+fn drops(app: &App) -> u64 {
+    app.counters.outcomes.webhook_drops.load(Relaxed)
 }
 
 fn hmac_of(secret: &str, body: &str) -> String {
@@ -71,8 +77,9 @@ fn hmac_of(secret: &str, body: &str) -> String {
 #[actix_web::test]
 async fn a_request_has_title_case_headers_and_signs_its_exact_bytes() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, metrics) = start(quick());
-    webhooks.notify(&app("1", receiver.endpoint()), occupied("orders"));
+    let webhooks = start(quick());
+    let app = app("1", receiver.endpoint());
+    webhooks.notify(&app, occupied("orders"));
     let request = receiver.next().await;
     assert!(request.head.starts_with("POST /hook HTTP/1.1\r\n"), "{}", request.head);
     assert_eq!(request.header("Content-Type"), Some("application/json"));
@@ -81,13 +88,13 @@ async fn a_request_has_title_case_headers_and_signs_its_exact_bytes() {
     assert_eq!(request.header("User-Agent"), Some(concat!("gaung/", env!("CARGO_PKG_VERSION"))));
     assert_eq!(request.events(), r#"[{"name":"channel_occupied","channel":"orders"}]"#);
     request.answer("200 OK", "");
-    until(|| attempts(&metrics, "delivered") == 1 && webhooks.queued() == 0).await;
+    until(|| attempts(&app, "delivered") == 1 && webhooks.queued() == 0).await;
 }
 
 #[actix_web::test]
 async fn own_headers_are_sent_but_replace_neither_signature_nor_content_type_nor_framing() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(quick());
+    let webhooks = start(quick());
     let headers = [
         ("X-Custom", "v"),
         ("x-pusher-key", "forged"),
@@ -109,7 +116,7 @@ async fn own_headers_are_sent_but_replace_neither_signature_nor_content_type_nor
 #[actix_web::test]
 async fn a_failed_post_is_repeated_byte_for_byte_before_the_next_one_goes() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, metrics) = start(quick());
+    let webhooks = start(quick());
     let app = app("1", receiver.endpoint());
     webhooks.notify(&app, occupied("first"));
     webhooks.notify(&app, occupied("second"));
@@ -120,23 +127,24 @@ async fn a_failed_post_is_repeated_byte_for_byte_before_the_next_one_goes() {
     assert_eq!(request.body, body);
     request.answer("202 Accepted", "");
     assert_eq!(receiver.next_events().await, r#"[{"name":"channel_occupied","channel":"second"}]"#);
-    until(|| attempts(&metrics, "retried") == 1 && attempts(&metrics, "delivered") == 2).await;
+    until(|| attempts(&app, "retried") == 1 && attempts(&app, "delivered") == 2).await;
 }
 
 #[actix_web::test]
 async fn a_lost_connection_is_a_failure_and_is_retried() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, metrics) = start(quick());
-    webhooks.notify(&app("1", receiver.endpoint()), occupied("orders"));
+    let webhooks = start(quick());
+    let app = app("1", receiver.endpoint());
+    webhooks.notify(&app, occupied("orders"));
     drop(receiver.next().await);
     receiver.next_events().await;
-    assert_eq!(attempts(&metrics, "retried"), 1);
+    assert_eq!(attempts(&app, "retried"), 1);
 }
 
 #[actix_web::test]
 async fn a_redirect_is_a_failure_and_is_not_followed() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(quick());
+    let webhooks = start(quick());
     webhooks.notify(&app("1", receiver.endpoint()), occupied("orders"));
     receiver.next().await.answer("307 Temporary Redirect", "Location: /elsewhere\r\n");
     assert!(receiver.next().await.head.starts_with("POST /hook "));
@@ -145,7 +153,7 @@ async fn a_redirect_is_a_failure_and_is_not_followed() {
 #[actix_web::test]
 async fn a_retry_is_signed_with_the_key_of_its_own_moment() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(quick());
+    let webhooks = start(quick());
     let app = app("1", receiver.endpoint());
     webhooks.notify(&app, occupied("orders"));
     let request = receiver.next().await;
@@ -160,7 +168,7 @@ async fn a_retry_is_signed_with_the_key_of_its_own_moment() {
 #[actix_web::test]
 async fn a_slow_endpoint_of_one_app_delays_no_other_app() {
     let (mut slow, mut quick_one) = (Receiver::start().await, Receiver::start().await);
-    let (webhooks, _) = start(quick());
+    let webhooks = start(quick());
     let slow_app = app("1", slow.endpoint());
     for number in 0..200 {
         webhooks.notify(&slow_app, occupied(&number.to_string()));
@@ -181,7 +189,7 @@ async fn a_slow_endpoint_of_one_app_delays_no_other_app() {
 #[actix_web::test]
 async fn batches_hold_the_events_of_one_app_and_of_one_endpoint() {
     let (mut first, mut second) = (Receiver::start().await, Receiver::start().await);
-    let (webhooks, _) = start(Timing { batch: NEVER, ..quick() });
+    let webhooks = start(Timing { batch: NEVER, ..quick() });
     let batching = |receiver: &Receiver| WebhookEndpoint { batching: true, ..receiver.endpoint() };
     let both = AppSettings {
         webhooks: vec![batching(&first).into(), batching(&second).into()],
@@ -205,7 +213,7 @@ async fn batches_hold_the_events_of_one_app_and_of_one_endpoint() {
 #[actix_web::test]
 async fn only_wanted_events_are_posted() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(quick());
+    let webhooks = start(quick());
     let app = app("1", WebhookEndpoint { channel_prefix: Some("beta-".to_owned()), ..receiver.endpoint() });
     webhooks.notify(&app, occupied("alpha"));
     webhooks.notify(&app, occupied("beta-x"));
@@ -216,7 +224,7 @@ async fn only_wanted_events_are_posted() {
 #[actix_web::test]
 async fn a_vacated_channel_is_reported_when_its_delay_is_over() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(quick());
+    let webhooks = start(quick());
     webhooks.notify(&app("1", receiver.endpoint()), event("left", WebhookDetail::ChannelVacated));
     assert_eq!(receiver.next_events().await, r#"[{"name":"channel_vacated","channel":"left"}]"#);
 }
@@ -224,7 +232,7 @@ async fn a_vacated_channel_is_reported_when_its_delay_is_over() {
 #[actix_web::test]
 async fn a_channel_that_comes_back_in_time_is_not_reported() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(Timing { debounce: NEVER, ..quick() });
+    let webhooks = start(Timing { debounce: NEVER, ..quick() });
     let app = app("1", receiver.endpoint());
     webhooks.notify(&app, event("reloaded", WebhookDetail::ChannelVacated));
     webhooks.notify(&app, occupied("reloaded"));
@@ -237,7 +245,7 @@ async fn a_channel_that_comes_back_in_time_is_not_reported() {
 #[actix_web::test]
 async fn a_departure_is_cancelled_by_a_comeback_that_the_endpoint_did_not_ask_for() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, _) = start(Timing { debounce: NEVER, ..quick() });
+    let webhooks = start(Timing { debounce: NEVER, ..quick() });
     let events = vec![WebhookKind::ChannelVacated];
     let app = app("1", WebhookEndpoint { events, ..receiver.endpoint() });
     webhooks.notify(&app, event("reloaded", WebhookDetail::ChannelVacated));
@@ -251,7 +259,7 @@ async fn a_departure_is_cancelled_by_a_comeback_that_the_endpoint_did_not_ask_fo
 #[actix_web::test]
 async fn a_flush_sends_what_waits_for_its_delay_its_batch_or_its_retry() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, metrics) = start(Timing {
+    let webhooks = start(Timing {
         debounce: NEVER,
         batch: NEVER,
         first_retry: NEVER,
@@ -263,7 +271,7 @@ async fn a_flush_sends_what_waits_for_its_delay_its_batch_or_its_retry() {
     let batching = app("2", WebhookEndpoint { batching: true, ..receiver.endpoint() });
     webhooks.notify(&plain, occupied("failing"));
     receiver.next().await.answer("503 Service Unavailable", "");
-    until(|| attempts(&metrics, "retried") == 1).await;
+    until(|| attempts(&plain, "retried") == 1).await;
     webhooks.notify(&plain, event("held", WebhookDetail::ChannelVacated));
     webhooks.notify(&batching, occupied("batched"));
 
@@ -278,32 +286,33 @@ async fn a_flush_sends_what_waits_for_its_delay_its_batch_or_its_retry() {
             r#"[{"name":"channel_vacated","channel":"held"}]"#,
         ]
     );
-    assert_eq!((webhooks.queued(), metrics.webhook_drops.get()), (0, 0));
+    assert_eq!((webhooks.queued(), drops(&plain), drops(&batching)), (0, 0, 0));
 }
 
 #[actix_web::test]
 async fn a_flush_gives_up_at_its_deadline_and_what_comes_later_is_dropped_too() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, metrics) = start(quick());
+    let webhooks = start(quick());
     let app = app("1", receiver.endpoint());
     webhooks.notify(&app, occupied("a"));
     webhooks.notify(&app, occupied("b"));
     let _unanswered = receiver.next().await;
     within(webhooks.flush(Duration::from_millis(50))).await;
-    assert_eq!((webhooks.queued(), metrics.webhook_drops.get()), (0, 2));
+    assert_eq!((webhooks.queued(), drops(&app)), (0, 2));
     webhooks.notify(&app, occupied("late"));
-    until(|| (webhooks.queued(), metrics.webhook_drops.get()) == (0, 3)).await;
+    until(|| (webhooks.queued(), drops(&app)) == (0, 3)).await;
     within(webhooks.flush(NEVER)).await;
 }
 
 #[actix_web::test]
 async fn an_endpoint_that_never_answers_loses_its_events_when_their_time_is_over() {
     let mut receiver = Receiver::start().await;
-    let (webhooks, metrics) =
+    let webhooks =
         start(Timing { request_timeout: Duration::from_millis(20), give_up: Duration::from_millis(200), ..quick() });
-    webhooks.notify(&app("1", receiver.endpoint()), occupied("orders"));
+    let app = app("1", receiver.endpoint());
+    webhooks.notify(&app, occupied("orders"));
     let _unanswered = receiver.next().await;
-    until(|| metrics.webhook_drops.get() == 1 && attempts(&metrics, "dropped") == 1).await;
+    until(|| drops(&app) == 1 && attempts(&app, "dropped") == 1).await;
     assert_eq!(webhooks.queued(), 0);
 }
 
@@ -311,7 +320,7 @@ async fn an_endpoint_that_never_answers_loses_its_events_when_their_time_is_over
 async fn an_https_endpoint_is_spoken_to_in_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let receiver = Receiver::start().await;
-    let (webhooks, _) = start(quick());
+    let webhooks = start(quick());
     let url = format!("https://localhost:{}/hook", listener.local_addr().unwrap().port());
     webhooks.notify(&app("1", WebhookEndpoint { url, ..receiver.endpoint() }), occupied("orders"));
     let (mut stream, _) = within(listener.accept()).await.unwrap();
@@ -322,17 +331,17 @@ async fn an_https_endpoint_is_spoken_to_in_tls() {
 
 #[actix_web::test]
 async fn an_app_without_webhooks_costs_nothing() {
-    let (webhooks, metrics) = start(quick());
+    let webhooks = start(quick());
     let app = App::new("1", AppSettings::new("key", "secret"));
     webhooks.notify(&app, event("orders", WebhookDetail::ChannelVacated));
-    assert_eq!((webhooks.queued(), metrics.webhook_drops.get()), (0, 0));
+    assert_eq!((webhooks.queued(), drops(&app)), (0, 0));
 }
 
 #[actix_web::test]
 async fn what_waits_for_a_dead_endpoint_is_bounded_in_bytes_and_leaves_room_for_others() {
     const MAX_BYTES: usize = 1 << 20;
     let (mut dead, mut living) = (Receiver::start().await, Receiver::start().await);
-    let (webhooks, metrics) = start_with_room_for(MAX_BYTES, quick());
+    let webhooks = start_with_room_for(MAX_BYTES, quick());
     let to_dead = app("1", dead.endpoint());
     let flood = 20_000;
     for _ in 0..flood {
@@ -341,7 +350,7 @@ async fn what_waits_for_a_dead_endpoint_is_bounded_in_bytes_and_leaves_room_for_
     let _unanswered = dead.next().await;
     // An event as short as this takes some 400 bytes, and half of all is left free.
     let most = MAX_BYTES / 2 / 400;
-    let is_over = |queued: usize| queued <= most && queued as u64 + metrics.webhook_drops.get() == flood;
+    let is_over = |queued: usize| queued <= most && queued as u64 + drops(&to_dead) == flood;
     until(|| is_over(webhooks.queued())).await;
     let queued = webhooks.queued();
     assert!(queued > most / 2, "{queued} wait, the most is {most}");

@@ -2,7 +2,10 @@
 //! that brings them until the NATS client has written them. Where there is no permit left, the caller learns so at
 //! once.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
@@ -31,6 +34,7 @@ pub enum Full {
 #[derive(Debug)]
 pub struct PublishPermit {
     gauges: Arc<Gauges>,
+    since: Instant,
     events: usize,
     bytes: usize,
 }
@@ -51,7 +55,7 @@ pub(super) fn reserve(
     take(gauges, limits, events, bytes).inspect_err(|_| {
         gauges.refused.fetch_add(events as u64, Relaxed);
     })?;
-    Ok(PublishPermit { gauges: gauges.clone(), events, bytes })
+    Ok(PublishPermit { gauges: gauges.clone(), since: Instant::now(), events, bytes })
 }
 
 fn take(gauges: &Gauges, limits: Limits, events: usize, bytes: usize) -> Result<(), Full> {
@@ -83,7 +87,12 @@ impl PublishPermit {
     pub fn split(&mut self, bytes: usize) -> Self {
         self.events -= 1;
         self.bytes -= bytes;
-        Self { gauges: self.gauges.clone(), events: 1, bytes }
+        Self { gauges: self.gauges.clone(), since: self.since, events: 1, bytes }
+    }
+
+    /// For how long its events have been on their way.
+    pub(super) fn waited(&self) -> Duration {
+        self.since.elapsed()
     }
 
     /// The bytes of its events.

@@ -149,6 +149,7 @@ impl<T: FnMut(Output)> Task<T> {
     fn execute_one(&mut self, command: Command) -> usize {
         match command {
             Command::Event(input, permit) => {
+                self.core.note_wait(permit.waited());
                 self.step(input);
                 return permit.bytes();
             }
@@ -222,6 +223,7 @@ impl<T: FnMut(Output)> Task<T> {
                 | Output::PageTaken(_)
                 | Output::Asked { .. }
                 | Output::Answered { .. }
+                | Output::Acknowledged(_)
                 | Output::Lost { .. } => {
                     (self.on_output)(output);
                 }

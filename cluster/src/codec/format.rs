@@ -4,13 +4,16 @@ use crate::room::{MAX_APP, MAX_CHANNEL};
 
 pub const VERSION: u8 = 1;
 
-pub const MINOR: u8 = 3;
+pub const MINOR: u8 = 4;
 
 /// The first minor version whose releases answer questions.
 pub const QUESTIONS: u8 = 3;
 
 /// The first minor version whose releases say which pages they have.
 pub const CLAIMS: u8 = 3;
+
+/// The first minor version whose releases measure how long their events take.
+pub const DELIVERIES: u8 = 4;
 
 /// Set in the kinds of numbered frames, so that a frame of a kind that only a later release knows still takes its place
 /// in its stream.

@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod minor_3;
+mod minor_4;
 
 use minor_3::{claims, lost_claims};
 
@@ -119,10 +120,10 @@ fn unnumbered() -> Vec<Unnumbered> {
         Unnumbered::AskLostClaims { after: None },
         Unnumbered::AskLostClaims { after: Some((NodeId::from_bits(2), PageHash([7; 16]))) },
         Unnumbered::LostClaims(LostClaimsPage { after: None, rest: Rest::More, claims: lost_claims() }),
-        Unnumbered::Question { number: 7, question: Bytes::from_static(b"who") },
-        Unnumbered::Answer { number: 7, answer: Bytes::new() },
     ]
     .into_iter()
+    .chain(minor_3::questions())
+    .chain([minor_4::acknowledgement()])
     .chain(optional(keys()).map(|after| Unnumbered::AskSnapshot { after }))
     .chain(optional(record_keys()).map(|after| Unnumbered::AskRecords { after }))
     .collect()

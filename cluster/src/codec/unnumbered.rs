@@ -28,6 +28,7 @@ const ASK_CLAIMS: u8 = 15;
 const CLAIMS: u8 = 16;
 const ASK_LOST_CLAIMS: u8 = 17;
 const LOST_CLAIMS: u8 = 18;
+const DELIVERED: u8 = 19;
 
 pub(super) fn kind(body: &Unnumbered) -> u8 {
     match body {
@@ -49,6 +50,7 @@ pub(super) fn kind(body: &Unnumbered) -> u8 {
         Unnumbered::Claims(_) => CLAIMS,
         Unnumbered::AskLostClaims { .. } => ASK_LOST_CLAIMS,
         Unnumbered::LostClaims(_) => LOST_CLAIMS,
+        Unnumbered::Delivered { .. } => DELIVERED,
         Unnumbered::Unknown { kind } => *kind,
     }
 }
@@ -56,6 +58,7 @@ pub(super) fn kind(body: &Unnumbered) -> u8 {
 /// The first minor version in which a body has all its fields.
 pub(super) fn minor(body: &Unnumbered) -> u8 {
     match body {
+        Unnumbered::Delivered { .. } => 4,
         Unnumbered::Question { .. } | Unnumbered::Answer { .. } => 3,
         Unnumbered::AskClaims { .. } | Unnumbered::Claims(_) => 3,
         Unnumbered::AskLostClaims { .. } | Unnumbered::LostClaims(_) => 3,
@@ -109,6 +112,7 @@ pub(super) fn write(writer: &mut Writer, body: &Unnumbered) {
             writer.u64(*number);
             writer.chunk(text);
         }
+        Unnumbered::Delivered { number, held } => write_delivered(writer, *number, *held),
         Unnumbered::AskHeads | Unnumbered::Unknown { .. } => {}
     }
 }
@@ -135,8 +139,14 @@ pub(super) fn read((kind, minor): (u8, u8), reader: &mut Reader) -> Result<Optio
         CLAIMS => Unnumbered::Claims(read_snapshot(reader, (state::read_page, state::read_claim))?),
         ASK_LOST_CLAIMS => Unnumbered::AskLostClaims { after: reader.option(state::read_lost_key)? },
         LOST_CLAIMS => Unnumbered::LostClaims(read_lost_claims(reader)?),
+        DELIVERED => Unnumbered::Delivered { number: reader.u64()?, held: Duration::from_micros(reader.u64()?) },
         _ => return Ok(None),
     }))
+}
+
+fn write_delivered(writer: &mut Writer, number: u64, held: Duration) {
+    writer.u64(number);
+    writer.u64(u64::try_from(held.as_micros()).unwrap_or(u64::MAX));
 }
 
 fn write_beat(writer: &mut Writer, beat: &Beat) {

@@ -131,6 +131,8 @@ pub enum Input {
     Ask { to: NodeId, number: u64, question: Bytes },
     /// Answer the question that a node asked under this number; empty if there is nothing to say.
     Answer { to: NodeId, number: u64, answer: Bytes },
+    /// The sockets of this node have had a peer's event of this number for a moment; it was held here for so long until then.
+    Acknowledge { to: NodeId, number: u64, held: Duration },
     /// Something happens to a page of this node.
     Page(PageHash, PageChange),
     /// This node is about to leave: peers are to keep its facts for `hold` after its last heartbeat.

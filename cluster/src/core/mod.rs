@@ -2,10 +2,11 @@
 //! randomness and no log; its driver passes inputs in and carries outputs out, in order.
 //!
 //! Files: `input` and `output` are what goes in and out; `own` is what this node's rooms and sessions publish,
-//! `served_rooms` the rooms whose events they want, `questions` what they ask single nodes, `claims` the pages that they have, `receive` what comes from the bus, `streams` what of it is numbered, `peer_table` who is known,
+//! `served_rooms` the rooms whose events they want, `questions` what they ask single nodes, `deliveries` how long events take, `claims` the pages that they have, `receive` what comes from the bus, `streams` what of it is numbered, `peer_table` who is known,
 //! `peers` what passing time asks for, `transitions` the webhooks, `query` what can be asked.
 
 mod claims;
+mod deliveries;
 mod input;
 mod output;
 mod own;
@@ -52,6 +53,8 @@ pub use query::Published;
 pub struct Core {
     settings: Settings,
     now: Moment,
+    /// For how long the present input has waited.
+    waited: Duration,
     /// When this node was last stopped, and for how long.
     stopped: Option<(Duration, Duration)>,
     outgoing: Outgoing,
@@ -116,6 +119,7 @@ impl Core {
         Self {
             settings: Settings { version: version.into(), ..settings },
             now: Moment::default(),
+            waited: Duration::ZERO,
             stopped: None,
             outgoing,
             view,
@@ -171,12 +175,14 @@ impl Core {
             Input::Posted(generation) => self.finish_post(&generation),
             Input::Ask { to, number, question } => self.ask_peer(to, number, question),
             Input::Answer { to, number, answer } => self.answer_peer(to, number, answer),
+            Input::Acknowledge { to, number, held } => self.acknowledge(to, number, held),
             Input::Page(page, change) => self.change_page(page, change),
             Input::Bye { hold } => self.send_bye(hold),
             Input::Confirm => self.beat(),
             Input::Continue => self.continue_work(),
             Input::Tick(inbound) => self.tick(inbound),
         }
+        self.waited = Duration::ZERO;
         std::mem::take(&mut self.outputs)
     }
 
@@ -199,6 +205,7 @@ impl Core {
     /// Publishes a frame under the next number of a stream.
     fn publish_numbered(&mut self, stream: Stream, subject: Subject, content: Numbered) -> Numbering {
         let (numbering, frame) = self.outgoing.publish(stream, subject, content, self.now.up);
+        self.outgoing.note_wait(self.waited);
         frame.into_iter().for_each(|frame| self.publish(frame));
         numbering
     }

@@ -57,6 +57,8 @@ pub enum Output {
     Asked { from: NodeId, number: u64, question: Bytes },
     /// A node has answered the question of this number, or cannot be asked; empty if there is nothing to say.
     Answered { from: NodeId, number: u64, answer: Bytes },
+    /// An event of this node took so long from here to a peer's sockets.
+    Acknowledged(Duration),
     /// Another node has this page since later than this node, which has it still: it is to be withdrawn here.
     PageTaken(PageHash),
     /// A part of what a peer published is lost for this node.

@@ -107,6 +107,7 @@ impl Core {
             Unnumbered::Answer { number, answer } => {
                 self.outputs.push(Output::Answered { from: origin, number, answer });
             }
+            Unnumbered::Delivered { number, held } => self.take_acknowledgement(number, held),
             Unnumbered::Unknown { .. } => self.counters.unknown += 1,
             // Only this node's own barriers mean anything to it.
             Unnumbered::Barrier { .. } => {}

@@ -11,7 +11,15 @@ fn ring(frames: usize) -> Ring {
 fn push(ring: &mut Ring, stream: Stream, predecessor: u64, text: &'static str) {
     let bytes = Bytes::from_static(text.as_bytes());
     let events = u8::from(stream == ROOM);
-    ring.push(Sent { subject: Subject::State, stream, predecessor, events, at: Duration::ZERO, bytes });
+    ring.push(Sent {
+        subject: Subject::State,
+        stream,
+        predecessor,
+        events,
+        at: Duration::ZERO,
+        waited: Duration::ZERO,
+        bytes,
+    });
 }
 
 /// Numbers 1, 3 and 5 are of the state stream, 2 and 4 of a room.
@@ -109,7 +117,15 @@ fn a_ring_lasts_until_the_first_frame_is_too_old_or_there_is_no_room_for_it() {
 
 fn ring_frame() -> Sent {
     let bytes = Bytes::from_static(b"x");
-    Sent { subject: Subject::State, stream: ROOM, predecessor: 0, events: 1, at: Duration::ZERO, bytes }
+    Sent {
+        subject: Subject::State,
+        stream: ROOM,
+        predecessor: 0,
+        events: 1,
+        at: Duration::ZERO,
+        waited: Duration::ZERO,
+        bytes,
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod cache;
+mod deliveries;
 mod leaving;
 mod meeting;
 mod numbering;

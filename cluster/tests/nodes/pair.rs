@@ -8,11 +8,11 @@ use std::{
 use bytes::Bytes;
 use gaung_cluster::{
     NodeId, Room, Subject,
-    codec::decode,
+    codec::{decode, encode},
     core::{Core, Input, Moment, Output, Settings},
     detector::Inbound,
     fact::{Fact, Member},
-    frame::{Body, Numbering, RoomEvent, Unnumbered},
+    frame::{Body, Frame, Numbering, RoomEvent, Unnumbered},
     remote::RemoteState,
 };
 
@@ -170,6 +170,7 @@ impl Pair {
                 | Output::PageTaken(_)
                 | Output::Asked { .. }
                 | Output::Answered { .. }
+                | Output::Acknowledged(_)
                 | Output::CacheRepaired(..)
                 | Output::Post(_)
                 | Output::Lost { .. } => self.outputs.push((slot, output)),
@@ -240,4 +241,23 @@ fn without_numbers(output: Output) -> Output {
         Output::Serving(state) => Output::Serving(RemoteState { positions: Vec::new(), ..state }),
         other => other,
     }
+}
+
+/// A beat of a node as a release would send it that reads frames up to this minor version.
+pub fn earlier(pair: &mut Pair, slot: usize, minor: u8) -> Bytes {
+    let moment = pair.moment();
+    let outputs = pair.nodes[slot].step(Input::Confirm, moment);
+    let beat = outputs.iter().find_map(|output| match output {
+        Output::Publish(Subject::State, bytes) => beat_of(bytes, minor),
+        _ => None,
+    });
+    beat.expect("a node confirms with a beat")
+}
+
+fn beat_of(bytes: &Bytes, minor: u8) -> Option<Bytes> {
+    let frame = decode(bytes.clone()).expect("nodes publish frames");
+    let Body::Unnumbered(Unnumbered::Beat(mut beat)) = frame.body else { return None };
+    beat.minor = minor;
+    beat.count += 1;
+    Some(encode(&Frame { body: Unnumbered::Beat(beat).into(), ..frame }))
 }

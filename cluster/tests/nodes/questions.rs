@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use gaung_cluster::{
     Subject,
-    codec::{decode, encode},
+    codec::encode,
     core::{Input, Output},
-    frame::{Body, Frame, Unnumbered},
+    frame::{Frame, Unnumbered},
 };
 
-use crate::pair::{A, B, Pair, id};
+use crate::pair::{A, B, Pair, earlier, id};
 
 fn ask(number: u64, question: &'static str) -> Input {
     Input::Ask { to: id(B), number, question: question.into() }
@@ -71,25 +70,11 @@ fn an_answer_that_no_frame_can_hold_goes_without_its_content() {
     assert_eq!(pair.nodes[B].counters().oversized, 1);
 }
 
-/// A beat as a release wrote it that answers no questions.
-fn earlier(bytes: &Bytes) -> Option<Bytes> {
-    let frame = decode(bytes.clone()).expect("nodes publish frames");
-    let Body::Unnumbered(Unnumbered::Beat(mut beat)) = frame.body else { return None };
-    beat.minor = 0;
-    beat.count += 1;
-    Some(encode(&Frame { body: Unnumbered::Beat(beat).into(), ..frame }))
-}
-
 #[test]
 fn a_node_of_an_earlier_release_is_not_asked() {
     let mut pair = Pair::acquainted();
-    let moment = pair.moment();
-    let beats = pair.nodes[B].step(Input::Confirm, moment);
-    let beat = beats.iter().find_map(|output| match output {
-        Output::Publish(Subject::State, bytes) => earlier(bytes),
-        _ => None,
-    });
-    pair.step(A, Input::Received { subject: Subject::State, bytes: beat.expect("a node confirms with a beat") });
+    let bytes = earlier(&mut pair, B, 0);
+    pair.step(A, Input::Received { subject: Subject::State, bytes });
     assert_eq!(pair.nodes[A].peers_to_ask().count(), 0);
     pair.step(A, ask(7, "who"));
     assert_eq!(pair.outputs, [answered("")]);

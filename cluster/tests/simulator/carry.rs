@@ -53,7 +53,7 @@ impl World {
             Output::PageTaken(page) => self.page_goes(slot, page),
             // Nobody asks, and nothing is stored.
             Output::Store(..) | Output::Mark(_) | Output::ReadStored(..) => {}
-            Output::Asked { .. } | Output::Answered { .. } => {}
+            Output::Asked { .. } | Output::Answered { .. } | Output::Acknowledged(_) => {}
             Output::CacheEvicted(room, at) => process.evict(&room, at),
             Output::Post(generation) => {
                 process.posting.push((now + self.net.random.between(20, 200), generation.clone()));

@@ -9,7 +9,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use prometheus::core::Collector;
 use serde::Serialize;
 
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
         shown::{Admin, RoomTotals},
     },
     app::AppCounters,
-    metrics::Metrics,
+    metrics::Outcomes,
     readiness::Stage,
 };
 
@@ -115,7 +114,9 @@ impl Snapshot {
             ready: report.ready,
             objection: report.objection(),
             totals: Totals::of(admin, &apps),
-            refusals: refusals(&admin.metrics),
+            refusals: refusals(
+                admin.registry.all().iter().map(|app| &app.counters.outcomes).chain([&*admin.metrics.without_app]),
+            ),
             webhooks_waiting: admin.webhooks.queued(),
             cluster: ClusterFigures::of(admin, look.cluster),
             apps,
@@ -167,14 +168,15 @@ impl ClusterFigures {
 }
 
 /// Requests with a bad signature have a metric of their own; here they are one reason more.
-fn refusals(metrics: &Metrics) -> BTreeMap<String, u64> {
-    let unauthenticated = metrics.auth_failures.with_label_values(&["request"]).get();
-    let families = metrics.refusals.collect();
-    let counted = families.iter().flat_map(prometheus::proto::MetricFamily::get_metric).filter_map(|metric| {
-        let reason = metric.get_label().first()?.value().to_owned();
-        Some((reason, metric.get_counter().get_value() as u64))
-    });
-    counted.chain([("unauthenticated".to_owned(), unauthenticated)]).filter(|(_, count)| *count > 0).collect()
+fn refusals<'a>(outcomes: impl IntoIterator<Item = &'a Outcomes>) -> BTreeMap<String, u64> {
+    let mut refusals = BTreeMap::new();
+    for of_app in outcomes {
+        let unauthenticated = ("unauthenticated", of_app.auth_failures.get("request"));
+        for (reason, count) in of_app.refusals.rows().chain([unauthenticated]).filter(|(_, count)| *count > 0) {
+            *refusals.entry(reason.to_owned()).or_default() += count;
+        }
+    }
+    refusals
 }
 
 fn stage_name(stage: Stage) -> &'static str {
@@ -256,13 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_refused_is_shown_and_bad_signatures_too() {
-        let metrics = Metrics::new();
-        assert_eq!(refusals(&metrics), BTreeMap::new());
-        metrics.refusals.with_label_values(&["subscription"]).inc_by(2);
-        metrics.auth_failures.with_label_values(&["request"]).inc();
+    fn only_what_was_refused_is_shown_of_all_apps_and_bad_signatures_too() {
+        let (one, other) = (Outcomes::default(), Outcomes::default());
+        assert_eq!(refusals([&one, &other]), BTreeMap::new());
+        one.refusals.count("subscription");
+        other.refusals.count("subscription");
+        other.auth_failures.count("request");
         let expected = [("subscription".to_owned(), 2), ("unauthenticated".to_owned(), 1)];
-        assert_eq!(refusals(&metrics), BTreeMap::from(expected));
+        assert_eq!(refusals([&one, &other]), BTreeMap::from(expected));
     }
 
     #[test]

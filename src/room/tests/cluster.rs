@@ -1,6 +1,6 @@
 //! Rooms of a node in a cluster. The test speaks for the other nodes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gaung_cluster::{bus::Bus, core::Output, fact, frame::RoomEvent, remote};
 
@@ -84,7 +84,7 @@ fn member(user: &str) -> fact::Member {
 fn cached(channel: &ChannelName, name: &str, at: u64) -> Cached {
     let event = Event::from_back_end(channel.clone(), Words::new(name, "{}"), None, event::now()).encode();
     let record = fact::CachedEvent { at, ttl: 60_000_000, payload: wire::event(&event) };
-    Cached { event, record, expires: std::time::Instant::now() + Duration::from_secs(60) }
+    Cached { event, record, expires: Instant::now() + Duration::from_secs(60) }
 }
 
 #[actix::test]
@@ -240,6 +240,8 @@ fn with_inbound(channel: &str) -> (Stage, Registry, Inbound) {
         webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20)),
         cluster: stage.rooms.cluster.clone().unwrap(),
         metrics: stage.metrics.clone(),
+        sampling: Default::default(),
+        started: Instant::now(),
     };
     (stage, registry, inbound)
 }
@@ -260,7 +262,7 @@ fn serving(channel: &str) -> Output {
 
 #[actix::test]
 async fn a_room_that_opens_while_its_app_is_gone_answers_when_the_app_is_back() {
-    let (stage, registry, inbound) = with_inbound("products.1");
+    let (stage, registry, mut inbound) = with_inbound("products.1");
     let first = stage.join(1);
     stage.taken().await;
     registry.apply(vec![]);
@@ -273,7 +275,7 @@ async fn a_room_that_opens_while_its_app_is_gone_answers_when_the_app_is_back() 
 
 #[actix::test]
 async fn a_user_whose_line_opens_while_the_app_is_gone_is_answered() {
-    let (stage, registry, inbound) = with_inbound("products.1");
+    let (stage, registry, mut inbound) = with_inbound("products.1");
     let outbox = Outbox::new(None, usize::MAX);
     let socket = Subscriber { id: SocketId::from_bits(1), outbox: outbox.clone(), dialect: Dialect::Pusher };
     let welcome = vec![crate::protocol::outbound::signin_success("{}")];
@@ -285,7 +287,7 @@ async fn a_user_whose_line_opens_while_the_app_is_gone_is_answered() {
 
 #[actix::test]
 async fn rooms_see_the_settings_of_an_app_that_came_back() {
-    let (stage, registry, inbound) = with_inbound("presence-a");
+    let (stage, registry, mut inbound) = with_inbound("presence-a");
     let _first = stage.join_as(1, "ada");
     inbound.dispatch(serving("presence-a"));
     registry.apply(vec![]);
@@ -298,7 +300,7 @@ async fn rooms_see_the_settings_of_an_app_that_came_back() {
 #[actix::test]
 async fn an_event_of_another_node_for_a_user_needs_a_place_in_the_backlog() {
     let (stage, _registry, inbound) = with_inbound("#server-to-user-7");
-    let inbound = Inbound {
+    let mut inbound = Inbound {
         rooms: Rooms { backlog: Backlog::new(Limits { events: 0, bytes: 0 }), ..stage.rooms.clone() },
         ..inbound
     };
@@ -334,7 +336,7 @@ async fn a_client_event_that_the_other_nodes_cannot_be_sent_reaches_nobody_and_i
     client_event("short".to_owned());
     let heard = read_until(&other, &["short"]).await;
     assert!(heard.len() < 1_000, "{} bytes", heard.len());
-    assert_eq!(stage.metrics.refusals.with_label_values(&["client_event"]).get(), 1);
+    assert_eq!(stage.app.counters.outcomes.refusals.get("client_event"), 1);
 }
 
 #[actix::test]

@@ -47,7 +47,7 @@ impl Door {
     }
 
     fn refused(&self, reason: &str) -> u64 {
-        self.stage.metrics.refusals.with_label_values(&[reason]).get()
+        self.stage.app.counters.outcomes.refusals.get(reason)
     }
 }
 

@@ -35,7 +35,7 @@ impl Scene {
     }
 
     fn accept(&mut self, endpoint: WebhookEndpoint, event: &str, seconds: u64) -> Result<(), Full> {
-        let permit = self.waiting.permit_beyond(Item::cost(event));
+        let permit = self.waiting.permit_beyond(&"1".into(), Item::cost(event));
         let item = Item { endpoint: Arc::new(endpoint), event: event.into(), permit };
         self.backlog.accept(item, self.at(seconds))
     }
@@ -45,7 +45,7 @@ impl Scene {
         let (revoked, confirmed) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let its_confirmed = confirmed.clone();
         let ack = Ack::revocable(revoked.clone(), move || its_confirmed.store(true, Ordering::Relaxed));
-        let permit = self.waiting.permit_beyond(Item::cost(event)).with(ack);
+        let permit = self.waiting.permit_beyond(&"1".into(), Item::cost(event)).with(ack);
         let item = Item { endpoint: Arc::new(endpoint(false)), event: event.into(), permit };
         self.backlog.accept(item, self.start).expect("there is room");
         (revoked, confirmed)
@@ -135,7 +135,7 @@ fn a_full_queue_drops_the_newest_and_reports_one_burst() {
 #[test]
 fn an_endpoint_holds_no_more_than_nobody_else_does() {
     let mut scene = Scene::new();
-    let others = scene.waiting.permit(3 * MAX_BYTES + MAX_BYTES / 2).unwrap();
+    let others = scene.waiting.permit(&"1".into(), 3 * MAX_BYTES + MAX_BYTES / 2).unwrap();
     let event = "1".repeat(MAX_BYTES / 4 - OVERHEAD);
     scene.accept(endpoint(false), &event, 0).unwrap();
     assert_eq!(scene.accept(endpoint(false), &event, 0), Err(Full::First));

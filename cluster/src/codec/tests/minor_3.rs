@@ -30,6 +30,11 @@ pub(super) fn lost_claims() -> Vec<LostClaim> {
     }]
 }
 
+pub(super) fn questions() -> [Unnumbered; 2] {
+    let question = Unnumbered::Question { number: 7, question: Bytes::from_static(b"who") };
+    [question, Unnumbered::Answer { number: 7, answer: Bytes::new() }]
+}
+
 #[test]
 fn a_question_and_its_answer_are_these_bytes() {
     let of = |body: Unnumbered| encode(&Frame { origin: NodeId::from_bits(1), number: 42, body: body.into() });
