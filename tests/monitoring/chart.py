@@ -13,6 +13,9 @@ HELM = os.environ.get("HELM", CACHE / "gaung" / "helm" / "helm4")
 NAMESPACE = "shop"
 RELEASE = "gaung"
 
+# A login of one's own, since no cluster is seen here.
+BUNDLED_NATS = {"enabled": True, "auth": {"existingSecret": "login"}}
+
 # Three nodes with a NATS of somebody else's.
 NODES = {"apps": {"existingSecret": "apps"}, "cluster": {"nats": {"urls": ["nats://nats:4222"]}}}
 

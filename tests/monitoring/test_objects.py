@@ -82,13 +82,13 @@ def test_a_dashboard_that_could_show_nothing_is_left_out():
     assert names == ["gaung-dashboard-fleet", "gaung-dashboard-rollout", "gaung-dashboard-tenants"]
 
 
-BUNDLED = {"cluster": {}, "nats": {"enabled": True, "replicaCount": 3}}
+BUNDLED = {"cluster": {}, "nats": {**chart.BUNDLED_NATS, "replicaCount": 3}}
 WATCHED = {**BUNDLED, "nats": {**BUNDLED["nats"], "networkPolicy": {"monitoringFrom": [{"podSelector": {}}]}}}
 
 
 def nats_monitors(kind, values, **settings):
     objects = chart.render(**values, metrics={MONITORS[kind][0]: {"enabled": True, **settings}})
-    return objects, [item for item in objects if item["kind"] == kind and item["metadata"]["name"] == "gaung-nats"]
+    return objects, [item for item in objects if item["kind"] == kind and item["metadata"]["name"] == "gaung-gaung-nats"]
 
 
 def test_nats_is_watched_by_the_same_kind_of_monitor_as_the_nodes():
@@ -96,7 +96,7 @@ def test_nats_is_watched_by_the_same_kind_of_monitor_as_the_nodes():
         objects, (watcher,) = nats_monitors(kind, WATCHED, interval="7s", scrapeTimeout="5s", labels={"release": "p"})
         (endpoint,) = watcher["spec"][endpoints]
         assert (endpoint["port"], endpoint["path"], endpoint["interval"]) == ("exporter", "/metrics", "7s")
-        assert endpoint["relabelings"] == [{"action": "replace", "targetLabel": "job", "replacement": "gaung-nats"}]
+        assert endpoint["relabelings"] == [{"action": "replace", "targetLabel": "job", "replacement": "gaung-gaung-nats"}]
         assert watcher["metadata"]["labels"]["release"] == "p"
         wanted = watcher["spec"]["selector"]["matchLabels"].items()
         pod = next(item for item in objects if item["kind"] == "StatefulSet")["spec"]["template"]

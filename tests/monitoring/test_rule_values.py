@@ -62,14 +62,14 @@ def test_there_is_no_alert_on_nats_that_nobody_watches_and_no_watchdog_that_nobo
 def test_nats_beside_the_nodes_has_its_alerts_where_its_exporter_can_be_reached():
     rule = {"prometheusRule": {"enabled": True}}
     reachable = {"networkPolicy": {"monitoringFrom": [{"podSelector": {}}]}}
-    assert NATS_ALERTS <= names(rule, cluster={}, nats={"enabled": True, **reachable})
-    assert not NATS_ALERTS & names(rule, cluster={}, nats={"enabled": True})
-    assert not NATS_ALERTS & names(rule, cluster={}, nats={"enabled": True, "exporter": {"enabled": False}, **reachable})
-    assert NATS_ALERTS <= names(rule, cluster={}, nats={"enabled": True, "networkPolicy": {"enabled": False}})
+    assert NATS_ALERTS <= names(rule, cluster={}, nats={**chart.BUNDLED_NATS, **reachable})
+    assert not NATS_ALERTS & names(rule, cluster={}, nats={**chart.BUNDLED_NATS})
+    assert not NATS_ALERTS & names(rule, cluster={}, nats={**chart.BUNDLED_NATS, "exporter": {"enabled": False}, **reachable})
+    assert NATS_ALERTS <= names(rule, cluster={}, nats={**chart.BUNDLED_NATS, "networkPolicy": {"enabled": False}})
 
 
 def test_as_many_nats_servers_are_missed_as_the_release_asks_for():
-    nats = {"enabled": True, "replicaCount": 3, "networkPolicy": {"enabled": False}}
+    nats = {**chart.BUNDLED_NATS, "replicaCount": 3, "networkPolicy": {"enabled": False}}
     objects = chart.render(metrics={"prometheusRule": {"enabled": True}}, cluster={}, nats=nats)
     groups = next(item for item in objects if item["kind"] == "PrometheusRule")["spec"]["groups"]
     alert = next(rule for group in groups for rule in group["rules"] if rule.get("alert") == "GaungNatsServerDown")
