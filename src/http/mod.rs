@@ -18,6 +18,7 @@ pub mod probes;
 pub mod publication;
 pub mod routes;
 pub mod signed;
+mod stream;
 pub mod traceparent;
 pub mod trigger;
 

@@ -11,19 +11,21 @@ use actix_web::{
 use futures_util::future::Either;
 use std::{future::ready, rc::Rc, sync::Arc};
 
-use super::{api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, trigger};
+use super::{api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, stream, trigger};
 use crate::{
     connection::{Connection, address::OverLimit},
     readiness::Stage,
+    session::services::Services,
 };
 
 /// All that the public port answers to plain requests.
 pub fn app(
     api: Arc<Api>,
+    services: Rc<Services>,
 ) -> App<
     impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
 > {
-    App::new().configure(configure(api.clone())).wrap_fn(move |request, next| {
+    App::new().app_data(Data::new(services)).configure(configure(api.clone())).wrap_fn(move |request, next| {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         let exchange = connection.as_ref().map(Connection::begin);
         let grant = Grant::of(request.headers(), &api.http.cors_origins);
@@ -60,6 +62,7 @@ fn configure(api: Arc<Api>) -> impl FnOnce(&mut ServiceConfig) {
         config
             .service(get(format!("{prefix}/app/{{key}}"), web::to(probes::upgrade_required)))
             .service(get(format!("{prefix}/ws"), web::to(probes::upgrade_required)))
+            .service(get(format!("{prefix}/sse"), web::to(stream::events)))
             .default_service(web::to(probes::path_unknown));
     }
 }
