@@ -23,4 +23,4 @@ pub mod traceparent;
 pub mod trigger;
 
 pub use api::Api;
-pub use routes::app;
+pub use routes::{address_full, app};

@@ -1,7 +1,7 @@
 //! All routes of the public port but the sockets' upgrades, in one table.
 
 use actix_web::{
-    App, Error, Resource, Route,
+    App, Error, HttpResponse, Resource, Route,
     body::BoxBody,
     dev::{HttpServiceFactory, Service, ServiceFactory, ServiceRequest, ServiceResponse},
     guard,
@@ -14,6 +14,7 @@ use std::{future::ready, rc::Rc, sync::Arc};
 use super::{api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, stream, trigger};
 use crate::{
     connection::{Connection, address::OverLimit},
+    protocol::Close,
     readiness::Stage,
     session::services::Services,
 };
@@ -30,7 +31,7 @@ pub fn app(
         let exchange = connection.as_ref().map(Connection::begin);
         let grant = Grant::of(request.headers(), &api.http.cors_origins);
         let refusal = connection.as_ref().and_then(|connection| connection.settle().err());
-        let refusal = refusal.map(|OverLimit| api.refuse(ApiError::AddressFull));
+        let refusal = refusal.map(|OverLimit| address_full(&api, request.path()));
         let at_once = refusal.or_else(|| grant.as_ref()?.preflight(&request));
         let answered = match at_once {
             None => Either::Left(next.call(request)),
@@ -48,6 +49,15 @@ pub fn app(
             answer
         }
     })
+}
+
+/// The answer to a client that has all the connections that its address may have.
+pub fn address_full(api: &Api, path: &str) -> HttpResponse {
+    let refused = api.refuse(ApiError::AddressFull);
+    match path.strip_prefix(&api.path_prefix) {
+        Some("/sse") => stream::put_off(Close::OverAddressLimit, Close::OverAddressLimit.text()),
+        Some(_) | None => refused,
+    }
 }
 
 /// Serves the API under the node's path prefix, and without it as well, because some SDKs drop it (protocol.md §2.4).

@@ -77,7 +77,7 @@ fn event_stream() -> HttpResponseBuilder {
 }
 
 /// The client is told why, and comes back in a while.
-fn put_off(close: Close, text: &str) -> HttpResponse {
+pub(super) fn put_off(close: Close, text: &str) -> HttpResponse {
     let told = stream::message(&outbound::error(close.code(), text, None));
     let retry = stream::retry(stream::pause(Some(close), rand::random()));
     event_stream().body([told, retry].concat())

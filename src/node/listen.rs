@@ -330,7 +330,7 @@ where
                 h2::serve(guarded, app, h2::Patience { handshake, idle, answer }).await;
             }
             (Ok(_), Err(OverLimit)) => {
-                let refuse = fn_service(|_| ready(Ok::<_, Infallible>(self.refusal())));
+                let refuse = fn_service(|request: Request| ready(Ok::<_, Infallible>(self.refusal(request.path()))));
                 h2::serve(guarded, &refuse, h2::Patience { handshake, idle: || LINGER, answer }).await;
             }
             (Err(_), _) => {}
@@ -339,8 +339,8 @@ where
     }
 
     /// What is answered on a connection that its client may not have, whose end it is.
-    fn refusal(&self) -> Response<BoxBody> {
-        let mut answer = self.api.refuse(ApiError::AddressFull);
+    fn refusal(&self, path: &str) -> Response<BoxBody> {
+        let mut answer = http::address_full(&self.api, path);
         answer.head_mut().set_connection_type(ConnectionType::Close);
         answer.into()
     }

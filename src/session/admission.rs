@@ -11,6 +11,7 @@ use std::{
 use actix_http::{
     HttpMessage, Request, Uri,
     header::{self, HeaderMap, HeaderName},
+    uri::Authority,
 };
 
 use super::{
@@ -119,7 +120,7 @@ impl<'a> UpgradeRequest<'a> {
     pub(super) fn of_stream(asking: &Asking<'a>) -> Self {
         let Asking { connection, peer, uri, headers, .. } = *asking;
         let query = uri.query().unwrap_or_default();
-        let host = || uri.authority().map(|authority| authority.as_str()).or_else(|| text(headers, header::HOST));
+        let host = || uri.authority().map(Authority::as_str).or_else(|| text(headers, header::HOST));
         let origin = text(headers, header::ORIGIN).map(Cow::Borrowed);
         let origin = origin.or_else(|| host().map(|host| format!("http://{host}").into()));
         let route = Route::Tenant(TenantRequest::parse(query, text(headers, header::AUTHORIZATION), None));

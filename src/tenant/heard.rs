@@ -75,11 +75,15 @@ impl FromStr for Heard {
 
     fn from_str(text: &str) -> Result<Self, InvalidPosition> {
         let parts = text.split(' ').filter(|part| !part.is_empty());
-        let heard = parts.map(|part| {
+        let mut heard = Self::default();
+        for part in parts {
             let (channel, position) = part.split_once(':').ok_or(InvalidPosition::Malformed)?;
-            Ok((channel.to_owned(), parse(position)?))
-        });
-        heard.collect::<Result<_, _>>().map(Self)
+            if heard.0.iter().any(|(name, _)| name == channel) {
+                return Err(InvalidPosition::Malformed);
+            }
+            heard.0.push((channel.to_owned(), parse(position)?));
+        }
+        Ok(heard)
     }
 }
 
@@ -107,7 +111,7 @@ mod tests {
         for text in ["", "a.7:k3x09a-17", "a.7:", "a.7:k3x09a-17,zzzzzz-2 b@7,x;y=z.7:aaaaaa-0"] {
             assert_eq!(text.parse::<Heard>().unwrap().to_string(), text);
         }
-        for text in ["a.7", "a.7:x", "a.7:k3x09a-17 b", "a.7:k3x09a-1,k3x09a-2"] {
+        for text in ["a.7", "a.7:x", "a.7:k3x09a-17 b", "a.7:k3x09a-1,k3x09a-2", "a.7:k3x09a-1 a.7:k3x09a-2"] {
             assert!(text.parse::<Heard>().is_err(), "{text}");
         }
     }

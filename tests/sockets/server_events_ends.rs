@@ -122,6 +122,8 @@ async fn streams_enter_at_the_rate_of_sockets_and_count_for_their_address() {
     let _socket = tenant_socket(&node, "").await;
     let mut third = node.open("/ws?tenant_id=7").await;
     assert_eq!(third.expect_close().await.0, 4100);
+    drop(third);
+    expect_put_off(&node, 4100, "Too many connections from this address (GAUNG_MAX_CONNECTIONS_PER_IP)").await;
 }
 
 #[actix::test]
