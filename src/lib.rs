@@ -6,9 +6,9 @@
 //! | [`app`] | apps: credentials, limits, counters, and where they come from |
 //! | [`node`] | a running node: everything wired together |
 //! | [`protocol`] | the Pusher protocol as values |
-//! | [`tenant`] | the plain `/ws` dialect as values |
+//! | [`tenant`] | the plain dialect of `/ws` and `/sse` as values |
 //! | [`connection`] | a connection until it is a socket: its permit, its time limits, what is no request |
-//! | [`session`] | one actor per WebSocket connection, its outbox, the upgrade |
+//! | [`session`] | one actor per WebSocket connection or stream of events, its outbox, the upgrade |
 //! | [`repeats`] | what was published under an idempotency key |
 //! | [`room`] | one actor per channel: who is subscribed, and the fan-out to them |
 //! | [`cluster`] | what this node's rooms send to the other nodes |

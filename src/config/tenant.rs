@@ -1,4 +1,4 @@
-//! Who may open tenant sockets at `/ws`.
+//! Who may open tenant sockets at `/ws` and streams at `/sse`.
 
 use std::time::Duration;
 
@@ -40,6 +40,9 @@ pub struct TenantConfig {
     pub callback_cache: Duration,
     /// `GAUNG_TENANT_MESSAGES_PER_SECOND` (20): messages from one tenant socket.
     pub messages_per_second: u32,
+    /// `GAUNG_TENANT_HEARTBEAT_SECONDS` (15): how often a stream of server-sent events is sent a comment.
+    #[serde(rename = "heartbeat_seconds", deserialize_with = "fields::seconds")]
+    pub heartbeat: Duration,
 }
 
 impl Default for TenantConfig {
@@ -52,6 +55,7 @@ impl Default for TenantConfig {
             callback_timeout: Duration::from_secs(5),
             callback_cache: Duration::ZERO,
             messages_per_second: 20,
+            heartbeat: Duration::from_secs(15),
         }
     }
 }
@@ -96,6 +100,12 @@ impl TenantConfig {
                 default.messages_per_second,
                 Rule::Number(1..=100_000),
                 "messages from one tenant socket",
+            ),
+            Variable::new(
+                "GAUNG_TENANT_HEARTBEAT_SECONDS",
+                default.heartbeat.as_secs(),
+                Rule::Number(1..=300),
+                "how often a stream of server-sent events is sent a comment; less than any proxy's timeout",
             ),
         ]
     }

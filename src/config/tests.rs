@@ -214,7 +214,7 @@ fn every_pages_variable() -> ([(&'static str, &'static str); 4], PagesConfig) {
     (variables, config)
 }
 
-fn every_tenant_variable() -> ([(&'static str, &'static str); 7], TenantConfig) {
+fn every_tenant_variable() -> ([(&'static str, &'static str); 8], TenantConfig) {
     let variables = [
         ("GAUNG_TENANT_ACCESS", "callback"),
         ("GAUNG_TENANT_APP", "gaung"),
@@ -223,6 +223,7 @@ fn every_tenant_variable() -> ([(&'static str, &'static str); 7], TenantConfig) 
         ("GAUNG_TENANT_CALLBACK_SECONDS", "15"),
         ("GAUNG_TENANT_CALLBACK_CACHE_SECONDS", "16"),
         ("GAUNG_TENANT_MESSAGES_PER_SECOND", "17"),
+        ("GAUNG_TENANT_HEARTBEAT_SECONDS", "18"),
     ];
     let config = TenantConfig {
         access: TenantAccess::Callback,
@@ -232,6 +233,7 @@ fn every_tenant_variable() -> ([(&'static str, &'static str); 7], TenantConfig) 
         callback_timeout: Duration::from_secs(15),
         callback_cache: Duration::from_secs(16),
         messages_per_second: 17,
+        heartbeat: Duration::from_secs(18),
     };
     (variables, config)
 }

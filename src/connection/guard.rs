@@ -80,6 +80,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<T> {
             return this.poll_time(ctx).map(Err);
         }
         let count = part.filled().len();
+        if count == 0 && polled.is_ready() && this.connection.ends_with_its_client() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         this.connection.read(part.filled());
         buffer.advance(count);
         polled

@@ -17,7 +17,10 @@ use std::{
     time::Instant,
 };
 
-use tokio::time::{Sleep, sleep_until};
+use tokio::{
+    sync::Notify,
+    time::{Sleep, sleep_until},
+};
 
 pub use progress::Patience;
 
@@ -34,6 +37,17 @@ pub struct Connection {
     /// The task that was told to read later.
     reader: Cell<Option<Waker>>,
     timer: RefCell<Option<Pin<Box<Sleep>>>>,
+    session: Cell<Carrying>,
+    carried: Notify,
+}
+
+/// Whether the answer to a request carries a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carrying {
+    Nothing,
+    Session,
+    /// It did, and nothing more is to be sent.
+    Ended,
 }
 
 /// A request that the application has; answered when dropped.
@@ -52,6 +66,8 @@ impl Connection {
             permit: RefCell::new(Some(permit)),
             reader: Cell::default(),
             timer: RefCell::default(),
+            session: Cell::new(Carrying::Nothing),
+            carried: Notify::new(),
         }
     }
 
@@ -82,6 +98,28 @@ impl Connection {
     /// It is a socket from now on, and no connection of HTTP any more. Its permit among those of its client, where it has one.
     pub fn leave(&self) -> Option<AddressPermit> {
         self.permit.take()?.into_address_permit()
+    }
+
+    /// From now on an answer carries a session: the end of what the client sends is the end of it.
+    pub fn carry(&self) {
+        self.session.set(Carrying::Session);
+        self.carried.notify_one();
+    }
+
+    /// Whether a client that sends nothing more has gone: nobody else would notice it before the next write.
+    fn ends_with_its_client(&self) -> bool {
+        self.session.get() != Carrying::Nothing
+    }
+
+    /// Ends when an answer carries a session.
+    pub async fn carries(&self) {
+        self.carried.notified().await;
+    }
+
+    /// Ends a connection that carried a session, whatever its client has still to take.
+    pub fn end(&self) {
+        self.session.set(Carrying::Ended);
+        self.wake_reader();
     }
 
     /// The application has a request.
@@ -135,6 +173,9 @@ impl Connection {
     /// What is overdue; else the task is woken when something will be. The timer is made where it is needed, and one that
     /// wakes too early is set again: most requests are over long before.
     fn poll_overdue(&self, ctx: &mut Context<'_>) -> Poll<Overdue> {
+        if self.session.get() == Carrying::Ended {
+            return Poll::Ready(Overdue::Answer);
+        }
         let Some((deadline, overdue)) = self.progress.borrow().deadline(self.patience) else { return Poll::Pending };
         let mut slot = self.timer.borrow_mut();
         let timer = slot.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));

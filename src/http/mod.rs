@@ -18,8 +18,9 @@ pub mod probes;
 pub mod publication;
 pub mod routes;
 pub mod signed;
+mod stream;
 pub mod traceparent;
 pub mod trigger;
 
 pub use api::Api;
-pub use routes::app;
+pub use routes::{address_full, app};

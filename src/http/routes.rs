@@ -1,7 +1,7 @@
 //! All routes of the public port but the sockets' upgrades, in one table.
 
 use actix_web::{
-    App, Error, Resource, Route,
+    App, Error, HttpResponse, Resource, Route,
     body::BoxBody,
     dev::{HttpServiceFactory, Service, ServiceFactory, ServiceRequest, ServiceResponse},
     guard,
@@ -12,25 +12,28 @@ use futures_util::future::Either;
 use std::{future::ready, rc::Rc, sync::Arc};
 
 use super::{
-    api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, signed::find_app, trigger,
+    api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, signed::find_app, stream, trigger,
 };
 use crate::{
     connection::{Connection, address::OverLimit},
+    protocol::Close,
     readiness::Stage,
+    session::services::Services,
 };
 
 /// All that the public port answers to plain requests.
 pub fn app(
     api: Arc<Api>,
+    services: Rc<Services>,
 ) -> App<
     impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>,
 > {
-    App::new().configure(configure(api.clone())).wrap_fn(move |request, next| {
+    App::new().app_data(Data::new(services)).configure(configure(api.clone())).wrap_fn(move |request, next| {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         let exchange = connection.as_ref().map(Connection::begin);
         let grant = Grant::of(request.headers(), &api.http.cors_origins);
         let refusal = connection.as_ref().and_then(|connection| connection.settle().err());
-        let refusal = refusal.map(|OverLimit| api.refuse(ApiError::AddressFull));
+        let refusal = refusal.map(|OverLimit| address_full(&api, request.path()));
         let at_once = refusal.or_else(|| grant.as_ref()?.preflight(&request));
         let answered = match at_once {
             None => Either::Left(next.call(request)),
@@ -50,6 +53,15 @@ pub fn app(
     })
 }
 
+/// The answer to a client that has all the connections that its address may have.
+pub fn address_full(api: &Api, path: &str) -> HttpResponse {
+    let refused = api.refuse(ApiError::AddressFull);
+    match path.strip_prefix(&api.path_prefix) {
+        Some("/sse") => stream::put_off(Close::OverAddressLimit, Close::OverAddressLimit.text()),
+        Some(_) | None => refused,
+    }
+}
+
 /// Serves the API under the node's path prefix, and without it as well, because some SDKs drop it (protocol.md §2.4).
 fn configure(api: Arc<Api>) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
@@ -62,6 +74,7 @@ fn configure(api: Arc<Api>) -> impl FnOnce(&mut ServiceConfig) {
         config
             .service(get(format!("{prefix}/app/{{key}}"), web::to(probes::upgrade_required)))
             .service(get(format!("{prefix}/ws"), web::to(probes::upgrade_required)))
+            .service(get(format!("{prefix}/sse"), web::to(stream::events)))
             .default_service(web::to(probes::path_unknown));
     }
 }

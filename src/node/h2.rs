@@ -3,14 +3,14 @@
 
 use std::{
     future::{Future, poll_fn},
-    net::SocketAddr,
     pin::pin,
-    task::Poll,
+    rc::Rc,
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use actix_http::{
-    BoxedPayloadStream, ConnectionType, Payload, Request, Response,
+    BoxedPayloadStream, ConnectionType, HttpMessage, Payload, Request, Response,
     body::{BodySize, BoxBody, MessageBody},
     error::PayloadError,
     header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, HttpDate, TRANSFER_ENCODING, UPGRADE},
@@ -30,6 +30,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
+
+use crate::connection::{self, guard::Guarded};
 
 /// Requests of one connection that are under way, as announced in `MAX_CONCURRENT_STREAMS`.
 pub(super) const STREAMS: usize = 100;
@@ -80,19 +82,16 @@ enum Event {
 type Connection<T> = server::Connection<T, Bytes>;
 
 /// Serves a connection to its end.
-pub(super) async fn serve<T, S, R, B>(
-    io: T,
-    service: &S,
-    peer: Option<SocketAddr>,
-    patience: Patience<impl Fn() -> Duration>,
-) where
+pub(super) async fn serve<T, S, R, B>(guarded: Guarded<T>, service: &S, patience: Patience<impl Fn() -> Duration>)
+where
     T: AsyncRead + AsyncWrite + Unpin,
     S: Service<Request, Response = R>,
     S::Error: Into<Response<BoxBody>>,
     R: Into<Response<B>>,
     B: MessageBody + 'static,
 {
-    let handshake = timeout(patience.handshake, limits().handshake(io));
+    let counted = guarded.connection().clone();
+    let handshake = timeout(patience.handshake, limits().handshake(guarded));
     let Ok(Ok(mut connection)) = handshake.await else { return };
     let mut under_way = FuturesUnordered::new();
     loop {
@@ -120,7 +119,7 @@ pub(super) async fn serve<T, S, R, B>(
             Ok(Event::Asked(asked)) => {
                 let (request, respond) = *asked;
                 let is_head = request.method() == Method::HEAD;
-                let response = service.call(translate(request, peer));
+                let response = service.call(translate(request, &counted));
                 under_way.push(answer(response, respond, is_head, patience.answer));
             }
             Ok(Event::Quiet) => {}
@@ -148,7 +147,8 @@ async fn leave<T: AsyncRead + AsyncWrite + Unpin>(mut connection: Connection<T>)
     let _ = timeout(LINGER, poll_fn(|ctx| connection.poll_closed(ctx))).await;
 }
 
-fn translate(request: http::Request<RecvStream>, peer: Option<SocketAddr>) -> Request {
+/// The library keeps what is known of a connection where only its own servers can put it; so it stands beside the request.
+fn translate(request: http::Request<RecvStream>, connection: &Rc<connection::Connection>) -> Request {
     let (parts, body) = request.into_parts();
     let payload: BoxedPayloadStream = Box::pin(pieces(body));
     let mut request = Request::with_payload(Payload::Stream { payload });
@@ -157,7 +157,8 @@ fn translate(request: http::Request<RecvStream>, peer: Option<SocketAddr>) -> Re
     head.method = parts.method;
     head.version = parts.version;
     head.headers = parts.headers.into();
-    head.peer_addr = peer;
+    head.peer_addr = connection.peer();
+    request.extensions_mut().insert(connection.clone());
     request
 }
 
@@ -226,7 +227,12 @@ fn head_of(response: &Response<()>, size: BodySize) -> http::Response<()> {
 /// `None` if the stream has ended, or the client takes nothing.
 async fn send(stream: &mut SendStream<Bytes>, body: impl MessageBody, patience: Duration) -> Option<()> {
     let mut body = pin!(body);
-    while let Some(piece) = poll_fn(|ctx| body.as_mut().poll_next(ctx)).await {
+    // A body may be long in coming: whoever does not want it any more says so.
+    let mut next = |stream: &mut SendStream<Bytes>, ctx: &mut Context<'_>| match stream.poll_reset(ctx) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => body.as_mut().poll_next(ctx),
+    };
+    while let Some(piece) = poll_fn(|ctx| next(stream, ctx)).await {
         let mut piece = piece.ok()?;
         while !piece.is_empty() {
             stream.reserve_capacity(piece.len().min(PIECE_BYTES));

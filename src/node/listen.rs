@@ -6,6 +6,7 @@ use std::{
     future::ready,
     io,
     net::{SocketAddr, TcpListener},
+    pin::pin,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -18,7 +19,10 @@ use actix_http::{
 use actix_server::{Server, ServerBuilder, ServerHandle};
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config};
 use actix_web::{App, HttpServer, dev::AppConfig};
-use futures_util::FutureExt;
+use futures_util::{
+    FutureExt, TryFutureExt,
+    future::{Either, LocalBoxFuture, select},
+};
 use rustls::ServerConfig;
 use socket2::SockRef;
 use tokio::{
@@ -47,7 +51,7 @@ use crate::{
         self,
         registry::SessionRegistries,
         services::{Services, Shared},
-        upgrade::{share, upgrade},
+        upgrade::{share, tune, upgrade},
     },
 };
 
@@ -169,6 +173,7 @@ impl PublicListener {
         // The library takes 16 KiB for each connection that it serves: one that has said nothing yet is not served.
         let begun = timeout(self.shared.limits.handshake_timeout, socket.readable()).await;
         begun.map_err(|_| Refused)?.map_err(|_| Refused)?;
+        tune(&socket);
         Ok((Guarded::new(socket, Connection::new(peer, place, self.patience())), Protocol::Http1, peer))
     }
 
@@ -182,6 +187,7 @@ impl PublicListener {
         let place = self.permit(peer).map_err(|_| Refused)?;
         let accepted = timeout(self.shared.limits.handshake_timeout, self.begin_tls(socket, peer, acceptor));
         let stream = accepted.await.unwrap_or(Err(Refused))?;
+        tune(stream.get_ref().0);
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
@@ -231,20 +237,21 @@ impl PublicListener {
         S: session::wire::Socket + 'static,
     {
         let (services, log) = (self.services(), self.log.clone());
-        let upgrade = fn_service(move |(request, framed)| upgrade(services.clone(), request, framed, split));
-        let app = || map_config(http::app(self.api.clone()), |()| AppConfig::default());
+        let app = || map_config(http::app(self.api.clone(), services.clone()), |()| AppConfig::default());
         let http1 = self.http().on_connect_ext(|guarded: &Guarded<T>, data: &mut Extensions| {
             data.insert(guarded.connection().clone());
         });
-        let http2 = Rc::new(Http2::new(app(), self.api.clone()));
-        let served = apply_fn_factory(http1.upgrade(upgrade).finish(app()), move |(guarded, protocol, peer), http1| {
-            let log = log.clone();
+        let (http1_app, http2) = (app(), Rc::new(Http2::new(app(), self.api.clone())));
+        let upgrade = fn_service(move |(request, framed)| upgrade(services.clone(), request, framed, split));
+        let served = apply_fn_factory(http1.upgrade(upgrade).finish(http1_app), move |accepted: Accepted<T>, http1| {
+            let (guarded, protocol, peer) = accepted;
+            let (log, connection) = (log.clone(), guarded.connection().clone());
             // Apart from the connection's own future, which has room for the largest of its steps and has it from the start.
             let served = match protocol {
-                Protocol::Http2 => http2.clone().serve(guarded, peer).boxed_local(),
+                Protocol::Http2 => http2.clone().serve(guarded).boxed_local(),
                 _ => http1.call((guarded, protocol, peer)).boxed_local(),
             };
-            async move { served.await.inspect_err(|error| log.look_at(error, peer)) }
+            count_until_session(served.inspect_err(move |error| log.look_at(error, peer)).boxed_local(), connection)
         });
         served.map_err(|_| Refused)
     }
@@ -276,6 +283,21 @@ impl PublicListener {
     }
 }
 
+/// Serves a connection. The library counts it until this ends, among those that it takes; one that carries a session counts
+/// no more.
+async fn count_until_session<E: 'static>(
+    served: LocalBoxFuture<'static, Result<(), E>>,
+    connection: Rc<Connection>,
+) -> Result<(), E> {
+    match select(served, pin!(connection.carries())).await {
+        Either::Left((ended, _)) => ended,
+        Either::Right(((), served)) => {
+            actix::spawn(served.map(drop));
+            Ok(())
+        }
+    }
+}
+
 /// HTTP/2 of one thread. Its application is made when the first client comes that speaks it.
 struct Http2<F: ServiceFactory<Request>> {
     app: F,
@@ -293,7 +315,7 @@ where
         Self { app, made: OnceCell::new(), api }
     }
 
-    async fn serve<T>(self: Rc<Self>, guarded: Guarded<T>, peer: Option<SocketAddr>) -> Result<(), DispatchError>
+    async fn serve<T>(self: Rc<Self>, guarded: Guarded<T>) -> Result<(), DispatchError>
     where
         T: AsyncRead + AsyncWrite + Unpin,
     {
@@ -305,11 +327,11 @@ where
         match (made, connection.settle()) {
             (Ok(app), Ok(())) => {
                 let idle = || if connection.is_in_the_way() { LINGER } else { http.keep_alive };
-                h2::serve(guarded, app, peer, h2::Patience { handshake, idle, answer }).await;
+                h2::serve(guarded, app, h2::Patience { handshake, idle, answer }).await;
             }
             (Ok(_), Err(OverLimit)) => {
-                let refuse = fn_service(|_| ready(Ok::<_, Infallible>(self.refusal())));
-                h2::serve(guarded, &refuse, peer, h2::Patience { handshake, idle: || LINGER, answer }).await;
+                let refuse = fn_service(|request: Request| ready(Ok::<_, Infallible>(self.refusal(request.path()))));
+                h2::serve(guarded, &refuse, h2::Patience { handshake, idle: || LINGER, answer }).await;
             }
             (Err(_), _) => {}
         }
@@ -317,8 +339,8 @@ where
     }
 
     /// What is answered on a connection that its client may not have, whose end it is.
-    fn refusal(&self) -> Response<BoxBody> {
-        let mut answer = self.api.refuse(ApiError::AddressFull);
+    fn refusal(&self, path: &str) -> Response<BoxBody> {
+        let mut answer = http::address_full(&self.api, path);
         answer.head_mut().set_connection_type(ConnectionType::Close);
         answer.into()
     }

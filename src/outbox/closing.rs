@@ -14,6 +14,8 @@ pub enum ClientProtocol {
     Pusher,
     /// Plain frames of a tenant.
     Tenant,
+    /// The same as server-sent events.
+    Stream,
 }
 
 /// Why a session is to come back to another node.
@@ -37,18 +39,19 @@ impl ClientProtocol {
             outbox.send(&match self {
                 Self::Pusher => outbound::error(Some(close.code()), text, None),
                 Self::Tenant => tenant::outbound::error(close.code(), text, None),
+                Self::Stream => tenant::stream::message(&tenant::outbound::error(close.code(), text, None)),
             });
         }
         outbox.close(close);
     }
 
     /// How sessions are closed that are to come back to another node: Pusher clients come back at once after 4200, tenant
-    /// clients know the standard's 1001.
+    /// clients know the standard's 1001, and those of streams come back of themselves.
     pub fn sent_away(self, why: SentAway) -> Close {
         match (self, why) {
             (Self::Pusher, SentAway::NodeEnds) => Close::Draining,
             (Self::Pusher, SentAway::Rebalanced) => Close::Rebalanced,
-            (Self::Tenant, _) => Close::GoingAway,
+            (Self::Tenant | Self::Stream, _) => Close::GoingAway,
         }
     }
 }

@@ -20,8 +20,12 @@ use bytes::{Buf, Bytes};
 use futures_util::future::poll_fn;
 use tokio::{io::AsyncWrite, net::TcpStream, task::coop};
 
-use crate::protocol::{ChannelName, Close, deflate::Encoding, frame};
+use crate::{
+    protocol::{ChannelName, Close, deflate::Encoding, frame},
+    tenant::stream,
+};
 
+mod answer;
 pub mod closing;
 
 /// How many limits may wait for a socket that was not asked whether it takes them.
@@ -46,8 +50,19 @@ pub struct RefusedJoin {
     pub attempt: u32,
 }
 
+/// What the bytes are that the outbox is sent, as far as it adds some of its own.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    /// Frames of WebSocket.
+    #[default]
+    WebSocket,
+    /// Server-sent events in the answer to a request.
+    Events,
+}
+
 #[derive(Debug, Default)]
 struct Queue {
+    framing: Framing,
     chunks: VecDeque<Bytes>,
     bytes: usize,
     /// How often something was sent.
@@ -56,6 +71,8 @@ struct Queue {
     /// Whether the socket has refused what stands at the head.
     is_refused: bool,
     waker: Option<Waker>,
+    /// The session of an answer, which is told what its answer cannot tell: see [`Outbox::poll_end`].
+    session: Option<Waker>,
     /// Rooms that wait until the socket was offered what waits.
     senders: Vec<Waker>,
     /// Joins that rooms refused and the session does not know of yet: so many as it has sent since it looked last.
@@ -298,7 +315,7 @@ impl Queue {
     }
 
     fn close(&mut self, close: Close) {
-        self.push(close_frame(close));
+        self.push(self.framing.last(close));
         self.state = State::Closing(close);
         self.wake();
         self.wake_senders();
@@ -332,17 +349,20 @@ impl Queue {
         std::mem::take(&mut self.senders).into_iter().for_each(Waker::wake);
     }
 
+    /// The answer is asked first whether it takes something; its session looks then what is left.
     fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+        self.waker.take().into_iter().chain(self.session.take()).for_each(Waker::wake);
     }
 }
 
-fn close_frame(close: Close) -> Bytes {
-    match close {
-        Close::Echo(code) => frame::close(code, ""),
-        close => frame::close(Some(close.code()), close.text()),
+impl Framing {
+    /// What is sent last.
+    fn last(self, close: Close) -> Bytes {
+        match (self, close) {
+            (Self::WebSocket, Close::Echo(code)) => frame::close(code, ""),
+            (Self::WebSocket, close) => frame::close(Some(close.code()), close.text()),
+            (Self::Events, close) => stream::retry(stream::pause(Some(close), rand::random())),
+        }
     }
 }
 

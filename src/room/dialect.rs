@@ -9,7 +9,7 @@ use crate::{
     event::EncodedEvent,
     outbox::closing::ClientProtocol,
     protocol::{ChannelName, Recovery, close::UNAUTHORIZED, outbound, recovery},
-    tenant::{Problem, TenantId, outbound as tenant},
+    tenant::{Problem, TenantId, outbound as tenant, stream},
 };
 
 /// The wire format of a session. Rooms encode each message once per dialect.
@@ -21,6 +21,8 @@ pub enum Dialect {
     Traced,
     /// Plain frames of one tenant.
     Tenant(TenantId),
+    /// The same messages as server-sent events.
+    Stream(TenantId),
 }
 
 /// What a room says to all its subscribers.
@@ -65,6 +67,7 @@ impl Dialect {
         match self {
             Self::Pusher | Self::Traced => ClientProtocol::Pusher,
             Self::Tenant(_) => ClientProtocol::Tenant,
+            Self::Stream(_) => ClientProtocol::Stream,
         }
     }
 
@@ -72,6 +75,9 @@ impl Dialect {
     pub fn announcement(&self, channel: &ChannelName, announcement: &Announcement) -> Option<Bytes> {
         match (announcement, self) {
             (Announcement::Event(event), _) => self.event(event),
+            (_, Self::Stream(tenant)) => {
+                Self::Tenant(tenant.clone()).announcement(channel, announcement).as_ref().map(stream::message)
+            }
             (Announcement::MemberAdded(id, info), Self::Pusher | Self::Traced) => {
                 Some(outbound::member_added(channel, id, info))
             }
@@ -90,6 +96,11 @@ impl Dialect {
     /// The frame of an event, with its id if the channel keeps a history; `None` if another node sent one that says
     /// nothing.
     pub fn event(&self, event: &EncodedEvent) -> Option<Bytes> {
+        if let Self::Stream(tenant) = self {
+            let frame = Self::Tenant(tenant.clone()).event(event)?;
+            let noted = event.id().map(|id| stream::event(&frame, &event.channel, id));
+            return Some(noted.unwrap_or_else(|| stream::message(&frame)));
+        }
         let frame = self.frame_of(event)?;
         Some(event.id().map_or_else(|| frame.clone(), |id| recovery::with_id(&frame, id)))
     }
@@ -102,7 +113,7 @@ impl Dialect {
                 let (user_id, accepted_at) = (words.user_id.as_deref(), event.accepted_at);
                 Some(outbound::traced_event(&words.name, &event.channel, &words.data, user_id, accepted_at))
             }
-            Self::Tenant(tenant) => {
+            Self::Tenant(tenant) | Self::Stream(tenant) => {
                 let words = event.words()?;
                 Some(tenant::event(&words.name, &event.channel, &words.data, tenant))
             }
@@ -117,27 +128,33 @@ impl Dialect {
         members: Option<&[(&str, &str)]>,
         recovery: Option<&Recovery>,
     ) -> Vec<Bytes> {
+        if let Self::Stream(tenant) = self {
+            let frames = Self::Tenant(tenant.clone()).subscribed(channel, members, recovery);
+            return streamed(&frames, channel, recovery);
+        }
         let success = match (self, members) {
             (Self::Pusher | Self::Traced, None) => outbound::subscription_succeeded(channel),
             (Self::Pusher | Self::Traced, Some(members)) => outbound::presence_succeeded(channel, members),
-            (Self::Tenant(_), _) => tenant::subscribed(channel, recovery),
+            (Self::Tenant(_) | Self::Stream(_), _) => tenant::subscribed(channel, recovery),
         };
         let success = match recovery {
             Some(Recovery::New(position)) if !position.is_empty() => recovery::with_id(&success, position),
             Some(Recovery::New(_) | Recovery::Whole { .. } | Recovery::Partial(_)) | None => success,
         };
         let presence = match (self, members) {
-            (Self::Tenant(_), Some(members)) => Some(tenant::presence(channel, members)),
-            (Self::Tenant(_), None) | (Self::Pusher | Self::Traced, _) => None,
+            (Self::Tenant(_) | Self::Stream(_), Some(members)) => Some(tenant::presence(channel, members)),
+            (Self::Tenant(_) | Self::Stream(_), None) | (Self::Pusher | Self::Traced, _) => None,
         };
         [success].into_iter().chain(presence).collect()
     }
 
-    /// What a subscriber that came back hears behind what it missed. Plain clients were told with the success.
+    /// What a subscriber that came back hears behind what it missed. Plain clients were told with the success; a stream
+    /// learns how far it has heard the channel then, which may leave out nodes that are gone.
     pub fn resumed(&self, channel: &ChannelName, recovery: &Recovery) -> Option<Bytes> {
-        match self {
-            Self::Pusher | Self::Traced => recovery::resumed(channel, recovery),
-            Self::Tenant(_) => None,
+        match (self, recovery) {
+            (Self::Pusher | Self::Traced, _) => recovery::resumed(channel, recovery),
+            (Self::Stream(_), Recovery::Whole { position, .. }) => Some(stream::position(channel, position)),
+            (Self::Stream(_), Recovery::New(_) | Recovery::Partial(_)) | (Self::Tenant(_), _) => None,
         }
     }
 
@@ -145,7 +162,7 @@ impl Dialect {
     pub fn cache_miss(&self, channel: &ChannelName) -> Option<Bytes> {
         match self {
             Self::Pusher | Self::Traced => Some(outbound::cache_miss(channel)),
-            Self::Tenant(_) => None,
+            Self::Tenant(_) | Self::Stream(_) => None,
         }
     }
 
@@ -153,6 +170,10 @@ impl Dialect {
     pub fn join_refused(&self, channel: &ChannelName, refusal: &JoinRefusal, limit: usize) -> Denial {
         match self {
             Self::Pusher | Self::Traced => pusher_refusal(channel, refusal, limit),
+            Self::Stream(tenant) => {
+                let denial = Self::Tenant(tenant.clone()).join_refused(channel, refusal, limit);
+                Denial { frames: denial.frames.iter().map(stream::message).collect(), ..denial }
+            }
             Self::Tenant(_) => {
                 let problem = match refusal {
                     JoinRefusal::Full => Problem::RoomFull { limit },
@@ -164,6 +185,18 @@ impl Dialect {
             }
         }
     }
+}
+
+/// The answer to a subscription as server-sent events. Who comes back whole has heard the channel as far as before, until it
+/// is sent what it missed.
+fn streamed(frames: &[Bytes], channel: &ChannelName, recovery: Option<&Recovery>) -> Vec<Bytes> {
+    let position = match recovery {
+        Some(Recovery::New(position) | Recovery::Partial(position)) => Some(position),
+        Some(Recovery::Whole { .. }) | None => None,
+    };
+    let success = |frame| position.map_or_else(|| stream::message(frame), |at| stream::message_at(frame, channel, at));
+    let mut frames = frames.iter();
+    frames.next().map(success).into_iter().chain(frames.map(stream::message)).collect()
 }
 
 fn pusher_refusal(channel: &ChannelName, refusal: &JoinRefusal, limit: usize) -> Denial {

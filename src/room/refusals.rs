@@ -27,7 +27,7 @@ impl Room {
         }
         let reason = match subscriber.dialect {
             Dialect::Pusher | Dialect::Traced => MessageRefusal::Subscription,
-            Dialect::Tenant(_) => MessageRefusal::Tenant,
+            Dialect::Tenant(_) | Dialect::Stream(_) => MessageRefusal::Tenant,
         };
         self.app.refuse(reason, &self.services.metrics.activity, || {
             Refusal::new(Asked::Message, reason.label(), &text).by(subscriber.id, Some(self.state.channel().as_str()))

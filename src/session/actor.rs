@@ -1,4 +1,4 @@
-//! The actor of one WebSocket connection: hears its client, keeps track of what it holds, and gives everything back.
+//! The actor of one connection, of WebSocket or of an answer that goes on: hears its client, keeps track of what it holds, and gives everything back.
 
 use std::{
     net::IpAddr,
@@ -8,6 +8,9 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context, StreamHandler};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::time::sleep;
 
 use super::{
     connection::SessionConnection,
@@ -16,6 +19,7 @@ use super::{
     reader::{Incoming, json_of},
     registry::{Enter, Exit, RegisteredSession},
     services::Services,
+    stream_protocol::StreamProtocol,
     tenant_protocol::TenantProtocol,
 };
 use crate::{
@@ -58,6 +62,8 @@ pub(super) enum SessionProtocol {
     Pusher(PusherProtocol),
     /// The plain tenant dialect.
     Tenant(TenantProtocol),
+    /// The same in an answer of HTTP.
+    Stream(StreamProtocol),
 }
 
 impl SessionProtocol {
@@ -65,7 +71,7 @@ impl SessionProtocol {
     pub(super) fn sign_out(&mut self, connection: &SessionConnection) -> Option<String> {
         match self {
             Self::Pusher(pusher) => pusher.sign_out(connection),
-            Self::Tenant(_) => None,
+            Self::Tenant(_) | Self::Stream(_) => None,
         }
     }
 
@@ -73,6 +79,19 @@ impl SessionProtocol {
         match self {
             Self::Pusher(_) => ClientProtocol::Pusher,
             Self::Tenant(_) => ClientProtocol::Tenant,
+            Self::Stream(_) => ClientProtocol::Stream,
+        }
+    }
+
+    /// What the client is told first.
+    fn greet(&mut self, connection: &mut SessionConnection) {
+        match self {
+            Self::Pusher(_) => {
+                let timeout = connection.app().settings().activity_timeout;
+                connection.outbox.send(&outbound::connection_established(connection.id, timeout));
+            }
+            Self::Tenant(_) => connection.outbox.send(&tenant::outbound::connected(connection.id)),
+            Self::Stream(stream) => stream.begin(connection),
         }
     }
 }
@@ -113,6 +132,16 @@ impl Session {
         }
     }
 
+    /// Starts a session when its turn comes. Until then it has its connection, and nobody waits for it.
+    pub(super) fn start_in(turn_in: Duration, create: impl FnOnce(&mut Context<Self>) -> Self + 'static) {
+        let start = move || Self::create(create);
+        if turn_in.is_zero() {
+            start();
+        } else {
+            actix::spawn(sleep(turn_in).map(|()| drop(start())));
+        }
+    }
+
     fn hear(&mut self, text: &str) {
         let Self { connection, protocol, .. } = self;
         connection.app().counters.bytes_in.fetch_add(text.len() as u64, Relaxed);
@@ -120,6 +149,7 @@ impl Session {
         match protocol {
             SessionProtocol::Pusher(pusher) => pusher.hear(text, connection),
             SessionProtocol::Tenant(tenant) => tenant.hear(text, connection),
+            SessionProtocol::Stream(_) => {}
         }
         if self.connection.page.is_some() {
             self.restand_after_receipt();
@@ -183,16 +213,27 @@ impl Session {
             page,
         };
         connection.services.sessions.do_send(Enter(connection.id, listed));
-        connection.outbox.send(&match protocol {
-            ClientProtocol::Tenant => tenant::outbound::connected(connection.id),
+        let limits = &connection.services.shared.limits;
+        let first_watch = limits.ping_interval.min(self.await_receipt());
+        self.protocol.greet(&mut self.connection);
+        match protocol {
             ClientProtocol::Pusher => {
-                outbound::connection_established(connection.id, connection.app().settings().activity_timeout)
+                self.watch_authorisation(ctx);
+                ctx.run_later(first_watch, Self::watch);
             }
-        });
-        if protocol == ClientProtocol::Pusher {
-            self.watch_authorisation(ctx);
+            ClientProtocol::Tenant => {
+                ctx.run_later(first_watch, Self::watch);
+            }
+            ClientProtocol::Stream => self.beat_later(ctx),
         }
-        ctx.run_later(connection.services.shared.limits.ping_interval.min(self.await_receipt()), Self::watch);
+    }
+
+    /// A client that says nothing shows by nothing that it is there; the kernel gives up one that does not acknowledge this.
+    fn beat_later(&self, ctx: &mut Context<Self>) {
+        ctx.run_later(self.connection.services.shared.tenant.heartbeat, |session, ctx| {
+            session.connection.outbox.send(&Bytes::from_static(tenant::stream::HEARTBEAT));
+            session.beat_later(ctx);
+        });
     }
 
     fn watch_authorisation(&self, ctx: &mut Context<Self>) {

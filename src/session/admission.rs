@@ -2,14 +2,16 @@
 //! turn. Everything here but the question to an application is decided at once.
 
 use std::{
+    borrow::Cow,
     net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::Arc,
 };
 
 use actix_http::{
-    HttpMessage, Request,
+    HttpMessage, Request, Uri,
     header::{self, HeaderMap, HeaderName},
+    uri::Authority,
 };
 
 use super::{
@@ -19,7 +21,9 @@ use super::{
     pusher_protocol::PusherProtocol,
     route::{Route, unknown_key, unknown_path},
     services::{Services, Shared},
+    stream_protocol::StreamProtocol,
     tenant_protocol::TenantProtocol,
+    upgrade::count_refusal,
 };
 use crate::{
     app::{
@@ -39,11 +43,23 @@ use crate::{
     protocol::{Close, ResumeId, deflate::Encoding},
     readiness::Stage,
     room::Dialect,
-    tenant::{AccessToken, Grant, InvalidRequest, TenantChannels, TenantRequest},
+    tenant::{
+        AccessToken, Grant, InvalidRequest, InvalidStream, StreamLimits, StreamRequest, TenantChannels, TenantRequest,
+    },
 };
 
 /// The sub-protocol that Swift clients offer (protocol.md §1.1).
 const PUSHER_PROTOCOL: &str = "pusher-channels-protocol-7";
+
+/// A request as admission sees it.
+pub struct Asking<'a> {
+    pub connection: Option<&'a Rc<Connection>>,
+    /// Whether other requests are under way on the connection.
+    pub is_shared: bool,
+    pub peer: Option<SocketAddr>,
+    pub uri: &'a Uri,
+    pub headers: &'a HeaderMap,
+}
 
 /// Who wants in, and where.
 pub(super) struct UpgradeRequest<'a> {
@@ -53,6 +69,8 @@ pub(super) struct UpgradeRequest<'a> {
     headers: &'a HeaderMap,
     query: &'a str,
     route: Route<'a>,
+    /// Where the page is that asks, if it says so.
+    origin: Option<Cow<'a, str>>,
 }
 
 /// What a socket takes of what is counted.
@@ -63,10 +81,18 @@ struct Permits {
 }
 
 /// Why a client may not stay, and the protocol in which it is told.
-pub(super) struct Refusal {
-    pub(super) close: Close,
-    pub(super) text: String,
+pub struct Refusal {
+    pub close: Close,
+    pub text: String,
     protocol: ClientProtocol,
+}
+
+/// Why a stream is not opened.
+pub enum StreamRefusal {
+    /// As a socket would not be.
+    Close(Refusal),
+    /// It could not carry what is asked for.
+    Invalid(InvalidStream),
 }
 
 impl<'a> UpgradeRequest<'a> {
@@ -77,7 +103,28 @@ impl<'a> UpgradeRequest<'a> {
             let protocols: Vec<&str> = values(headers, header::SEC_WEBSOCKET_PROTOCOL).collect();
             TenantRequest::parse(query, text(headers, header::AUTHORIZATION), Some(&protocols.join(",")))
         });
-        Self { connection: request.conn_data(), peer: request.peer_addr(), path: uri.path(), headers, query, route }
+        let origin = text(headers, header::ORIGIN).map(Cow::Borrowed);
+        Self {
+            connection: request.conn_data(),
+            peer: request.peer_addr(),
+            path: uri.path(),
+            headers,
+            query,
+            route,
+            origin,
+        }
+    }
+
+    /// A request that is answered by a stream. Browsers name the page's origin only where it is another than that of the
+    /// request.
+    pub(super) fn of_stream(asking: &Asking<'a>) -> Self {
+        let Asking { connection, peer, uri, headers, .. } = *asking;
+        let query = uri.query().unwrap_or_default();
+        let host = || uri.authority().map(Authority::as_str).or_else(|| text(headers, header::HOST));
+        let origin = text(headers, header::ORIGIN).map(Cow::Borrowed);
+        let origin = origin.or_else(|| host().map(|host| format!("http://{host}").into()));
+        let route = Route::Tenant(TenantRequest::parse(query, text(headers, header::AUTHORIZATION), None));
+        Self { connection, peer, path: uri.path(), headers, query, route, origin }
     }
 
     pub(super) async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
@@ -109,6 +156,32 @@ impl<'a> UpgradeRequest<'a> {
         request: &Result<TenantRequest, InvalidRequest>,
         services: &Services,
     ) -> Result<Admission, Refusal> {
+        let (app, request, grant) = self.grant(request, services).await?;
+        let protocol = SessionProtocol::Tenant(TenantProtocol::new(grant));
+        self.enter(&app, protocol, request.resume.as_ref(), services).map_err(Refusal::plain)
+    }
+
+    pub(super) async fn admit_stream(&self, services: &Services) -> Result<Admission, StreamRefusal> {
+        let Route::Tenant(request) = &self.route else {
+            return Err(StreamRefusal::Close(Refusal::plain(Close::PathUnknown)));
+        };
+        let (app, _, grant) = self.grant(request, services).await.map_err(StreamRefusal::Close)?;
+        let settings = app.settings();
+        let limits =
+            StreamLimits { name_length: settings.max_channel_name_length, subscriptions: settings.max_subscriptions };
+        let last_event_id = text(self.headers, HeaderName::from_static("last-event-id"));
+        let wanted =
+            StreamRequest::parse(self.query, last_event_id, &grant, &limits).map_err(StreamRefusal::Invalid)?;
+        let protocol = SessionProtocol::Stream(StreamProtocol::new(grant, wanted));
+        self.enter(&app, protocol, None, services).map_err(|close| StreamRefusal::Close(Refusal::plain(close)))
+    }
+
+    /// What the client may hear, and of which app.
+    async fn grant<'r>(
+        &self,
+        request: &'r Result<TenantRequest, InvalidRequest>,
+        services: &Services,
+    ) -> Result<(Arc<App>, &'r TenantRequest, Grant), Refusal> {
         let request = request.as_ref().map_err(|invalid| Refusal::tenant(Close::TenantInvalid, invalid))?;
         let app = services.tenant_app().ok_or_else(|| Refusal::plain(Close::TenantNotServed))?;
         check_enabled(&app).map_err(Refusal::plain)?;
@@ -120,8 +193,7 @@ impl<'a> UpgradeRequest<'a> {
             TenantAccess::Callback => self.ask_application(request, services).await?,
         };
         self.check_origin(&app).map_err(Refusal::plain)?;
-        let protocol = SessionProtocol::Tenant(TenantProtocol::new(grant));
-        self.enter(&app, protocol, request.resume.as_ref(), services).map_err(Refusal::plain)
+        Ok((app, request, grant))
     }
 
     async fn ask_application(&self, request: &TenantRequest, services: &Services) -> Result<Grant, Refusal> {
@@ -152,7 +224,7 @@ impl<'a> UpgradeRequest<'a> {
     }
 
     fn check_origin(&self, app: &App) -> Result<(), Close> {
-        let origin = text(self.headers, header::ORIGIN);
+        let origin = self.origin.as_deref();
         let allowed = origin::is_allowed(origin, &app.settings().allowed_origins);
         if allowed {
             return Ok(());
@@ -240,6 +312,12 @@ impl<'a> UpgradeRequest<'a> {
             Route::Tenant(_) => services.tenant_app(),
             Route::Nowhere => None,
         }
+    }
+
+    /// Counts that it may not have what it asks for.
+    pub(super) fn count_refusal(&self, services: &Services, reason: &'static str, text: impl FnOnce() -> String) {
+        tracing::debug!(reason, peer = ?self.peer, "socket refused");
+        count_refusal(services, reason, self.app(services).as_deref(), text);
     }
 
     /// The sub-protocol to name in the answer; never one that was not offered.

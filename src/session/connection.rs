@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+
 use super::{page_session::PageSession, services::Services, subscriptions::Subscriptions};
 use crate::{
     activity::{ActivityEvent, ActivityKind, Asked, Refusal},
@@ -130,6 +132,8 @@ impl SessionConnection {
         self.outbox.send(&match self.client_protocol {
             ClientProtocol::Pusher => outbound::ping(),
             ClientProtocol::Tenant => tenant::outbound::ping(),
+            // A stream names no page, and could not answer.
+            ClientProtocol::Stream => Bytes::from_static(tenant::stream::HEARTBEAT),
         });
     }
 

@@ -1,9 +1,11 @@
 //! Sessions: one actor for each WebSocket connection. A socket arrives in [`upgrade`], is read by `wire` and `reader` at
-//! its `pace`, heard by `pusher_protocol` or `tenant_protocol`, and written to by its `outbox`.
+//! its `pace`, heard by `pusher_protocol` or `tenant_protocol`, and written to by its `outbox`. A client that hears its
+//! session in an HTTP answer arrives in [`answer`].
 
 pub mod access;
 mod actor;
-mod admission;
+pub mod admission;
+pub mod answer;
 mod connection;
 pub mod handshake;
 mod liveness;
@@ -17,6 +19,7 @@ pub mod receipts;
 pub mod registry;
 mod route;
 pub mod services;
+mod stream_protocol;
 pub mod subscriptions;
 mod tenant_protocol;
 pub mod upgrade;

@@ -3,15 +3,14 @@
 
 use std::{convert::Infallible, io, rc::Rc, sync::Arc, time::Duration};
 
-use actix::{Actor, AsyncContext};
+use actix::AsyncContext;
 use actix_codec::Framed;
 use actix_http::{Request, h1};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    time::sleep,
 };
 
 use super::{
@@ -32,11 +31,14 @@ use crate::{
 /// How long the kernel keeps trying to reach a client that does not acknowledge.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
+/// Sends what is written at once, and notices a client that is gone. Both only tune: a socket that refuses them still works.
+pub fn tune(socket: &TcpStream) {
+    let _ = socket.set_nodelay(true);
+    let _ = SockRef::from(socket).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+}
+
 /// Splits an accepted TCP socket into what the session reads and what its outbox writes to directly.
 pub fn share(socket: TcpStream) -> (SharedSocket, Option<Arc<TcpStream>>) {
-    // Both options only tune; a socket that refuses them still works.
-    let _ = socket.set_nodelay(true);
-    let _ = SockRef::from(&socket).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
     let socket = Arc::new(socket);
     (SharedSocket(socket.clone()), Some(socket))
 }
@@ -86,12 +88,13 @@ where
     match admission {
         Ok(admission) => {
             wire.set_pace(pace(&admission, &services));
-            start(wire, outbox, admission, services);
+            Session::start_in(admission.turn_in, move |ctx| {
+                ctx.add_stream(wire);
+                Session::new(outbox, admission, services)
+            });
         }
         Err(refusal) => {
-            let app = upgrade_request.app(&services);
-            count_refusal(&services, refusal.close.name(), app.as_deref(), || refusal.text.clone());
-            tracing::debug!(reason = refusal.close.name(), peer = ?upgrade_request.peer, "socket refused");
+            upgrade_request.count_refusal(&services, refusal.close.name(), || refusal.text.clone());
             refusal.send(&outbox);
             // Until it has gone it counts as a connection of HTTP, whose permit `request` keeps: nothing else counts it.
             wire.for_each(|_| async {}).await;
@@ -99,22 +102,6 @@ where
         }
     }
     Ok(())
-}
-
-/// Starts the session when its turn comes. Until then it has its socket, and nobody waits for it.
-fn start<S: Socket + 'static>(wire: Wire<S>, outbox: Arc<Outbox>, admission: Admission, services: Rc<Services>) {
-    let turn_in = admission.turn_in;
-    let start = move || {
-        Session::create(|ctx| {
-            ctx.add_stream(wire);
-            Session::new(outbox, admission, services)
-        })
-    };
-    if turn_in.is_zero() {
-        start();
-    } else {
-        actix::spawn(sleep(turn_in).map(|()| start()));
-    }
 }
 
 /// Takes a socket over after its handshake: what is read from it, messages of at most `max_message` bytes, and what is
@@ -145,7 +132,12 @@ fn pace(admission: &Admission, services: &Services) -> Pace {
 }
 
 /// Counts a socket that is refused, and tells consoles whose it was and what its client is told.
-fn count_refusal(services: &Services, reason: &'static str, app: Option<&App>, text: impl FnOnce() -> String) {
+pub(super) fn count_refusal(
+    services: &Services,
+    reason: &'static str,
+    app: Option<&App>,
+    text: impl FnOnce() -> String,
+) {
     let metrics = &services.shared.metrics;
     app.map_or(&*metrics.without_app, |app| &app.counters.outcomes).refusals.count(reason);
     metrics.activity.report(|| {

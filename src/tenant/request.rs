@@ -65,9 +65,13 @@ impl TenantRequest {
     }
 }
 
-/// The decoded value of a query parameter, as HTML forms encode it.
 fn parameter(query: &str, name: &str) -> Option<String> {
-    query.split('&').find_map(|pair| {
+    parameters(query, name).next()
+}
+
+/// The decoded values of a query parameter, as HTML forms encode them.
+pub(super) fn parameters<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = String> + use<'a> {
+    query.split('&').filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decoded(key) == name).then(|| decoded(value))
     })

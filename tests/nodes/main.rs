@@ -27,6 +27,7 @@ mod queries;
 mod repeats;
 mod rolling;
 mod roundtrip;
+mod server_events;
 mod trace_log;
 mod users;
 mod webhooks;

@@ -24,7 +24,7 @@ fn signed(claims: &Value, algorithm: Algorithm, secret: &str) -> String {
 }
 
 /// A good token with these claims besides.
-fn token(others: Value) -> String {
+pub fn token(others: Value) -> String {
     signed(&claims(others), Algorithm::HS256, "app-secret")
 }
 

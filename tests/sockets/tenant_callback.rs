@@ -18,6 +18,7 @@ use gaung::config::TenantAccess;
 use serde_json::json;
 
 use crate::{
+    event_stream::EventStream,
     harness::{PATIENCE, TestNode, start_configured},
     tenant::{expect_silence, greeted, tenant_socket},
 };
@@ -124,6 +125,23 @@ async fn a_refusal_is_final_and_anything_else_may_be_tried_again() {
     for status in ["302", "404", "500", "503"] {
         expect_refusal(&node, status, 4101, "Admission could not be checked; try again").await;
     }
+}
+
+#[actix::test]
+async fn a_stream_is_admitted_by_its_cookies_and_its_page_may_send_them() {
+    let application = Application::start();
+    let node = application.node(Duration::ZERO).await;
+    let headers = "Origin: https://shop.example.com\r\nCookie: laravel_session=abc\r\n";
+    let open = |tenant: &str| format!("/sse?tenant_id={tenant}&channels=products.{tenant}");
+    let mut stream = EventStream::open(&node, &open("200"), headers).await;
+    stream.expect_greeting().await;
+    assert_eq!(stream.header("access-control-allow-origin"), Some("https://shop.example.com"));
+    assert_eq!(stream.header("access-control-allow-credentials"), Some("true"));
+    let question = application.questions.recv_timeout(PATIENCE).expect("the application was asked");
+    assert_eq!(question, "GET /admit?tenant_id=200 laravel_session=abc - https://shop.example.com");
+    assert_eq!(EventStream::open(&node, &open("403"), headers).await.status(), 401);
+    let mut unknown = EventStream::open(&node, &open("500"), headers).await;
+    assert_eq!((unknown.status(), unknown.expect_end().await.len()), (200, 2));
 }
 
 #[actix::test]

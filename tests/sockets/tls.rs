@@ -83,6 +83,13 @@ impl Folder {
         stream
     }
 
+    /// A connection on which HTTP/1.1 is spoken.
+    pub async fn speak_http_1(&self, public: SocketAddr) -> TlsStream<TcpStream> {
+        let socket = TcpStream::connect(public).await.expect("the node accepts");
+        let name = "localhost".try_into().expect("a name");
+        TlsConnector::from(Arc::new(self.client_config())).connect(name, socket).await.expect("TLS")
+    }
+
     pub async fn start(&self) -> TestNode {
         self.start_configured(|_| {}).await
     }

@@ -8,11 +8,15 @@ use gaung::{
         position::MAX_ORIGINS,
         presence::{MemberClaim, UserClaim},
     },
-    tenant::{self, inbound::TenantMessage},
+    tenant::{
+        self, Grant, Heard, StreamLimits, StreamRequest, TenantChannels, TenantId, inbound::TenantMessage,
+        stream_request::MAX_CHANNELS,
+    },
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
+    read_stream(text);
     if let Ok(TenantMessage::Subscribe { since: Some(since), .. }) = tenant::inbound::parse(text) {
         read_position(&since);
     }
@@ -31,6 +35,20 @@ fuzz_target!(|text: &str| {
         Ok(_) | Err(_) => {}
     }
 });
+
+/// What an address asks a stream of server-sent events for, and what its client says it has heard.
+fn read_stream(text: &str) {
+    if let Ok(heard) = text.parse::<Heard>() {
+        assert_eq!(heard.to_string().parse::<Heard>().as_ref(), Ok(&heard));
+    }
+    let Ok(tenant) = TenantId::parse("7") else { return };
+    let grant = Grant::public(tenant, &TenantChannels::default());
+    let limits = StreamLimits { name_length: 200, subscriptions: 1_000 };
+    if let Ok(request) = StreamRequest::parse(text, Some(text), &grant, &limits) {
+        assert!((1..=MAX_CHANNELS).contains(&request.channels.len()));
+        assert!(request.channels.iter().all(|channel| grant.check(channel).is_ok()));
+    }
+}
 
 fn read_position(since: &str) {
     let Ok(position) = since.parse::<Position>() else { return };
