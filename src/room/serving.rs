@@ -16,7 +16,11 @@ use super::{
     perform::Room,
     state::{RoomInput, Serving, Task},
 };
-use crate::outbox::{Lag, Outbox};
+use crate::{
+    event::EncodedEvent,
+    outbox::{Lag, Outbox},
+    spans::Kind,
+};
 
 /// How often a room looks whether those who have fallen behind have caught up, and how often at most: half a second.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -98,8 +102,17 @@ impl Room {
         for Completed { event, sockets } in served.completed.drain(..) {
             let taken = now.saturating_duration_since(event.accepted);
             self.services.metrics.fan_out_seconds.observe(taken.as_secs_f64());
+            self.record(&event, sockets);
             self.show_published(event, sockets);
         }
+    }
+
+    /// The span of an event that all its subscribers here were sent.
+    fn record(&self, event: &EncodedEvent, sockets: usize) {
+        let spans = &self.services.metrics.spans;
+        let Some(span) = spans.follow(("fan out", Kind::Internal), event.trace, event.accepted) else { return };
+        let span = span.text("gaung.app", &**self.app.id()).text("gaung.channel", event.channel.as_str());
+        span.number("gaung.sockets", sockets).number("gaung.event.size", event.frame.len()).end();
     }
 }
 

@@ -2,4 +2,5 @@
 #![allow(dead_code, reason = "each of them uses a part")]
 
 pub mod client;
+pub mod otlp;
 pub mod process;

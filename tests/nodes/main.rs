@@ -26,6 +26,7 @@ mod repeats;
 mod rolling;
 mod roundtrip;
 mod trace_log;
+mod traces;
 mod users;
 mod webhooks;
 mod webhooks_lost;
