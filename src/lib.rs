@@ -19,6 +19,8 @@
 //! | [`activity`] | what happens on this node, reported to consoles |
 //! | [`event`] | events, and what rooms answer about themselves |
 //! | [`trace_log`] | log lines of events whose request belongs to a trace |
+//! | [`spans`] | spans of requests whose trace is sampled |
+//! | [`otlp`] | exports spans to a collector |
 //! | [`outbox`] | the write half of a socket |
 //! | [`files`] | files that are reloaded while the server runs |
 //! | [`log`] | the writer of log lines, which nothing waits for |
@@ -48,6 +50,7 @@ pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod node;
+pub mod otlp;
 pub mod outbox;
 pub mod outgoing;
 pub mod page;
@@ -58,6 +61,7 @@ pub mod rebalance;
 pub mod repeats;
 pub mod room;
 pub mod session;
+pub mod spans;
 pub mod tenant;
 pub mod tls;
 pub mod trace_log;

@@ -43,6 +43,7 @@ use crate::{
     config::{AppsSource, Config, DrainConfig},
     files::Follower,
     metrics::Metrics,
+    otlp::Exporter,
     page::Pages,
     protocol::Close,
     readiness::Readiness,
@@ -76,6 +77,9 @@ const _: () = assert!(
     "an orchestrator would kill the node before it has ended"
 );
 
+/// How long the last spans may take to be exported, while what waits for NATS and its stream is sent.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
 /// How often a drain looks whether sessions remain.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -97,6 +101,7 @@ pub struct Node {
     webhooks: Webhooks,
     cluster: Option<Cluster>,
     pages: Pages,
+    exporter: Option<Exporter>,
     drain: DrainConfig,
     /// Where another process may listen beside this one.
     shared_ports: Option<SharedPorts>,
@@ -118,7 +123,7 @@ impl Node {
         let (registries, readiness) = (SessionRegistries::default(), shared.readiness.clone());
         let pages = shared.rooms.pages().clone();
         let rebalancer = foundation.rebalancer(&config, &registries, &readiness);
-        let Foundation { metrics, registry, webhooks, cluster, .. } = foundation;
+        let Foundation { metrics, registry, webhooks, cluster, exporter, .. } = foundation;
         let (failures, failed) = Failures::channel();
         let (mut followers, mut watches) = watches(&apps, &registry, &metrics, &registries, certificate.as_ref());
         if let Some((follower, work)) = follow_nodes(&config, cluster.as_ref(), &metrics) {
@@ -150,6 +155,7 @@ impl Node {
             webhooks,
             cluster,
             pages,
+            exporter,
             drain: config.drain,
             shared_ports,
         })
@@ -189,7 +195,7 @@ impl Node {
     /// Turns not ready, closes the sessions over the drain's window, posts the webhooks that wait, and stops listening.
     /// The other nodes are told first, and hear everything before the end. Takes no longer than
     /// [`DrainConfig::end`].
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.readiness.leave(Instant::now());
         self.leave_ports();
         self.readiness.drain();
@@ -206,7 +212,7 @@ impl Node {
     }
 
     /// The other nodes are told only here: who leaves during the lag has left, and is not to be held.
-    async fn end(&self) {
+    async fn end(&mut self) {
         if let Some(cluster) = &self.cluster {
             cluster.say_bye(HOLD);
         }
@@ -221,13 +227,22 @@ impl Node {
         }
         // What is posted until the listeners have closed must reach the other nodes too.
         join_all(self.servers.iter().map(|server| server.stop(true))).await;
-        if let Some(cluster) = &self.cluster {
-            cluster.link().close(LAST_PUBLISHES).await;
-            if let Some(stream) = cluster.stream() {
-                stream.close(LAST_STORES).await;
+        let exporter = self.exporter.take();
+        let exported = async {
+            if let Some(exporter) = exporter {
+                exporter.close(LAST_SPANS).await;
             }
-        }
+        };
+        join(self.close_bus(), exported).await;
         tracing::info!("stopped");
+    }
+
+    async fn close_bus(&self) {
+        let Some(cluster) = &self.cluster else { return };
+        cluster.link().close(LAST_PUBLISHES).await;
+        if let Some(stream) = cluster.stream() {
+            stream.close(LAST_STORES).await;
+        }
     }
 
     /// Who was closed last comes back to a node that may have to ask this one what its channels kept. Pages that have not

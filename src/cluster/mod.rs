@@ -4,6 +4,7 @@
 mod asking;
 mod question;
 pub mod text;
+pub mod travels;
 
 use std::{
     sync::{
@@ -34,6 +35,7 @@ use crate::{
     config::ClusterConfig,
     event::{self, Counts, EncodedEvent, wire},
     protocol::ChannelName,
+    spans::{OpenSpan, Spans},
 };
 
 /// The release, as peers and the NATS servers see it.
@@ -77,6 +79,7 @@ pub struct Cluster {
     is_leaving: Arc<AtomicBool>,
     outstanding: Arc<Outstanding>,
     stream: Option<HistoryStream>,
+    spans: Spans,
 }
 
 impl Cluster {
@@ -84,12 +87,18 @@ impl Cluster {
     /// starts again is another node.
     pub fn open(config: &ClusterConfig, name: u64) -> Result<(Self, Bus), InvalidServer> {
         let (link, bus) = bus::open(config.bus_settings(NodeId::from_bits(name), VERSION))?;
-        Ok((Self { link, is_leaving: Arc::default(), outstanding: Arc::default(), stream: None }, bus))
+        let (is_leaving, outstanding, spans) = (Arc::default(), Arc::default(), Spans::default());
+        Ok((Self { link, is_leaving, outstanding, stream: None, spans }, bus))
     }
 
     /// The same with a stream that keeps events behind the nodes' memory.
     pub fn with_stream(self, stream: HistoryStream) -> Self {
         Self { stream: Some(stream), ..self }
+    }
+
+    /// The same with spans of what is published.
+    pub fn with_spans(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     /// The stream that keeps events behind the nodes' memory, if the cluster has one.
@@ -168,7 +177,9 @@ impl Cluster {
         (trace, permit): (Option<TraceContext>, PublishPermit),
     ) {
         if let Ok(room) = Room::new(app.id(), channel.as_str()) {
-            self.link.cache(room, event, trace, permit);
+            let span = travels::publish(&self.spans, &room, event.payload.len(), trace);
+            self.link.cache(room, event, travels::carried(span.as_ref(), trace), permit);
+            span.into_iter().for_each(OpenSpan::end);
         }
     }
 
@@ -190,7 +201,11 @@ impl Cluster {
     /// Publishes an event that is numbered first, and then heard by this node's room as well, in the order of the numbers.
     pub fn publish_numbered(&self, app: &App, event: &EncodedEvent, permit: PublishPermit) {
         if let Ok(room) = Room::new(app.id(), event.channel.as_str()) {
-            self.link.publish_numbered(RoomEvent { room, payload: wire::event(event), trace: event.trace }, permit);
+            let payload = wire::event(event);
+            let span = travels::publish(&self.spans, &room, payload.len(), event.trace);
+            let trace = travels::carried(span.as_ref(), event.trace);
+            self.link.publish_numbered(RoomEvent { room, payload, trace }, permit);
+            span.into_iter().for_each(OpenSpan::end);
         }
     }
 
@@ -268,7 +283,10 @@ impl Cluster {
 
     fn send(&self, app: &App, channel: &str, (payload, trace): (Bytes, Option<TraceContext>), permit: PublishPermit) {
         if let Ok(room) = Room::new(app.id(), channel) {
+            let span = travels::publish(&self.spans, &room, payload.len(), trace);
+            let trace = travels::carried(span.as_ref(), trace);
             self.link.publish(RoomEvent { room, payload, trace }, permit);
+            span.into_iter().for_each(OpenSpan::end);
         }
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::de::DeserializeOwned;
 
-use super::{Problems, Rule, Variable, problems};
+use super::{Problems, Rule, TracesConfig, Variable, problems};
 
 /// The variables of the process that are not empty, and what they say about ours.
 #[derive(Clone)]
@@ -29,9 +29,12 @@ impl Environment {
             .map(|(name, value)| (name, value.trim().to_owned()))
             .filter(|(_, value)| !value.is_empty())
             .collect();
+        // Others of the standard may be another program's, or mean what we do not have.
+        let standard = TracesConfig::variables();
+        let is_ours = |name: &str| name.starts_with("GAUNG_") || standard.iter().any(|variable| variable.name == name);
         let given = all
             .iter()
-            .filter(|(name, _)| name.starts_with("GAUNG_"))
+            .filter(|(name, _)| is_ours(name))
             .map(|(name, value)| (name.clone(), Given { value: value.clone(), source: name.clone() }))
             .collect();
         Self { all, given }

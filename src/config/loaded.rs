@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     AdminConfig, AppSettings, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, OutgoingConfig,
-    PagesConfig, Problems, ServerConfig, TenantConfig, TlsConfig, environment::Environment,
+    PagesConfig, Problems, ServerConfig, TenantConfig, TlsConfig, TracesConfig, environment::Environment, traces,
 };
 
 /// Everything but the apps.
@@ -26,6 +26,8 @@ pub struct Config {
     pub cluster: Option<ClusterConfig>,
     pub drain: DrainConfig,
     pub log: LogConfig,
+    /// The collector that traces are exported to, if there is one, and which.
+    pub traces: TracesConfig,
 }
 
 /// A sound configuration.
@@ -80,6 +82,7 @@ impl Config {
             cluster: ClusterConfig::read(environment, cache, problems),
             drain: environment.read("GAUNG_", problems).unwrap_or_default(),
             log: environment.read("GAUNG_", problems).unwrap_or_default(),
+            traces: environment.read(traces::PREFIX, problems).unwrap_or_default(),
         }
     }
 }

@@ -22,6 +22,7 @@ mod settings;
 mod soketi;
 mod tenant;
 mod text;
+mod traces;
 mod variable;
 mod webhook_endpoint;
 mod webhooks;
@@ -40,6 +41,7 @@ pub use rule::Rule;
 pub use sections::{Section, sections, variables};
 pub use server::{AdminConfig, DrainConfig, LogConfig, LogFormat, OutgoingConfig, ServerConfig, TlsConfig};
 pub use tenant::{TenantAccess, TenantConfig};
+pub use traces::{Collector, TracesConfig};
 pub use variable::Variable;
 pub use webhook_endpoint::WebhookEndpoint;
 

@@ -6,7 +6,7 @@ use std::{fmt, ops::RangeInclusive};
 use gaung_cluster::{InvalidSubjects, Subjects};
 use tracing_subscriber::EnvFilter;
 
-use super::{HistoryRules, cluster::Servers, history, text, webhooks};
+use super::{HistoryRules, cluster::Servers, history, text, traces::Pairs, webhooks};
 use crate::tenant::TenantChannels;
 
 /// What a value must be.
@@ -22,6 +22,8 @@ pub enum Rule {
     Threshold(RangeInclusive<u64>),
     /// A number within the range, which may have decimals, or 0 for never.
     Ratio(RangeInclusive<f64>),
+    /// A number from 0 to 1.
+    Part,
     /// `true` or `false`.
     Switch,
     /// One of these words.
@@ -48,6 +50,10 @@ pub enum Rule {
     History,
     /// Webhook endpoints as JSON.
     Webhooks,
+    /// Headers of requests, as pairs; never shown.
+    Headers,
+    /// Pairs of names and values.
+    Attributes,
     /// NATS servers, comma-separated.
     NatsUrls,
     /// A cluster's name: it stands in subjects.
@@ -70,6 +76,7 @@ impl Rule {
                 value.parse().is_ok_and(|number| number == 0 || range.contains(&number))
             }
             Self::Ratio(range) => value.parse().is_ok_and(|number| number == 0.0 || range.contains(&number)),
+            Self::Part => value.parse().is_ok_and(|number: f64| (0.0..=1.0).contains(&number)),
             Self::Switch => matches!(value, "true" | "false"),
             Self::Choice(words) => words.contains(&value),
             Self::PathPrefix => text::is_path_prefix(value),
@@ -82,6 +89,8 @@ impl Rule {
             Self::Text | Self::Secret | Self::Path => !value.is_empty(),
             Self::LogFilter => value.parse::<EnvFilter>().is_ok(),
             Self::Webhooks => return webhooks::parse(value).map(drop).map_err(|complaints| complaints.join("; ")),
+            Self::Headers => Pairs::parse(value).is_some_and(|pairs| pairs.are_headers()),
+            Self::Attributes => Pairs::parse(value).is_some(),
             Self::NatsUrls => return Servers::parse(value).map(drop).map_err(str::to_owned),
             Self::ClusterName => !matches!(Subjects::new("gaung", value), Err(InvalidSubjects::Cluster(_))),
             Self::SubjectPrefix => !matches!(Subjects::new(value, "gaung"), Err(InvalidSubjects::Prefix(_))),
@@ -94,7 +103,7 @@ impl Rule {
     /// The value as it may be shown. Webhooks may carry credentials in their headers, URLs of NATS before the host.
     pub(super) fn shown(&self, value: &str) -> String {
         match self {
-            Self::Secret | Self::Webhooks if !value.is_empty() => "********".to_owned(),
+            Self::Secret | Self::Webhooks | Self::Headers if !value.is_empty() => "********".to_owned(),
             Self::NatsUrls => Servers::shown(value),
             _ => value.to_owned(),
         }
@@ -113,6 +122,7 @@ impl fmt::Display for Rule {
                 write!(f, "a whole number from {} to {}, or 0 for never", range.start(), range.end())
             }
             Self::Ratio(range) => write!(f, "a number from {} to {}, or 0 for never", range.start(), range.end()),
+            Self::Part => f.write_str("a number from 0 to 1"),
             Self::Switch => f.write_str("true or false"),
             Self::Choice(words) => f.write_str(&words.join(" or ")),
             Self::PathPrefix => f.write_str("a path like /realtime, of letters, digits and - . _ ~ between single /"),
@@ -128,6 +138,8 @@ impl fmt::Display for Rule {
             Self::LogFilter => f.write_str("a log filter, for example info or warn,gaung=debug"),
             Self::History => f.write_str(history::FORM),
             Self::Webhooks => f.write_str("a JSON list of webhook endpoints"),
+            Self::Headers => f.write_str("comma-separated headers like api-key=value, percent-encoded where need be"),
+            Self::Attributes => f.write_str("comma-separated pairs like name=value, percent-encoded where need be"),
             Self::NatsUrls => f.write_str("comma-separated URLs that begin with nats:// or tls://"),
             Self::ClusterName => f.write_str("1 to 32 lower-case letters, digits and hyphens"),
             Self::SubjectPrefix => f.write_str("1 to 128 letters, digits, _ and -, in parts joined by dots"),
@@ -157,6 +169,9 @@ mod tests {
         check(&Rule::Host, &["127.0.0.1", "0.0.0.0", "::", "localhost"], &["example.com", "127.0.0.1:80", "*"]);
         check(&Rule::Number(1..=9), &["1", "9"], &["0", "10", "-1", "1.5", "one", "99999999999999999999"]);
         check(&Rule::Ratio(1.05..=10.0), &["0", "1.05", "1.2", "10"], &["1", "11", "-1.2", "NaN", "1,2", ""]);
+        check(&Rule::Part, &["0", "1", "0.05", "1e-3"], &["-0.1", "1.1", "NaN", "half", ""]);
+        check(&Rule::Headers, &["a=b", "a=b, x-token=c%20d=", ""], &["a", "=b", "a b=c", "a=%0a", "a=%ff", "é=1"]);
+        check(&Rule::Attributes, &["a=b", "a.b=%C3%A9,c="], &["a", "=b", "a=%ff"]);
         check(&Rule::Quota(10..=99), &["0", "10", "99"], &["9", "100", "-1"]);
         check(&Rule::Threshold(10..=99), &["0", "10", "99"], &["9", "100", "-1"]);
         check(&Rule::Switch, &["true", "false"], &["1", "yes", "TRUE"]);
@@ -179,6 +194,7 @@ mod tests {
     fn secrets_and_webhooks_are_never_shown() {
         assert_eq!(Rule::Secret.shown("s3cret"), "********");
         assert_eq!(Rule::Webhooks.shown("[]"), "********");
+        assert_eq!(Rule::Headers.shown("a=b"), "********");
         assert_eq!(Rule::Secret.shown(""), "");
         assert_eq!(Rule::Name.shown("app-key"), "app-key");
     }

@@ -3,7 +3,7 @@
 
 use super::{
     AdminConfig, AppSettings, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, OutgoingConfig,
-    PagesConfig, ServerConfig, TenantConfig, TlsConfig, Variable, app, settings,
+    PagesConfig, ServerConfig, TenantConfig, TlsConfig, TracesConfig, Variable, app, settings,
 };
 
 /// A table of docs/configuration.md.
@@ -28,6 +28,7 @@ pub fn sections() -> Vec<Section> {
         section("Pages that come back", PagesConfig::variables()),
         section("Many nodes", ClusterConfig::variables()),
         section("Shutdown and log", [DrainConfig::variables(), LogConfig::variables()].concat()),
+        section("Traces", TracesConfig::variables()),
     ]
 }
 
@@ -39,11 +40,12 @@ pub fn variables() -> Vec<Variable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::traces;
 
     #[test]
     fn every_variable_has_the_prefix_and_is_listed_once() {
         let mut names: Vec<_> = variables().iter().map(|variable| variable.name).collect();
-        assert!(names.iter().all(|name| name.starts_with("GAUNG_")));
+        assert!(names.iter().all(|name| name.starts_with("GAUNG_") || name.starts_with(traces::PREFIX)));
         let all = names.len();
         names.sort_unstable();
         names.dedup();

@@ -86,6 +86,7 @@ fn every_variable() -> (Vec<(&'static str, &'static str)>, Config) {
         cluster: None,
         drain: DrainConfig { lag: Duration::from_secs(19), window: Duration::from_secs(18), refuses_upgrades: true },
         log: LogConfig { filter: "debug".to_owned(), format: LogFormat::Json },
+        traces: TracesConfig::default(),
     };
     (variables.concat(), config)
 }

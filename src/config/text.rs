@@ -45,3 +45,9 @@ pub(super) fn is_metric_prefix(text: &str) -> bool {
 pub(super) fn is_unreserved(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '-' | '.' | '_' | '~')
 }
+
+/// A header name is a token, and a value has no control characters (RFC 9110 §5.1, §5.5).
+pub(super) fn is_header(name: &str, text: &str) -> bool {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    !name.is_empty() && name.chars().all(is_token) && text.chars().all(|c| (' '..='~').contains(&c))
+}

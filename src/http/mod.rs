@@ -17,6 +17,7 @@ pub mod invalid_event;
 pub mod probes;
 pub mod publication;
 pub mod routes;
+pub mod server_span;
 pub mod signed;
 mod stream;
 pub mod traceparent;

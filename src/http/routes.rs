@@ -12,7 +12,8 @@ use futures_util::future::Either;
 use std::{future::ready, rc::Rc, sync::Arc};
 
 use super::{
-    api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, signed::find_app, stream, trigger,
+    api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, server_span, signed::find_app,
+    stream, trigger,
 };
 use crate::{
     connection::{Connection, address::OverLimit},
@@ -106,6 +107,9 @@ fn answer(resource: Resource) -> impl HttpServiceFactory {
         let answered = next.call(request);
         async move {
             let mut answer = answered.await;
+            if let (Ok(answer), true) = (&answer, api.metrics.spans.are_wanted()) {
+                server_span::end(answer);
+            }
             let status =
                 answer.as_ref().map_or_else(|error| error.as_response_error().status_code(), ServiceResponse::status);
             api.outcomes(app.as_deref()).count_response(status);

@@ -14,7 +14,7 @@ use super::{
     api::Api,
     body,
     error::{ApiError, Rate},
-    traceparent,
+    server_span, traceparent,
 };
 use crate::{
     app::App,
@@ -45,10 +45,15 @@ pub struct Verified<'a> {
     pub settings: &'a AppSettings,
     /// The whole body.
     pub body: &'a [u8],
+    /// The trace that events of the request belong to.
+    pub trace: Option<TraceContext>,
 }
 
 /// What a signed request can ask for. Checks sizes (413), then rates (429), then everything else (400).
 pub trait Ask: Sized {
+    /// Method and path of the request, which is traced by this name; `None` for those that are not.
+    const TRACED: Option<&'static str> = None;
+
     fn parse(verified: &Verified<'_>) -> Result<Self, ApiError>;
 }
 
@@ -83,8 +88,9 @@ async fn admit<T: Ask>(
     body::check_coding(request)?;
     let body = body::read(request, payload, limit, &api.bodies).await?;
     signed.verify(&body).map_err(ApiError::Unauthenticated)?;
+    let trace = T::TRACED.and_then(|route| server_span::begin(api, request, (route, body.len()), &app, arrival.0));
     let settings = app.settings();
-    let ask = T::parse(&Verified { api, app: &app, request, arrival, settings: &settings, body: &body })?;
+    let ask = T::parse(&Verified { api, app: &app, request, arrival, settings: &settings, body: &body, trace })?;
     drop(settings);
     Ok((app, ask))
 }
@@ -162,11 +168,6 @@ impl Verified<'_> {
     pub fn query<Q: DeserializeOwned>(&self) -> Result<Q, ApiError> {
         let query = web::Query::from_query(self.request.query_string());
         query.map(web::Query::into_inner).map_err(|error| ApiError::Query(error.to_string()))
-    }
-
-    /// The trace that the request belongs to.
-    pub fn trace(&self) -> Option<TraceContext> {
-        traceparent::of(self.request.headers())
     }
 
     /// The post that a key makes of the request.

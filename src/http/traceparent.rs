@@ -8,6 +8,9 @@ const NAME: HeaderName = HeaderName::from_static("traceparent");
 /// Bytes of the header in version 00: version, trace, span and flags, with a hyphen between two.
 const LENGTH: usize = 55;
 
+/// The flag of a trace whose spans are recorded (§3.2.2.5.1); what the others mean, no receiver needs to know.
+const SAMPLED: u128 = 1;
+
 /// What the request belongs to. A header that breaks the rules counts as absent, and so do two of them.
 pub fn of(headers: &HeaderMap) -> Option<TraceContext> {
     let mut values = headers.get_all(NAME);
@@ -27,8 +30,9 @@ fn parse(value: &str) -> Option<TraceContext> {
     if !is_complete || version == 0xff || !(more.is_empty() || may_have_more) {
         return None;
     }
-    number(flags)?;
-    TraceContext::new(number(trace)?, u64::try_from(number(span)?).ok()?)
+    let is_sampled = number(flags)? & SAMPLED == SAMPLED;
+    let context = TraceContext::new(number(trace)?, u64::try_from(number(span)?).ok()?)?;
+    Some(context.with_sampled(is_sampled))
 }
 
 /// Lower-case hexadecimal digits and nothing else.
@@ -62,6 +66,15 @@ mod tests {
     #[test]
     fn version_00_is_read_whatever_its_flags() {
         ["00", "01", "ff"].iter().for_each(|flags| check("00", flags));
+    }
+
+    #[test]
+    fn the_last_flag_says_whether_the_trace_is_sampled() {
+        for (flags, expected) in [("00", false), ("01", true), ("02", false), ("03", true), ("ff", true)] {
+            let context = parse(&format!("00-{TRACE}-{SPAN}-{flags}")).expect(flags);
+            assert_eq!(context.is_sampled(), expected, "{flags}");
+            assert_eq!(parse(&context.traceparent()).map(TraceContext::is_sampled), Some(expected));
+        }
     }
 
     #[test]

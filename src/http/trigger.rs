@@ -62,6 +62,8 @@ enum Question {
 }
 
 impl Ask for Trigger {
+    const TRACED: Option<&'static str> = Some("POST /apps/{app}/events");
+
     fn parse(verified: &Verified<'_>) -> Result<Self, ApiError> {
         let posted = PostedEvent::read(verified.body)?;
         let post = verified.post(posted.idempotency_key()?);
@@ -77,6 +79,8 @@ impl Ask for Trigger {
 }
 
 impl Ask for Batch {
+    const TRACED: Option<&'static str> = Some("POST /apps/{app}/batch_events");
+
     fn parse(verified: &Verified<'_>) -> Result<Self, ApiError> {
         let batch = PostedBatch::read(verified.body)?;
         let post = verified.post(batch.idempotency_key()?);
@@ -114,7 +118,7 @@ fn once(verified: &Verified<'_>, post: Option<Post>, tokens: usize) -> Result<On
 
 /// The events with the trace of their request.
 fn traced(mut events: Vec<Event>, verified: &Verified<'_>) -> Vec<Event> {
-    if let Some(trace) = verified.trace() {
+    if let Some(trace) = verified.trace {
         events.iter_mut().for_each(|event| event.trace = Some(trace));
     }
     events

@@ -95,6 +95,7 @@ catalogue! {
     REBALANCE_STAGE: Gauge "gaung_rebalance_stage" ["stage"], "1 for how the node's sockets stand to the mean of all nodes: even, waiting, moving to others, or futile, because they come back; absent without GAUNG_REBALANCE_ABOVE";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
     LOG_LINES_DROPPED: Counter "gaung_log_lines_dropped_total" [], "Log lines dropped: what reads the log did not keep up or refused them";
+    TRACES_SPANS: Counter "gaung_traces_spans_total" ["outcome"], "Spans that were exported, or dropped: the collector did not take them, or too many waited";
     CLUSTER_EVENTS_REFUSED: Counter "gaung_cluster_events_refused_total" ["reason"], "Events of other nodes not taken: the rooms' queue was full, or the payload was invalid";
     MAX_CONNECTIONS: Gauge "gaung_max_connections" [], "Sockets that the node may have: GAUNG_MAX_CONNECTIONS, or fewer where file descriptors reach for fewer";
     HTTP_CONNECTIONS: Gauge "gaung_http_connections" [], "Open connections that are no sockets: of HTTP, before their upgrade, and of sockets that were refused until they have gone";

@@ -17,7 +17,7 @@ pub use self::{
     outcomes::Outcomes,
     refusals::{MessageRefusal, RequestRefusal},
 };
-use crate::activity::Activity;
+use crate::{activity::Activity, spans::Spans};
 
 /// How a page comes from another node, as `outcome` says it.
 const HANDOVER_OUTCOMES: [&str; 4] = ["handed_over", "unanswered", "lost", "left"];
@@ -69,6 +69,10 @@ pub struct Metrics {
     pub history_gaps: IntCounter,
     /// Seconds that subscribers waited for them.
     pub history_wait_seconds: Histogram,
+    /// Spans of requests, by `outcome`: `exported`, `dropped`.
+    pub traces_spans: IntCounterVec,
+    /// What happens in a request that is traced is recorded here too.
+    pub spans: Spans,
     /// What is counted is reported here too, to consoles that watch, because the code that counts a thing saw it happen.
     pub activity: Activity,
 }
@@ -95,6 +99,8 @@ impl Metrics {
             history_questions: counters(&catalogue::HISTORY_QUESTIONS, &QUESTION_OUTCOMES),
             history_gaps: counter(&catalogue::HISTORY_GAPS),
             history_wait_seconds: times(&catalogue::HISTORY_WAIT_SECONDS),
+            traces_spans: counters(&catalogue::TRACES_SPANS, &["exported", "dropped"]),
+            spans: Spans::default(),
             activity: Activity::default(),
         }
     }
@@ -110,6 +116,7 @@ impl Metrics {
         registry.register(Box::new(self.page_evictions.clone()))?;
         registry.register(Box::new(self.replayed_events.clone()))?;
         registry.register(Box::new(self.history_evictions.clone()))?;
+        registry.register(Box::new(self.traces_spans.clone()))?;
         registry.register(Box::new(self.reloads.clone()))
     }
 

@@ -17,6 +17,7 @@ use crate::{
     connection::{address::Addresses, arrivals::Arrivals, permits::ConnectionPermits},
     descriptors::{Shares, TooFew},
     metrics::Metrics,
+    otlp::Exporter,
     outgoing::Trust,
     page::Pages,
     process,
@@ -38,6 +39,8 @@ pub(super) struct Foundation {
     pub(super) rebalance: Option<SharedStage>,
     /// `None` where the system tells no limit of descriptors.
     pub(super) shares: Option<Shares>,
+    /// What exports spans, if anything does.
+    pub(super) exporter: Option<Exporter>,
     trust: Trust,
 }
 
@@ -45,15 +48,17 @@ impl Foundation {
     /// With the bus, which does not run yet, of a node that belongs to a cluster.
     pub(super) fn lay(config: &Config, apps: &AppsSource) -> Result<(Self, Option<ClusterSetup>), StartError> {
         let shares = shares(config).map_err(StartError::Descriptors)?;
-        let metrics = Metrics::new();
+        let mut metrics = Metrics::new();
         let registry = Registry::new(apps.apps().to_vec());
         let setup = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
         let trust = Trust::new(config.outgoing.ca.as_deref()).map_err(StartError::Trust)?;
+        let exporter = export(config, setup.as_ref(), &trust, &mut metrics);
+        let setup = setup.map(|setup| setup.with_spans(&metrics.spans));
         let webhooks = join::webhooks(config, &trust, setup.as_ref(), &registry, &metrics);
         let cluster = setup.as_ref().map(|setup| setup.cluster.clone());
         let moves = config.cluster.as_ref().is_some_and(|cluster| cluster.rebalance.is_some());
         let rebalance = moves.then(SharedStage::default);
-        Ok((Self { metrics, registry, webhooks, cluster, rebalance, shares, trust }, setup))
+        Ok((Self { metrics, registry, webhooks, cluster, rebalance, shares, exporter, trust }, setup))
     }
 
     /// What the public listener works with. Starts the threads of the rooms.
@@ -137,6 +142,15 @@ impl Foundation {
             version: env!("CARGO_PKG_VERSION"),
         }
     }
+}
+
+/// Starts what exports spans, if anything is to; from then on they are recorded.
+fn export(config: &Config, setup: Option<&ClusterSetup>, trust: &Trust, metrics: &mut Metrics) -> Option<Exporter> {
+    // A node has its name in a cluster, and is another one when it starts again.
+    let node = setup.map_or_else(rand::random, |setup| setup.cluster.link().node().bits());
+    let (spans, exporter) = Exporter::start(&config.traces, &format!("{node:016x}"), trust, metrics)?;
+    metrics.spans = spans;
+    Some(exporter)
 }
 
 /// The names of metrics for those who come from Soketi, if they are wanted.

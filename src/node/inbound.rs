@@ -20,7 +20,7 @@ use gaung_cluster::{
 use super::last_events;
 use crate::{
     app::Registry,
-    cluster::{Cluster, MEMBERS_CHANNEL, Question, Reply},
+    cluster::{Cluster, MEMBERS_CHANNEL, Question, Reply, travels},
     event::{
         self, EncodedEvent, Sample,
         wire::{self, Message},
@@ -29,6 +29,7 @@ use crate::{
     protocol::{ChannelName, Position, WebhookDetail, WebhookEvent},
     repeats::Repeats,
     room::{FromPeers, HistoryReply, Rooms},
+    spans::OpenSpan,
     webhook::{Ack, Webhooks, ids},
 };
 
@@ -112,6 +113,8 @@ impl Inbound {
                     self.rooms.hear(room.app(), channel, FromPeers::lost(node, numbering.number));
                     return self.refuse("rooms_full");
                 };
+                let span = travels::receive(&self.metrics.spans, &room, payload.frame.len(), trace);
+                let trace = travels::carried(span.as_ref(), trace);
                 let mut event = EncodedEvent::from_peer(channel.clone(), payload, trace, Instant::now());
                 if node == self.cluster.link().node() {
                     event.come_back(event::now());
@@ -119,6 +122,7 @@ impl Inbound {
                     event.sample = Some(Sample { node, number: numbering.number });
                 }
                 self.rooms.hear(room.app(), channel, FromPeers::event(event, node, numbering, permit));
+                span.into_iter().for_each(OpenSpan::end);
             }
             Some(Message::Terminate) if channel.kind().is_server_to_user() => {
                 let user = channel.without_prefix().into();
@@ -141,10 +145,13 @@ impl Inbound {
     fn deliver_cached(&self, room: &Room, record: CachedEvent, trace: Option<TraceContext>) {
         let Some(channel) = channel(room) else { return };
         let Some(permit) = self.rooms.admit(record.payload.len()) else { return self.refuse("rooms_full") };
+        let span = travels::receive(&self.metrics.spans, room, record.payload.len(), trace);
+        let trace = travels::carried(span.as_ref(), trace);
         match FromPeers::cached(&channel, record, (trace, permit), event::now()) {
             Some(from_peers) => self.rooms.hear(room.app(), channel, from_peers),
             None => self.refuse("payload"),
         }
+        span.into_iter().for_each(OpenSpan::end);
     }
 
     fn repair_cache(&self, room: &Room, record: CachedEvent) {

@@ -26,6 +26,7 @@ use crate::{
     outgoing::Trust,
     readiness::Readiness,
     session::services::Shared,
+    spans::Spans,
     webhook::{Resources, Timing, Webhooks},
 };
 
@@ -80,6 +81,11 @@ fn stream(config: &ClusterConfig, node: NodeId) -> Option<QueueSettings> {
 }
 
 impl ClusterSetup {
+    /// The same, whose events between nodes have spans.
+    pub(super) fn with_spans(self, spans: &Spans) -> Self {
+        Self { cluster: self.cluster.with_spans(spans.clone()), ..self }
+    }
+
     /// Sets everything going; returns the tasks that look after it.
     pub(super) fn run(self, shared: &Shared, webhooks: &Webhooks, failures: &Failures) -> Vec<JoinHandle<()>> {
         let Self { cluster, bus, storing } = self;

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     event::{EncodedEvent, Sample},
     outbox::{Lag, Outbox},
+    spans::Kind,
 };
 
 /// How often a room looks whether those who have fallen behind have caught up, and how often at most: half a second.
@@ -103,6 +104,7 @@ impl Room {
             let taken = now.saturating_duration_since(event.accepted);
             self.app.counters.outcomes.fan_out_seconds.observe(taken);
             self.acknowledge(&event, sockets, taken);
+            self.record(&event, sockets);
             self.show_published(event, sockets);
         }
     }
@@ -113,6 +115,14 @@ impl Room {
         if sockets > 0 {
             cluster.link().send(Input::Acknowledge { to: node, number, held });
         }
+    }
+
+    /// The span of an event that all its subscribers here were sent.
+    fn record(&self, event: &EncodedEvent, sockets: usize) {
+        let spans = &self.services.metrics.spans;
+        let Some(span) = spans.follow(("fan out", Kind::Internal), event.trace, event.accepted) else { return };
+        let span = span.text("gaung.app", &**self.app.id()).text("gaung.channel", event.channel.as_str());
+        span.number("gaung.sockets", sockets).number("gaung.event.size", event.frame.len()).end();
     }
 }
 

@@ -272,6 +272,21 @@ impl Post {
         payload::body(self.unix_ms, &events).into()
     }
 
+    /// When it was made of its events.
+    pub fn created(&self) -> Instant {
+        self.created
+    }
+
+    /// How often it has failed.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// How many events it has.
+    pub fn events(&self) -> usize {
+        self.events.len()
+    }
+
     fn is_revoked(&self) -> bool {
         self.events.iter().all(|event| event.permit.is_revoked())
     }

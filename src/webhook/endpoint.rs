@@ -13,6 +13,7 @@ use super::{
     backlog::{AfterFailure, Backlog, Full, GivenUp, Item, Moment},
     payload,
     post::{self, Failure},
+    post_span::PostSpan,
     settings::Timing,
 };
 use crate::{
@@ -33,6 +34,7 @@ pub struct Endpoint {
     timing: Timing,
     backlog: Backlog,
     state: PostState,
+    span: PostSpan,
     closes_batch: Option<SpawnHandle>,
     /// Whether the last post failed: only the first failure is logged as a warning, and the recovery.
     is_failing: bool,
@@ -88,6 +90,7 @@ impl Endpoint {
             timing,
             backlog: Backlog::new(timing),
             state: PostState::Resting,
+            span: PostSpan::default(),
             closes_batch: None,
             is_failing: false,
         }
@@ -98,7 +101,8 @@ impl Endpoint {
         self.backlog.skip_revoked();
         let Some(head) = self.backlog.head() else { return };
         let attempt = Attempt { began: Instant::now(), body: head.body() };
-        let sent = post::send(&self.client, &self.app.settings(), &head.endpoint, attempt.body.clone());
+        let trace = self.span.begin_attempt(&self.metrics.spans, self.app.id(), &self.host, head);
+        let sent = post::send(&self.client, &self.app.settings(), &head.endpoint, attempt.body.clone(), trace);
         let answer = post::answer(sent).into_actor(self);
         let concluded = answer.map(move |answer, endpoint, ctx| endpoint.conclude(&attempt, answer, ctx));
         self.state = PostState::Posting(ctx.spawn(concluded));
@@ -109,6 +113,7 @@ impl Endpoint {
         match answer {
             Ok(status) => {
                 self.count(attempt, "delivered", Some(status));
+                self.span.arrive(status.as_u16());
                 self.backlog.delivered();
                 if std::mem::take(&mut self.is_failing) {
                     info!(app = %self.app.id(), host = %self.host, "webhooks are delivered again");
@@ -123,6 +128,7 @@ impl Endpoint {
     }
 
     fn recover(&mut self, attempt: &Attempt, failure: &Failure, ctx: &mut Context<Self>) {
+        self.span.fail_attempt(failure);
         match self.backlog.failed(Instant::now()) {
             AfterFailure::Retry(pause) => {
                 self.count(attempt, "retried", failure.status());
@@ -136,9 +142,10 @@ impl Endpoint {
             }
             AfterFailure::GivenUp(given_up) => {
                 self.count(attempt, "dropped", failure.status());
+                self.span.give_up("given_up");
                 self.report(given_up, failure);
             }
-            AfterFailure::Revoked => {}
+            AfterFailure::Revoked => self.span.give_up("posted_by_another_node"),
         }
     }
 
@@ -257,6 +264,7 @@ impl Handler<Abandon> for Endpoint {
         if let PostState::Posting(attempt) = self.state {
             ctx.cancel_future(attempt);
         }
+        self.span.give_up("shutdown");
         if let Some(given_up) = self.backlog.abandon(Moment::now()) {
             self.report(given_up, "the node is shutting down");
         }

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod payload;
 pub mod pending;
 pub mod post;
+pub mod post_span;
 pub mod settings;
 pub mod stored_event;
 

@@ -8,6 +8,7 @@ use actix_web::http::{
 };
 use actix_web::web::Bytes;
 use awc::{Client, ClientRequest, SendClientRequest, error::SendRequestError};
+use gaung_cluster::TraceContext;
 
 use crate::{
     config::{AppSettings, WebhookEndpoint},
@@ -37,10 +38,19 @@ pub fn client(trust: &Trust, timeout: Duration) -> Client {
 }
 
 /// Starts a post, signed with the app's settings of now: a rotated key or a changed header holds for old posts too.
-pub fn send(client: &Client, settings: &AppSettings, own: &WebhookEndpoint, body: Bytes) -> SendClientRequest {
+pub fn send(
+    client: &Client,
+    settings: &AppSettings,
+    own: &WebhookEndpoint,
+    body: Bytes,
+    trace: Option<TraceContext>,
+) -> SendClientRequest {
     let endpoint = current(&settings.webhooks, own);
     let mut request = client.post(&own.url).camel_case().insert_header((ACCEPT, "application/json"));
     request = request.insert_header((USER_AGENT, concat!("gaung/", env!("CARGO_PKG_VERSION"))));
+    if let Some(trace) = trace {
+        request = request.insert_header(("traceparent", trace.traceparent()));
+    }
     for (name, value) in endpoint.headers.iter().filter(|(name, _)| !is_framing(name)) {
         request = request.insert_header((name.as_str(), value.as_str()));
     }

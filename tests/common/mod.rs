@@ -3,4 +3,5 @@
 
 pub mod client;
 pub mod event_stream;
+pub mod otlp;
 pub mod process;

@@ -29,6 +29,7 @@ mod rolling;
 mod roundtrip;
 mod server_events;
 mod trace_log;
+mod traces;
 mod users;
 mod webhooks;
 mod webhooks_lost;

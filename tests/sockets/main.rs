@@ -51,6 +51,7 @@ mod tenant_access;
 mod tenant_callback;
 mod tls;
 mod trace_log;
+mod traces;
 mod users;
 mod webhook_events;
 mod webhook_posts;

@@ -28,5 +28,11 @@ pub const HEADER: usize = 36;
 /// Bytes of the header with a trace.
 pub const TRACED_HEADER: usize = HEADER + 24;
 
+/// Bytes of the header with a trace that is sampled.
+pub const SAMPLED_HEADER: usize = TRACED_HEADER + 1;
+
+/// The flags of a trace that is sampled, as W3C Trace Context §3.2.2.5 has them.
+pub(super) const SAMPLED: u8 = 1;
+
 /// Bytes that a frame has beside an event's payload at most: header, names, and in the 64 the trace and all lengths.
 pub const ENVELOPE: usize = HEADER + MAX_APP + MAX_CHANNEL + 64;

@@ -2,7 +2,7 @@
 
 use super::{
     error::DecodeError,
-    format::{HEADER, MINOR, NUMBERED, TRACED_HEADER, VERSION},
+    format::{HEADER, MINOR, NUMBERED, SAMPLED, SAMPLED_HEADER, TRACED_HEADER, VERSION},
     read::Reader,
     write::Writer,
 };
@@ -32,7 +32,7 @@ pub(super) struct StreamPosition {
 pub(super) fn write_header(writer: &mut Writer, (kind, minor): (u8, u8), frame: &Frame) {
     let length = header_length(&frame.body);
     writer.u8(VERSION);
-    writer.u8(u8::try_from(length).expect("the header has 60 bytes at most"));
+    writer.u8(u8::try_from(length).expect("the header has 61 bytes at most"));
     writer.u8(minor);
     writer.u8(kind);
     writer.u64(frame.origin.bits());
@@ -46,11 +46,18 @@ pub(super) fn write_header(writer: &mut Writer, (kind, minor): (u8, u8), frame: 
     if let Some(trace) = frame.body.trace() {
         writer.u128(trace.trace());
         writer.u64(trace.span());
+        if trace.is_sampled() {
+            writer.u8(SAMPLED);
+        }
     }
 }
 
 pub(super) fn header_length(body: &Body) -> usize {
-    if body.trace().is_some() { TRACED_HEADER } else { HEADER }
+    match body.trace() {
+        Some(trace) if trace.is_sampled() => SAMPLED_HEADER,
+        Some(_) => TRACED_HEADER,
+        None => HEADER,
+    }
 }
 
 pub(super) fn read_header(reader: &mut Reader) -> Result<Header, DecodeError> {
@@ -75,12 +82,27 @@ fn read_later_fields(reader: &mut Reader, minor: u8, length: usize) -> Result<Op
     if length == HEADER {
         return Ok(None);
     }
-    let unknown = length.checked_sub(TRACED_HEADER).ok_or(DecodeError::Value)?;
-    if minor == 0 || (unknown > 0 && minor <= MINOR) {
+    let flags = length.checked_sub(TRACED_HEADER).ok_or(DecodeError::Value)?;
+    let known = match minor {
+        0 => return Err(DecodeError::Value),
+        1..4 => TRACED_HEADER,
+        4.. => SAMPLED_HEADER,
+    };
+    if length > known && minor <= MINOR {
         return Err(DecodeError::Value);
     }
     let (trace, span) = (reader.u128()?, reader.u64()?);
-    reader.skip(unknown)?;
-    let context = TraceContext::new(trace, span);
+    let is_sampled = flags > 0 && known == SAMPLED_HEADER && is_sampled(reader.u8()?, minor)?;
+    reader.skip(length.saturating_sub(known))?;
+    let context = TraceContext::new(trace, span).map(|context| context.with_sampled(is_sampled));
     if context.is_some() || (trace, span) == (0, 0) { Ok(context) } else { Err(DecodeError::Value) }
+}
+
+/// Where a trace is not sampled its flags are not written, but by a later release that has more to say.
+fn is_sampled(flags: u8, minor: u8) -> Result<bool, DecodeError> {
+    match flags {
+        SAMPLED => Ok(true),
+        _ if minor > MINOR => Ok(flags & SAMPLED == SAMPLED),
+        _ => Err(DecodeError::Value),
+    }
 }

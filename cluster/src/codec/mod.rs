@@ -5,7 +5,8 @@
 //! (8), predecessor (8), stream (8); since minor version 1, where there is one, the trace (16) and span (8) that an
 //! event or a record comes of. Then the body: since minor version 2 `Unsent`, and how many events are gone with `Gone`;
 //! since minor version 3 `Question` and `Answer`, everything about claims, and in `Beat` the minor version that its node reads
-//! and the hash of its claims; since minor version 4 `Delivered`.
+//! and the hash of its claims; since minor version 4 `Delivered`, and the flags (1) of a trace that is sampled stand behind its
+//! span.
 //!
 //! What releases of one version may do, so that they can live in one cluster:
 //! - A later one has a higher minor version. It may append fields to the header and to bodies: earlier ones pass over
@@ -36,7 +37,9 @@ use read::Reader;
 use write::Writer;
 
 pub use error::DecodeError;
-pub use format::{CLAIMS, DELIVERIES, ENVELOPE, HEADER, MAX_FRAME, MINOR, QUESTIONS, TRACED_HEADER, VERSION};
+pub use format::{
+    CLAIMS, DELIVERIES, ENVELOPE, HEADER, MAX_FRAME, MINOR, QUESTIONS, SAMPLED_HEADER, TRACED_HEADER, VERSION,
+};
 pub use numbered::publication_size;
 pub use state::{CLAIM, LOST_CLAIM, claim_hash, fact_hash, fact_size, record_hash, record_size};
 

@@ -29,8 +29,11 @@ pub(super) fn minor(body: &Numbered) -> u8 {
     match body {
         Numbered::Claims(_) => 3,
         Numbered::Published(_) => 2,
-        _ if body.trace().is_some() => 1,
-        _ => 0,
+        _ => match body.trace() {
+            Some(trace) if trace.is_sampled() => 4,
+            Some(_) => 1,
+            None => 0,
+        },
     }
 }
 

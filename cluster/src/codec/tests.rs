@@ -16,8 +16,10 @@ use crate::{
 
 mod minor_3;
 mod minor_4;
+mod traces;
 
 use minor_3::{claims, lost_claims};
+use traces::sampled;
 
 fn room() -> Room {
     Room::new("shop", "presence-room.1").unwrap()
@@ -71,7 +73,9 @@ fn numbered() -> Vec<Numbered> {
         Numbered::Records(records(), None),
         Numbered::Records(records(), TraceContext::new(u128::MAX, 1)),
         Numbered::Event(RoomEvent { trace: TraceContext::new(1, u64::MAX), ..event.clone() }),
-        Numbered::Event(event),
+        Numbered::Event(event.clone()),
+        Numbered::Event(RoomEvent { trace: sampled(), ..event }),
+        Numbered::Records(records(), sampled()),
         Numbered::Claims(claims()),
         Numbered::Published(publication("order-7", "{}")),
         Numbered::Published(publication(&"é".repeat(128), "{}")),
@@ -147,9 +151,10 @@ fn frames() -> impl Iterator<Item = Frame> {
     bodies.map(|body| Frame { origin: NodeId::from_bits(0xfeed), number: 42, body })
 }
 
-/// Where the event without a trace stands among the frames, and that with one.
+/// Where the event without a trace stands among the frames, that with one, and that with one that is sampled.
 const EVENT: usize = 4;
 const TRACED_EVENT: usize = 3;
+const SAMPLED_EVENT: usize = 5;
 
 #[test]
 fn every_kind_of_frame_round_trips() {
@@ -197,56 +202,13 @@ fn an_earlier_release_does_not_count_the_events_that_are_gone() {
     assert_eq!(decode(earlier), Ok(frame(None)));
 }
 
-#[test]
-fn an_earlier_release_passes_over_what_an_event_comes_of() {
-    let traced = encode(&frames().nth(TRACED_EVENT).unwrap());
-    assert_eq!(&traced[..4], [1, 60, 1, 0x83], "a longer header, of a later minor version");
-    // What it reads then is the first 36 bytes and what follows the header.
-    let mut passed_over = [&traced[..HEADER], &traced[TRACED_HEADER..]].concat();
-    (passed_over[1], passed_over[2]) = (36, 0);
-    assert_eq!(passed_over, encode(&frames().nth(EVENT).unwrap()));
-}
-
-#[test]
-fn a_trace_that_no_node_sends_is_refused() {
-    let traced = encode(&frames().nth(TRACED_EVENT).unwrap()).to_vec();
-    let check = |change: &dyn Fn(&mut Vec<u8>), error| {
-        let mut bytes = traced.clone();
-        change(&mut bytes);
-        assert_eq!(decode(bytes.into()), Err(error));
-    };
-    // Without a trace, without a span, and in a release that had none.
-    check(&|bytes| bytes[HEADER..HEADER + 16].fill(0), DecodeError::Value);
-    check(&|bytes| bytes[HEADER + 16..TRACED_HEADER].fill(0), DecodeError::Value);
-    check(&|bytes| bytes[2] = 0, DecodeError::Value);
-    // A part of it, also from a later release, and more than it.
-    for minor in [MINOR, MINOR + 1] {
-        check(&|bytes| (bytes[1], bytes[2]) = (59, minor), DecodeError::Value);
-        check(&|bytes| (bytes[1], bytes[2]) = (37, minor), DecodeError::Value);
-    }
-    check(&|bytes| bytes[1] = 61, DecodeError::Value);
-    // On facts, which come of no request.
-    let facts = encode(&frames().next().unwrap());
-    let mut claimed = [&facts[..HEADER], &traced[HEADER..TRACED_HEADER], &facts[HEADER..]].concat();
-    (claimed[1], claimed[2]) = (60, 1);
-    assert_eq!(decode(claimed.into()), Err(DecodeError::Value));
-}
-
-#[test]
-fn the_longest_names_and_a_trace_fit_into_the_envelope() {
-    let room = Room::new(&"a".repeat(MAX_APP), &"c".repeat(MAX_CHANNEL)).unwrap();
-    let event = RoomEvent { room, payload: Bytes::from_static(b"1"), trace: TraceContext::new(1, 1) };
-    let frame = Frame { origin: NodeId::from_bits(1), number: 1, body: Numbered::Event(event).after(0) };
-    assert!(encode(&frame).len() <= ENVELOPE + 1);
-}
-
 /// The frame as the next minor release would write it: with two more bytes in the header and three behind the body.
 fn newer(frame: &Frame) -> Vec<u8> {
     let bytes = encode(frame);
     let (header, body) = bytes.split_at(usize::from(bytes[1]));
-    let padding = vec![0; TRACED_HEADER - header.len()];
+    let padding = vec![0; SAMPLED_HEADER - header.len()];
     let mut newer = [header, &padding, b"hh", body, b"bbb"].concat();
-    newer[1] = u8::try_from(TRACED_HEADER + 2).unwrap();
+    newer[1] = u8::try_from(SAMPLED_HEADER + 2).unwrap();
     newer[2] = MINOR + 1;
     newer
 }

@@ -2,7 +2,7 @@
 
 use gaung_cluster::{
     Subject, TraceContext,
-    codec::{MINOR, TRACED_HEADER, encode},
+    codec::{MINOR, SAMPLED_HEADER, encode},
     core::{Input, Output},
     frame::{Frame, RoomEvent, Unnumbered},
     peer::Stage,
@@ -44,12 +44,12 @@ fn a_node_of_the_next_minor_release_and_one_of_this_work_together() {
 
 #[test]
 fn the_trace_of_an_event_is_carried_also_by_a_node_of_the_next_minor_release() {
-    for newer in [None, Some(A)] {
+    for (newer, is_sampled) in [(None, false), (None, true), (Some(A), false), (Some(A), true)] {
         let mut pair = Pair::acquainted();
         pair.newer = newer;
         ["orders", "cache-news"].iter().for_each(|channel| pair.step(B, Input::Serve(room(channel))));
         pair.outputs.clear();
-        let trace = TraceContext::new(7, 8);
+        let trace = TraceContext::new(7, 8).map(|trace| trace.with_sampled(is_sampled));
         let traced = RoomEvent { trace, ..event("1") };
         pair.step(A, Input::Publish(traced.clone()));
         pair.step(A, Input::Cache { room: room("cache-news"), event: cached(4_000, "2"), trace });
@@ -118,9 +118,9 @@ fn an_unknown_kind_without_a_number_is_counted_wherever_it_comes() {
 /// that it brought. Where there is no trace, its place is empty.
 pub fn newer(bytes: &[u8], kind: Option<u8>) -> Vec<u8> {
     let (header, body) = bytes.split_at(usize::from(bytes[1]));
-    let place = vec![0; TRACED_HEADER - header.len()];
+    let place = vec![0; SAMPLED_HEADER - header.len()];
     let mut newer = [header, &place, b"hhhhh", body, b"bbb"].concat();
-    newer[1] = u8::try_from(TRACED_HEADER + 5).expect("a header is short");
+    newer[1] = u8::try_from(SAMPLED_HEADER + 5).expect("a header is short");
     newer[2] = MINOR + 1;
     newer[3] = kind.unwrap_or(newer[3]);
     newer
