@@ -134,9 +134,7 @@ impl Node {
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
         watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
         let tls = certificate.map(|(config, _)| config);
-        let (public, admin) = (ports.public.listen()?, ports.admin.listen()?);
-        let shared_ports = config.server.reuse_port.then(|| SharedPorts::enter([&public, &admin])).transpose();
-        let shared_ports = shared_ports.map_err(StartError::ReusePort)?;
+        let (public, admin, shared_ports) = ports.listen()?;
         let servers = [
             listen::public(public, shared, workers, tls, (registries.clone(), failures.clone())),
             listen::admin(admin, admin_page, failures),

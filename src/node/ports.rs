@@ -28,6 +28,8 @@ const SECOND: u32 = 1;
 pub(super) struct Ports {
     pub(super) public: Port,
     pub(super) admin: Port,
+    /// Whether another process may listen on them too.
+    are_shared: bool,
 }
 
 pub(super) struct Port {
@@ -43,7 +45,15 @@ impl Ports {
         Ok(Self {
             public: Port::bind(server.host, server.port, server.reuse_port, "GAUNG_HOST, GAUNG_PORT")?,
             admin: Port::bind(admin.host, admin.port, server.reuse_port, "GAUNG_ADMIN_HOST, GAUNG_ADMIN_PORT")?,
+            are_shared: server.reuse_port,
         })
+    }
+
+    /// Connections come from now on.
+    pub(super) fn listen(self) -> Result<(TcpListener, TcpListener, Option<SharedPorts>), StartError> {
+        let (public, admin) = (self.public.listen()?, self.admin.listen()?);
+        let shared = self.are_shared.then(|| SharedPorts::enter([&public, &admin])).transpose();
+        Ok((public, admin, shared.map_err(StartError::ReusePort)?))
     }
 }
 
@@ -56,8 +66,7 @@ impl Port {
         Ok(Self { socket, address: local.as_socket().expect("it was bound to an IP address"), settings })
     }
 
-    /// Connections come from now on.
-    pub(super) fn listen(self) -> Result<TcpListener, StartError> {
+    fn listen(self) -> Result<TcpListener, StartError> {
         let Self { socket, address, settings } = self;
         socket.listen(BACKLOG).map_err(|error| StartError::Listen { address, settings, error })?;
         Ok(socket.into())
