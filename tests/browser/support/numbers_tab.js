@@ -1,6 +1,7 @@
 // Tabs with the page that notes numbers: how they are opened and left, and what they have heard in the end.
 
 import assert from "node:assert/strict";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { startBalancer } from "../../clients/support/balancer.js";
 import { until } from "../../clients/support/deadline.js";
@@ -13,6 +14,9 @@ const ENTER_PATIENCE = 10_000;
 
 /** Time between two numbers, in milliseconds. */
 export const PACE = 40;
+
+/** Of ten numbers none has come: nothing is on its way. */
+const QUIET = 10 * PACE;
 
 /** What nodes and their app are told. */
 export const SETTINGS = {
@@ -87,10 +91,24 @@ async function askedFor({ page, application }) {
   return asked;
 }
 
+/**
+ * Until nothing more is on its way to a page whose connection is stalled: pusher-js takes whatever comes after it has heard
+ * that the network is gone for a sign of life, and keeps the socket for another minute.
+ */
+async function hearsNothing(page) {
+  const count = async () => Object.values(await heardBy(page)).reduce((sum, { numbers }) => sum + numbers.length, 0);
+  let before;
+  do {
+    before = await count();
+    await pause(QUIET);
+  } while ((await count()) !== before);
+}
+
 /** How a page goes away. Each returns how it comes back. */
 export const ABSENCES = {
   async offline({ page, balancer }) {
     const release = balancer.stall();
+    await hearsNothing(page);
     await page.context().setOffline(true);
     return async () => {
       await page.context().setOffline(false);
