@@ -2,14 +2,21 @@
 //! must not grow at a stranger's pace. That it is over is logged as often: after each line that it happens, at most once.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 /// Counts one kind of event of the whole node, and says when it is to be logged: at most once in so many seconds. Locked
-/// only where the event happens.
+/// only where the event happens, not where it is asked whether it is over.
 #[derive(Debug, Default)]
-pub struct Seldom<const SECONDS: u64 = 60>(Mutex<Counted>);
+pub struct Seldom<const SECONDS: u64 = 60> {
+    counted: Mutex<Counted>,
+    /// Whether the log's last word is that it happens.
+    is_told: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct Counted {
@@ -17,8 +24,6 @@ struct Counted {
     /// When it happened last.
     last: Option<Instant>,
     unlogged: u64,
-    /// Whether the log's last word is that it happens.
-    is_told: bool,
 }
 
 impl<const SECONDS: u64> Seldom<SECONDS> {
@@ -37,19 +42,20 @@ impl<const SECONDS: u64> Seldom<SECONDS> {
             return None;
         }
         counted.logged = Some(now);
-        counted.is_told = true;
+        self.is_told.store(true, Relaxed);
         Some(std::mem::take(&mut counted.unlogged))
     }
 
     /// It is over: the next is logged at once. Whether the log is to say so, because its last word is that it happens.
     pub(crate) fn reset(&self) -> bool {
-        std::mem::take(&mut *self.lock()).is_told
+        *self.lock() = Counted::default();
+        self.settle()
     }
 
     /// It is over. Whether the log is to say so. The next is logged as if it were not over, so that what comes and goes does
     /// not fill the log.
     pub fn settle(&self) -> bool {
-        std::mem::take(&mut self.lock().is_told)
+        self.is_told.load(Relaxed) && self.is_told.swap(false, Relaxed)
     }
 
     /// The same for what has no end that anybody sees: it is over when it has not happened for as long as lines lie apart.
@@ -58,13 +64,12 @@ impl<const SECONDS: u64> Seldom<SECONDS> {
     }
 
     fn faded_at(&self, now: Instant) -> bool {
-        let mut counted = self.lock();
-        let is_over = counted.last.is_none_or(|last| now >= last + Self::PAUSE);
-        is_over && std::mem::take(&mut counted.is_told)
+        let is_over = self.lock().last.is_none_or(|last| now >= last + Self::PAUSE);
+        is_over && self.settle()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
