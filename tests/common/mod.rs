@@ -5,3 +5,4 @@ pub mod client;
 pub mod event_stream;
 pub mod otlp;
 pub mod process;
+pub mod request;

@@ -13,9 +13,11 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
 };
+
+use super::request;
 
 /// The trace and the span of the caller that tests name in their requests.
 pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -156,7 +158,7 @@ fn text(attributes: &[KeyValue], key: &str) -> String {
 }
 
 async fn serve(mut stream: TcpStream, book: Rc<Book>) {
-    while let Some((head, body)) = read_request(&mut stream).await {
+    while let Some((head, body)) = request::read(&mut stream).await {
         let status = book.status.get();
         if status == 200 {
             book.heads.borrow_mut().push(head);
@@ -169,16 +171,4 @@ async fn serve(mut stream: TcpStream, book: Rc<Book>) {
             return;
         }
     }
-}
-
-async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
-    }
-    let head = String::from_utf8(head).expect("the head is text").to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
-    let mut body = vec![0; length.parse().expect("the length is a number")];
-    stream.read_exact(&mut body).await.ok()?;
-    Some((head, body))
 }

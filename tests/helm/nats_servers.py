@@ -19,6 +19,26 @@ def nats_container(objects):
     return one(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"][0]
 
 
+def get(port, path):
+    """The JSON that a port of this machine answers, or nothing while nobody does."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return json.load(answer)
+    except OSError:
+        return None
+
+
+def status(port, path):
+    """What a probe goes by, or nothing where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return None
+
+
 class Servers:
     """Every pod's configuration and variables, on free ports."""
 
@@ -76,22 +96,10 @@ class Servers:
             return {kind: int(found[0].rsplit(":", 1)[1]) for kind, found in urls.items() if found}
 
     def get(self, index, path):
-        """The answer of the monitoring port, or nothing while there is none."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[index]['monitor']}{path}", timeout=5) as answer:
-                return json.load(answer)
-        except OSError:
-            return None
+        return get(self.ports[index]["monitor"], path)
 
     def status(self, index, path):
-        """What a probe goes by, or nothing where nobody answers."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[index]['monitor']}{path}", timeout=5) as answer:
-                return answer.status
-        except urllib.error.HTTPError as refused:
-            return refused.code
-        except OSError:
-            return None
+        return status(self.ports[index]["monitor"], path)
 
     def connected(self, index):
         """A client that has logged in and stays."""

@@ -4,12 +4,10 @@ passes, with the two apps of the documentation's own file."""
 import json
 import re
 import subprocess
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
 
 from chart import CHART, CLUSTER, REPOSITORY, merged, one
-from nats_servers import Servers, wait
+from nats_servers import Servers, get, status, wait
 from pod import GAUNG, below, mount, variables
 
 INSTALL = "helm install gaung helm/gaung --set apps.existingSecret=gaung-apps --set nats.enabled=true"
@@ -53,25 +51,6 @@ def listening(log):
     text = log.read_text()
     found = [re.search(rf"^{name} +http://127.0.0.1:(\d+)$", text, re.MULTILINE) for name in ("public", "admin")]
     return [int(port[1]) for port in found] if all(found) else None
-
-
-def get(port, path):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return json.load(answer)
-    except OSError:
-        return None
-
-
-def status(port, path):
-    """What a probe goes by, or nothing where nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status
-    except urllib.error.HTTPError as refused:
-        return refused.code
-    except OSError:
-        return None
 
 
 def streams(nats):

@@ -9,9 +9,11 @@ use std::{
 use actix::spawn;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
 };
+
+use crate::common::request;
 
 /// One event of a webhook, with the id that tells a repeat from news.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +85,7 @@ impl WebhookLog {
 }
 
 async fn serve(mut stream: TcpStream, book: Rc<Book>) {
-    while let Some(body) = read_request(&mut stream).await {
+    while let Some((_, body)) = request::read(&mut stream).await {
         let status = book.status.get();
         if status == 200 {
             book.taken.borrow_mut().extend(notices(&body));
@@ -107,16 +109,4 @@ fn notices(body: &[u8]) -> Vec<Notice> {
         id: text(event, "id").unwrap_or_else(|| panic!("an event has an id: {event}")),
     };
     body["events"].as_array().expect("a list of events").iter().map(notice).collect()
-}
-
-async fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
-    }
-    let head = String::from_utf8(head).expect("the head is text").to_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
-    let mut body = vec![0; length.parse().expect("the length is a number")];
-    stream.read_exact(&mut body).await.ok()?;
-    Some(body)
 }
