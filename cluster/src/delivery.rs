@@ -12,7 +12,7 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// Chooses the events that are acknowledged: of each peer one in a second.
 #[derive(Debug, Default)]
 pub struct Sampling {
-    /// From when on the next one of a peer is chosen. Nobody is here of whom it could be at once.
+    /// When the next event of a peer may be chosen. A peer without an entry has no such wait.
     next: BTreeMap<NodeId, Duration>,
 }
 

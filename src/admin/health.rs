@@ -22,7 +22,7 @@ use crate::{
 
 const MIB: f64 = 1_048_576.0;
 
-/// What whoever asks leaves out of the verdict, under the name that the probes of Kubernetes' own servers have for it.
+/// What a request leaves out of the verdict, by the name that the probes of Kubernetes' own servers use.
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     exclude: Option<Excluded>,

@@ -1,4 +1,4 @@
-//! In which form a scraper wants the metrics (RFC 9110 §12.5). Whoever says nothing gets what Prometheus has always read.
+//! In which form a scraper wants the metrics (RFC 9110 §12.5). Without a wish it gets the Prometheus text format.
 
 /// A form of the text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -108,7 +108,7 @@ pub struct EncodedEvent {
     pub accepted_at: Duration,
     /// The request that it comes of, for the log.
     pub trace: Option<TraceContext>,
-    /// Whom to tell that the sockets of this node have it, if anybody is to be told.
+    /// The acknowledgement that its publisher wants once the sockets of this node have it, if it wants one.
     pub sample: Option<Sample>,
     /// The frame, without the event's id.
     pub frame: Bytes,

@@ -26,7 +26,7 @@ use crate::{
     tenant::{outbound, stream},
 };
 
-/// What no later attempt changes. Whoever is refused for anything else comes back.
+/// Refusals that no later attempt changes. After any other one the client is told to come back.
 const FINAL: [(Close, StatusCode); 6] = [
     (Close::TenantInvalid, StatusCode::BAD_REQUEST),
     (Close::TenantRefused, StatusCode::UNAUTHORIZED),
