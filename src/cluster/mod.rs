@@ -26,7 +26,7 @@ use gaung_cluster::{
 };
 
 pub use asking::Reply;
-pub use question::Question;
+pub use question::{Question, XhrSend};
 
 use asking::Outstanding;
 

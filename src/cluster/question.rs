@@ -19,6 +19,8 @@ const VERSION: u8 = 1;
 const HISTORY: u8 = 1;
 const PAGE: u8 = 2;
 const LEFT_PAGES: u8 = 3;
+const XHR_SEND: u8 = 4;
+const XHR_MOVED: u8 = 5;
 
 /// A question that only the asked node can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,21 @@ pub enum Question {
     Page(PageHash),
     /// Whether it keeps these pages, which are away, and whose node ends: as that has written them.
     LeftPages(Bytes),
+    /// Whether it takes these messages of a client, whose session over HTTP it has.
+    XhrSend(XhrSend),
+    /// Whether it has this session over HTTP, which the client goes on with at the asking node: it gives it up.
+    XhrMoved([u8; 16]),
+}
+
+/// What a client sent over HTTP to a node that does not have its session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct XhrSend {
+    /// The hash of the session.
+    pub session: [u8; 16],
+    /// The number of the request, if it has one.
+    pub number: Option<u64>,
+    /// As it came.
+    pub body: Bytes,
 }
 
 impl Question {
@@ -50,6 +67,17 @@ impl Question {
                 bytes.put_u8(LEFT_PAGES);
                 bytes.put_slice(pages);
             }
+            Self::XhrSend(XhrSend { session, number, body }) => {
+                bytes.put_u8(XHR_SEND);
+                bytes.put_slice(session);
+                bytes.put_u8(number.is_some().into());
+                bytes.put_u64(number.unwrap_or_default());
+                bytes.put_slice(body);
+            }
+            Self::XhrMoved(session) => {
+                bytes.put_u8(XHR_MOVED);
+                bytes.put_slice(session);
+            }
         }
         bytes.freeze()
     }
@@ -65,16 +93,25 @@ impl Question {
                 let channel = ChannelName::parse(&channel, MAX_CHANNEL).ok()?;
                 Self::History { app, channel, since: read_position(&mut bytes)? }
             }
-            PAGE => {
-                let mut page = [0; 16];
-                bytes.try_copy_to_slice(&mut page).ok()?;
-                Self::Page(PageHash(page))
-            }
+            PAGE => Self::Page(PageHash(read_hash(&mut bytes)?)),
             LEFT_PAGES => Self::LeftPages(bytes.split_off(0)),
+            XHR_SEND => {
+                let session = read_hash(&mut bytes)?;
+                let is_numbered = bytes.try_get_u8().ok()? != 0;
+                let number = Some(bytes.try_get_u64().ok()?).filter(|_| is_numbered);
+                Self::XhrSend(XhrSend { session, number, body: bytes.split_off(0) })
+            }
+            XHR_MOVED => Self::XhrMoved(read_hash(&mut bytes)?),
             _ => return None,
         };
         bytes.is_empty().then_some(question)
     }
+}
+
+fn read_hash(bytes: &mut Bytes) -> Option<[u8; 16]> {
+    let mut hash = [0; 16];
+    bytes.try_copy_to_slice(&mut hash).ok()?;
+    Some(hash)
 }
 
 fn read_app(bytes: &mut Bytes) -> Option<Arc<str>> {
@@ -112,6 +149,14 @@ mod tests {
         let left = Question::LeftPages("pages".into());
         assert_eq!(left.encode(), b"\x01\x03pages"[..]);
         assert_eq!(Question::read(left.encode()), Some(left));
+        let (session, body) = (*b"0123456789abcdef", Bytes::from("[]"));
+        let send = Question::XhrSend(XhrSend { session, number: Some(7), body: body.clone() });
+        assert_eq!(send.encode(), b"\x01\x040123456789abcdef\x01\0\0\0\0\0\0\0\x07[]"[..]);
+        let unnumbered = Question::XhrSend(XhrSend { session, number: None, body });
+        for question in [send, unnumbered, Question::XhrMoved(session)] {
+            assert_eq!(Question::read(question.encode()), Some(question));
+        }
+        assert_eq!(Question::XhrMoved(session).encode(), b"\x01\x050123456789abcdef"[..]);
     }
 
     #[test]

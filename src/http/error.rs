@@ -15,7 +15,7 @@ use crate::{
     protocol::{InvalidChannelName, signature::RequestAuthError},
     repeats::{Differs, KNOWN_FOR},
     room::{Unanswered, Unpublished},
-    session::handshake,
+    session::{handshake, xhr::Unsent},
     trace_log::Sender,
 };
 
@@ -39,6 +39,11 @@ pub enum ApiError {
     /// A plain request where sockets are served; what keeps it from being an upgrade.
     #[error("{}", handshake::faults_text(.0))]
     UpgradeMissing(Vec<handshake::Fault>),
+    #[error("the app serves no HTTP transports (app setting http_transports)")]
+    TransportsOff,
+    /// What a client sent over HTTP is not heard.
+    #[error(transparent)]
+    Unsent(#[from] Unsent),
     #[error("this node is going away; choose another one")]
     Draining,
     #[error("this node is not in step with its peers yet; choose another one")]
@@ -109,6 +114,8 @@ impl ApiError {
             Self::PathUnknown => (StatusCode::NOT_FOUND, RequestRefusal::PathUnknown),
             Self::MethodRefused(_) => (StatusCode::METHOD_NOT_ALLOWED, RequestRefusal::Method),
             Self::UpgradeMissing(_) => (StatusCode::UPGRADE_REQUIRED, RequestRefusal::UpgradeMissing),
+            Self::TransportsOff => (StatusCode::NOT_FOUND, RequestRefusal::TransportsOff),
+            Self::Unsent(unsent) => unsent_row(unsent),
             // 500 and not 503: what Soketi's probes know (protocol.md §3.9).
             Self::Draining => (StatusCode::INTERNAL_SERVER_ERROR, RequestRefusal::Draining),
             Self::Joining => (StatusCode::INTERNAL_SERVER_ERROR, RequestRefusal::Joining),
@@ -152,6 +159,8 @@ impl ApiError {
             Self::PathUnknown
             | Self::MethodRefused(_)
             | Self::UpgradeMissing(_)
+            | Self::TransportsOff
+            | Self::Unsent(_)
             | Self::Draining
             | Self::Joining
             | Self::Full
@@ -185,7 +194,7 @@ impl ApiError {
     /// The text for others than the one who asked: the parser of JSON may quote what was sent.
     pub fn without_quotes(&self) -> String {
         match self {
-            Self::Event(InvalidEvent::Json(_)) => "invalid request body".to_owned(),
+            Self::Event(InvalidEvent::Json(_)) | Self::Unsent(Unsent::Invalid(_)) => "invalid request body".to_owned(),
             error => error.to_string(),
         }
     }
@@ -210,6 +219,15 @@ fn body_row(invalid: &InvalidBody) -> (StatusCode, RequestRefusal) {
         InvalidBody::NoSpace(_) => (StatusCode::SERVICE_UNAVAILABLE, RequestRefusal::Overloaded),
         InvalidBody::Broken => (StatusCode::BAD_REQUEST, RequestRefusal::BodyBroken),
         InvalidBody::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, RequestRefusal::BodyTooSlow),
+    }
+}
+
+fn unsent_row(unsent: &Unsent) -> (StatusCode, RequestRefusal) {
+    match unsent {
+        Unsent::Invalid(_) => (StatusCode::BAD_REQUEST, RequestRefusal::SendInvalid),
+        Unsent::Unknown => (StatusCode::NOT_FOUND, RequestRefusal::SessionUnknown),
+        Unsent::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, RequestRefusal::SendTooLarge),
+        Unsent::Held => (StatusCode::TOO_MANY_REQUESTS, RequestRefusal::SendHeld),
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     protocol::{ChannelName, Position, WebhookDetail, WebhookEvent},
     repeats::Repeats,
     room::{FromPeers, HistoryReply, Rooms},
+    session::xhr::XhrSessions,
     spans::OpenSpan,
     webhook::{Ack, Webhooks, ids},
 };
@@ -46,6 +47,8 @@ pub(crate) struct Inbound {
     pub webhooks: Webhooks,
     /// Hears what became of a webhook, and carries questions and answers.
     pub cluster: Cluster,
+    /// Sessions over HTTP, whose clients may ask other nodes.
+    pub xhr: Arc<XhrSessions>,
     pub metrics: Metrics,
     /// Which events of other nodes are acknowledged.
     pub sampling: Sampling,
@@ -182,6 +185,8 @@ impl Inbound {
             }
             Some(Question::Page(page)) => self.rooms.pages().ask(page, reply),
             Some(Question::LeftPages(pages)) => self.rooms.pages().keep(from, pages, reply),
+            Some(Question::XhrSend(send)) => self.xhr.answer_send(send, reply),
+            Some(Question::XhrMoved(session)) => self.xhr.answer_moved(session, reply),
             None => reply.nothing(),
         }
     }

@@ -17,6 +17,7 @@ mod secret;
 pub mod signature;
 pub mod socket_id;
 pub mod webhook;
+pub mod xhr;
 
 pub use channel::{ChannelKind, ChannelName, InvalidChannelName};
 pub use close::Close;

@@ -24,6 +24,7 @@ use super::{
     stream_protocol::StreamProtocol,
     tenant_protocol::TenantProtocol,
     upgrade::count_refusal,
+    xhr::path::{Act, XhrPath},
 };
 use crate::{
     app::{
@@ -125,6 +126,20 @@ impl<'a> UpgradeRequest<'a> {
         let origin = origin.or_else(|| host().map(|host| format!("http://{host}").into()));
         let route = Route::Tenant(TenantRequest::parse(query, text(headers, header::AUTHORIZATION), None));
         Self { connection, peer, path: uri.path(), headers, query, route, origin }
+    }
+
+    /// A request of an HTTP transport that begins a session. One that polls stays a connection of HTTP.
+    pub(super) fn of_xhr(asking: &Asking<'a>, path: &XhrPath<'a>) -> Self {
+        let Asking { connection, peer, uri, headers, .. } = *asking;
+        Self {
+            connection: connection.filter(|_| path.act == Act::Stream),
+            peer,
+            path: uri.path(),
+            headers,
+            query: uri.query().unwrap_or_default(),
+            route: Route::of_socket(path.socket),
+            origin: text(headers, header::ORIGIN).map(Cow::Borrowed),
+        }
     }
 
     pub(super) async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {

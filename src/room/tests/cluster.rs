@@ -12,6 +12,7 @@ use crate::{
     node::inbound::Inbound,
     protocol::presence::MemberClaim,
     room::messages::ReadCache,
+    session::xhr::XhrSessions,
 };
 
 fn stage(channel: &str) -> Stage {
@@ -239,6 +240,7 @@ fn with_inbound(channel: &str) -> (Stage, Registry, Inbound) {
         registry: registry.clone(),
         webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20)),
         cluster: stage.rooms.cluster.clone().unwrap(),
+        xhr: XhrSessions::new(None),
         metrics: stage.metrics.clone(),
         sampling: Default::default(),
         started: Instant::now(),

@@ -1,0 +1,195 @@
+//! The answer to a client that wants to be sent something: the body, and how it comes to its session.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use actix::AsyncContext;
+use actix_http::body::{BodySize, MessageBody};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::time::{Sleep, sleep};
+
+use super::{
+    QUIET, XhrKey,
+    path::{Act, XhrPath},
+    shared::{Phase, XhrSession},
+    wire::XhrWire,
+};
+use crate::{
+    connection::Connection,
+    outbox::{Outbox, closing::ClientProtocol},
+    protocol::{
+        Close,
+        xhr::{ALIVE, Lines, NOTHING_CAME, OPEN, PADDING, units},
+    },
+    session::{
+        actor::{Admission, Session},
+        admission::{Asking, UpgradeRequest},
+        pace::Pace,
+        services::Services,
+    },
+};
+
+/// What one piece of an answer has at most, and a bit.
+const PIECE: usize = 65_536;
+
+/// The body of one answer.
+pub struct ReceiveBody {
+    session: Arc<XhrSession>,
+    number: u64,
+    is_poll: bool,
+    opening: Bytes,
+    /// UTF-16 units so far.
+    units: usize,
+    quiet: Pin<Box<Sleep>>,
+    is_over: bool,
+    /// A connection on which nothing else is under way: its end is that of the client.
+    connection: Option<Rc<Connection>>,
+}
+
+/// Answers a client: with what its session has for it, with a new session, or with why there is none.
+pub async fn receive(
+    asking: Asking<'_>,
+    path: &XhrPath<'_>,
+    number: Option<u64>,
+    services: Rc<Services>,
+) -> ReceiveBody {
+    let (sessions, key) = (&services.shared.xhr, path.key());
+    let attached = |session: Arc<XhrSession>, opening| ReceiveBody::attach(session, opening, number, (&asking, path));
+    if let Some(session) = sessions.find(&key) {
+        return attached(session, false);
+    }
+    if sessions.moves_here(&key).await {
+        let session = XhrSession::new(Outbox::new(None, usize::MAX), 0, None);
+        ClientProtocol::Pusher.close(&session.outbox, Close::Moved);
+        return attached(session, false);
+    }
+    let request = UpgradeRequest::of_xhr(&asking, path);
+    let limits = &services.shared.limits;
+    let outbox = Outbox::new(None, limits.max_outbox_bytes);
+    let session = XhrSession::new(outbox, limits.max_frame_bytes, number);
+    match request.admit(&services).await {
+        Ok(admission) => match sessions.insert(key, session.clone()) {
+            Ok(()) => {
+                start(admission, key, session.clone(), &services);
+                attached(session, true)
+            }
+            // Another request of the same session was quicker.
+            Err(first) => attached(first, false),
+        },
+        Err(refusal) => {
+            request.count_refusal(&services, refusal.close.name(), || refusal.text.clone());
+            refusal.send(&session.outbox);
+            attached(session, true)
+        }
+    }
+}
+
+fn start(admission: Admission, key: XhrKey, session: Arc<XhrSession>, services: &Rc<Services>) {
+    let shared = &services.shared;
+    let pace = Pace::new(admission.app_permit.app().clone(), shared.rooms.inflow().clone(), shared.started);
+    let wire = XhrWire::new(key, session.clone(), shared.xhr.clone(), pace);
+    let services = services.clone();
+    Session::start_in(admission.turn_in, move |ctx| {
+        ctx.add_stream(wire);
+        Session::new(session.outbox.clone(), admission, services)
+    });
+}
+
+impl ReceiveBody {
+    fn attach(
+        session: Arc<XhrSession>,
+        is_new: bool,
+        number: Option<u64>,
+        (asking, path): (&Asking<'_>, &XhrPath<'_>),
+    ) -> Self {
+        let is_poll = path.act == Act::Poll;
+        let connection = asking.connection.filter(|_| !asking.is_shared).cloned();
+        connection.iter().for_each(|connection| {
+            // A session that is over already counts nowhere.
+            match session.carrier().filter(|_| !is_poll && session.outbox.closing().is_none()) {
+                Some(carrier) => connection.carry_for(carrier),
+                None => connection.await_answer(),
+            }
+        });
+        let padding = if is_poll { &[][..] } else { PADDING };
+        let opening = Bytes::from([padding, if is_new { OPEN } else { &[] }].concat());
+        Self {
+            number: session.attach(number),
+            session,
+            is_poll,
+            units: units(&opening),
+            opening,
+            quiet: Box::pin(sleep(QUIET)),
+            is_over: false,
+            connection,
+        }
+    }
+
+    /// Nothing comes behind this.
+    fn end(&mut self) {
+        self.is_over = true;
+        self.session.detach(self.number, Phase::Awaited(Instant::now()));
+    }
+
+    fn poll_lines(&mut self, ctx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut lines = Lines { units: self.units, ..Lines::default() };
+        let end = self.session.poll_lines(self.number, &mut lines, PIECE, ctx);
+        self.units = lines.units;
+        if lines.text.is_empty() {
+            ready!(end);
+            self.end();
+            return Poll::Ready(None);
+        }
+        if end.is_ready() || self.is_poll {
+            self.end();
+        }
+        self.quiet.as_mut().reset((Instant::now() + QUIET).into());
+        Poll::Ready(Some(lines.text.into()))
+    }
+
+    fn say_something(&mut self) -> Bytes {
+        if self.is_poll {
+            self.end();
+            return Bytes::from_static(NOTHING_CAME);
+        }
+        self.units += ALIVE.len();
+        self.quiet.as_mut().reset((Instant::now() + QUIET).into());
+        Bytes::from_static(ALIVE.as_bytes())
+    }
+}
+
+impl MessageBody for ReceiveBody {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let this = &mut *self;
+        if !this.opening.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut this.opening))));
+        }
+        if this.is_over {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(part) = this.poll_lines(ctx) {
+            return Poll::Ready(part.map(Ok));
+        }
+        this.quiet.poll_unpin(ctx).map(|()| Some(Ok(this.say_something())))
+    }
+}
+
+impl Drop for ReceiveBody {
+    fn drop(&mut self) {
+        self.session.detach(self.number, Phase::Lost);
+        self.connection.iter().for_each(|connection| connection.has_answered());
+    }
+}
