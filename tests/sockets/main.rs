@@ -59,3 +59,5 @@ mod webhook_receiver;
 mod webhook_stream;
 mod webhooks;
 mod wrong_port;
+mod xhr;
+mod xhr_faults;

@@ -6,14 +6,13 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
 };
 
 use actix::AsyncContext;
 use actix_http::body::{BodySize, MessageBody};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
     QUIET, XhrKey,
@@ -150,7 +149,7 @@ impl ReceiveBody {
         if end.is_ready() || self.is_poll {
             self.end();
         }
-        self.quiet.as_mut().reset((Instant::now() + QUIET).into());
+        self.quiet.as_mut().reset(Instant::now() + QUIET);
         Poll::Ready(Some(lines.text.into()))
     }
 
@@ -160,7 +159,7 @@ impl ReceiveBody {
             return Bytes::from_static(NOTHING_CAME);
         }
         self.units += ALIVE.len();
-        self.quiet.as_mut().reset((Instant::now() + QUIET).into());
+        self.quiet.as_mut().reset(Instant::now() + QUIET);
         Bytes::from_static(ALIVE.as_bytes())
     }
 }

@@ -4,8 +4,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use tokio::time::Instant;
 
 /// How long what came is held for what was sent before.
 const PATIENCE: Duration = Duration::from_millis(200);

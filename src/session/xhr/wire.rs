@@ -5,11 +5,11 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::Stream;
-use tokio::time::{Sleep, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::{
     GAP, XhrKey,
@@ -47,9 +47,9 @@ impl XhrWire {
             Phase::Awaited(_) if self.is_closing && self.session.taken_of_more().is_none() => return Poll::Ready(()),
             Phase::Awaited(since) if !self.is_closing => {
                 let until = since + GAP;
-                let gap = self.gap.get_or_insert_with(|| Box::pin(sleep_until(until.into())));
-                if gap.deadline() != until.into() {
-                    gap.as_mut().reset(until.into());
+                let gap = self.gap.get_or_insert_with(|| Box::pin(sleep_until(until)));
+                if gap.deadline() != until {
+                    gap.as_mut().reset(until);
                 }
             }
             Phase::Attached if !self.is_closing => self.gap = None,
@@ -70,7 +70,7 @@ impl XhrWire {
                 }
                 Err(None) => return Poll::Pending,
                 Err(Some(due)) => {
-                    let held = self.held.insert(Box::pin(sleep_until(due.into())));
+                    let held = self.held.insert(Box::pin(sleep_until(due)));
                     ready!(held.as_mut().poll(ctx));
                 }
             }
@@ -89,7 +89,7 @@ impl XhrWire {
                 self.session.outbox.refuse();
             }
             *before = taken;
-            timer.as_mut().reset((Instant::now() + REFUSED_AFTER).into());
+            timer.as_mut().reset(Instant::now() + REFUSED_AFTER);
         }
     }
 }
