@@ -34,3 +34,6 @@ impl XhrKey {
         Self(key)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,17 +117,25 @@ impl ReceiveBody {
                 None => connection.await_answer(),
             }
         });
+        let mut body = Self::of(session, is_new, number, path.act);
+        body.connection = connection;
+        body
+    }
+
+    /// The answer to a request of this number.
+    pub(super) fn of(session: Arc<XhrSession>, is_new: bool, request: Option<u64>, act: Act) -> Self {
+        let is_poll = act == Act::Poll;
         let padding = if is_poll { &[][..] } else { PADDING };
         let opening = Bytes::from([padding, if is_new { OPEN } else { &[] }].concat());
         Self {
-            number: session.attach(number),
+            number: session.attach(request),
             session,
             is_poll,
             units: units(&opening),
             opening,
             quiet: Box::pin(sleep(QUIET)),
             is_over: false,
-            connection,
+            connection: None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::time::sleep;
+use tokio::{sync::Semaphore, time::sleep};
 
 use super::{
     XhrKey,
@@ -32,10 +32,14 @@ const LATER: &[u8] = b"later";
 /// How often a node asks that was told to ask later, and after which time.
 const AGAIN: (usize, Duration) = (100, Duration::from_millis(300));
 
+/// How many requests may wait for other nodes at once: anybody may ask for sessions that nobody has.
+const MAX_ASKED: usize = 256;
+
 /// Sessions by what their paths say. Of all threads.
 pub struct XhrSessions {
     sessions: Mutex<HashMap<XhrKey, Arc<XhrSession>>>,
     cluster: Option<Cluster>,
+    asked: Semaphore,
 }
 
 /// Why messages are not heard.
@@ -54,7 +58,7 @@ pub enum Unsent {
 impl XhrSessions {
     /// No sessions yet. Those of other nodes are reached through `cluster`.
     pub fn new(cluster: Option<Cluster>) -> Arc<Self> {
-        Arc::new(Self { sessions: Mutex::default(), cluster })
+        Arc::new(Self { sessions: Mutex::default(), cluster, asked: Semaphore::new(MAX_ASKED) })
     }
 
     /// Whether a session is on this node, or may be on another one.
@@ -134,7 +138,9 @@ impl XhrSessions {
 
     /// The first answer of the other nodes.
     async fn ask(&self, question: Question) -> Option<Bytes> {
-        let answers = self.cluster.as_ref()?.ask_all(question).await;
+        let cluster = self.cluster.as_ref()?;
+        let _place = self.asked.acquire().await.ok()?;
+        let answers = cluster.ask_all(question).await;
         std::pin::pin!(answers).next().await.map(|(_, answer)| answer)
     }
 
