@@ -1,4 +1,4 @@
-//! The wire of the HTTP transports that pusher-js has for networks without WebSockets (protocol.md §1.16): the lines of an
+//! The wire of the HTTP transports that pusher-js has for networks without WebSockets (protocol.md §1.17): the lines of an
 //! answer, and the messages of a request. Pure.
 
 use bytes::Bytes;

@@ -19,6 +19,7 @@ use super::{
     actor::{Admission, SessionProtocol},
     handshake, origin,
     pusher_protocol::PusherProtocol,
+    refusal::{Refusal, StreamRefusal},
     route::{Route, unknown_key, unknown_path},
     services::{Services, Shared},
     stream_protocol::StreamProtocol,
@@ -39,14 +40,11 @@ use crate::{
         arrivals::TooMany,
     },
     event,
-    outbox::{Outbox, closing::ClientProtocol},
     page::PageKey,
     protocol::{Close, ResumeId, deflate::Encoding},
     readiness::Stage,
     room::Dialect,
-    tenant::{
-        AccessToken, Grant, InvalidRequest, InvalidStream, StreamLimits, StreamRequest, TenantChannels, TenantRequest,
-    },
+    tenant::{AccessToken, Grant, InvalidRequest, StreamLimits, StreamRequest, TenantChannels, TenantRequest},
 };
 
 /// The sub-protocol that Swift clients offer (protocol.md §1.1).
@@ -79,21 +77,6 @@ struct Permits {
     socket: Option<SocketPermit>,
     address: Option<AddressPermit>,
     app_permit: AppPermit,
-}
-
-/// Why a client may not stay, and the protocol in which it is told.
-pub struct Refusal {
-    pub close: Close,
-    pub text: String,
-    protocol: ClientProtocol,
-}
-
-/// Why a stream is not opened.
-pub enum StreamRefusal {
-    /// As a socket would not be.
-    Close(Refusal),
-    /// It could not carry what is asked for.
-    Invalid(InvalidStream),
 }
 
 impl<'a> UpgradeRequest<'a> {
@@ -143,7 +126,7 @@ impl<'a> UpgradeRequest<'a> {
     }
 
     pub(super) async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
-        let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), protocol: ClientProtocol::Pusher };
+        let pusher = Refusal::pusher;
         match &self.route {
             // Where the key is none either, it is the path that is wrong.
             Route::App(key, Some(Err(invalid))) if services.shared.registry.by_key(key).is_some() => {
@@ -378,20 +361,6 @@ fn check_token(request: &TenantRequest, app: &App, channels: &TenantChannels) ->
         return Err(Refusal::tenant(Close::TenantRefused, "the token is for another tenant or user"));
     }
     Ok(Grant::by_token(token, channels))
-}
-
-impl Refusal {
-    fn plain(close: Close) -> Self {
-        Self::tenant(close, close.text())
-    }
-
-    fn tenant(close: Close, text: impl ToString) -> Self {
-        Self { close, text: text.to_string(), protocol: ClientProtocol::Tenant }
-    }
-
-    pub(super) fn send(&self, outbox: &Outbox) {
-        self.protocol.close_with_text(outbox, self.close, &self.text);
-    }
 }
 
 /// The lines of `X-Forwarded-For`. One that is no text stays, as an entry that nobody can believe.

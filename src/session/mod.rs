@@ -16,6 +16,7 @@ pub mod page_session;
 mod pusher_protocol;
 pub mod reader;
 pub mod receipts;
+pub mod refusal;
 pub mod registry;
 mod route;
 pub mod services;

@@ -1,4 +1,4 @@
-//! Sessions over the HTTP transports of pusher-js (protocol.md §1.16): what their clients are sent stands in the answers to
+//! Sessions over the HTTP transports of pusher-js (protocol.md §1.17): what their clients are sent stands in the answers to
 //! `receives`, one after the other, what they send comes in requests of its own, on any connection and any thread. Between
 //! the two stands a session like all others, with an `outbox` and a `wire`. In a cluster a request may come to a node that
 //! does not have the session.

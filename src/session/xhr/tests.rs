@@ -1,3 +1,5 @@
+//! Answers, sessions between them, and their time limits, by a clock of the tests.
+
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use actix_http::body::MessageBody;
