@@ -314,6 +314,25 @@ async fn a_page_whose_user_is_terminated_gets_another_socket_id() {
 }
 
 #[actix::test]
+async fn a_page_whose_users_rights_change_gets_another_socket_id() {
+    let node = start(|_| {}).await;
+    for (act, body) in [("reconnect", json!({})), ("unsubscribe", json!({"channels": ["private-*"]}))] {
+        let mut page = connect(&node).await;
+        page.sign_in(r#"{"id":"1"}"#).await;
+        page.expect("pusher:signin_success").await;
+        page.ask_private("private-a").await;
+        page.expect("pusher_internal:subscription_succeeded").await;
+        let id = page.id.clone();
+        assert_eq!(node.post(&format!("/users/1/{act}"), &body).await.0, 200);
+        assert_eq!(page.expect_close().await.0, 4200);
+        lose(&node, page).await;
+        let next = connect(&node).await;
+        assert_ne!(next.id, id);
+        lose(&node, next).await;
+    }
+}
+
+#[actix::test]
 async fn a_page_is_asked_for_a_last_receipt_before_a_drain_closes_it() {
     let node = start(|_| {}).await;
     let mut page = connect(&node).await;

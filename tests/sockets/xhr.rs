@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::poll_fn;
 use gaung::{
     config::{AppSettings, Config, HistoryRules},
     protocol::signature::sign_channel,
 };
-use futures_util::future::poll_fn;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
