@@ -30,7 +30,7 @@ def test_only_the_protocol_counts(gaung, back_end, query):
     Player(gaung, back_end, spoken(query)).play()
 
 
-@pytest.mark.parametrize("protocol", ["0", "1", "2", "3", "8", "-7", "70", "4611686018427387904"])
+@pytest.mark.parametrize("protocol", ["0", "1", "2", "3", "8", "-7", "70", "18446744073709551623"])
 def test_another_protocol_is_refused_with_4007(gaung, back_end, protocol):
     Player(gaung, back_end, spoken(f"?protocol={protocol}").refused(4007, UNSUPPORTED)).play()
 
