@@ -5,7 +5,7 @@ import re
 import pytest
 
 from conversation import Conversation, Player, conversations
-from server import Gaung
+from server import REPOSITORY, Gaung
 
 SETTINGS = {"GAUNG_APP_CLIENT_EVENTS": "true"}
 
@@ -38,3 +38,11 @@ def test_a_library_comes_from_the_host_that_its_origin_names(closed_to_others, b
     if not re.search("^Origin: (ws://)?%", conversation.handshake, re.MULTILINE):
         conversation.refused(4009, "Origin not allowed (allowed_origins)")
     Player(closed_to_others, back_end, conversation).play(conversation.lines[:2])
+
+
+@pytest.mark.parametrize("file", [file for file in conversations() if file.stem != "none"], ids=lambda file: file.stem)
+def test_a_library_has_a_row_in_the_documentation(file):
+    name = re.match(r"# ([\w-]+) ", file.read_text())[1]
+    page = (REPOSITORY / "docs" / "clients.md").read_text()
+    rows = page.split("\n## Other libraries\n")[1].split("\n")
+    assert any(row.startswith("| ") and name in row for row in rows), name
