@@ -5,6 +5,7 @@ import re
 import pytest
 
 from conversation import Conversation, Player, conversations
+from deadline import until
 from server import REPOSITORY, Gaung
 
 SETTINGS = {"GAUNG_APP_CLIENT_EVENTS": "true"}
@@ -23,6 +24,8 @@ def closed_to_others():
 @by_library
 def test_a_library_hears_what_it_understands(gaung, back_end, file):
     Player(gaung, back_end, Conversation(file)).play()
+    # The next one meets nobody in its channels.
+    until(lambda: back_end.channels_info()["channels"] == {}, "all channels are left")
 
 
 @by_library
