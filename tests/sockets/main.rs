@@ -35,6 +35,7 @@ mod metrics_forms;
 #[allow(dead_code, reason = "the tests of the bus use more of it")]
 mod nats;
 mod pace;
+mod page_rights;
 mod pages;
 mod process;
 mod process_logs;

@@ -9,28 +9,26 @@ import select
 import socket
 import struct
 import time
+import zlib
 
 from deadline import PATIENCE
 from server import APP
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
-FINAL = 0x80
+FINAL, COMPRESSED = 0x80, 0x40
+# What RFC 7692 §7.2.1 leaves out at the end of a compressed message.
+FLUSHED = b"\x00\x00\xff\xff"
 
 
 class RawSocket:
-    """An upgraded connection on which any bytes can be sent."""
+    """An upgraded connection on which any bytes can be sent; `head` is a whole handshake in place of the usual one."""
 
-    def __init__(self, gaung, path=f"/app/{APP['key']}?protocol=7", headers="", source=None):
+    def __init__(self, gaung, path=f"/app/{APP['key']}?protocol=7", headers="", source=None, head=None):
         self._socket = connect(gaung, source)
-        key = base64.b64encode(os.urandom(16)).decode()
-        self._socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: {gaung.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
-        )
+        self._socket.sendall((head or handshake(gaung, path, headers)).encode())
         self._stream = self._socket.makefile("rb")
-        head = iter(self._stream.readline, b"\r\n")
-        assert b" 101 " in next(head)
-        assert list(head)
+        self.answer = [line.decode().rstrip("\r\n") for line in iter(self._stream.readline, b"\r\n")]
+        assert " 101 " in self.answer[0], self.answer
 
     def socket(self):
         """The connection itself, for a test that sends more than is read."""
@@ -66,7 +64,10 @@ class RawSocket:
             (length,) = struct.unpack(">H", self._exactly(2))
         elif length == 127:
             (length,) = struct.unpack(">Q", self._exactly(8))
-        return first & 0x0F, self._exactly(length)
+        payload = self._exactly(length)
+        if first & COMPRESSED:
+            payload = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + FLUSHED)
+        return first & 0x0F, payload
 
     def close_code(self):
         """The code of the close frame, whatever comes before it."""
@@ -108,6 +109,14 @@ def connect(gaung, source=None):
     connection = socket.create_connection((gaung.host, gaung.port), timeout=PATIENCE, source_address=source)
     tls = getattr(gaung, "tls", None)
     return tls.wrap_socket(connection, server_hostname="localhost") if tls else connection
+
+
+def handshake(gaung, path, headers=""):
+    key = base64.b64encode(os.urandom(16)).decode()
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {gaung.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n"
+    )
 
 
 def frame(opcode, payload, flags=FINAL, length=None):
