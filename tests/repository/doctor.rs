@@ -24,7 +24,8 @@ fn quoted(text: &str) -> Vec<String> {
 
 /// The kinds of problems in the doctor's sentences: each is the first word of a finding.
 fn findings() -> BTreeSet<String> {
-    let code: String = read(&root().join("src/cli/doctor/finding.rs")).split_whitespace().collect::<Vec<_>>().join(" ");
+    let files = ["finding.rs", "xhr_finding.rs"].map(|file| read(&root().join("src/cli/doctor").join(file)));
+    let code: String = files.concat().split_whitespace().collect::<Vec<_>>().join(" ");
     let code = code.replace("( \"", "(\"");
     let words = code.split("(\"").skip(1).filter_map(|rest| rest.split_once("\","));
     words.map(|(word, _)| word).filter(|word| is_name(word)).map(str::to_owned).collect()
