@@ -3,10 +3,10 @@
 //! Invariants: bytes reach the socket in the order of `send`, whole frames only, and nothing follows a close frame.
 //!
 //! What waits is bounded. Once the socket has refused bytes, at most `limit` wait: a client over it reads too slowly. What
-//! was not offered to the socket yet, because the session's task had no turn, says nothing about the client: from half of
-//! the limit on rooms wait for that turn (see [`Outbox::offered`]) before they send another batch. Nobody else sends much,
-//! but what does not wait may be up to `UNOFFERED` limits. All this is shared by those who get the same, so that a burst
-//! takes its own size once, not once per socket.
+//! was not offered to a socket yet, because it is the body of an answer and the server of HTTP had no turn, says nothing
+//! about the client: from half of the limit on rooms wait for that turn (see [`Outbox::offered`]) before they send another
+//! batch. Nobody else sends much, but what does not wait may be up to `UNOFFERED` limits. All this is shared by those who
+//! get the same, so that a burst takes its own size once, not once per socket; but for some that is encrypted already.
 
 use std::{
     collections::VecDeque,
