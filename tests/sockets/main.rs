@@ -51,6 +51,7 @@ mod tenant;
 mod tenant_access;
 mod tenant_callback;
 mod tls;
+mod tls_wire;
 mod trace_log;
 mod traces;
 mod users;

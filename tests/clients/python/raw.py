@@ -7,6 +7,7 @@ import json
 import os
 import select
 import socket
+import ssl
 import struct
 import time
 import zlib
@@ -135,11 +136,12 @@ def frame(opcode, payload, flags=FINAL, length=None):
 
 def exchange(gaung, request):
     """Sends bytes and returns everything that comes back until the server closes, which it may do before it has read
-    everything."""
+    everything. Python's TLS cannot end its half alone: there the request must say that it is the last."""
     with connect(gaung) as connection:
         try:
             connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
+            if not isinstance(connection, ssl.SSLSocket):
+                connection.shutdown(socket.SHUT_WR)
         except OSError:
             pass
         answer = b""

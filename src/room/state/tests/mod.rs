@@ -109,7 +109,7 @@ impl Stage {
 
     fn subscriber(&mut self, id: u64) -> Subscriber {
         let known = self.outboxes.iter().find(|(known, _)| *known == id).map(|(_, outbox)| outbox.clone());
-        let outbox = known.unwrap_or_else(|| Outbox::new(None, usize::MAX));
+        let outbox = known.unwrap_or_else(|| Outbox::new(usize::MAX));
         self.outboxes.push((id, outbox.clone()));
         Subscriber { id: SocketId::from_bits(id), outbox, dialect: Dialect::Pusher }
     }
