@@ -65,13 +65,13 @@ pub async fn receive(
         return attached(session, false);
     }
     if sessions.moves_here(&key).await {
-        let session = XhrSession::new(Outbox::new(None, usize::MAX), 0, None);
+        let session = XhrSession::new(Outbox::new(usize::MAX), 0, None);
         ClientProtocol::Pusher.close(&session.outbox, Close::Moved);
         return attached(session, false);
     }
     let request = UpgradeRequest::of_xhr(&asking, path);
     let limits = &services.shared.limits;
-    let outbox = Outbox::new(None, limits.max_outbox_bytes);
+    let outbox = Outbox::new(limits.max_outbox_bytes);
     let session = XhrSession::new(outbox, limits.max_frame_bytes, number);
     match request.admit(&services).await {
         Ok(admission) => match sessions.insert(key, session.clone()) {
