@@ -153,16 +153,16 @@ def exchange(gaung, request):
         return answer
 
 
-def signed_post(body, what="events", headers=""):
+def signed_post(body, what="events", headers="", host="x"):
     """The bytes of a signed `POST /events`, or another path, with this body; each of the `headers` is a line with its
-    end."""
+    end, and the `host` matters to some proxies."""
     path = f"/apps/{APP['id']}/{what}"
     query = (
         f"auth_key={APP['key']}&auth_timestamp={int(time.time())}&auth_version=1.0"
         f"&body_md5={hashlib.md5(body).hexdigest()}"
     )
     signature = hmac.new(APP["secret"].encode(), f"POST\n{path}\n{query}".encode(), "sha256").hexdigest()
-    head = f"POST {path}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    head = f"POST {path}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
     return f"{head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
