@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import time
 
 import pytest
 
@@ -49,6 +50,17 @@ def test_a_session_stays_with_its_node_and_hears_everything(start, page, transpo
         assert (client.times_connecting(), client.transport()) == (1, transport), client.log
 
 
+def test_an_event_of_a_stream_is_not_held_for_the_next(start, page):
+    """Each event is published when the one before was heard: with 200 ms for each, as HAProxy has it, it would take 30 s."""
+    proxy, nodes = start()
+    client = page(proxy, "xhr_streaming").subscribed()
+    end = time.monotonic() + PATIENCE
+    for number in range(150):
+        answer = ask(proxy, signed_post(b'{"name":"e","channel":"news","data":"{}"}', host=proxy.host))
+        assert status(answer) == 200, answer
+        client.heard.times(number + 1, "e", "news", end - time.monotonic())
+
+
 def test_streams_need_no_hash_since_nodes_pass_on_what_is_sent(start, kind, page):
     proxy, nodes = start(kind.ROUND_ROBIN)
     channels = ["news", *(f"channel-{number}" for number in range(9))]
@@ -71,11 +83,12 @@ def test_a_node_that_is_stopped_costs_its_pages_a_new_session(start, page):
         hears_all(client)
 
 
+@pytest.mark.parametrize("prefix", ["", "/realtime"])
 @pytest.mark.parametrize("way", ["/app/{key}", "/pusher/app/{key}", "/pusher/app/{key}/a-page-with-a-name-of-its-own"])
-def test_every_request_below_the_path_of_a_session_comes_to_its_node(start, way):
-    proxy, nodes = start()
+def test_every_request_below_the_path_of_a_session_comes_to_its_node(start, way, prefix):
+    proxy, nodes = start(GAUNG_PATH_PREFIX=prefix)
     for number in range(20):
-        session = f"{way.format(key=APP['key'])}/{number}/session{number}"
+        session = f"{prefix}{way.format(key=APP['key'])}/{number}/session{number}"
         heard = posted(proxy, f"{session}/xhr?protocol=7&n=1")
         assert heard.startswith("o{}\n"), heard
         assert posted(proxy, f"{session}/xhr_send?n=2", SUBSCRIBE) == ""
