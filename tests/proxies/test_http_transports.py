@@ -5,14 +5,17 @@ import contextlib
 import http.client
 import itertools
 import json
+import re
 import time
 
 import pytest
 
 from deadline import until
+from examples import FOLDER
+from metrics import connections
 from page import PATIENCE, are_on, on_both, pages
 from proxy import Caddy, Haproxy, Nginx, Traefik
-from raw import signed_post, status
+from raw import RawSocket, signed_post, status
 from server import APP
 from traffic import ask
 
@@ -125,6 +128,30 @@ def test_a_proxy_that_collects_answers_leaves_polling(start, kind, page):
 
 
 @pytest.mark.parametrize("kind", [Nginx], ids=["nginx"])
+def test_the_map_of_the_chart_s_page_keeps_sessions_and_spreads_the_rest(start, page):
+    """An Ingress has one group of nodes for everything."""
+    by_map = "    hash $gaung_path consistent;"
+    proxy, nodes = start(
+        {
+            "map $http_upgrade": f"{map_for_ingresses()}map $http_upgrade",
+            "    least_conn;": by_map,
+            "    hash $gaung_session consistent;": by_map,
+        }
+    )
+    sockets = [RawSocket(proxy).greeted() for _ in range(16)]
+    assert all(connections(node) for node in (nodes.one, nodes.other))
+    for socket in sockets:
+        socket.drop()
+    for node in (nodes.one, nodes.other):
+        are_on(node, 0)
+    made = on_both(page, proxy, nodes, "xhr_polling")
+    publish(proxy, LONG)
+    for client in made:
+        hears_all(client)
+        assert client.times_connecting() == 1, client.log
+
+
+@pytest.mark.parametrize("kind", [Nginx], ids=["nginx"])
 def test_a_quiet_stream_outlives_a_time_limit_of_28_seconds(start, page, tmp_path):
     proxy, nodes = start(limit_of(28))
     worse = Nginx(tmp_path / "worse", [nodes.one, nodes.other], limit_of(15))
@@ -138,6 +165,11 @@ def test_a_quiet_stream_outlives_a_time_limit_of_28_seconds(start, page, tmp_pat
     publish(proxy, "short")
     hears_all(client)
     assert client.times_connecting() == 1, client.log
+
+
+def map_for_ingresses():
+    page = (FOLDER.parents[1] / "helm" / "gaung" / "README.md").read_text()
+    return re.search(r"^```nginx\n(map .*?)^```$", page, re.MULTILINE | re.DOTALL)[1]
 
 
 def limit_of(seconds):
