@@ -1,5 +1,5 @@
-// A page with pusher-js over HTTP alone, which prints what it hears, one JSON object a line. Arguments: the host, the port, the
-// transports, the channels (both with commas between them) and the address of this machine that it comes from.
+// A page with pusher-js over HTTP alone, which prints what it hears, one JSON object a line. Arguments: the host, the port,
+// the transports, the channels (both with commas between them), the address of this machine that it comes from, the key.
 
 import http from "node:http";
 import { createRequire } from "node:module";
