@@ -1,5 +1,5 @@
 // A page that names itself by a resume id, and notes the numbers that it hears on channels of all kinds. With `?plugin` it
-// has gaung-history.js.
+// has gaung-history.js; with `?transports=` it connects over those, and comes back by itself out of the browser's cache.
 
 import Echo from "/echo.js";
 import { rememberAuthorizations } from "/gaung-authorizer.js";
@@ -8,20 +8,26 @@ import { withHistory } from "/gaung-history.js";
 const parameters = new URLSearchParams(location.search);
 if (parameters.has("plugin")) withHistory(Pusher);
 const port = parameters.get("port");
+const transports = parameters.get("transports");
 const echo = new Echo({
   broadcaster: "reverb",
   key: `${parameters.get("key")}/${crypto.randomUUID()}`,
   wsHost: "127.0.0.1",
   wsPort: port,
   wssPort: port,
+  httpHost: "127.0.0.1",
+  httpPort: port,
   forceTLS: false,
-  enabledTransports: ["ws", "wss"],
+  enabledTransports: transports?.split(",") ?? ["ws", "wss"],
 });
-rememberAuthorizations(echo.connector.pusher);
+const { pusher } = echo.connector;
+rememberAuthorizations(pusher);
+if (transports) addEventListener("pageshow", ({ persisted }) => persisted && (pusher.disconnect(), pusher.connect()));
 
 window.state = () => echo.connectionStatus();
+window.transport = () => pusher.connection.connection?.transport.name;
 window.socketIds = [];
-echo.connector.pusher.connection.bind("connected", ({ socket_id }) => socketIds.push(socket_id));
+pusher.connection.bind("connected", ({ socket_id }) => socketIds.push(socket_id));
 window.restored = 0;
 window.frozen = 0;
 document.addEventListener("freeze", () => (frozen += 1));
@@ -42,3 +48,11 @@ for (const [name, channel] of Object.entries(channels)) {
     .listen(".numbered", ({ n }) => channelHeard.numbers.push(n))
     .listen(".pusher:resumed", (how) => channelHeard.resumed.push(how));
 }
+
+window.whispers = [];
+window.whisper = (text) => channels["presence-numbers"].whisper("said", { text });
+channels["presence-numbers"].listenForWhisper("said", ({ text }) => whispers.push(text));
+
+window.letters = [];
+window.signIn = () => pusher.signin();
+pusher.user.bind("letter", ({ text }) => letters.push(text));
