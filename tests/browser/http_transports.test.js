@@ -1,5 +1,5 @@
-// Pages whose network lets no WebSocket through: pusher-js and Echo connect over HTTP by themselves, and have all that they
-// have over sockets, through all that befalls a page.
+// Pages whose network lets no WebSocket through: pusher-js and Echo connect over HTTP by themselves, and have all that
+// they have over sockets, through all that befalls a page.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -13,10 +13,20 @@ import { startNats } from "../clients/support/nats.js";
 import { publishNumbers } from "../clients/support/numbers.js";
 import { openTab, startBrowser } from "./support/browser.js";
 import { CHANNELS, startApplication, userOf } from "./support/numbers.js";
-import { ABSENCES, PACE, SETTINGS, costNothing, hasHeardAll, isResumed, openNumbersTab } from "./support/numbers_tab.js";
+import {
+  ABSENCES,
+  SETTINGS,
+  costNothing,
+  hasHeardAll,
+  isResumed,
+  openNumbersTab,
+} from "./support/numbers_tab.js";
 
 /** What the documentation tells pages to enable. */
 const ALL = "ws,wss,xhr_streaming,xhr_polling";
+
+/** Time between two numbers, in milliseconds: for each, a page that polls asks several times. */
+const PACE = 150;
 
 const OFFLINE_SECONDS = 2;
 
@@ -94,7 +104,7 @@ const OVER_HTTP = ["xhr_streaming", "xhr_polling"];
 const FAULTS = {
   "a cut": async ({ balancer, numbers }) => {
     balancer.cut();
-    await numbers.pass(30);
+    await numbers.pass(10);
   },
   [`${AWAY_SECONDS} s without a connection`]: async ({ page, balancer, numbers }) => {
     const release = balancer.hold();
@@ -112,7 +122,7 @@ const FAULTS = {
   },
   [CACHED]: async (tab) => {
     const comeBack = await ABSENCES.cached(tab);
-    await tab.numbers.pass(30);
+    await tab.numbers.pass(10);
     await comeBack();
     await isResumed(tab.page, 1);
     await tab.numbers.pass(5);
@@ -138,7 +148,8 @@ async function losesNothing(t) {
 async function comesBackFromDrain(t) {
   const stage = await start(t, 2);
   const [node, spared] = stage.nodes;
-  const options = [{ transports: ALL, blockade: "refused with 502" }, ...OVER_HTTP.map((transports) => ({ transports }))];
+  const onlyHttp = OVER_HTTP.map((transports) => ({ transports }));
+  const options = [{ transports: ALL, blockade: "refused with 502" }, ...onlyHttp];
   const opening = options.map((one) => openNumbersTab(t, stage, one));
   // Somebody on the other node: what is in no memory of it, only a stream of NATS would bring back.
   const [, ...opened] = await Promise.all([openNumbersTab(t, { ...stage, nodes: [spared] }), ...opening]);
@@ -178,9 +189,9 @@ async function heedsOrigins(t) {
   }
 }
 
-// All at once: they wait most of the time.
-describe("over HTTP", { concurrency: true }, () => {
-  test("where no socket gets through, a page connects over HTTP and has all channels, client events and its user", hasAll);
+// Two at once: they wait most of the time.
+describe("over HTTP", { concurrency: 2 }, () => {
+  test("where no socket gets through, a page has all channels, client events and its user", hasAll);
   test("a page over HTTP that names itself loses nothing to", losesNothing);
   test("pages over HTTP come back from a node that is drained to another one, and lose nothing", comesBackFromDrain);
   test("over HTTP too, only pages of the origins that the app allows may connect", heedsOrigins);

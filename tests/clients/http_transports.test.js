@@ -1,5 +1,5 @@
-// The HTTP transports of pusher-js, as far as they are not WebSocket with other means: answers that end while much is said,
-// requests that are under way at once, and the end of a session.
+// The HTTP transports of pusher-js, as far as they are not WebSocket with other means: answers that end while much is
+// said, requests that are under way at once, and the end of a session.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -85,7 +85,7 @@ for (const transport of TRANSPORTS) {
     assert.deepEqual(heard.data("client-numbered").map(({ n }) => n), upTo(50));
   });
 
-  test(`${transport}: a client that enters and leaves fifty times at once is out, or in, as it said last`, async (t) => {
+  test(`${transport}: a client that enters and leaves fifty times is out, or in, as it said last`, async (t) => {
     const [flipping, other] = [await connect(t, transport), await connect(t, "ws", { id: "43" })];
     const name = `flip-${transport}`;
     await subscribe(other, name);

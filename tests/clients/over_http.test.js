@@ -1,5 +1,5 @@
-// What the client libraries do over WebSockets they do over the HTTP transports of pusher-js too: the same tests once more.
-// Not those of the other files, in which plain sockets, back ends, nodes or a browser are tested, and pusher-js is there to
+// What the client libraries do over WebSockets they do over the HTTP transports of pusher-js too: the same tests once
+// more. Not those of the other files, in which plain sockets, back ends or nodes are tested, and pusher-js is there to
 // listen. What the transports have of their own is in `http_transports.test.js`.
 
 import assert from "node:assert/strict";

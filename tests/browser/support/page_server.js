@@ -4,8 +4,8 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 
 /**
- * `files`: by path, where the file lies and its type. `route(path, request)` returns a status and a body, and `SCRIPT` if
- * that is none to be sent as JSON.
+ * `files`: by path, where the file lies and its type. `route(path, request)` returns a status and a body, and `SCRIPT`
+ * if that is not to be sent as JSON.
  */
 export async function startPageServer(files, route) {
   const server = new PageServer(files, route);

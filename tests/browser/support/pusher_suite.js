@@ -68,8 +68,9 @@ export async function startSuite(service) {
   });
 }
 
-function backEndsOf({ server: { host, port }, useTLS = false, agent }) {
-  return APPS.map(({ id, key, secret }) => new Pusher({ appId: id, key, secret, host, port: `${port}`, useTLS, agent }));
+function backEndsOf({ server, useTLS = false, agent }) {
+  const address = { host: server.host, port: `${server.port}`, useTLS, agent };
+  return APPS.map(({ id, key, secret }) => new Pusher({ appId: id, key, secret, ...address }));
 }
 
 /** The answers are scripts, since the tests ask by such. */
@@ -89,16 +90,19 @@ async function answer(backEnd, what, query) {
 /** What the package's own bundler is told, in the words of another one that needs no more than itself. */
 async function bundled() {
   const integration = join(SPEC, "helpers", "web", "integration.js");
-  const requires = TESTS.map((file) => `require(${JSON.stringify(join(SPEC, "integration", "core", file))})(configs);`);
-  const contents = `require("core/pusher"); Object.assign(require(${JSON.stringify(integration)}), urls); ${requires.join(" ")}`;
+  const load = (file) => `require(${JSON.stringify(file)})`;
+  const tests = TESTS.map((file) => `${load(join(SPEC, "integration", "core", file))}(configs);`);
+  const contents = `${load("core/pusher")}; Object.assign(${load(integration)}, urls); ${tests.join(" ")}`;
+  const folders = ["src", "src/runtimes", "src/runtimes/web", "spec/javascripts/helpers"];
+  const constants = ["CDN_HTTP", "CDN_HTTPS", "DEPENDENCY_SUFFIX"].map((name) => [name, '""']);
   const { outputFiles } = await build({
     stdin: { contents, resolveDir: PACKAGE },
     bundle: true,
     write: false,
     logLevel: "silent",
     alias: { integration },
-    nodePaths: ["src", "src/runtimes", "src/runtimes/web", "spec/javascripts/helpers"].map((path) => join(PACKAGE, path)),
-    define: { global: "window", VERSION: '"8.6.0"', RUNTIME: '"web"', CDN_HTTP: '""', CDN_HTTPS: '""', DEPENDENCY_SUFFIX: '""' },
+    nodePaths: folders.map((folder) => join(PACKAGE, folder)),
+    define: { ...Object.fromEntries(constants), global: "window", VERSION: '"8.6.0"', RUNTIME: '"web"' },
     tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
     plugins: [{ name: "as the package has it", setup: resolve }],
   });
@@ -109,5 +113,6 @@ async function bundled() {
 function resolve(build) {
   build.onResolve({ filter: /^testenv$/ }, ({ path }) => ({ path, namespace: "testenv" }));
   build.onLoad({ filter: /.*/, namespace: "testenv" }, () => ({ contents: 'module.exports = "web"' }));
-  build.onResolve({ filter: /(^core|^\.|src\/core)\/pusher$/ }, () => ({ path: join(PACKAGE, "src", "core", "pusher.ts") }));
+  const path = join(PACKAGE, "src", "core", "pusher.ts");
+  build.onResolve({ filter: /(^core|^\.|src\/core)\/pusher$/ }, () => ({ path }));
 }

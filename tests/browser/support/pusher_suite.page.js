@@ -1,4 +1,4 @@
-// Runs the tests of pusher-js in this page, over one transport: how each ended is in `ended`, and `isOver` when all have.
+// Runs the tests of pusher-js in this page, over one transport: how each ended is in `ended`; `isOver` when all have.
 
 const parameters = new URLSearchParams(location.search);
 const kind = parameters.has("tls") ? "tls" : "plain";

@@ -12,8 +12,8 @@ export async function startBalancer(t, ...nodes) {
 
 /** What stands between a client and its server does to a socket of which it has the first bytes. */
 export const BLOCKADES = {
-  "refused with 400": (client) => client.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
-  "refused with 502": (client) => client.end("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+  "refused with 400": (client) => refuse(client, "400 Bad Request"),
+  "refused with 502": (client) => refuse(client, "502 Bad Gateway"),
   "never answered": (client) => client.resume(),
   // One that is cut there makes pusher-js 8.6 try sockets for good.
   "silent behind the handshake": (client, upstream, head) => {
@@ -54,7 +54,7 @@ class Balancer {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Nothing gets through, and nobody is told, until the function that this returns is called: a network that is gone. */
+  /** Nothing gets through, and nobody is told, until the function that this returns is called: as without a network. */
   stall() {
     const release = this.hold();
     const stalled = [...this.#sockets];
@@ -111,6 +111,10 @@ class Balancer {
     this.#sockets.add(socket);
     return socket.on("error", () => {}).on("close", () => this.#sockets.delete(socket));
   }
+}
+
+function refuse(client, status) {
+  client.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
 }
 
 async function firstReady(nodes) {
