@@ -33,6 +33,13 @@ const OFFLINE_SECONDS = 2;
 /** Longer than a session waits for its client's next poll. */
 const AWAY_SECONDS = 12;
 
+/** Pages may send as much as they want. */
+const TALKATIVE = {
+  GAUNG_APP_CLIENT_EVENTS: "true",
+  GAUNG_APP_CLIENT_EVENTS_PER_SECOND: "0",
+  GAUNG_APP_MESSAGES_PER_SECOND: "0",
+};
+
 const CACHED = "a stay in the browser's cache";
 
 let browser;
@@ -47,7 +54,7 @@ after(async () => {
 
 /** A server, or nodes of a cluster, and the application behind it. */
 async function start(t, count) {
-  const settings = { ...SETTINGS, GAUNG_APP_CLIENT_EVENTS: "true" };
+  const settings = { ...SETTINGS, ...TALKATIVE };
   const served = count > 1 ? await startCluster(nats, settings, count) : await startGaung(settings);
   t.after(() => served.stop());
   const nodes = served.nodes ?? [served];
@@ -79,8 +86,19 @@ async function takesPart(tab, other) {
   }, "the page hears what is sent to its user");
 }
 
+/**
+ * A socket that is open and silent is its page's older connection once that has come over HTTP: a page with an id would
+ * have it closed by the server, and pusher-js gives up both where that comes first.
+ */
+const isOpenAndSilent = (blockade) => blockade.startsWith("silent");
+
 const NETWORKS = [
-  ...Object.keys(BLOCKADES).map((blockade) => ({ name: `sockets are ${blockade}`, blockade, transports: ALL })),
+  ...Object.keys(BLOCKADES).map((blockade) => ({
+    name: `sockets are ${blockade}`,
+    blockade,
+    transports: ALL,
+    unnamed: isOpenAndSilent(blockade),
+  })),
   { name: "polling is all there is", transports: "xhr_polling" },
 ];
 
@@ -99,6 +117,35 @@ async function hasAll(t) {
 }
 
 const OVER_HTTP = ["xhr_streaming", "xhr_polling"];
+
+const FIFTY = [...Array(50).keys()].map(String);
+
+/** What a page sends in quick succession, in as many requests, is heard in order. */
+async function isHeardInOrder(tab, other) {
+  const whisperAll = (texts) => tab.page.evaluate((texts) => texts.forEach((text) => window.whisper(text)), texts);
+  const whispers = () => other.page.evaluate(() => window.whispers);
+  const before = (await whispers()).length;
+  await whisperAll(FIFTY);
+  await until(async () => (await whispers()).length === before + FIFTY.length, "all whispers are heard");
+  assert.deepEqual((await whispers()).slice(before), FIFTY);
+  const name = `flipped-${before}`;
+  for (const last of ["unsubscribe", "subscribe"]) {
+    await tab.page.evaluate(([name, last]) => window.flip(name, 25, last), [name, last]);
+    await whisperAll([last]);
+    await until(async () => (await whispers()).at(-1) === last, "what was said last is heard");
+    const { channels } = await (await tab.application.backEnd.get({ path: "/channels" })).json();
+    assert.equal(name in channels, last === "subscribe", `it has said ${last} last`);
+  }
+}
+
+async function isInOrder(t) {
+  const stage = await start(t, 1);
+  const other = await openNumbersTab(t, stage);
+  for (const transports of OVER_HTTP) {
+    const tab = await openNumbersTab(t, stage, { transports });
+    await t.test(`over ${transports}`, () => isHeardInOrder(tab, other));
+  }
+}
 
 /** What befalls a page. */
 const FAULTS = {
@@ -194,5 +241,6 @@ describe("over HTTP", { concurrency: 2 }, () => {
   test("where no socket gets through, a page has all channels, client events and its user", hasAll);
   test("a page over HTTP that names itself loses nothing to", losesNothing);
   test("pages over HTTP come back from a node that is drained to another one, and lose nothing", comesBackFromDrain);
+  test("what a page sends in quick succession is heard in order", isInOrder);
   test("over HTTP too, only pages of the origins that the app allows may connect", heedsOrigins);
 });

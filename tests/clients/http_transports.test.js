@@ -1,5 +1,6 @@
 // The HTTP transports of pusher-js, as far as they are not WebSocket with other means: answers that end while much is
-// said, requests that are under way at once, and the end of a session.
+// said, and the end of a session. Requests that are under way at once are in `tests/browser/http_transports.test.js`: a
+// browser has six of them, Node any number.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -13,7 +14,6 @@ import {
   connectPusher,
   hasState,
   hearErrors,
-  hearMessages,
   openPusher,
   signIn,
   subscribe,
@@ -23,12 +23,6 @@ import { behind } from "./support/pages.js";
 
 const TRANSPORTS = ["xhr_streaming", "xhr_polling"];
 
-const SETTINGS = {
-  GAUNG_APP_CLIENT_EVENTS: "true",
-  GAUNG_APP_CLIENT_EVENTS_PER_SECOND: "0",
-  GAUNG_APP_MESSAGES_PER_SECOND: "0",
-};
-
 /** A burst is read by the process that sends it. */
 const BURST_PATIENCE = 30_000;
 
@@ -36,7 +30,7 @@ let gaung;
 let application;
 let server;
 before(async () => {
-  [gaung, application] = await Promise.all([startGaung(SETTINGS), startApplication()]);
+  [gaung, application] = await Promise.all([startGaung(), startApplication()]);
   server = backEnd(gaung);
 });
 after(async () => {
@@ -75,37 +69,6 @@ for (const transport of TRANSPORTS) {
       assert.deepEqual(errors.all(), []);
     });
   }
-
-  test(`${transport}: client events that are sent at once are heard in order`, async (t) => {
-    const [sender, other] = [await connect(t, transport), await connect(t, "ws", { id: "43" })];
-    const { channel } = await subscribe(sender, "private-quick");
-    const { heard } = await subscribe(other, "private-quick");
-    for (const n of upTo(50)) channel.trigger("client-numbered", { n });
-    await heard.times(50, "client-numbered");
-    assert.deepEqual(heard.data("client-numbered").map(({ n }) => n), upTo(50));
-  });
-
-  test(`${transport}: a client that enters and leaves fifty times is out, or in, as it said last`, async (t) => {
-    const [flipping, other] = [await connect(t, transport), await connect(t, "ws", { id: "43" })];
-    const name = `flip-${transport}`;
-    await subscribe(other, name);
-    const messages = hearMessages(flipping);
-    const flip = (event) => flipping.send_event(event, { channel: name });
-    for (const _ of upTo(50)) {
-      flip("pusher:subscribe");
-      flip("pusher:unsubscribe");
-    }
-    await messages.times(50, "pusher_internal:subscription_succeeded");
-    await until(async () => (await subscriberCount(server, name)) === 1, "it has gone");
-    for (const _ of upTo(50)) {
-      flip("pusher:unsubscribe");
-      flip("pusher:subscribe");
-    }
-    await messages.times(100, "pusher_internal:subscription_succeeded");
-    assert.equal(await subscriberCount(server, name), 2);
-    await server.trigger(name, "marker", {});
-    await messages.event("marker");
-  });
 
   test(`${transport}: a quiet client is told that its server is there`, async (t) => {
     const pusher = await connect(t, transport, { activityTimeout: 100, pongTimeout: 2_000 });

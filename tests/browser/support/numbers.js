@@ -57,8 +57,9 @@ class Application {
   }
 
   /** Where the page is that connects through a balancer. */
-  pageUrl(balancer, { plugin, transports }) {
-    const options = `${plugin ? "&plugin" : ""}${transports ? `&transports=${transports}` : ""}`;
+  pageUrl(balancer, { plugin, transports, unnamed }) {
+    const flags = `${plugin ? "&plugin" : ""}${unnamed ? "&unnamed" : ""}`;
+    const options = `${flags}${transports ? `&transports=${transports}` : ""}`;
     return `${this.url}/?key=${APP.key}&port=${balancer.port}${options}`;
   }
 

@@ -1,6 +1,6 @@
-// A page that names itself by a resume id, and notes the numbers that it hears on channels of all kinds. With `?plugin`
-// it has gaung-history.js; with `?transports=` it connects over those, and does by itself what is to be done where it
-// comes back out of the browser's cache.
+// A page that names itself by a resume id, unless it is `?unnamed`, and notes the numbers that it hears on channels of
+// all kinds. With `?plugin` it has gaung-history.js; with `?transports=` it connects over those, and does by itself what
+// is to be done where it comes back out of the browser's cache.
 
 import Echo from "/echo.js";
 import { rememberAuthorizations } from "/gaung-authorizer.js";
@@ -12,7 +12,7 @@ const port = parameters.get("port");
 const transports = parameters.get("transports");
 const echo = new Echo({
   broadcaster: "reverb",
-  key: `${parameters.get("key")}/${crypto.randomUUID()}`,
+  key: parameters.get("key") + (parameters.has("unnamed") ? "" : `/${crypto.randomUUID()}`),
   wsHost: "127.0.0.1",
   wsPort: port,
   wssPort: port,
@@ -53,6 +53,12 @@ for (const [name, channel] of Object.entries(channels)) {
 window.whispers = [];
 window.whisper = (text) => channels["presence-numbers"].whisper("said", { text });
 channels["presence-numbers"].listenForWhisper("said", ({ text }) => whispers.push(text));
+
+/** Subscribes and unsubscribes so often, and ends with what is said last. */
+window.flip = (channel, times, last) => {
+  const first = last === "subscribe" ? "unsubscribe" : "subscribe";
+  for (let n = 0; n < times; n += 1) for (const say of [first, last]) pusher.send_event(`pusher:${say}`, { channel });
+};
 
 window.letters = [];
 window.signIn = () => pusher.signin();

@@ -27,10 +27,10 @@ export const SETTINGS = {
 
 /** A page that is subscribed to all channels through a balancer of its own, which goes to the first ready node. */
 export async function openNumbersTab(t, { browser, application, nodes }, options = {}) {
-  const { plugin = false, bare = false, transports, blockade } = options;
+  const { plugin = false, bare = false, transports, blockade, unnamed } = options;
   const balancer = await startBalancer(t, ...nodes);
   balancer.blockade = blockade;
-  const url = application.pageUrl(balancer, { plugin, transports });
+  const url = application.pageUrl(balancer, { plugin, transports, unnamed });
   const page = await (bare ? openBareTab(t, browser, url) : openPage(t, browser, url));
   await isEntered(page);
   return { page, url, balancer, plugin, transports, application };
