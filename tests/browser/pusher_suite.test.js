@@ -1,5 +1,5 @@
 // The integration tests that pusher-js comes with, against Gaung: connections, channels, presence and client events
-// over each of its transports, with and without TLS. They are those of the package that is installed, in a real browser.
+// over each of its transports, with and without TLS. They are those of the installed package, in a real browser.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

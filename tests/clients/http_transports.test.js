@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 
 import { startApplication } from "./support/application.js";
 import { startBalancer } from "./support/balancer.js";
-import { Heard, until } from "./support/deadline.js";
+import { Heard } from "./support/deadline.js";
 import { startGaung } from "./support/gaung.js";
 import {
   backEnd,

@@ -1,6 +1,6 @@
 // A page that names itself by a resume id, unless it is `?unnamed`, and notes the numbers that it hears on channels of
-// all kinds. With `?plugin` it has gaung-history.js; with `?transports=` it connects over those, and does by itself what
-// is to be done where it comes back out of the browser's cache.
+// all kinds. With `?plugin` it has gaung-history.js; with `?transports=` it connects over those, and does by itself
+// what is to be done where it comes back out of the browser's cache.
 
 import Echo from "/echo.js";
 import { rememberAuthorizations } from "/gaung-authorizer.js";
