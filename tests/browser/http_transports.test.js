@@ -236,8 +236,8 @@ async function heedsOrigins(t) {
   }
 }
 
-// Two at once: they wait most of the time.
-describe("over HTTP", { concurrency: 2 }, () => {
+// Some at once: they wait most of the time.
+describe("over HTTP", { concurrency: 3 }, () => {
   test("where no socket gets through, a page has all channels, client events and its user", hasAll);
   test("a page over HTTP that names itself loses nothing to", losesNothing);
   test("pages over HTTP come back from a node that is drained to another one, and lose nothing", comesBackFromDrain);
