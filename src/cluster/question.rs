@@ -21,6 +21,7 @@ const PAGE: u8 = 2;
 const LEFT_PAGES: u8 = 3;
 const XHR_SEND: u8 = 4;
 const XHR_MOVED: u8 = 5;
+const XHR_POLL: u8 = 6;
 
 /// A question that only the asked node can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +36,18 @@ pub enum Question {
     XhrSend(XhrSend),
     /// Whether it has this session over HTTP, which the client goes on with at the asking node: it gives it up.
     XhrMoved([u8; 16]),
+    /// What it has for the client of this session over HTTP, who polls the asking node. The body is empty.
+    XhrPoll(XhrSend),
 }
 
-/// What a client sent over HTTP to a node that does not have its session.
+/// A request of a client over HTTP to a node that does not have its session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct XhrSend {
     /// The hash of the session.
     pub session: [u8; 16],
     /// The number of the request, if it has one.
     pub number: Option<u64>,
-    /// As it came.
+    /// What it sent, as it came.
     pub body: Bytes,
 }
 
@@ -67,8 +70,8 @@ impl Question {
                 bytes.put_u8(LEFT_PAGES);
                 bytes.put_slice(pages);
             }
-            Self::XhrSend(XhrSend { session, number, body }) => {
-                bytes.put_u8(XHR_SEND);
+            Self::XhrSend(XhrSend { session, number, body }) | Self::XhrPoll(XhrSend { session, number, body }) => {
+                bytes.put_u8(if let Self::XhrSend(_) = self { XHR_SEND } else { XHR_POLL });
                 bytes.put_slice(session);
                 bytes.put_u8(number.is_some().into());
                 bytes.put_u64(number.unwrap_or_default());
@@ -95,12 +98,8 @@ impl Question {
             }
             PAGE => Self::Page(PageHash(read_hash(&mut bytes)?)),
             LEFT_PAGES => Self::LeftPages(bytes.split_off(0)),
-            XHR_SEND => {
-                let session = read_hash(&mut bytes)?;
-                let is_numbered = bytes.try_get_u8().ok()? != 0;
-                let number = Some(bytes.try_get_u64().ok()?).filter(|_| is_numbered);
-                Self::XhrSend(XhrSend { session, number, body: bytes.split_off(0) })
-            }
+            XHR_SEND => Self::XhrSend(read_send(&mut bytes)?),
+            XHR_POLL => Self::XhrPoll(read_send(&mut bytes)?),
             XHR_MOVED => Self::XhrMoved(read_hash(&mut bytes)?),
             _ => return None,
         };
@@ -112,6 +111,13 @@ fn read_hash(bytes: &mut Bytes) -> Option<[u8; 16]> {
     let mut hash = [0; 16];
     bytes.try_copy_to_slice(&mut hash).ok()?;
     Some(hash)
+}
+
+fn read_send(bytes: &mut Bytes) -> Option<XhrSend> {
+    let session = read_hash(bytes)?;
+    let is_numbered = bytes.try_get_u8().ok()? != 0;
+    let number = Some(bytes.try_get_u64().ok()?).filter(|_| is_numbered);
+    Some(XhrSend { session, number, body: bytes.split_off(0) })
 }
 
 fn read_app(bytes: &mut Bytes) -> Option<Arc<str>> {
@@ -153,7 +159,9 @@ mod tests {
         let send = Question::XhrSend(XhrSend { session, number: Some(7), body: body.clone() });
         assert_eq!(send.encode(), b"\x01\x040123456789abcdef\x01\0\0\0\0\0\0\0\x07[]"[..]);
         let unnumbered = Question::XhrSend(XhrSend { session, number: None, body });
-        for question in [send, unnumbered, Question::XhrMoved(session)] {
+        let poll = Question::XhrPoll(XhrSend { session, number: Some(7), body: Bytes::new() });
+        assert_eq!(poll.encode(), b"\x01\x060123456789abcdef\x01\0\0\0\0\0\0\0\x07"[..]);
+        for question in [send, unnumbered, poll, Question::XhrMoved(session)] {
             assert_eq!(Question::read(question.encode()), Some(question));
         }
         assert_eq!(Question::XhrMoved(session).encode(), b"\x01\x050123456789abcdef"[..]);
@@ -170,7 +178,7 @@ mod tests {
                 assert_eq!(Question::read(bytes.slice(..end)), None, "{question:?} up to {end}");
             }
             assert_eq!(Question::read([&bytes[..], b"x"].concat().into()), None);
-            for (index, byte) in [(0, 2), (1, 4)] {
+            for (index, byte) in [(0, 2), (1, 9)] {
                 let mut changed = bytes.to_vec();
                 changed[index] = byte;
                 assert_eq!(Question::read(changed.into()), None, "{question:?} with {byte} at {index}");

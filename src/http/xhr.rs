@@ -6,7 +6,7 @@ use actix_web::{
     HttpMessage, HttpRequest, HttpResponse, ResponseError,
     dev::Payload as Body,
     http::{
-        Method,
+        ConnectionType, Method,
         header::{self, HeaderMap, HeaderValue},
     },
     web::{self, Data},
@@ -17,12 +17,13 @@ use crate::{
     app::App,
     connection::Connection,
     protocol::xhr,
+    readiness::Stage,
     session::{
         admission::Asking,
         origin,
         services::Services,
         xhr::{
-            Unsent, XhrSessions,
+            Received, Unsent, XhrSessions,
             path::{Act, XhrPath},
             receive,
         },
@@ -41,11 +42,9 @@ pub(super) async fn serve(
     };
     let app = api.registry.by_key(path.app_key());
     let grant = Grant::of(request.headers(), app.as_deref());
-    if request.method() == Method::OPTIONS {
-        return grant.preflight(request.headers());
-    }
     let is_served = app.as_ref().is_none_or(|app| app.settings().http_transports);
     let mut answer = match path.act {
+        _ if request.method() == Method::OPTIONS => Ok(grant.preflight(request.headers())),
         _ if request.method() != Method::POST => Err(ApiError::MethodRefused("POST")),
         _ if !is_served => Err(ApiError::TransportsOff),
         Act::Send => {
@@ -59,6 +58,10 @@ pub(super) async fn serve(
         error.error_response()
     });
     grant.sign(answer.headers_mut());
+    if let Stage::Leaving | Stage::Draining = api.readiness.stage() {
+        // The client's next request is to find another node.
+        answer.head_mut().set_connection_type(ConnectionType::Close);
+    }
     answer
 }
 
@@ -75,7 +78,7 @@ impl Grant {
     }
 
     /// The address of each request is another one, so that there is nothing for a browser to remember.
-    fn preflight(self, headers: &HeaderMap) -> HttpResponse {
+    fn preflight(&self, headers: &HeaderMap) -> HttpResponse {
         let mut answer = HttpResponse::NoContent();
         if self.0.is_some() {
             answer.insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, "POST"));
@@ -83,9 +86,7 @@ impl Grant {
                 answer.insert_header((header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone()));
             }
         }
-        let mut answer = answer.finish();
-        self.sign(answer.headers_mut());
-        answer
+        answer.finish()
     }
 
     fn sign(self, headers: &mut HeaderMap) {
@@ -106,7 +107,7 @@ async fn events(request: &HttpRequest, path: &XhrPath<'_>, services: Rc<Services
         uri: request.uri(),
         headers: request.headers(),
     };
-    let body = receive(asking, path, number(request), services).await;
+    let received = receive(asking, path, number(request), services).await;
     let mut answer = HttpResponse::Ok();
     if path.act == Act::Stream {
         // What comes behind it on its connection would not be counted among those of HTTP.
@@ -116,8 +117,11 @@ async fn events(request: &HttpRequest, path: &XhrPath<'_>, services: Rc<Services
         .insert_header((header::CONTENT_TYPE, "application/javascript; charset=utf-8"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // nginx passes on at once what it would collect otherwise.
-        .insert_header(("X-Accel-Buffering", "no"))
-        .body(body)
+        .insert_header(("X-Accel-Buffering", "no"));
+    match received {
+        Received::Body(body) => answer.body(body),
+        Received::Lines(lines) => answer.body(lines),
+    }
 }
 
 /// Takes what a client sends.

@@ -186,6 +186,7 @@ impl Inbound {
             Some(Question::Page(page)) => self.rooms.pages().ask(page, reply),
             Some(Question::LeftPages(pages)) => self.rooms.pages().keep(from, pages, reply),
             Some(Question::XhrSend(send)) => self.xhr.answer_send(send, reply),
+            Some(Question::XhrPoll(poll)) => self.xhr.answer_poll(poll, reply),
             Some(Question::XhrMoved(session)) => self.xhr.answer_moved(session, reply),
             None => reply.nothing(),
         }

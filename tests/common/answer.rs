@@ -14,13 +14,15 @@ pub struct Answer<S> {
     /// Status line and headers, in lower case.
     pub head: String,
     text: String,
+    /// Bytes of a body that has a length.
+    read: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Answer<S> {
     /// The answer to a request that is written whole.
     pub async fn to(mut io: S, request: &str) -> Self {
         io.write_all(request.as_bytes()).await.expect("the node reads");
-        let mut answer = Self { io: BufReader::new(io), head: String::new(), text: String::new() };
+        let mut answer = Self { io: BufReader::new(io), head: String::new(), text: String::new(), read: 0 };
         while !answer.head.ends_with("\r\n\r\n") {
             let read = timeout(PATIENCE, answer.io.read_line(&mut answer.head)).await.expect("a head in time");
             assert_ne!(read.expect("the connection is open"), 0, "{}", answer.head);
@@ -60,10 +62,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Answer<S> {
 
     /// The next chunk; `None` behind the last one, and where a head names a length.
     async fn chunk(&mut self) -> Option<String> {
-        if self.header("content-length").is_some() {
-            let mut rest = String::new();
-            timeout(PATIENCE, self.io.read_to_string(&mut rest)).await.expect("an end in time").expect("it is text");
-            return (!rest.is_empty()).then_some(rest);
+        if let Some(length) = self.header("content-length") {
+            let mut rest = vec![0; length.parse::<usize>().expect("a number") - self.read];
+            timeout(PATIENCE, self.io.read_exact(&mut rest)).await.expect("a body in time").expect("it is whole");
+            self.read += rest.len();
+            return (!rest.is_empty()).then(|| String::from_utf8(rest).expect("it is text"));
         }
         let mut length = String::new();
         timeout(PATIENCE, self.io.read_line(&mut length))

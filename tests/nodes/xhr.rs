@@ -52,6 +52,39 @@ async fn what_is_sent_to_another_node_is_heard_in_order() {
 }
 
 #[actix::test]
+async fn polls_may_come_to_any_node_and_lose_nothing() {
+    let cluster = Cluster::start(3, &[]).await;
+    let mut client = client(&cluster[0], "/pusher/app/app-key");
+    let mut poll = client.receive("xhr").await;
+    assert_eq!(poll.next().await.as_deref(), Some("o{}"));
+    poll.expect("pusher:connection_established").await;
+    client.send(json!({"event": "pusher:subscribe", "data": {"channel": "products.7"}})).await;
+    let (mut heard, mut polls) = (Vec::new(), 0);
+    while heard.len() < 60 {
+        if polls < 30 {
+            cluster[polls % 2].publish("products.7", &format!("e{polls}"), "{}").await;
+            cluster[polls % 2].publish("products.7", &format!("f{polls}"), &"x".repeat(9_000)).await;
+        }
+        polls += 1;
+        client.address = cluster[polls % 3].public.clone();
+        let mut poll = client.receive("xhr").await;
+        while let Some(line) = poll.next().await {
+            let Some(message) = line.strip_prefix('a') else { continue };
+            let [message]: [String; 1] = serde_json::from_str(message).expect("one message");
+            let message: serde_json::Value = serde_json::from_str(&message).expect("JSON");
+            let name = message["event"].as_str().expect("a name").to_owned();
+            if !name.starts_with("pusher") {
+                heard.push(name);
+            }
+        }
+    }
+    let expected: Vec<_> = (0..30).flat_map(|number| [format!("e{number}"), format!("f{number}")]).collect();
+    assert_eq!(heard.len(), expected.len());
+    assert!(expected.iter().all(|name| heard.contains(name)), "{heard:?}");
+    assert_eq!(cluster[0].connections().await, 1);
+}
+
+#[actix::test]
 async fn what_is_sent_to_no_session_is_refused_by_all() {
     let cluster = Cluster::start(3, &[]).await;
     for node in &cluster.nodes {

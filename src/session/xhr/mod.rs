@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-pub use receive::{ReceiveBody, receive};
+pub use receive::{Received, receive};
 pub use sessions::{Unsent, XhrSessions};
 
 /// How long a session is kept between two answers, and how long a closed one waits for somebody whom it can tell.

@@ -6,6 +6,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use actix::AsyncContext;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::{
     QUIET, XhrKey,
     path::{Act, XhrPath},
+    sessions::Polled,
     shared::{Phase, XhrSession},
     wire::XhrWire,
 };
@@ -35,6 +37,10 @@ use crate::{
     },
 };
 
+/// How long the client of a page may take to give this session up. It tries HTTP where a socket is slow to open; if that opens
+/// at the same moment, the session must not take its page away.
+const SECOND_THOUGHTS: Duration = Duration::from_secs(1);
+
 /// What one piece of an answer has at most, and a bit.
 const PIECE: usize = 65_536;
 
@@ -52,18 +58,36 @@ pub struct ReceiveBody {
     connection: Option<Rc<Connection>>,
 }
 
+/// What a client is answered.
+pub enum Received {
+    /// What its session has for it, as it comes.
+    Body(ReceiveBody),
+    /// What the node of its session had for it.
+    Lines(Bytes),
+}
+
 /// Answers a client: with what its session has for it, with a new session, or with why there is none.
-pub async fn receive(
-    asking: Asking<'_>,
-    path: &XhrPath<'_>,
-    number: Option<u64>,
-    services: Rc<Services>,
-) -> ReceiveBody {
+pub async fn receive(asking: Asking<'_>, path: &XhrPath<'_>, number: Option<u64>, services: Rc<Services>) -> Received {
+    let (sessions, key) = (&services.shared.xhr, path.key());
+    if let Some(session) = sessions.find(&key) {
+        return Received::Body(ReceiveBody::attach(session, false, number, (&asking, path)));
+    }
+    if path.act == Act::Poll {
+        let connection = asking.connection.filter(|_| !asking.is_shared);
+        connection.iter().for_each(|connection| connection.await_answer());
+        let polled = sessions.poll_elsewhere(&key, number).await;
+        connection.iter().for_each(|connection| connection.has_answered());
+        if let Some(Polled::Lines(lines)) = polled {
+            return Received::Lines(lines);
+        }
+    }
+    Received::Body(begin(asking, path, number, services.clone()).await)
+}
+
+/// Begins a session, unless another node has it.
+async fn begin(asking: Asking<'_>, path: &XhrPath<'_>, number: Option<u64>, services: Rc<Services>) -> ReceiveBody {
     let (sessions, key) = (&services.shared.xhr, path.key());
     let attached = |session: Arc<XhrSession>, opening| ReceiveBody::attach(session, opening, number, (&asking, path));
-    if let Some(session) = sessions.find(&key) {
-        return attached(session, false);
-    }
     let request = UpgradeRequest::of_xhr(&asking, path);
     let limits = &services.shared.limits;
     let session = XhrSession::new(Outbox::new(limits.max_outbox_bytes), limits.max_frame_bytes, number);
@@ -95,9 +119,15 @@ fn start(admission: Admission, key: XhrKey, session: Arc<XhrSession>, services: 
     let pace = Pace::new(admission.app_permit.app().clone(), shared.rooms.inflow().clone(), shared.started);
     let wire = XhrWire::new(key, session.clone(), shared.xhr.clone(), pace);
     let services = services.clone();
-    Session::start_in(admission.turn_in, move |ctx| {
-        ctx.add_stream(wire);
-        Session::new(session.outbox.clone(), admission, services)
+    let turn_in = admission.page.as_ref().map_or(admission.turn_in, |_| admission.turn_in.max(SECOND_THOUGHTS));
+    actix::spawn(async move {
+        sleep(turn_in).await;
+        if session.is_wanted() {
+            Session::start_in(Duration::ZERO, move |ctx| {
+                ctx.add_stream(wire);
+                Session::new(session.outbox.clone(), admission, services)
+            });
+        }
     });
 }
 

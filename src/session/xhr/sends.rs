@@ -10,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 
 /// How long what came is held for what was sent before.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What came and was not heard yet.
 #[derive(Debug)]

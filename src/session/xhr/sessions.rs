@@ -8,10 +8,14 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::{sync::Semaphore, time::sleep};
+use gaung_cluster::NodeId;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
-    XhrKey,
+    QUIET, XhrKey,
     shared::{Held, XhrSession},
 };
 use crate::{
@@ -19,7 +23,7 @@ use crate::{
     outbox::closing::ClientProtocol,
     protocol::{
         Close,
-        xhr::{self, InvalidSend},
+        xhr::{self, InvalidSend, NOTHING_CAME},
     },
 };
 
@@ -31,6 +35,19 @@ const LATER: &[u8] = b"later";
 
 /// How often a node asks that was told to ask later, and after which time.
 const AGAIN: (usize, Duration) = (100, Duration::from_millis(300));
+
+/// How long a node keeps another one waiting that asks for lines; who asks gives up after half a second.
+const MOMENT: Duration = Duration::from_millis(300);
+
+/// Bytes of lines that cross the bus at once, and a line more.
+const MOST_LINES: usize = 65_536;
+
+/// What became of a poll that came to another node.
+pub(super) enum Polled {
+    Lines(Bytes),
+    /// The node of the session did not answer in time: something may be lost on its way.
+    Lost,
+}
 
 /// How many requests may wait for other nodes at once: anybody may ask for sessions that nobody has.
 const MAX_ASKED: usize = 256;
@@ -118,6 +135,36 @@ impl XhrSessions {
         self.ask(Question::XhrMoved(key.0)).await.as_deref() == Some(DONE)
     }
 
+    /// What another node has for the client of a session that polls here: whole lines, or that nothing came for a while.
+    /// `None` if nobody has it, or it was not heard any more.
+    pub(super) async fn poll_elsewhere(&self, key: &XhrKey, number: Option<u64>) -> Option<Polled> {
+        let poll = |number| Question::XhrPoll(XhrSend { session: key.0, number, body: Bytes::new() });
+        let (node, mut lines) = self.ask_by_name(poll(number)).await?;
+        let until = Instant::now() + QUIET;
+        while lines == LATER {
+            if Instant::now() >= until {
+                return Some(Polled::Lines(Bytes::from_static(NOTHING_CAME)));
+            }
+            match self.cluster.as_ref()?.ask(node, poll(None)).await {
+                Some(answer) => lines = answer,
+                None => return Some(Polled::Lost),
+            }
+        }
+        Some(Polled::Lines(lines))
+    }
+
+    /// The client of a session polls another node, which waits only for a moment.
+    pub fn answer_poll(&self, XhrSend { session, number, .. }: XhrSend, reply: Reply) {
+        match self.find(&XhrKey(session)) {
+            Some(session) => drop(tokio::spawn(async move {
+                let lines = timeout(MOMENT, session.next_lines(number, MOST_LINES)).await;
+                let lines = lines.ok().filter(|lines| !lines.is_empty());
+                reply.send(lines.map_or(Bytes::from_static(LATER), Bytes::from));
+            })),
+            None => reply.nothing(),
+        }
+    }
+
     /// Another node was asked for what is this one's.
     pub fn answer_send(&self, XhrSend { session, number, body }: XhrSend, reply: Reply) {
         let (session, messages) = (self.find(&XhrKey(session)), xhr::messages(&body));
@@ -136,12 +183,16 @@ impl XhrSessions {
         }
     }
 
-    /// The first answer of the other nodes.
     async fn ask(&self, question: Question) -> Option<Bytes> {
+        self.ask_by_name(question).await.map(|(_, answer)| answer)
+    }
+
+    /// The first answer of the other nodes.
+    async fn ask_by_name(&self, question: Question) -> Option<(NodeId, Bytes)> {
         let cluster = self.cluster.as_ref()?;
         let _place = self.asked.acquire().await.ok()?;
         let answers = cluster.ask_all(question).await;
-        std::pin::pin!(answers).next().await.map(|(_, answer)| answer)
+        std::pin::pin!(answers).next().await
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<XhrKey, Arc<XhrSession>>> {

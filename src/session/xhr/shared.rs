@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::poll_fn;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
@@ -136,6 +137,18 @@ impl XhrSession {
         Poll::Ready(())
     }
 
+    /// What waits for the client, as one answer, as soon as there is something. Nothing of it is lost where nobody waits for it.
+    pub(super) async fn next_lines(self: &Arc<Self>, request: Option<u64>, most: usize) -> String {
+        let answer = Attached { session: self.clone(), number: self.attach(request) };
+        let mut lines = Lines::default();
+        poll_fn(|ctx| match self.poll_lines(answer.number, &mut lines, most, ctx) {
+            Poll::Pending if lines.text.is_empty() => Poll::Pending,
+            _ => Poll::Ready(()),
+        })
+        .await;
+        lines.text
+    }
+
     /// Takes the messages of a request, as soon as there is room for them.
     pub(super) async fn take(&self, request: Option<u64>, messages: Vec<String>) -> Result<(), Held> {
         let incoming = self.incoming_of(messages);
@@ -196,6 +209,11 @@ impl XhrSession {
         state.phase
     }
 
+    /// Whether the client is still there.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.lock().phase != Phase::Lost
+    }
+
     /// The next message of the client, or when what is held is heard at the latest.
     pub(super) fn pop(&self) -> Result<Incoming, Option<Instant>> {
         let mut state = self.lock();
@@ -232,6 +250,18 @@ impl XhrSession {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer that somebody else gives; the next one is awaited when it is dropped.
+struct Attached {
+    session: Arc<XhrSession>,
+    number: u64,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.session.detach(self.number, Phase::Awaited(Instant::now()));
     }
 }
 
