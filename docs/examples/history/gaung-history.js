@@ -7,7 +7,8 @@ const prepared = new WeakSet();
 export function withHistory(Pusher) {
   if (prepared.has(Pusher.Runtime)) return;
   prepared.add(Pusher.Runtime);
-  const { createWebSocket } = Pusher.Runtime;
+  const { createWebSocket, HTTPFactory } = Pusher.Runtime;
+  const { createSocket } = HTTPFactory;
   const { send_event: sendEvent } = Pusher.prototype;
   // The number of the last event of each origin, by channel. A channel that is left and subscribed again is a new object.
   const positions = new WeakMap();
@@ -27,17 +28,26 @@ export function withHistory(Pusher) {
     positions.set(channel, position);
   };
 
-  Pusher.Runtime.createWebSocket = function (url) {
-    const socket = createWebSocket.call(this, url);
+  const listen = (socket) => {
     let socketId, handle;
-    // pusher-js sets its function here. It is called after the id was noted: it may leave the channel, or throw.
-    Object.defineProperty(socket, 'onmessage', { set: (next) => (handle = next) });
-    socket.addEventListener('message', (message) => {
+    const hear = (message) => {
       socketId ??= /socket_id\W+([\d.]+)/.exec(message.data)?.[1];
       if (`${message.data}`.startsWith('{"id":')) note(socketId, JSON.parse(message.data));
       handle?.(message);
-    });
+    };
+    // pusher-js sets its function here, and calls it itself where it has no WebSocket. It is called after the id was noted:
+    // it may leave the channel, or throw.
+    const get = () => (socket.addEventListener ? undefined : handle && hear);
+    Object.defineProperty(socket, 'onmessage', { get, set: (next) => (handle = next) });
+    socket.addEventListener?.('message', hear);
     return socket;
+  };
+
+  Pusher.Runtime.createWebSocket = function (url) {
+    return listen(createWebSocket.call(this, url));
+  };
+  HTTPFactory.createSocket = function (hooks, url) {
+    return listen(createSocket.call(this, hooks, url));
   };
 
   Pusher.prototype.send_event = function (event, data, channel) {
