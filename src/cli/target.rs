@@ -146,6 +146,16 @@ impl Target {
         format!("{}/app/{key}{resume}?protocol=7&client=gaung&version={}&trace=1", self.base, env!("CARGO_PKG_VERSION"))
     }
 
+    /// Where clients of the app that use no sockets ask, as pusher-js does unless it is told another path.
+    pub(super) fn xhr_url(&self, session: &str, act: &str) -> String {
+        let key = utf8_percent_encode(&self.key.key, SEGMENT);
+        format!(
+            "{}/pusher/app/{key}/{session}/{act}?protocol=7&client=gaung&version={}",
+            self.base,
+            env!("CARGO_PKG_VERSION")
+        )
+    }
+
     /// Asks the server over HTTP/1.1, which sockets need.
     pub(super) fn client(&self) -> Client {
         // To name the version would replace the trusted certificates; ours offers no other anyway.

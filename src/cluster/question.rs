@@ -19,6 +19,9 @@ const VERSION: u8 = 1;
 const HISTORY: u8 = 1;
 const PAGE: u8 = 2;
 const LEFT_PAGES: u8 = 3;
+const XHR_SEND: u8 = 4;
+const XHR_MOVED: u8 = 5;
+const XHR_POLL: u8 = 6;
 
 /// A question that only the asked node can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,23 @@ pub enum Question {
     Page(PageHash),
     /// Whether it keeps these pages, which are away, and whose node ends: as that has written them.
     LeftPages(Bytes),
+    /// Whether it takes these messages of a client, whose session over HTTP it has.
+    XhrSend(XhrSend),
+    /// Whether it has this session over HTTP, which the client goes on with at the asking node: it gives it up.
+    XhrMoved([u8; 16]),
+    /// What it has for the client of this session over HTTP, who polls the asking node. The body is empty.
+    XhrPoll(XhrSend),
+}
+
+/// A request of a client over HTTP to a node that does not have its session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct XhrSend {
+    /// The hash of the session.
+    pub session: [u8; 16],
+    /// The number of the request, if it has one.
+    pub number: Option<u64>,
+    /// What it sent, as it came.
+    pub body: Bytes,
 }
 
 impl Question {
@@ -50,6 +70,17 @@ impl Question {
                 bytes.put_u8(LEFT_PAGES);
                 bytes.put_slice(pages);
             }
+            Self::XhrSend(XhrSend { session, number, body }) | Self::XhrPoll(XhrSend { session, number, body }) => {
+                bytes.put_u8(if let Self::XhrSend(_) = self { XHR_SEND } else { XHR_POLL });
+                bytes.put_slice(session);
+                bytes.put_u8(number.is_some().into());
+                bytes.put_u64(number.unwrap_or_default());
+                bytes.put_slice(body);
+            }
+            Self::XhrMoved(session) => {
+                bytes.put_u8(XHR_MOVED);
+                bytes.put_slice(session);
+            }
         }
         bytes.freeze()
     }
@@ -65,16 +96,28 @@ impl Question {
                 let channel = ChannelName::parse(&channel, MAX_CHANNEL).ok()?;
                 Self::History { app, channel, since: read_position(&mut bytes)? }
             }
-            PAGE => {
-                let mut page = [0; 16];
-                bytes.try_copy_to_slice(&mut page).ok()?;
-                Self::Page(PageHash(page))
-            }
+            PAGE => Self::Page(PageHash(read_hash(&mut bytes)?)),
             LEFT_PAGES => Self::LeftPages(bytes.split_off(0)),
+            XHR_SEND => Self::XhrSend(read_send(&mut bytes)?),
+            XHR_POLL => Self::XhrPoll(read_send(&mut bytes)?),
+            XHR_MOVED => Self::XhrMoved(read_hash(&mut bytes)?),
             _ => return None,
         };
         bytes.is_empty().then_some(question)
     }
+}
+
+fn read_hash(bytes: &mut Bytes) -> Option<[u8; 16]> {
+    let mut hash = [0; 16];
+    bytes.try_copy_to_slice(&mut hash).ok()?;
+    Some(hash)
+}
+
+fn read_send(bytes: &mut Bytes) -> Option<XhrSend> {
+    let session = read_hash(bytes)?;
+    let is_numbered = bytes.try_get_u8().ok()? != 0;
+    let number = Some(bytes.try_get_u64().ok()?).filter(|_| is_numbered);
+    Some(XhrSend { session, number, body: bytes.split_off(0) })
 }
 
 fn read_app(bytes: &mut Bytes) -> Option<Arc<str>> {
@@ -112,6 +155,16 @@ mod tests {
         let left = Question::LeftPages("pages".into());
         assert_eq!(left.encode(), b"\x01\x03pages"[..]);
         assert_eq!(Question::read(left.encode()), Some(left));
+        let (session, body) = (*b"0123456789abcdef", Bytes::from("[]"));
+        let send = Question::XhrSend(XhrSend { session, number: Some(7), body: body.clone() });
+        assert_eq!(send.encode(), b"\x01\x040123456789abcdef\x01\0\0\0\0\0\0\0\x07[]"[..]);
+        let unnumbered = Question::XhrSend(XhrSend { session, number: None, body });
+        let poll = Question::XhrPoll(XhrSend { session, number: Some(7), body: Bytes::new() });
+        assert_eq!(poll.encode(), b"\x01\x060123456789abcdef\x01\0\0\0\0\0\0\0\x07"[..]);
+        for question in [send, unnumbered, poll, Question::XhrMoved(session)] {
+            assert_eq!(Question::read(question.encode()), Some(question));
+        }
+        assert_eq!(Question::XhrMoved(session).encode(), b"\x01\x050123456789abcdef"[..]);
     }
 
     #[test]
@@ -125,7 +178,7 @@ mod tests {
                 assert_eq!(Question::read(bytes.slice(..end)), None, "{question:?} up to {end}");
             }
             assert_eq!(Question::read([&bytes[..], b"x"].concat().into()), None);
-            for (index, byte) in [(0, 2), (1, 4)] {
+            for (index, byte) in [(0, 2), (1, 9)] {
                 let mut changed = bytes.to_vec();
                 changed[index] = byte;
                 assert_eq!(Question::read(changed.into()), None, "{question:?} with {byte} at {index}");

@@ -32,6 +32,8 @@ pub struct AppSettings {
     pub watchlists: bool,
     /// Whether subscribers hear `pusher_internal:subscription_count`.
     pub subscription_counts: bool,
+    /// Whether the HTTP transports of pusher-js are served.
+    pub http_transports: bool,
     /// Distinct users in one presence channel (100).
     pub max_presence_members: usize,
     /// Bytes of one member's `user_info` (2,048).
@@ -108,6 +110,7 @@ impl AppSettings {
             sign_in: true,
             watchlists: true,
             subscription_counts: false,
+            http_transports: true,
             max_presence_members: 100,
             max_presence_member_bytes: 2_048,
             max_channel_name_length: 200,

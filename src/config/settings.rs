@@ -18,7 +18,7 @@ pub(super) fn variables(settings: &AppSettings) -> Vec<Variable> {
 }
 
 fn switch_variables(app: &AppSettings) -> Vec<Variable> {
-    let rows: [(_, &dyn Display, _, _); 7] = [
+    let rows: [(_, &dyn Display, _, _); 8] = [
         (
             "GAUNG_APP_ENABLED",
             &app.enabled,
@@ -45,6 +45,12 @@ fn switch_variables(app: &AppSettings) -> Vec<Variable> {
             &app.subscription_counts,
             Switch,
             "whether subscribers hear how many they are",
+        ),
+        (
+            "GAUNG_APP_HTTP_TRANSPORTS",
+            &app.http_transports,
+            Switch,
+            "whether the HTTP transports of pusher-js are served, for networks without WebSockets",
         ),
     ];
     rows.map(Variable::from).into()
@@ -252,6 +258,7 @@ mod tests {
             sign_in: false,
             watchlists: false,
             subscription_counts: true,
+            http_transports: false,
             max_presence_members: 3,
             max_presence_member_bytes: 4,
             max_channel_name_length: 5,

@@ -18,7 +18,7 @@ use std::{
 };
 
 use tokio::{
-    sync::Notify,
+    sync::{Notify, OwnedSemaphorePermit},
     time::{Sleep, sleep_until},
 };
 
@@ -39,12 +39,16 @@ pub struct Connection {
     timer: RefCell<Option<Pin<Box<Sleep>>>>,
     session: Cell<Carrying>,
     carried: Notify,
+    /// What a session gave it, whose answer it carries and which may have others.
+    carrier: Cell<Option<OwnedSemaphorePermit>>,
 }
 
 /// Whether the answer to a request carries a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Carrying {
     Nothing,
+    /// It does not, and the client waits for something to happen.
+    Wait,
     Session,
     /// It did, and nothing more is to be sent.
     Ended,
@@ -68,6 +72,7 @@ impl Connection {
             timer: RefCell::default(),
             session: Cell::new(Carrying::Nothing),
             carried: Notify::new(),
+            carrier: Cell::default(),
         }
     }
 
@@ -104,6 +109,28 @@ impl Connection {
     pub fn carry(&self) {
         self.session.set(Carrying::Session);
         self.carried.notify_one();
+    }
+
+    /// The same for one of the connections of a session, which counts as such as long as it is there.
+    pub fn carry_for(&self, carrier: OwnedSemaphorePermit) {
+        self.carrier.set(Some(carrier));
+        self.carry();
+        // The session has its own.
+        drop(self.leave());
+    }
+
+    /// The answer to a request may take its time: a client that sends nothing more is gone meanwhile.
+    pub fn await_answer(&self) {
+        if self.session.get() == Carrying::Nothing {
+            self.session.set(Carrying::Wait);
+        }
+    }
+
+    /// It took its time.
+    pub fn has_answered(&self) {
+        if self.session.get() == Carrying::Wait {
+            self.session.set(Carrying::Nothing);
+        }
     }
 
     /// Whether a client that sends nothing more has gone: nobody else would notice it before the next write.

@@ -15,7 +15,7 @@ use crate::{
     protocol::{InvalidChannelName, signature::RequestAuthError},
     repeats::{Differs, KNOWN_FOR},
     room::{Unanswered, Unpublished},
-    session::handshake,
+    session::{handshake, xhr::Unsent},
     trace_log::Sender,
 };
 
@@ -39,6 +39,11 @@ pub enum ApiError {
     /// A plain request where sockets are served; what keeps it from being an upgrade.
     #[error("{}", handshake::faults_text(.0))]
     UpgradeMissing(Vec<handshake::Fault>),
+    #[error("the app serves no HTTP transports (app setting http_transports)")]
+    TransportsOff,
+    /// What a client sent over HTTP is not heard.
+    #[error(transparent)]
+    Unsent(#[from] Unsent),
     #[error("this node is going away; choose another one")]
     Draining,
     #[error("this node is not in step with its peers yet; choose another one")]
@@ -86,6 +91,9 @@ pub enum ApiError {
     /// `user_count` was asked of channels that have none; the prefix that was given.
     #[error("user_count needs a filter_by_prefix that starts with presence-, but filter_by_prefix is {0:?}")]
     UserCountNeedsPresence(String),
+    /// Of which channels a user's sockets are to lose is not understood.
+    #[error("invalid request body: {0}; it must be {{\"channels\":[\"private-orders.*\"]}}")]
+    Patterns(String),
     #[error("channel {0} keeps no history (app setting history)")]
     NoHistory(String),
     #[error("invalid query string: {0}")]
@@ -109,6 +117,8 @@ impl ApiError {
             Self::PathUnknown => (StatusCode::NOT_FOUND, RequestRefusal::PathUnknown),
             Self::MethodRefused(_) => (StatusCode::METHOD_NOT_ALLOWED, RequestRefusal::Method),
             Self::UpgradeMissing(_) => (StatusCode::UPGRADE_REQUIRED, RequestRefusal::UpgradeMissing),
+            Self::TransportsOff => (StatusCode::NOT_FOUND, RequestRefusal::TransportsOff),
+            Self::Unsent(unsent) => unsent_row(unsent),
             // 500 and not 503: what Soketi's probes know (protocol.md §3.9).
             Self::Draining => (StatusCode::INTERNAL_SERVER_ERROR, RequestRefusal::Draining),
             Self::Joining => (StatusCode::INTERNAL_SERVER_ERROR, RequestRefusal::Joining),
@@ -129,6 +139,7 @@ impl ApiError {
             Self::Event(_) => (StatusCode::BAD_REQUEST, RequestRefusal::EventInvalid),
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, RequestRefusal::KeyReused),
             Self::Channel(_) => (StatusCode::BAD_REQUEST, RequestRefusal::ChannelInvalid),
+            Self::Patterns(_) => (StatusCode::BAD_REQUEST, RequestRefusal::PatternInvalid),
             Self::NotPresence(_) => (StatusCode::BAD_REQUEST, RequestRefusal::NotPresence),
             Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, RequestRefusal::UserCountNeedsPresence),
             Self::NoHistory(_) => (StatusCode::BAD_REQUEST, RequestRefusal::NoHistory),
@@ -152,6 +163,8 @@ impl ApiError {
             Self::PathUnknown
             | Self::MethodRefused(_)
             | Self::UpgradeMissing(_)
+            | Self::TransportsOff
+            | Self::Unsent(_)
             | Self::Draining
             | Self::Joining
             | Self::Full
@@ -169,6 +182,7 @@ impl ApiError {
             | Self::KeyReused
             | Self::Channel(_)
             | Self::NotPresence(_)
+            | Self::Patterns(_)
             | Self::UserCountNeedsPresence(_)
             | Self::NoHistory(_)
             | Self::Query(_)
@@ -185,7 +199,7 @@ impl ApiError {
     /// The text for others than the one who asked: the parser of JSON may quote what was sent.
     pub fn without_quotes(&self) -> String {
         match self {
-            Self::Event(InvalidEvent::Json(_)) => "invalid request body".to_owned(),
+            Self::Event(InvalidEvent::Json(_)) | Self::Unsent(Unsent::Invalid(_)) => "invalid request body".to_owned(),
             error => error.to_string(),
         }
     }
@@ -210,6 +224,15 @@ fn body_row(invalid: &InvalidBody) -> (StatusCode, RequestRefusal) {
         InvalidBody::NoSpace(_) => (StatusCode::SERVICE_UNAVAILABLE, RequestRefusal::Overloaded),
         InvalidBody::Broken => (StatusCode::BAD_REQUEST, RequestRefusal::BodyBroken),
         InvalidBody::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, RequestRefusal::BodyTooSlow),
+    }
+}
+
+fn unsent_row(unsent: &Unsent) -> (StatusCode, RequestRefusal) {
+    match unsent {
+        Unsent::Invalid(_) => (StatusCode::BAD_REQUEST, RequestRefusal::SendInvalid),
+        Unsent::Unknown => (StatusCode::NOT_FOUND, RequestRefusal::SessionUnknown),
+        Unsent::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, RequestRefusal::SendTooLarge),
+        Unsent::Held => (StatusCode::TOO_MANY_REQUESTS, RequestRefusal::SendHeld),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod signed;
 mod stream;
 pub mod traceparent;
 pub mod trigger;
+mod xhr;
 
 pub use api::Api;
 pub use routes::{address_full, app};

@@ -13,7 +13,7 @@ use std::{future::ready, rc::Rc, sync::Arc};
 
 use super::{
     api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, server_span, signed::find_app,
-    stream, trigger,
+    stream, trigger, xhr,
 };
 use crate::{
     connection::{Connection, address::OverLimit},
@@ -76,6 +76,11 @@ fn configure(api: Arc<Api>) -> impl FnOnce(&mut ServiceConfig) {
             .service(get(format!("{prefix}/app/{{key}}"), web::to(probes::upgrade_required)))
             .service(get(format!("{prefix}/ws"), web::to(probes::upgrade_required)))
             .service(get(format!("{prefix}/sse"), web::to(stream::events)))
+            // What comes before this is that of a socket, the session and its number.
+            .service(
+                web::resource(format!("{prefix}/{{session:(pusher/)?app/.+}}/{{act:xhr(_streaming|_send)?}}"))
+                    .to(xhr::serve),
+            )
             .default_service(web::to(probes::path_unknown));
     }
 }
@@ -91,6 +96,8 @@ fn serve_api(config: &mut ServiceConfig, base: &str) {
         .service(answer(get(format!("{app}/channels/{{channel}}/events"), web::to(history::events))))
         .service(answer(get(format!("{app}/connections"), web::to(connections::count))))
         .service(answer(post(format!("{app}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
+        .service(answer(post(format!("{app}/users/{{user}}/reconnect"), web::to(connections::reconnect))))
+        .service(answer(post(format!("{app}/users/{{user}}/unsubscribe"), web::to(connections::unsubscribe))))
         // The Python SDK forgets the app (protocol.md §3.8).
         .service(answer(post(format!("{base}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
         .service(probe(format!("{base}/up"), web::to(probes::up)))

@@ -18,11 +18,7 @@ use crate::{
     config::TenantAccess,
     connection::Connection,
     protocol::Close,
-    session::{
-        admission::{Asking, StreamRefusal},
-        answer::open,
-        services::Services,
-    },
+    session::{admission::Asking, answer::open, refusal::StreamRefusal, services::Services},
     tenant::{outbound, stream},
 };
 

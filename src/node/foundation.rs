@@ -25,7 +25,7 @@ use crate::{
     rebalance::SharedStage,
     repeats::Repeats,
     room::Rooms,
-    session::{registry::SessionRegistries, services::Shared},
+    session::{registry::SessionRegistries, services::Shared, xhr::XhrSessions},
     webhook::Webhooks,
 };
 
@@ -89,6 +89,7 @@ impl Foundation {
             path_prefix: config.server.path_prefix.clone(),
             refuses_upgrades: config.drain.refuses_upgrades,
             readiness: self.readiness(config),
+            xhr: XhrSessions::new(cluster.clone()),
             started: Instant::now(),
         }
     }

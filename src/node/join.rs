@@ -95,6 +95,7 @@ impl ClusterSetup {
             registry: shared.registry.clone(),
             webhooks: webhooks.clone(),
             cluster: cluster.clone(),
+            xhr: shared.xhr.clone(),
             metrics: shared.metrics.clone(),
             sampling: Sampling::default(),
             started: Instant::now(),

@@ -39,16 +39,30 @@ impl Outbox {
 
     /// Ready when the outbox closes. Its task must run behind the one that takes the parts, and is woken with it.
     pub fn poll_end(&self, ctx: &mut Context<'_>) -> Poll<()> {
+        let end = self.poll_closing(ctx);
+        if end.is_pending() {
+            self.refuse();
+        }
+        end
+    }
+
+    /// Ready when the outbox closes. Its task is woken with the one that takes the parts.
+    pub fn poll_closing(&self, ctx: &mut Context<'_>) -> Poll<()> {
         let mut queue = self.lock();
         if queue.state != State::Open {
             return Poll::Ready(());
         }
+        queue.session = Some(ctx.waker().clone());
+        Poll::Pending
+    }
+
+    /// What waits was offered, and the client does not take it.
+    pub fn refuse(&self) {
+        let mut queue = self.lock();
         if !queue.chunks.is_empty() {
             queue.is_refused = true;
             queue.wake_senders();
         }
-        queue.session = Some(ctx.waker().clone());
-        Poll::Pending
     }
 }
 

@@ -18,13 +18,15 @@ pub enum ClientProtocol {
     Stream,
 }
 
-/// Why a session is to come back to another node.
+/// Why a session lets its page go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SentAway {
     /// Its node ends.
     NodeEnds,
     /// Other nodes have fewer sockets.
     Rebalanced,
+    /// The page has a newer session.
+    Superseded,
 }
 
 impl ClientProtocol {
@@ -45,10 +47,11 @@ impl ClientProtocol {
         outbox.close(close);
     }
 
-    /// How sessions are closed that are to come back to another node: Pusher clients come back at once after 4200, tenant
+    /// How sessions are closed whose page is gone, or is to come back to another node: Pusher clients come back at once after 4200, tenant
     /// clients know the standard's 1001, and those of streams come back of themselves.
     pub fn sent_away(self, why: SentAway) -> Close {
         match (self, why) {
+            (_, SentAway::Superseded) => Close::Superseded,
             (Self::Pusher, SentAway::NodeEnds) => Close::Draining,
             (Self::Pusher, SentAway::Rebalanced) => Close::Rebalanced,
             (Self::Tenant | Self::Stream, _) => Close::GoingAway,

@@ -19,7 +19,7 @@ use futures_util::future::poll_fn;
 use tokio::{io::AsyncWrite, net::TcpStream, task::coop};
 
 use crate::{
-    protocol::{ChannelName, Close, deflate::Encoding, frame},
+    protocol::{ChannelName, ChannelPattern, Close, deflate::Encoding, frame},
     tenant::stream,
     tls_stream::Tls,
 };
@@ -81,6 +81,8 @@ struct Queue {
     senders: Vec<Waker>,
     /// Joins that rooms refused and the session does not know of yet: so many as it has sent since it looked last.
     refused: Vec<RefusedJoin>,
+    /// Channels that a back end takes from the user, and the session does not know of yet.
+    revoked: Vec<Arc<[ChannelPattern]>>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +111,8 @@ pub enum Lag {
 pub enum Flushed {
     /// Everything is written, or the socket takes no more now.
     Open,
+    /// The same, and some channels were [revoked](Outbox::take_revoked).
+    Revoked,
     /// A close frame waits behind what the socket does not take.
     Closing,
     /// The close frame is written; no more will come.
@@ -222,6 +226,18 @@ impl Outbox {
         self.lock().refused.push(refused);
     }
 
+    /// Closes the session if it is subscribed to a channel that one of these matches.
+    pub fn revoke(&self, patterns: Arc<[ChannelPattern]>) {
+        let mut queue = self.lock();
+        queue.revoked.push(patterns);
+        queue.wake();
+    }
+
+    /// The channels that were revoked since the last call.
+    pub fn take_revoked(&self) -> Vec<Arc<[ChannelPattern]>> {
+        std::mem::take(&mut self.lock().revoked)
+    }
+
     /// The joins that were refused since the last call.
     pub fn take_refused(&self) -> Vec<RefusedJoin> {
         std::mem::take(&mut self.lock().refused)
@@ -248,6 +264,7 @@ impl Outbox {
         queue.is_refused = written.is_pending() && (queue.is_refused || !is_stopped);
         queue.wake_senders();
         match (queue.state, written.is_ready()) {
+            (State::Open, _) if !queue.revoked.is_empty() => Flushed::Revoked,
             (State::Open, _) => Flushed::Open,
             (State::Closing(_), false) => Flushed::Closing,
             (State::Closing(_), true) => Flushed::Closed,

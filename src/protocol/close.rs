@@ -96,15 +96,24 @@ closes! {
     /// The client sent more messages than the app's `message_quota`.
     OverMessageQuota = 4100, "over_message_quota", Session,
         "Rate limit exceeded (message_quota)";
+    /// What the client sent over HTTP waits too long to be heard.
+    OverMessageRate = 4100, "over_message_rate", Session,
+        "Messages wait for more than 30 seconds (messages_per_second)";
     /// The client does not read what it is sent.
     SlowConsumer = 4100, "slow_consumer", Session,
         "Client reads too slowly (GAUNG_MAX_OUTBOX_BYTES)";
     /// The node is going away; another one is ready.
     Draining = 4200, "draining", Upgrade,
         "Server shutting down; reconnect";
+    /// A back end says that the user's rights have changed.
+    RightsChanged = 4200, "rights_changed", Session,
+        "Your rights have changed; reconnect";
     /// Other nodes have fewer sockets; any may take it.
     Rebalanced = 4200, "rebalanced", Session,
         "Other nodes have fewer connections; reconnect";
+    /// The client's session over HTTP was begun on another node.
+    Moved = 4200, "moved", Upgrade,
+        "The session is on another node; reconnect";
     /// Nothing was heard from the client.
     Silent = 4201, "silent", Session,
         "Pong reply not received in time";

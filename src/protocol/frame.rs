@@ -74,6 +74,39 @@ pub fn text_of(frame: &[u8]) -> Option<&str> {
     (payload.len() as u64 == length).then(|| str::from_utf8(payload).ok())?
 }
 
+/// What one frame of a server says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// A whole message that is not compressed.
+    Text(Bytes),
+    Ping,
+    Pong,
+    /// The code, if there is one, and the reason.
+    Close(Option<u16>, Bytes),
+}
+
+/// Takes the first frame off those that this server made; `None` at their end, and where they are none.
+pub fn take(frames: &mut Bytes) -> Option<Said> {
+    let length = match frames.get(1)? {
+        126 => usize::from(u16::from_be_bytes(*frames.get(2..)?.first_chunk()?)),
+        127 => usize::try_from(u64::from_be_bytes(*frames.get(2..)?.first_chunk()?)).ok()?,
+        length => usize::from(*length),
+    };
+    let whole = bytes(length);
+    if frames.len() < whole {
+        return None;
+    }
+    let frame = frames.split_to(whole);
+    let mut payload = frame.slice(whole - length..);
+    match frame[0] {
+        TEXT_HEAD => Some(Said::Text(payload)),
+        head if head == FINAL | PING => Some(Said::Ping),
+        head if head == FINAL | PONG => Some(Said::Pong),
+        head if head == FINAL | CLOSE => Some(Said::Close(payload.try_get_u16().ok(), payload)),
+        _ => None,
+    }
+}
+
 fn encode(opcode: u8, payload: &[u8]) -> Bytes {
     framed(opcode, payload.len(), |frame| frame.extend_from_slice(payload))
 }
@@ -143,6 +176,27 @@ mod tests {
             [&b""[..], b"\x81", b"\x81\x7e\x00", b"\x81\x82abcdhi", b"\x01\x02hi", b"\x82\x02hi", b"\x81\x02\xff\xff"]
         {
             assert_eq!(text_of(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn frames_are_taken_one_by_one_and_stay_where_they_are_not_whole() {
+        let long = "x".repeat(70_000);
+        let sent = [text("hi"), text(&long), ping(b"a"), pong(b""), close(Some(4200), "go"), close(None, "")];
+        let said = [
+            Said::Text("hi".into()),
+            Said::Text(long.clone().into()),
+            Said::Ping,
+            Said::Pong,
+            Said::Close(Some(4200), "go".into()),
+            Said::Close(None, "".into()),
+        ];
+        let mut frames = Bytes::from(sent.concat());
+        assert_eq!(said.each_ref().map(|_| take(&mut frames)), said.map(Some));
+        assert_eq!(take(&mut frames), None);
+        let frame = text(&"x".repeat(300));
+        for end in 0..frame.len() {
+            assert_eq!(take(&mut frame.slice(..end)), None);
         }
     }
 

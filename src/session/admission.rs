@@ -4,6 +4,7 @@
 use std::{
     borrow::Cow,
     net::{IpAddr, SocketAddr},
+    num::IntErrorKind::{NegOverflow, PosOverflow},
     rc::Rc,
     sync::Arc,
 };
@@ -19,11 +20,13 @@ use super::{
     actor::{Admission, SessionProtocol},
     handshake, origin,
     pusher_protocol::PusherProtocol,
+    refusal::{Refusal, StreamRefusal},
     route::{Route, unknown_key, unknown_path},
     services::{Services, Shared},
     stream_protocol::StreamProtocol,
     tenant_protocol::TenantProtocol,
     upgrade::count_refusal,
+    xhr::path::{Act, XhrPath},
 };
 use crate::{
     app::{
@@ -38,14 +41,11 @@ use crate::{
         arrivals::TooMany,
     },
     event,
-    outbox::{Outbox, closing::ClientProtocol},
     page::PageKey,
     protocol::{Close, ResumeId, deflate::Encoding},
     readiness::Stage,
     room::Dialect,
-    tenant::{
-        AccessToken, Grant, InvalidRequest, InvalidStream, StreamLimits, StreamRequest, TenantChannels, TenantRequest,
-    },
+    tenant::{AccessToken, Grant, InvalidRequest, StreamLimits, StreamRequest, TenantChannels, TenantRequest},
 };
 
 /// The sub-protocol that Swift clients offer (protocol.md §1.1).
@@ -80,21 +80,6 @@ struct Permits {
     app_permit: AppPermit,
 }
 
-/// Why a client may not stay, and the protocol in which it is told.
-pub struct Refusal {
-    pub close: Close,
-    pub text: String,
-    protocol: ClientProtocol,
-}
-
-/// Why a stream is not opened.
-pub enum StreamRefusal {
-    /// As a socket would not be.
-    Close(Refusal),
-    /// It could not carry what is asked for.
-    Invalid(InvalidStream),
-}
-
 impl<'a> UpgradeRequest<'a> {
     pub(super) fn new(request: &'a Request, services: &Services) -> Self {
         let uri = request.uri();
@@ -127,8 +112,22 @@ impl<'a> UpgradeRequest<'a> {
         Self { connection, peer, path: uri.path(), headers, query, route, origin }
     }
 
+    /// A request of an HTTP transport that begins a session. One that polls stays a connection of HTTP.
+    pub(super) fn of_xhr(asking: &Asking<'a>, path: &XhrPath<'a>) -> Self {
+        let Asking { connection, peer, uri, headers, .. } = *asking;
+        Self {
+            connection: connection.filter(|_| path.act == Act::Stream),
+            peer,
+            path: uri.path(),
+            headers,
+            query: uri.query().unwrap_or_default(),
+            route: Route::of_socket(path.socket),
+            origin: text(headers, header::ORIGIN).map(Cow::Borrowed),
+        }
+    }
+
     pub(super) async fn admit(&self, services: &Services) -> Result<Admission, Refusal> {
-        let pusher = |close: Close| Refusal { close, text: close.text().to_owned(), protocol: ClientProtocol::Pusher };
+        let pusher = Refusal::pusher;
         match &self.route {
             // Where the key is none either, it is the path that is wrong.
             Route::App(key, Some(Err(invalid))) if services.shared.registry.by_key(key).is_some() => {
@@ -238,8 +237,11 @@ impl<'a> UpgradeRequest<'a> {
         let parameter = |name| self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         match parameter("protocol").map(str::parse::<i64>) {
             None | Some(Ok(4..=7)) => {}
-            Some(Ok(_)) => return Err(Close::VersionUnsupported),
-            Some(Err(_)) => return Err(Close::VersionInvalid),
+            // A number that is too large is an integer all the same.
+            Some(Err(error)) if !matches!(error.kind(), PosOverflow | NegOverflow) => {
+                return Err(Close::VersionInvalid);
+            }
+            Some(Ok(_) | Err(_)) => return Err(Close::VersionUnsupported),
         }
         Ok(if parameter("trace") == Some("1") { Dialect::Traced } else { Dialect::Pusher })
     }
@@ -363,20 +365,6 @@ fn check_token(request: &TenantRequest, app: &App, channels: &TenantChannels) ->
         return Err(Refusal::tenant(Close::TenantRefused, "the token is for another tenant or user"));
     }
     Ok(Grant::by_token(token, channels))
-}
-
-impl Refusal {
-    fn plain(close: Close) -> Self {
-        Self::tenant(close, close.text())
-    }
-
-    fn tenant(close: Close, text: impl ToString) -> Self {
-        Self { close, text: text.to_string(), protocol: ClientProtocol::Tenant }
-    }
-
-    pub(super) fn send(&self, outbox: &Outbox) {
-        self.protocol.close_with_text(outbox, self.close, &self.text);
-    }
 }
 
 /// The lines of `X-Forwarded-For`. One that is no text stays, as an entry that nobody can believe.

@@ -21,8 +21,9 @@ use tokio::{
 
 use super::{
     actor::{Admission, Session, SessionProtocol},
-    admission::{Asking, StreamRefusal, UpgradeRequest},
+    admission::{Asking, UpgradeRequest},
     reader::Incoming,
+    refusal::StreamRefusal,
     services::Services,
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! Sessions: one actor for each WebSocket connection. A socket arrives in [`upgrade`], is read by `wire` and `reader` at
 //! its `pace`, heard by `pusher_protocol` or `tenant_protocol`, and written to by its `outbox`. A client that hears its
-//! session in an HTTP answer arrives in [`answer`].
+//! session in an HTTP answer arrives in [`answer`], one over the HTTP transports of pusher-js in [`xhr`].
 
 pub mod access;
 mod actor;
@@ -16,6 +16,7 @@ pub mod page_session;
 mod pusher_protocol;
 pub mod reader;
 pub mod receipts;
+pub mod refusal;
 pub mod registry;
 mod route;
 pub mod services;
@@ -24,3 +25,4 @@ pub mod subscriptions;
 mod tenant_protocol;
 pub mod upgrade;
 pub mod wire;
+pub mod xhr;

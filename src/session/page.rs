@@ -20,6 +20,10 @@ use crate::{
 /// For how long what a page heard is kept where no channel has a history.
 const USUAL_WINDOW: Duration = Duration::from_secs(120);
 
+/// For how long a socket stays open whose page has a newer one. A client that tries two ways at once must hear that it is
+/// connected on the one before the other is closed, or it would begin anew.
+const SUCCESSION: Duration = Duration::from_secs(1);
+
 /// The session is to come back to another node: prove what was heard, then close.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -125,9 +129,11 @@ impl Handler<PageNotice> for Session {
     fn handle(&mut self, notice: PageNotice, ctx: &mut Context<Self>) {
         match notice {
             PageNotice::Superseded => {
-                self.connection.close(Close::Superseded);
+                self.why_sent_away = SentAway::Superseded;
                 self.give_back_page();
+                ctx.run_later(SUCCESSION, |session, _| session.close_away());
             }
+            PageNotice::RoomsLeft if self.why_sent_away == SentAway::Superseded => {}
             PageNotice::RoomsLeft if self.connection.outbox.closing().is_none() => {
                 self.is_sent_away = true;
                 self.ask_last_receipt(ctx);

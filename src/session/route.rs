@@ -24,13 +24,20 @@ impl<'a> Route<'a> {
         prefix: &str,
         tenant: impl FnOnce() -> Result<TenantRequest, InvalidRequest>,
     ) -> Self {
-        let Some(path) = path.strip_prefix(prefix) else { return Self::Nowhere };
+        match path.strip_prefix(prefix) {
+            Some("/ws") => Self::Tenant(tenant()),
+            Some(path) => Self::of_socket(path),
+            None => Self::Nowhere,
+        }
+    }
+
+    /// The same for a path without prefix, where no tenants are served.
+    pub(super) fn of_socket(path: &'a str) -> Self {
         match path.strip_prefix("/app/") {
             Some(rest) if !rest.is_empty() && !rest.starts_with('/') => match rest.split_once('/') {
                 Some((key, id)) => Self::App(key, Some(ResumeId::parse(id))),
                 None => Self::App(rest, None),
             },
-            _ if path == "/ws" => Self::Tenant(tenant()),
             _ => Self::Nowhere,
         }
     }

@@ -7,6 +7,7 @@ use actix::{Actor, Addr};
 use super::{
     access::{self, Callback},
     registry::SessionRegistry,
+    xhr::XhrSessions,
 };
 use crate::{
     app::{App, Registry},
@@ -47,6 +48,8 @@ pub struct Shared {
     pub addresses: Arc<Addresses>,
     /// How many sockets come in a second.
     pub arrivals: Arc<Arrivals>,
+    /// Sessions over HTTP transports.
+    pub xhr: Arc<XhrSessions>,
     /// Connections that are no sockets.
     pub permits: Arc<ConnectionPermits>,
     /// Zero of the rate limits' clock.

@@ -81,6 +81,7 @@ impl Wire {
     fn poll_write(&mut self, ctx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         match self.outbox.flush(&mut self.socket, ctx) {
             Flushed::Open => return Poll::Pending,
+            Flushed::Revoked => return Poll::Ready(Some(Incoming::Revoked(self.outbox.take_revoked()))),
             Flushed::Dead => return Poll::Ready(None),
             Flushed::Closing => {}
             Flushed::Closed if self.half_closed => {}

@@ -48,7 +48,7 @@ async fn echo(request: Request, mut framed: Framed<TcpStream, h1::Codec>) -> Res
             Incoming::Ping(payload) => outbox.send(&frame::pong(&payload)),
             Incoming::Close(code) => outbox.close(Close::Echo(code)),
             Incoming::Broken(close) => outbox.close(close),
-            Incoming::Pong | Incoming::Part | Incoming::Held(_) | Incoming::Closing => {}
+            Incoming::Pong | Incoming::Part | Incoming::Held(_) | Incoming::Revoked(_) | Incoming::Closing => {}
         }
         ready(())
     }));

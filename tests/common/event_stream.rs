@@ -1,19 +1,15 @@
-//! A client of server-sent events that shows what comes byte for byte: heads, chunks, fields.
+//! A client of server-sent events that shows what comes: fields, one by one.
+
+use std::ops::{Deref, DerefMut};
 
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
-    time::timeout,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::client::PATIENCE;
+use super::answer::Answer;
 
-/// The body of one answer.
+/// The messages of one answer.
 pub struct EventStream<S> {
-    io: BufReader<S>,
-    /// Status line and headers, in lower case.
-    pub head: String,
-    text: String,
+    answer: Answer<S>,
 }
 
 /// One message: its fields, and whether it was a comment.
@@ -26,24 +22,9 @@ pub struct Received {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> EventStream<S> {
-    pub async fn open_on(mut io: S, path: &str, headers: &str) -> Self {
+    pub async fn open_on(io: S, path: &str, headers: &str) -> Self {
         let request = format!("GET {path} HTTP/1.1\r\nHost: gaung.test\r\nAccept: text/event-stream\r\n{headers}\r\n");
-        io.write_all(request.as_bytes()).await.expect("the node reads");
-        let mut stream = Self { io: BufReader::new(io), head: String::new(), text: String::new() };
-        while !stream.head.ends_with("\r\n\r\n") {
-            let read = timeout(PATIENCE, stream.io.read_line(&mut stream.head)).await.expect("a head in time");
-            assert_ne!(read.expect("the connection is open"), 0, "{}", stream.head);
-        }
-        stream.head.make_ascii_lowercase();
-        stream
-    }
-
-    pub fn status(&self) -> u16 {
-        self.head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        Self { answer: Answer::to(io, &request).await }
     }
 
     /// The pause, and the greeting with the id of the socket, which it returns.
@@ -58,15 +39,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> EventStream<S> {
 
     /// The next message; `None` at the end of the answer.
     pub async fn next(&mut self) -> Option<Received> {
-        loop {
-            if let Some((message, rest)) = self.text.split_once("\n\n") {
-                let received = read(message);
-                self.text = rest.to_owned();
-                return Some(received);
-            }
-            let chunk = self.chunk().await?;
-            self.text.push_str(&chunk);
-        }
+        self.until("\n\n").await.map(|message| read(&message))
     }
 
     /// The next message that has some text, which is JSON.
@@ -86,14 +59,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> EventStream<S> {
         (serde_json::from_str(&text).expect("the message is JSON"), message.id.expect("an id"))
     }
 
-    /// The rest of an answer that is no stream, as JSON.
-    pub async fn body(&mut self) -> Value {
-        let length = self.header("content-length").expect("a length").parse().expect("a number");
-        let mut body = vec![0; length];
-        timeout(PATIENCE, self.io.read_exact(&mut body)).await.expect("a body in time").expect("it is whole");
-        serde_json::from_slice(&body).expect("the answer is JSON")
-    }
-
     /// Everything until the end, as it must be: a pause is the last thing that is said.
     pub async fn expect_end(&mut self) -> Vec<Received> {
         let mut all = Vec::new();
@@ -103,24 +68,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> EventStream<S> {
         assert!(all.last().is_some_and(|last| last.retry.is_some()), "{all:?}");
         all
     }
+}
 
-    /// The next chunk; `None` behind the last one, and where a head names a length.
-    async fn chunk(&mut self) -> Option<String> {
-        if self.header("content-length").is_some() {
-            let mut rest = String::new();
-            timeout(PATIENCE, self.io.read_to_string(&mut rest)).await.expect("an end in time").expect("it is text");
-            return (!rest.is_empty()).then_some(rest);
-        }
-        let mut length = String::new();
-        timeout(PATIENCE, self.io.read_line(&mut length))
-            .await
-            .expect("a chunk in time")
-            .expect("the connection is open");
-        let length = usize::from_str_radix(length.trim(), 16).expect("a chunk begins with its length");
-        let mut chunk = vec![0; length + 2];
-        timeout(PATIENCE, self.io.read_exact(&mut chunk)).await.expect("a chunk in time").expect("it is whole");
-        chunk.truncate(length);
-        (length > 0).then(|| String::from_utf8(chunk).expect("a chunk is text"))
+impl<S> Deref for EventStream<S> {
+    type Target = Answer<S>;
+
+    fn deref(&self) -> &Answer<S> {
+        &self.answer
+    }
+}
+
+impl<S> DerefMut for EventStream<S> {
+    fn deref_mut(&mut self) -> &mut Answer<S> {
+        &mut self.answer
     }
 }
 

@@ -33,3 +33,4 @@ mod traces;
 mod users;
 mod webhooks;
 mod webhooks_lost;
+mod xhr;

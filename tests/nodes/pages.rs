@@ -73,7 +73,7 @@ pub async fn attend(client: &mut Client, time: Duration) {
 
 /// Clients that keep a channel open on each node, the first node's last: what it tells of the others is known to them. Their
 /// rooms have been there for longer than a page may be behind with its receipts.
-async fn residents(cluster: &Cluster, channel: &str) -> Vec<Client> {
+pub async fn residents(cluster: &Cluster, channel: &str) -> Vec<Client> {
     let mut residents = Vec::new();
     for node in cluster.nodes.iter().rev() {
         let mut resident = node.connect().await;

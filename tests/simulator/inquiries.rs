@@ -102,7 +102,8 @@ impl World {
             }
             Some(Question::Page(page)) => self.be_asked_for_page(slot, page, (from, number)),
             Some(Question::LeftPages(pages)) => self.keep_pages(slot, pages, from),
-            None => {}
+            // Its clients have sockets.
+            Some(Question::XhrSend(_) | Question::XhrMoved(_) | Question::XhrPoll(_)) | None => {}
         }
     }
 

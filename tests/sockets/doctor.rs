@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     common::process::{Process, run, serve, spawn},
-    fake::{answer, hang_up, page, proxy},
+    fake::{answer, collector, hang_up, page, proxy},
     tls::Folder,
 };
 
@@ -49,7 +49,20 @@ fn a_server_that_works_passes_every_step_each_in_a_line() {
     let (code, stdout, stderr) = run(&["doctor", &server.address("public"), "--admin", &server.address("admin")], &[]);
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
     let steps: Vec<_> = stdout.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>()).collect();
-    let names = ["name", "port", "http", "clock", "ready", "socket", "app", "signature", "api", "event"];
+    let names = [
+        "name",
+        "port",
+        "http",
+        "clock",
+        "ready",
+        "socket",
+        "app",
+        "signature",
+        "streaming",
+        "polling",
+        "api",
+        "event",
+    ];
     assert_eq!(steps, names.map(|name| ["ok", name].to_vec()), "{stdout}");
 }
 
@@ -91,15 +104,39 @@ fn a_proxy_that_drops_the_upgrade_is_told() {
 }
 
 #[test]
+fn what_is_between_client_and_server_may_pass_some_transports_and_not_others() {
+    let (_server, url) = serve_app(&[]);
+    let lost = proxy(&url, |head| head.replace("xhr_send", "xhr_gone"), |head| head);
+    check(&[&lost], &APP, &["streaming transport_send", "polling transport_send"]);
+    let unrouted = proxy(&url, |head| head.replace("/pusher/app/", "/nowhere/"), |head| head);
+    check(&[&unrouted], &APP, &["streaming transport_path_unknown", "polling transport_path_unknown"]);
+    check(&[&collector(&url, "xhr_streaming")], &APP, &["streaming transport_held"]);
+    let (_off, url) = serve_app(&[("GAUNG_APP_HTTP_TRANSPORTS", "false")]);
+    check(&[&url], &APP, &[]);
+}
+
+#[test]
 fn what_answers_in_the_servers_place_is_told_by_its_status() {
-    for (fake, upgrade, api) in [
-        (answer(|_| page("200 OK", "<html>")), "socket upgrade_dropped", ""),
-        (answer(|_| page("400 Bad Request", "no")), "socket upgrade_dropped", "api api_refused"),
-        (answer(|_| page("404 Not Found", "<html>")), "socket path_unknown", "api path_unknown"),
-        (answer(|_| page("426 Upgrade Required", "")), "socket upgrade_dropped", "api api_refused"),
-        (answer(|_| page("301 Moved Permanently", "")), "socket redirected", "api api_refused"),
+    for (fake, upgrade, transport, api) in [
+        (answer(|_| page("200 OK", "<html>")), "socket upgrade_dropped", "transport_refused", ""),
+        (answer(|_| page("400 Bad Request", "no")), "socket upgrade_dropped", "transport_refused", "api api_refused"),
+        (
+            answer(|_| page("404 Not Found", "<html>")),
+            "socket path_unknown",
+            "transport_path_unknown",
+            "api path_unknown",
+        ),
+        (
+            answer(|_| page("426 Upgrade Required", "")),
+            "socket upgrade_dropped",
+            "transport_refused",
+            "api api_refused",
+        ),
+        (answer(|_| page("301 Moved Permanently", "")), "socket redirected", "transport_refused", "api api_refused"),
     ] {
-        let expected: Vec<_> = [upgrade, api].into_iter().filter(|step| !step.is_empty()).collect();
+        let transports = ["streaming", "polling"].map(|step| format!("{step} {transport}"));
+        let expected = [upgrade, &transports[0], &transports[1], api];
+        let expected: Vec<_> = expected.into_iter().filter(|step| !step.is_empty()).collect();
         check(&[&fake], &[], &expected);
     }
     check(&[&answer(|_| page("502 Bad Gateway", ""))], &[], &["http gateway"]);

@@ -55,6 +55,27 @@ pub fn proxy(server: &str, request: fn(String) -> String, answered: fn(String) -
     })
 }
 
+/// Carries connections to the server, and keeps the answers to requests for this path back until they end.
+pub fn collector(server: &str, path: &'static str) -> String {
+    let server: SocketAddr = server.replace("http://", "").parse().expect("an address");
+    listen(move |mut client| {
+        let asked = head(&mut client);
+        let mut server = TcpStream::connect(server).expect("the server accepts");
+        server.write_all(asked.as_bytes()).expect("the server reads");
+        let mut back = (server.try_clone().expect("a handle"), client.try_clone().expect("a handle"));
+        let is_kept = asked.contains(path);
+        thread::spawn(move || {
+            if is_kept {
+                let mut all = Vec::new();
+                let _ = back.0.read_to_end(&mut all);
+                let _ = back.1.write_all(&all);
+            }
+            pump(back.0, back.1);
+        });
+        pump(client, server);
+    })
+}
+
 fn pump(mut from: TcpStream, mut to: TcpStream) {
     // Either end may go away whenever it likes.
     let _ = std::io::copy(&mut from, &mut to);

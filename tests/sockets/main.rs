@@ -35,6 +35,7 @@ mod metrics_forms;
 #[allow(dead_code, reason = "the tests of the bus use more of it")]
 mod nats;
 mod pace;
+mod page_rights;
 mod pages;
 mod process;
 mod process_logs;
@@ -60,3 +61,5 @@ mod webhook_receiver;
 mod webhook_stream;
 mod webhooks;
 mod wrong_port;
+mod xhr;
+mod xhr_faults;

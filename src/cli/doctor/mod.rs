@@ -1,6 +1,8 @@
 //! `gaung doctor`: connects as a browser and publishes as Laravel does, step by step, and says what is wrong.
 //!
-//! `reach` goes as far as an HTTP answer, `socket` is the browser, `api` the back end; `finding` knows the sentences.
+//! `reach` goes as far as an HTTP answer, `socket` is the browser, `xhr` the browser whose network breaks sockets, `api` the
+//! back end; `finding` and
+//! `xhr_finding` know the sentences.
 
 mod api;
 mod finding;
@@ -8,6 +10,8 @@ mod prefix;
 mod reach;
 mod report;
 mod socket;
+mod xhr;
+mod xhr_finding;
 
 use std::{future::Future, time::Duration};
 
@@ -67,6 +71,7 @@ async fn converse(
 ) -> Result<(), Failure> {
     let channel = format!("private-gaung-doctor-{:016x}", rand::random::<u64>());
     let ear = socket::subscribe(target, options, &channel, known_prefix, report).await?;
+    xhr::try_all(target, options, report).await?;
     let published = api::publish(target, &channel).await;
     let is_published = report.add("api", published.map(told))?.is_some();
     if let (Some(ear), true) = (ear, is_published) {

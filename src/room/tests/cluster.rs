@@ -12,6 +12,7 @@ use crate::{
     node::inbound::Inbound,
     protocol::presence::MemberClaim,
     room::messages::ReadCache,
+    session::xhr::XhrSessions,
 };
 
 fn stage(channel: &str) -> Stage {
@@ -174,7 +175,7 @@ async fn a_user_whose_other_node_has_him_still_does_not_leave() {
 async fn who_waits_to_join_is_a_member_for_a_back_end_that_ends_the_members_connections() {
     let stage = stage("presence-a");
     let (ended, stays) = (stage.join_as(1, "7"), stage.join_as(2, "8"));
-    stage.rooms.terminate_member_here(&stage.app, "7");
+    stage.rooms.act_on_member_here(&stage.app, "7", &event::UserAction::Terminate);
     stage.taken().await;
     let mut sink = Sink(Vec::new());
     assert_ne!(poll_fn(|ctx| Poll::Ready(ended.flush(&mut sink, ctx))).await, Flushed::Open);
@@ -239,6 +240,7 @@ fn with_inbound(channel: &str) -> (Stage, Registry, Inbound) {
         registry: registry.clone(),
         webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20)),
         cluster: stage.rooms.cluster.clone().unwrap(),
+        xhr: XhrSessions::new(None),
         metrics: stage.metrics.clone(),
         sampling: Default::default(),
         started: Instant::now(),
