@@ -6,6 +6,8 @@ use futures_util::FutureExt;
 
 use super::*;
 
+mod tls;
+
 /// A socket that takes `room` bytes and then no more.
 #[derive(Default)]
 struct Narrow {

@@ -3,7 +3,8 @@
 use std::{fs, path::PathBuf, process::Command, sync::Arc};
 
 use rustls::{
-    ServerConfig,
+    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    crypto::ring,
     pki_types::{CertificateDer, pem::PemObject},
 };
 
@@ -65,4 +66,15 @@ impl Drop for Folder {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).unwrap();
     }
+}
+
+/// A client that trusts `trusted` alone and speaks these versions of TLS.
+pub(crate) fn trusting(
+    trusted: CertificateDer<'static>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    config.with_protocol_versions(versions).unwrap().with_root_certificates(roots).with_no_client_auth()
 }

@@ -165,25 +165,22 @@ mod tests {
     use std::{fs, time::Instant};
 
     use rustls::{
-        ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion,
+        ClientConfig, HandshakeKind, SupportedProtocolVersion,
         pki_types::{CertificateDer, ServerName},
         version,
     };
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_rustls::TlsConnector;
 
-    use super::{folder::Folder, *};
+    use super::{
+        folder::{Folder, trusting},
+        *,
+    };
     use crate::tls_stream::TlsStream;
 
     /// A client that trusts `trusted` alone and speaks these versions of TLS.
     fn client(trusted: CertificateDer<'static>, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(trusted).unwrap();
-        let mut client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(versions)
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let mut client = trusting(trusted, versions);
         client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Arc::new(client)
     }

@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{ClientConfig, ClientConnection, RootCertStore, crypto::ring, pki_types::CertificateDer, version};
+use rustls::{ClientConnection, version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{records::Records, *};
-use crate::tls::folder::Folder;
+use crate::tls::folder::{Folder, trusting};
 
 /// Both ends, and what is on the way to the client.
 struct Pair {
@@ -22,7 +22,7 @@ fn pairs(test: &str) -> Vec<Pair> {
     let folder = Folder::with_certificate(test);
     let (config, _) = folder.load().unwrap();
     let pair = |version| {
-        let client = client_config(folder.der(), version);
+        let client = Arc::new(trusting(folder.der(), &[version]));
         let client = ClientConnection::new(client, "localhost".try_into().unwrap()).unwrap();
         let mut pair =
             Pair { client, server: Tls { records: Records::new(config.clone()).unwrap(), unsent: Vec::new() } };
@@ -32,18 +32,6 @@ fn pairs(test: &str) -> Vec<Pair> {
         pair
     };
     [&version::TLS13, &version::TLS12].map(pair).into()
-}
-
-fn client_config(
-    trusted: CertificateDer<'static>,
-    version: &'static rustls::SupportedProtocolVersion,
-) -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    roots.add(trusted).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[version])
-        .unwrap();
-    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 impl Pair {
@@ -240,7 +228,7 @@ async fn a_stream_reads_in_small_pieces_what_came_in_large_ones_and_tells_a_cut_
     let (server, _) = folder.load().unwrap();
     for is_cut in [false, true] {
         let (near, far) = tokio::io::duplex(1_000);
-        let client = tokio_rustls::TlsConnector::from(client_config(folder.der(), &version::TLS13));
+        let client = tokio_rustls::TlsConnector::from(Arc::new(trusting(folder.der(), &[&version::TLS13])));
         let (server, config) = (server.clone(), "localhost".try_into().unwrap());
         let sends = async move {
             let mut client = client.connect(config, near).await.unwrap();

@@ -1,6 +1,7 @@
 //! A connection to the server under test that never blocks: plain, or TLS.
 
 use std::{
+    cell::RefCell,
     io::{self, ErrorKind, Read, Write},
     net::{self, SocketAddr},
     sync::Arc,
@@ -9,6 +10,11 @@ use std::{
 
 use mio::{Interest, Registry, Token, event::Source, net::TcpStream};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, pki_types::ServerName};
+
+thread_local! {
+    /// What came and is not decrypted: as with a plain socket, one read brings all that is there.
+    static SEALED: RefCell<Vec<u8>> = RefCell::new(vec![0; 256 * 1024]);
+}
 
 /// One connection.
 #[derive(Debug)]
@@ -36,6 +42,24 @@ impl Link {
         self.tls.as_ref().is_some_and(|tls| tls.handshake_kind() == Some(HandshakeKind::Resumed))
     }
 
+    /// Decrypts; returns how much text came out.
+    fn open_sealed(tls: &mut ClientConnection, mut sealed: &[u8], buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while !sealed.is_empty() {
+            tls.read_tls(&mut sealed)?;
+            tls.process_new_packets().map_err(io::Error::other)?;
+            loop {
+                match tls.reader().read(&mut buffer[filled..]) {
+                    Ok(0) => return Ok(filled),
+                    Ok(count) => filled += count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(filled)
+    }
+
     fn send_sealed(stream: &mut TcpStream, tls: &mut ClientConnection) -> io::Result<()> {
         while tls.wants_write() {
             match tls.write_tls(stream) {
@@ -53,27 +77,22 @@ impl Read for Link {
     /// Less than fits into the buffer only if nothing more has arrived.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else { return self.stream.read(buffer) };
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match tls.reader().read(&mut buffer[filled..]) {
-                Ok(0) => break,
-                Ok(count) => {
-                    filled += count;
-                    continue;
+        SEALED.with_borrow_mut(|sealed| {
+            let mut filled = 0;
+            loop {
+                // Text is never longer than what it came in.
+                let most = sealed.len().min(buffer.len() - filled);
+                let count = match self.stream.read(&mut sealed[..most]) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock && filled > 0 => return Ok(filled),
+                    read => read?,
+                };
+                filled += Self::open_sealed(tls, &sealed[..count], &mut buffer[filled..])?;
+                Self::send_sealed(&mut self.stream, tls)?;
+                if count == 0 || (count < most && filled > 0) {
+                    return Ok(filled);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
             }
-            match tls.read_tls(&mut self.stream) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock && filled > 0 => break,
-                Err(error) => return Err(error),
-            }
-            tls.process_new_packets().map_err(io::Error::other)?;
-            Self::send_sealed(&mut self.stream, tls)?;
-        }
-        Ok(filled)
+        })
     }
 }
 

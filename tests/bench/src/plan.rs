@@ -135,7 +135,7 @@ impl FanOut {
 pub struct Plan {
     /// Rounds of each measurement, of which the medians count.
     pub rounds: usize,
-    /// Rounds of cases d and k, which are short, and of m, which looks for little.
+    /// Rounds of cases d and k, which are short, and of the fan-outs of m and n, which look for little.
     pub short_rounds: usize,
     /// Case a.
     pub fan_out: Vec<FanOut>,
