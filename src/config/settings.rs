@@ -155,7 +155,7 @@ fn other_variables(app: &AppSettings) -> Vec<Variable> {
         endpoints => format!("{endpoints} endpoints"),
     };
     let history_mb = app.history_mb.unwrap_or(0);
-    let rows: [(_, &dyn Display, _, _); 7] = [
+    let rows: [(_, &dyn Display, _, _); 8] = [
         ("GAUNG_APP_ALLOWED_ORIGINS", &origins, Origins, "hosts of the pages that may connect; * is every page"),
         (
             "GAUNG_APP_CACHE_TTL_SECONDS",
@@ -174,6 +174,12 @@ fn other_variables(app: &AppSettings) -> Vec<Variable> {
             &authorised_within,
             Quota(1..=86_400),
             "how long a socket may stay without sign-in or an authorised channel",
+        ),
+        (
+            "GAUNG_APP_SIGN_IN_WITHIN_SECONDS",
+            &app.sign_in_within.as_secs(),
+            Number(1..=3_600),
+            "how long subscriptions wait for the sign-in that is to authorise them",
         ),
         (
             "GAUNG_APP_HISTORY",
@@ -242,6 +248,7 @@ mod tests {
         ("GAUNG_APP_CACHE_TTL_SECONDS", "13"),
         ("GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS", "14"),
         ("GAUNG_APP_AUTHORISED_WITHIN_SECONDS", "15"),
+        ("GAUNG_APP_SIGN_IN_WITHIN_SECONDS", "20"),
         ("GAUNG_APP_HISTORY", "products.*=120s:1000"),
         ("GAUNG_APP_HISTORY_MB", "18"),
         ("GAUNG_APP_WEBHOOKS", r#"[{"url":"http://hook"}]"#),
@@ -256,6 +263,7 @@ mod tests {
             public_client_events: true,
             terminate_members: false,
             sign_in: false,
+            sign_in_within: Duration::from_secs(20),
             watchlists: false,
             subscription_counts: true,
             http_transports: false,

@@ -9,6 +9,14 @@ use super::ChannelName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelPattern(String);
 
+/// Several patterns. One text holds them all: every socket that is signed in keeps its own.
+///
+/// Invariant: between the patterns stands [`BETWEEN`], which none of them has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChannelPatterns(Box<str>);
+
+const BETWEEN: char = ' ';
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPattern {
     #[error("a channel pattern is empty")]
@@ -30,9 +38,7 @@ impl ChannelPattern {
 
     /// Whether the whole name fits.
     pub fn matches(&self, channel: &ChannelName) -> bool {
-        let mut segments = channel.as_str().split('.');
-        self.0.split('.').all(|pattern| segments.next().is_some_and(|segment| fits(pattern, segment)))
-            && segments.next().is_none()
+        matches(&self.0, channel)
     }
 }
 
@@ -40,6 +46,31 @@ impl fmt::Display for ChannelPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+impl ChannelPatterns {
+    /// Parses each pattern.
+    pub fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidPattern> {
+        let mut joined = String::new();
+        for pattern in patterns {
+            if !joined.is_empty() {
+                joined.push(BETWEEN);
+            }
+            joined.push_str(&ChannelPattern::parse(pattern)?.0);
+        }
+        Ok(Self(joined.into()))
+    }
+
+    /// Whether any of them fits the whole name.
+    pub fn match_any(&self, channel: &ChannelName) -> bool {
+        self.0.split(BETWEEN).any(|pattern| matches(pattern, channel))
+    }
+}
+
+fn matches(pattern: &str, channel: &ChannelName) -> bool {
+    let mut segments = channel.as_str().split('.');
+    pattern.split('.').all(|pattern| segments.next().is_some_and(|segment| fits(pattern, segment)))
+        && segments.next().is_none()
 }
 
 /// The first part of the pattern must stand at the start of the segment, the last at its end, the others in between in
@@ -90,6 +121,25 @@ mod tests {
         check("a*bc*bc", "abcbc", true);
         check("ab*ba", "aba", false);
         check("**", "x", true);
+    }
+
+    #[test]
+    fn any_of_several_patterns_may_match() {
+        let patterns = ChannelPatterns::parse(["private-a", "presence-*.7"]).unwrap();
+        for (channel, matches) in
+            [("private-a", true), ("presence-b.7", true), ("private-a.7", false), ("presence-b", false)]
+        {
+            assert_eq!(patterns.match_any(&ChannelName::parse(channel, 200).unwrap()), matches, "{channel}");
+        }
+        assert_eq!(ChannelPatterns::parse(["private-a", ""]), Err(InvalidPattern::Empty));
+        assert_eq!(ChannelPatterns::parse(["private-a private-b"]), Err(InvalidPattern::Character(' ')));
+    }
+
+    #[test]
+    fn no_pattern_matches_no_channel() {
+        let none = ChannelPatterns::parse([]).unwrap();
+        assert_eq!(none, ChannelPatterns::default());
+        assert!(!none.match_any(&ChannelName::parse("private-a", 200).unwrap()));
     }
 
     #[test]
