@@ -227,6 +227,7 @@ mod tests {
         ("GAUNG_APP_SIGN_IN", "false"),
         ("GAUNG_APP_WATCHLISTS", "false"),
         ("GAUNG_APP_SUBSCRIPTION_COUNTS", "true"),
+        ("GAUNG_APP_HTTP_TRANSPORTS", "false"),
         ("GAUNG_APP_MAX_CONNECTIONS", "1"),
         ("GAUNG_APP_MAX_SUBSCRIPTIONS", "2"),
         ("GAUNG_APP_MAX_PRESENCE_MEMBERS", "3"),
