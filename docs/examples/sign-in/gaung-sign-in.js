@@ -1,0 +1,31 @@
+// For pusher-js and Laravel Echo, with an application that names a user's channels when it signs the user in
+// (docs/sign-in.md): those channels cost it no further request. Call it with the instance, before its first private
+// channel: a `new Pusher`, or `echo.connector.pusher`. `covers` says which channels the sign-in is for; the others are
+// asked for as before.
+
+export function signInForChannels(pusher, covers = (channel) => !channel.startsWith('private-encrypted-')) {
+  const { channelAuthorizer, userAuthenticator } = pusher.config;
+  let owner, answer; // The socket id that the application has signed in, and its answer.
+
+  // The server waits for the sign-in.
+  pusher.config.channelAuthorizer = (question, callback) => {
+    if (covers(question.channelName)) callback(null, { auth: 'signin' });
+    else channelAuthorizer(question, callback);
+  };
+
+  // A page that names itself (docs/history.md) keeps its socket id over a reconnect, and so the answer still holds.
+  pusher.config.userAuthenticator = ({ socketId }, callback) => {
+    if (socketId === owner) return callback(null, answer);
+    userAuthenticator({ socketId }, (error, signed) => {
+      if (!error) [owner, answer] = [socketId, signed];
+      callback(error, signed);
+    });
+  };
+
+  const forget = () => (owner = undefined);
+  // A sign-in that the server refuses is no message of a channel.
+  pusher.connection.bind('message', ({ event, channel }) => event === 'pusher:error' && !channel && forget());
+  // After `disconnect()` somebody else may be signed in.
+  pusher.connection.bind('disconnected', forget);
+  pusher.signin();
+}
