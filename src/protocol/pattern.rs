@@ -65,12 +65,35 @@ impl ChannelPatterns {
     pub fn match_any(&self, channel: &ChannelName) -> bool {
         self.0.split(BETWEEN).any(|pattern| matches(pattern, channel))
     }
+
+    /// Whether there may be a channel that both these and one of the others fit: rather yes than no.
+    pub fn may_share(&self, others: &[ChannelPattern]) -> bool {
+        let mut patterns = self.0.split(BETWEEN).filter(|pattern| !pattern.is_empty());
+        patterns.any(|pattern| others.iter().any(|other| may_share(pattern, &other.0)))
+    }
 }
 
 fn matches(pattern: &str, channel: &ChannelName) -> bool {
     let mut segments = channel.as_str().split('.');
     pattern.split('.').all(|pattern| segments.next().is_some_and(|segment| fits(pattern, segment)))
         && segments.next().is_none()
+}
+
+fn may_share(one: &str, other: &str) -> bool {
+    let mut segments = other.split('.');
+    one.split('.').all(|one| segments.next().is_some_and(|other| may_share_segment(one, other)))
+        && segments.next().is_none()
+}
+
+/// Of two segments with stars only what stands before the first and behind the last of each is compared.
+fn may_share_segment(one: &str, other: &str) -> bool {
+    let (Some((one_start, _)), Some((other_start, _))) = (one.split_once('*'), other.split_once('*')) else {
+        return fits(one, other) || fits(other, one);
+    };
+    let end = |segment: &str| segment.rfind('*').map_or(0, |star| segment.len() - star - 1);
+    let (one_end, other_end) = (&one[one.len() - end(one)..], &other[other.len() - end(other)..]);
+    (one_start.starts_with(other_start) || other_start.starts_with(one_start))
+        && (one_end.ends_with(other_end) || other_end.ends_with(one_end))
 }
 
 /// The first part of the pattern must stand at the start of the segment, the last at its end, the others in between in
@@ -133,6 +156,29 @@ mod tests {
         }
         assert_eq!(ChannelPatterns::parse(["private-a", ""]), Err(InvalidPattern::Empty));
         assert_eq!(ChannelPatterns::parse(["private-a private-b"]), Err(InvalidPattern::Character(' ')));
+    }
+
+    #[test]
+    fn two_patterns_may_share_a_channel_unless_their_names_rule_it_out() {
+        for (one, other, may) in [
+            ("private-a", "private-a", true),
+            ("private-a", "private-b", false),
+            ("private-orders.*", "private-orders.7", true),
+            ("private-*.7", "private-orders.*", true),
+            ("private-*.7", "private-orders.*8", false),
+            ("private-orders.*", "private-invoices.*", false),
+            ("private-orders.*", "private-orders.*.lines", false),
+            ("private-orders.*", "private-orders", false),
+            ("*", "presence-room", true),
+            ("*a", "b*", true),
+            ("a*x*b", "a*y*b", true),
+        ] {
+            let others = [ChannelPattern::parse(other).unwrap()];
+            assert_eq!(ChannelPatterns::parse([one]).unwrap().may_share(&others), may, "{one} and {other}");
+            let others = [ChannelPattern::parse(one).unwrap()];
+            assert_eq!(ChannelPatterns::parse([other]).unwrap().may_share(&others), may, "{other} and {one}");
+        }
+        assert!(!ChannelPatterns::default().may_share(&[ChannelPattern::parse("*").unwrap()]));
     }
 
     #[test]

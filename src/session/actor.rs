@@ -77,6 +77,14 @@ impl SessionProtocol {
         }
     }
 
+    /// Whether the sign-in names channels of which one may match.
+    fn may_have(&self, patterns: &[ChannelPattern]) -> bool {
+        match self {
+            Self::Pusher(pusher) => pusher.may_have(patterns),
+            Self::Tenant(_) | Self::Stream(_) => false,
+        }
+    }
+
     fn client_protocol(&self) -> ClientProtocol {
         match self {
             Self::Pusher(_) => ClientProtocol::Pusher,
@@ -163,10 +171,13 @@ impl Session {
         }
     }
 
-    /// A back end has taken channels from the user. A client that had one of them comes back as another socket: no signature
-    /// that it may have stored holds for that.
+    /// A back end has taken channels from the user. A client that had one of them, or may have it by its sign-in, comes back
+    /// as another socket: no signature that it may have stored holds for that.
     fn lose_channels(&self, revoked: &[Arc<[ChannelPattern]>]) {
-        if revoked.iter().any(|patterns| self.connection.subscriptions.match_any(patterns)) {
+        let had = |patterns: &Arc<[ChannelPattern]>| {
+            self.connection.subscriptions.match_any(patterns) || self.protocol.may_have(patterns)
+        };
+        if revoked.iter().any(had) {
             self.connection.close(Close::RightsChanged);
         }
     }

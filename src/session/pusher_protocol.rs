@@ -11,7 +11,7 @@ use crate::{
     app::rate::{RateLimit, Window},
     metrics::MessageRefusal,
     protocol::{
-        ChannelName, Close,
+        ChannelName, ChannelPattern, Close,
         close::{CLIENT_EVENT_REFUSED, UNAUTHORIZED},
         inbound::{self, ClientMessage},
         outbound,
@@ -93,6 +93,11 @@ impl PusherProtocol {
             connection.close(Close::OverMessageQuota);
         }
         false
+    }
+
+    /// Whether the sign-in names channels of which one may match.
+    pub(super) fn may_have(&self, patterns: &[ChannelPattern]) -> bool {
+        self.user.as_ref().is_some_and(|user| user.channels.may_share(patterns))
     }
 
     /// Ends the sign-in of a session that is going. Returns who was signed in.

@@ -286,3 +286,21 @@ async fn a_page_that_comes_back_keeps_its_right_by_the_same_signature_until_its_
 fn with_history(app: &mut AppSettings) {
     app.history = HistoryRules::parse("private-*=60s:100").unwrap();
 }
+
+#[actix::test]
+async fn a_right_that_a_back_end_takes_away_ends_whether_its_channel_is_subscribed_or_not() {
+    let node = start(|_| {}).await;
+    let (mut named, mut other) = (node.connect().await, node.connect().await);
+    signed_in(&mut named, ADA).await;
+    signed_in(&mut other, r#"{"id":"42","channels":["private-invoices.*"]}"#).await;
+    for client in [&mut named, &mut other] {
+        client.expect_silence().await;
+    }
+    let revoked = json!({"channels": ["private-orders.7"]});
+    assert_eq!(node.post("/users/42/unsubscribe", &revoked).await, (200, json!({})));
+    assert_eq!(named.expect_close().await.0, 4200);
+    other.expect_silence().await;
+    subscribe_by_sign_in(&mut other, "private-invoices.7").await;
+    node.post("/users/42/reconnect", &json!({})).await;
+    assert_eq!(other.expect_close().await.0, 4200);
+}

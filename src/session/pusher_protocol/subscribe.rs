@@ -20,6 +20,9 @@ use crate::{
 /// `auth` of a client that signs in: its subscription needs no other signature, and waits for the sign-in.
 const BY_SIGN_IN: &str = "signin";
 
+/// Why a channel does not come with the sign-in.
+const NOT_NAMED: &str = "the user_data of the sign-in does not name the channel";
+
 /// What a subscription brings beside the channel's name, as the client sent it.
 pub(super) struct Subscription {
     pub(super) auth: Option<String>,
@@ -161,7 +164,7 @@ impl PusherProtocol {
             return Err("channel_data needs a signature of its own");
         }
         if self.user.is_some() {
-            return Err("the user_data of the sign-in does not name the channel");
+            return Err(NOT_NAMED);
         }
         if !settings.sign_in {
             return Err("sign-in is switched off (app setting sign_in)");
@@ -199,7 +202,7 @@ impl PusherProtocol {
             let claim = if self.is_signed_in_for(channel) {
                 self.claim(channel.kind(), None, &settings)
             } else {
-                self.awaited_right(channel, None, &settings).map(|_| None).map_err(Refusal::unauthorized)
+                Err(Refusal::unauthorized(NOT_NAMED))
             };
             match claim {
                 Ok(claim) => self.join(wanted, claim, connection),
