@@ -113,6 +113,15 @@ test("forty channels that are asked for together and remembered cost no request 
   assert.deepEqual(reconnected, []);
 });
 
+test("some channels by the sign-in and the others together cost two requests, and one after a reconnect", async (t) => {
+  const { loaded, reconnected } = await loadAndReconnect(t, (pusher, echo) => {
+    together(pusher, echo);
+    signInForChannels(pusher, (channel) => channel.startsWith("private-orders."));
+  });
+  assert.deepEqual(loaded.sort(), [AUTH_MANY, SIGN_IN]);
+  assert.deepEqual(reconnected, [AUTH_MANY]);
+});
+
 function together(pusher, echo) {
   authorizeTogether(pusher, { endpoint: `${laravel.url}${AUTH_MANY}`, headers: echo.connector.options.auth.headers });
 }
@@ -211,7 +220,7 @@ function openSignedIn(t, server, options = {}) {
 
 test("encrypted channels, and those that the page excepts, are asked for as before", async (t) => {
   const pusher = openSignedIn(t, gaung);
-  signInForChannels(pusher, (channel) => channel.startsWith("private-orders."));
+  signInForChannels(pusher, (channel) => channel !== "private-excepted");
   const channels = ["private-orders.excepted", "private-encrypted-excepted", "private-excepted"];
   for (const channel of channels) await hear(pusher.subscribe(channel)).event("pusher:subscription_succeeded");
   assert.deepEqual(application.authorizations.names(), channels.slice(1));
