@@ -25,8 +25,10 @@ export function signInForChannels(pusher, covers = () => true) {
   };
 
   const forget = () => (owner = undefined);
-  // A sign-in that the server refuses is no message of a channel.
-  pusher.connection.bind('message', ({ event, channel }) => event === 'pusher:error' && !channel && forget());
+  // So a sign-in is refused; with a channel it would be a subscription.
+  pusher.connection.bind('message', ({ event, channel, data }) => {
+    if (event === 'pusher:error' && data?.code === 4009 && !channel) forget();
+  });
   // After `disconnect()` somebody else may be signed in.
   pusher.connection.bind('disconnected', forget);
   pusher.signin();
