@@ -14,7 +14,14 @@ const COUNT: u64 = u32::MAX as u64;
 /// One variable for each setting, with the value that it has in `settings` as its default. In the apps file a setting
 /// has the same name without `GAUNG_APP_`, in lower case.
 pub(super) fn variables(settings: &AppSettings) -> Vec<Variable> {
-    [switch_variables(settings), size_variables(settings), rate_variables(settings), other_variables(settings)].concat()
+    [
+        switch_variables(settings),
+        size_variables(settings),
+        rate_variables(settings),
+        time_variables(settings),
+        other_variables(settings),
+    ]
+    .concat()
 }
 
 fn switch_variables(app: &AppSettings) -> Vec<Variable> {
@@ -146,17 +153,9 @@ fn rate_variables(app: &AppSettings) -> Vec<Variable> {
     rows.map(Variable::from).into()
 }
 
-fn other_variables(app: &AppSettings) -> Vec<Variable> {
-    let origins = app.allowed_origins.join(",");
+fn time_variables(app: &AppSettings) -> Vec<Variable> {
     let authorised_within = app.authorised_within.map_or(0, |time| time.as_secs());
-    let history = app.history.text();
-    let webhooks = match app.webhooks.len() {
-        0 => String::new(),
-        endpoints => format!("{endpoints} endpoints"),
-    };
-    let history_mb = app.history_mb.unwrap_or(0);
-    let rows: [(_, &dyn Display, _, _); 8] = [
-        ("GAUNG_APP_ALLOWED_ORIGINS", &origins, Origins, "hosts of the pages that may connect; * is every page"),
+    let rows: [(_, &dyn Display, _, _); 4] = [
         (
             "GAUNG_APP_CACHE_TTL_SECONDS",
             &app.cache_ttl.as_secs(),
@@ -181,6 +180,20 @@ fn other_variables(app: &AppSettings) -> Vec<Variable> {
             Number(1..=3_600),
             "how long subscriptions wait for the sign-in that is to authorise them",
         ),
+    ];
+    rows.map(Variable::from).into()
+}
+
+fn other_variables(app: &AppSettings) -> Vec<Variable> {
+    let origins = app.allowed_origins.join(",");
+    let history = app.history.text();
+    let webhooks = match app.webhooks.len() {
+        0 => String::new(),
+        endpoints => format!("{endpoints} endpoints"),
+    };
+    let history_mb = app.history_mb.unwrap_or(0);
+    let rows: [(_, &dyn Display, _, _); 4] = [
+        ("GAUNG_APP_ALLOWED_ORIGINS", &origins, Origins, "hosts of the pages that may connect; * is every page"),
         (
             "GAUNG_APP_HISTORY",
             &history,
