@@ -28,6 +28,9 @@ pub struct AppSettings {
     pub terminate_members: bool,
     /// Whether sockets may sign in as a user.
     pub sign_in: bool,
+    /// How long subscriptions wait for the sign-in that is to authorise them (30 s).
+    #[serde(rename = "sign_in_within_seconds", deserialize_with = "fields::seconds")]
+    pub sign_in_within: Duration,
     /// Whether signed-in users hear of their watchlist.
     pub watchlists: bool,
     /// Whether subscribers hear `pusher_internal:subscription_count`.
@@ -108,6 +111,7 @@ impl AppSettings {
             public_client_events: false,
             terminate_members: true,
             sign_in: true,
+            sign_in_within: Duration::from_secs(30),
             watchlists: true,
             subscription_counts: false,
             http_transports: true,

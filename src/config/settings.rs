@@ -14,7 +14,14 @@ const COUNT: u64 = u32::MAX as u64;
 /// One variable for each setting, with the value that it has in `settings` as its default. In the apps file a setting
 /// has the same name without `GAUNG_APP_`, in lower case.
 pub(super) fn variables(settings: &AppSettings) -> Vec<Variable> {
-    [switch_variables(settings), size_variables(settings), rate_variables(settings), other_variables(settings)].concat()
+    [
+        switch_variables(settings),
+        size_variables(settings),
+        rate_variables(settings),
+        time_variables(settings),
+        other_variables(settings),
+    ]
+    .concat()
 }
 
 fn switch_variables(app: &AppSettings) -> Vec<Variable> {
@@ -146,17 +153,9 @@ fn rate_variables(app: &AppSettings) -> Vec<Variable> {
     rows.map(Variable::from).into()
 }
 
-fn other_variables(app: &AppSettings) -> Vec<Variable> {
-    let origins = app.allowed_origins.join(",");
+fn time_variables(app: &AppSettings) -> Vec<Variable> {
     let authorised_within = app.authorised_within.map_or(0, |time| time.as_secs());
-    let history = app.history.text();
-    let webhooks = match app.webhooks.len() {
-        0 => String::new(),
-        endpoints => format!("{endpoints} endpoints"),
-    };
-    let history_mb = app.history_mb.unwrap_or(0);
-    let rows: [(_, &dyn Display, _, _); 7] = [
-        ("GAUNG_APP_ALLOWED_ORIGINS", &origins, Origins, "hosts of the pages that may connect; * is every page"),
+    let rows: [(_, &dyn Display, _, _); 4] = [
         (
             "GAUNG_APP_CACHE_TTL_SECONDS",
             &app.cache_ttl.as_secs(),
@@ -175,6 +174,26 @@ fn other_variables(app: &AppSettings) -> Vec<Variable> {
             Quota(1..=86_400),
             "how long a socket may stay without sign-in or an authorised channel",
         ),
+        (
+            "GAUNG_APP_SIGN_IN_WITHIN_SECONDS",
+            &app.sign_in_within.as_secs(),
+            Number(1..=3_600),
+            "how long subscriptions wait for the sign-in that is to authorise them",
+        ),
+    ];
+    rows.map(Variable::from).into()
+}
+
+fn other_variables(app: &AppSettings) -> Vec<Variable> {
+    let origins = app.allowed_origins.join(",");
+    let history = app.history.text();
+    let webhooks = match app.webhooks.len() {
+        0 => String::new(),
+        endpoints => format!("{endpoints} endpoints"),
+    };
+    let history_mb = app.history_mb.unwrap_or(0);
+    let rows: [(_, &dyn Display, _, _); 4] = [
+        ("GAUNG_APP_ALLOWED_ORIGINS", &origins, Origins, "hosts of the pages that may connect; * is every page"),
         (
             "GAUNG_APP_HISTORY",
             &history,
@@ -221,6 +240,7 @@ mod tests {
         ("GAUNG_APP_SIGN_IN", "false"),
         ("GAUNG_APP_WATCHLISTS", "false"),
         ("GAUNG_APP_SUBSCRIPTION_COUNTS", "true"),
+        ("GAUNG_APP_HTTP_TRANSPORTS", "false"),
         ("GAUNG_APP_MAX_CONNECTIONS", "1"),
         ("GAUNG_APP_MAX_SUBSCRIPTIONS", "2"),
         ("GAUNG_APP_MAX_PRESENCE_MEMBERS", "3"),
@@ -242,6 +262,7 @@ mod tests {
         ("GAUNG_APP_CACHE_TTL_SECONDS", "13"),
         ("GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS", "14"),
         ("GAUNG_APP_AUTHORISED_WITHIN_SECONDS", "15"),
+        ("GAUNG_APP_SIGN_IN_WITHIN_SECONDS", "20"),
         ("GAUNG_APP_HISTORY", "products.*=120s:1000"),
         ("GAUNG_APP_HISTORY_MB", "18"),
         ("GAUNG_APP_WEBHOOKS", r#"[{"url":"http://hook"}]"#),
@@ -256,6 +277,7 @@ mod tests {
             public_client_events: true,
             terminate_members: false,
             sign_in: false,
+            sign_in_within: Duration::from_secs(20),
             watchlists: false,
             subscription_counts: true,
             http_transports: false,

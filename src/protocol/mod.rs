@@ -23,7 +23,7 @@ pub mod xhr;
 pub use channel::{ChannelKind, ChannelName, InvalidChannelName};
 pub use close::Close;
 pub use key::AppKey;
-pub use pattern::{ChannelPattern, InvalidPattern};
+pub use pattern::{ChannelPattern, ChannelPatterns, InvalidPattern};
 pub use position::{EventId, EventOrigin, Position};
 pub use recovery::{Recovery, Since};
 pub use resume_id::{InvalidResumeId, ResumeId};

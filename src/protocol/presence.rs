@@ -5,7 +5,7 @@
 use serde_json::value::RawValue;
 
 use super::{
-    ChannelName, InvalidChannelName,
+    ChannelName, ChannelPatterns, InvalidChannelName, InvalidPattern,
     object::{Object, is_null, unquoted},
 };
 
@@ -33,11 +33,22 @@ pub struct UserClaim {
     pub info: String,
     /// Whose coming and going the user wants to hear of: the first 100 ids.
     pub watchlist: Vec<String>,
+    /// The private and presence channels that the user may have without another signature.
+    pub channels: ChannelPatterns,
     /// Whether the watchlist was longer than that; the client is told with code 4302.
     pub truncated_watchlist: bool,
     /// What `signin_success` echoes: `user_data` byte for byte, but an id that was a number is a string, because
     /// clients ignore a sign-in whose id is not one, and Laravel signs numbers.
     pub echo: String,
+}
+
+/// What the patterns of a sign-in may be, by the app's settings.
+#[derive(Debug, Clone, Copy)]
+pub struct ChannelLimits {
+    /// The most patterns: `max_subscriptions`.
+    pub count: usize,
+    /// The most characters of one: `max_channel_name_length`.
+    pub length: usize,
 }
 
 /// Why a signed text names nobody. The app's own back end wrote that text, so its developer must act.
@@ -59,6 +70,14 @@ pub enum InvalidClaim {
     IdCharacter(char),
     #[error("watchlist must be an array of user ids")]
     Watchlist,
+    #[error("channels must be an array of channel patterns")]
+    Channels,
+    #[error("channels has {count} patterns, the limit is {limit} (app setting max_subscriptions)")]
+    TooManyChannels { count: usize, limit: usize },
+    #[error("a channel pattern has {length} characters, the limit is {limit} (app setting max_channel_name_length)")]
+    ChannelTooLong { length: usize, limit: usize },
+    #[error(transparent)]
+    ChannelPattern(#[from] InvalidPattern),
 }
 
 impl MemberClaim {
@@ -72,7 +91,7 @@ impl MemberClaim {
 
 impl UserClaim {
     /// Reads `user_data`.
-    pub fn parse(user_data: &str) -> Result<Self, InvalidClaim> {
+    pub fn parse(user_data: &str, limits: ChannelLimits) -> Result<Self, InvalidClaim> {
         let claim = Object::parse(user_data).map_err(|_| InvalidClaim::NotAnObject)?;
         let raw_id = claim.get("id").ok_or(InvalidClaim::NoId("id"))?;
         let id = user_id(raw_id)?;
@@ -80,7 +99,8 @@ impl UserClaim {
             return Err(InvalidClaim::IdCharacter(character));
         }
         let (watchlist, truncated_watchlist) = watchlist(&claim)?;
-        Ok(Self { id, info: user_info(&claim), watchlist, truncated_watchlist, echo: echo(user_data, raw_id) })
+        let (info, channels, echo) = (user_info(&claim), channels(&claim, limits)?, echo(user_data, raw_id));
+        Ok(Self { id, info, watchlist, channels, truncated_watchlist, echo })
     }
 }
 
@@ -110,6 +130,24 @@ fn watchlist(claim: &Object<'_>) -> Result<(Vec<String>, bool), InvalidClaim> {
     Ok((kept, ids.len() > MAX_WATCHLIST))
 }
 
+/// A list over a limit is refused, not cut: which of its channels were lost would be a riddle.
+fn channels(claim: &Object<'_>, limits: ChannelLimits) -> Result<ChannelPatterns, InvalidClaim> {
+    let Some(value) = claim.get("channels").filter(|value| !is_null(value)) else {
+        return Ok(ChannelPatterns::default());
+    };
+    let patterns: Vec<String> = serde_json::from_str(value.get()).map_err(|_| InvalidClaim::Channels)?;
+    let (count, limit) = (patterns.len(), limits.count);
+    if count > limit {
+        return Err(InvalidClaim::TooManyChannels { count, limit });
+    }
+    let channels = ChannelPatterns::parse(patterns.iter().map(String::as_str))?;
+    // Every character that a pattern may have is one byte.
+    match patterns.iter().map(String::len).max() {
+        Some(length) if length > limits.length => Err(InvalidClaim::ChannelTooLong { length, limit: limits.length }),
+        Some(_) | None => Ok(channels),
+    }
+}
+
 /// `user_data` with quotes around `id` if it has none. `id` is a part of that very text: its address tells where.
 fn echo(user_data: &str, id: &RawValue) -> String {
     let id = id.get();
@@ -125,6 +163,12 @@ fn echo(user_data: &str, id: &RawValue) -> String {
 mod tests {
     use super::*;
 
+    const LIMITS: ChannelLimits = ChannelLimits { count: 3, length: 20 };
+
+    fn user(user_data: &str) -> Result<UserClaim, InvalidClaim> {
+        UserClaim::parse(user_data, LIMITS)
+    }
+
     #[track_caller]
     fn check_member(channel_data: &str, id: &str, info: &str) {
         let expected = MemberClaim { id: id.to_owned(), info: info.to_owned() };
@@ -133,7 +177,7 @@ mod tests {
 
     #[track_caller]
     fn check_echo(user_data: &str, echo: &str) {
-        assert_eq!(UserClaim::parse(user_data).unwrap().echo, echo);
+        assert_eq!(user(user_data).unwrap().echo, echo);
     }
 
     #[test]
@@ -168,30 +212,30 @@ mod tests {
     fn an_id_of_another_type_is_refused() {
         for id in ["true", "false", "null", "{}", "[]", r#"["42"]"#, r#""\ud800""#] {
             assert_eq!(MemberClaim::parse(&format!(r#"{{"user_id":{id}}}"#)), Err(InvalidClaim::IdType), "{id}");
-            assert_eq!(UserClaim::parse(&format!(r#"{{"id":{id}}}"#)), Err(InvalidClaim::IdType), "{id}");
+            assert_eq!(user(&format!(r#"{{"id":{id}}}"#)), Err(InvalidClaim::IdType), "{id}");
         }
     }
 
     #[test]
     fn an_id_has_1_to_128_characters() {
         let member = |id: &str| MemberClaim::parse(&format!(r#"{{"user_id":"{id}"}}"#)).map(|claim| claim.id);
-        let user = |id: &str| UserClaim::parse(&format!(r#"{{"id":"{id}"}}"#)).map(|claim| claim.id);
+        let user_id = |id: &str| user(&format!(r#"{{"id":"{id}"}}"#)).map(|claim| claim.id);
         assert_eq!(member(""), Err(InvalidClaim::IdEmpty));
-        assert_eq!(user(""), Err(InvalidClaim::IdEmpty));
+        assert_eq!(user_id(""), Err(InvalidClaim::IdEmpty));
         assert_eq!(member(&"é".repeat(128)), Ok("é".repeat(128)));
-        assert_eq!(user(&"x".repeat(128)), Ok("x".repeat(128)));
+        assert_eq!(user_id(&"x".repeat(128)), Ok("x".repeat(128)));
         assert_eq!(member(&"é".repeat(129)), Err(InvalidClaim::IdTooLong { length: 129 }));
-        assert_eq!(user(&"x".repeat(129)), Err(InvalidClaim::IdTooLong { length: 129 }));
+        assert_eq!(user_id(&"x".repeat(129)), Err(InvalidClaim::IdTooLong { length: 129 }));
     }
 
     #[test]
     fn a_text_that_names_nobody_is_refused() {
         for text in ["", "42", "[]", r#""{}""#, "{", "null"] {
             assert_eq!(MemberClaim::parse(text), Err(InvalidClaim::NotAnObject), "{text:?}");
-            assert_eq!(UserClaim::parse(text), Err(InvalidClaim::NotAnObject), "{text:?}");
+            assert_eq!(user(text), Err(InvalidClaim::NotAnObject), "{text:?}");
         }
         assert_eq!(MemberClaim::parse(r#"{"id":"42"}"#), Err(InvalidClaim::NoId("user_id")));
-        assert_eq!(UserClaim::parse(r#"{"user_id":"42"}"#), Err(InvalidClaim::NoId("id")));
+        assert_eq!(user(r#"{"user_id":"42"}"#), Err(InvalidClaim::NoId("id")));
     }
 
     #[test]
@@ -201,17 +245,18 @@ mod tests {
             id: "42".to_owned(),
             info: r#"{"name": "Ada"}"#.to_owned(),
             watchlist: vec!["7".to_owned(), "9".to_owned()],
+            channels: ChannelPatterns::default(),
             truncated_watchlist: false,
             echo: user_data.to_owned(),
         };
-        assert_eq!(UserClaim::parse(user_data), Ok(expected));
+        assert_eq!(user(user_data), Ok(expected));
     }
 
     #[test]
     fn a_sign_in_id_that_no_channel_name_can_carry_is_refused() {
-        assert_eq!(UserClaim::parse(r#"{"id":"a|b"}"#), Err(InvalidClaim::IdCharacter('|')));
-        assert_eq!(UserClaim::parse(r#"{"id":1e+3}"#), Err(InvalidClaim::IdCharacter('+')));
-        assert_eq!(UserClaim::parse(r#"{"id":"ada@example.com"}"#).unwrap().id, "ada@example.com");
+        assert_eq!(user(r#"{"id":"a|b"}"#), Err(InvalidClaim::IdCharacter('|')));
+        assert_eq!(user(r#"{"id":1e+3}"#), Err(InvalidClaim::IdCharacter('+')));
+        assert_eq!(user(r#"{"id":"ada@example.com"}"#).unwrap().id, "ada@example.com");
     }
 
     #[test]
@@ -235,7 +280,7 @@ mod tests {
     fn the_first_hundred_of_a_watchlist_are_kept() {
         let watched = |count: usize| {
             let ids: Vec<String> = (0..count).map(|id| format!("\"{id}\"")).collect();
-            UserClaim::parse(&format!(r#"{{"id":"42","watchlist":[{}]}}"#, ids.join(","))).unwrap()
+            user(&format!(r#"{{"id":"42","watchlist":[{}]}}"#, ids.join(","))).unwrap()
         };
         let (full, over) = (watched(100), watched(101));
         assert_eq!((full.watchlist.len(), full.truncated_watchlist), (100, false));
@@ -245,7 +290,7 @@ mod tests {
     #[test]
     fn a_watchlist_may_be_absent_null_or_empty() {
         for member in ["", r#","watchlist":null"#, r#","watchlist":[]"#] {
-            assert!(UserClaim::parse(&format!(r#"{{"id":"42"{member}}}"#)).unwrap().watchlist.is_empty());
+            assert!(user(&format!(r#"{{"id":"42"{member}}}"#)).unwrap().watchlist.is_empty());
         }
     }
 
@@ -258,16 +303,45 @@ mod tests {
             (r#"[""]"#, InvalidClaim::IdEmpty),
         ] {
             let text = format!(r#"{{"id":"42","watchlist":{watchlist}}}"#);
-            assert_eq!(UserClaim::parse(&text), Err(refusal), "{text}");
+            assert_eq!(user(&text), Err(refusal), "{text}");
         }
+    }
+
+    #[test]
+    fn channels_are_patterns_and_may_be_absent_null_or_empty() {
+        let channels = |text: &str| user(&format!(r#"{{"id":"42"{text}}}"#)).unwrap().channels;
+        let expected = ChannelPatterns::parse(["private-orders.*", "presence-room"]).unwrap();
+        assert_eq!(channels(r#","channels":["private-orders.*","presence-room"]"#), expected);
+        for none in ["", r#","channels":null"#, r#","channels":[]"#] {
+            assert_eq!(channels(none), ChannelPatterns::default(), "{none}");
+        }
+    }
+
+    #[test]
+    fn channels_that_are_no_patterns_or_over_a_limit_are_refused() {
+        let refusal =
+            |channels: &str| user(&format!(r#"{{"id":"42","channels":{channels}}}"#)).unwrap_err().to_string();
+        for other in ["{}", r#""private-a""#, "[7]", "[null]", r#"["\ud800"]"#, "[[]]", "true"] {
+            assert_eq!(refusal(other), "channels must be an array of channel patterns", "{other}");
+        }
+        assert_eq!(refusal(r#"[""]"#), "a channel pattern is empty");
+        let text = "a channel pattern contains '#'; allowed are letters, digits and _ - = @ , . ; *";
+        assert_eq!(refusal(r##"["#server-to-user-7"]"##), text);
+        let text = "channels has 4 patterns, the limit is 3 (app setting max_subscriptions)";
+        assert_eq!(refusal(r#"["a","b","c","d"]"#), text);
+        let text = "a channel pattern has 21 characters, the limit is 20 (app setting max_channel_name_length)";
+        assert_eq!(refusal(&format!(r#"["a","{}"]"#, "x".repeat(21))), text);
+        assert!(user(&format!(r#"{{"id":"42","channels":["a","b","{}"]}}"#, "x".repeat(20))).is_ok());
     }
 
     #[test]
     fn bombs_are_skipped_or_refused() {
         let bomb = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         check_member(&format!(r#"{{"user_id":"42","user_info":{bomb}}}"#), "42", &bomb);
-        assert_eq!(UserClaim::parse(&format!(r#"{{"id":{bomb}}}"#)), Err(InvalidClaim::IdType));
+        assert_eq!(user(&format!(r#"{{"id":{bomb}}}"#)), Err(InvalidClaim::IdType));
         let watchlist = format!(r#"{{"id":"42","watchlist":{bomb}}}"#);
-        assert_eq!(UserClaim::parse(&watchlist), Err(InvalidClaim::IdType));
+        assert_eq!(user(&watchlist), Err(InvalidClaim::IdType));
+        let channels = format!(r#"{{"id":"42","channels":{bomb}}}"#);
+        assert_eq!(user(&channels), Err(InvalidClaim::Channels));
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Session {
     pub(super) why_sent_away: SentAway,
     /// Whether the client ever answered a WebSocket ping; if so, it needs no `pusher:ping`.
     answers_pings: bool,
+    /// Whether it will be looked which subscriptions have waited too long for the sign-in.
+    is_timing_sign_in: bool,
 }
 
 /// How the client speaks, and what only that dialect remembers.
@@ -72,6 +74,14 @@ impl SessionProtocol {
         match self {
             Self::Pusher(pusher) => pusher.sign_out(connection),
             Self::Tenant(_) | Self::Stream(_) => None,
+        }
+    }
+
+    /// Whether the sign-in names channels of which one may match.
+    fn may_have(&self, patterns: &[ChannelPattern]) -> bool {
+        match self {
+            Self::Pusher(pusher) => pusher.may_have(patterns),
+            Self::Tenant(_) | Self::Stream(_) => false,
         }
     }
 
@@ -129,6 +139,7 @@ impl Session {
             is_sent_away: false,
             why_sent_away: SentAway::NodeEnds,
             answers_pings: false,
+            is_timing_sign_in: false,
         }
     }
 
@@ -142,7 +153,7 @@ impl Session {
         }
     }
 
-    fn hear(&mut self, text: &str) {
+    fn hear(&mut self, text: &str, ctx: &mut Context<Self>) {
         let Self { connection, protocol, .. } = self;
         connection.app().counters.bytes_in.fetch_add(text.len() as u64, Relaxed);
         connection.forget_refused();
@@ -151,6 +162,7 @@ impl Session {
             SessionProtocol::Tenant(tenant) => tenant.hear(text, connection),
             SessionProtocol::Stream(_) => {}
         }
+        self.time_sign_in(ctx);
         if self.connection.page.is_some() {
             self.restand_after_receipt();
         }
@@ -159,12 +171,29 @@ impl Session {
         }
     }
 
-    /// A back end has taken channels from the user. A client that had one of them comes back as another socket: no signature
-    /// that it may have stored holds for that.
+    /// A back end has taken channels from the user. A client that had one of them, or may have it by its sign-in, comes back
+    /// as another socket: no signature that it may have stored holds for that.
     fn lose_channels(&self, revoked: &[Arc<[ChannelPattern]>]) {
-        if revoked.iter().any(|patterns| self.connection.subscriptions.match_any(patterns)) {
+        let had = |patterns: &Arc<[ChannelPattern]>| {
+            self.connection.subscriptions.match_any(patterns) || self.protocol.may_have(patterns)
+        };
+        if revoked.iter().any(had) {
             self.connection.close(Close::RightsChanged);
         }
+    }
+
+    /// Sees to it that no subscription waits too long for the sign-in.
+    fn time_sign_in(&mut self, ctx: &mut Context<Self>) {
+        let SessionProtocol::Pusher(pusher) = &self.protocol else { return };
+        let Some(patience) = pusher.is_overdue_in().filter(|_| !self.is_timing_sign_in) else { return };
+        self.is_timing_sign_in = true;
+        ctx.run_later(patience, |session, ctx| {
+            session.is_timing_sign_in = false;
+            if let SessionProtocol::Pusher(pusher) = &mut session.protocol {
+                pusher.refuse_overdue(&session.connection);
+            }
+            session.time_sign_in(ctx);
+        });
     }
 
     /// Gives back what the session holds; the rooms tell who has to know. Happens as soon as a close is decided, not when
@@ -277,7 +306,7 @@ impl Actor for Session {
 }
 
 impl StreamHandler<Incoming> for Session {
-    fn handle(&mut self, incoming: Incoming, _: &mut Context<Self>) {
+    fn handle(&mut self, incoming: Incoming, ctx: &mut Context<Self>) {
         // A browser answers for pages that hear nothing.
         let is_automatic = matches!(incoming, Incoming::Ping(_) | Incoming::Pong | Incoming::Revoked(_));
         if !(is_automatic && self.connection.page.is_some()) {
@@ -285,8 +314,8 @@ impl StreamHandler<Incoming> for Session {
             self.pinged = None;
         }
         match incoming {
-            Incoming::Text(text) => self.hear(&text),
-            Incoming::Binary(payload) => json_of(&payload).into_iter().for_each(|text| self.hear(text)),
+            Incoming::Text(text) => self.hear(&text, ctx),
+            Incoming::Binary(payload) => json_of(&payload).into_iter().for_each(|text| self.hear(text, ctx)),
             Incoming::Ping(payload) => self.connection.outbox.send(&frame::pong(&payload)),
             Incoming::Pong => self.answers_pings = true,
             Incoming::Close(code) => self.connection.outbox.close(Close::Echo(code)),

@@ -24,5 +24,6 @@ mod stream_protocol;
 pub mod subscriptions;
 mod tenant_protocol;
 pub mod upgrade;
+pub mod waiting;
 pub mod wire;
 pub mod xhr;

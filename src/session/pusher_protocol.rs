@@ -1,19 +1,21 @@
 //! What a session does with the messages of a Pusher client (protocol.md §1.7 to §1.12).
 
-use std::{fmt::Display, mem};
+mod subscribe;
 
-use super::connection::SessionConnection;
+use std::mem;
+
+use self::subscribe::Subscription;
+use super::{connection::SessionConnection, waiting::Waiting};
 use crate::{
     activity::ActivityKind,
     app::rate::{RateLimit, Window},
-    config::AppSettings,
     metrics::MessageRefusal,
     protocol::{
-        ChannelKind, ChannelName, Close, Since,
+        ChannelName, ChannelPattern, Close,
         close::{CLIENT_EVENT_REFUSED, UNAUTHORIZED},
         inbound::{self, ClientMessage},
         outbound,
-        presence::{MemberClaim, UserClaim},
+        presence::{ChannelLimits, UserClaim},
         signature,
     },
     room::{ClientEvent, Dialect, SignIn, Watchlist},
@@ -29,31 +31,17 @@ const WATCHLIST_CUT: u16 = 4302;
 pub(super) struct PusherProtocol {
     dialect: Dialect,
     user: Option<Box<UserClaim>>,
+    /// Subscriptions for which the client has yet to sign in.
+    waiting: Option<Box<Waiting>>,
     client_event_rate: RateLimit,
     /// What counts against the app's `message_quota`, if it has one.
     quota: Option<Box<Window>>,
 }
 
-/// What a subscription brings beside the channel's name, as the client sent it.
-struct Subscription {
-    auth: Option<String>,
-    channel_data: Option<String>,
-    since: Option<String>,
-}
-
-/// Why a subscription is refused: type, status and text of `pusher:subscription_error`, and the code of the
-/// `pusher:error` beside it.
-struct Refusal {
-    kind: &'static str,
-    status: u16,
-    code: Option<u16>,
-    text: String,
-}
-
 impl PusherProtocol {
     /// A client that is not signed in.
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, user: None, client_event_rate: RateLimit::default(), quota: None }
+        Self { dialect, user: None, waiting: None, client_event_rate: RateLimit::default(), quota: None }
     }
 
     /// Handles one message. Whatever it is, the session stays, but for an app that wants those closed who send too many.
@@ -72,6 +60,7 @@ impl PusherProtocol {
             }
             Ok(ClientMessage::Unsubscribe { channel }) => {
                 if let Ok(channel) = ChannelName::parse(&channel, usize::MAX) {
+                    self.waiting.iter_mut().for_each(|waiting| waiting.forget(&channel));
                     connection.leave(&channel);
                 }
             }
@@ -106,6 +95,11 @@ impl PusherProtocol {
         false
     }
 
+    /// Whether the sign-in names channels of which one may match.
+    pub(super) fn may_have(&self, patterns: &[ChannelPattern]) -> bool {
+        self.user.as_ref().is_some_and(|user| user.channels.may_share(patterns))
+    }
+
     /// Ends the sign-in of a session that is going. Returns who was signed in.
     pub(super) fn sign_out(&mut self, connection: &SessionConnection) -> Option<String> {
         let user = self.user.take()?;
@@ -113,96 +107,34 @@ impl PusherProtocol {
         Some(user.id)
     }
 
-    fn subscribe(&self, name: &str, request: &Subscription, connection: &mut SessionConnection) {
-        let (channel, claim, since) = match self.check_subscription(name, request, connection) {
-            Ok(checked) => checked,
-            Err(refusal) => return refuse_subscription(name, &refusal, connection),
-        };
-        if channel.kind().is_server_to_user() {
-            // Its events go to every socket of the user, subscribed or not: there is nothing to join.
-            return connection.outbox.send(&outbound::subscription_succeeded(&channel));
-        }
-        connection.is_authorised |= channel.kind().needs_auth();
-        connection.join(channel, self.dialect.clone(), claim, since);
-    }
-
-    /// The name comes first: only a valid one can stand in a string to sign (protocol.md §2.3).
-    fn check_subscription(
-        &self,
-        name: &str,
-        request: &Subscription,
-        connection: &SessionConnection,
-    ) -> Result<(ChannelName, Option<MemberClaim>, Option<Since>), Refusal> {
-        let channel_data = request.channel_data.as_deref();
-        let settings = connection.app().settings();
-        let channel = ChannelName::parse(name, settings.max_channel_name_length).map_err(Refusal::invalid_channel)?;
-        let kind = channel.kind();
-        let is_new = !connection.subscriptions.contains(&channel);
-        if is_new && connection.subscriptions.count() >= settings.max_subscriptions {
-            return Err(Refusal::too_many_subscriptions(settings.max_subscriptions));
-        }
-        if kind.is_server_to_user() {
-            let is_own = self.user.as_ref().is_some_and(|user| user.id == channel.without_prefix());
-            return is_own
-                .then_some((channel, None, None))
-                .ok_or_else(|| Refusal::unauthorized("not signed in as this user"));
-        }
-        if kind.needs_auth() {
-            let auth = request.auth.as_deref().ok_or_else(|| Refusal::unauthorized("the subscription has no auth"))?;
-            signature::verify_channel(&settings.keys, auth, connection.id, &channel, channel_data)
-                .inspect_err(|_| count_auth_failure("channel", connection))
-                .map_err(Refusal::unauthorized)?;
-        }
-        let claim = self.claim(kind, channel_data, &settings)?;
-        let since = request.since.as_deref().map(str::parse).transpose().map_err(Refusal::invalid_position)?;
-        Ok((channel, claim, since.map(Since::Position)))
-    }
-
-    /// Who joins a presence channel: the member that `channel_data` names, else the session's signed-in user.
-    fn claim(
-        &self,
-        kind: ChannelKind,
-        channel_data: Option<&str>,
-        settings: &AppSettings,
-    ) -> Result<Option<MemberClaim>, Refusal> {
-        if !kind.is_presence() {
-            return Ok(None);
-        }
-        let claim = match (channel_data, &self.user) {
-            (Some(channel_data), _) => MemberClaim::parse(channel_data).map_err(Refusal::unauthorized)?,
-            (None, Some(user)) => MemberClaim { id: user.id.clone(), info: user.info.clone() },
-            (None, None) => return Err(Refusal::unauthorized("a presence channel needs channel_data or a sign-in")),
-        };
-        let (size, limit) = (claim.info.len(), settings.max_presence_member_bytes);
-        if size > limit {
-            return Err(Refusal::member_too_large(size, limit));
-        }
-        Ok(Some(claim))
-    }
-
     fn sign_in(&mut self, auth: &str, user_data: &str, connection: &mut SessionConnection) {
-        let claim = match self.check_sign_in(auth, user_data, connection) {
+        let mut claim = match self.check_sign_in(auth, user_data, connection) {
             Ok(claim) => claim,
             Err(text) => {
                 connection.count_refusal(MessageRefusal::SignIn, &text, None);
-                return connection.outbox.send(&outbound::error(Some(UNAUTHORIZED), &text, None));
+                connection.outbox.send(&outbound::error(Some(UNAUTHORIZED), &text, None));
+                return self.refuse_waiting(connection);
             }
         };
         connection.is_authorised = true;
-        let mut welcome = vec![outbound::signin_success(&claim.echo)];
+        let mut welcome = vec![outbound::signin_success(&mem::take(&mut claim.echo))];
         if claim.truncated_watchlist {
             let text = "the watchlist has more than 100 users; the first 100 are watched";
             welcome.push(outbound::error(Some(WATCHLIST_CUT), text, None));
         }
         let (rooms, app) = (&connection.services.shared.rooms, connection.app());
         let is_repeated = self.user.is_some();
+        let channels = mem::take(&mut claim.channels);
         let user = self.user.get_or_insert_with(|| Box::new(claim));
+        // What was signed last holds: also that a channel is no longer named.
+        user.channels = channels;
         let watched = mem::take(&mut user.watchlist);
         let is_watching = !is_repeated && app.settings().watchlists;
         let watchlist = is_watching.then(|| Watchlist::of(watched, app, rooms)).flatten();
         connection.report(|| ActivityKind::SignedIn { socket: connection.id, user: user.id.clone() });
         let socket = connection.as_subscriber(self.dialect.clone());
         rooms.sign_in(app, &user.id, socket, SignIn { welcome, watchlist });
+        self.admit_waiting(connection);
     }
 
     fn check_sign_in(&self, auth: &str, user_data: &str, connection: &SessionConnection) -> Result<UserClaim, String> {
@@ -214,7 +146,8 @@ impl PusherProtocol {
             count_auth_failure("user", connection);
             error.to_string()
         })?;
-        let claim = UserClaim::parse(user_data).map_err(|error| error.to_string())?;
+        let limits = ChannelLimits { count: settings.max_subscriptions, length: settings.max_channel_name_length };
+        let claim = UserClaim::parse(user_data, limits).map_err(|error| error.to_string())?;
         match &self.user {
             Some(user) if user.id != claim.id => Err("the connection is signed in as another user".to_owned()),
             _ => Ok(claim),
@@ -274,38 +207,6 @@ impl PusherProtocol {
     }
 }
 
-fn refuse_subscription(name: &str, refusal: &Refusal, connection: &SessionConnection) {
-    let Refusal { kind, status, code, text } = refusal;
-    connection.count_refusal(MessageRefusal::Subscription, text, Some(name));
-    connection.outbox.send(&outbound::subscription_error(name, kind, text, *status));
-    connection.outbox.send(&outbound::error(*code, text, Some(name)));
-}
-
 fn count_auth_failure(kind: &str, connection: &SessionConnection) {
     connection.app().counters.outcomes.auth_failures.count(kind);
-}
-
-impl Refusal {
-    fn invalid_channel(problem: impl Display) -> Self {
-        Self { kind: "InvalidChannel", status: 400, code: None, text: problem.to_string() }
-    }
-
-    fn invalid_position(problem: impl Display) -> Self {
-        Self { kind: "InvalidPosition", status: 400, code: None, text: problem.to_string() }
-    }
-
-    fn unauthorized(problem: impl Display) -> Self {
-        let text = format!("Connection is unauthorized: {problem}");
-        Self { kind: "AuthError", status: 401, code: Some(UNAUTHORIZED), text }
-    }
-
-    fn too_many_subscriptions(limit: usize) -> Self {
-        let text = format!("the connection has {limit} subscriptions already (app setting max_subscriptions)");
-        Self { kind: "LimitReached", status: 4100, code: None, text }
-    }
-
-    fn member_too_large(size: usize, limit: usize) -> Self {
-        let text = format!("user_info has {size} bytes, the limit is {limit} (app setting max_presence_member_bytes)");
-        Self { kind: "LimitReached", status: 4301, code: None, text }
-    }
 }

@@ -58,6 +58,7 @@ const PURE: &[&str] = &[
     "src/session/liveness.rs",
     "src/session/origin.rs",
     "src/session/subscriptions.rs",
+    "src/session/waiting.rs",
     "src/spans/sampler.rs",
     "src/tls_stream/records.rs",
     "src/turn.rs",

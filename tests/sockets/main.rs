@@ -46,6 +46,7 @@ mod repeats;
 mod roundtrip;
 mod server_events;
 mod server_events_ends;
+mod sign_in;
 mod slow;
 mod tenant;
 mod tenant_access;

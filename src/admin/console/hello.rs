@@ -99,7 +99,7 @@ mod tests {
     use crate::config::{self, AppSettings};
 
     /// What the console does not show: secrets, lists, and settings that few apps change.
-    const HIDDEN: [&str; 11] = [
+    const HIDDEN: [&str; 12] = [
         "history",
         "history_mb",
         "secret",
@@ -109,6 +109,7 @@ mod tests {
         "message_quota_seconds",
         "message_quota_closes",
         "authorised_within_seconds",
+        "sign_in_within_seconds",
         "allowed_origins",
         "webhooks",
     ];

@@ -30,6 +30,8 @@ class Application {
   questions = new Heard();
   /** Requests to admit a socket to a channel: `{ event: channel, socket }`. */
   authorizations = new Heard();
+  /** Requests to sign a user in: `{ event: socket }`. */
+  signIns = new Heard();
   /** Statuses of the next answers to webhooks, then 200. */
   webhookStatuses = [];
   /** Status of the answers about tenant sockets. */
@@ -60,8 +62,8 @@ class Application {
   }
 
   /** A user who may do everything but enter forbidden channels. `forged`: the signatures made for them are wrong. */
-  user({ id, info, watchlist, forged = false }) {
-    const user = { id, info, watchlist, forged, token: `token-${this.#users.size}` };
+  user({ id, info, watchlist, channels, forged = false }) {
+    const user = { id, info, watchlist, channels, forged, token: `token-${this.#users.size}` };
     this.#users.set(user.token, user);
     return user;
   }
@@ -99,7 +101,9 @@ class Application {
   /** Signed by hand, because the package refuses numeric ids, which Laravel sends. */
   #signIn(user, socket) {
     if (!user) return [403, { message: "forbidden" }];
-    const userData = JSON.stringify({ id: user.id, user_info: user.info, watchlist: user.watchlist });
+    this.signIns.note({ event: socket });
+    const { id, info, watchlist, channels } = user;
+    const userData = JSON.stringify({ id, user_info: info, watchlist, channels });
     const token = new Pusher.Token(this.#app.key, user.forged ? "guess" : this.#app.secret);
     return [200, { auth: `${this.#app.key}:${token.sign(`${socket}::user::${userData}`)}`, user_data: userData }];
   }

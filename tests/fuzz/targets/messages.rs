@@ -6,7 +6,7 @@ use gaung::{
         ChannelName, Position,
         inbound::{self, ClientMessage},
         position::MAX_ORIGINS,
-        presence::{MemberClaim, UserClaim},
+        presence::{ChannelLimits, MemberClaim, UserClaim},
     },
     tenant::{
         self, Grant, Heard, StreamLimits, StreamRequest, TenantChannels, TenantId, inbound::TenantMessage,
@@ -30,7 +30,7 @@ fuzz_target!(|text: &str| {
             since.as_deref().into_iter().for_each(read_position);
         }
         Ok(ClientMessage::SignIn { user_data, .. }) => {
-            let _ = UserClaim::parse(&user_data);
+            let _ = UserClaim::parse(&user_data, ChannelLimits { count: 1_000, length: 200 });
         }
         Ok(_) | Err(_) => {}
     }
