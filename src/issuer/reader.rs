@@ -9,9 +9,12 @@ use std::{
 use actix_web::http::{StatusCode, header};
 use awc::error::{PayloadError, SendRequestError};
 use gaung_cluster::seldom::Seldom;
-use tokio::{sync::watch, time::sleep_until};
+use tokio::{
+    sync::watch,
+    time::{sleep_until, timeout},
+};
 
-use super::{State, asks::Asks, attempts::Pace};
+use super::{READ_TIMEOUT, State, asks::Asks, attempts::Pace};
 use crate::tenant::{InvalidKeySet, KeySet, TokenAlgorithms};
 
 /// The most bytes of a set of keys. Those of large issuers, with their certificates, have some 20,000.
@@ -42,6 +45,8 @@ enum ReadError {
     Status(StatusCode),
     #[error("the answer has more than {MAX_BYTES} bytes")]
     TooLarge,
+    #[error("the answer takes longer than {} s", READ_TIMEOUT.as_secs())]
+    TimedOut,
     #[error("the answer ends early: {0}")]
     Body(PayloadError),
     #[error("the answer cannot be used: {0}")]
@@ -68,7 +73,9 @@ impl Reader {
                 }
             }
             state.send_modify(|state| state.attempts.begin(Instant::now()));
-            match self.read().await {
+            // The client's own time limit does not hold for a body that stops in the middle.
+            let read = timeout(READ_TIMEOUT, self.read()).await;
+            match read.unwrap_or(Err(ReadError::TimedOut)) {
                 Ok(keys) => self.take(&keys, &state),
                 Err(error) => self.bear(&error, &state),
             }
