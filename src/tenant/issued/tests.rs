@@ -1,5 +1,7 @@
+//! Tokens and keys of the standards' examples, and such as openssl makes.
+
 use super::*;
-use crate::{config::AppSettings, tenant::PublicKey};
+use crate::{protocol::Secret, tenant::PublicKey};
 use serde_json::json;
 
 #[path = "../../../tests/common/signer.rs"]
@@ -21,7 +23,8 @@ fn keys(jwks: &[Value], rules: &TokenRules) -> KeySet {
 }
 
 fn verify(rules: &TokenRules, keys: &KeySet, token: &str) -> Result<AccessToken, TokenError> {
-    rules.verify(token, &AppSettings::new("key", "secret").keys, keys, NOW)
+    let secret = AppKey { key: "key".to_owned(), secret: Secret::new("secret") };
+    rules.verify(token, &[secret], keys, NOW)
 }
 
 /// For tenant 7, for another minute.
