@@ -191,12 +191,7 @@ impl IssuerConfig {
         let default = Self::default();
         vec![
             Variable::new("GAUNG_TENANT_TOKEN_ISSUER", "", Rule::Text, "claim iss of tokens that others sign"),
-            Variable::new(
-                "GAUNG_TENANT_TOKEN_AUDIENCE",
-                "",
-                Rule::Text,
-                "comma-separated; one of them must be in their claim aud",
-            ),
+            Variable::new("GAUNG_TENANT_TOKEN_AUDIENCE", "", Rule::List, "of these one must be in their claim aud"),
             Variable::new(
                 "GAUNG_TENANT_TOKEN_TENANT_CLAIM",
                 default.tenant_claim,

@@ -48,6 +48,8 @@ pub enum Rule {
     TenantChannels,
     /// What tokens may be signed with, comma-separated.
     TokenAlgorithms,
+    /// Texts, comma-separated, at least one: an empty list would ask for nothing.
+    List,
     /// Public keys in PEM; never shown, because a private one may have got there.
     PublicKeys,
     /// Which channels keep how much of their events, comma-separated.
@@ -88,6 +90,7 @@ impl Rule {
             Self::Networks => text::pieces(value).all(|piece| text::network(piece).is_some()),
             Self::Origins => text::pieces(value).all(|piece| !piece.contains(['/', ' '])),
             Self::TenantChannels => TenantChannels::parse(value).is_some(),
+            Self::List => text::pieces(value).next().is_some(),
             Self::TokenAlgorithms => TokenAlgorithms::parse(value).is_some(),
             Self::History => HistoryRules::parse(value).is_some(),
             Self::Name => (1..=200).contains(&value.len()) && value.chars().all(text::is_unreserved),
@@ -140,6 +143,7 @@ impl fmt::Display for Rule {
                 "comma-separated channel patterns with {tenant} once, * within a segment and .** for further ones",
             ),
             Self::TokenAlgorithms => f.write_str("one or more of HS256, RS256, ES256 and EdDSA, comma-separated"),
+            Self::List => f.write_str("comma-separated texts, at least one"),
             Self::PublicKeys => f.write_str("public keys in PEM (BEGIN PUBLIC KEY)"),
             Self::Name => f.write_str("1 to 200 letters, digits and - . _ ~"),
             Self::Text | Self::Secret => f.write_str("a text that is not empty"),
@@ -188,6 +192,7 @@ mod tests {
         check(&Rule::PathPrefix, &["/x", "x/", "/a/b.c", "/"], &["/a//b", "/a?b", "/a b", "/{x}", "https://x"]);
         check(&Rule::Url, &["http://x", "https://x:1/y?z"], &["x", "ftp://x", "/x", "http://", "http://me:pass@x"]);
         check(&Rule::TokenAlgorithms, &["HS256", "RS256, ES256,EdDSA"], &["", "none", "RS512", "rs256", "RS256;ES256"]);
+        check(&Rule::List, &["a", "a, https://b"], &["", ",", " , "]);
         check(&Rule::Networks, &["10.0.0.0/8, ::1/128", "10.1.2.3"], &["10.0.0.0/33", "2", "10.0.0.0/8;"]);
         check(&Rule::Origins, &["*", "*.example.com, localhost"], &["https://example.com", "a b"]);
         check(&Rule::Name, &["app-key", "a.b_c~1"], &["", "a:b", "a/b", "a b", "é", &"x".repeat(201)]);
