@@ -33,6 +33,7 @@
 //! | [`descriptors`] | how the file descriptors are shared between sockets and requests |
 //! | [`readiness`] | whether the node wants new sockets |
 //! | [`tls`] | certificates of the public listener |
+//! | [`tls_stream`] | a connection that speaks TLS |
 
 #![cfg_attr(not(test), warn(unreachable_pub, clippy::print_stderr, clippy::print_stdout, clippy::unwrap_used))]
 
@@ -66,6 +67,7 @@ pub mod session;
 pub mod spans;
 pub mod tenant;
 pub mod tls;
+pub mod tls_stream;
 pub mod trace_log;
 pub mod turn;
 pub mod webhook;

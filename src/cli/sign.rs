@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use gaung::{
     config::Loaded,
-    protocol::{AppKey, SocketId, signature},
-    tenant::{ChannelPattern, TenantId},
+    protocol::{AppKey, ChannelPattern, SocketId, signature},
+    tenant::TenantId,
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use percent_encoding::percent_decode_str;

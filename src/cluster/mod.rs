@@ -33,7 +33,7 @@ use asking::Outstanding;
 use crate::{
     app::App,
     config::ClusterConfig,
-    event::{self, Counts, EncodedEvent, wire},
+    event::{self, Counts, EncodedEvent, UserAction, wire},
     protocol::ChannelName,
     spans::{OpenSpan, Spans},
 };
@@ -209,14 +209,14 @@ impl Cluster {
         }
     }
 
-    /// Ends a user's connections on all other nodes. `channel` is the user's.
-    pub fn terminate(&self, app: &App, channel: &ChannelName, permit: PublishPermit) {
-        self.send(app, channel.as_str(), (wire::terminate(), None), permit);
+    /// Acts on a user's connections on all other nodes. `channel` is the user's.
+    pub fn act_on_user(&self, app: &App, channel: &ChannelName, action: &UserAction, permit: PublishPermit) {
+        self.send(app, channel.as_str(), (wire::user(action), None), permit);
     }
 
-    /// Ends, on all other nodes, the connections that are in a presence channel as a user.
-    pub fn terminate_member(&self, app: &App, user: &str, permit: PublishPermit) {
-        self.send(app, MEMBERS_CHANNEL, (wire::terminate_member(user), None), permit);
+    /// Acts, on all other nodes, on the connections that are in a presence channel as a user.
+    pub fn act_on_member(&self, app: &App, user: &str, action: &UserAction, permit: PublishPermit) {
+        self.send(app, MEMBERS_CHANNEL, (wire::member(user, action), None), permit);
     }
 
     /// Bytes that an event's frame may have, so that the bus carries it.

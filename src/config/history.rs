@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::text;
-use crate::{protocol::ChannelName, tenant::pattern};
+use crate::protocol::{ChannelName, pattern};
 
 /// Rules of one app at most: each new room compares its name with them.
 const MAX_RULES: usize = 100;

@@ -3,8 +3,10 @@
 mod answers;
 mod cached;
 mod encoded;
+mod user_action;
 pub mod wire;
 
 pub use answers::{AppTotals, CachedEvent, Counts, Member, Page};
 pub use cached::{Cached, cached};
 pub use encoded::{EncodedEvent, Event, Moment, Numbered, Origin, Sample, Words, now};
+pub use user_action::UserAction;

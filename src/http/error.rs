@@ -91,6 +91,9 @@ pub enum ApiError {
     /// `user_count` was asked of channels that have none; the prefix that was given.
     #[error("user_count needs a filter_by_prefix that starts with presence-, but filter_by_prefix is {0:?}")]
     UserCountNeedsPresence(String),
+    /// Of which channels a user's sockets are to lose is not understood.
+    #[error("invalid request body: {0}; it must be {{\"channels\":[\"private-orders.*\"]}}")]
+    Patterns(String),
     #[error("channel {0} keeps no history (app setting history)")]
     NoHistory(String),
     #[error("invalid query string: {0}")]
@@ -136,6 +139,7 @@ impl ApiError {
             Self::Event(_) => (StatusCode::BAD_REQUEST, RequestRefusal::EventInvalid),
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, RequestRefusal::KeyReused),
             Self::Channel(_) => (StatusCode::BAD_REQUEST, RequestRefusal::ChannelInvalid),
+            Self::Patterns(_) => (StatusCode::BAD_REQUEST, RequestRefusal::PatternInvalid),
             Self::NotPresence(_) => (StatusCode::BAD_REQUEST, RequestRefusal::NotPresence),
             Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, RequestRefusal::UserCountNeedsPresence),
             Self::NoHistory(_) => (StatusCode::BAD_REQUEST, RequestRefusal::NoHistory),
@@ -178,6 +182,7 @@ impl ApiError {
             | Self::KeyReused
             | Self::Channel(_)
             | Self::NotPresence(_)
+            | Self::Patterns(_)
             | Self::UserCountNeedsPresence(_)
             | Self::NoHistory(_)
             | Self::Query(_)

@@ -96,6 +96,8 @@ fn serve_api(config: &mut ServiceConfig, base: &str) {
         .service(answer(get(format!("{app}/channels/{{channel}}/events"), web::to(history::events))))
         .service(answer(get(format!("{app}/connections"), web::to(connections::count))))
         .service(answer(post(format!("{app}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
+        .service(answer(post(format!("{app}/users/{{user}}/reconnect"), web::to(connections::reconnect))))
+        .service(answer(post(format!("{app}/users/{{user}}/unsubscribe"), web::to(connections::unsubscribe))))
         // The Python SDK forgets the app (protocol.md §3.8).
         .service(answer(post(format!("{base}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
         .service(probe(format!("{base}/up"), web::to(probes::up)))

@@ -56,6 +56,7 @@ labels! {
         EventInvalid = "event_invalid",
         KeyReused = "key_reused",
         ChannelInvalid = "channel_invalid",
+        PatternInvalid = "pattern_invalid",
         NotPresence = "not_presence",
         UserCountNeedsPresence = "user_count_needs_presence",
         NoHistory = "no_history",

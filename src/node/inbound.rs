@@ -22,7 +22,7 @@ use crate::{
     app::Registry,
     cluster::{Cluster, MEMBERS_CHANNEL, Question, Reply, travels},
     event::{
-        self, EncodedEvent, Sample,
+        self, EncodedEvent, Sample, UserAction,
         wire::{self, Message},
     },
     metrics::Metrics,
@@ -127,21 +127,21 @@ impl Inbound {
                 self.rooms.hear(room.app(), channel, FromPeers::event(event, node, numbering, permit));
                 span.into_iter().for_each(OpenSpan::end);
             }
-            Some(Message::Terminate) if channel.kind().is_server_to_user() => {
+            Some(Message::User(action)) if channel.kind().is_server_to_user() => {
                 let user = channel.without_prefix().into();
-                self.rooms.hear(room.app(), channel, FromPeers::Terminated(user));
+                self.rooms.hear(room.app(), channel, FromPeers::Acted(user, action));
             }
-            Some(Message::TerminateMember(user)) if room.channel().as_ref() == MEMBERS_CHANNEL => {
-                self.terminate_member(room.app(), &user);
+            Some(Message::Member(user, action)) if room.channel().as_ref() == MEMBERS_CHANNEL => {
+                self.act_on_member(room.app(), &user, &action);
             }
-            Some(Message::Terminate | Message::TerminateMember(_)) | None => self.refuse("payload"),
+            Some(Message::User(_) | Message::Member(..)) | None => self.refuse("payload"),
         }
     }
 
     /// Of an app that is gone nobody is a member.
-    fn terminate_member(&self, app_id: &str, user_id: &str) {
+    fn act_on_member(&self, app_id: &str, user_id: &str, action: &UserAction) {
         if let Some(app) = self.registry.by_id(app_id) {
-            self.rooms.terminate_member_here(&app, user_id);
+            self.rooms.act_on_member_here(&app, user_id, action);
         }
     }
 

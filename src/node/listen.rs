@@ -31,7 +31,6 @@ use tokio::{
     sync::OnceCell,
     time::timeout,
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{failures::Failures, h2};
 use crate::{
@@ -47,12 +46,13 @@ use crate::{
     descriptors::Shares,
     http::{self, Api, answer, body::HeldBodies, error::ApiError},
     metrics::lag::{self, ActorThread},
+    outbox::Transport,
     session::{
-        self,
         registry::SessionRegistries,
         services::{Services, Shared},
-        upgrade::{share, tune, upgrade},
+        upgrade::{tune, upgrade},
     },
+    tls_stream::TlsStream,
 };
 
 /// How long what a client goes on sending after its answer is read away: a connection that is closed before resets, and the
@@ -143,7 +143,7 @@ impl PublicListener {
         server.listen("public", listener, move || {
             let public = Rc::new(self.clone());
             let accept = fn_service(move |socket| public.clone().accept(socket));
-            accept.and_then(self.serve(|guarded: Guarded<TcpStream>| share(guarded.into_inner())))
+            accept.and_then(self.serve(|guarded: Guarded<TcpStream>| guarded.into_inner().into()))
         })
     }
 
@@ -155,11 +155,11 @@ impl PublicListener {
     ) -> io::Result<ServerBuilder> {
         let mut config = (*config).clone();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let config = Arc::new(config);
         server.listen("public", listener, move || {
-            let (public, acceptor) = (Rc::new(self.clone()), acceptor.clone());
-            let accept = fn_service(move |socket| public.clone().accept_tls(socket, acceptor.clone()));
-            accept.and_then(self.serve(|guarded: Guarded<TlsStream<TcpStream>>| (guarded.into_inner(), None)))
+            let (public, config) = (Rc::new(self.clone()), config.clone());
+            let accept = fn_service(move |socket| public.clone().accept_tls(socket, config.clone()));
+            accept.and_then(self.serve(|guarded: Guarded<TlsStream<TcpStream>>| guarded.into_inner().into()))
         })
     }
 
@@ -180,15 +180,14 @@ impl PublicListener {
     async fn accept_tls(
         self: Rc<Self>,
         socket: TcpStream,
-        acceptor: TlsAcceptor,
+        config: Arc<ServerConfig>,
     ) -> Result<Accepted<TlsStream<TcpStream>>, Refused> {
         let peer = socket.peer_addr().ok();
         // A handshake with each connection that finds no place would cost more than to serve it.
         let place = self.permit(peer).map_err(|_| Refused)?;
-        let accepted = timeout(self.shared.limits.handshake_timeout, self.begin_tls(socket, peer, acceptor));
+        let accepted = timeout(self.shared.limits.handshake_timeout, self.begin_tls(socket, peer, config));
         let stream = accepted.await.unwrap_or(Err(Refused))?;
-        tune(stream.get_ref().0);
-        let protocol = match stream.get_ref().1.alpn_protocol() {
+        let protocol = match stream.protocol() {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
@@ -210,7 +209,7 @@ impl PublicListener {
         &self,
         socket: TcpStream,
         peer: Option<SocketAddr>,
-        acceptor: TlsAcceptor,
+        config: Arc<ServerConfig>,
     ) -> Result<TlsStream<TcpStream>, Refused> {
         let mut opening = [0; malformed::OPENING_BYTES];
         let count = socket.peek(&mut opening).await.map_err(|_| Refused)?;
@@ -218,7 +217,8 @@ impl PublicListener {
             self.log.count(malformed, peer);
             return Err(Refused);
         }
-        acceptor.accept(socket).await.map_err(|error| {
+        tune(&socket);
+        TlsStream::accept(config, socket).await.map_err(|error| {
             if is_nonsense(&error) {
                 self.log.count(Malformed::Other, peer);
             }
@@ -227,14 +227,13 @@ impl PublicListener {
     }
 
     /// Serves HTTP/1.1 and, where a client has chosen it, HTTP/2.
-    fn serve<T, S, W>(
+    fn serve<T, B>(
         &self,
-        split: W,
-    ) -> impl ServiceFactory<Accepted<T>, Config = (), Response = (), Error = Refused, InitError = ()> + use<T, S, W>
+        bare: B,
+    ) -> impl ServiceFactory<Accepted<T>, Config = (), Response = (), Error = Refused, InitError = ()> + use<T, B>
     where
-        W: FnOnce(Guarded<T>) -> (S, Option<Arc<TcpStream>>) + Copy + 'static,
+        B: FnOnce(Guarded<T>) -> Transport + Copy + 'static,
         T: AsyncRead + AsyncWrite + Unpin + 'static,
-        S: session::wire::Socket + 'static,
     {
         let (services, log) = (self.services(), self.log.clone());
         let app = || map_config(http::app(self.api.clone(), services.clone()), |()| AppConfig::default());
@@ -242,7 +241,7 @@ impl PublicListener {
             data.insert(guarded.connection().clone());
         });
         let (http1_app, http2) = (app(), Rc::new(Http2::new(app(), self.api.clone())));
-        let upgrade = fn_service(move |(request, framed)| upgrade(services.clone(), request, framed, split));
+        let upgrade = fn_service(move |(request, framed)| upgrade(services.clone(), request, framed, bare));
         let served = apply_fn_factory(http1.upgrade(upgrade).finish(http1_app), move |accepted: Accepted<T>, http1| {
             let (guarded, protocol, peer) = accepted;
             let (log, connection) = (log.clone(), guarded.connection().clone());

@@ -3,17 +3,15 @@
 //! Invariants: bytes reach the socket in the order of `send`, whole frames only, and nothing follows a close frame.
 //!
 //! What waits is bounded. Once the socket has refused bytes, at most `limit` wait: a client over it reads too slowly. What
-//! was not offered to the socket yet, because the session's task had no turn, says nothing about the client: from half of
-//! the limit on rooms wait for that turn (see [`Outbox::offered`]) before they send another batch. Nobody else sends much,
-//! but what does not wait may be up to `UNOFFERED` limits. All this is shared by those who get the same, so that a burst
-//! takes its own size once, not once per socket.
+//! was not offered to a socket yet, because it is the body of an answer and the server of HTTP had no turn, says nothing
+//! about the client: from half of the limit on rooms wait for that turn (see [`Outbox::offered`]) before they send another
+//! batch. Nobody else sends much, but what does not wait may be up to `UNOFFERED` limits. All this is shared by those who
+//! get the same, so that a burst takes its own size once, not once per socket; but for some that is encrypted already.
 
 use std::{
     collections::VecDeque,
-    io::{self, ErrorKind},
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::{Buf, Bytes};
@@ -21,18 +19,22 @@ use futures_util::future::poll_fn;
 use tokio::{io::AsyncWrite, net::TcpStream, task::coop};
 
 use crate::{
-    protocol::{ChannelName, Close, deflate::Encoding, frame},
+    protocol::{ChannelName, ChannelPattern, Close, deflate::Encoding, frame},
     tenant::stream,
+    tls_stream::Tls,
 };
 
 mod answer;
 pub mod closing;
+mod transport;
+
+pub use transport::Transport;
 
 /// How many limits may wait for a socket that was not asked whether it takes them.
 const UNOFFERED: usize = 4;
 
 /// Shared by a session and its rooms. `send` writes at once while the kernel takes everything; what it refuses waits,
-/// bounded in bytes, for the session's task. TLS sockets always queue.
+/// bounded in bytes, for the session's task.
 #[derive(Debug)]
 pub struct Outbox {
     direct: Option<Arc<TcpStream>>,
@@ -63,6 +65,8 @@ enum Framing {
 #[derive(Debug, Default)]
 struct Queue {
     framing: Framing,
+    /// What encrypts for the socket, where its client speaks TLS.
+    tls: Option<Box<Tls>>,
     chunks: VecDeque<Bytes>,
     bytes: usize,
     /// How often something was sent.
@@ -77,6 +81,8 @@ struct Queue {
     senders: Vec<Waker>,
     /// Joins that rooms refused and the session does not know of yet: so many as it has sent since it looked last.
     refused: Vec<RefusedJoin>,
+    /// Channels that a back end takes from the user, and the session does not know of yet.
+    revoked: Vec<Arc<[ChannelPattern]>>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +111,8 @@ pub enum Lag {
 pub enum Flushed {
     /// Everything is written, or the socket takes no more now.
     Open,
+    /// The same, and some channels were [revoked](Outbox::take_revoked).
+    Revoked,
     /// A close frame waits behind what the socket does not take.
     Closing,
     /// The close frame is written; no more will come.
@@ -114,14 +122,9 @@ pub enum Flushed {
 }
 
 impl Outbox {
-    /// An outbox that may hold `limit` bytes. `direct` is the socket if frames may be written to it as they are.
-    pub fn new(direct: Option<Arc<TcpStream>>, limit: usize) -> Arc<Self> {
-        Self::with_encoding(direct, limit, Encoding::Plain)
-    }
-
-    /// The same for a client that wants its events in this encoding; whoever sends them encodes them.
-    pub fn with_encoding(direct: Option<Arc<TcpStream>>, limit: usize, encoding: Encoding) -> Arc<Self> {
-        Arc::new(Self { direct, encoding, limit, queue: Mutex::default() })
+    /// An outbox that may hold `limit` bytes, of which the session's task writes all.
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { direct: None, encoding: Encoding::Plain, limit, queue: Mutex::default() })
     }
 
     /// How the client wants its events.
@@ -146,20 +149,20 @@ impl Outbox {
     }
 
     fn write_to(&self, queue: &mut Queue, frames: &Bytes) {
+        let waiting = queue.waiting();
         let written = match &self.direct {
-            Some(socket) if queue.chunks.is_empty() => match socket.try_write(frames) {
+            Some(socket) if waiting == 0 => match queue.try_write(socket, frames) {
                 Ok(written) => written,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
                 Err(_) => return queue.die(),
             },
             _ => 0,
         };
-        if written == frames.len() {
+        if written == frames.len() && queue.waiting() == 0 {
             return;
         }
         queue.is_refused |= self.direct.is_some();
         let limit = if queue.is_refused { self.limit } else { self.limit.saturating_mul(UNOFFERED) };
-        if queue.bytes > 0 && queue.bytes + frames.len() > limit {
+        if waiting > 0 && waiting + frames.len() > limit {
             queue.give_up();
         } else {
             queue.push(frames.slice(written..));
@@ -215,12 +218,24 @@ impl Outbox {
 
     /// Bytes that wait for the socket.
     pub fn waiting(&self) -> usize {
-        self.lock().bytes
+        self.lock().waiting()
     }
 
     /// A room did not take the socket. Its session learns of it before it hears its client again.
     pub fn refuse_join(&self, refused: RefusedJoin) {
         self.lock().refused.push(refused);
+    }
+
+    /// Closes the session if it is subscribed to a channel that one of these matches.
+    pub fn revoke(&self, patterns: Arc<[ChannelPattern]>) {
+        let mut queue = self.lock();
+        queue.revoked.push(patterns);
+        queue.wake();
+    }
+
+    /// The channels that were revoked since the last call.
+    pub fn take_revoked(&self) -> Vec<Arc<[ChannelPattern]>> {
+        std::mem::take(&mut self.lock().revoked)
     }
 
     /// The joins that were refused since the last call.
@@ -249,6 +264,7 @@ impl Outbox {
         queue.is_refused = written.is_pending() && (queue.is_refused || !is_stopped);
         queue.wake_senders();
         match (queue.state, written.is_ready()) {
+            (State::Open, _) if !queue.revoked.is_empty() => Flushed::Revoked,
             (State::Open, _) => Flushed::Open,
             (State::Closing(_), false) => Flushed::Closing,
             (State::Closing(_), true) => Flushed::Closed,
@@ -262,23 +278,16 @@ impl Outbox {
 }
 
 impl Queue {
-    /// Queues a chunk. The task that flushes is woken only by the first one: it watches the socket while more wait.
+    /// Queues a chunk, of which nothing may be left but what is encrypted. The task that flushes is woken only by the first
+    /// one: it watches the socket while more wait.
     fn push(&mut self, chunk: Bytes) {
-        self.bytes += chunk.len();
-        self.chunks.push_back(chunk);
-        if self.chunks.len() == 1 {
+        if self.chunks.is_empty() {
             self.wake();
         }
-    }
-
-    fn poll_write<S: AsyncWrite + Unpin>(&mut self, socket: &mut S, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(chunk) = self.chunks.front() {
-            match ready!(Pin::new(&mut *socket).poll_write(ctx, chunk))? {
-                0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-                written => self.advance(written),
-            }
+        if !chunk.is_empty() {
+            self.bytes += chunk.len();
+            self.chunks.push_back(chunk);
         }
-        Pin::new(socket).poll_flush(ctx)
     }
 
     fn advance(&mut self, written: usize) {
@@ -295,7 +304,7 @@ impl Queue {
     }
 
     fn lag(&self, limit: usize) -> Lag {
-        match self.bytes {
+        match self.waiting() {
             _ if self.state != State::Open => Lag::Little,
             bytes if bytes <= limit / 4 => Lag::Little,
             bytes if bytes <= limit / 2 => Lag::Some,
@@ -339,6 +348,7 @@ impl Queue {
     fn abandon(&mut self) {
         self.chunks = VecDeque::new();
         self.bytes = 0;
+        self.tls = None;
         if self.state == State::Open {
             self.state = State::Dead(None);
         }

@@ -1,5 +1,7 @@
 //! Outboxes and the sockets that they fill, one after the other.
 
+use std::{io, pin::Pin};
+
 use futures_util::FutureExt;
 
 use super::*;
@@ -37,7 +39,7 @@ async fn flush(outbox: &Outbox, socket: &mut Narrow) -> Flushed {
 
 #[actix::test]
 async fn what_the_socket_refuses_is_written_later_in_order() {
-    let outbox = Outbox::new(None, 100);
+    let outbox = Outbox::new(100);
     let mut socket = Narrow { room: 4, ..Narrow::default() };
     outbox.send(&frame::text("one"));
     outbox.send(&frame::text("two"));
@@ -49,7 +51,7 @@ async fn what_the_socket_refuses_is_written_later_in_order() {
 
 #[actix::test]
 async fn a_slow_consumer_gets_the_frame_it_had_begun_and_a_close_frame() {
-    let outbox = Outbox::new(None, 20);
+    let outbox = Outbox::new(20);
     let mut socket = Narrow { room: 3, ..Narrow::default() };
     outbox.send(&frame::text("begun"));
     assert_eq!(flush(&outbox, &mut socket).await, Flushed::Open);
@@ -64,7 +66,7 @@ async fn a_slow_consumer_gets_the_frame_it_had_begun_and_a_close_frame() {
 
 #[actix::test]
 async fn what_no_socket_has_refused_yet_makes_nobody_a_slow_consumer() {
-    let outbox = Outbox::new(None, 20);
+    let outbox = Outbox::new(20);
     let mut socket = Narrow { room: 1_000, ..Narrow::default() };
     for _ in 0..5 {
         outbox.send(&frame::text("ten bytes."));
@@ -76,7 +78,7 @@ async fn what_no_socket_has_refused_yet_makes_nobody_a_slow_consumer() {
 
 #[actix::test]
 async fn what_is_not_offered_has_a_bound_too() {
-    let outbox = Outbox::new(None, 20);
+    let outbox = Outbox::new(20);
     for _ in 0..7 {
         outbox.send(&frame::text("ten bytes."));
     }
@@ -85,7 +87,7 @@ async fn what_is_not_offered_has_a_bound_too() {
 
 #[actix::test]
 async fn rooms_wait_until_the_socket_was_offered_what_waits() {
-    let outbox = Outbox::new(None, 20);
+    let outbox = Outbox::new(20);
     outbox.offered().await;
     outbox.send(&frame::text("ten bytes."));
     assert!(outbox.is_crowded());
@@ -100,7 +102,7 @@ async fn rooms_wait_until_the_socket_was_offered_what_waits() {
 
 #[actix::test]
 async fn rooms_do_not_wait_for_a_session_that_is_over() {
-    let outbox = Outbox::new(None, 20);
+    let outbox = Outbox::new(20);
     outbox.send(&frame::text("ten bytes."));
     let mut offered = std::pin::pin!(outbox.offered());
     assert!(offered.as_mut().now_or_never().is_none());
@@ -110,7 +112,7 @@ async fn rooms_do_not_wait_for_a_session_that_is_over() {
 
 #[actix::test]
 async fn the_end_of_a_session_does_not_change_why_it_closed() {
-    let outbox = Outbox::new(None, 20);
+    let outbox = Outbox::new(20);
     outbox.close(Close::Silent);
     outbox.abandon();
     assert_eq!(outbox.closing(), Some(Close::Silent));
@@ -118,7 +120,7 @@ async fn the_end_of_a_session_does_not_change_why_it_closed() {
 
 #[actix::test]
 async fn nothing_follows_a_close_frame() {
-    let outbox = Outbox::new(None, 100);
+    let outbox = Outbox::new(100);
     let mut socket = Narrow { room: 1_000, ..Narrow::default() };
     outbox.close(Close::Echo(Some(1000)));
     outbox.close(Close::Draining);
@@ -129,7 +131,7 @@ async fn nothing_follows_a_close_frame() {
 
 #[actix::test]
 async fn one_frame_larger_than_the_limit_passes_while_nothing_waits() {
-    let outbox = Outbox::new(None, 10);
+    let outbox = Outbox::new(10);
     let mut socket = Narrow { room: 1_000, ..Narrow::default() };
     outbox.send(&frame::text("longer than ten bytes"));
     assert_eq!(flush(&outbox, &mut socket).await, Flushed::Open);
@@ -138,7 +140,7 @@ async fn one_frame_larger_than_the_limit_passes_while_nothing_waits() {
 
 #[actix::test]
 async fn a_client_that_was_given_up_stays_so_although_its_socket_breaks_then() {
-    let outbox = Outbox::new(None, 20);
+    let outbox = Outbox::new(20);
     let mut socket = Narrow::default();
     outbox.send(&frame::text("begun"));
     assert_eq!(flush(&outbox, &mut socket).await, Flushed::Open);
@@ -151,7 +153,7 @@ async fn a_client_that_was_given_up_stays_so_although_its_socket_breaks_then() {
 
 #[actix::test]
 async fn a_task_without_a_share_of_the_thread_left_refuses_nothing_and_asks_again() {
-    let outbox = Outbox::new(None, 20);
+    let outbox = Outbox::new(20);
     outbox.send(&frame::text("more than half of it"));
     let mut turns = 0;
     poll_fn(|ctx| {

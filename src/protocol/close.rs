@@ -105,6 +105,9 @@ closes! {
     /// The node is going away; another one is ready.
     Draining = 4200, "draining", Upgrade,
         "Server shutting down; reconnect";
+    /// A back end says that the user's rights have changed.
+    RightsChanged = 4200, "rights_changed", Session,
+        "Your rights have changed; reconnect";
     /// Other nodes have fewer sockets; any may take it.
     Rebalanced = 4200, "rebalanced", Session,
         "Other nodes have fewer connections; reconnect";

@@ -100,7 +100,7 @@ mod tests {
     };
 
     fn join(id: u64, attempt: u32) -> Forwarded {
-        let (id, outbox) = (SocketId::from_bits(id), Outbox::new(None, usize::MAX));
+        let (id, outbox) = (SocketId::from_bits(id), Outbox::new(usize::MAX));
         let subscriber = Subscriber { id, outbox, dialect: Dialect::Pusher };
         let message = RoomMessage::Join(Join { subscriber, claim: None, since: None, page: None, attempt });
         Forwarded { message, underway: None }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     app::App,
-    event::{AppTotals, Cached, CachedEvent, Counts, EncodedEvent, Page},
+    event::{AppTotals, Cached, CachedEvent, Counts, EncodedEvent, Page, UserAction},
     outbox::Outbox,
     page::PageVisit,
     protocol::{ChannelName, EventId, Position, Since, SocketId, presence::MemberClaim},
@@ -87,8 +87,8 @@ pub enum FromPeers {
     Subscriptions(usize),
     /// A user is in the channel there like this, or not at all.
     Member(Arc<str>, Option<Member>),
-    /// A back end, there or here, ends the connections that are in the channel as this user.
-    Terminated(Arc<str>),
+    /// A back end, there or here, acts on the connections that are in the channel as this user.
+    Acted(Arc<str>, UserAction),
     /// They published an event.
     Event(EncodedEvent, Permit),
     /// They published an event of a cache channel.
@@ -199,8 +199,8 @@ pub(super) enum UserMessage {
     Unwatch(Vec<String>, SocketId),
     /// So many sockets are signed in as this user on all other nodes.
     Remote(Arc<str>, u64),
-    /// A back end ends the connections that are in a presence channel as this user.
-    TerminateMember(Arc<str>),
+    /// A back end acts on the connections that are in a presence channel as this user.
+    ActOnMember(Arc<str>, UserAction),
 }
 
 /// How many hold these channels? Answered in their order.

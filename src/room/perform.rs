@@ -21,7 +21,7 @@ use crate::{
     app::App,
     cluster::Cluster,
     event::{self, EncodedEvent},
-    protocol::{ChannelName, Close, WebhookDetail, WebhookEvent},
+    protocol::{ChannelName, WebhookDetail, WebhookEvent},
     trace_log, turn,
 };
 
@@ -88,9 +88,10 @@ impl Room {
             Effect::RefuseClientEvent(sender) => {
                 refuse_client_event(&sender, self.state.channel(), &self.app, &self.services);
             }
-            Effect::Close(subscriber) => {
-                subscriber.dialect.client_protocol().close(&subscriber.outbox, Close::Terminated);
+            Effect::Close(subscriber, close) => {
+                subscriber.dialect.client_protocol().close(&subscriber.outbox, close);
             }
+            Effect::Revoke(subscriber, patterns) => subscriber.outbox.revoke(patterns),
             Effect::Webhook(detail) => self.notify(detail),
             Effect::Subscribed(socket) => self.show(|channel| ActivityKind::Subscribed { socket, channel }),
             Effect::Unsubscribed(socket) => self.show(|channel| ActivityKind::Unsubscribed { socket, channel }),

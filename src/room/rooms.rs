@@ -29,7 +29,7 @@ use crate::{
     app::App,
     cluster::Cluster,
     config::LimitsConfig,
-    event::{EncodedEvent, Event, Origin},
+    event::{EncodedEvent, Event, Origin, UserAction, wire},
     metrics::{
         Metrics,
         lag::{self, ActorThread},
@@ -235,32 +235,33 @@ impl Rooms {
         }
     }
 
-    /// Closes every session signed in as the user, on any node, with 4009, and those that are in a presence channel as
-    /// the user where the app wants it.
-    pub fn terminate(&self, app: &Arc<App>, user_id: &str) -> Result<(), Unpublished> {
+    /// Acts on every session signed in as the user, on any node, and on those that are in a presence channel as the user
+    /// where the app wants it.
+    pub fn act_on_user(&self, app: &Arc<App>, user_id: &str, action: &UserAction) -> Result<(), Unpublished> {
         let channel = user_channel(user_id);
         if let Some(cluster) = &self.cluster {
-            let mut permit = cluster.reserve(2, user_id.len() * 2)?;
-            let terminate_member = permit.split(user_id.len());
+            let bytes = [wire::user(action), wire::member(user_id, action)].map(|bytes| bytes.len());
+            let mut permit = cluster.reserve(2, bytes.iter().sum())?;
+            let of_member = permit.split(bytes[1]);
             if let Some(channel) = &channel {
-                cluster.terminate(app, channel, permit);
+                cluster.act_on_user(app, channel, action, permit);
             }
-            cluster.terminate_member(app, user_id, terminate_member);
+            cluster.act_on_member(app, user_id, action, of_member);
         }
         if let Some(channel) = channel {
-            self.hear(app.id(), channel, FromPeers::Terminated(user_id.into()));
+            self.hear(app.id(), channel, FromPeers::Acted(user_id.into(), action.clone()));
         }
-        self.terminate_member_here(app, user_id);
+        self.act_on_member_here(app, user_id, action);
         Ok(())
     }
 
-    /// Closes every session of this node that is in a presence channel as the user, where the app wants it.
-    pub fn terminate_member_here(&self, app: &Arc<App>, user_id: &str) {
+    /// The same for every session of this node that is in a presence channel as the user, where the app wants it.
+    pub fn act_on_member_here(&self, app: &Arc<App>, user_id: &str, action: &UserAction) {
         if !app.settings().terminate_members {
             return;
         }
         for shard in self.shards.iter() {
-            let message = UserMessage::TerminateMember(user_id.into());
+            let message = UserMessage::ActOnMember(user_id.into(), action.clone());
             shard.do_send(AboutUsers { app_id: app.id().clone(), message });
         }
     }

@@ -41,7 +41,7 @@ use crate::{
     activity::ActivityEvent,
     app::App,
     cluster::{Cluster, MEMBERS_CHANNEL},
-    event::{Counts, EncodedEvent},
+    event::{Counts, EncodedEvent, UserAction},
     metrics::Metrics,
     page::Pages,
     protocol::ChannelName,
@@ -173,10 +173,10 @@ impl Shard {
         }
     }
 
-    fn terminate_member(&mut self, app_id: &Arc<str>, user_id: &Arc<str>) {
+    fn act_on_member(&mut self, app_id: &Arc<str>, user_id: &Arc<str>, action: &UserAction) {
         let channels = self.services.present.borrow().channels(app_id, user_id);
         for channel in channels {
-            let message = RoomMessage::FromPeers(FromPeers::Terminated(user_id.clone()));
+            let message = RoomMessage::FromPeers(FromPeers::Acted(user_id.clone(), action.clone()));
             self.forward(app_id, &channel, Forwarded { message, underway: None });
         }
     }
@@ -289,7 +289,7 @@ impl Handler<AboutUsers> for Shard {
             }
             UserMessage::Unwatch(users, socket) => watchlists.borrow_mut().unwatch(&app_id, &users, socket),
             UserMessage::Remote(user, sockets) => watchlists.borrow_mut().set_remote(&app_id, &user, sockets),
-            UserMessage::TerminateMember(user) => self.terminate_member(&app_id, &user),
+            UserMessage::ActOnMember(user, action) => self.act_on_member(&app_id, &user, &action),
         }
     }
 }

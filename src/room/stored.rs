@@ -51,6 +51,6 @@ fn old_event(stored: StoredEvent, channel: &ChannelName, read_at: Duration, now:
             age: read_at.saturating_sub(place.at),
             event: EncodedEvent::from_peer(channel.clone(), payload, None, now),
         }),
-        Message::Event(_) | Message::Terminate | Message::TerminateMember(_) => None,
+        Message::Event(_) | Message::User(_) | Message::Member(..) => None,
     }
 }

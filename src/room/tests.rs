@@ -71,7 +71,7 @@ fn stage_of(threads: usize, limits: &LimitsConfig, cluster: Option<Cluster>) -> 
 
 impl Stage {
     fn join(&self, id: u64) -> Arc<Outbox> {
-        let outbox = Outbox::new(None, usize::MAX);
+        let outbox = Outbox::new(usize::MAX);
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
         self.rooms.join(
             &self.app,

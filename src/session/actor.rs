@@ -32,7 +32,7 @@ use crate::{
         closing::{ClientProtocol, SentAway},
     },
     page::PageKey,
-    protocol::{Close, deflate::Encoding, frame, outbound},
+    protocol::{ChannelPattern, Close, deflate::Encoding, frame, outbound},
     tenant,
 };
 
@@ -159,6 +159,14 @@ impl Session {
         }
     }
 
+    /// A back end has taken channels from the user. A client that had one of them comes back as another socket: no signature
+    /// that it may have stored holds for that.
+    fn lose_channels(&self, revoked: &[Arc<[ChannelPattern]>]) {
+        if revoked.iter().any(|patterns| self.connection.subscriptions.match_any(patterns)) {
+            self.connection.close(Close::RightsChanged);
+        }
+    }
+
     /// Gives back what the session holds; the rooms tell who has to know. Happens as soon as a close is decided, not when
     /// the client has answered it.
     fn give_back(&mut self) {
@@ -271,7 +279,7 @@ impl Actor for Session {
 impl StreamHandler<Incoming> for Session {
     fn handle(&mut self, incoming: Incoming, _: &mut Context<Self>) {
         // A browser answers for pages that hear nothing.
-        let is_automatic = matches!(incoming, Incoming::Ping(_) | Incoming::Pong);
+        let is_automatic = matches!(incoming, Incoming::Ping(_) | Incoming::Pong | Incoming::Revoked(_));
         if !(is_automatic && self.connection.page.is_some()) {
             self.heard = Instant::now();
             self.pinged = None;
@@ -287,6 +295,7 @@ impl StreamHandler<Incoming> for Session {
             Incoming::Held(held) => {
                 self.connection.services.shared.metrics.reading_pauses.with_label_values(&[held.name()]).inc();
             }
+            Incoming::Revoked(revoked) => self.lose_channels(&revoked),
             Incoming::Part => {}
         }
     }

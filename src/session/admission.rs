@@ -4,6 +4,7 @@
 use std::{
     borrow::Cow,
     net::{IpAddr, SocketAddr},
+    num::IntErrorKind::{NegOverflow, PosOverflow},
     rc::Rc,
     sync::Arc,
 };
@@ -234,8 +235,11 @@ impl<'a> UpgradeRequest<'a> {
         let parameter = |name| self.query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         match parameter("protocol").map(str::parse::<i64>) {
             None | Some(Ok(4..=7)) => {}
-            Some(Ok(_)) => return Err(Close::VersionUnsupported),
-            Some(Err(_)) => return Err(Close::VersionInvalid),
+            // A number that is too large is an integer all the same.
+            Some(Err(error)) if !matches!(error.kind(), PosOverflow | NegOverflow) => {
+                return Err(Close::VersionInvalid);
+            }
+            Some(Ok(_) | Err(_)) => return Err(Close::VersionUnsupported),
         }
         Ok(if parameter("trace") == Some("1") { Dialect::Traced } else { Dialect::Pusher })
     }

@@ -16,9 +16,13 @@ pub fn for_log(origin: Option<&str>) -> String {
     if origin.chars().nth(MAX_LOGGED).is_some() { format!("{escaped}…") } else { escaped }
 }
 
-/// The host of an origin such as `https://shop.example.com:8443`; `null` has none.
+/// The host of an origin such as `https://shop.example.com:8443`; `null` has none. Clients that are no browsers send one
+/// without a scheme: .NET's names its server so.
 fn host(origin: &str) -> Option<&str> {
-    let (_, authority) = origin.split_once("://")?;
+    if origin.eq_ignore_ascii_case("null") {
+        return None;
+    }
+    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
     let authority = authority.split('/').next()?;
     match authority.strip_prefix('[') {
         Some(address) => address.split(']').next(),
@@ -59,6 +63,17 @@ mod tests {
         check("shop.example.com", Some("http://SHOP.example.com:8080"), true);
         check("localhost", Some("http://localhost:3000"), true);
         check("::1", Some("http://[::1]:3000"), true);
+    }
+
+    #[test]
+    fn an_origin_without_a_scheme_is_a_host() {
+        check("ws.example.com", Some("ws.example.com"), true);
+        check("ws.example.com", Some("ws.example.com:8443"), true);
+        check("127.0.0.1", Some("127.0.0.1"), true);
+        check("::1", Some("[::1]"), true);
+        check("example.com", Some("ws.example.com"), false);
+        check("example.com", Some("/example.com"), false);
+        check("n*", Some("null"), false);
     }
 
     #[test]

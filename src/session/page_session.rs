@@ -220,7 +220,10 @@ impl Before {
 
 /// Whether a close takes a right away: what the page was authorised for holds no longer.
 fn ends_rights(close: Close) -> bool {
-    matches!(close, Close::Terminated | Close::NotAuthorisedInTime | Close::AppDisabled | Close::AppUnknown)
+    matches!(
+        close,
+        Close::Terminated | Close::RightsChanged | Close::NotAuthorisedInTime | Close::AppDisabled | Close::AppUnknown
+    )
 }
 
 /// For how long a page's user stays a member after its session ended so.
@@ -308,5 +311,6 @@ mod tests {
         assert_eq!(seconds(Some(Close::Echo(Some(1001)))), 2);
         assert_eq!(seconds(Some(Close::Echo(Some(1000)))), 0);
         assert_eq!(seconds(Some(Close::Terminated)), 0);
+        assert_eq!(seconds(Some(Close::RightsChanged)), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! Frames from a client, joined into messages (RFC 6455 §5). Pure.
 
-use std::mem;
+use std::{mem, sync::Arc};
 
 use actix_codec::Decoder;
 use actix_http::ws::{Codec, Frame, Item, ProtocolError};
@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use serde::de::IgnoredAny;
 
 use super::pace::Held;
-use crate::protocol::{Close, deflate, frame};
+use crate::protocol::{ChannelPattern, Close, deflate, frame};
 
 /// Which bits of a frame's first byte say what it is, and what they are for the first frame of a message (RFC 6455 §5.2).
 const OPCODE: u8 = 0x0F;
@@ -34,6 +34,8 @@ pub enum Incoming {
     Broken(Close),
     /// The outbox was closed: nothing the client sends counts any more.
     Closing,
+    /// The session is to end if it is subscribed to a channel that one of these matches. No client sends that.
+    Revoked(Vec<Arc<[ChannelPattern]>>),
     /// Nothing is read for now: the client waits for the node, not the node for the client.
     Held(Held),
 }

@@ -239,7 +239,7 @@ mod tests {
     fn listed() -> RegisteredSession {
         RegisteredSession {
             app_id: "1".into(),
-            outbox: Outbox::new(None, 1_000),
+            outbox: Outbox::new(1_000),
             protocol: ClientProtocol::Pusher,
             page: None,
         }

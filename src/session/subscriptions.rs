@@ -4,7 +4,10 @@
 
 use std::collections::HashMap;
 
-use crate::{outbox::RefusedJoin, protocol::ChannelName};
+use crate::{
+    outbox::RefusedJoin,
+    protocol::{ChannelName, ChannelPattern},
+};
 
 /// Channels, each with the latest attempt to join it.
 #[derive(Debug, Default)]
@@ -36,6 +39,11 @@ impl Subscriptions {
     /// The socket leaves all channels.
     pub fn end_all(&mut self) -> impl Iterator<Item = ChannelName> {
         self.channels.drain().map(|(channel, _)| channel)
+    }
+
+    /// Whether one of the channels matches.
+    pub fn match_any(&self, patterns: &[ChannelPattern]) -> bool {
+        self.channels.keys().any(|channel| patterns.iter().any(|pattern| pattern.matches(channel)))
     }
 
     pub fn count(&self) -> usize {

@@ -19,12 +19,12 @@ use super::{
     handshake,
     pace::Pace,
     services::Services,
-    wire::{SharedSocket, Socket, Wire},
+    wire::Wire,
 };
 use crate::{
     activity::{self, ActivityEvent, ActivityKind, Asked},
     app::App,
-    outbox::Outbox,
+    outbox::{Outbox, Transport},
     protocol::{Close, deflate::Encoding},
 };
 
@@ -37,39 +37,30 @@ pub fn tune(socket: &TcpStream) {
     let _ = SockRef::from(socket).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
 }
 
-/// Splits an accepted TCP socket into what the session reads and what its outbox writes to directly.
-pub fn share(socket: TcpStream) -> (SharedSocket, Option<Arc<TcpStream>>) {
-    let socket = Arc::new(socket);
-    (SharedSocket(socket.clone()), Some(socket))
-}
-
-/// Answers the handshake and starts the session, or says why not. `split` gives the outbox its direct way, if the
-/// transport has one.
-pub async fn upgrade<T, S>(
+/// Answers the handshake and starts the session, or says why not. `bare` is what `T` wraps.
+pub async fn upgrade<T>(
     services: Rc<Services>,
     request: Request,
     framed: Framed<T, h1::Codec>,
-    split: impl FnOnce(T) -> (S, Option<Arc<TcpStream>>),
+    bare: impl FnOnce(T) -> Transport,
 ) -> Result<(), Infallible>
 where
     T: AsyncRead + AsyncWrite + Unpin,
-    S: Socket + 'static,
 {
-    if let Err(error) = begin(services, request, framed, split).await {
+    if let Err(error) = begin(services, request, framed, bare).await {
         tracing::debug!(%error, "socket lost during the handshake");
     }
     Ok(())
 }
 
-async fn begin<T, S>(
+async fn begin<T>(
     services: Rc<Services>,
     request: Request,
     mut framed: Framed<T, h1::Codec>,
-    split: impl FnOnce(T) -> (S, Option<Arc<TcpStream>>),
+    bare: impl FnOnce(T) -> Transport,
 ) -> io::Result<()>
 where
     T: AsyncRead + AsyncWrite + Unpin,
-    S: Socket + 'static,
 {
     if !handshake::is_sound(&request) {
         count_refusal(&services, "handshake", None, || handshake::objection(&request).1);
@@ -84,7 +75,7 @@ where
     let encoding = admission.as_ref().map_or(Encoding::Plain, |admission| admission.encoding);
     handshake::accept(&mut framed, &request, upgrade_request.selected_protocol(), encoding).await?;
     let limits = &services.shared.limits;
-    let (mut wire, outbox) = take_over(framed, split, encoding, limits.max_frame_bytes, limits.max_outbox_bytes);
+    let (mut wire, outbox) = take_over(framed, bare, encoding, limits.max_frame_bytes, limits.max_outbox_bytes);
     match admission {
         Ok(admission) => {
             wire.set_pace(pace(&admission, &services));
@@ -106,19 +97,17 @@ where
 
 /// Takes a socket over after its handshake: what is read from it, messages of at most `max_message` bytes, and what is
 /// written to it, of which `max_waiting` bytes may wait.
-pub fn take_over<T, S>(
+pub fn take_over<T>(
     framed: Framed<T, h1::Codec>,
-    split: impl FnOnce(T) -> (S, Option<Arc<TcpStream>>),
+    bare: impl FnOnce(T) -> Transport,
     encoding: Encoding,
     max_message: usize,
     max_waiting: usize,
-) -> (Wire<S>, Arc<Outbox>)
-where
-    S: Socket,
-{
+) -> (Wire, Arc<Outbox>) {
     let parts = framed.into_parts();
-    let (socket, direct) = split(parts.io);
-    let outbox = Outbox::with_encoding(direct, max_waiting, encoding);
+    let transport = bare(parts.io);
+    let socket = transport.socket.clone();
+    let outbox = Outbox::of(transport, max_waiting, encoding);
     let mut wire = Wire::new(socket, outbox.clone(), max_message, &parts.read_buf);
     if encoding != Encoding::Plain {
         wire.inflate();

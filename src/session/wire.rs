@@ -10,6 +10,11 @@ use std::{
     time::Duration,
 };
 
+use super::{
+    pace::{Held, Pace},
+    reader::{FrameReader, Incoming},
+};
+use crate::outbox::{Flushed, Outbox};
 use futures_util::{FutureExt, Stream};
 use socket2::SockRef;
 use tokio::{
@@ -17,13 +22,6 @@ use tokio::{
     net::TcpStream,
     time::{Sleep, sleep},
 };
-use tokio_rustls::server::TlsStream;
-
-use super::{
-    pace::{Held, Pace},
-    reader::{FrameReader, Incoming},
-};
-use crate::outbox::{Flushed, Outbox};
 
 /// How long a closing socket may take to send what waits and to answer our close frame.
 const LINGER: Duration = Duration::from_secs(3);
@@ -38,17 +36,11 @@ thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice());
 }
 
-/// What a session speaks through.
-pub trait Socket: AsyncRead + AsyncWrite + Unpin {
-    /// Whether the client has ended its half, behind whatever it sent that was not read.
-    fn is_hung_up(&self) -> bool;
-}
-
-/// Reads messages from `socket` at its pace and flushes `outbox` to it. Ends when the socket has ended, or some seconds
+/// Reads messages from a socket at its pace and flushes its outbox to it. Ends when the socket has ended, or some seconds
 /// after the outbox was closed; the peer's answer to a close frame is awaited, so that the kernel does not reset the
 /// connection and lose the frame.
-pub struct Wire<S> {
-    socket: S,
+pub struct Wire {
+    socket: SharedSocket,
     outbox: Arc<Outbox>,
     reader: FrameReader,
     /// `None` while it may bring as much as it likes.
@@ -65,9 +57,11 @@ struct Turn {
     bytes: usize,
 }
 
-impl<S: Socket> Wire<S> {
-    /// `early` are bytes that came with the handshake; a message may have `max_message_bytes`.
-    pub fn new(socket: S, outbox: Arc<Outbox>, max_message_bytes: usize, early: &[u8]) -> Self {
+impl Wire {
+    /// The socket is that of the outbox. `early` are bytes that came with the handshake; a message may have
+    /// `max_message_bytes`.
+    pub fn new(socket: Arc<TcpStream>, outbox: Arc<Outbox>, max_message_bytes: usize, early: &[u8]) -> Self {
+        let socket = SharedSocket(socket);
         let mut reader = FrameReader::new(max_message_bytes);
         reader.push(early);
         Self { socket, outbox, reader, pace: None, linger: None, half_closed: false, turn: Turn::default() }
@@ -87,6 +81,7 @@ impl<S: Socket> Wire<S> {
     fn poll_write(&mut self, ctx: &mut Context<'_>) -> Poll<Option<Incoming>> {
         match self.outbox.flush(&mut self.socket, ctx) {
             Flushed::Open => return Poll::Pending,
+            Flushed::Revoked => return Poll::Ready(Some(Incoming::Revoked(self.outbox.take_revoked()))),
             Flushed::Dead => return Poll::Ready(None),
             Flushed::Closing => {}
             Flushed::Closed if self.half_closed => {}
@@ -136,7 +131,7 @@ impl<S: Socket> Wire<S> {
     fn poll_read(&mut self, ctx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
-            ready!(Pin::new(&mut self.socket).poll_read(ctx, &mut buffer))?;
+            ready!(self.outbox.poll_read(&mut self.socket, ctx, &mut buffer))?;
             if self.linger.is_none() {
                 self.reader.push(buffer.filled());
             }
@@ -151,7 +146,7 @@ impl Turn {
     }
 }
 
-impl<S: Socket> Stream for Wire<S> {
+impl Stream for Wire {
     type Item = Incoming;
 
     fn poll_next(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Incoming>> {
@@ -167,31 +162,22 @@ impl<S: Socket> Stream for Wire<S> {
     }
 }
 
-impl<S> Drop for Wire<S> {
+impl Drop for Wire {
     fn drop(&mut self) {
         self.outbox.abandon();
     }
 }
 
-impl Socket for SharedSocket {
-    fn is_hung_up(&self) -> bool {
-        is_hung_up(&self.0)
-    }
-}
-
-impl Socket for TlsStream<TcpStream> {
-    fn is_hung_up(&self) -> bool {
-        is_hung_up(self.get_ref().0)
-    }
-}
-
-fn is_hung_up(socket: &TcpStream) -> bool {
-    let ready = socket.ready(Interest::READABLE).now_or_never();
-    ready.is_some_and(|ready| ready.is_ok_and(tokio::io::Ready::is_read_closed))
-}
-
 /// A TCP socket whose write half is shared with an outbox.
-pub struct SharedSocket(pub Arc<TcpStream>);
+struct SharedSocket(Arc<TcpStream>);
+
+impl SharedSocket {
+    /// Whether the client has ended its half, behind whatever it sent that was not read.
+    fn is_hung_up(&self) -> bool {
+        let ready = self.0.ready(Interest::READABLE).now_or_never();
+        ready.is_some_and(|ready| ready.is_ok_and(tokio::io::Ready::is_read_closed))
+    }
+}
 
 impl AsyncRead for SharedSocket {
     fn poll_read(self: Pin<&mut Self>, ctx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

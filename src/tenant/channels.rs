@@ -7,8 +7,8 @@
 
 use std::{fmt, sync::Arc};
 
-use super::{TenantId, pattern};
-use crate::protocol::{ChannelKind, ChannelName};
+use super::TenantId;
+use crate::protocol::{ChannelKind, ChannelName, pattern};
 
 /// Where a pattern has the tenant's id.
 const TENANT: &str = "{tenant}";

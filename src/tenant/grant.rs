@@ -1,7 +1,7 @@
 //! What an admitted tenant socket may subscribe to. Pure.
 
-use super::{AccessToken, ChannelPattern, Problem, TenantChannels, TenantId};
-use crate::protocol::ChannelName;
+use super::{AccessToken, Problem, TenantChannels, TenantId};
+use crate::protocol::{ChannelName, ChannelPattern};
 
 /// The outcome of an admission, kept by the session.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, errors::ErrorKind};
 use serde_json::{Map, Value};
 
-use super::{ChannelPattern, InvalidPattern, InvalidTenantId, TenantId, TokenAlgorithms};
-use crate::protocol::AppKey;
+use super::{InvalidTenantId, TenantId, TokenAlgorithms};
+use crate::protocol::{AppKey, ChannelPattern, InvalidPattern};
 
 /// How far the application's clock may be behind or ahead of ours.
 const LEEWAY: Duration = Duration::from_secs(30);

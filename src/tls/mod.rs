@@ -2,6 +2,8 @@
 //! that are open keep the one with which they began. Knows neither actix nor sockets.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod folder;
 mod pem;
 pub mod trust;
 
@@ -61,7 +63,8 @@ pub fn install_crypto_provider() {
 }
 
 /// The configuration of a TLS listener (TLS 1.2 and 1.3; HTTP/1.1, because WebSocket upgrades need it), and the
-/// certificate behind it, which is to be given to [`watch`].
+/// certificate behind it, which is to be given to [`watch`]. Clients get tickets, with which they come back for less; what
+/// they send with one before the handshake is done (0-RTT) is not taken, because others could repeat it.
 pub fn server_config(cert: &Path, key: &Path) -> Result<(Arc<ServerConfig>, Arc<Certificate>), TlsError> {
     let certificate = Arc::new(Certificate::load(cert, key)?);
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -70,6 +73,8 @@ pub fn server_config(cert: &Path, key: &Path) -> Result<(Arc<ServerConfig>, Arc<
         .with_no_client_auth()
         .with_cert_resolver(certificate.clone());
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Its keys are this process's, whatever certificate is in force, and replaced every six hours.
+    config.ticketer = ring::Ticketer::new().expect("the operating system gives random bytes");
     Ok((Arc::new(config), certificate))
 }
 
@@ -157,90 +162,81 @@ impl fmt::Debug for Certificate {
 /// Certificates are made with the `openssl` command and presented to a real TLS client.
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf, process::Command, time::Instant};
+    use std::{fs, time::Instant};
 
     use rustls::{
-        ClientConfig, RootCertStore,
-        pki_types::{CertificateDer, ServerName, pem::PemObject},
+        ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion,
+        pki_types::{CertificateDer, ServerName},
+        version,
     };
-    use tokio_rustls::{TlsAcceptor, TlsConnector};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::TlsConnector;
 
-    use super::*;
+    use super::{folder::Folder, *};
+    use crate::tls_stream::TlsStream;
 
-    /// A directory of its own with a certificate file and a key file; removed at the end of the test.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(test: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("gaung-tls-{}-{test}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn with_certificate(test: &str) -> Self {
-            let folder = Self::new(test);
-            folder.issue();
-            folder
-        }
-
-        fn cert(&self) -> PathBuf {
-            self.0.join("cert.pem")
-        }
-
-        fn key(&self) -> PathBuf {
-            self.0.join("key.pem")
-        }
-
-        /// A new self-signed certificate for `localhost` with a new key, both in place of the old ones.
-        fn issue(&self) {
-            let made = Command::new("openssl")
-                .args("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2".split(' '))
-                .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-                .args(["-addext", "basicConstraints=critical,CA:FALSE", "-out"])
-                .arg(self.cert())
-                .arg("-keyout")
-                .arg(self.key())
-                .output()
-                .expect("the openssl command is installed");
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        }
-
-        fn der(&self) -> CertificateDer<'static> {
-            CertificateDer::from_pem_file(self.cert()).unwrap()
-        }
-
-        fn load(&self) -> Result<(Arc<ServerConfig>, Arc<Certificate>), TlsError> {
-            server_config(&self.cert(), &self.key())
-        }
-
-        /// The refusal's text, with the test's own directory left out.
-        fn refusal(&self) -> String {
-            self.load().expect_err("the pair is broken").to_string().replace(&format!("{}/", self.0.display()), "")
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).unwrap();
-        }
-    }
-
-    /// Connects as a client that trusts `trusted` alone; the protocol agreed on, or why the handshake failed.
-    async fn shake_hands(server: Arc<ServerConfig>, trusted: CertificateDer<'static>) -> Result<Vec<u8>, String> {
+    /// A client that trusts `trusted` alone and speaks these versions of TLS.
+    fn client(trusted: CertificateDer<'static>, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(trusted).unwrap();
         let mut client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
         client.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(client)
+    }
+
+    /// Connects and hears a word; the protocol agreed on and the kind of handshake, or why it failed.
+    async fn connect(
+        server: &Arc<ServerConfig>,
+        client: &Arc<ClientConfig>,
+    ) -> Result<(Vec<u8>, HandshakeKind), String> {
         let (near, far) = tokio::io::duplex(16_384);
         let name = ServerName::try_from("localhost").unwrap();
-        let connect = TlsConnector::from(Arc::new(client)).connect(name, near);
-        let (client, _server) = tokio::join!(connect, TlsAcceptor::from(server).accept(far));
-        let stream = client.map_err(|error| error.to_string())?;
-        Ok(stream.get_ref().1.alpn_protocol().expect("a protocol was agreed on").to_vec())
+        let connect = TlsConnector::from(client.clone()).connect(name, near);
+        let (client, server) = tokio::join!(connect, TlsStream::accept(server.clone(), far));
+        let mut stream = client.map_err(|error| error.to_string())?;
+        server.unwrap().write_all(b"word").await.unwrap();
+        stream.read_exact(&mut [0; 4]).await.unwrap();
+        let connection = stream.get_ref().1;
+        let protocol = connection.alpn_protocol().expect("a protocol was agreed on");
+        Ok((protocol.to_vec(), connection.handshake_kind().unwrap()))
+    }
+
+    /// Connects as a client that trusts `trusted` alone; the protocol agreed on, or why the handshake failed.
+    async fn shake_hands(server: Arc<ServerConfig>, trusted: CertificateDer<'static>) -> Result<Vec<u8>, String> {
+        connect(&server, &client(trusted, rustls::DEFAULT_VERSIONS)).await.map(|(protocol, _)| protocol)
+    }
+
+    #[actix::test]
+    async fn a_client_that_comes_back_shakes_hands_for_less_also_when_the_certificate_was_replaced() {
+        let folder = Folder::with_certificate("tickets");
+        let (server, certificate) = folder.load().unwrap();
+        // Each thread has a configuration of its own.
+        let other_thread = Arc::new((*server).clone());
+        let clients = [&version::TLS13, &version::TLS12].map(|version| client(folder.der(), &[version]));
+        for client in &clients {
+            assert_eq!(connect(&server, client).await.unwrap().1, HandshakeKind::Full);
+            assert_eq!(connect(&other_thread, client).await.unwrap().1, HandshakeKind::Resumed);
+        }
+        folder.issue();
+        assert!(matches!(certificate.refresh(), Refresh::Applied));
+        for client in &clients {
+            assert_eq!(connect(&server, client).await.unwrap().1, HandshakeKind::Resumed);
+        }
+        assert_eq!(server.max_early_data_size, 0);
+    }
+
+    #[actix::test]
+    async fn a_ticket_of_another_process_is_no_reason_to_refuse_its_client() {
+        let folder = Folder::with_certificate("other-process");
+        let client = client(folder.der(), rustls::DEFAULT_VERSIONS);
+        for _ in 0..2 {
+            let (server, _) = folder.load().unwrap();
+            assert_eq!(connect(&server, &client).await.unwrap().1, HandshakeKind::Full);
+        }
     }
 
     #[actix::test]

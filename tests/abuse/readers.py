@@ -40,13 +40,19 @@ def _read(sockets, bytes_per_second, pipe):
     while not pipe.poll():
         began = time.monotonic()
         for connection in connections:
-            try:
-                connection.recv(share)
-            except OSError:
-                pass
+            _take(connection, share)
         time.sleep(max(0.0, TICK - (time.monotonic() - began)))
     pipe.recv()
     pipe.send(sum(_answers(client) for client in sockets))
+
+
+def _take(connection, count):
+    """So many bytes if they are there; of TLS, one read brings one record at most."""
+    try:
+        while count > 0 and (part := connection.recv(count)):
+            count -= len(part)
+    except OSError:
+        pass
 
 
 def _answers(client):

@@ -11,11 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::{StreamExt, future::ready};
 use gaung::{
     protocol::{Close, deflate::Encoding, frame},
-    session::{
-        handshake,
-        reader::Incoming,
-        upgrade::{share, take_over},
-    },
+    session::{handshake, reader::Incoming, upgrade::take_over},
 };
 use tokio::net::TcpStream;
 
@@ -44,7 +40,7 @@ async fn echo(request: Request, mut framed: Framed<TcpStream, h1::Codec>) -> Res
     if !handshake::is_sound(&request) || handshake::accept(&mut framed, &request, None, encoding).await.is_err() {
         return Ok(());
     }
-    let (wire, outbox) = take_over(framed, share, encoding, MAX_MESSAGE, MAX_WAITING);
+    let (wire, outbox) = take_over(framed, TcpStream::into, encoding, MAX_MESSAGE, MAX_WAITING);
     actix_web::rt::spawn(wire.for_each(move |incoming| {
         match incoming {
             Incoming::Text(text) => outbox.send(&encoding.of(frame::text(&text))),
@@ -52,7 +48,7 @@ async fn echo(request: Request, mut framed: Framed<TcpStream, h1::Codec>) -> Res
             Incoming::Ping(payload) => outbox.send(&frame::pong(&payload)),
             Incoming::Close(code) => outbox.close(Close::Echo(code)),
             Incoming::Broken(close) => outbox.close(close),
-            Incoming::Pong | Incoming::Part | Incoming::Held(_) | Incoming::Closing => {}
+            Incoming::Pong | Incoming::Part | Incoming::Held(_) | Incoming::Revoked(_) | Incoming::Closing => {}
         }
         ready(())
     }));

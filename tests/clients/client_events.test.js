@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 
 import { startApplication } from "./support/application.js";
 import { startGaung } from "./support/gaung.js";
-import { backEnd, connectPusher, hearErrors, subscribe } from "./support/libraries.js";
+import { backEnd, connectPusher, hearErrors, leave, subscribe } from "./support/libraries.js";
 
 let gaung;
 let application;
@@ -147,5 +147,5 @@ test("an app without client events refuses them with 4301 on the channel", async
   await backEnd(silent).trigger("private-silent", "marker", {});
   await bob.heard.event("marker");
   bob.heard.never("client-typing");
-  for (const { pusher } of [ada, bob]) pusher.disconnect();
+  for (const { pusher } of [ada, bob]) await leave(pusher);
 });

@@ -11,6 +11,7 @@ import {
   hasState,
   hearErrors,
   hearMessages,
+  leave,
   openPusher,
   openSocket,
   subscribe,
@@ -67,7 +68,7 @@ test("a full app stops the next client with 4004, until another has left", async
   const second = openPusher(t, full);
   assert.equal((await hearErrors(second).where(() => true, "an error")).event, 4004);
   await hasState(second, "disconnected");
-  first.disconnect();
+  await leave(first);
   await until(async () => {
     second.connect();
     await until(() => second.connection.state !== "connecting", "an answer");
@@ -80,7 +81,7 @@ test("a client that disconnects is gone from the channel list", async (t) => {
   const server = backEnd(gaung);
   const pusher = await connectPusher(t, gaung);
   await subscribe(pusher, "gone-tomorrow");
-  pusher.disconnect();
+  await leave(pusher);
   await until(async () => {
     const { channels } = await (await server.get({ path: "/channels" })).json();
     return !("gone-tomorrow" in channels);

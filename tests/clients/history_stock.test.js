@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { startApplication } from "./support/application.js";
 import { startBalancer } from "./support/balancer.js";
 import { startGaung } from "./support/gaung.js";
-import { backEnd, connectPusher, openSocket, subscribe } from "./support/libraries.js";
+import { backEnd, connectPusher, isListening, openSocket, subscribe } from "./support/libraries.js";
 
 let gaung;
 let application;
@@ -32,6 +32,7 @@ for (const name of KINDS) {
     await heard.times(2, "said");
     assert.deepEqual(heard.names(), ["pusher:subscription_succeeded", "said", "said"]);
     assert.deepEqual(heard.data("said"), [{ n: 0 }, { n: 1 }]);
+    await isListening(pusher);
     balancer.cut();
     await heard.times(2, "pusher:subscription_succeeded", 15_000);
     await server.trigger(name, "said", { n: 2 });

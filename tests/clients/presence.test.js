@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 
 import { startApplication } from "./support/application.js";
 import { startGaung } from "./support/gaung.js";
-import { backEnd, connectPusher, subscribe } from "./support/libraries.js";
+import { LEAVING_PATIENCE, backEnd, connectPusher, leave, subscribe } from "./support/libraries.js";
 
 let gaung;
 let application;
@@ -73,7 +73,7 @@ test("a user has left when the last tab is closed, not before", async (t) => {
   first.pusher.unsubscribe("presence-leaving");
   await announcementsHeard("presence-leaving", bob, second);
   bob.heard.never("pusher:member_removed");
-  second.pusher.disconnect();
+  await leave(second.pusher);
   assert.deepEqual((await bob.heard.event("pusher:member_removed")).data, { id: "42", info: { name: "Ada" } });
   assert.deepEqual(members(bob), { 43: { name: "Bob" } });
   assert.equal(bob.channel.members.count, 1);
@@ -140,7 +140,7 @@ test("a hundred users who come and go leave everybody with the same list", async
   await ada.heard.times(99, "pusher:member_added");
   assert.equal(ada.channel.members.count, 100);
   for (const guest of crowd.slice(0, 50)) guest.pusher.disconnect();
-  await ada.heard.times(50, "pusher:member_removed");
+  await ada.heard.times(50, "pusher:member_removed", LEAVING_PATIENCE);
   assert.deepEqual(
     Object.keys(members(ada)).sort(),
     ["42", ...crowd.slice(50).map((_, n) => `guest-${n + 50}`)].sort(),
@@ -159,5 +159,5 @@ test("the member that would be the hundred and first is refused; one who is ther
   assert.equal(refusal.type, "LimitReached");
   assert.equal(refusal.status, 4100);
   await subscribe(second, "presence-full");
-  for (const pusher of [first, second, stranger]) pusher.disconnect();
+  for (const pusher of [first, second, stranger]) await leave(pusher);
 });

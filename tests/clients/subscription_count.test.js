@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 
 import { startApplication } from "./support/application.js";
 import { startGaung } from "./support/gaung.js";
-import { backEnd, connectPusher, subscribe } from "./support/libraries.js";
+import { backEnd, connectPusher, leave, subscribe } from "./support/libraries.js";
 
 let gaung;
 let application;
@@ -30,7 +30,7 @@ for (const channel of ["orders", "private-orders", "cache-orders", "private-encr
     const atSecond = await subscribe(second, channel);
     await atFirst.heard.times(2, "pusher:subscription_count");
     await atSecond.heard.times(1, "pusher:subscription_count");
-    second.disconnect();
+    await leave(second);
     await atFirst.heard.times(3, "pusher:subscription_count");
     assert.deepEqual(counts(atFirst.heard), [1, 2, 1]);
     assert.deepEqual(counts(atSecond.heard), [2]);
@@ -54,5 +54,5 @@ test("an app that has not asked for counts gets none", async (t) => {
   await backEnd(quiet).trigger("orders", "marker", {});
   await heard.event("marker");
   heard.never("pusher:subscription_count");
-  pusher.disconnect();
+  await leave(pusher);
 });

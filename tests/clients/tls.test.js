@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { Agent } from "node:https";
 import { tmpdir } from "node:os";
@@ -84,6 +85,22 @@ test("large and small events arrive whole and in order", async (t) => {
   );
   agent.destroy();
 });
+
+for (const version of ["TLSv1.2", "TLSv1.3"]) {
+  test(`a client that comes back resumes its session of ${version}`, async () => {
+    const { host, port } = gaung;
+    const options = { host, port, ca: await readFile(certificate), minVersion: version, maxVersion: version };
+    const first = connect(options);
+    const [session] = await once(first, "session");
+    assert.equal(first.isSessionReused(), false);
+    first.destroy();
+    const second = connect({ ...options, session });
+    await once(second, "secureConnect");
+    assert.equal(second.isSessionReused(), true);
+    assert.equal(second.getProtocol(), version);
+    second.destroy();
+  });
+}
 
 test("a renewed certificate is served to new connections and open ones stay", async (t) => {
   const url = `wss://${gaung.publicUrl.host}/app/${APP.key}?protocol=7`;

@@ -13,6 +13,7 @@ import {
   hear,
   hearErrors,
   hearMessages,
+  leave,
   openPusher,
   signIn,
   subscribe,
@@ -112,7 +113,7 @@ test("a watcher learns who is there and then who comes and goes", async (t) => {
   assert.deepEqual((await watcher.watched.event("offline")).ids, ["w-3"]);
   const comer = await enter(t, { id: "w-3" });
   assert.deepEqual((await watcher.watched.times(2, "online"))[1].ids, ["w-3"]);
-  comer.pusher.disconnect();
+  await leave(comer.pusher);
   assert.deepEqual((await watcher.watched.times(2, "offline"))[1].ids, ["w-3"]);
   present.watched.never("online");
 });
@@ -121,14 +122,14 @@ test("a watched user with two connections goes offline with the second", async (
   const [first, second] = [await enter(t, { id: "w-5" }), await enter(t, { id: "w-5" })];
   const watcher = await enter(t, { id: "w-4", watchlist: ["w-5", "w-6"] });
   await watcher.watched.event("online");
-  first.pusher.disconnect();
+  await leave(first.pusher);
   await enter(t, { id: "w-6" });
   await watcher.watched.times(2, "online");
   assert.deepEqual(
     watcher.watched.all("offline").map(({ ids }) => ids),
     [["w-6"]],
   );
-  second.pusher.disconnect();
+  await leave(second.pusher);
   await watcher.watched.where(({ event, ids }) => event === "offline" && ids.includes("w-5"), "w-5 goes offline");
 });
 

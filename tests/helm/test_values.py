@@ -229,7 +229,7 @@ def test_the_prefix_goes_to_server_routes_and_test_alike():
     objects = render(ci_values("ingress"))
     assert literal_env(server(objects))["GAUNG_PATH_PREFIX"] == "/realtime"
     paths = [path["path"] for path in one(objects, "Ingress")["spec"]["rules"][0]["http"]["paths"]]
-    assert paths == ["/realtime/app", "/realtime/apps", "/realtime/ws", "/realtime/sse"]
+    assert paths == ["/realtime/app", "/realtime/pusher/app", "/realtime/apps", "/realtime/ws", "/realtime/sse"]
     assert "--url=http://gaung:6001/realtime" in one(objects, "Pod")["spec"]["containers"][0]["args"]
 
 
@@ -281,7 +281,10 @@ def test_a_route_of_a_gateway():
         "hostnames": ["ws.example.com"],
         "rules": [
             {
-                "matches": [{"path": {"type": "PathPrefix", "value": path}} for path in ("/app", "/apps", "/ws", "/sse")],
+                "matches": [
+                    {"path": {"type": "PathPrefix", "value": path}}
+                    for path in ("/app", "/pusher/app", "/apps", "/ws", "/sse")
+                ],
                 "backendRefs": [{"name": "gaung", "port": 6001}],
                 "timeouts": {"request": "0s", "backendRequest": "0s"},
             }

@@ -116,3 +116,28 @@ async fn terminating_a_user_closes_the_sockets_that_are_members_under_that_id_on
     other.expect("pusher_internal:member_removed").await;
     other.expect_silence().await;
 }
+
+#[actix::test]
+async fn users_whose_rights_change_come_back_as_new_sockets_wherever_they_are() {
+    let cluster = Cluster::start(3, &[]).await;
+    let mut sockets = Vec::new();
+    for node in &cluster.nodes {
+        let mut socket = signed_in(node, r#"{"id":"42"}"#).await;
+        socket.subscribe_private("private-orders.7").await;
+        sockets.push(socket);
+    }
+    let mut elsewhere = signed_in(&cluster[1], r#"{"id":"42"}"#).await;
+    elsewhere.subscribe_private("private-lines.7").await;
+    let mut stranger = signed_in(&cluster[2], r#"{"id":"43"}"#).await;
+    stranger.subscribe_private("private-orders.7").await;
+    let channels = json!({"channels": ["private-orders.*", "presence-*"]});
+    assert_eq!(cluster[0].post("/users/42/unsubscribe", &channels).await, (200, json!({})));
+    for socket in &mut sockets {
+        assert_eq!(socket.expect_close().await, (4200, "Your rights have changed; reconnect".to_owned()));
+    }
+    elsewhere.expect_silence().await;
+    stranger.expect_silence().await;
+    assert_eq!(cluster[2].post("/users/42/reconnect", &json!({})).await, (200, json!({})));
+    assert_eq!(elsewhere.expect_close().await.0, 4200);
+    stranger.expect_silence().await;
+}

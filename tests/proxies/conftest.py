@@ -25,9 +25,9 @@ def start(kind, tmp_path):
     """Starts two nodes with the settings that the proxy's example tells, and the proxy before them."""
     with contextlib.ExitStack() as stack:
 
-        def make(**settings):
+        def make(changes=None, **settings):
             nodes = stack.enter_context(cluster.pair(**settings_of(kind.EXAMPLE), **settings))
-            proxy = kind(tmp_path, [nodes.one, nodes.other])
+            proxy = kind(tmp_path, [nodes.one, nodes.other], changes)
             stack.callback(proxy.kill)
             return proxy, nodes
 

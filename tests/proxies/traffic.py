@@ -53,8 +53,8 @@ class Traffic:
         RawSocket(self._proxy).greeted().drop()
 
     def _post(self):
-        answer = ask(self._proxy, signed_post(BODY))
-        assert status(answer) == 200, answer
+        answer = ask(self._proxy, signed_post(BODY, host=self._proxy.host))
+        assert status(answer) == 200 and answer.endswith(b"{}"), answer
 
 
 def ask(proxy, request):

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod configuration;
+mod doctor;
 mod examples;
 mod files;
 mod ground_plan;

@@ -143,7 +143,7 @@ impl World {
         let Some(node) = self.process(slot).map(|node| node.id) else { return };
         self.sockets += 1;
         let speaker = Speaker { node, socket: self.sockets };
-        self.clients[client].socket = Some(Socket { slot, speaker, outbox: Outbox::new(None, usize::MAX) });
+        self.clients[client].socket = Some(Socket { slot, speaker, outbox: Outbox::new(usize::MAX) });
         let channels = std::mem::take(&mut self.clients[client].rejoins);
         channels.iter().for_each(|channel| self.join(client, channel));
     }

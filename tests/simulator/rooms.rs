@@ -162,7 +162,7 @@ impl World {
             Effect::CountQuestion(QuestionOutcome::Part | QuestionOutcome::Busy) => self.tally.asked_part += 1,
             Effect::CountQuestion(QuestionOutcome::Silent) => self.tally.asked_silent += 1,
             Effect::CountRecovery(Completeness::Partial(_), _) => self.tally.partial += 1,
-            Effect::RefuseJoin { .. } | Effect::RefuseClientEvent(_) | Effect::Close(_) => {
+            Effect::RefuseJoin { .. } | Effect::RefuseClientEvent(_) | Effect::Close(..) | Effect::Revoke(..) => {
                 self.faults.push(format!("{effect:?} at {}", self.net.now));
             }
             // Nobody signs in.

@@ -56,7 +56,7 @@ impl Session {
             slot,
             node,
             visit,
-            outbox: Outbox::new(None, usize::MAX),
+            outbox: Outbox::new(usize::MAX),
             socket: None,
             channels: BTreeSet::new(),
             sends: 0,

@@ -298,3 +298,20 @@ async fn probes_answer_get_and_head() {
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{path}");
     }
 }
+
+#[actix::test]
+async fn what_a_user_is_to_lose_must_be_understood() {
+    let node = harness::start(|_| {}).await;
+    let many: Vec<_> = (0..101).map(|number| format!("private-{number}")).collect();
+    for (body, told) in [
+        (json!({}), "missing field `channels`"),
+        (json!({"channels": []}), "it has 0 channels, allowed are 1 to 100"),
+        (json!({"channels": many}), "it has 101 channels, allowed are 1 to 100"),
+        (json!({"channels": ["private a"]}), "a channel pattern contains ' '"),
+    ] {
+        let (status, answer) = node.post("/users/1/unsubscribe", &body).await;
+        let error = answer["error"].as_str().expect("a text");
+        assert!(status == 400 && error.contains(told) && error.contains("private-orders.*"), "{status} {error}");
+    }
+    assert_eq!(node.post("/users/1/unsubscribe", &json!({"channels": ["private-*"]})).await, (200, json!({})));
+}

@@ -36,6 +36,7 @@ mod metrics_forms;
 #[allow(dead_code, reason = "the tests of the bus use more of it")]
 mod nats;
 mod pace;
+mod page_rights;
 mod pages;
 mod process;
 mod process_logs;
@@ -53,6 +54,7 @@ mod tenant_callback;
 mod tenant_issuer;
 mod tenant_issuer_outages;
 mod tls;
+mod tls_wire;
 mod trace_log;
 mod traces;
 mod users;

@@ -16,7 +16,7 @@ fn history(settings: &mut AppSettings) {
 }
 
 /// A node that asks for no receipts.
-async fn start(change: impl FnOnce(&mut Config)) -> TestNode {
+pub async fn start(change: impl FnOnce(&mut Config)) -> TestNode {
     let configure = |config: &mut Config| {
         config.pages.doubt = Duration::ZERO;
         config.pages.receipt_interval = Duration::from_secs(3_600);
@@ -35,7 +35,7 @@ async fn start_asking(change: impl FnOnce(&mut Config)) -> TestNode {
     .await
 }
 
-async fn connect(node: &TestNode) -> Client {
+pub async fn connect(node: &TestNode) -> Client {
     node.open(&format!("/app/app-key/{ID}?protocol=7")).await.greeted().await
 }
 
@@ -83,7 +83,7 @@ async fn give_receipt(client: &mut Client) {
 }
 
 /// Drops a client's socket, and waits until the node has noticed.
-async fn lose(node: &TestNode, client: Client) {
+pub async fn lose(node: &TestNode, client: Client) {
     let before = node.connections().await;
     drop(client);
     eventually("the socket is gone", async || node.connections().await < before).await;
@@ -298,19 +298,6 @@ async fn a_page_that_comes_back_as_another_user_is_that_user() {
     back.ask_presence("presence-a", r#"{"user_id":"3","user_info":{}}"#).await;
     assert_eq!(inner(&watcher.expect("pusher_internal:member_added").await)["user_id"], "3");
     assert_eq!(inner(&watcher.expect("pusher_internal:member_removed").await)["user_id"], "1");
-}
-
-#[actix::test]
-async fn a_page_whose_user_is_terminated_gets_another_socket_id() {
-    let node = start(|_| {}).await;
-    let mut page = connect(&node).await;
-    page.sign_in(r#"{"id":"1"}"#).await;
-    page.expect("pusher:signin_success").await;
-    let id = page.id.clone();
-    assert_eq!(node.post("/users/1/terminate_connections", &json!({})).await.0, 200);
-    assert_eq!(page.expect_close().await.0, 4009);
-    lose(&node, page).await;
-    assert_ne!(connect(&node).await.id, id);
 }
 
 #[actix::test]

@@ -3,7 +3,7 @@
 use gaung::config::AppSettings;
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
@@ -26,8 +26,8 @@ pub const UPGRADE: &str = "GET /app/app-key?protocol=7 HTTP/1.1\r\nHost: gaung\r
                            Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// A connection on which bytes are sent as they are.
-pub struct Raw(TcpStream);
+/// A connection on which bytes are sent as they are, or as they are but for TLS.
+pub struct Raw<S = TcpStream>(pub S);
 
 impl Raw {
     /// A connection before its first request.
@@ -37,11 +37,17 @@ impl Raw {
 
     /// A Pusher socket that was greeted.
     pub async fn greeted(node: &TestNode) -> Self {
-        let mut raw = Self::connect(node).await;
-        raw.send(UPGRADE.as_bytes()).await;
-        raw.expect_upgrade().await;
-        assert_eq!(raw.message().await["event"], "pusher:connection_established");
-        raw
+        Self::connect(node).await.upgraded().await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    /// The same as a Pusher socket that was greeted.
+    pub async fn upgraded(mut self) -> Self {
+        self.send(UPGRADE.as_bytes()).await;
+        self.expect_upgrade().await;
+        assert_eq!(self.message().await["event"], "pusher:connection_established");
+        self
     }
 
     /// Reads the head of the answer to a handshake.

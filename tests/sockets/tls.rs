@@ -9,7 +9,7 @@ use gaung::{
     protocol::signature::sign_request,
 };
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
     crypto::ring,
     pki_types::{CertificateDer, pem::PemObject},
 };
@@ -63,10 +63,15 @@ impl Folder {
     }
 
     fn client_config(&self) -> ClientConfig {
+        self.client_config_of(rustls::DEFAULT_VERSIONS)
+    }
+
+    /// A client of these versions of TLS that trusts the certificate that is there now, and no other.
+    pub fn client_config_of(&self, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.cert()).expect("a certificate")).expect("it can be trusted");
         ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .expect("the provider knows them")
             .with_root_certificates(roots)
             .with_no_client_auth()
@@ -76,18 +81,14 @@ impl Folder {
     pub async fn speak_http_2(&self, public: SocketAddr) -> TlsStream<TcpStream> {
         let mut config = self.client_config();
         config.alpn_protocols = vec![b"h2".to_vec()];
-        let socket = TcpStream::connect(public).await.expect("the node accepts");
-        let name = "localhost".try_into().expect("a name");
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.expect("TLS");
+        let stream = open(public, &Arc::new(config)).await;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         stream
     }
 
     /// A connection on which HTTP/1.1 is spoken.
     pub async fn speak_http_1(&self, public: SocketAddr) -> TlsStream<TcpStream> {
-        let socket = TcpStream::connect(public).await.expect("the node accepts");
-        let name = "localhost".try_into().expect("a name");
-        TlsConnector::from(Arc::new(self.client_config())).connect(name, socket).await.expect("TLS")
+        open(public, &Arc::new(self.client_config())).await
     }
 
     pub async fn start(&self) -> TestNode {
@@ -108,6 +109,13 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// A connection by such a client.
+pub async fn open(public: SocketAddr, client: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
+    let socket = TcpStream::connect(public).await.expect("the node accepts");
+    let name = "localhost".try_into().expect("a name");
+    TlsConnector::from(client.clone()).connect(name, socket).await.expect("TLS")
 }
 
 const EVENT: &str = r#"{"name":"e","channel":"c","data":"{}"}"#;

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use futures_util::future::poll_fn;
 use gaung::{
     config::{AppSettings, Config, HistoryRules},
     protocol::signature::sign_channel,
 };
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::{
     common::xhr::{Lines, XhrClient},
-    harness::{TestNode, eventually, key, start, start_configured},
+    harness::{PATIENCE, TestNode, eventually, key, start, start_configured},
+    tls::Folder,
 };
 
 const APP: &str = "/app/app-key";
@@ -241,4 +244,39 @@ async fn a_page_that_names_itself_hears_what_it_missed() {
     lines.expect("pusher_internal:subscription_succeeded").await;
     let replayed = lines.until("pusher:resumed").await;
     assert!(replayed.contains(&"b".to_owned()), "{replayed:?}");
+}
+
+#[actix::test]
+async fn stream_and_requests_share_a_connection_of_http_2() {
+    let folder = Folder::new("xhr-2");
+    let node = folder.start_configured(|_| {}).await;
+    let (mut requests, connection) =
+        h2::client::handshake(folder.speak_http_2(node.node.public).await).await.expect("HTTP/2");
+    let connection = actix::spawn(connection);
+    let mut ask = async |act: &str, body: &str| {
+        let address = format!("https://localhost/pusher/app/app-key/7/abcdefgh/{act}");
+        let request = http::Request::post(address).body(()).expect("a request");
+        poll_fn(|ctx| requests.poll_ready(ctx)).await.expect("room for a stream");
+        let (answer, mut stream) = requests.send_request(request, false).expect("a stream");
+        stream.send_data(body.to_owned().into(), true).expect("a body");
+        timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer")
+    };
+    let mut lines = ask("xhr_streaming?protocol=7&n=1", "").await.into_body();
+    until(&mut lines, "connection_established").await;
+    let message = json!([subscribe("products.7").to_string()]).to_string();
+    assert_eq!(ask("xhr_send?n=2", &message).await.status(), 204);
+    until(&mut lines, "subscription_succeeded").await;
+    drop(lines);
+    connection.abort();
+    eventually("the session is gone", || async { node.counted().closes("lost") == 1 }).await;
+}
+
+async fn until(body: &mut h2::RecvStream, what: &str) {
+    let mut heard = String::new();
+    while !heard.contains(what) {
+        let part = timeout(PATIENCE, body.data()).await.expect("a part in time").expect("the stream is open");
+        let part = part.expect("it is whole");
+        body.flow_control().release_capacity(part.len()).expect("it was received");
+        heard.push_str(str::from_utf8(&part).expect("text"));
+    }
 }

@@ -234,5 +234,7 @@ imagePullSecrets:
 {{/* The routes' path prefixes as a JSON list. Takes a list: the root, the user's own. The admin port is not among them. */}}
 {{- define "gaung.routePaths" -}}
 {{- $prefix := include "gaung.pathPrefix" (index . 0) -}}
-{{- default (list (print $prefix "/app") (print $prefix "/apps") (print $prefix "/ws") (print $prefix "/sse")) (index . 1) | toJson -}}
+{{- $own := list -}}
+{{- range list "/app" "/pusher/app" "/apps" "/ws" "/sse" }}{{ $own = append $own (print $prefix .) }}{{ end -}}
+{{- default $own (index . 1) | toJson -}}
 {{- end -}}

@@ -8,7 +8,7 @@ fn channel() -> ChannelName {
 }
 
 fn subscriber(id: u64) -> Subscriber {
-    let (id, outbox) = (SocketId::from_bits(id), Outbox::new(None, usize::MAX));
+    let (id, outbox) = (SocketId::from_bits(id), Outbox::new(usize::MAX));
     Subscriber { id, outbox, dialect: Dialect::Pusher }
 }
 
@@ -81,7 +81,7 @@ fn a_subscriber_who_came_later_is_not_counted() {
 #[test]
 fn one_who_falls_behind_is_waited_for_once_until_it_has_caught_up() {
     let mut fanout = Fanout::new(1_000);
-    let outbox = Outbox::new(None, 1_000);
+    let outbox = Outbox::new(1_000);
     fanout.insert(Subscriber { id: SocketId::from_bits(1), outbox: outbox.clone(), dialect: Dialect::Pusher });
     let mut late = || {
         let event = Event::from_back_end(channel(), Words::new("e", "x".repeat(200)), None, now()).encode();

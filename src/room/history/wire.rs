@@ -102,7 +102,7 @@ fn read_event(bytes: &mut Bytes, channel: &ChannelName, now: Instant) -> Option<
             let event = EncodedEvent::from_peer(channel.clone(), payload, None, now);
             Some(OldEvent { id, age, event })
         }
-        Message::Event(_) | Message::Terminate | Message::TerminateMember(_) => None,
+        Message::Event(_) | Message::User(_) | Message::Member(..) => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     event::EncodedEvent,
     outbox::Outbox,
     page::{Heard, PageVisit},
-    protocol::{EventOrigin, SocketId, WebhookDetail},
+    protocol::{ChannelPattern, Close, EventOrigin, SocketId, WebhookDetail},
     room::{
         Join, Subscriber, backlog::Permit, history::Completeness, inflow::Underway, membership::JoinRefusal,
         watchlists::Watchlist,
@@ -37,8 +37,10 @@ pub enum Effect {
     },
     /// Refuse a client event of a socket that is not subscribed.
     RefuseClientEvent(Subscriber),
-    /// Close a session whose user a back end terminates.
-    Close(Subscriber),
+    /// Close a session on whose user a back end acts.
+    Close(Subscriber, Close),
+    /// Close a session if it is subscribed to a channel that one of these matches.
+    Revoke(Subscriber, Arc<[ChannelPattern]>),
     /// Tell the webhooks.
     Webhook(WebhookDetail),
     /// Show that a socket has subscribed.

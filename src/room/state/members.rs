@@ -5,6 +5,7 @@ use std::{mem, sync::Arc};
 use gaung_cluster::fact::Member;
 
 use super::{Clock, Effect, RoomState, Surroundings, Task, opening::Phase};
+use crate::event::UserAction;
 use crate::room::{
     Join, dialect::Announcement, held::Held, member_notices::Notice, membership::Change, messages::JoinAs,
 };
@@ -28,9 +29,9 @@ impl RoomState {
         effects.push(Effect::ShareMember(self.membership.here(user)));
     }
 
-    /// Closes the sockets that are in the channel as a user, or wait to join as one; in a user's own channel all of them.
-    /// They leave it when they are gone.
-    pub(super) fn close_member(&self, user: &str, effects: &mut Vec<Effect>) {
+    /// Acts on the sockets that are in the channel as a user, or wait to join as one; in a user's own channel on all of them.
+    /// Those that are closed leave it when they are gone.
+    pub(super) fn act_on_member(&self, user: &str, action: &UserAction, effects: &mut Vec<Effect>) {
         let is_own = self.kind.is_server_to_user();
         let is_user = |id| is_own || self.membership.user_of(id).is_some_and(|known| **known == *user);
         let is_claimed = |join: &&Join| match &join.claim {
@@ -49,7 +50,17 @@ impl RoomState {
             .filter(is_claimed)
             .map(|join| &join.subscriber);
         let members = self.fanout.subscribers().filter(|subscriber| is_user(subscriber.id));
-        effects.extend(members.chain(waiting).cloned().map(Effect::Close));
+        let sockets = members.chain(waiting).cloned();
+        match action {
+            // Which channels a socket of the user has its session knows.
+            UserAction::Unsubscribe(patterns) if is_own => {
+                effects.extend(sockets.map(|socket| Effect::Revoke(socket, patterns.clone())));
+            }
+            action if is_own || action.concerns(&self.channel) => {
+                effects.extend(sockets.map(|socket| Effect::Close(socket, action.close())));
+            }
+            _ => {}
+        }
     }
 
     /// Asks for a turn that announces what is due of the members, or for a clock where nothing is due yet.

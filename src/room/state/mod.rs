@@ -233,7 +233,7 @@ impl RoomState {
                 self.count_changed(Cause::Remote, around, effects);
             }
             FromPeers::Member(user, member) => self.hear_member(&user, member, around),
-            FromPeers::Terminated(user) => self.close_member(&user, effects),
+            FromPeers::Acted(user, action) => self.act_on_member(&user, &action, effects),
             FromPeers::Event(event, permit) => self.hear_event(event, permit, around, effects),
             FromPeers::Cached(cached, permit) => self.hear_cached(cached, permit, around, effects),
             FromPeers::CacheRepaired(cached) => self.keep(cached, around, effects),

@@ -44,7 +44,7 @@ impl Stage {
     }
 
     fn join_as(&self, id: u64, user: &str) -> Arc<Outbox> {
-        let outbox = Outbox::new(None, usize::MAX);
+        let outbox = Outbox::new(usize::MAX);
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
         let claim = JoinAs::Member(MemberClaim { id: user.to_owned(), info: "{}".to_owned() });
         self.rooms.join(
@@ -175,7 +175,7 @@ async fn a_user_whose_other_node_has_him_still_does_not_leave() {
 async fn who_waits_to_join_is_a_member_for_a_back_end_that_ends_the_members_connections() {
     let stage = stage("presence-a");
     let (ended, stays) = (stage.join_as(1, "7"), stage.join_as(2, "8"));
-    stage.rooms.terminate_member_here(&stage.app, "7");
+    stage.rooms.act_on_member_here(&stage.app, "7", &event::UserAction::Terminate);
     stage.taken().await;
     let mut sink = Sink(Vec::new());
     assert_ne!(poll_fn(|ctx| Poll::Ready(ended.flush(&mut sink, ctx))).await, Flushed::Open);
@@ -278,7 +278,7 @@ async fn a_room_that_opens_while_its_app_is_gone_answers_when_the_app_is_back() 
 #[actix::test]
 async fn a_user_whose_line_opens_while_the_app_is_gone_is_answered() {
     let (stage, registry, mut inbound) = with_inbound("products.1");
-    let outbox = Outbox::new(None, usize::MAX);
+    let outbox = Outbox::new(usize::MAX);
     let socket = Subscriber { id: SocketId::from_bits(1), outbox: outbox.clone(), dialect: Dialect::Pusher };
     let welcome = vec![crate::protocol::outbound::signin_success("{}")];
     stage.rooms.sign_in(&stage.app, "7", socket, SignIn { welcome, watchlist: None });

@@ -13,7 +13,7 @@ fn door() -> Door {
     let settings = AppSettings { max_presence_members: 1, ..AppSettings::new("key", "secret") };
     let channel = ChannelName::parse("presence-a", 200).unwrap();
     let stage = Stage { app: App::new("app", settings), channel, ..stage(1) };
-    Door { stage, outbox: Outbox::new(None, usize::MAX) }
+    Door { stage, outbox: Outbox::new(usize::MAX) }
 }
 
 impl Door {

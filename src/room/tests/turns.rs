@@ -28,7 +28,7 @@ fn stage(channel: &str) -> Stage {
 }
 
 fn outbox() -> Arc<Outbox> {
-    Outbox::new(None, usize::MAX)
+    Outbox::new(usize::MAX)
 }
 
 impl Stage {
@@ -231,7 +231,7 @@ async fn read_burst(reader: &Outbox, silent: &Outbox) -> Vec<String> {
 async fn a_burst_of_ten_outboxes_closes_nobody_who_reads_and_one_who_does_not_holds_up_nobody() {
     let stage = burst_stage();
     let [reader, silent] = [1, 2].map(|id| {
-        let outbox = Outbox::new(None, 100_000);
+        let outbox = Outbox::new(100_000);
         let subscriber = Subscriber { id: SocketId::from_bits(id), outbox: outbox.clone(), dialect: Dialect::Pusher };
         stage.rooms.join(
             &stage.app,

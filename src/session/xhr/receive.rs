@@ -64,29 +64,29 @@ pub async fn receive(
     if let Some(session) = sessions.find(&key) {
         return attached(session, false);
     }
-    if sessions.moves_here(&key).await {
-        let session = XhrSession::new(Outbox::new(None, usize::MAX), 0, None);
-        ClientProtocol::Pusher.close(&session.outbox, Close::Moved);
-        return attached(session, false);
-    }
     let request = UpgradeRequest::of_xhr(&asking, path);
     let limits = &services.shared.limits;
-    let outbox = Outbox::new(None, limits.max_outbox_bytes);
-    let session = XhrSession::new(outbox, limits.max_frame_bytes, number);
-    match request.admit(&services).await {
-        Ok(admission) => match sessions.insert(key, session.clone()) {
-            Ok(()) => {
-                start(admission, key, session.clone(), &services);
-                attached(session, true)
-            }
-            // Another request of the same session was quicker.
-            Err(first) => attached(first, false),
-        },
+    let session = XhrSession::new(Outbox::new(limits.max_outbox_bytes), limits.max_frame_bytes, number);
+    let admission = match request.admit(&services).await {
+        Ok(admission) => admission,
         Err(refusal) => {
             request.count_refusal(&services, refusal.close.name(), || refusal.text.clone());
             refusal.send(&session.outbox);
+            return attached(session, true);
+        }
+    };
+    // Asked only now: whoever is refused costs the other nodes nothing.
+    if sessions.moves_here(&key).await {
+        ClientProtocol::Pusher.close(&session.outbox, Close::Moved);
+        return attached(session, false);
+    }
+    match sessions.insert(key, session.clone()) {
+        Ok(()) => {
+            start(admission, key, session.clone(), &services);
             attached(session, true)
         }
+        // Another request of the same session was quicker.
+        Err(first) => attached(first, false),
     }
 }
 

@@ -27,7 +27,7 @@ const KEY: XhrKey = XhrKey([7; 16]);
 
 /// A session that has been entered, what its actor hears, and where it was entered.
 fn session(waiting: usize) -> (Arc<XhrSession>, XhrWire, Arc<XhrSessions>) {
-    let session = XhrSession::new(Outbox::new(None, waiting), 1_000, Some(1));
+    let session = XhrSession::new(Outbox::new(waiting), 1_000, Some(1));
     let sessions = XhrSessions::new(None);
     assert!(sessions.insert(KEY, session.clone()).is_ok());
     let app = App::new("1", AppSettings { messages_per_second: None, ..AppSettings::new("k", "s") });

@@ -111,6 +111,10 @@ impl Stream for XhrWire {
             ctx.waker().wake_by_ref();
             return Poll::Ready(Some(Incoming::Closing));
         }
+        let revoked = this.session.outbox.take_revoked();
+        if !revoked.is_empty() {
+            return Poll::Ready(Some(Incoming::Revoked(revoked)));
+        }
         this.watch_waiting(ctx);
         this.poll_message(ctx).map(Some)
     }

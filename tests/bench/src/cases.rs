@@ -16,6 +16,7 @@ use super::{
     scrape,
     swarm::{self, Swarm},
     target::Target,
+    tls,
 };
 
 /// Sockets that connect before memory is first read, so that what a server allocates once is not counted per socket.
@@ -42,6 +43,7 @@ pub fn measure_case(case: Case, plan: &Plan, options: &Options, report: &mut Rep
         Case::Scrape => scrape::measure(plan, options, report),
         Case::Pages => pages::measure_case(plan, options, report),
         Case::Builds => builds::measure(plan, options, report),
+        Case::Tls => tls::measure_case(plan, options, report),
     }
 }
 
@@ -67,7 +69,7 @@ fn in_cluster(
 fn server(options: &Options) -> Result<Child, BenchError> {
     match (options.pid, options.url, options.admin_url) {
         (Some(pid), Some(public), Some(admin)) => {
-            Ok(Child::running(Target { pid, public, admin, dialect: child::dialect(options) }))
+            Ok(Child::running(Target::new(pid, public, admin, child::dialect(options))))
         }
         (_, _, _) => Child::server(options),
     }

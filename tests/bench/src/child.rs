@@ -94,7 +94,7 @@ impl Child {
         let stdout = process.stdout.take().expect("stdout was piped");
         let mut started = Started { process, output: BufReader::new(stdout) };
         let (public, admin) = read_addresses(&mut started.output)?;
-        let target = Target { pid: started.process.id(), public, admin, dialect };
+        let target = Target::new(started.process.id(), public, admin, dialect);
         Ok(Self { _started: Some(started), target })
     }
 }

@@ -3,8 +3,8 @@
 //! The server under test and the floor are processes of their own, so that their CPU time and memory are theirs alone;
 //! this process opens the sockets, triggers and reads. Rounds of the two alternate, because machines are noisy.
 //!
-//! Way through the files: `plan` says how much, `cases` and `scrape` what is measured on one node, `builds` on two builds of it,
-//! and `pair`, `members` and `rooms` on several, `swarm` is the client, `report` the outcome.
+//! Way through the files: `plan` says how much, `cases`, `tls` and `scrape` what is measured on one node, `builds` on two builds
+//! of it, and `pair`, `members` and `rooms` on several, `swarm` is the client, `report` the outcome.
 
 mod broker;
 mod builds;
@@ -17,6 +17,7 @@ mod floor;
 mod frames;
 mod handshake;
 mod http;
+mod link;
 mod members;
 mod pages;
 mod pair;
@@ -34,6 +35,7 @@ mod subscriber;
 mod swarm;
 mod tally;
 mod target;
+mod tls;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -49,7 +51,7 @@ use report::Report;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "gaung-bench", version, after_help = EXAMPLES)]
 pub struct Options {
-    /// Only these cases, separated by commas: a to e, g to m (f, the floor, runs beside a and b)
+    /// Only these cases, separated by commas: a to e, g to n (f, the floor, runs beside a and b)
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Case>,
     /// Fewer sockets and messages; done within a minute
@@ -136,9 +138,9 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// An address, with or without `http://` before it.
+/// An address, with or without `http://` or `https://` before it.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    let address = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+    let address = text.strip_prefix("http://").or(text.strip_prefix("https://")).unwrap_or(text).trim_end_matches('/');
     address.parse().map_err(|_| format!("{text:?} is not an address such as 127.0.0.1:6001"))
 }
 
@@ -151,6 +153,7 @@ mod tests {
         let address = Ok(SocketAddr::from(([127, 0, 0, 1], 6001)));
         assert_eq!(parse_address("127.0.0.1:6001"), address);
         assert_eq!(parse_address("http://127.0.0.1:6001/"), address);
+        assert_eq!(parse_address("https://127.0.0.1:6001"), address);
         assert!(parse_address("localhost").is_err());
     }
 

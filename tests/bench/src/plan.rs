@@ -48,11 +48,14 @@ pub enum Case {
     /// m: fan-out beside another build of the server, which --beside names
     #[value(name = "m", alias = "builds")]
     Builds,
+    /// n: fan-out, memory and connects with TLS in the server, beside the same without
+    #[value(name = "n", alias = "tls")]
+    Tls,
 }
 
 impl Case {
     /// All, in the order in which they are measured.
-    pub const ALL: [Case; 12] = [
+    pub const ALL: [Case; 13] = [
         Case::FanOut,
         Case::Channels,
         Case::Idle,
@@ -65,6 +68,7 @@ impl Case {
         Case::Scrape,
         Case::Pages,
         Case::Builds,
+        Case::Tls,
     ];
 
     /// The letter in tables.
@@ -82,6 +86,7 @@ impl Case {
             Case::Scrape => 'k',
             Case::Pages => 'l',
             Case::Builds => 'm',
+            Case::Tls => 'n',
         }
     }
 }
@@ -140,7 +145,7 @@ pub struct Plan {
     pub idle_sockets: u32,
     /// Requests in one round of case d.
     pub triggers: u32,
-    /// Sockets in one round of case e.
+    /// Sockets in one round of case e, and in n of new clients.
     pub connects: u32,
     /// Case g: readers beside the one that stalls.
     pub stall_readers: u32,

@@ -2,15 +2,13 @@
 
 use std::{io::Write, net::SocketAddr};
 
-use mio::net::TcpStream;
-
-use super::{BenchError, handshake, subscriber};
+use super::{BenchError, handshake, link::Link, subscriber, target::Target};
 
 /// One connection for requests.
 #[derive(Debug)]
 pub struct Publisher {
     /// For the poll's registry.
-    pub stream: TcpStream,
+    pub stream: Link,
     /// The beginning of an answer whose end has not arrived.
     unfinished: Vec<u8>,
     /// The request line of what is being asked, for the error text.
@@ -18,9 +16,9 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Connects.
-    pub fn open(address: SocketAddr) -> Result<Self, BenchError> {
-        let stream = subscriber::connect(address).map_err(|error| BenchError::io("connecting to trigger", error))?;
+    /// Connects, as the client with this number.
+    pub fn open(target: &Target, address: SocketAddr, number: usize) -> Result<Self, BenchError> {
+        let stream = target.connect(address, number).map_err(|error| BenchError::io("connecting to trigger", error))?;
         Ok(Self { stream, unfinished: Vec::new(), asked: None })
     }
 

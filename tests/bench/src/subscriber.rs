@@ -3,16 +3,14 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net,
     time::Instant,
 };
-
-use mio::net::TcpStream;
 
 use super::{
     BenchError,
     frames::{self, Kind},
     handshake,
+    link::Link,
     seat::Seat,
     target::{Dialect, Target},
 };
@@ -36,7 +34,7 @@ enum Stage {
 #[derive(Debug)]
 pub struct Subscriber<'t> {
     /// For the poll's registry.
-    pub stream: TcpStream,
+    pub stream: Link,
     target: &'t Target,
     seat: Seat,
     stage: Stage,
@@ -46,10 +44,10 @@ pub struct Subscriber<'t> {
 }
 
 impl<'t> Subscriber<'t> {
-    /// Connects and sends the first bytes. On the loopback a connection is made without waiting. `opened` is when it was to
-    /// be.
-    pub fn open(target: &'t Target, seat: Seat, opened: Instant) -> io::Result<Self> {
-        let mut stream = connect(target.public)?;
+    /// Connects and sends the first bytes, as the client with this number. On the loopback a connection is made without
+    /// waiting. `opened` is when it was to be.
+    pub fn open(target: &'t Target, seat: Seat, number: usize, opened: Instant) -> io::Result<Self> {
+        let mut stream = target.connect(target.public, number)?;
         stream.write_all(&target.opening(seat))?;
         let stage = match target.dialect {
             Dialect::Pusher { .. } => Stage::Upgrading,
@@ -142,16 +140,8 @@ impl<'t> Subscriber<'t> {
     }
 }
 
-/// A connection that sends at once and never blocks.
-pub fn connect(address: net::SocketAddr) -> io::Result<TcpStream> {
-    let stream = net::TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    stream.set_nonblocking(true)?;
-    Ok(TcpStream::from_std(stream))
-}
-
 /// What has arrived; `None` when nothing has.
-pub fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<usize>, BenchError> {
+pub fn read(stream: &mut Link, buffer: &mut [u8]) -> Result<Option<usize>, BenchError> {
     match stream.read(buffer) {
         Ok(0) => Err(BenchError::io("reading", ErrorKind::UnexpectedEof.into())),
         Ok(count) => Ok(Some(count)),

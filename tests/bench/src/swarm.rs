@@ -152,8 +152,8 @@ impl<'t> Swarm<'t> {
 
     fn open(&mut self, target: &'t Target, seat: Seat, due: Instant) -> Result<(), BenchError> {
         let token = Token(self.subscribers.len());
-        let mut subscriber =
-            Subscriber::open(target, seat, due).map_err(|error| BenchError::io("connecting a socket", error))?;
+        let mut subscriber = Subscriber::open(target, seat, token.0, due)
+            .map_err(|error| BenchError::io("connecting a socket", error))?;
         let registered = self.poll.registry().register(&mut subscriber.stream, token, Interest::READABLE);
         registered.map_err(|error| BenchError::io("registering a socket", error))?;
         self.subscribers.push(subscriber);
@@ -165,13 +165,18 @@ impl<'t> Swarm<'t> {
     pub fn open_publishers(&mut self, count: usize, address: SocketAddr) -> Result<(), BenchError> {
         self.publishers.clear();
         for number in 0..count {
-            let mut publisher = Publisher::open(address)?;
+            let mut publisher = Publisher::open(self.target, address, FIRST_PUBLISHER + number)?;
             let token = Token(FIRST_PUBLISHER + number);
             let registered = self.poll.registry().register(&mut publisher.stream, token, Interest::READABLE);
             registered.map_err(|error| BenchError::io("registering a connection", error))?;
             self.publishers.push(publisher);
         }
         Ok(())
+    }
+
+    /// How many have come back with a ticket of TLS.
+    pub fn resumed(&self) -> usize {
+        self.subscribers.iter().filter(|subscriber| subscriber.stream.is_resumed()).count()
     }
 
     /// Takes out the socket that was opened last; nobody reads from it any more.
@@ -301,7 +306,7 @@ mod tests {
 
     fn fanned_out_by_the_floor(sockets: u32, channels: u32, in_flight: usize, triggers: u32) -> Sample {
         let (public, admin) = floor::spawn();
-        let target = Target { pid: std::process::id(), public, admin, dialect: Dialect::Ready };
+        let target = Target::new(std::process::id(), public, admin, Dialect::Ready);
         let mut swarm = Swarm::new(&target).unwrap();
         assert_eq!(swarm.connect(sockets, channels).unwrap().latencies.len(), sockets as usize);
         swarm.open_publishers(in_flight, target.trigger_address()).unwrap();
@@ -318,7 +323,7 @@ mod tests {
     #[test]
     fn sockets_that_come_at_a_pace_are_opened_when_they_are_due_and_measured_from_then() {
         let (public, admin) = floor::spawn();
-        let target = Target { pid: std::process::id(), public, admin, dialect: Dialect::Ready };
+        let target = Target::new(std::process::id(), public, admin, Dialect::Ready);
         let mut swarm = Swarm::new(&target).unwrap();
         let start = Instant::now();
         let seats: Vec<_> = (0..20).map(|number| (&target, Seat::Channel(number))).collect();
@@ -355,7 +360,7 @@ mod tests {
     fn pusher(address: SocketAddr) -> Target {
         let key = AppKey { key: "k".into(), secret: Secret::new("s") };
         let dialect = Dialect::Pusher { app_id: "a".into(), key };
-        Target { pid: std::process::id(), public: address, admin: address, dialect }
+        Target::new(std::process::id(), address, address, dialect)
     }
 
     #[test]

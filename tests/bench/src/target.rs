@@ -1,14 +1,18 @@
 //! A process under measurement: where it listens and how it is spoken to.
 
 use std::{
+    io,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use gaung::protocol::AppKey;
+use rustls::ClientConfig;
 
 use super::{
     event, floor, handshake,
+    link::Link,
     seat::{PRESENCE_CHANNEL, Seat},
 };
 
@@ -23,6 +27,8 @@ pub struct Target {
     pub admin: SocketAddr,
     /// What it speaks.
     pub dialect: Dialect,
+    /// The clients of TLS, if that is what it speaks on its public port.
+    pub tls: Option<Arc<ClientConfig>>,
 }
 
 /// What a target speaks.
@@ -40,6 +46,16 @@ pub enum Dialect {
 }
 
 impl Target {
+    /// One that speaks no TLS.
+    pub fn new(pid: u32, public: SocketAddr, admin: SocketAddr, dialect: Dialect) -> Self {
+        Self { pid, public, admin, dialect, tls: None }
+    }
+
+    /// A connection to one of its ports, by the client with this number.
+    pub fn connect(&self, address: SocketAddr, number: usize) -> io::Result<Link> {
+        Link::connect(address, self.tls.as_ref().filter(|_| address == self.public), number)
+    }
+
     /// What a subscriber sends first.
     pub fn opening(&self, seat: Seat) -> Vec<u8> {
         match (&self.dialect, seat) {

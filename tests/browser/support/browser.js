@@ -22,9 +22,9 @@ const FLAGS = [
  * With `cachesPages` a page that is left is kept, and comes back as it was: what Playwright switches off, and Chromium does
  * for pages with a socket only where it may close that.
  */
-export function startBrowser({ cachesPages = false } = {}) {
+export function startBrowser({ cachesPages = false, flags = [] } = {}) {
   const caching = { ignoreDefaultArgs: ["--disable-back-forward-cache"] };
-  const args = cachesPages ? [...FLAGS, "--enable-features=DisconnectWebSocketOnBFCache"] : FLAGS;
+  const args = [...FLAGS, ...flags, ...(cachesPages ? ["--enable-features=DisconnectWebSocketOnBFCache"] : [])];
   return chromium.launch({ executablePath: EXECUTABLE, args, ...(cachesPages && caching) });
 }
 

@@ -25,6 +25,9 @@ const FILES = {
 /** The channels that the page hears. */
 export const CHANNELS = ["numbers", "private-numbers", "presence-numbers", "private-encrypted-numbers"];
 
+/** Each page signs in as a user of its own. */
+export const userOf = (socket) => `user-of-${socket}`;
+
 export async function startApplication(gaung) {
   const application = new Application(gaung);
   await application.open();
@@ -54,14 +57,17 @@ class Application {
   }
 
   /** Where the page is that connects through a balancer. */
-  pageUrl(balancer, { plugin }) {
-    return `${this.url}/?key=${APP.key}&port=${balancer.port}${plugin ? "&plugin" : ""}`;
+  pageUrl(balancer, { plugin, transports, unnamed }) {
+    const flags = `${plugin ? "&plugin" : ""}${unnamed ? "&unnamed" : ""}`;
+    const options = `${flags}${transports ? `&transports=${transports}` : ""}`;
+    return `${this.url}/?key=${APP.key}&port=${balancer.port}${options}`;
   }
 
   async #route(path, request) {
-    if (path !== "/broadcasting/auth") return [404, {}];
+    if (!path.startsWith("/broadcasting/")) return [404, {}];
     const form = await readForm(request);
     const [socket, channel] = [form.get("socket_id"), form.get("channel_name")];
+    if (path.endsWith("/user-auth")) return [200, this.backEnd.authenticateUser(socket, { id: userOf(socket) })];
     this.authorizations.note({ event: channel, socket });
     const member = channel.startsWith("presence-") ? { user_id: "1", user_info: {} } : undefined;
     return [200, this.backEnd.authorizeChannel(socket, channel, member)];

@@ -10,7 +10,7 @@ import { CHANNELS } from "./numbers.js";
 
 /** A page that was offline looks for its server now and then. */
 const RETURN_PATIENCE = 60_000;
-const ENTER_PATIENCE = 10_000;
+const ENTER_PATIENCE = 20_000;
 
 /** Time between two numbers, in milliseconds. */
 export const PACE = 40;
@@ -26,12 +26,14 @@ export const SETTINGS = {
 };
 
 /** A page that is subscribed to all channels through a balancer of its own, which goes to the first ready node. */
-export async function openNumbersTab(t, { browser, application, nodes }, { plugin = false, bare = false } = {}) {
+export async function openNumbersTab(t, { browser, application, nodes }, options = {}) {
+  const { plugin = false, bare = false, transports, blockade, unnamed } = options;
   const balancer = await startBalancer(t, ...nodes);
-  const url = application.pageUrl(balancer, { plugin });
+  balancer.blockade = blockade;
+  const url = application.pageUrl(balancer, { plugin, transports, unnamed });
   const page = await (bare ? openBareTab(t, browser, url) : openPage(t, browser, url));
   await isEntered(page);
-  return { page, url, balancer, plugin, application };
+  return { page, url, balancer, plugin, transports, application };
 }
 
 async function openPage(t, browser, url) {

@@ -1,14 +1,19 @@
-// The web server of an application: it serves the files of a page, and answers all else with JSON.
+// The web server of an application: it serves the files of a page, and answers all else with JSON or a script.
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 
-/** `files`: by path, where the file lies and its type. `route(path, request)` returns a status and a body. */
+/**
+ * `files`: by path, where the file lies and its type. `route(path, request)` returns a status and a body, and `SCRIPT`
+ * if that is not to be sent as JSON.
+ */
 export async function startPageServer(files, route) {
   const server = new PageServer(files, route);
   await server.listen();
   return server;
 }
+
+export const SCRIPT = "text/javascript";
 
 class PageServer {
   #files;
@@ -35,8 +40,8 @@ class PageServer {
     const answer = (status, type, body) => response.writeHead(status, { "content-type": type }).end(body);
     const [file, type] = this.#files[pathname] ?? [];
     if (file) return answer(200, type, await readFile(file));
-    const [status, body] = await this.#route(pathname, request);
-    answer(status, "application/json", JSON.stringify(body));
+    const [status, body, script] = await this.#route(pathname, request);
+    answer(status, script ?? "application/json", script ? body : JSON.stringify(body));
   }
 }
 

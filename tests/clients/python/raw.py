@@ -7,30 +7,29 @@ import json
 import os
 import select
 import socket
+import ssl
 import struct
 import time
+import zlib
 
 from deadline import PATIENCE
 from server import APP
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
-FINAL = 0x80
+FINAL, COMPRESSED = 0x80, 0x40
+# What RFC 7692 §7.2.1 leaves out at the end of a compressed message.
+FLUSHED = b"\x00\x00\xff\xff"
 
 
 class RawSocket:
-    """An upgraded connection on which any bytes can be sent."""
+    """An upgraded connection on which any bytes can be sent; `head` is a whole handshake in place of the usual one."""
 
-    def __init__(self, gaung, path=f"/app/{APP['key']}?protocol=7", headers="", source=None):
+    def __init__(self, gaung, path=f"/app/{APP['key']}?protocol=7", headers="", source=None, head=None):
         self._socket = connect(gaung, source)
-        key = base64.b64encode(os.urandom(16)).decode()
-        self._socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: {gaung.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
-        )
+        self._socket.sendall((head or handshake(gaung, path, headers)).encode())
         self._stream = self._socket.makefile("rb")
-        head = iter(self._stream.readline, b"\r\n")
-        assert b" 101 " in next(head)
-        assert list(head)
+        self.answer = [line.decode().rstrip("\r\n") for line in iter(self._stream.readline, b"\r\n")]
+        assert " 101 " in self.answer[0], self.answer
 
     def socket(self):
         """The connection itself, for a test that sends more than is read."""
@@ -66,7 +65,10 @@ class RawSocket:
             (length,) = struct.unpack(">H", self._exactly(2))
         elif length == 127:
             (length,) = struct.unpack(">Q", self._exactly(8))
-        return first & 0x0F, self._exactly(length)
+        payload = self._exactly(length)
+        if first & COMPRESSED:
+            payload = zlib.decompressobj(-zlib.MAX_WBITS).decompress(payload + FLUSHED)
+        return first & 0x0F, payload
 
     def close_code(self):
         """The code of the close frame, whatever comes before it."""
@@ -110,6 +112,14 @@ def connect(gaung, source=None):
     return tls.wrap_socket(connection, server_hostname="localhost") if tls else connection
 
 
+def handshake(gaung, path, headers=""):
+    key = base64.b64encode(os.urandom(16)).decode()
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {gaung.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n"
+    )
+
+
 def frame(opcode, payload, flags=FINAL, length=None):
     """A masked frame; `length` is what the header says where that is not the truth."""
     claimed = len(payload) if length is None else length
@@ -126,11 +136,12 @@ def frame(opcode, payload, flags=FINAL, length=None):
 
 def exchange(gaung, request):
     """Sends bytes and returns everything that comes back until the server closes, which it may do before it has read
-    everything."""
+    everything. Python's TLS cannot end its half alone: there the request must say that it is the last."""
     with connect(gaung) as connection:
         try:
             connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
+            if not isinstance(connection, ssl.SSLSocket):
+                connection.shutdown(socket.SHUT_WR)
         except OSError:
             pass
         answer = b""
@@ -142,16 +153,16 @@ def exchange(gaung, request):
         return answer
 
 
-def signed_post(body, what="events", headers=""):
+def signed_post(body, what="events", headers="", host="x"):
     """The bytes of a signed `POST /events`, or another path, with this body; each of the `headers` is a line with its
-    end."""
+    end, and the `host` matters to some proxies."""
     path = f"/apps/{APP['id']}/{what}"
     query = (
         f"auth_key={APP['key']}&auth_timestamp={int(time.time())}&auth_version=1.0"
         f"&body_md5={hashlib.md5(body).hexdigest()}"
     )
     signature = hmac.new(APP["secret"].encode(), f"POST\n{path}\n{query}".encode(), "sha256").hexdigest()
-    head = f"POST {path}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    head = f"POST {path}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
     return f"{head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 

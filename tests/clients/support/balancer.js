@@ -10,10 +10,26 @@ export async function startBalancer(t, ...nodes) {
   return balancer;
 }
 
+/** What stands between a client and its server does to a socket of which it has the first bytes. */
+export const BLOCKADES = {
+  "refused with 400": (client) => refuse(client, "400 Bad Request"),
+  "refused with 502": (client) => refuse(client, "502 Bad Gateway"),
+  "never answered": (client) => client.resume(),
+  // One that is cut there makes pusher-js 8.6 try sockets for good.
+  "silent behind the handshake": (client, upstream, head) => {
+    upstream.write(head);
+    upstream.once("data", (answer) => client.write(answer.subarray(0, answer.indexOf("\r\n\r\n") + 4)));
+    upstream.resume();
+    client.resume();
+  },
+};
+
 class Balancer {
   host = "127.0.0.1";
   /** How many bytes the next connections carry to their client before they are cut, one entry for each. */
   budgets = [];
+  /** What becomes of WebSockets, one of `BLOCKADES`; without it they are let through. */
+  blockade;
   #nodes;
   #sockets = new Set();
   #opening = Promise.resolve();
@@ -38,7 +54,7 @@ class Balancer {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Nothing gets through, and nobody is told, until the function that this returns is called: a network that is gone. */
+  /** Nothing gets through, and nobody is told, until the function that this returns is called: as without a network. */
   stall() {
     const release = this.hold();
     const stalled = [...this.#sockets];
@@ -64,10 +80,22 @@ class Balancer {
     const upstream = this.#keep(connect(node.port, node.host));
     client.on("close", () => upstream.destroy());
     upstream.on("close", () => client.destroy());
+    if (this.blockade) return this.#carryHttp(client, upstream);
     client.pipe(upstream);
     const budget = this.budgets.shift();
     if (budget === undefined) return upstream.pipe(client);
     this.#carryAtMost(budget, upstream, client);
+  }
+
+  /** Browsers open a connection of its own for each socket. */
+  #carryHttp(client, upstream) {
+    client.once("data", (head) => {
+      const isHttp = /^[A-Z]+ \//.test(head) && !/^upgrade:/im.test(head);
+      if (!isHttp) return BLOCKADES[this.blockade](client, upstream, head);
+      upstream.write(head);
+      client.pipe(upstream);
+      upstream.pipe(client);
+    });
   }
 
   /** Cuts behind exactly so many bytes, in the middle of a frame or not. */
@@ -83,6 +111,10 @@ class Balancer {
     this.#sockets.add(socket);
     return socket.on("error", () => {}).on("close", () => this.#sockets.delete(socket));
   }
+}
+
+function refuse(client, status) {
+  client.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
 }
 
 async function firstReady(nodes) {

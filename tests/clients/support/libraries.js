@@ -6,8 +6,17 @@ import PusherJs from "pusher-js";
 import { WebSocket } from "ws";
 
 import { MASTER_KEY } from "./application.js";
-import { Heard, until, within } from "./deadline.js";
+import { Heard, PATIENCE, until, within } from "./deadline.js";
 import { APP } from "./gaung.js";
+
+/** What pusher-js and Echo connect over: WebSocket, or what GAUNG_TRANSPORT names. */
+const TRANSPORTS = process.env.GAUNG_TRANSPORT?.split(",") ?? ["ws", "wss"];
+
+/** How long it takes until a client is missed that has disconnected, between two polls or not, in milliseconds. */
+export const LEAVING_PATIENCE = TRANSPORTS.includes("xhr_polling") ? 15_000 : PATIENCE;
+
+/** The state of a request (of an XMLHttpRequest) to which nothing came yet. */
+const HEADERS_RECEIVED = 2;
 
 /** The `pusher` package of npm: a back end's side. */
 export function backEnd(gaung, options = {}) {
@@ -35,6 +44,19 @@ export function openPusher(t, gaung, { key = APP.key, application, user, ...opti
   const pusher = new PusherJs(key, { ...address(gaung), cluster: "", ...authorization(application, user), ...options });
   t.after(() => pusher.disconnect());
   return pusher;
+}
+
+/** The client disconnects, while the server would notice. */
+export async function leave(pusher) {
+  await isListening(pusher);
+  pusher.disconnect();
+}
+
+/** Until a client that polls has a poll open: one that goes between two is missed only when its next is overdue. */
+export async function isListening(pusher) {
+  const { name, socket } = pusher.connection.connection.transport;
+  if (name !== "xhr_polling") return;
+  await until(() => socket.stream?.xhr?.readyState === HEADERS_RECEIVED, "a poll is open");
 }
 
 /** Laravel Echo with the options of Laravel's own `echo.js`. */
@@ -151,8 +173,12 @@ function address(gaung) {
     wsHost: gaung.host,
     wsPort: gaung.port,
     wsPath: gaung.prefix,
+    httpHost: gaung.host,
+    httpPort: gaung.port,
+    // Without a prefix pusher-js puts `/pusher` before its paths.
+    httpPath: gaung.prefix,
     forceTLS: false,
-    enabledTransports: ["ws", "wss"],
+    enabledTransports: TRANSPORTS,
   };
 }
 

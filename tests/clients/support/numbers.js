@@ -8,6 +8,9 @@ import { until } from "./deadline.js";
 /** Time between two numbers, in milliseconds: many are published while a client is away, and fewer than are kept. */
 const PACE = 5;
 
+/** Each number is published on every channel, one after the other. */
+const PUBLISHING_PATIENCE = 20_000;
+
 /** Begins to publish `numbered` with 0, 1, 2 and so on, each number on every channel. */
 export function publishNumbers(server, channels, pace = PACE) {
   const numbers = new Numbers(server, channels, pace);
@@ -39,7 +42,7 @@ class Numbers {
   /** Until that many more have been published. */
   async pass(more) {
     const goal = this.count + more;
-    await until(() => this.count >= goal, `${goal} numbers are published`);
+    await until(() => this.count >= goal, `${goal} numbers are published`, PUBLISHING_PATIENCE);
   }
 
   /** Publishes no more; returns how many were published. */

@@ -152,7 +152,7 @@ fn the_connection_of_a_member_that_waits_can_be_ended() {
         page: None,
         attempt: 1,
     }));
-    assert_eq!(room.hear(FromPeers::Terminated("ada".into())), ["close 1"]);
+    assert_eq!(room.hear(FromPeers::Acted("ada".into(), UserAction::Terminate)), ["close 1"]);
 }
 
 #[test]

@@ -19,9 +19,9 @@ use super::*;
 use crate::{
     app::App,
     config::AppSettings,
-    event::{EncodedEvent, Event, Moment, Words},
+    event::{EncodedEvent, Event, Moment, UserAction, Words},
     outbox::Outbox,
-    protocol::presence::MemberClaim,
+    protocol::{ChannelPattern, Close, presence::MemberClaim},
     room::{
         ClientEvent, Dialect, Join, JoinAs, Subscriber,
         backlog::{Backlog, Limits},
@@ -109,7 +109,7 @@ impl Stage {
 
     fn subscriber(&mut self, id: u64) -> Subscriber {
         let known = self.outboxes.iter().find(|(known, _)| *known == id).map(|(_, outbox)| outbox.clone());
-        let outbox = known.unwrap_or_else(|| Outbox::new(None, usize::MAX));
+        let outbox = known.unwrap_or_else(|| Outbox::new(usize::MAX));
         self.outboxes.push((id, outbox.clone()));
         Subscriber { id: SocketId::from_bits(id), outbox, dialect: Dialect::Pusher }
     }
@@ -195,7 +195,12 @@ fn word(effect: &Effect) -> String {
         Effect::Answer(_, frames) => format!("answer {}", names(&frames.concat())),
         Effect::RefuseJoin { refusal, is_subscribed, .. } => format!("refuse {refusal:?}, subscribed {is_subscribed}"),
         Effect::RefuseClientEvent(sender) => format!("refuse event of {}", sender.id.bits()),
-        Effect::Close(subscriber) => format!("close {}", subscriber.id.bits()),
+        Effect::Close(subscriber, Close::Terminated) => format!("close {}", subscriber.id.bits()),
+        Effect::Close(subscriber, close) => format!("close {} as {}", subscriber.id.bits(), close.name()),
+        Effect::Revoke(subscriber, patterns) => {
+            let patterns: Vec<_> = patterns.iter().map(ToString::to_string).collect();
+            format!("revoke {} of {}", patterns.join(" "), subscriber.id.bits())
+        }
         Effect::Webhook(detail) => format!("webhook {:?}", detail.kind()),
         Effect::Subscribed(socket) => format!("{} subscribed", socket.bits()),
         Effect::Unsubscribed(socket) => format!("{} unsubscribed", socket.bits()),

@@ -94,5 +94,5 @@ fn who_waits_to_join_is_closed_when_a_back_end_terminates_the_user() {
     let mut room = stage("presence-a", Reach::Cluster);
     room.join_as(1, "ada");
     room.join_as(2, "bob");
-    assert_eq!(room.hear(FromPeers::Terminated("ada".into())), ["close 1"]);
+    assert_eq!(room.hear(FromPeers::Acted("ada".into(), UserAction::Terminate)), ["close 1"]);
 }

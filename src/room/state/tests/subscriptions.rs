@@ -80,5 +80,5 @@ fn who_is_a_member_is_closed_when_a_back_end_terminates_the_user() {
     let mut room = opened("presence-a");
     room.join_as(1, "ada");
     room.join_as(2, "bob");
-    assert!(room.hear(FromPeers::Terminated("bob".into())).contains(&"close 2".to_owned()));
+    assert!(room.hear(FromPeers::Acted("bob".into(), UserAction::Terminate)).contains(&"close 2".to_owned()));
 }

@@ -58,8 +58,25 @@ fn an_event_of_whatever_node_goes_to_all_sockets_of_the_user() {
 fn who_waits_to_sign_in_is_closed_with_the_user() {
     let mut room = stage(USER, Reach::Cluster);
     room.sign_in(1);
-    assert_eq!(room.hear(FromPeers::Terminated("7".into())), ["close 1"]);
+    assert_eq!(room.hear(FromPeers::Acted("7".into(), UserAction::Terminate)), ["close 1"]);
     room.hear(nobody());
     room.replayed();
-    assert_eq!(room.hear(FromPeers::Terminated("7".into())), ["close 1"]);
+    assert_eq!(room.hear(FromPeers::Acted("7".into(), UserAction::Terminate)), ["close 1"]);
+}
+
+#[test]
+fn what_a_back_end_takes_from_a_user_their_sessions_look_for_and_presence_channels_know() {
+    let patterns: Arc<[ChannelPattern]> =
+        ["presence-*", "private-a"].map(|name| ChannelPattern::parse(name).unwrap()).into();
+    let unsubscribe = || FromPeers::Acted("7".into(), UserAction::Unsubscribe(patterns.clone()));
+    let mut room = opened(USER);
+    room.sign_in(1);
+    assert_eq!(room.hear(unsubscribe()), ["revoke presence-* private-a of 1"]);
+    assert_eq!(room.hear(FromPeers::Acted("7".into(), UserAction::Reconnect)), ["close 1 as rights_changed"]);
+    for (channel, expected) in [("presence-team", &["close 1 as rights_changed"][..]), ("presence-team.7", &[])] {
+        let mut room = opened(channel);
+        room.join_as(1, "7");
+        room.join_as(2, "8");
+        assert_eq!(room.hear(unsubscribe()), expected, "{channel}");
+    }
 }

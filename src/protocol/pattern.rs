@@ -1,6 +1,8 @@
-//! Patterns of channel names, as tokens carry them. Pure.
+//! Patterns of channel names, as tokens and back ends write them. Pure.
 
-use crate::protocol::ChannelName;
+use std::fmt;
+
+use super::ChannelName;
 
 /// A channel name in which `*` stands for any number of characters other than the dot, also none. It must match the whole
 /// name, prefix included: `private-orders.*` does not match `private-orders.7.lines`.
@@ -31,6 +33,12 @@ impl ChannelPattern {
         let mut segments = channel.as_str().split('.');
         self.0.split('.').all(|pattern| segments.next().is_some_and(|segment| fits(pattern, segment)))
             && segments.next().is_none()
+    }
+}
+
+impl fmt::Display for ChannelPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
