@@ -20,13 +20,14 @@
 //! | [`event`] | events, and what rooms answer about themselves |
 //! | [`trace_log`] | log lines of events whose request belongs to a trace |
 //! | [`spans`] | spans of requests whose trace is sampled |
+//! | [`issuer`] | the public keys of those who sign tokens beside the application |
 //! | [`otlp`] | exports spans to a collector |
 //! | [`outbox`] | the write half of a socket |
 //! | [`files`] | files that are reloaded while the server runs |
 //! | [`log`] | the writer of log lines, which nothing waits for |
 //! | [`fatal`] | failures that end the process at once |
 //! | [`turn`] | the work budget of one actor turn, before it yields its thread |
-//! | [`outgoing`] | the HTTP client of webhooks and access callbacks, and the authorities that it trusts |
+//! | [`outgoing`] | the HTTP client of webhooks, access callbacks and keys of issuers, and the authorities that it trusts |
 //! | [`process`] | what the operating system reports of this process |
 //! | [`capacity`] | how full the node is |
 //! | [`descriptors`] | how the file descriptors are shared between sockets and requests |
@@ -48,6 +49,7 @@ pub mod event;
 pub mod fatal;
 pub mod files;
 pub mod http;
+pub mod issuer;
 pub mod log;
 pub mod metrics;
 pub mod node;

@@ -123,14 +123,14 @@ impl Node {
         let (registries, readiness) = (SessionRegistries::default(), shared.readiness.clone());
         let pages = shared.rooms.pages().clone();
         let rebalancer = foundation.rebalancer(&config, &registries, &readiness);
-        let Foundation { metrics, registry, webhooks, cluster, exporter, .. } = foundation;
+        let Foundation { metrics, registry, webhooks, cluster, exporter, key_reader, .. } = foundation;
         let (failures, failed) = Failures::channel();
         let (mut followers, mut watches) = watches(&apps, &registry, &metrics, &registries, certificate.as_ref());
         if let Some((follower, work)) = follow_nodes(&config, cluster.as_ref(), &metrics) {
             followers.push(follower);
             watches.push(work);
         }
-        watches.extend(rebalancer.map(actix::spawn));
+        watches.extend(rebalancer.map(actix::spawn).into_iter().chain(key_reader));
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
         watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
         let tls = certificate.map(|(config, _)| config);

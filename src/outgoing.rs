@@ -1,4 +1,4 @@
-//! How this node asks applications: webhooks and access callbacks go through clients of one kind.
+//! How this node asks applications: webhooks, access callbacks and keys of issuers go through clients of one kind.
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -9,7 +9,7 @@ use gaung_cluster::{
 
 use super::{exposition::Exposition, shown::Admin};
 use crate::{
-    log,
+    issuer, log,
     metrics::catalogue,
     process::{self, Process},
     rebalance::{SharedStage, Stage},
@@ -35,6 +35,8 @@ pub(super) struct NodeFigures {
     rebalance: Option<Stage>,
     /// Of the stream behind the nodes' memory, if there is one.
     stream: Option<history::Status>,
+    /// Of the keys that an issuer publishes, if they are read.
+    issuer: Option<issuer::Status>,
 }
 
 impl NodeFigures {
@@ -53,6 +55,7 @@ impl NodeFigures {
             receipts_outstanding: admin.rooms.pages().outstanding_receipts(),
             rebalance: admin.rebalance.as_ref().map(SharedStage::get),
             stream: admin.stream.as_ref().map(HistoryStream::status),
+            issuer: admin.issuer.status(),
         }
     }
 }
@@ -74,6 +77,7 @@ impl Exposition {
         node.rebalance.into_iter().for_each(|now| self.rebalance(now));
         node.cache.into_iter().for_each(|cache| self.cache(cache));
         node.stream.iter().for_each(|stream| self.history_stream(stream));
+        node.issuer.iter().for_each(|keys| self.issuer(keys));
         self.values(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)));
     }
 
@@ -93,6 +97,13 @@ impl Exposition {
         self.values(&catalogue::HISTORY_STREAM_DROPPED, [([], stream.dropped as f64)]);
         self.values(&catalogue::HISTORY_STREAM_WAITING, [([], stream.waiting as f64)]);
         self.values(&catalogue::HISTORY_STREAM_READS, [([], stream.reads as f64)]);
+    }
+
+    fn issuer(&mut self, keys: &issuer::Status) {
+        self.values(&catalogue::ISSUER_KEYS, [([], keys.keys as f64)]);
+        self.values(&catalogue::ISSUER_KEYS_AGE, [([], keys.age.as_secs_f64())]);
+        let attempts = [(["read"], keys.reads as f64), (["failed"], keys.failures as f64)];
+        self.values(&catalogue::ISSUER_KEY_READS, attempts);
     }
 
     /// What cached events take, wherever they are kept.
@@ -130,6 +141,7 @@ pub(super) mod tests {
             receipts_outstanding: 12,
             rebalance: Some(Stage::Moving),
             stream: Some(history::Status { stored: 13, dropped: 14, waiting: 15, reads: 16, works: true, error: None }),
+            issuer: Some(issuer::Status { keys: 2, age: Duration::from_secs(61), reads: 18, failures: 19 }),
         }
     }
 
@@ -162,6 +174,10 @@ pub(super) mod tests {
             "gaung_history_stream_dropped_total 14",
             "gaung_history_stream_waiting 15",
             "gaung_history_stream_reads_total 16",
+            "gaung_issuer_keys 2",
+            "gaung_issuer_keys_age_seconds 61",
+            r#"gaung_issuer_key_reads_total{outcome="read"} 18"#,
+            r#"gaung_issuer_key_reads_total{outcome="failed"} 19"#,
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line:?} is not in:\n{text}");
         }

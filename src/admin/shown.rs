@@ -10,8 +10,8 @@ use gaung_cluster::{bus::Link, history::HistoryStream};
 
 use super::{console::ConsoleSettings, scrape_soketi::SoketiNames};
 use crate::{
-    app::Registry, connection::permits::ConnectionPermits, event::AppTotals, metrics::Metrics, readiness::Readiness,
-    rebalance::SharedStage, room::Rooms, webhook::Webhooks,
+    app::Registry, connection::permits::ConnectionPermits, event::AppTotals, issuer::Issuer, metrics::Metrics,
+    readiness::Readiness, rebalance::SharedStage, room::Rooms, webhook::Webhooks,
 };
 
 /// How long the rooms may take to answer before the node counts as not ready.
@@ -30,6 +30,8 @@ pub struct Admin {
     pub stream: Option<HistoryStream>,
     /// How the sockets are spread over the nodes; `None` where they are not moved.
     pub rebalance: Option<SharedStage>,
+    /// What tokens of plain sockets are verified with.
+    pub issuer: Issuer,
     /// Connections that are no sockets.
     pub permits: Arc<ConnectionPermits>,
     pub readiness: Readiness,

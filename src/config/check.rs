@@ -14,6 +14,7 @@ pub(super) fn together(config: &Config, apps: &AppsSource, problems: &mut Proble
     check_tls(config, problems);
     check_trust(config, problems);
     check_tenant(config, apps, problems);
+    config.issuer.check(problems);
 }
 
 /// Everybody knows the development app's secret.
@@ -74,6 +75,7 @@ pub(super) fn warnings(config: &Config, apps: &AppsSource, environment: &Environ
             config.server.host
         ));
     }
+    warnings.extend(config.issuer.warning());
     warnings.extend(config.cluster.as_ref().and_then(cluster::warning));
     warnings
 }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{HistoryRules, cluster::Servers, history, text, webhook_endpoint::WebhookEndpoint, webhooks};
-use crate::tenant::TenantChannels;
+use crate::tenant::{TenantChannels, TokenAlgorithms};
 
 pub(crate) fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -58,6 +58,12 @@ pub(crate) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
 pub(super) fn tenant_channels<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TenantChannels, D::Error> {
     let text = String::deserialize(deserializer)?;
     TenantChannels::parse(&text).ok_or_else(|| D::Error::custom("not patterns of tenants' channels"))
+}
+
+/// Comma-separated algorithms of tokens.
+pub(super) fn token_algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TokenAlgorithms, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    TokenAlgorithms::parse(&text).ok_or_else(|| D::Error::custom("not algorithms of tokens"))
 }
 
 /// Comma-separated rules of histories.

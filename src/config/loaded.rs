@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    AdminConfig, AppSettings, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, OutgoingConfig,
-    PagesConfig, Problems, ServerConfig, TenantConfig, TlsConfig, TracesConfig, environment::Environment, traces,
+    AdminConfig, AppSettings, ClusterConfig, DrainConfig, HttpConfig, IssuerConfig, LimitsConfig, LogConfig,
+    OutgoingConfig, PagesConfig, Problems, ServerConfig, TenantConfig, TlsConfig, TracesConfig,
+    environment::Environment, traces,
 };
 
 /// Everything but the apps.
@@ -17,6 +18,8 @@ pub struct Config {
     /// What requests, and connections that are no sockets, are granted.
     pub http: HttpConfig,
     pub tenant: TenantConfig,
+    /// Who signs the tokens of tenant sockets.
+    pub issuer: IssuerConfig,
     /// What is kept of clients that name themselves by a resume id.
     pub pages: PagesConfig,
     /// Certificate files of the public listener.
@@ -76,6 +79,7 @@ impl Config {
             limits,
             http: environment.read("GAUNG_", problems).unwrap_or_default(),
             tenant: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
+            issuer: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
             pages: environment.read("GAUNG_", problems).unwrap_or_default(),
             tls: environment.read("GAUNG_", problems).unwrap_or_default(),
             outgoing: environment.read("GAUNG_", problems).unwrap_or_default(),

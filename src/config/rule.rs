@@ -7,7 +7,7 @@ use gaung_cluster::{InvalidSubjects, Subjects};
 use tracing_subscriber::EnvFilter;
 
 use super::{HistoryRules, cluster::Servers, history, text, traces::Pairs, webhooks};
-use crate::tenant::TenantChannels;
+use crate::tenant::{TenantChannels, TokenAlgorithms};
 
 /// What a value must be.
 #[derive(Debug, Clone)]
@@ -46,6 +46,12 @@ pub enum Rule {
     LogFilter,
     /// Patterns of tenants' channels, comma-separated.
     TenantChannels,
+    /// What tokens may be signed with, comma-separated.
+    TokenAlgorithms,
+    /// Texts, comma-separated, at least one: an empty list would ask for nothing.
+    List,
+    /// Public keys in PEM; never shown, because a private one may have got there.
+    PublicKeys,
     /// Which channels keep how much of their events, comma-separated.
     History,
     /// Webhook endpoints as JSON.
@@ -84,9 +90,11 @@ impl Rule {
             Self::Networks => text::pieces(value).all(|piece| text::network(piece).is_some()),
             Self::Origins => text::pieces(value).all(|piece| !piece.contains(['/', ' '])),
             Self::TenantChannels => TenantChannels::parse(value).is_some(),
+            Self::List => text::pieces(value).next().is_some(),
+            Self::TokenAlgorithms => TokenAlgorithms::parse(value).is_some(),
             Self::History => HistoryRules::parse(value).is_some(),
             Self::Name => (1..=200).contains(&value.len()) && value.chars().all(text::is_unreserved),
-            Self::Text | Self::Secret | Self::Path => !value.is_empty(),
+            Self::Text | Self::Secret | Self::Path | Self::PublicKeys => !value.is_empty(),
             Self::LogFilter => value.parse::<EnvFilter>().is_ok(),
             Self::Webhooks => return webhooks::parse(value).map(drop).map_err(|complaints| complaints.join("; ")),
             Self::Headers => Pairs::parse(value).is_some_and(|pairs| pairs.are_headers()),
@@ -103,7 +111,9 @@ impl Rule {
     /// The value as it may be shown. Webhooks may carry credentials in their headers, URLs of NATS before the host.
     pub(super) fn shown(&self, value: &str) -> String {
         match self {
-            Self::Secret | Self::Webhooks | Self::Headers if !value.is_empty() => "********".to_owned(),
+            Self::Secret | Self::Webhooks | Self::Headers | Self::PublicKeys if !value.is_empty() => {
+                "********".to_owned()
+            }
             Self::NatsUrls => Servers::shown(value),
             _ => value.to_owned(),
         }
@@ -132,6 +142,9 @@ impl fmt::Display for Rule {
             Self::TenantChannels => f.write_str(
                 "comma-separated channel patterns with {tenant} once, * within a segment and .** for further ones",
             ),
+            Self::TokenAlgorithms => f.write_str("one or more of HS256, RS256, ES256 and EdDSA, comma-separated"),
+            Self::List => f.write_str("comma-separated texts, at least one"),
+            Self::PublicKeys => f.write_str("public keys in PEM (BEGIN PUBLIC KEY)"),
             Self::Name => f.write_str("1 to 200 letters, digits and - . _ ~"),
             Self::Text | Self::Secret => f.write_str("a text that is not empty"),
             Self::Path => f.write_str("the path of a file"),
@@ -178,6 +191,8 @@ mod tests {
         check(&Rule::Choice(&["text", "json"]), &["text", "json"], &["xml", "texts"]);
         check(&Rule::PathPrefix, &["/x", "x/", "/a/b.c", "/"], &["/a//b", "/a?b", "/a b", "/{x}", "https://x"]);
         check(&Rule::Url, &["http://x", "https://x:1/y?z"], &["x", "ftp://x", "/x", "http://", "http://me:pass@x"]);
+        check(&Rule::TokenAlgorithms, &["HS256", "RS256, ES256,EdDSA"], &["", "none", "RS512", "rs256", "RS256;ES256"]);
+        check(&Rule::List, &["a", "a, https://b"], &["", ",", " , "]);
         check(&Rule::Networks, &["10.0.0.0/8, ::1/128", "10.1.2.3"], &["10.0.0.0/33", "2", "10.0.0.0/8;"]);
         check(&Rule::Origins, &["*", "*.example.com, localhost"], &["https://example.com", "a b"]);
         check(&Rule::Name, &["app-key", "a.b_c~1"], &["", "a:b", "a/b", "a b", "é", &"x".repeat(201)]);
@@ -195,6 +210,7 @@ mod tests {
         assert_eq!(Rule::Secret.shown("s3cret"), "********");
         assert_eq!(Rule::Webhooks.shown("[]"), "********");
         assert_eq!(Rule::Headers.shown("a=b"), "********");
+        assert_eq!(Rule::PublicKeys.shown("-----BEGIN PRIVATE KEY-----"), "********");
         assert_eq!(Rule::Secret.shown(""), "");
         assert_eq!(Rule::Name.shown("app-key"), "app-key");
     }

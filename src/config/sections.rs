@@ -2,8 +2,8 @@
 //! it.
 
 use super::{
-    AdminConfig, AppSettings, ClusterConfig, DrainConfig, HttpConfig, LimitsConfig, LogConfig, OutgoingConfig,
-    PagesConfig, ServerConfig, TenantConfig, TlsConfig, TracesConfig, Variable, app, settings,
+    AdminConfig, AppSettings, ClusterConfig, DrainConfig, HttpConfig, IssuerConfig, LimitsConfig, LogConfig,
+    OutgoingConfig, PagesConfig, ServerConfig, TenantConfig, TlsConfig, TracesConfig, Variable, app, settings,
 };
 
 /// A table of docs/configuration.md.
@@ -24,6 +24,7 @@ pub fn sections() -> Vec<Section> {
         section("Apps", app::variables()),
         section("Settings of an app", settings::variables(&AppSettings::without_keys())),
         section("Plain sockets of tenants", TenantConfig::variables()),
+        section("Tokens that others sign", IssuerConfig::variables()),
         section("Limits of the node", [LimitsConfig::variables(), HttpConfig::variables()].concat()),
         section("Pages that come back", PagesConfig::variables()),
         section("Many nodes", ClusterConfig::variables()),

@@ -64,7 +64,7 @@ pub struct TlsConfig {
     pub key: Option<PathBuf>,
 }
 
-/// What this node asks of others: webhooks and access callbacks.
+/// What this node asks of others: webhooks, access callbacks and keys of issuers.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct OutgoingConfig {
@@ -246,7 +246,7 @@ impl OutgoingConfig {
             "GAUNG_CA",
             "",
             Rule::Path,
-            "PEM file with CA certificates that webhooks and access callbacks trust besides those of public authorities",
+            "PEM file with CA certificates that webhooks, access callbacks and GAUNG_TENANT_JWKS_URL trust besides those of public authorities",
         )]
     }
 }

@@ -55,7 +55,7 @@ fn every_variable_reaches_its_field() {
     assert_eq!(format!("{:?}", loaded.config), format!("{expected:?}"));
 }
 
-/// Every variable but the one of a file that is read, with a value that is not its default, and where they go.
+/// Every variable but those of `issuer.rs` and the one of a file that is read, with a value that is not its default, and where they go.
 fn every_variable() -> (Vec<(&'static str, &'static str)>, Config) {
     let (server_variables, server) = every_server_variable();
     let (admin_variables, admin) = every_admin_variable();
@@ -80,6 +80,7 @@ fn every_variable() -> (Vec<(&'static str, &'static str)>, Config) {
         limits,
         http,
         tenant,
+        issuer: IssuerConfig::default(),
         pages,
         tls: TlsConfig { cert: Some("/cert.pem".into()), key: Some("/key.pem".into()) },
         outgoing: OutgoingConfig::default(),

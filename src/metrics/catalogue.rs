@@ -93,6 +93,9 @@ catalogue! {
     HISTORY_STREAM_WAITING: Gauge "gaung_history_stream_waiting" [], "Events of this node that the stream has not stored yet";
     HISTORY_STREAM_READS: Counter "gaung_history_stream_reads_total" [], "Channels read from the stream, because no node knew all that was missed";
     REBALANCE_STAGE: Gauge "gaung_rebalance_stage" ["stage"], "1 for how the node's sockets stand to the mean of all nodes: even, waiting, moving to others, or futile, because they come back; absent without GAUNG_REBALANCE_ABOVE";
+    ISSUER_KEYS: Gauge "gaung_issuer_keys" [], "Public keys in force for tokens that others sign; absent without GAUNG_TENANT_JWKS_URL, like the next two";
+    ISSUER_KEYS_AGE: Gauge "gaung_issuer_keys_age_seconds" [], "Time since the keys at GAUNG_TENANT_JWKS_URL were read, or since the start if they never were";
+    ISSUER_KEY_READS: Counter "gaung_issuer_key_reads_total" ["outcome"], "Attempts to read these keys: read, or failed";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
     LOG_LINES_DROPPED: Counter "gaung_log_lines_dropped_total" [], "Log lines dropped: what reads the log did not keep up or refused them";
     TRACES_SPANS: Counter "gaung_traces_spans_total" ["outcome"], "Spans that were exported, or dropped: the collector did not take them, or too many waited";

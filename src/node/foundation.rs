@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
+use tokio::task::JoinHandle;
+
 use super::{
     join::{self, ClusterSetup},
     listen::{self, Workers},
@@ -16,6 +18,7 @@ use crate::{
     config::{AppsSource, Config},
     connection::{address::Addresses, arrivals::Arrivals, permits::ConnectionPermits},
     descriptors::{Shares, TooFew},
+    issuer::Issuer,
     metrics::Metrics,
     otlp::Exporter,
     outgoing::Trust,
@@ -41,6 +44,10 @@ pub(super) struct Foundation {
     pub(super) shares: Option<Shares>,
     /// What exports spans, if anything does.
     pub(super) exporter: Option<Exporter>,
+    /// What tokens of plain sockets are verified with.
+    pub(super) issuer: Issuer,
+    /// What reads the keys of their issuer, if anything does.
+    pub(super) key_reader: Option<JoinHandle<()>>,
     trust: Trust,
 }
 
@@ -52,13 +59,18 @@ impl Foundation {
         let registry = Registry::new(apps.apps().to_vec());
         let setup = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
         let trust = Trust::new(config.outgoing.ca.as_deref()).map_err(StartError::Trust)?;
+        let (issuer, reader) = Issuer::new(&config.issuer, &trust).map_err(StartError::Issuer)?;
+        let key_reader = reader.map(actix::spawn);
         let exporter = export(config, setup.as_ref(), &trust, &mut metrics);
         let setup = setup.map(|setup| setup.with_spans(&metrics.spans));
         let webhooks = join::webhooks(config, &trust, setup.as_ref(), &registry, &metrics);
         let cluster = setup.as_ref().map(|setup| setup.cluster.clone());
         let moves = config.cluster.as_ref().is_some_and(|cluster| cluster.rebalance.is_some());
         let rebalance = moves.then(SharedStage::default);
-        Ok((Self { metrics, registry, webhooks, cluster, rebalance, shares, exporter, trust }, setup))
+        Ok((
+            Self { metrics, registry, webhooks, cluster, rebalance, shares, exporter, issuer, key_reader, trust },
+            setup,
+        ))
     }
 
     /// What the public listener works with. Starts the threads of the rooms.
@@ -83,6 +95,7 @@ impl Foundation {
             limits: limits.clone(),
             http: config.http.clone(),
             tenant: config.tenant.clone(),
+            issuer: self.issuer.clone(),
             pages: config.pages.clone(),
             callback_log: Arc::default(),
             trust: self.trust.clone(),
@@ -129,6 +142,7 @@ impl Foundation {
             link: self.cluster.as_ref().map(|cluster| cluster.link().clone()),
             stream: self.cluster.as_ref().and_then(|cluster| cluster.stream().cloned()),
             rebalance: self.rebalance.clone(),
+            issuer: self.issuer.clone(),
             permits: shared.permits.clone(),
             readiness: shared.readiness.clone(),
             started: shared.started,

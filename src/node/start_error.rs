@@ -23,6 +23,9 @@ pub enum StartError {
     /// `GAUNG_CA` cannot be used.
     #[error("{0}")]
     Trust(String),
+    /// The public keys of an issuer cannot be used.
+    #[error("{0}")]
+    Issuer(String),
     #[error("cannot join the cluster (GAUNG_NATS_URL): {0}")]
     Cluster(InvalidServer),
     #[error(transparent)]

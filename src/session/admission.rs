@@ -1,5 +1,5 @@
 //! Whether a client may open a socket: path, app, origin, version and token, and then what is counted: its permits and its
-//! turn. Everything here but the question to an application is decided at once.
+//! turn. Everything here is decided at once, but for the question to an application and a token whose key is not known yet.
 
 use std::{
     borrow::Cow,
@@ -25,6 +25,7 @@ use super::{
     services::{Services, Shared},
     stream_protocol::StreamProtocol,
     tenant_protocol::TenantProtocol,
+    token,
     upgrade::count_refusal,
     xhr::path::{Act, XhrPath},
 };
@@ -40,12 +41,11 @@ use crate::{
         address::{AddressPermit, OverLimit, client_address},
         arrivals::TooMany,
     },
-    event,
     page::PageKey,
     protocol::{Close, ResumeId, deflate::Encoding},
     readiness::Stage,
     room::Dialect,
-    tenant::{AccessToken, Grant, InvalidRequest, StreamLimits, StreamRequest, TenantChannels, TenantRequest},
+    tenant::{Grant, InvalidRequest, StreamLimits, StreamRequest, TenantRequest},
 };
 
 /// The sub-protocol that Swift clients offer (protocol.md §1.1).
@@ -186,9 +186,7 @@ impl<'a> UpgradeRequest<'a> {
         check_enabled(&app).map_err(Refusal::plain)?;
         let grant = match services.shared.tenant.access {
             TenantAccess::Open => Grant::public(request.tenant.clone(), &services.shared.tenant.channels),
-            TenantAccess::Token => check_token(request, &app, &services.shared.tenant.channels).inspect_err(|_| {
-                app.counters.outcomes.auth_failures.count("tenant");
-            })?,
+            TenantAccess::Token => token::check(request, &app, &services.shared).await?,
             TenantAccess::Callback => self.ask_application(request, services).await?,
         };
         self.check_origin(&app).map_err(Refusal::plain)?;
@@ -353,18 +351,6 @@ fn log_refused_origin(app: &App, origin: &str) {
 
 fn check_enabled(app: &App) -> Result<(), Close> {
     if app.settings().enabled { Ok(()) } else { Err(Close::AppDisabled) }
-}
-
-fn check_token(request: &TenantRequest, app: &App, channels: &TenantChannels) -> Result<Grant, Refusal> {
-    let missing = || Refusal::tenant(Close::TenantRefused, "the socket has no access token");
-    let token = request.token.as_ref().ok_or_else(missing)?;
-    let (_, now) = event::now();
-    let token = AccessToken::verify(token.expose(), &app.settings().keys, now)
-        .map_err(|error| Refusal::tenant(Close::TenantRefused, error))?;
-    if !token.matches_query(&request.tenant, request.user.as_deref()) {
-        return Err(Refusal::tenant(Close::TenantRefused, "the token is for another tenant or user"));
-    }
-    Ok(Grant::by_token(token, channels))
 }
 
 /// The lines of `X-Forwarded-For`. One that is no text stays, as an entry that nobody can believe.

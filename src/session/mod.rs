@@ -23,6 +23,7 @@ pub mod services;
 mod stream_protocol;
 pub mod subscriptions;
 mod tenant_protocol;
+mod token;
 pub mod upgrade;
 pub mod waiting;
 pub mod wire;

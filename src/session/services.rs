@@ -13,6 +13,7 @@ use crate::{
     app::{App, Registry},
     config::{HttpConfig, LimitsConfig, PagesConfig, TenantAccess, TenantConfig},
     connection::{address::Addresses, arrivals::Arrivals, permits::ConnectionPermits},
+    issuer::Issuer,
     metrics::Metrics,
     outgoing::Trust,
     readiness::{Readiness, Stage},
@@ -33,6 +34,8 @@ pub struct Shared {
     pub http: HttpConfig,
     /// Who may open tenant sockets.
     pub tenant: TenantConfig,
+    /// What their tokens are verified with.
+    pub issuer: Issuer,
     /// How pages that come back are served.
     pub pages: PagesConfig,
     /// How often the application did not say who may.

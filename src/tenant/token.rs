@@ -1,11 +1,12 @@
-//! Access tokens: JWTs signed with HS256 and one of the app's secrets (RFC 7519). Pure: the caller brings the clock.
+//! Access tokens: JWTs (RFC 7519). Those that the application signs, with HS256 and one of the app's secrets, are verified
+//! here; `issued` verifies those that others sign, and has their claims read here. Pure: the caller brings the clock.
 
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, errors::ErrorKind};
 use serde_json::{Map, Value};
 
-use super::{InvalidTenantId, TenantId};
+use super::{InvalidTenantId, TenantId, TokenAlgorithms};
 use crate::protocol::{AppKey, ChannelPattern, InvalidPattern};
 
 /// How far the application's clock may be behind or ahead of ours.
@@ -31,19 +32,30 @@ pub enum TokenError {
     /// Not three parts of base64url with JSON in the first two.
     #[error("the token is not a JWT")]
     NotAToken,
-    #[error("the token's algorithm is not HS256")]
-    Algorithm,
+    #[error("the token's algorithm is not {0}")]
+    Algorithm(TokenAlgorithms),
     #[error("the token's signature does not match the app's secret")]
     Signature,
+    #[error("the token's signature does not match the issuer's key")]
+    IssuersSignature,
+    /// Newer keys of the issuer may know it.
+    #[error("the token is signed with none of the issuer's keys")]
+    UnknownKey,
+    #[error("the token's header has crit, which is not understood")]
+    Critical,
+    #[error("the token's issuer is not the one of GAUNG_TENANT_TOKEN_ISSUER")]
+    Issuer,
+    #[error("the token's audience is none of GAUNG_TENANT_TOKEN_AUDIENCE")]
+    Audience,
     #[error("the token has no claim {0}")]
-    Missing(&'static str),
+    Missing(String),
     #[error("the token's claim {0} has the wrong type")]
-    WrongType(&'static str),
-    #[error("the token's claim tenant_id is invalid: {0}")]
+    WrongType(String),
+    #[error("the token's tenant is invalid: {0}")]
     Tenant(InvalidTenantId),
-    #[error("the token's claim user_id must have 1 to {MAX_USER_ID_LENGTH} characters")]
+    #[error("the token's user must have 1 to {MAX_USER_ID_LENGTH} characters")]
     User,
-    #[error("the token's claim channels is invalid: {0}")]
+    #[error("the token's channels are invalid: {0}")]
     Channels(InvalidPattern),
     #[error("the token has expired")]
     Expired,
@@ -51,19 +63,42 @@ pub enum TokenError {
     NotYet,
 }
 
+/// Which claims say whose a token is and what it opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimNames {
+    pub tenant: String,
+    pub user: String,
+    pub channels: String,
+}
+
+impl Default for ClaimNames {
+    fn default() -> Self {
+        Self { tenant: "tenant_id".to_owned(), user: "user_id".to_owned(), channels: "channels".to_owned() }
+    }
+}
+
 impl AccessToken {
-    /// Verifies signature and times and reads the claims. `now` is the time since the Unix epoch; clocks may differ by
-    /// 30 s.
+    /// Verifies signature and times of a token that the application has signed with HS256, and reads the claims. `now` is
+    /// the time since the Unix epoch; clocks may differ by 30 s.
     pub fn verify(token: &str, keys: &[AppKey], now: Duration) -> Result<Self, TokenError> {
-        let claims = signed_claims(token, keys)?;
-        check_times(&claims, now)?;
-        let tenant_id = text_of(&claims, "tenant_id")?.ok_or(TokenError::Missing("tenant_id"))?;
+        Self::of_claims(&signed_claims(token, keys)?, &ClaimNames::default(), now)
+    }
+
+    /// Checks the times of a verified token and reads its claims.
+    pub(super) fn of_claims(
+        claims: &Map<String, Value>,
+        names: &ClaimNames,
+        now: Duration,
+    ) -> Result<Self, TokenError> {
+        check_times(claims, now)?;
+        let missing = || TokenError::Missing(names.tenant.clone());
+        let tenant_id = text_of(claims, &names.tenant)?.ok_or_else(missing)?;
         let tenant_id = TenantId::parse(&tenant_id).map_err(TokenError::Tenant)?;
-        let user_id = text_of(&claims, "user_id")?;
+        let user_id = text_of(claims, &names.user)?;
         if user_id.as_ref().is_some_and(|id| id.is_empty() || id.chars().count() > MAX_USER_ID_LENGTH) {
             return Err(TokenError::User);
         }
-        Ok(Self { tenant_id, user_id, channels: patterns_of(&claims)? })
+        Ok(Self { tenant_id, user_id, channels: patterns_of(claims, &names.channels)? })
     }
 
     /// Whether the ids in the socket's address are the token's. An id that only one of the two names is no contradiction:
@@ -79,11 +114,7 @@ impl AccessToken {
 
 /// The claims, if any of the secrets has signed them.
 fn signed_claims(token: &str, keys: &[AppKey]) -> Result<Map<String, Value>, TokenError> {
-    let mut validation = Validation::new(Algorithm::HS256);
-    // The library would ask the clock; `check_times` compares with the caller's.
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_aud = false;
+    let validation = signature_only(Algorithm::HS256);
     for key in keys {
         let secret = DecodingKey::from_secret(key.secret.expose().as_bytes());
         match decode(token, &secret, &validation) {
@@ -97,19 +128,30 @@ fn signed_claims(token: &str, keys: &[AppKey]) -> Result<Map<String, Value>, Tok
     Err(TokenError::Signature)
 }
 
+/// What the library is to verify: a signature with this algorithm, and nothing else. It would ask the clock; `check_times`
+/// compares with the caller's.
+pub(super) fn signature_only(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation
+}
+
 /// An algorithm that the library does not know, `none` among them, is JSON to it that does not fit.
 fn reason(kind: &ErrorKind) -> TokenError {
+    let algorithm = || TokenError::Algorithm(TokenAlgorithms::default());
     match kind {
         ErrorKind::InvalidSignature => TokenError::Signature,
-        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => TokenError::Algorithm,
-        ErrorKind::Json(error) if error.to_string().starts_with("unknown variant") => TokenError::Algorithm,
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => algorithm(),
+        ErrorKind::Json(error) if error.to_string().starts_with("unknown variant") => algorithm(),
         _ => TokenError::NotAToken,
     }
 }
 
 fn check_times(claims: &Map<String, Value>, now: Duration) -> Result<(), TokenError> {
     let (now, leeway) = (now.as_secs_f64(), LEEWAY.as_secs_f64());
-    let expires = seconds_of(claims, "exp")?.ok_or(TokenError::Missing("exp"))?;
+    let expires = seconds_of(claims, "exp")?.ok_or_else(|| TokenError::Missing("exp".to_owned()))?;
     if now >= expires + leeway {
         return Err(TokenError::Expired);
     }
@@ -119,31 +161,32 @@ fn check_times(claims: &Map<String, Value>, now: Duration) -> Result<(), TokenEr
     }
 }
 
-fn seconds_of(claims: &Map<String, Value>, name: &'static str) -> Result<Option<f64>, TokenError> {
+fn seconds_of(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, TokenError> {
     let Some(claim) = claims.get(name) else { return Ok(None) };
-    claim.as_f64().map(Some).ok_or(TokenError::WrongType(name))
+    claim.as_f64().map(Some).ok_or_else(|| wrong_type(name))
+}
+
+fn wrong_type(name: &str) -> TokenError {
+    TokenError::WrongType(name.to_owned())
 }
 
 /// A string claim, or a whole number as its digits; `null` is absent.
-fn text_of(claims: &Map<String, Value>, name: &'static str) -> Result<Option<String>, TokenError> {
+fn text_of(claims: &Map<String, Value>, name: &str) -> Result<Option<String>, TokenError> {
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(Value::Number(number)) if !number.is_f64() => Ok(Some(number.to_string())),
-        Some(Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
-            Err(TokenError::WrongType(name))
-        }
+        Some(Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => Err(wrong_type(name)),
     }
 }
 
-fn patterns_of(claims: &Map<String, Value>) -> Result<Vec<ChannelPattern>, TokenError> {
-    const NAME: &str = "channels";
-    let Some(claim) = claims.get(NAME).filter(|claim| !claim.is_null()) else { return Ok(Vec::new()) };
-    let patterns = claim.as_array().ok_or(TokenError::WrongType(NAME))?;
+fn patterns_of(claims: &Map<String, Value>, name: &str) -> Result<Vec<ChannelPattern>, TokenError> {
+    let Some(claim) = claims.get(name).filter(|claim| !claim.is_null()) else { return Ok(Vec::new()) };
+    let patterns = claim.as_array().ok_or_else(|| wrong_type(name))?;
     patterns
         .iter()
         .map(|pattern| {
-            let pattern = pattern.as_str().ok_or(TokenError::WrongType(NAME))?;
+            let pattern = pattern.as_str().ok_or_else(|| wrong_type(name))?;
             ChannelPattern::parse(pattern).map_err(TokenError::Channels)
         })
         .collect()
@@ -164,6 +207,10 @@ mod tests {
 
     fn verify(token: &str) -> Result<AccessToken, TokenError> {
         AccessToken::verify(token, &AppSettings::new("key", "secret").keys, NOW)
+    }
+
+    fn missing(name: &str) -> TokenError {
+        TokenError::Missing(name.to_owned())
     }
 
     fn check(claims: Value, expected: Result<(), TokenError>) {
@@ -202,22 +249,22 @@ mod tests {
 
     #[test]
     fn each_claim_is_checked() {
-        check(json!({"tenant_id": "7"}), Err(TokenError::Missing("exp")));
-        check(json!({"tenant_id": "7", "exp": "soon"}), Err(TokenError::WrongType("exp")));
-        check(json!({"tenant_id": "7", "exp": null}), Err(TokenError::WrongType("exp")));
+        check(json!({"tenant_id": "7"}), Err(missing("exp")));
+        check(json!({"tenant_id": "7", "exp": "soon"}), Err(wrong_type("exp")));
+        check(json!({"tenant_id": "7", "exp": null}), Err(wrong_type("exp")));
         let exp = 1_700_000_060;
-        check(json!({"exp": exp}), Err(TokenError::Missing("tenant_id")));
-        check(json!({"tenant_id": 7.5, "exp": exp}), Err(TokenError::WrongType("tenant_id")));
-        check(json!({"tenant_id": ["7"], "exp": exp}), Err(TokenError::WrongType("tenant_id")));
+        check(json!({"exp": exp}), Err(missing("tenant_id")));
+        check(json!({"tenant_id": 7.5, "exp": exp}), Err(wrong_type("tenant_id")));
+        check(json!({"tenant_id": ["7"], "exp": exp}), Err(wrong_type("tenant_id")));
         let dot = InvalidTenantId::Character('.');
         check(json!({"tenant_id": "7.8", "exp": exp}), Err(TokenError::Tenant(dot)));
         check(json!({"tenant_id": "7", "user_id": null, "exp": exp}), Ok(()));
-        check(json!({"tenant_id": "7", "user_id": true, "exp": exp}), Err(TokenError::WrongType("user_id")));
+        check(json!({"tenant_id": "7", "user_id": true, "exp": exp}), Err(wrong_type("user_id")));
         check(json!({"tenant_id": "7", "user_id": "", "exp": exp}), Err(TokenError::User));
         check(json!({"tenant_id": "7", "user_id": "é".repeat(128), "exp": exp}), Ok(()));
         check(json!({"tenant_id": "7", "user_id": "x".repeat(129), "exp": exp}), Err(TokenError::User));
-        check(json!({"tenant_id": "7", "channels": "*", "exp": exp}), Err(TokenError::WrongType("channels")));
-        check(json!({"tenant_id": "7", "channels": [7], "exp": exp}), Err(TokenError::WrongType("channels")));
+        check(json!({"tenant_id": "7", "channels": "*", "exp": exp}), Err(wrong_type("channels")));
+        check(json!({"tenant_id": "7", "channels": [7], "exp": exp}), Err(wrong_type("channels")));
         let blank = ChannelPattern::parse(" ").unwrap_err();
         check(json!({"tenant_id": "7", "channels": [" "], "exp": exp}), Err(TokenError::Channels(blank)));
     }
@@ -242,13 +289,25 @@ mod tests {
     fn other_algorithms_are_refused_even_with_the_right_secret() {
         let claims = json!({"tenant_id": "7", "exp": 1_700_000_060});
         for algorithm in [Algorithm::HS384, Algorithm::HS512] {
-            assert_eq!(verify(&signed(algorithm, "secret", &claims)), Err(TokenError::Algorithm), "{algorithm:?}");
+            assert_eq!(
+                verify(&signed(algorithm, "secret", &claims)),
+                Err(TokenError::Algorithm(TokenAlgorithms::default())),
+                "{algorithm:?}"
+            );
         }
         // {"alg":"none"} and {"alg":"RS256"}, each with {"tenant_id":"7","exp":1700000060}.
         let payload = "eyJ0ZW5hbnRfaWQiOiI3IiwiZXhwIjoxNzAwMDAwMDYwfQ";
         for header in ["eyJhbGciOiJub25lIn0", "eyJhbGciOiJSUzI1NiJ9"] {
-            assert_eq!(verify(&format!("{header}.{payload}.")), Err(TokenError::Algorithm), "{header}");
-            assert_eq!(verify(&format!("{header}.{payload}.AAAA")), Err(TokenError::Algorithm), "{header}");
+            assert_eq!(
+                verify(&format!("{header}.{payload}.")),
+                Err(TokenError::Algorithm(TokenAlgorithms::default())),
+                "{header}"
+            );
+            assert_eq!(
+                verify(&format!("{header}.{payload}.AAAA")),
+                Err(TokenError::Algorithm(TokenAlgorithms::default())),
+                "{header}"
+            );
         }
     }
 

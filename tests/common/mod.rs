@@ -7,4 +7,5 @@ pub mod event_stream;
 pub mod otlp;
 pub mod process;
 pub mod request;
+pub mod signer;
 pub mod xhr;

@@ -43,7 +43,14 @@ def started():
             "GAUNG_HISTORY_STREAM": "true", "GAUNG_HISTORY_STREAM_REPLICAS": "3", "GAUNG_WEBHOOK_STREAM": "webhooks",
         }
         limits = {"GAUNG_MAX_CONNECTIONS": "1000", "GAUNG_MAX_MEMORY_MB": "1024"}
-        settings = {"a": clustered, "b": clustered, "alone": limits}
+        # Nothing answers there, which must alert nobody at once. The key of RFC 8037 is in force beside it.
+        issuer = {
+            "GAUNG_TENANT_TOKEN_ALGORITHMS": "HS256,EdDSA",
+            "GAUNG_TENANT_JWKS_URL": "http://127.0.0.1:1/jwks",
+            "GAUNG_TENANT_PUBLIC_KEY": "-----BEGIN PUBLIC KEY-----\\n"
+            "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\\n-----END PUBLIC KEY-----",
+        }
+        settings = {"a": clustered, "b": clustered, "alone": {**limits, **issuer}}
         nodes = {pod: _node(stack, {**OF_APP, **settings[pod]}) for pod in settings}
         for node in nodes.values():
             until(lambda: _value(node, "gaung_ready") == 1, "the node is ready", PATIENCE)

@@ -13,8 +13,10 @@ use crate::{
     common::{
         client::Client,
         process::{Process, serve},
+        signer::Signer,
     },
     harness::{eventually, inner, now, upgrade},
+    jwks::{Answer, Publisher},
     webhook_receiver::Receiver,
 };
 
@@ -203,4 +205,39 @@ async fn an_application_that_says_nothing_usable_about_tenants_is_told_of_once_w
         let [line] = told[..] else { panic!("one line: {log}") };
         assert!(line.contains(" WARN ") && line.contains("127.0.0.1") && line.contains("sockets=1"), "{line}");
     }
+}
+
+#[actix::test]
+async fn an_issuer_without_usable_keys_is_told_of_once_and_so_is_the_end_of_it_and_no_token_is() {
+    let signer = Signer::es256();
+    let publisher = Publisher::start(Answer::page("500 Oops", ""));
+    let server = serve(&[
+        ("GAUNG_APP_ID", "shop"),
+        ("GAUNG_APP_KEY", "the-key"),
+        ("GAUNG_APP_SECRET", SECRET),
+        ("GAUNG_TENANT_TOKEN_ALGORITHMS", "ES256"),
+        ("GAUNG_TENANT_JWKS_URL", &publisher.url),
+        ("GAUNG_TENANT_JWKS_PAUSE_SECONDS", "1"),
+        ("GAUNG_TENANT_TOKEN_AUDIENCE", "gaung"),
+        ("GAUNG_LOG", "info"),
+    ]);
+    eventually("it is read a second time", || async { publisher.asked() > 1 }).await;
+    let token = signer.token(Some("k"), &json!({"tenant_id": "7", "aud": "gaung", "exp": now().as_secs() + 60}));
+    let path = format!("/ws?tenant_id=7&token={token}");
+    assert_eq!(server.connect(&path).await.expect_close().await.0, 4101);
+    publisher.set(Answer::keys(&[signer.jwk("k", json!({}))]));
+    eventually("the end is told", || async { server.stderr().contains("GAUNG_TENANT_JWKS_URL can be read again") })
+        .await;
+    assert_eq!(server.connect(&path).await.next().await["type"], "connected");
+    let log = server.stderr();
+    for (text, level) in [
+        ("no keys of GAUNG_TENANT_JWKS_URL are in force", " ERROR "),
+        ("keys of GAUNG_TENANT_JWKS_URL taken keys=1", " INFO "),
+        ("GAUNG_TENANT_JWKS_URL can be read again", " INFO "),
+    ] {
+        let told: Vec<_> = log.lines().filter(|line| line.contains(text)).collect();
+        assert!(told.len() == 1 && told[0].contains(level), "{text}: {log}");
+    }
+    assert!(log.contains("the answer has status 500 Internal Server Error, not 200"), "{log}");
+    assert!(!log.contains(&token) && !log.contains(token.rsplit('.').next().expect("a signature")), "{log}");
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Claims for tenant 7 that hold for a minute, with these besides or instead.
-fn claims(others: Value) -> Value {
+pub fn claims(others: Value) -> Value {
     let mut claims = json!({"tenant_id": "7", "exp": now().as_secs() + 60});
     for (name, value) in others.as_object().expect("claims are an object") {
         claims[name] = value.clone();
@@ -33,7 +33,7 @@ async fn with_token(node: &TestNode, others: Value) -> Client {
 }
 
 /// The upgrade succeeds, an error frame names code and reason, and a close frame with the code follows.
-async fn expect_refusal(mut client: Client, code: u16, text: &str) {
+pub async fn expect_refusal(mut client: Client, code: u16, text: &str) {
     client.expect_exactly(json!({"type": "error", "code": code, "message": text})).await;
     assert_eq!(client.expect_close().await.0, code, "{text}");
 }
