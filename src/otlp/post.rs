@@ -10,7 +10,10 @@ use awc::{Client, error::SendRequestError};
 use bytes::Bytes;
 
 use super::request;
-use crate::{config::Collector as Place, outgoing::Trust};
+use crate::{
+    config::Collector as Place,
+    outgoing::{self, Trust},
+};
 
 /// How long a request may take from its connect to the answer's end: the standard's default.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,7 +76,7 @@ impl Collector {
             .insert_header((USER_AGENT, concat!("gaung/", env!("CARGO_PKG_VERSION"))))
             .insert_header((CONTENT_TYPE, "application/x-protobuf"));
         let mut response = request.send_body(body).await.map_err(Failure::Network)?;
-        let answer = response.body().limit(MAX_ANSWER_BYTES).await.unwrap_or_default();
+        let answer = outgoing::body(&mut response, MAX_ANSWER_BYTES).await;
         match response.status() {
             status if status.is_success() => Ok(request::rejected(&answer)),
             status => Err(Failure::Status(status)),

@@ -15,7 +15,11 @@ use gaung_cluster::seldom::Seldom;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use crate::{connection::address::shown, outgoing::Trust, tenant::TenantId};
+use crate::{
+    connection::address::shown,
+    outgoing::{self, Trust},
+    tenant::TenantId,
+};
 
 /// The most answers that one thread remembers: about 1 MiB.
 const MAX_ANSWERS: usize = 10_000;
@@ -104,8 +108,8 @@ impl Callback {
                     Verdict::Unknown => self.log.count_odd(answer.status(), peer),
                     Verdict::Admitted | Verdict::Refused => self.log.tell_answered(),
                 }
-                // Only the status counts; a body that cannot be read costs the connection, not the answer.
-                let _ = answer.body().limit(MAX_BODY_BYTES).await;
+                // For the sake of the connection.
+                outgoing::body(&mut answer, MAX_BODY_BYTES).await;
                 verdict
             }
             Err(error) => {
@@ -220,6 +224,7 @@ mod tests {
     use super::*;
     use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
     use std::{
+        io::{Read, Write},
         net::TcpListener,
         sync::mpsc::{self, Receiver},
     };
@@ -312,6 +317,22 @@ mod tests {
         assert_eq!(callback.check(&request("7"), None).await, Verdict::Unknown);
         drop(silent);
         assert_eq!(callback.check(&request("7"), None).await, Verdict::Unknown);
+    }
+
+    #[actix_web::test]
+    async fn an_application_that_stops_within_its_body_has_answered() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let application = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let _ = socket.read(&mut [0; 4_096]).unwrap();
+            socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").unwrap();
+            socket
+        });
+        let callback = Callback::new(&url, patient(SECOND), Duration::ZERO, Arc::default());
+        let verdict = actix_web::rt::time::timeout(MINUTE, callback.check(&request("7"), None)).await;
+        assert_eq!(verdict, Ok(Verdict::Admitted));
+        drop(application.join());
     }
 
     #[actix_web::test]

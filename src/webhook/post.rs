@@ -12,7 +12,7 @@ use gaung_cluster::TraceContext;
 
 use crate::{
     config::{AppSettings, WebhookEndpoint},
-    outgoing::Trust,
+    outgoing::{self, Trust},
     protocol::signature,
 };
 
@@ -61,8 +61,8 @@ pub fn send(
 pub async fn answer(sent: SendClientRequest) -> Result<StatusCode, Failure> {
     let mut response = sent.await.map_err(Failure::Network)?;
     let status = response.status();
-    // Only for the sake of the connection: a body that is too long, too slow or broken changes nothing.
-    let _ = response.body().limit(MAX_ANSWER_BYTES).await;
+    // For the sake of the connection.
+    outgoing::body(&mut response, MAX_ANSWER_BYTES).await;
     if status.is_success() { Ok(status) } else { Err(Failure::Status(status)) }
 }
 
