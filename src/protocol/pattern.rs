@@ -11,7 +11,7 @@ pub struct ChannelPattern(String);
 
 /// Several patterns. One text holds them all: every socket that is signed in keeps its own.
 ///
-/// Invariant: between the patterns stands [`BETWEEN`], which none of them has.
+/// Invariant: between the patterns stands a blank, which none of them has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChannelPatterns(Box<str>);
 
