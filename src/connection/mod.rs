@@ -40,7 +40,7 @@ pub struct Connection {
     session: Cell<Carrying>,
     carried: Notify,
     /// What a session gave it, whose answer it carries and which may have others.
-    carrier: Cell<Option<OwnedSemaphorePermit>>,
+    session_permit: Cell<Option<OwnedSemaphorePermit>>,
 }
 
 /// Whether the answer to a request carries a session.
@@ -72,7 +72,7 @@ impl Connection {
             timer: RefCell::default(),
             session: Cell::new(Carrying::Nothing),
             carried: Notify::new(),
-            carrier: Cell::default(),
+            session_permit: Cell::default(),
         }
     }
 
@@ -112,8 +112,8 @@ impl Connection {
     }
 
     /// The same for one of the connections of a session, which counts as such as long as it is there.
-    pub fn carry_for(&self, carrier: OwnedSemaphorePermit) {
-        self.carrier.set(Some(carrier));
+    pub fn carry_for(&self, permit: OwnedSemaphorePermit) {
+        self.session_permit.set(Some(permit));
         self.carry();
         // The session has its own.
         drop(self.leave());

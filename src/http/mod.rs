@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod api;
+mod asking;
 pub mod attributes;
 pub mod body;
 pub mod channels;

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         StatusCode,
         header::{self, HeaderMap, HeaderValue},
@@ -13,12 +13,14 @@ use actix_web::{
 };
 use serde_json::json;
 
-use super::answer;
+use super::{
+    answer,
+    asking::{asking, shared_connection},
+};
 use crate::{
     config::TenantAccess,
-    connection::Connection,
     protocol::Close,
-    session::{admission::Asking, answer::open, refusal::StreamRefusal, services::Services},
+    session::{answer::open, refusal::StreamRefusal, services::Services},
     tenant::{outbound, stream},
 };
 
@@ -34,14 +36,8 @@ const FINAL: [(Close, StatusCode); 6] = [
 
 /// Opens a stream, or says why not.
 pub(super) async fn events(request: HttpRequest, services: Data<Rc<Services>>) -> HttpResponse {
-    let shared = request.extensions().get::<Rc<Connection>>().cloned();
-    let asking = Asking {
-        connection: shared.as_ref().or_else(|| request.conn_data()),
-        is_shared: shared.is_some(),
-        peer: request.peer_addr(),
-        uri: request.uri(),
-        headers: request.headers(),
-    };
+    let shared = shared_connection(&request);
+    let asking = asking(&request, shared.as_ref());
     let services = services.get_ref();
     let mut answer = match open(asking, services.clone()).await {
         Ok(body) => event_stream().body(body),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse, ResponseError,
+    HttpRequest, HttpResponse, ResponseError,
     dev::Payload as Body,
     http::{
         ConnectionType, Method,
@@ -12,14 +12,18 @@ use actix_web::{
     web::{self, Data},
 };
 
-use super::{api::Api, body, error::ApiError, invalid_body::InvalidBody};
+use super::{
+    api::Api,
+    asking::{asking, shared_connection},
+    body,
+    error::ApiError,
+    invalid_body::InvalidBody,
+};
 use crate::{
     app::App,
-    connection::Connection,
     protocol::xhr,
     readiness::Stage,
     session::{
-        admission::Asking,
         origin,
         services::Services,
         xhr::{
@@ -99,14 +103,8 @@ impl Grant {
 
 /// The answer that a client hears its session in.
 async fn events(request: &HttpRequest, path: &XhrPath<'_>, services: Rc<Services>) -> HttpResponse {
-    let shared = request.extensions().get::<Rc<Connection>>().cloned();
-    let asking = Asking {
-        connection: shared.as_ref().or_else(|| request.conn_data()),
-        is_shared: shared.is_some(),
-        peer: request.peer_addr(),
-        uri: request.uri(),
-        headers: request.headers(),
-    };
+    let shared = shared_connection(request);
+    let asking = asking(request, shared.as_ref());
     let received = receive(asking, path, number(request), services).await;
     let mut answer = HttpResponse::Ok();
     if path.act == Act::Stream {
@@ -141,7 +139,7 @@ async fn send(
         Err(invalid) => Err(invalid),
     };
     match read {
-        Ok(body) => Ok(all.send(key, number(request), body.to_vec().into()).await?),
+        Ok(body) => Ok(all.send(key, number(request), &body).await?),
         Err(InvalidBody::TooLarge { .. }) => {
             all.break_off(key).await;
             Err(Unsent::TooLarge { limit }.into())

@@ -142,8 +142,9 @@ impl ReceiveBody {
         let connection = asking.connection.filter(|_| !asking.is_shared).cloned();
         connection.iter().for_each(|connection| {
             // A session that is over already counts nowhere.
-            match session.carrier().filter(|_| !is_poll && session.outbox.closing().is_none()) {
-                Some(carrier) => connection.carry_for(carrier),
+            let counts = !is_poll && session.outbox.closing().is_none();
+            match counts.then(|| session.connection_permit()).flatten() {
+                Some(permit) => connection.carry_for(permit),
                 None => connection.await_answer(),
             }
         });

@@ -106,11 +106,12 @@ impl XhrSessions {
     }
 
     /// Hands the messages of a request to their session, wherever it is.
-    pub async fn send(&self, key: XhrKey, number: Option<u64>, body: Bytes) -> Result<(), Unsent> {
-        let messages = xhr::messages(&body)?;
+    pub async fn send(&self, key: XhrKey, number: Option<u64>, body: &[u8]) -> Result<(), Unsent> {
+        let messages = xhr::messages(body)?;
         if let Some(session) = self.find(&key) {
             return session.take(number, messages).await.map_err(|Held| Unsent::Held);
         }
+        let body = Bytes::copy_from_slice(body);
         let question = Question::XhrSend(XhrSend { session: key.0, number, body });
         for _ in 0..AGAIN.0 {
             match self.ask(question.clone()).await.as_deref() {

@@ -26,7 +26,7 @@ const OVERHEAD: usize = 64;
 
 /// How many connections may count as a session's and not as connections of HTTP: one that is given an answer, and one that
 /// has still to take its last.
-const CARRIERS: usize = 2;
+const CONNECTIONS: usize = 2;
 
 /// How long a request may wait until its messages are taken: they come no faster than a socket would be read.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,7 +39,7 @@ pub(super) struct XhrSession {
     /// Bytes that may wait to be heard.
     room: Arc<Semaphore>,
     window: usize,
-    carriers: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -87,8 +87,8 @@ impl XhrSession {
             wire: None,
             body: None,
         };
-        let (room, carriers) = (Arc::new(Semaphore::new(window)), Arc::new(Semaphore::new(CARRIERS)));
-        Arc::new(Self { outbox, max_message, room, window, carriers, state: Mutex::new(state) })
+        let (room, connections) = (Arc::new(Semaphore::new(window)), Arc::new(Semaphore::new(CONNECTIONS)));
+        Arc::new(Self { outbox, max_message, room, window, connections, state: Mutex::new(state) })
     }
 
     /// Another answer goes on with what waits; an earlier one ends. Returns its number.
@@ -238,8 +238,8 @@ impl XhrSession {
     }
 
     /// The right of one more connection to count as this session's alone.
-    pub(super) fn carrier(&self) -> Option<OwnedSemaphorePermit> {
-        self.carriers.clone().try_acquire_owned().ok()
+    pub(super) fn connection_permit(&self) -> Option<OwnedSemaphorePermit> {
+        self.connections.clone().try_acquire_owned().ok()
     }
 
     /// The session is over: an answer that is still given ends.
