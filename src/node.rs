@@ -137,7 +137,7 @@ impl Node {
         let (public, admin, shared_ports) = ports.listen()?;
         let servers = [
             listen::public(public, shared, workers, tls, (registries.clone(), failures.clone())),
-            listen::admin(admin, admin_page, failures),
+            listen::admin(admin, admin_page, config.http.keep_alive, failures),
         ];
         Ok(Self {
             public: public_address,

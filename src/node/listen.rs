@@ -352,9 +352,9 @@ fn is_nonsense(error: &io::Error) -> bool {
     matches!(error, Some(rustls::Error::InvalidMessage(_)))
 }
 
-/// Serves the admin port on one thread.
-pub(super) fn admin(listener: TcpListener, admin: Admin, failures: Failures) -> ServerHandle {
-    let server = HttpServer::new(move || App::new().configure(admin::configure(admin.clone())));
+/// Serves the admin port on one thread. Who scrapes it every few seconds keeps a connection.
+pub(super) fn admin(listener: TcpListener, admin: Admin, keep_alive: Duration, failures: Failures) -> ServerHandle {
+    let server = HttpServer::new(move || App::new().configure(admin::configure(admin.clone()))).keep_alive(keep_alive);
     let server = server.workers(1).shutdown_timeout(LAST_REQUESTS).disable_signals().listen(listener);
     run("admin", server.expect("the listener is bound").run(), failures)
 }

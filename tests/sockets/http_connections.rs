@@ -7,7 +7,7 @@ use gaung::config::Config;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::{
@@ -149,6 +149,20 @@ async fn a_connection_may_be_idle_for_the_keep_alive_and_no_longer() {
     assert!(began.elapsed() > Duration::from_millis(500), "{:?}", began.elapsed());
     stays.write_all(UP.as_bytes()).await.expect("the connection is open");
     assert!(answer(&mut stays).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[actix::test]
+async fn a_connection_of_the_admin_port_may_be_idle_for_as_long() {
+    let node = start(|config| config.http.keep_alive = Duration::from_secs(60)).await;
+    let mut socket = TcpStream::connect(node.node.admin).await.expect("the node accepts");
+    // The library's own is 5 s.
+    for pause in [0, 6] {
+        sleep(Duration::from_secs(pause)).await;
+        socket.write_all(b"GET /peers HTTP/1.1\r\nHost: gaung\r\n\r\n").await.expect("the connection is open");
+        let mut read = [0; 1_024];
+        let length = timeout(PATIENCE, socket.read(&mut read)).await.expect("an answer in time").expect("it is open");
+        assert!(read[..length].starts_with(b"HTTP/1.1 200 "), "{:?}", String::from_utf8_lossy(&read[..length]));
+    }
 }
 
 #[actix::test]
