@@ -26,6 +26,8 @@ pub enum Fact {
     Member { room: Room, member: Member },
     /// Sockets signed in as a user.
     User { app: Arc<str>, user: Arc<str>, sockets: u32 },
+    /// Sockets that belong to a tenant.
+    Tenant { app: Arc<str>, tenant: Arc<str>, sockets: u32 },
 }
 
 /// A user in a presence channel, as one node holds it.
@@ -48,6 +50,7 @@ pub enum FactKey {
     Count(Room),
     Member(Room, Arc<str>),
     User(Arc<str>, Arc<str>),
+    Tenant(Arc<str>, Arc<str>),
 }
 
 /// State that outlives the node that published it.
@@ -126,7 +129,7 @@ impl Occupancy {
         match key {
             FactKey::Count(room) => Some(Self { room, user: None }),
             FactKey::Member(room, user) => Some(Self { room, user: Some(user) }),
-            FactKey::Connections(_) | FactKey::User(..) => None,
+            FactKey::Connections(_) | FactKey::User(..) | FactKey::Tenant(..) => None,
         }
     }
 }
@@ -155,12 +158,16 @@ impl Fact {
             Self::Count { room, .. } => FactKey::Count(room.clone()),
             Self::Member { room, member } => FactKey::Member(room.clone(), member.user.clone()),
             Self::User { app, user, .. } => FactKey::User(app.clone(), user.clone()),
+            Self::Tenant { app, tenant, .. } => FactKey::Tenant(app.clone(), tenant.clone()),
         }
     }
 
     pub fn sockets(&self) -> u32 {
         match self {
-            Self::Connections { sockets, .. } | Self::Count { sockets, .. } | Self::User { sockets, .. } => *sockets,
+            Self::Connections { sockets, .. }
+            | Self::Count { sockets, .. }
+            | Self::User { sockets, .. }
+            | Self::Tenant { sockets, .. } => *sockets,
             Self::Member { member, .. } => member.sockets,
         }
     }
@@ -169,7 +176,10 @@ impl Fact {
     pub fn withdrawn(&self) -> Self {
         let mut fact = self.clone();
         match &mut fact {
-            Self::Connections { sockets, .. } | Self::Count { sockets, .. } | Self::User { sockets, .. } => {
+            Self::Connections { sockets, .. }
+            | Self::Count { sockets, .. }
+            | Self::User { sockets, .. }
+            | Self::Tenant { sockets, .. } => {
                 *sockets = 0;
             }
             Self::Member { member, .. } => member.sockets = 0,

@@ -72,6 +72,8 @@ pub mod sequencer;
 /// All facts of one peer, page by page.
 pub mod snapshot;
 pub mod subject;
+/// What apps and their tenants have over all nodes.
+pub mod totals;
 /// The W3C trace context of an event.
 pub mod trace;
 /// Who is where, over all nodes.

@@ -3,6 +3,8 @@
 //!
 //! Invariant: the union holds exactly the facts of the slices that are shown.
 
+mod slice;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
@@ -10,12 +12,14 @@ use std::{
 };
 
 use crate::{
-    codec::fact_hash,
     fact::{Fact, FactKey, Member, Occupancy},
     frame::{Rest, SnapshotPage},
     remote::RemoteChange,
     room::{NodeId, Room},
+    totals::{Change, Tenancy, Totals},
 };
+
+use slice::{Shows, Slice};
 
 #[derive(Debug)]
 pub struct View {
@@ -25,28 +29,9 @@ pub struct View {
     slices: BTreeMap<NodeId, Slice>,
     union: BTreeMap<FactKey, BTreeMap<NodeId, Fact>>,
     populations: BTreeMap<Room, usize>,
+    totals: Totals,
     /// Facts of nodes that are forgotten, which are dropped a few at a time.
     retired: Vec<BTreeMap<FactKey, Fact>>,
-}
-
-/// One node's part.
-#[derive(Debug, Default)]
-struct Slice {
-    facts: BTreeMap<FactKey, Fact>,
-    hash: u64,
-    /// Whether all of it is to be shown, or nothing.
-    shown: bool,
-    shows: Shows,
-}
-
-/// Which facts of a slice count: showing goes on from there, hiding goes back.
-#[derive(Debug, Default)]
-enum Shows {
-    #[default]
-    Nothing,
-    /// Those up to this key.
-    Through(FactKey),
-    All,
 }
 
 /// A change of the union.
@@ -71,7 +56,7 @@ pub enum Replaced {
 impl View {
     /// Nothing but this node, whose own facts count. Of other nodes not more than `pace` facts are shown or hidden at
     /// once.
-    pub fn new(own: NodeId, pace: usize) -> Self {
+    pub fn new(own: NodeId, pace: usize, tenancy: Tenancy) -> Self {
         let slices = BTreeMap::from([(own, Slice { shown: true, shows: Shows::All, ..Slice::default() })]);
         Self {
             own,
@@ -80,6 +65,7 @@ impl View {
             slices,
             union: BTreeMap::new(),
             populations: BTreeMap::new(),
+            totals: Totals::new(tenancy),
             retired: Vec::new(),
         }
     }
@@ -209,7 +195,7 @@ impl View {
         // Connections sort before everything else.
         let connections = self.facts(node).map_while(|fact| match fact {
             Fact::Connections { sockets, .. } => Some(u64::from(*sockets)),
-            Fact::Count { .. } | Fact::Member { .. } | Fact::User { .. } => None,
+            Fact::Count { .. } | Fact::Member { .. } | Fact::User { .. } | Fact::Tenant { .. } => None,
         });
         connections.sum()
     }
@@ -230,6 +216,11 @@ impl View {
         self.people(room, behind(after)).filter_map(|facts| eldest(others(facts, self.own)))
     }
 
+    /// What apps and tenants have.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
     /// How many distinct users are in a room.
     pub fn population(&self, room: &Room) -> usize {
         self.populations.get(room).copied().unwrap_or_default()
@@ -239,7 +230,7 @@ impl View {
     pub fn rooms_from(&self, from: Bound<Room>) -> impl Iterator<Item = (&Room, u64)> {
         self.union.range((from.map(FactKey::Count), Bound::Unbounded)).map_while(|(key, facts)| match key {
             FactKey::Count(room) => Some((room, sum(facts.values()))),
-            FactKey::Connections(_) | FactKey::Member(..) | FactKey::User(..) => None,
+            FactKey::Connections(_) | FactKey::Member(..) | FactKey::User(..) | FactKey::Tenant(..) => None,
         })
     }
 
@@ -270,12 +261,20 @@ impl View {
         let key = fact.key();
         let facts = self.union.entry(key.clone()).or_default();
         let (was_held, before) = (!facts.is_empty(), remote(fact, facts, self.own));
+        let (was_held_here, sockets) = (facts.contains_key(&self.own), facts.get(&node).map_or(0, Fact::sockets));
         if fact.sockets() > 0 {
             facts.insert(node, fact.clone());
         } else {
             facts.remove(&node);
         }
         let (is_held, after) = (!facts.is_empty(), remote(fact, facts, self.own));
+        let change = Change {
+            is_own: node == self.own,
+            sockets: (sockets, fact.sockets()),
+            held: (was_held, is_held),
+            held_here: (was_held_here, facts.contains_key(&self.own)),
+        };
+        self.totals.add(&key, change);
         if !is_held {
             self.union.remove(&key);
         }
@@ -306,62 +305,11 @@ impl View {
     }
 }
 
-impl Slice {
-    fn shows(&self, key: &FactKey) -> bool {
-        match &self.shows {
-            Shows::Nothing => false,
-            Shows::Through(last) => key <= last,
-            Shows::All => true,
-        }
-    }
-
-    /// Shows the next facts; returns them.
-    fn show(&mut self, most: usize) -> Vec<Fact> {
-        let from = match &self.shows {
-            Shows::Nothing => Bound::Unbounded,
-            Shows::Through(last) => Bound::Excluded(last),
-            Shows::All => return Vec::new(),
-        };
-        let next = self.facts.range::<FactKey, _>((from, Bound::Unbounded)).take(most);
-        let facts: Vec<Fact> = next.map(|(_, fact)| fact.clone()).collect();
-        self.shows = match facts.last() {
-            Some(last) if facts.len() == most => Shows::Through(last.key()),
-            Some(_) | None => Shows::All,
-        };
-        facts
-    }
-
-    /// Hides the last facts that are shown; returns them, taken back.
-    fn hide(&mut self, most: usize) -> Vec<Fact> {
-        let through = match &self.shows {
-            Shows::Nothing => return Vec::new(),
-            Shows::Through(last) => Bound::Included(last),
-            Shows::All => Bound::Unbounded,
-        };
-        let mut last = self.facts.range::<FactKey, _>((Bound::Unbounded, through)).rev();
-        let facts = last.by_ref().take(most).map(|(_, fact)| fact.withdrawn()).collect();
-        self.shows = last.next().map_or(Shows::Nothing, |(key, _)| Shows::Through(key.clone()));
-        facts
-    }
-
-    fn is_updated(&self) -> bool {
-        matches!((self.shown, &self.shows), (true, Shows::All) | (false, Shows::Nothing))
-    }
-
-    fn set(&mut self, fact: Fact) {
-        let key = fact.key();
-        let added = if fact.sockets() > 0 { fact_hash(&fact) } else { 0 };
-        let old = if fact.sockets() > 0 { self.facts.insert(key, fact) } else { self.facts.remove(&key) };
-        let removed = old.as_ref().map_or(0, fact_hash);
-        self.hash = self.hash.wrapping_sub(removed).wrapping_add(added);
-    }
-}
-
-/// What all nodes but `own` hold of the subject of `fact`; connections are not reported.
+/// What all nodes but `own` hold of the subject of `fact`; connections and tenants' are not reported.
 fn remote(fact: &Fact, facts: &BTreeMap<NodeId, Fact>, own: NodeId) -> Option<RemoteChange> {
     let sockets = || sum(others(facts, own));
     match fact {
-        Fact::Connections { .. } => None,
+        Fact::Connections { .. } | Fact::Tenant { .. } => None,
         Fact::Count { room, .. } => Some(RemoteChange::Subscriptions { room: room.clone(), sockets: sockets() }),
         Fact::User { app, user, .. } => {
             Some(RemoteChange::User { app: app.clone(), user: user.clone(), sockets: sockets() })
@@ -388,7 +336,7 @@ fn sum<'a>(facts: impl Iterator<Item = &'a Fact>) -> u64 {
 fn eldest<'a>(facts: impl Iterator<Item = &'a Fact>) -> Option<&'a Member> {
     let members = facts.filter_map(|fact| match fact {
         Fact::Member { member, .. } => Some(member),
-        Fact::Connections { .. } | Fact::Count { .. } | Fact::User { .. } => None,
+        Fact::Connections { .. } | Fact::Count { .. } | Fact::User { .. } | Fact::Tenant { .. } => None,
     });
     members.min_by_key(|member| member.seniority())
 }

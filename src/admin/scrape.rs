@@ -107,6 +107,7 @@ mod tests {
     use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
     use super::*;
+    use crate::app::usage::Done;
     use crate::{
         admin::{cluster::tests::look, scrape_node::tests::node},
         app::permit::AppPermit,
@@ -216,9 +217,9 @@ mod tests {
         let counters = &apps[0].counters;
         counters.events_in.store(1, Relaxed);
         counters.client_events_in.store(2, Relaxed);
-        counters.deliveries.store(3, Relaxed);
+        counters.usage.deliveries.store(3, Relaxed);
         counters.bytes_in.store(4, Relaxed);
-        counters.bytes_out.store(5, Relaxed);
+        counters.usage.bytes_out.store(5, Relaxed);
         let text = scrape(&apps, None, &Readiness::default());
         check(&text, r#"gaung_events_in_total{app="one"} 1"#);
         check(&text, r#"gaung_client_events_in_total{app="one"} 2"#);
@@ -296,7 +297,10 @@ mod tests {
         let _permit = AppPermit::take(&app);
         app.counters.set_remote_connections(3);
         app.counters.history_bytes.store(1_024, Relaxed);
-        app.counters.event_rate.take(7, 50, Duration::from_secs(1)).unwrap();
+        app.counters
+            .usage
+            .take_rate(Done::Events, 7, (&app.settings().limits(), 1), std::time::Instant::now())
+            .unwrap();
         let text = scrape(&[app, apps()[0].clone()], None, &Readiness::default());
         let shown: Vec<_> = text.lines().filter(|line| line.starts_with("gaung_app_")).collect();
         assert_eq!(

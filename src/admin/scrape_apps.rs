@@ -11,7 +11,10 @@ use std::{
 
 use super::{exposition::Exposition, shown::RoomTotals};
 use crate::{
-    app::{App, AppCounters},
+    app::{
+        App, AppCounters,
+        usage::{Done, Kept, Whose},
+    },
     event::AppTotals,
     metrics::{
         Outcomes,
@@ -27,6 +30,9 @@ const WITHOUT_APP: &str = "";
 
 /// Refusals that tell of an app's own limits.
 const REFUSALS_FROM_THE_START: [&str; 4] = ["over_quota", "over_cluster_quota", "event_rate", "read_rate"];
+
+/// Those of each tenant are shown once they occurred.
+const LIMITS_FROM_THE_START: [&str; 1] = ["connections"];
 
 /// How sessions end that a node ends when it goes, moments before nobody can ask it any more, and how most others do.
 const CLOSES_FROM_THE_START: [&str; 6] = ["client", "lost", "silent", "draining", "going_away", "rebalanced"];
@@ -53,17 +59,22 @@ fn limits(app: &App) -> impl Iterator<Item = Limit<'_>> {
         let (usage, used_in_all) = (usage.map(|usage| usage as f64), used.map(|used| used as f64));
         most.map(|most| Limit { app: app.id(), name, most, usage, used_in_all })
     };
-    let connections = counters.connections() + counters.remote_connections();
     let history = counters.history_bytes.load(Relaxed);
     let per_second = |most: Option<u32>| most.map(f64::from);
-    [
-        of("connections", settings.max_connections.map(|most| most as f64), Some(connections), None),
+    let (usage, quotas) = (&counters.usage, settings.limits());
+    let kept = Kept::ALL.iter().map(move |kept| {
+        let limit = kept.of(Whose::App, &quotas)?;
+        of(limit.label, Some(limit.most.into()), Some(usage.everywhere(*kept)), None)
+    });
+    let done = Done::ALL.iter().map(move |done| {
+        let limit = done.of(Whose::App, &quotas)?;
+        of(limit.label, Some(limit.most.into()), None, Some(usage.taken(*done)))
+    });
+    let others = [
         of("history_bytes", settings.history_mb.map(|most| most as f64 * MIB), Some(history), None),
-        of("events_per_second", per_second(settings.events_per_second), None, Some(counters.event_rate.taken())),
         of("reads_per_second", per_second(settings.reads_per_second), None, Some(counters.read_rate.taken())),
-    ]
-    .into_iter()
-    .flatten()
+    ];
+    kept.chain(done).chain(others).flatten()
 }
 
 impl Exposition {
@@ -76,10 +87,10 @@ impl Exposition {
         show(&catalogue::CONNECTIONS_OPENED, |app| app.connections_opened.load(Relaxed) as f64);
         show(&catalogue::EVENTS_IN, |app| app.events_in.load(Relaxed) as f64);
         show(&catalogue::CLIENT_EVENTS_IN, |app| app.client_events_in.load(Relaxed) as f64);
-        show(&catalogue::DELIVERIES, |app| app.deliveries.load(Relaxed) as f64);
+        show(&catalogue::DELIVERIES, |app| app.usage.deliveries.load(Relaxed) as f64);
         show(&catalogue::HISTORY_BYTES, |app| app.history_bytes.load(Relaxed) as f64);
         show(&catalogue::BYTES_IN, |app| app.bytes_in.load(Relaxed) as f64);
-        show(&catalogue::BYTES_OUT, |app| app.bytes_out.load(Relaxed) as f64);
+        show(&catalogue::BYTES_OUT, |app| app.usage.bytes_out.load(Relaxed) as f64);
     }
 
     /// The limits of the apps as a whole that are set, and how far each is used, under the same labels.
@@ -98,6 +109,7 @@ impl Exposition {
         let of_apps: Vec<_> = apps.iter().map(|app| (&**app.id(), &app.counters.outcomes)).collect();
         let all: Vec<_> = [(WITHOUT_APP, without_app)].into_iter().chain(of_apps.iter().copied()).collect();
         self.labelled(&catalogue::REFUSALS, &all, |of| &of.refusals, &REFUSALS_FROM_THE_START);
+        self.labelled(&catalogue::LIMITS_REACHED, &of_apps, |of| &of.limits, &LIMITS_FROM_THE_START);
         self.labelled(&catalogue::CLOSES, &of_apps, |of| &of.closes, &CLOSES_FROM_THE_START);
         self.labelled(&catalogue::AUTH_FAILURES, &all, |of| &of.auth_failures, &[]);
         self.labelled(&catalogue::API_RESPONSES, &all, |of| &of.api_responses, &[]);

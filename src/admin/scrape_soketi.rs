@@ -39,8 +39,8 @@ const VALUES: [(soketi::Alias, Value); soketi::ALL.len()] = [
     (soketi::NEW_CONNECTIONS, |app| app.connections_opened.load(Relaxed)),
     (soketi::NEW_DISCONNECTIONS, |app| app.connections_closed.load(Relaxed)),
     (soketi::RECEIVED_BYTES, |app| app.bytes_in.load(Relaxed)),
-    (soketi::TRANSMITTED_BYTES, |app| app.bytes_out.load(Relaxed)),
-    (soketi::MESSAGES_SENT, |app| app.deliveries.load(Relaxed)),
+    (soketi::TRANSMITTED_BYTES, |app| app.usage.bytes_out.load(Relaxed)),
+    (soketi::MESSAGES_SENT, |app| app.usage.deliveries.load(Relaxed)),
 ];
 
 #[cfg(test)]
@@ -54,8 +54,8 @@ mod tests {
         let _open = AppPermit::take(&app);
         drop(AppPermit::take(&app));
         app.counters.bytes_in.store(3, Relaxed);
-        app.counters.bytes_out.store(4, Relaxed);
-        app.counters.deliveries.store(5, Relaxed);
+        app.counters.usage.bytes_out.store(4, Relaxed);
+        app.counters.usage.deliveries.store(5, Relaxed);
         let names = SoketiNames { prefix: "acme_".to_owned(), port: 6001 };
         let mut exposition = Exposition::default();
         names.show(&[app], &mut exposition);

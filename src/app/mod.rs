@@ -2,11 +2,20 @@
 //! so that a changed limit holds at once for everybody.
 
 pub mod counters;
+mod limits;
 pub mod permit;
 pub mod rate;
 pub mod registry;
+pub mod tenants;
+pub mod usage;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -14,15 +23,21 @@ use crate::{
     activity::{Activity, ActivityEvent, ActivityKind, Refusal},
     config::AppSettings,
     metrics::MessageRefusal,
+    tenant::TenantChannels,
 };
 
 pub use counters::AppCounters;
+use tenants::Tenants;
+
 pub use registry::{AppChange, Registry};
 
 /// One app. Its identity and its counters live as long as anybody uses them; its settings may change.
 pub struct App {
     id: Arc<str>,
     settings: ArcSwap<AppSettings>,
+    tenants: Tenants,
+    /// How many nodes share its rates.
+    nodes: AtomicU32,
     /// What happened so far, for metrics, quotas and rates.
     pub counters: AppCounters,
 }
@@ -30,7 +45,18 @@ pub struct App {
 impl App {
     /// A new app without any traffic.
     pub fn new(id: &str, settings: AppSettings) -> Arc<Self> {
-        Arc::new(Self { id: id.into(), settings: ArcSwap::from_pointee(settings), counters: AppCounters::default() })
+        Self::with_tenants(id, settings, TenantChannels::default())
+    }
+
+    /// A new app whose channels are the tenants' that these patterns name.
+    pub fn with_tenants(id: &str, settings: AppSettings, channels: TenantChannels) -> Arc<Self> {
+        Arc::new(Self {
+            id: id.into(),
+            settings: ArcSwap::from_pointee(settings),
+            tenants: Tenants::new(channels),
+            nodes: AtomicU32::new(1),
+            counters: AppCounters::default(),
+        })
     }
 
     /// The id by which back ends name the app. Shared, so that rooms can be keyed by it.
@@ -45,6 +71,20 @@ impl App {
 
     pub fn replace_settings(&self, settings: AppSettings) {
         self.settings.store(Arc::new(settings));
+    }
+
+    /// Those whose channels it has.
+    pub fn tenants(&self) -> &Tenants {
+        &self.tenants
+    }
+
+    /// So many nodes share its rates.
+    pub fn set_nodes(&self, nodes: usize) {
+        self.nodes.store(u32::try_from(nodes).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    fn nodes(&self) -> u32 {
+        self.nodes.load(Relaxed)
     }
 
     /// Counts a message of a socket that is refused, and tells consoles what the client is told.

@@ -1,8 +1,17 @@
-//! The guards by which an app's open sockets are counted, so that their number can neither drift nor go below zero.
+//! The guards by which an app's open sockets are counted, and those of its tenants and their subscriptions, so that no
+//! number can drift or go below zero.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+};
 
-use super::App;
+use super::{
+    App,
+    tenants::Tenant,
+    usage::{Kept, Reached},
+};
+use crate::protocol::ChannelName;
 
 /// An open socket's place in its app's quota; given back when dropped.
 #[derive(Debug)]
@@ -21,13 +30,11 @@ impl AppPermit {
     /// Takes a place unless the app has `max_connections` sockets already, on all nodes together. What other nodes have
     /// is known a quarter of a second late.
     pub fn take(app: &Arc<App>) -> Result<Self, QuotaTaken> {
-        let counters = &app.counters;
-        let limit = app.settings().max_connections.unwrap_or(usize::MAX);
-        let limit_here = limit.saturating_sub(counters.remote_connections());
-        counters
-            .connections
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < limit_here).then_some(open + 1))
-            .map_err(|open| if open < limit { QuotaTaken::OnAllNodes } else { QuotaTaken::Here })?;
+        let (counters, quotas) = (&app.counters, app.settings().limits());
+        app.count_reached(counters.usage.take(Kept::Connections, &quotas)).map_err(|reached| {
+            let is_full_here = counters.connections() >= reached.limit.most as usize;
+            if is_full_here { QuotaTaken::Here } else { QuotaTaken::OnAllNodes }
+        })?;
         counters.connections_opened.fetch_add(1, Ordering::Relaxed);
         Ok(Self(app.clone()))
     }
@@ -39,8 +46,77 @@ impl AppPermit {
 
 impl Drop for AppPermit {
     fn drop(&mut self) {
-        self.0.counters.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.counters.usage.give_back(Kept::Connections);
         self.0.counters.connections_closed.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A socket's place among those of a tenant; given back when dropped.
+#[derive(Debug)]
+pub struct TenantPermit(Arc<Tenant>);
+
+/// A subscription's place among those of its app and its tenant; given back when dropped.
+#[derive(Debug)]
+pub struct SubscriptionPermit {
+    app: Arc<App>,
+    tenant: Option<Rc<TenantPermit>>,
+}
+
+impl TenantPermit {
+    /// Takes a place unless the tenant has all the sockets that it may have.
+    pub fn take(app: &App, tenant: Arc<Tenant>) -> Result<Self, Reached> {
+        app.count_reached(tenant.usage.take(Kept::Connections, &app.settings().tenant_limits))?;
+        Ok(Self(tenant))
+    }
+}
+
+impl Drop for TenantPermit {
+    fn drop(&mut self) {
+        self.0.usage.give_back(Kept::Connections);
+    }
+}
+
+impl SubscriptionPermit {
+    /// Takes a place for a subscription to the channel. Its socket counts among those of the channel's tenant for as long as
+    /// it has a place there: `known` are those that it has.
+    pub fn take<'a>(
+        app: &Arc<App>,
+        channel: &ChannelName,
+        known: impl IntoIterator<Item = &'a Rc<TenantPermit>>,
+    ) -> Result<Self, Reached> {
+        let tenant = app.tenants().of(channel);
+        app.take_join(tenant.as_deref())?;
+        let mut known = known.into_iter();
+        let tenant = match tenant {
+            Some(tenant) => Some(match known.find(|permit| Arc::ptr_eq(&permit.0, &tenant)) {
+                Some(permit) => permit.clone(),
+                None => Rc::new(TenantPermit::take(app, tenant)?),
+            }),
+            None => None,
+        };
+        let settings = app.settings();
+        app.count_reached(app.counters.usage.take(Kept::Subscriptions, &settings.limits()))?;
+        if let Some(TenantPermit(of_tenant)) = tenant.as_deref()
+            && let Err(reached) = of_tenant.usage.take(Kept::Subscriptions, &settings.tenant_limits)
+        {
+            app.counters.usage.give_back(Kept::Subscriptions);
+            return app.count_reached(Err(reached));
+        }
+        Ok(Self { app: app.clone(), tenant })
+    }
+
+    /// The place of its socket among those of the tenant.
+    pub fn tenant(&self) -> Option<&Rc<TenantPermit>> {
+        self.tenant.as_ref()
+    }
+}
+
+impl Drop for SubscriptionPermit {
+    fn drop(&mut self) {
+        self.app.counters.usage.give_back(Kept::Subscriptions);
+        if let Some(TenantPermit(tenant)) = self.tenant.as_deref() {
+            tenant.usage.give_back(Kept::Subscriptions);
+        }
     }
 }
 

@@ -8,6 +8,9 @@ use std::{
 /// In nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 
+/// What is charged is paid after so long at the latest.
+const LONGEST_DEBT: u64 = 60 * SECOND;
+
 /// Allows `per_second` tokens a second with a burst of one second's worth. A caller that asks for more than that at once is
 /// served when the bucket is full, and everybody pays for it afterwards: no request is refused for ever.
 #[derive(Debug, Default)]
@@ -47,6 +50,34 @@ impl RateLimit {
         };
         let _ = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update);
         next.map(|next| Duration::from_nanos(next - now))
+    }
+
+    /// Takes as many tokens as it must, also more than there are: everybody pays for it afterwards.
+    pub fn charge(&self, tokens: u64, per_second: u32, now: Duration) {
+        let now = now.as_nanos() as u64;
+        let cost = (SECOND / u64::from(per_second.max(1))).saturating_mul(tokens);
+        let charged = |full_at: u64| Some(full_at.max(now).saturating_add(cost).min(now.saturating_add(LONGEST_DEBT)));
+        let _ = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charged);
+        self.taken.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    /// Whether it owes nothing; else for how long it does.
+    pub fn check(&self, now: Duration) -> Result<(), Duration> {
+        let ahead = self.full_at.load(Ordering::Relaxed).saturating_sub(now.as_nanos() as u64);
+        match ahead.saturating_sub(SECOND) {
+            0 => Ok(()),
+            over => Err(Duration::from_nanos(over)),
+        }
+    }
+
+    /// Whether it holds all of its tokens.
+    pub fn is_full(&self, now: Duration) -> bool {
+        self.full_at.load(Ordering::Relaxed) <= now.as_nanos() as u64
+    }
+
+    /// Counts tokens of which there are as many as anybody wants.
+    pub fn count(&self, tokens: u32) {
+        self.taken.fetch_add(tokens.into(), Ordering::Relaxed);
     }
 
     /// Tokens taken since the start.

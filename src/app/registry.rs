@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 
 use super::App;
-use crate::config::AppSettings;
+use crate::{config::AppSettings, tenant::TenantChannels};
 
 /// All apps of the node. Cheap to clone; clones see the same apps.
 #[derive(Clone, Default)]
@@ -33,6 +33,8 @@ pub enum AppChange {
 
 #[derive(Default)]
 struct Shared {
+    /// Whose the channels of all apps are.
+    channels: TenantChannels,
     index: ArcSwap<Index>,
     /// Apps that were removed, for as long as a socket, a room or a request still holds one. Locked by the one who
     /// applies, so that two writers cannot overwrite one another. Readers never take it.
@@ -49,7 +51,12 @@ struct Index {
 impl Registry {
     /// A registry of these apps: pairs of an id and its settings. Ids and keys are distinct, as `config` ensures.
     pub fn new(apps: Vec<(String, AppSettings)>) -> Self {
-        let registry = Self::default();
+        Self::with_tenants(apps, TenantChannels::default())
+    }
+
+    /// The same, with other channels of tenants.
+    pub fn with_tenants(apps: Vec<(String, AppSettings)>, channels: TenantChannels) -> Self {
+        let registry = Self(Arc::new(Shared { channels, ..Shared::default() }));
         registry.apply(apps);
         registry
     }
@@ -93,7 +100,7 @@ impl Registry {
                     app.clone()
                 }
                 None => {
-                    let app = add(&id, settings, &mut removed);
+                    let app = add(&id, settings, &self.0.channels, &mut removed);
                     changes.push(AppChange::Added(app.clone()));
                     app
                 }
@@ -125,8 +132,15 @@ impl Index {
 }
 
 /// The app that was removed, with new settings, if anybody holds it still; else a new one.
-fn add(id: &str, settings: AppSettings, removed: &mut HashMap<Arc<str>, Weak<App>>) -> Arc<App> {
-    let Some(app) = removed.remove(id).and_then(|app| app.upgrade()) else { return App::new(id, settings) };
+fn add(
+    id: &str,
+    settings: AppSettings,
+    channels: &TenantChannels,
+    removed: &mut HashMap<Arc<str>, Weak<App>>,
+) -> Arc<App> {
+    let Some(app) = removed.remove(id).and_then(|app| app.upgrade()) else {
+        return App::with_tenants(id, settings, channels.clone());
+    };
     app.replace_settings(settings);
     app
 }

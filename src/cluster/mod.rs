@@ -141,6 +141,18 @@ impl Cluster {
         self.link.send(Input::Fact(Fact::Connections { app: app_id.clone(), sockets: clamp(sockets) }));
     }
 
+    /// How many sockets of a tenant this node has.
+    pub fn tenant_connections(&self, app_id: &Arc<str>, tenant: &Arc<str>, sockets: usize) {
+        let (app, tenant, sockets) = (app_id.clone(), tenant.clone(), clamp(sockets));
+        self.link.send(Input::Fact(Fact::Tenant { app, tenant, sockets }));
+    }
+
+    /// Tells how many sockets are subscribed to a channel on all nodes.
+    pub fn count_subscriptions(&self, app: &App, channel: &ChannelName, tell: impl FnOnce(usize) + Send + 'static) {
+        let Ok(room) = Room::new(app.id(), channel.as_str()) else { return };
+        self.link.look(move |core| tell(usize::try_from(core.subscriptions(&room)).unwrap_or(usize::MAX)));
+    }
+
     /// How many sockets of this node are subscribed to a channel.
     pub fn count(&self, app: &App, channel: &ChannelName, sockets: usize) {
         let sockets = clamp(sockets);

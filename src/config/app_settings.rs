@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
-use super::{HistoryRules, fields, webhook_endpoint::WebhookEndpoint};
+use super::{HistoryRules, Quotas, fields, webhook_endpoint::WebhookEndpoint};
 use crate::protocol::{AppKey, Secret};
 
 /// Credentials, switches and limits of one app. Everything but the keys is read by its name, as text.
@@ -20,6 +20,27 @@ pub struct AppSettings {
     /// Open sockets; `None` is unlimited.
     #[serde(deserialize_with = "fields::quota")]
     pub max_connections: Option<usize>,
+    /// Subscriptions of all sockets; `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
+    pub max_total_subscriptions: Option<u32>,
+    /// Channels with subscribers; `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
+    pub max_channels: Option<u32>,
+    /// Members of all presence channels; `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
+    pub max_members: Option<u32>,
+    /// Events handed to sockets a second; `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
+    pub deliveries_per_second: Option<u32>,
+    /// WebSocket bytes of these; `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
+    pub bytes_per_second: Option<u32>,
+    /// Subscriptions that begin in a second; `None` is unlimited.
+    #[serde(deserialize_with = "fields::quota")]
+    pub joins_per_second: Option<u32>,
+    /// What each tenant of the app may have and do.
+    #[serde(deserialize_with = "fields::quotas")]
+    pub tenant_limits: Quotas,
     /// Whether clients may send `client-` events.
     pub client_events: bool,
     /// Whether they may send them in public channels too.
@@ -107,6 +128,13 @@ impl AppSettings {
             keys: vec![AppKey { key: key.into(), secret: Secret::new(secret) }],
             enabled: true,
             max_connections: None,
+            max_total_subscriptions: None,
+            max_channels: None,
+            max_members: None,
+            deliveries_per_second: None,
+            bytes_per_second: None,
+            joins_per_second: None,
+            tenant_limits: Quotas::default(),
             client_events: false,
             public_client_events: false,
             terminate_members: true,
@@ -138,6 +166,21 @@ impl AppSettings {
             history: HistoryRules::default(),
             history_mb: None,
             webhooks: Vec::new(),
+        }
+    }
+
+    /// What the app as a whole may have and do.
+    pub fn limits(&self) -> Quotas {
+        Quotas {
+            max_connections: self.max_connections.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+            max_total_subscriptions: self.max_total_subscriptions,
+            max_channels: self.max_channels,
+            max_members: self.max_members,
+            max_event_bytes: u32::try_from(self.max_event_bytes).ok(),
+            events_per_second: self.events_per_second,
+            deliveries_per_second: self.deliveries_per_second,
+            bytes_per_second: self.bytes_per_second,
+            joins_per_second: self.joins_per_second,
         }
     }
 

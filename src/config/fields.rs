@@ -5,7 +5,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{HistoryRules, cluster::Servers, history, text, webhook_endpoint::WebhookEndpoint, webhooks};
+use super::{
+    HistoryRules, Quotas, cluster::Servers, history, quotas, text, webhook_endpoint::WebhookEndpoint, webhooks,
+};
 use crate::tenant::{TenantChannels, TokenAlgorithms};
 
 pub(crate) fn host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
@@ -70,6 +72,12 @@ pub(super) fn token_algorithms<'de, D: Deserializer<'de>>(deserializer: D) -> Re
 pub(crate) fn history<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HistoryRules, D::Error> {
     let text = String::deserialize(deserializer)?;
     HistoryRules::parse(&text).ok_or_else(|| D::Error::custom(history::FORM))
+}
+
+/// Comma-separated limits.
+pub(crate) fn quotas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Quotas, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Quotas::parse(&text).ok_or_else(|| D::Error::custom(quotas::FORM))
 }
 
 /// Comma-separated URLs of NATS servers.

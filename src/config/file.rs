@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    HistoryRules, Problems, Rule, Variable, problems, settings,
+    HistoryRules, Problems, Quotas, Rule, Variable, problems, settings,
     soketi::{self, Unit},
 };
 use crate::{
@@ -185,6 +185,7 @@ fn text_of(value: &Value, rule: &Rule) -> String {
     match (value, rule) {
         (Value::String(text), _) => text.trim().to_owned(),
         (Value::Array(_), Rule::History) => HistoryRules::text_of(value),
+        (Value::Object(object), Rule::Quotas) => Quotas::text_of(object),
         (Value::Array(items), Rule::Origins) => {
             items.iter().map(|item| text_of(item, rule)).collect::<Vec<_>>().join(",")
         }
@@ -243,11 +244,13 @@ mod tests {
             enabled: false,
             history: HistoryRules::parse("products.*=120s:1000").unwrap(),
             history_mb: Some(6),
+            tenant_limits: Quotas { max_connections: Some(5), ..Quotas::default() },
             ..AppSettings::new("k", "s")
         };
         let members = r#""client_events":true,"client_events_per_second":0,"max_connections":5,"cache_ttl_seconds":60,
             "allowed_origins":["a.example","*.b.example"],"enabled":false,
-            "history":[{"channels":"products.*","seconds":120,"events":1000}],"history_mb":6"#;
+            "history":[{"channels":"products.*","seconds":120,"events":1000}],"history_mb":6,
+            "tenant_limits":{"max_connections":5,"events_per_second":0}"#;
         assert_eq!(settings(members), expected);
     }
 

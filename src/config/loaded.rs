@@ -73,17 +73,19 @@ impl Config {
     pub(super) fn read(environment: &Environment, problems: &mut Problems) -> Self {
         let limits: LimitsConfig = environment.read("GAUNG_", problems).unwrap_or_default();
         let cache = limits.cache_bounds();
+        let tenant: TenantConfig = environment.read("GAUNG_TENANT_", problems).unwrap_or_default();
+        let cluster = ClusterConfig::read(environment, cache, problems);
         Self {
             server: environment.read("GAUNG_", problems).unwrap_or_default(),
             admin: environment.read("GAUNG_", problems).unwrap_or_default(),
             limits,
             http: environment.read("GAUNG_", problems).unwrap_or_default(),
-            tenant: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
+            cluster: cluster.map(|cluster| ClusterConfig { tenant_channels: tenant.channels.clone(), ..cluster }),
+            tenant,
             issuer: environment.read("GAUNG_TENANT_", problems).unwrap_or_default(),
             pages: environment.read("GAUNG_", problems).unwrap_or_default(),
             tls: environment.read("GAUNG_", problems).unwrap_or_default(),
             outgoing: environment.read("GAUNG_", problems).unwrap_or_default(),
-            cluster: ClusterConfig::read(environment, cache, problems),
             drain: environment.read("GAUNG_", problems).unwrap_or_default(),
             log: environment.read("GAUNG_", problems).unwrap_or_default(),
             traces: environment.read(traces::PREFIX, problems).unwrap_or_default(),

@@ -6,7 +6,7 @@ use std::{fmt, ops::RangeInclusive};
 use gaung_cluster::{InvalidSubjects, Subjects};
 use tracing_subscriber::EnvFilter;
 
-use super::{HistoryRules, cluster::Servers, history, text, traces::Pairs, webhooks};
+use super::{HistoryRules, Quotas, cluster::Servers, history, quotas, text, traces::Pairs, webhooks};
 use crate::tenant::{TenantChannels, TokenAlgorithms};
 
 /// What a value must be.
@@ -54,6 +54,8 @@ pub enum Rule {
     PublicKeys,
     /// Which channels keep how much of their events, comma-separated.
     History,
+    /// Limits of each tenant, comma-separated.
+    Quotas,
     /// Webhook endpoints as JSON.
     Webhooks,
     /// Headers of requests, as pairs; never shown.
@@ -93,6 +95,7 @@ impl Rule {
             Self::List => text::pieces(value).next().is_some(),
             Self::TokenAlgorithms => TokenAlgorithms::parse(value).is_some(),
             Self::History => HistoryRules::parse(value).is_some(),
+            Self::Quotas => Quotas::parse(value).is_some(),
             Self::Name => (1..=200).contains(&value.len()) && value.chars().all(text::is_unreserved),
             Self::Text | Self::Secret | Self::Path | Self::PublicKeys => !value.is_empty(),
             Self::LogFilter => value.parse::<EnvFilter>().is_ok(),
@@ -150,6 +153,7 @@ impl fmt::Display for Rule {
             Self::Path => f.write_str("the path of a file"),
             Self::LogFilter => f.write_str("a log filter, for example info or warn,gaung=debug"),
             Self::History => f.write_str(history::FORM),
+            Self::Quotas => f.write_str(quotas::FORM),
             Self::Webhooks => f.write_str("a JSON list of webhook endpoints"),
             Self::Headers => f.write_str("comma-separated headers like api-key=value, percent-encoded where need be"),
             Self::Attributes => f.write_str("comma-separated pairs like name=value, percent-encoded where need be"),

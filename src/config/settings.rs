@@ -18,6 +18,7 @@ pub(super) fn variables(settings: &AppSettings) -> Vec<Variable> {
         switch_variables(settings),
         size_variables(settings),
         rate_variables(settings),
+        limit_variables(settings),
         time_variables(settings),
         other_variables(settings),
     ]
@@ -153,6 +154,50 @@ fn rate_variables(app: &AppSettings) -> Vec<Variable> {
     rows.map(Variable::from).into()
 }
 
+fn limit_variables(app: &AppSettings) -> Vec<Variable> {
+    let tenant_limits = app.tenant_limits.text();
+    let rows: [(_, &dyn Display, _, _); 7] = [
+        (
+            "GAUNG_APP_MAX_TOTAL_SUBSCRIPTIONS",
+            &app.max_total_subscriptions.unwrap_or(0),
+            Quota(1..=COUNT),
+            "subscriptions of all sockets together",
+        ),
+        ("GAUNG_APP_MAX_CHANNELS", &app.max_channels.unwrap_or(0), Quota(1..=COUNT), "channels with subscribers"),
+        (
+            "GAUNG_APP_MAX_MEMBERS",
+            &app.max_members.unwrap_or(0),
+            Quota(1..=COUNT),
+            "members of all presence channels, a user counted once per channel",
+        ),
+        (
+            "GAUNG_APP_DELIVERIES_PER_SECOND",
+            &app.deliveries_per_second.unwrap_or(0),
+            Quota(1..=COUNT),
+            "events handed to sockets, one per event and subscriber",
+        ),
+        (
+            "GAUNG_APP_BYTES_PER_SECOND",
+            &app.bytes_per_second.unwrap_or(0),
+            Quota(1..=COUNT),
+            "WebSocket bytes of these",
+        ),
+        (
+            "GAUNG_APP_JOINS_PER_SECOND",
+            &app.joins_per_second.unwrap_or(0),
+            Quota(1..=COUNT),
+            "subscriptions that begin",
+        ),
+        (
+            "GAUNG_APP_TENANT_LIMITS",
+            &tenant_limits,
+            Rule::Quotas,
+            "what each tenant may have and do, comma-separated: name=number, named like these settings",
+        ),
+    ];
+    rows.map(Variable::from).into()
+}
+
 fn time_variables(app: &AppSettings) -> Vec<Variable> {
     let authorised_within = app.authorised_within.map_or(0, |time| time.as_secs());
     let rows: [(_, &dyn Display, _, _); 4] = [
@@ -222,7 +267,7 @@ mod tests {
 
     use super::*;
     use crate::config::{
-        HistoryRules,
+        HistoryRules, Quotas,
         tests::{APP, app},
         webhooks,
     };
@@ -258,6 +303,13 @@ mod tests {
         ("GAUNG_APP_CLIENT_EVENTS_PER_SECOND", "0"),
         ("GAUNG_APP_READS_PER_SECOND", "12"),
         ("GAUNG_APP_COMPRESS_FROM_BYTES", "19"),
+        ("GAUNG_APP_MAX_TOTAL_SUBSCRIPTIONS", "20"),
+        ("GAUNG_APP_MAX_CHANNELS", "21"),
+        ("GAUNG_APP_MAX_MEMBERS", "22"),
+        ("GAUNG_APP_DELIVERIES_PER_SECOND", "23"),
+        ("GAUNG_APP_BYTES_PER_SECOND", "24"),
+        ("GAUNG_APP_JOINS_PER_SECOND", "25"),
+        ("GAUNG_APP_TENANT_LIMITS", "max_connections=26,joins_per_second=27"),
         ("GAUNG_APP_ALLOWED_ORIGINS", "a.example, *.b.example"),
         ("GAUNG_APP_CACHE_TTL_SECONDS", "13"),
         ("GAUNG_APP_ACTIVITY_TIMEOUT_SECONDS", "14"),
@@ -303,6 +355,13 @@ mod tests {
             authorised_within: Some(Duration::from_secs(15)),
             history: HistoryRules::parse("products.*=120s:1000").unwrap(),
             history_mb: Some(18),
+            max_total_subscriptions: Some(20),
+            max_channels: Some(21),
+            max_members: Some(22),
+            deliveries_per_second: Some(23),
+            bytes_per_second: Some(24),
+            joins_per_second: Some(25),
+            tenant_limits: Quotas { max_connections: Some(26), joins_per_second: Some(27), ..Quotas::default() },
             webhooks: webhooks::parse(r#"[{"url":"http://hook"}]"#).unwrap(),
         }
     }

@@ -59,16 +59,12 @@ impl Api {
         app.map_or(&*self.metrics.without_app, |app| &app.counters.outcomes)
     }
 
-    /// Counts what a request of then asks for in one of its app's rates.
-    pub(super) fn take(&self, rate: Rate, app: &App, tokens: usize, arrival: Instant) -> Result<(), ApiError> {
-        let (bucket, limit) = match rate {
-            Rate::Events => (&app.counters.event_rate, app.settings().events_per_second),
-            Rate::Reads => (&app.counters.read_rate, app.settings().reads_per_second),
-        };
-        let Some(per_second) = limit else { return Ok(()) };
-        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+    /// Counts a read request of then in its app's rate.
+    pub(super) fn take_read(&self, app: &App, arrival: Instant) -> Result<(), ApiError> {
+        let Some(per_second) = app.settings().reads_per_second else { return Ok(()) };
         let now = arrival.saturating_duration_since(self.started);
-        bucket.take(tokens, per_second, now).map_err(|wait| ApiError::TooMany { rate, tokens, per_second, wait })
+        let taken = app.counters.read_rate.take(1, app.granted(per_second), now);
+        taken.map_err(|wait| ApiError::TooMany { rate: Rate::Reads, tokens: 1, per_second, wait })
     }
 
     /// The answer of a refusal, which counts.

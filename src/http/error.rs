@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{answer, invalid_body::InvalidBody, invalid_event::InvalidEvent};
 use crate::{
+    app::usage::Reached,
     metrics::RequestRefusal,
     protocol::{InvalidChannelName, signature::RequestAuthError},
     repeats::{Differs, KNOWN_FOR},
@@ -79,6 +80,13 @@ pub enum ApiError {
         /// When the same request would be taken.
         wait: Duration,
     },
+    /// What the app or one of its tenants may have or do.
+    #[error("{reached}{}", of_channel(.channel.as_deref()))]
+    LimitReached {
+        reached: Reached,
+        /// The channel of the event that its tenant may not be sent.
+        channel: Option<String>,
+    },
     #[error(transparent)]
     Event(#[from] InvalidEvent),
     #[error("this idempotency_key was posted with another body, or to another path, within the last {} seconds",
@@ -133,6 +141,10 @@ impl ApiError {
             Self::AppDisabled => (StatusCode::FORBIDDEN, RequestRefusal::AppDisabled),
             Self::TooMany { rate: Rate::Events, .. } => (StatusCode::TOO_MANY_REQUESTS, RequestRefusal::EventRate),
             Self::TooMany { rate: Rate::Reads, .. } => (StatusCode::TOO_MANY_REQUESTS, RequestRefusal::ReadRate),
+            Self::LimitReached { reached: Reached { wait: None, .. }, .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, RequestRefusal::LimitReached)
+            }
+            Self::LimitReached { .. } => (StatusCode::TOO_MANY_REQUESTS, RequestRefusal::LimitReached),
             Self::Event(invalid) if invalid.is_too_large() => {
                 (StatusCode::PAYLOAD_TOO_LARGE, RequestRefusal::EventTooLarge)
             }
@@ -178,6 +190,7 @@ impl ApiError {
             Self::AppDisabled
             | Self::Body(InvalidBody::Compressed(_) | InvalidBody::NoSpace(_))
             | Self::TooMany { .. }
+            | Self::LimitReached { .. }
             | Self::Event(_)
             | Self::KeyReused
             | Self::Channel(_)
@@ -265,8 +278,26 @@ impl ResponseError for ApiError {
                 .insert_header(("X-RateLimit-Limit", *per_second))
                 .insert_header(("X-RateLimit-Remaining", remaining(*tokens, *per_second, *wait)));
         }
+        if let Self::LimitReached { reached: Reached { wait: Some(wait), .. }, .. } = self {
+            response.insert_header((header::RETRY_AFTER, wait.as_secs_f64().ceil() as u64));
+        }
         answer::json_with(response, &Refusal { error: self.to_string(), code: status.as_u16() })
     }
+}
+
+/// Why events of an app are not taken, of which the request counts so many.
+pub(super) fn of_events(reached: Reached, tokens: usize) -> ApiError {
+    match (reached.limit.setting == "events_per_second", reached.wait) {
+        (true, Some(wait)) => {
+            let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+            ApiError::TooMany { rate: Rate::Events, tokens, per_second: reached.limit.most, wait }
+        }
+        (true | false, _) => ApiError::LimitReached { reached, channel: None },
+    }
+}
+
+fn of_channel(channel: Option<&str>) -> String {
+    channel.map_or_else(String::new, |channel| format!("; the event is for channel {channel}"))
 }
 
 /// What a smaller request could still have taken: the bucket lacks as many tokens as refill during `wait`.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{
     api::Api,
     body,
-    error::{ApiError, Rate},
+    error::{self, ApiError},
     server_span, traceparent,
 };
 use crate::{
@@ -39,7 +39,7 @@ pub struct Signed<T> {
 /// A request that is authentic, before it is understood.
 pub struct Verified<'a> {
     api: &'a Api,
-    app: &'a App,
+    pub app: &'a App,
     request: &'a HttpRequest,
     pub arrival: Moment,
     pub settings: &'a AppSettings,
@@ -186,14 +186,14 @@ impl Verified<'_> {
         Ok(self.api.repeats.published(post)?)
     }
 
-    /// Counts events in the app's `events_per_second`.
+    /// Counts events in what the app may publish.
     pub fn take_events(&self, events: usize) -> Result<(), ApiError> {
-        self.api.take(Rate::Events, self.app, events, self.arrival.0)
+        self.app.take_events(events, self.arrival.0).map_err(|reached| error::of_events(reached, events))
     }
 
     /// Counts one request in the app's `reads_per_second`.
     pub fn take_read(&self) -> Result<(), ApiError> {
-        self.api.take(Rate::Reads, self.app, 1, self.arrival.0)
+        self.api.take_read(self.app, self.arrival.0)
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     answer,
     api::Api,
     attributes::{Attributes, CountsAnswer},
-    error::{ApiError, Rate},
+    error::{self, ApiError},
     invalid_event::InvalidEvent,
     publication::{PostedBatch, PostedEvent},
     signed::{Ask, Signed, Verified},
@@ -70,6 +70,7 @@ impl Ask for Trigger {
         let posted = posted.sized(verified.settings)?;
         let once = once(verified, post, posted.tokens())?;
         let events = traced(posted.events(verified.settings, verified.arrival)?, verified);
+        once.take_of_tenants(verified.app, &events)?;
         let attributes = posted.attributes();
         let channels = || events.iter().map(|event| event.channel.clone()).collect();
         let question =
@@ -103,8 +104,32 @@ impl Ask for Batch {
         }
         let wants_counts = asked.iter().any(|(_, attributes)| attributes.wants_counts());
         let question = if wants_counts { Question::Events(asked) } else { Question::Nothing };
+        once.take_of_tenants(verified.app, &events)?;
         Ok(Self(Publication { events: traced(events, verified), question, once }))
     }
+}
+
+impl Once {
+    /// Counts the events in what the tenants may be sent whose channels these are, unless they are a repeat.
+    fn take_of_tenants(&self, app: &App, events: &[Event]) -> Result<(), ApiError> {
+        match self {
+            Self::Repeat(_) => Ok(()),
+            Self::Always | Self::Keyed(_) => take_of_tenants(app, events),
+        }
+    }
+}
+
+fn take_of_tenants(app: &App, events: &[Event]) -> Result<(), ApiError> {
+    if !app.limits_events_of_tenants() {
+        return Ok(());
+    }
+    for event in events {
+        let Some(tenant) = app.tenants().of(&event.channel) else { continue };
+        let taken = app.take_event_of(&tenant, event.words.data.len(), event.accepted);
+        let channel = || Some(event.channel.to_string());
+        taken.map_err(|reached| ApiError::LimitReached { reached, channel: channel() })?;
+    }
+    Ok(())
 }
 
 /// Whether the request is a repeat; what is not known to be one counts in the app's rate.
@@ -211,18 +236,20 @@ pub fn by_hand(api: &Api, app_id: &str, body: &[u8]) -> Result<(), ApiError> {
     let arrival = now();
     let unknown = || ApiError::AppUnknown(app_id.chars().count());
     let app = api.registry.by_id(app_id).ok_or_else(unknown).inspect_err(|error| api.count(error, None))?;
-    let events = read_by_hand(api, &app, body, arrival);
+    let events = read_by_hand(&app, body, arrival);
     publish(api, &app, events.inspect_err(|error| api.count(error, Some(&app)))?)
 }
 
-fn read_by_hand(api: &Api, app: &App, body: &[u8], arrival: Moment) -> Result<Vec<Event>, ApiError> {
+fn read_by_hand(app: &App, body: &[u8], arrival: Moment) -> Result<Vec<Event>, ApiError> {
     let settings = app.settings();
     if !settings.enabled {
         return Err(ApiError::AppDisabled);
     }
     let posted = PostedEvent::read(body)?.sized(&settings)?;
-    api.take(Rate::Events, app, posted.tokens(), arrival.0)?;
-    Ok(posted.events(&settings, arrival)?)
+    app.take_events(posted.tokens(), arrival.0).map_err(|reached| error::of_events(reached, posted.tokens()))?;
+    let events = posted.events(&settings, arrival)?;
+    take_of_tenants(app, &events)?;
+    Ok(events)
 }
 
 fn publish(api: &Api, app: &Arc<App>, events: Vec<Event>) -> Result<(), ApiError> {

@@ -52,10 +52,11 @@ catalogue! {
     DELIVERIES: Counter "gaung_deliveries_total" ["app"], "Events handed to sockets: one per event and subscriber";
     BYTES_IN: Counter "gaung_bytes_in_total" ["app"], "WebSocket payload bytes read from sockets";
     BYTES_OUT: Counter "gaung_bytes_out_total" ["app"], "WebSocket bytes handed to sockets by events";
-    APP_LIMIT: Gauge "gaung_app_limit" ["app", "limit"], "What the app may have, or use in a second on one node; absent where it has no such limit";
-    APP_USAGE: Gauge "gaung_app_usage" ["app", "limit"], "What the app has of it: connections on all nodes, history on this one";
+    APP_LIMIT: Gauge "gaung_app_limit" ["app", "limit"], "What the app may have, or use in a second, on all nodes together; absent where it has no such limit";
+    APP_USAGE: Gauge "gaung_app_usage" ["app", "limit"], "What the app has of it on all nodes; of its history on this one";
     APP_RATE_USAGE: Counter "gaung_app_rate_usage_total" ["app", "limit"], "What the app used of its limits by the second";
     REFUSALS: Counter "gaung_refusals_total" ["app", "reason"], "Sockets, their messages and requests turned away";
+    LIMITS_REACHED: Counter "gaung_limits_reached_total" ["app", "limit"], "What was refused because the app, or one of its tenants, had reached a limit";
     CLOSES: Counter "gaung_closes_total" ["app", "reason"], "Sessions ended by either side, or lost";
     AUTH_FAILURES: Counter "gaung_auth_failures_total" ["app", "kind"], "Invalid signatures and tokens";
     SLOW_CONSUMERS: Counter "gaung_slow_consumers_total" ["app"], "Sessions closed because they did not read";

@@ -17,6 +17,27 @@ const AUTH_FAILURES: [&str; 4] = ["channel", "user", "request", "tenant"];
 /// Answers by the class of their status code.
 const CODES: [&str; 3] = ["2xx", "4xx", "5xx"];
 
+/// The limits of an app and those of each of its tenants.
+const LIMITS: [&str; 17] = [
+    "connections",
+    "subscriptions",
+    "channels",
+    "members",
+    "events_per_second",
+    "deliveries_per_second",
+    "bytes_per_second",
+    "joins_per_second",
+    "tenant_connections",
+    "tenant_subscriptions",
+    "tenant_channels",
+    "tenant_members",
+    "tenant_event_bytes",
+    "tenant_events_per_second",
+    "tenant_deliveries_per_second",
+    "tenant_bytes_per_second",
+    "tenant_joins_per_second",
+];
+
 const WEBHOOK_OUTCOMES: [&str; 3] = ["delivered", "retried", "dropped"];
 
 static REFUSALS: LazyLock<Vec<&'static str>> = LazyLock::new(refusals::all);
@@ -32,6 +53,8 @@ const LOST: &str = "lost";
 pub struct Outcomes {
     /// Sockets, their messages and requests turned away, by `reason`.
     pub refusals: LabelledCounts,
+    /// What was refused because a limit of the app or of a tenant was reached, by `limit`.
+    pub limits: LabelledCounts,
     /// Sessions closed by the server or the client, by `reason`.
     pub closes: LabelledCounts,
     /// Failed signatures and tokens, by `kind`.
@@ -54,6 +77,7 @@ impl Default for Outcomes {
     fn default() -> Self {
         Self {
             refusals: LabelledCounts::new(&REFUSALS),
+            limits: LabelledCounts::new(&LIMITS),
             closes: LabelledCounts::new(&CLOSES),
             auth_failures: LabelledCounts::new(&AUTH_FAILURES),
             slow_consumers: AtomicU64::new(0),

@@ -52,6 +52,7 @@ labels! {
         AppDisabled = "app_disabled",
         EventRate = "event_rate",
         ReadRate = "read_rate",
+        LimitReached = "limit_reached",
         EventTooLarge = "event_too_large",
         EventInvalid = "event_invalid",
         KeyReused = "key_reused",
@@ -72,6 +73,8 @@ labels! {
         Malformed = "malformed_message",
         OverQuota = "message_quota",
         Subscription = "subscription",
+        /// The app, or a tenant of it, may have no more.
+        LimitReached = "limit_reached",
         ClientEvent = "client_event",
         SignIn = "sign_in",
         /// Any message of a plain socket.

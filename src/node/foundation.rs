@@ -56,7 +56,7 @@ impl Foundation {
     pub(super) fn lay(config: &Config, apps: &AppsSource) -> Result<(Self, Option<ClusterSetup>), StartError> {
         let shares = shares(config).map_err(StartError::Descriptors)?;
         let mut metrics = Metrics::new();
-        let registry = Registry::new(apps.apps().to_vec());
+        let registry = Registry::with_tenants(apps.apps().to_vec(), config.tenant.channels.clone());
         let setup = config.cluster.as_ref().map(join::open).transpose().map_err(StartError::Cluster)?;
         let trust = Trust::new(config.outgoing.ca.as_deref()).map_err(StartError::Trust)?;
         let (issuer, reader) = Issuer::new(&config.issuer, &trust).map_err(StartError::Issuer)?;

@@ -118,11 +118,16 @@ impl ChannelName {
     }
 
     fn split(&self) -> (ChannelKind, &str) {
-        PREFIXES
-            .iter()
-            .find_map(|(prefix, kind)| Some((*kind, self.0.strip_prefix(prefix)?)))
-            .unwrap_or((ChannelKind::Public, &self.0))
+        split(&self.0)
     }
+}
+
+/// The kind of a channel's name, and the name without its prefix.
+pub fn split(name: &str) -> (ChannelKind, &str) {
+    PREFIXES
+        .iter()
+        .find_map(|(prefix, kind)| Some((*kind, name.strip_prefix(prefix)?)))
+        .unwrap_or((ChannelKind::Public, name))
 }
 
 fn is_allowed(character: char) -> bool {

@@ -64,6 +64,9 @@ closes! {
     /// node to another are counted on both for a moment, and those of a dead node for some seconds.
     OverClusterQuota = 4100, "over_cluster_quota", Upgrade,
         "Application is over connection quota on all nodes (max_connections)";
+    /// The tenant has `tenant_limits.max_connections` sockets on all nodes together.
+    OverTenantQuota = 4100, "over_tenant_quota", Upgrade,
+        "The tenant is over its connection quota on all nodes (tenant_limits.max_connections)";
     PathUnknown = 4005, "path_unknown", Upgrade,
         "Path not found; sockets are served at /app/{key} and /ws";
     /// `protocol` is not a number.

@@ -49,7 +49,11 @@ impl RoomActor {
         let result = act(&mut self.room, &mut tasks);
         tasks.drain(..).for_each(|task| self.schedule(task, ctx));
         self.room.services.tasks.set(tasks);
-        self.tally.set_counts(self.room.state.counts());
+        let (before, counts) = (self.tally.counts(), self.room.state.counts());
+        if before != counts {
+            self.tally.set_counts(counts);
+            self.room.count_usage(before, counts);
+        }
         self.tally.set_oldest(self.room.state.oldest_event());
         let is_idle = self.room.state.is_idle();
         self.tally.idle.set(is_idle);

@@ -178,6 +178,7 @@ impl Dialect {
                 let problem = match refusal {
                     JoinRefusal::Full => Problem::RoomFull { limit },
                     JoinRefusal::OtherUser => Problem::OtherUser,
+                    JoinRefusal::LimitReached(reached) => Problem::LimitReached(reached.to_string()),
                 };
                 let text = problem.to_string();
                 let frames = vec![tenant::error(problem.code(), &text, Some(channel.as_str()))];
@@ -207,6 +208,7 @@ fn pusher_refusal(channel: &ChannelName, refusal: &JoinRefusal, limit: usize) ->
             None,
             format!("the channel has {limit} members, the limit is {limit} (app setting max_presence_members)"),
         ),
+        JoinRefusal::LimitReached(reached) => ("LimitReached", 4100, None, reached.to_string()),
         JoinRefusal::OtherUser => (
             "AuthError",
             401,

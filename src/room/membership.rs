@@ -10,7 +10,10 @@ use std::{
 
 use gaung_cluster::fact::Member;
 
-use crate::protocol::{SocketId, presence::MemberClaim};
+use crate::{
+    app::usage::Reached,
+    protocol::{SocketId, presence::MemberClaim},
+};
 
 /// The members of one room and the sockets behind those of this node.
 #[derive(Debug, Default)]
@@ -44,6 +47,8 @@ pub enum JoinRefusal {
     Full,
     /// This socket is in the channel as another user.
     OtherUser,
+    /// The app or the channel's tenant may have no more.
+    LimitReached(Reached),
 }
 
 /// What a leave changed.
@@ -67,6 +72,11 @@ pub(super) enum Change {
 }
 
 impl Membership {
+    /// Whether the user is a member, here or elsewhere.
+    pub(super) fn has(&self, user: &str) -> bool {
+        self.members.contains_key(user)
+    }
+
     /// Adds a socket of a user at `now`, in milliseconds of the Unix epoch. A user who is known never counts as new, so a
     /// full channel takes a second tab.
     pub(super) fn join(

@@ -1,6 +1,7 @@
 //! A room: its state, and how what the state wants done is done.
 
 use std::{
+    iter,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
@@ -18,9 +19,13 @@ use super::{
 };
 use crate::{
     activity::{ActivityEvent, ActivityKind},
-    app::App,
+    app::{
+        App,
+        tenants::Tenant,
+        usage::{Kept, Usage},
+    },
     cluster::Cluster,
-    event::{self, EncodedEvent},
+    event::{self, Counts, EncodedEvent},
     protocol::{ChannelName, WebhookDetail, WebhookEvent},
     trace_log, turn,
 };
@@ -28,6 +33,8 @@ use crate::{
 /// One channel of one app on this node. Its owner gives it the turns that it asks for.
 pub(super) struct Room {
     pub(super) app: Arc<App>,
+    /// Whose channel it is, if it is anybody's.
+    tenant: Option<Arc<Tenant>>,
     pub(super) state: RoomState,
     pub(super) services: Rc<Services>,
 }
@@ -44,14 +51,15 @@ pub fn publish_on_bus(cluster: &Cluster, app: &App, event: &EncodedEvent, permit
 impl Room {
     /// A room without subscribers.
     pub(super) fn new(app: Arc<App>, channel: ChannelName, services: Rc<Services>) -> Self {
+        let tenant = app.tenants().of(&channel);
         let state = RoomState::new(channel, services.reach(), services.batch_bytes, services.histories.clone());
-        Self { app, state, services }
+        Self { app, tenant, state, services }
     }
 
     /// Takes an input; adds the turns that the room asks for. Returns how many bytes the one who sent it was written.
     pub(super) fn step(&mut self, input: RoomInput, tasks: &mut Vec<Task>) -> usize {
         let is_leaving = self.services.cluster.as_ref().is_some_and(Cluster::is_leaving);
-        let around = Surroundings::new(&self.app, is_leaving, event::now);
+        let around = Surroundings::new(&self.app, is_leaving, event::now).of_tenant(self.tenant.as_deref());
         let mut effects = self.services.effects.take();
         self.state.step(input, &around, &mut effects);
         let bytes = effects.drain(..).map(|effect| self.perform(effect, tasks)).sum();
@@ -60,6 +68,30 @@ impl Room {
         }
         self.services.effects.set(effects);
         bytes
+    }
+
+    fn usages(&self) -> impl Iterator<Item = &Usage> {
+        iter::once(&self.app.counters.usage).chain(self.tenant.as_ref().map(|tenant| &tenant.usage))
+    }
+
+    /// What it holds counts among what the app and its tenant have.
+    pub(super) fn count_usage(&self, before: Counts, now: Counts) {
+        if self.state.channel().kind().is_server_to_user() {
+            return;
+        }
+        let occupied = |counts: Counts| usize::from(counts.subscriptions > 0);
+        for usage in self.usages() {
+            usage.replace(Kept::Channels, occupied(before), occupied(now));
+            usage.replace(Kept::Members, before.users, now.users);
+        }
+    }
+
+    /// Counts what sockets were sent.
+    pub(super) fn count_sent(&self, deliveries: u64, bytes: u64) {
+        for usage in self.usages() {
+            usage.deliveries.fetch_add(deliveries, Relaxed);
+            usage.bytes_out.fetch_add(bytes, Relaxed);
+        }
     }
 
     /// Announces what is due of the members before what comes next.

@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     sync::Arc,
+    time::Instant,
 };
 
 use actix::{Actor, Addr, Arbiter};
@@ -163,6 +164,7 @@ impl Rooms {
             return;
         }
         let event = event.encode();
+        self.charge(app, &event);
         let (alone, by_its_room) = if travels_alone(&event) { (publish_permit, None) } else { (None, publish_permit) };
         match permit {
             // It comes back to the room with its number.
@@ -176,6 +178,16 @@ impl Rooms {
         if let (Some(cluster), Some(permit)) = (&self.cluster, alone) {
             publish_on_bus(cluster, app, &event, permit);
         }
+    }
+
+    /// Charges an event in a cluster, where subscribers may be anywhere. A node that is alone leaves that to its rooms.
+    fn charge(&self, app: &Arc<App>, event: &EncodedEvent) {
+        let Some(cluster) = self.cluster.as_ref().filter(|_| app.charges()) else { return };
+        let (charged, bytes, channel) = (app.clone(), event.frame.len(), event.channel.clone());
+        cluster.count_subscriptions(app, &event.channel, move |sockets| {
+            let tenant = charged.tenants().of(&channel);
+            charged.charge(tenant.as_deref(), sockets, bytes, Instant::now());
+        });
     }
 
     /// Subscribes a socket. The room answers it, also if it refuses; repeating a subscription is harmless.

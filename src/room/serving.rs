@@ -1,7 +1,7 @@
 //! How a room serves its subscribers: slices of batches, and the rest between them.
 
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -93,8 +93,7 @@ impl Room {
 
     /// Counts what a slice did, and shows the events that all have now.
     fn count(&mut self, served: &mut Served) {
-        self.app.counters.deliveries.fetch_add(served.deliveries, Relaxed);
-        self.app.counters.bytes_out.fetch_add(served.bytes, Relaxed);
+        self.count_sent(served.deliveries, served.bytes);
         if served.completed.is_empty() {
             return;
         }

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use super::{
     connection::SessionConnection,
     liveness::{self, Check},
+    pace::Penalties,
     pusher_protocol::PusherProtocol,
     reader::{Incoming, json_of},
     registry::{Enter, Exit, RegisteredSession},
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     activity::ActivityKind,
-    app::permit::AppPermit,
+    app::permit::{AppPermit, TenantPermit},
     capacity::SocketPermit,
     connection::address::AddressPermit,
     outbox::{
@@ -109,6 +110,9 @@ impl SessionProtocol {
 /// What an admission gives to a session.
 pub(super) struct Admission {
     pub app_permit: AppPermit,
+    /// Of a socket that was admitted to a tenant.
+    pub tenant_permit: Option<TenantPermit>,
+    pub penalties: Penalties,
     pub address: Option<AddressPermit>,
     pub permit: Option<SocketPermit>,
     /// Where the client is; not kept.
@@ -125,8 +129,14 @@ pub(super) struct Admission {
 impl Session {
     /// A session that has just been admitted.
     pub(super) fn new(outbox: Arc<Outbox>, admission: Admission, services: Rc<Services>) -> Self {
-        let Admission { app_permit, address, permit, client, protocol, page, .. } = admission;
-        let connection = SessionConnection::new(outbox, app_permit, protocol.client_protocol(), services);
+        let Admission { app_permit, tenant_permit, penalties, address, permit, client, protocol, page, .. } = admission;
+        let connection = SessionConnection::new(
+            outbox,
+            (app_permit, tenant_permit),
+            penalties,
+            protocol.client_protocol(),
+            services,
+        );
         Self {
             connection,
             protocol,

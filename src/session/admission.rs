@@ -7,6 +7,7 @@ use std::{
     num::IntErrorKind::{NegOverflow, PosOverflow},
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use actix_http::{
@@ -19,6 +20,7 @@ use super::{
     access::{CallbackRequest, Verdict},
     actor::{Admission, SessionProtocol},
     handshake, origin,
+    pace::Penalties,
     pusher_protocol::PusherProtocol,
     refusal::{Refusal, StreamRefusal},
     route::{Route, unknown_key, unknown_path},
@@ -32,7 +34,7 @@ use super::{
 use crate::{
     app::{
         App,
-        permit::{AppPermit, QuotaTaken},
+        permit::{AppPermit, QuotaTaken, TenantPermit},
     },
     capacity::{NodeFull, SocketPermit},
     config::TenantAccess,
@@ -45,7 +47,7 @@ use crate::{
     protocol::{Close, ResumeId, deflate::Encoding},
     readiness::Stage,
     room::Dialect,
-    tenant::{Grant, InvalidRequest, StreamLimits, StreamRequest, TenantRequest},
+    tenant::{Grant, InvalidRequest, StreamLimits, StreamRequest, TenantId, TenantRequest},
 };
 
 /// The sub-protocol that Swift clients offer (protocol.md §1.1).
@@ -144,7 +146,7 @@ impl<'a> UpgradeRequest<'a> {
                 })?;
                 let protocol = SessionProtocol::Pusher(PusherProtocol::new(self.check_version().map_err(pusher)?));
                 let id = id.as_ref().and_then(|id| id.as_ref().ok());
-                self.enter(&app, protocol, id, services).map_err(pusher)
+                self.enter(&app, protocol, (id, None), services).map_err(pusher)
             }
             Route::Tenant(request) => self.admit_tenant(request, services).await,
         }
@@ -156,8 +158,9 @@ impl<'a> UpgradeRequest<'a> {
         services: &Services,
     ) -> Result<Admission, Refusal> {
         let (app, request, grant) = self.grant(request, services).await?;
+        let tenant = Some(grant.tenant.clone());
         let protocol = SessionProtocol::Tenant(TenantProtocol::new(grant));
-        self.enter(&app, protocol, request.resume.as_ref(), services).map_err(Refusal::plain)
+        self.enter(&app, protocol, (request.resume.as_ref(), tenant), services).map_err(Refusal::plain)
     }
 
     pub(super) async fn admit_stream(&self, services: &Services) -> Result<Admission, StreamRefusal> {
@@ -171,8 +174,10 @@ impl<'a> UpgradeRequest<'a> {
         let last_event_id = text(self.headers, HeaderName::from_static("last-event-id"));
         let wanted =
             StreamRequest::parse(self.query, last_event_id, &grant, &limits).map_err(StreamRefusal::Invalid)?;
+        let tenant = Some(grant.tenant.clone());
         let protocol = SessionProtocol::Stream(StreamProtocol::new(grant, wanted));
-        self.enter(&app, protocol, None, services).map_err(|close| StreamRefusal::Close(Refusal::plain(close)))
+        self.enter(&app, protocol, (None, tenant), services)
+            .map_err(|close| StreamRefusal::Close(Refusal::plain(close)))
     }
 
     /// What the client may hear, and of which app.
@@ -250,11 +255,13 @@ impl<'a> UpgradeRequest<'a> {
         &self,
         app: &Arc<App>,
         protocol: SessionProtocol,
-        id: Option<&ResumeId>,
+        (id, tenant): (Option<&ResumeId>, Option<TenantId>),
         services: &Services,
     ) -> Result<Admission, Close> {
         let (client, shared) = (self.client(services), &services.shared);
         let permits = self.take_permits(app, client, shared)?;
+        let tenant = tenant.map(|tenant| TenantPermit::take(app, app.tenants().get(tenant.as_str())));
+        let tenant_permit = tenant.transpose().map_err(|_| Close::OverTenantQuota)?;
         let turn_in = shared.arrivals.enter(client, shared.started.elapsed()).map_err(|too_many| match too_many {
             TooMany::OnNode => Close::OverConnectionRate,
             TooMany::OfAddress => Close::OverAddressRate,
@@ -265,6 +272,8 @@ impl<'a> UpgradeRequest<'a> {
         let page = id.map(|id| PageKey::of(app.id(), id));
         Ok(Admission {
             app_permit,
+            tenant_permit,
+            penalties: Penalties::default(),
             address,
             permit: socket,
             client,
@@ -311,6 +320,17 @@ impl<'a> UpgradeRequest<'a> {
             Route::App(key, _) => services.shared.registry.by_key(key),
             Route::Tenant(_) => services.tenant_app(),
             Route::Nowhere => None,
+        }
+    }
+
+    /// After how long a client is told that it may not have what it asks for: who storms against a limit hears it late.
+    pub(super) fn refusal_delay(&self, close: Close, services: &Services) -> Duration {
+        match close {
+            Close::OverQuota | Close::OverClusterQuota | Close::OverTenantQuota => {
+                let app = self.app(services);
+                app.map_or(Duration::ZERO, |app| app.counters.refusal_delay(services.shared.started.elapsed()))
+            }
+            _ => Duration::ZERO,
         }
     }
 

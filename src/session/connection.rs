@@ -9,10 +9,14 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{page_session::PageSession, services::Services, subscriptions::Subscriptions};
+use super::{pace::Penalties, page_session::PageSession, services::Services, subscriptions::Subscriptions};
 use crate::{
     activity::{ActivityEvent, ActivityKind, Asked, Refusal},
-    app::{App, permit::AppPermit},
+    app::{
+        App,
+        permit::{AppPermit, SubscriptionPermit, TenantPermit},
+        usage::Reached,
+    },
     metrics::MessageRefusal,
     outbox::{Outbox, closing::ClientProtocol},
     page::Departure,
@@ -26,25 +30,41 @@ pub(super) struct SessionConnection {
     pub(super) id: SocketId,
     pub(super) outbox: Arc<Outbox>,
     pub(super) services: Rc<Services>,
-    pub(super) subscriptions: Subscriptions,
+    pub(super) subscriptions: Subscriptions<SubscriptionPermit>,
     /// Signed in, or subscribed to a channel that needed a signature.
     pub(super) is_authorised: bool,
     pub(super) client_protocol: ClientProtocol,
     /// The page behind it, if it names itself by a resume id.
     pub(super) page: Option<Box<PageSession>>,
     app_permit: AppPermit,
+    /// Its place among the sockets of the tenant that it was admitted to.
+    tenant_permit: Option<Rc<TenantPermit>>,
+    /// What the client is read more slowly for.
+    penalties: Penalties,
 }
 
 impl SessionConnection {
     /// A connection without channels, under a random id.
     pub(super) fn new(
         outbox: Arc<Outbox>,
-        app_permit: AppPermit,
+        (app_permit, tenant_permit): (AppPermit, Option<TenantPermit>),
+        penalties: Penalties,
         client_protocol: ClientProtocol,
         services: Rc<Services>,
     ) -> Self {
         let (id, subscriptions) = (SocketId::random(), Subscriptions::default());
-        Self { id, outbox, services, subscriptions, is_authorised: false, client_protocol, page: None, app_permit }
+        Self {
+            id,
+            outbox,
+            services,
+            subscriptions,
+            is_authorised: false,
+            client_protocol,
+            page: None,
+            app_permit,
+            tenant_permit: tenant_permit.map(Rc::new),
+            penalties,
+        }
     }
 
     pub(super) fn app(&self) -> &Arc<App> {
@@ -75,20 +95,34 @@ impl SessionConnection {
         activity.report(|| ActivityEvent::of(self.app().id().clone(), kind()));
     }
 
-    /// Joins a channel that the socket may join as far as the session can tell; the room decides.
+    /// Joins a channel that the socket may join as far as the session can tell; the room decides. Refused where the app or
+    /// the channel's tenant may have no more: who goes on asking is read more slowly.
     pub(super) fn join(
         &mut self,
         channel: ChannelName,
         dialect: Dialect,
         claim: Option<MemberClaim>,
         since: Option<Since>,
-    ) {
+    ) -> Result<(), Reached> {
+        let attempt = match self.subscriptions.repeat(&channel) {
+            Some(attempt) => attempt,
+            None => {
+                let permit = self.take_subscription(&channel).inspect_err(|_| self.penalties.add())?;
+                self.subscriptions.begin(channel.clone(), permit)
+            }
+        };
         let (claimed, page) = self.page.as_mut().map(|page| page.claim(&channel, Instant::now())).unzip();
         let since = since.or(claimed.flatten());
-        let attempt = self.subscriptions.begin(channel.clone());
         let join =
             Join { subscriber: self.as_subscriber(dialect), claim: claim.map(JoinAs::Member), since, page, attempt };
         self.services.shared.rooms.join(self.app(), channel, join);
+        Ok(())
+    }
+
+    /// The socket counts once for each tenant that it has to do with.
+    fn take_subscription(&self, channel: &ChannelName) -> Result<SubscriptionPermit, Reached> {
+        let by_subscriptions = self.subscriptions.permits().filter_map(SubscriptionPermit::tenant);
+        SubscriptionPermit::take(self.app(), channel, self.tenant_permit.iter().chain(by_subscriptions))
     }
 
     pub(super) fn leave(&mut self, channel: &ChannelName) {

@@ -2,11 +2,13 @@
 //! before. What is not read waits in the client's TCP window.
 
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::time::sleep;
@@ -31,8 +33,20 @@ pub struct Pace {
     bucket: Bucket,
     /// Whether a token is in hand for the next message.
     has_token: bool,
+    penalties: Penalties,
     /// Until when nothing is taken.
     pause: Option<Pin<Box<dyn Future<Output = ()>>>>,
+}
+
+/// What a client did that was refused at some cost, and for which it is read more slowly.
+#[derive(Clone, Default)]
+pub struct Penalties(Rc<Cell<u32>>);
+
+impl Penalties {
+    /// So much as if it had sent ten messages.
+    pub fn add(&self) {
+        self.0.set(self.0.get().saturating_add(10));
+    }
 }
 
 /// Why nothing is taken.
@@ -56,8 +70,8 @@ impl Held {
 
 impl Pace {
     /// A pace for a new socket of the app, with all that it may send at once.
-    pub fn new(app: Arc<App>, inflow: Arc<Inflow>, started: Instant) -> Self {
-        Self { app, inflow, started, bucket: Bucket::default(), has_token: false, pause: None }
+    pub fn new(app: Arc<App>, inflow: Arc<Inflow>, started: Instant, penalties: Penalties) -> Self {
+        Self { app, inflow, started, bucket: Bucket::default(), has_token: false, penalties, pause: None }
     }
 
     /// Whether one more message may be taken. Where a pause begins it says so and is to be asked again at once.
@@ -72,8 +86,7 @@ impl Pace {
             self.pause = Some(Box::pin(self.inflow.pause()));
             return Poll::Ready(Err(Held::ByTheNode));
         }
-        if !self.has_token
-            && let Err(rest) = self.bucket.take(at_once, per_second, now)
+        if let Err(rest) = self.pay(at_once, per_second, now)
             && is_limit
         {
             self.pause = Some(Box::pin(sleep(rest)));
@@ -81,6 +94,16 @@ impl Pace {
         }
         self.has_token = true;
         Poll::Ready(Ok(()))
+    }
+
+    /// Takes what the penalties cost, and the token of the next message.
+    fn pay(&mut self, at_once: u32, per_second: u32, now: Duration) -> Result<(), Duration> {
+        let Penalties(penalties) = &self.penalties;
+        while penalties.get() > 0 {
+            self.bucket.take(at_once, per_second, now)?;
+            penalties.set(penalties.get() - 1);
+        }
+        if self.has_token { Ok(()) } else { self.bucket.take(at_once, per_second, now) }
     }
 
     /// A message was taken.
@@ -120,7 +143,7 @@ mod tests {
     fn pace(per_second: Option<u32>, inflow: &Arc<Inflow>) -> Pace {
         let settings =
             AppSettings { messages_per_second: per_second, max_subscriptions: 1, ..AppSettings::new("k", "s") };
-        Pace::new(App::new("1", settings), inflow.clone(), Instant::now())
+        Pace::new(App::new("1", settings), inflow.clone(), Instant::now(), Penalties::default())
     }
 
     /// Whether a message may be taken at once; it is taken if so.
@@ -130,6 +153,16 @@ mod tests {
             pace.count();
         }
         taken
+    }
+
+    #[actix::test]
+    async fn what_was_refused_at_some_cost_takes_as_much_as_ten_messages() {
+        let mut pace = pace(Some(1), &Inflow::new(10, None));
+        let penalties = pace.penalties.clone();
+        (0..10).for_each(|_| penalties.add());
+        assert_eq!(poll_fn(|ctx| pace.poll_take(ctx)).now_or_never(), Some(Ok(())));
+        pace.count();
+        assert_eq!(poll_fn(|ctx| pace.poll_take(ctx)).now_or_never(), Some(Err(Held::ByItsRate)));
     }
 
     #[actix::test]

@@ -2,7 +2,7 @@
 
 mod subscribe;
 
-use std::mem;
+use std::{mem, time::Instant};
 
 use self::subscribe::Subscription;
 use super::{connection::SessionConnection, waiting::Waiting};
@@ -198,6 +198,11 @@ impl PusherProtocol {
             return Err(format!(
                 "the event has {size} bytes of data, the limit is {limit} (app setting max_event_bytes)"
             ));
+        }
+        if connection.app().charges() {
+            let tenant = connection.app().tenants().of(&channel);
+            let paid = connection.app().check_charged(tenant.as_deref(), Instant::now());
+            paid.map_err(|reached| reached.to_string())?;
         }
         let Some(rate) = settings.client_events_per_second else { return Ok(channel) };
         match self.client_event_rate.take(1, rate, connection.clock()) {

@@ -2,9 +2,10 @@
 
 use super::connection::SessionConnection;
 use crate::{
+    metrics::MessageRefusal,
     protocol::presence::MemberClaim,
     room::Dialect,
-    tenant::{Grant, StreamRequest, outbound, stream},
+    tenant::{Grant, Problem, StreamRequest, outbound, stream},
 };
 
 /// What a session knows of the request until it has begun.
@@ -32,7 +33,13 @@ impl StreamProtocol {
             let since = self.request.since(&channel);
             let member = self.grant.user_id.clone().filter(|_| channel.kind().is_presence());
             let claim = member.map(|id| MemberClaim { id, info: "{}".to_owned() });
-            connection.join(channel, Dialect::Stream(self.grant.tenant.clone()), claim, since);
+            let name = channel.as_str().to_owned();
+            if let Err(reached) = connection.join(channel, Dialect::Stream(self.grant.tenant.clone()), claim, since) {
+                let text = reached.to_string();
+                let code = Problem::LimitReached(text.clone()).code();
+                connection.count_refusal(MessageRefusal::LimitReached, &text, Some(&name));
+                connection.outbox.send(&stream::message(&outbound::error(code, &text, Some(&name))));
+            }
         }
     }
 }

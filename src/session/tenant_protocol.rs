@@ -48,7 +48,9 @@ impl TenantProtocol {
         };
         let member = self.grant.user_id.clone().filter(|_| channel.kind().is_presence());
         let claim = member.map(|id| MemberClaim { id, info: "{}".to_owned() });
-        connection.join(channel, Dialect::Tenant(self.grant.tenant.clone()), claim, since);
+        if let Err(reached) = connection.join(channel, Dialect::Tenant(self.grant.tenant.clone()), claim, since) {
+            refuse(&Problem::LimitReached(reached.to_string()), Some(name), connection);
+        }
     }
 
     fn check_subscription(

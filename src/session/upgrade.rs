@@ -11,6 +11,7 @@ use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    time::sleep,
 };
 
 use super::{
@@ -86,6 +87,7 @@ where
         }
         Err(refusal) => {
             upgrade_request.count_refusal(&services, refusal.close.name(), || refusal.text.clone());
+            sleep(upgrade_request.refusal_delay(refusal.close, &services)).await;
             refusal.send(&outbox);
             // Until it has gone it counts as a connection of HTTP, whose permit `request` keeps: nothing else counts it.
             wire.for_each(|_| async {}).await;
@@ -117,7 +119,12 @@ pub fn take_over<T>(
 
 fn pace(admission: &Admission, services: &Services) -> Pace {
     let shared = &services.shared;
-    Pace::new(admission.app_permit.app().clone(), shared.rooms.inflow().clone(), shared.started)
+    Pace::new(
+        admission.app_permit.app().clone(),
+        shared.rooms.inflow().clone(),
+        shared.started,
+        admission.penalties.clone(),
+    )
 }
 
 /// Counts a socket that is refused, and tells consoles whose it was and what its client is told.

@@ -8,7 +8,7 @@
 use std::{fmt, sync::Arc};
 
 use super::TenantId;
-use crate::protocol::{ChannelKind, ChannelName, pattern};
+use crate::protocol::{ChannelKind, ChannelName, channel, pattern};
 
 /// Where a pattern has the tenant's id.
 const TENANT: &str = "{tenant}";
@@ -49,9 +49,14 @@ impl TenantChannels {
 
     /// Whether the channel is this tenant's. The private line of a signed-in user is nobody's.
     pub fn belong(&self, channel: &ChannelName, tenant: &TenantId) -> bool {
-        let name = channel.without_prefix();
-        channel.kind() != ChannelKind::ServerToUser
-            && self.0.iter().find_map(|pattern| pattern.tenant_of(name)) == Some(tenant.as_str())
+        self.tenant_of(channel.as_str()) == Some(tenant.as_str())
+    }
+
+    /// Whose the channel of this name is, if it is anybody's.
+    pub fn tenant_of<'a>(&self, channel: &'a str) -> Option<&'a str> {
+        let (kind, name) = channel::split(channel);
+        let patterns = self.0.iter().filter(|_| kind != ChannelKind::ServerToUser);
+        patterns.into_iter().find_map(|pattern| pattern.tenant_of(name))
     }
 }
 

@@ -25,6 +25,9 @@ pub enum Problem {
     RoomFull { limit: usize },
     #[error("the socket has {limit} subscriptions already (app setting max_subscriptions)")]
     TooManySubscriptions { limit: usize },
+    /// The app or the tenant may have no more; which limit that is.
+    #[error("{0}")]
+    LimitReached(String),
     #[error("the socket sent more than {limit} messages a second (GAUNG_TENANT_MESSAGES_PER_SECOND)")]
     TooManyMessages { limit: u32 },
 }
@@ -35,7 +38,7 @@ impl Problem {
             Self::Malformed(_) | Self::InvalidChannel(_) | Self::InvalidPosition(_) => 400,
             Self::NotOfTenant(..) | Self::NotGranted | Self::NoUser | Self::OtherUser => 403,
             Self::RoomFull { .. } => 409,
-            Self::TooManySubscriptions { .. } | Self::TooManyMessages { .. } => 429,
+            Self::TooManySubscriptions { .. } | Self::LimitReached(_) | Self::TooManyMessages { .. } => 429,
         }
     }
 }

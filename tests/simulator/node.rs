@@ -17,6 +17,7 @@ use gaung::{
         backlog::{Backlog, Limits},
         state::{Clock, Effect, Reach, RoomInput, RoomState, Surroundings, Task},
     },
+    tenant::TenantChannels,
 };
 use gaung_cluster::{
     NodeId, Room, Subjects,
@@ -232,5 +233,6 @@ fn config(settings: &Settings) -> ClusterConfig {
         webhook_stream_replicas: 1,
         rebalance: None,
         history_stream: None,
+        tenant_channels: TenantChannels::default(),
     }
 }

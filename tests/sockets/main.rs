@@ -29,6 +29,7 @@ mod http_connections;
 mod http_live;
 mod http_wire;
 mod jwks;
+mod limits;
 mod liveness;
 mod metrics;
 mod metrics_forms;

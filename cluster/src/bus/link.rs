@@ -108,6 +108,11 @@ impl Link {
         answered.await.ok()
     }
 
+    /// Looks at what is known after all commands sent before it.
+    pub fn look(&self, look: impl FnOnce(&Core) + Send + 'static) {
+        let _ = self.enqueue(Command::Question(Box::new(look)));
+    }
+
     /// Bytes that an event's payload may have now. Asked for every event: it takes no lock.
     pub fn max_payload(&self) -> usize {
         self.gauges.max_payload()

@@ -81,6 +81,12 @@ pub(super) fn write_fact(writer: &mut Writer, fact: &Fact) {
             writer.text(user);
             writer.u32(*sockets);
         }
+        Fact::Tenant { app, tenant, sockets } => {
+            writer.u8(5);
+            writer.text(app);
+            writer.text(tenant);
+            writer.u32(*sockets);
+        }
     }
 }
 
@@ -94,6 +100,7 @@ pub(super) fn read_fact(reader: &mut Reader) -> Result<Fact, DecodeError> {
             Fact::Member { room, member: Member { user, info, since: reader.u64()?, sockets: reader.u32()? } }
         }
         4 => Fact::User { app: reader.app()?, user: reader.user()?, sockets: reader.u32()? },
+        5 => Fact::Tenant { app: reader.app()?, tenant: reader.text()?, sockets: reader.u32()? },
         _ => return Err(DecodeError::Kind),
     })
 }
@@ -118,6 +125,11 @@ pub(super) fn write_fact_key(writer: &mut Writer, key: &FactKey) {
             writer.text(app);
             writer.text(user);
         }
+        FactKey::Tenant(app, tenant) => {
+            writer.u8(5);
+            writer.text(app);
+            writer.text(tenant);
+        }
     }
 }
 
@@ -127,6 +139,7 @@ pub(super) fn read_fact_key(reader: &mut Reader) -> Result<FactKey, DecodeError>
         2 => FactKey::Count(reader.room()?),
         3 => FactKey::Member(reader.room()?, reader.user()?),
         4 => FactKey::User(reader.app()?, reader.user()?),
+        5 => FactKey::Tenant(reader.app()?, reader.text()?),
         _ => return Err(DecodeError::Kind),
     })
 }

@@ -13,6 +13,7 @@ use crate::{
     ring::Retention,
     room::{NodeId, Room},
     subject::Subject,
+    totals::Tenancy,
     trace::TraceContext,
 };
 
@@ -36,6 +37,8 @@ pub struct Settings {
     pub bounds: Bounds,
     /// Whether events that are published to be numbered are put out to be stored, too, and asked for of peers that died.
     pub stores_events: bool,
+    /// Whose rooms are whose.
+    pub tenancy: Tenancy,
 }
 
 /// What a node holds and sends at most.
@@ -60,7 +63,16 @@ impl Settings {
     pub fn new(node: NodeId, version: &str, expected_nodes: usize) -> Self {
         let (retention, bounds) = (Retention::default(), Bounds::default());
         let version = version.into();
-        Self { node, version, expected_nodes, retention, page: PAGE, bounds, stores_events: false }
+        Self {
+            node,
+            version,
+            expected_nodes,
+            retention,
+            page: PAGE,
+            bounds,
+            stores_events: false,
+            tenancy: Tenancy::default(),
+        }
     }
 
     /// How many usual facts fit into one frame: as many are shown, hidden or reported in one step.

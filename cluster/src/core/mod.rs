@@ -112,7 +112,7 @@ impl Core {
     /// A node that knows only itself.
     pub fn new(settings: Settings) -> Self {
         let outgoing = Outgoing::new(settings.node, settings.retention);
-        let view = View::new(settings.node, settings.facts_in_page());
+        let view = View::new(settings.node, settings.facts_in_page(), settings.tenancy.clone());
         let version: String = settings.version.chars().filter(char::is_ascii_graphic).take(MAX_VERSION).collect();
         let cache = Cache::new(settings.bounds.cache);
         let claims = Claims::new(settings.facts_in_page());

@@ -56,7 +56,11 @@ impl Core {
     fn visits_of(&self, key: &FactKey) -> Visits {
         match key {
             FactKey::Count(room) | FactKey::Member(room, _) if self.webhooks.contains(room.app()) => Visits::Report,
-            FactKey::Count(_) | FactKey::Member(..) | FactKey::Connections(_) | FactKey::User(..) => Visits::Skip,
+            FactKey::Count(_)
+            | FactKey::Member(..)
+            | FactKey::Connections(_)
+            | FactKey::User(..)
+            | FactKey::Tenant(..) => Visits::Skip,
         }
     }
 
@@ -164,7 +168,7 @@ impl Core {
 fn is_held(fact: &Fact) -> bool {
     match fact {
         Fact::Member { .. } | Fact::User { .. } => true,
-        Fact::Connections { .. } | Fact::Count { .. } => false,
+        Fact::Connections { .. } | Fact::Count { .. } | Fact::Tenant { .. } => false,
     }
 }
 

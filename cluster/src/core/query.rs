@@ -9,6 +9,7 @@ use crate::{
     frame::{Gap, Readiness, Stream},
     peer::{CATCH_UP_AFTER, Peer, Stage},
     room::{NodeId, Room},
+    totals::Elsewhere,
 };
 
 /// What a node knows of a room's events without the room.
@@ -114,6 +115,16 @@ impl Core {
     /// An app's connections on all nodes but this one.
     pub fn remote_connections(&self, app: &Arc<str>) -> u64 {
         self.view.remote_sockets(&FactKey::Connections(app.clone()))
+    }
+
+    /// What an app has on other nodes only.
+    pub fn elsewhere(&self, app: &str) -> Elsewhere {
+        self.view.totals().elsewhere(app)
+    }
+
+    /// What each tenant of an app has on other nodes only, of whom anything is anywhere.
+    pub fn tenants_elsewhere(&self, app: &str) -> impl Iterator<Item = (&Arc<str>, Elsewhere)> {
+        self.view.totals().tenants(app)
     }
 
     /// Whether a user is signed in anywhere.

@@ -43,7 +43,7 @@ fn subscriptions(sockets: u64) -> Difference {
 }
 
 fn view() -> View {
-    let mut view = View::new(OWN, 100);
+    let mut view = View::new(OWN, 100, Tenancy::default());
     assert_eq!((view.show(A), view.show(B)), (vec![], vec![]));
     view
 }
@@ -183,7 +183,7 @@ fn a_page_leaves_what_is_before_and_behind_it_and_what_was_published_meanwhile()
 
 #[test]
 fn where_many_facts_are_gone_a_page_takes_several_steps() {
-    let mut view = View::new(OWN, 2);
+    let mut view = View::new(OWN, 2, Tenancy::default());
     view.show(A);
     for user in ["1", "2", "3", "4", "5"] {
         view.set(A, member(user, "a", 5, 1));
@@ -212,7 +212,7 @@ fn the_hash_depends_on_what_is_held_and_not_on_how_it_came_to_be() {
 
 #[test]
 fn a_slice_that_is_not_shown_is_kept_silently() {
-    let mut view = View::new(OWN, 100);
+    let mut view = View::new(OWN, 100, Tenancy::default());
     assert_eq!(view.set(A, count(1)), []);
     assert_eq!(view.sockets(&FactKey::Count(room())), 0);
     assert_eq!(view.show(A), [Difference::Occupied(occupancy(None)), subscriptions(1)]);
@@ -233,7 +233,7 @@ fn rooms_are_listed_in_order_from_one_on() {
 
 #[test]
 fn a_node_with_many_facts_is_shown_and_hidden_in_steps() {
-    let mut view = View::new(OWN, 2);
+    let mut view = View::new(OWN, 2, Tenancy::default());
     for user in ["1", "2", "3", "4", "5"] {
         view.set(A, member(user, "a", 5, 1));
     }
@@ -252,7 +252,7 @@ fn a_node_with_many_facts_is_shown_and_hidden_in_steps() {
 
 #[test]
 fn a_node_that_goes_while_it_is_being_shown_is_hidden_in_steps_as_well() {
-    let mut view = View::new(OWN, 2);
+    let mut view = View::new(OWN, 2, Tenancy::default());
     for user in ["1", "2", "3", "4", "5"] {
         view.set(A, member(user, "a", 5, 1));
     }
@@ -268,7 +268,7 @@ fn a_node_that_goes_while_it_is_being_shown_is_hidden_in_steps_as_well() {
 
 #[test]
 fn a_node_that_returns_while_it_is_being_hidden_is_shown_whole() {
-    let mut view = View::new(OWN, 2);
+    let mut view = View::new(OWN, 2, Tenancy::default());
     for user in ["1", "2", "3", "4", "5"] {
         view.set(A, member(user, "a", 5, 1));
     }

@@ -25,8 +25,10 @@ impl World {
                 self.set_fact(slot, fact);
             }
             6 => {
-                let fact = Fact::Connections { app: "shop".into(), sockets: self.sockets() };
-                self.set_fact(slot, fact);
+                let sockets = self.sockets();
+                self.set_fact(slot, Fact::Connections { app: "shop".into(), sockets });
+                let tenant = (sockets % 6).to_string().into();
+                self.set_fact(slot, Fact::Tenant { app: "shop".into(), tenant, sockets });
             }
             7..=10 => {
                 let room = room("room", self.net.random.below(4));

@@ -105,6 +105,10 @@ fn is_ready(process: &Process) -> bool {
 fn mover(fact: &Fact) -> Option<Member> {
     match fact {
         Fact::Member { member, .. } if is_mover(&member.user) => Some(member.clone()),
-        Fact::Member { .. } | Fact::Connections { .. } | Fact::Count { .. } | Fact::User { .. } => None,
+        Fact::Member { .. }
+        | Fact::Connections { .. }
+        | Fact::Count { .. }
+        | Fact::User { .. }
+        | Fact::Tenant { .. } => None,
     }
 }

@@ -162,7 +162,7 @@ impl Process {
 fn room_of(fact: &Fact) -> Option<&Room> {
     match fact {
         Fact::Count { room, .. } | Fact::Member { room, .. } => Some(room),
-        Fact::Connections { .. } | Fact::User { .. } => None,
+        Fact::Connections { .. } | Fact::User { .. } | Fact::Tenant { .. } => None,
     }
 }
 

@@ -62,7 +62,7 @@ impl Replica {
                 let present = (member.sockets > 0).then(|| member.clone());
                 return self.change(&member.user, |replica| replica.own.set(&member.user, present));
             }
-            Fact::Connections { .. } | Fact::User { .. } => {}
+            Fact::Connections { .. } | Fact::User { .. } | Fact::Tenant { .. } => {}
         }
         Ok(Notified::Nothing)
     }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use gaung_cluster::{
     NodeId, Room,
     fact::{Fact, FactKey, Member},
+    totals::{Elsewhere, Tenancy},
 };
 
 use crate::{
@@ -41,7 +42,43 @@ pub fn disagreements(process: &Process, truth: &Truth) -> Vec<String> {
         expect("members", format!("{seen:?}"), format!("{:?}", true_members(&room, truth)));
         expect("a population", core.population(&room).to_string(), seen.len().to_string());
     }
+    for number in 0..6 {
+        let tenant = number.to_string();
+        let seen = core.tenants_elsewhere(APP).find(|(id, _)| ***id == *tenant).map(|(_, known)| known);
+        let expected = elsewhere(process.id, &tenant, truth);
+        expect("a tenant's", format!("{:?}", seen.unwrap_or_default()), format!("{expected:?}"));
+    }
     faults
+}
+
+/// Whose a room is: its number says so.
+pub fn tenancy() -> Tenancy {
+    Tenancy::new(|channel| channel.rsplit_once('-').map(|(_, number)| number))
+}
+
+/// What a tenant has on other nodes only.
+fn elsewhere(own: NodeId, tenant: &str, truth: &Truth) -> Elsewhere {
+    let is_of = |room: &Room| room.channel().ends_with(&format!("-{tenant}"));
+    let mut found = Elsewhere::default();
+    for (key, facts) in truth {
+        let there =
+            facts.iter().filter(|(node, _)| *node != own).map(|(_, fact)| u64::from(fact.sockets())).sum::<u64>();
+        let is_only_there = u64::from(facts.iter().all(|(node, _)| *node != own));
+        match key {
+            FactKey::Count(room) if is_of(room) => {
+                found.subscriptions += there;
+                found.rooms += is_only_there;
+            }
+            FactKey::Member(room, _) if is_of(room) => found.members += is_only_there,
+            FactKey::Tenant(_, id) if **id == *tenant => found.connections += there,
+            FactKey::Count(_)
+            | FactKey::Member(..)
+            | FactKey::Tenant(..)
+            | FactKey::Connections(_)
+            | FactKey::User(..) => {}
+        }
+    }
+    found
 }
 
 fn true_members(room: &Room, truth: &Truth) -> Vec<String> {
@@ -61,6 +98,6 @@ fn true_members(room: &Room, truth: &Truth) -> Vec<String> {
 fn member(node: NodeId, fact: &Fact) -> Option<(u64, NodeId, &Member)> {
     match fact {
         Fact::Member { member, .. } => Some((member.since, node, member)),
-        Fact::Connections { .. } | Fact::Count { .. } | Fact::User { .. } => None,
+        Fact::Connections { .. } | Fact::Count { .. } | Fact::User { .. } | Fact::Tenant { .. } => None,
     }
 }

@@ -62,7 +62,7 @@ fn occupancy(key: &FactKey) -> Option<Occupancy> {
     match key {
         FactKey::Count(room) => Some(Occupancy { room: room.clone(), user: None }),
         FactKey::Member(room, user) => Some(Occupancy { room: room.clone(), user: Some(user.clone()) }),
-        FactKey::Connections(_) | FactKey::User(..) => None,
+        FactKey::Connections(_) | FactKey::User(..) | FactKey::Tenant(..) => None,
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     judge::{Judge, Tally},
     pages::Pages,
     process::Process,
+    truth::tenancy,
 };
 
 pub const TROUBLE: u64 = 60_000;
@@ -132,6 +133,7 @@ impl World {
         let settings = Settings {
             retention: self.scenario.retention,
             page: 200,
+            tenancy: tenancy(),
             bounds: Bounds { cache: self.cache_bounds(), ..self.scenario.bounds },
             ..Settings::new(NodeId::from_bits(self.net.random.bits()), "1.0.0", self.net.slots.len())
         };

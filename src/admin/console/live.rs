@@ -186,7 +186,7 @@ fn counted(app: &App) -> Counted {
         connections: counters.connections(),
         remote_connections: counters.remote_connections(),
         events: counters.events_in.load(Relaxed) + counters.client_events_in.load(Relaxed),
-        deliveries: counters.deliveries.load(Relaxed),
+        deliveries: counters.usage.deliveries.load(Relaxed),
     }
 }
 

@@ -141,9 +141,9 @@ impl Totals {
             members: apps.iter().map(|app| app.members).sum(),
             events_in: counted(|app| &app.events_in),
             client_events_in: counted(|app| &app.client_events_in),
-            deliveries: counted(|app| &app.deliveries),
+            deliveries: counted(|app| &app.usage.deliveries),
             bytes_in: counted(|app| &app.bytes_in),
-            bytes_out: counted(|app| &app.bytes_out),
+            bytes_out: counted(|app| &app.usage.bytes_out),
         }
     }
 }

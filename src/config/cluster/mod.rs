@@ -15,11 +15,12 @@ use gaung_cluster::{
     core,
     newest::CacheBounds,
     ring::Retention,
+    totals::Tenancy,
 };
 use serde::Deserialize;
 
 use super::{Problems, environment::Environment, fields};
-use crate::protocol::Secret;
+use crate::{protocol::Secret, tenant::TenantChannels};
 
 pub use check::read_nodes;
 pub(super) use check::warning;
@@ -59,6 +60,8 @@ pub struct ClusterConfig {
     pub rebalance: Option<RebalanceConfig>,
     /// `GAUNG_HISTORY_STREAM` (false): the JetStream stream that keeps events behind the nodes' memory.
     pub history_stream: Option<HistoryStreamConfig>,
+    /// `GAUNG_TENANT_CHANNELS`: whose what the nodes have is counted as.
+    pub tenant_channels: TenantChannels,
 }
 
 /// When a node closes sockets because others have fewer, and how fast.
@@ -169,11 +172,17 @@ impl ClusterConfig {
                 retention: self.retention,
                 bounds: core::Bounds { cache: self.cache, ..core::Bounds::default() },
                 stores_events: self.history_stream.is_some(),
+                tenancy: self.tenancy(),
                 ..core::Settings::new(node, version, self.expected_nodes)
             },
             version,
             limits: self.queued,
         }
+    }
+
+    fn tenancy(&self) -> Tenancy {
+        let channels = self.tenant_channels.clone();
+        Tenancy::new(move |channel| channels.tenant_of(channel))
     }
 }
 
@@ -205,6 +214,7 @@ impl Form {
                 replicas: self.history_stream_replicas,
                 max_bytes: self.history_stream_mb * MIB,
             }),
+            tenant_channels: TenantChannels::default(),
         }
     }
 }

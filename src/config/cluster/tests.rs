@@ -74,6 +74,7 @@ fn every_variable_of_the_cluster_reaches_its_field() {
         webhook_stream: Some("HOOKS".to_owned()),
         webhook_stream_replicas: 3,
         rebalance: Some(RebalanceConfig { above: 1.25, per_second: 0.05 }),
+        tenant_channels: TenantChannels::default(),
         history_stream: Some(HistoryStreamConfig { replicas: 5, max_bytes: 10 << 20 }),
     };
     assert_eq!(format!("{cluster:?}"), format!("{expected:?}"));

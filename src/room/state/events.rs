@@ -82,6 +82,9 @@ impl RoomState {
             self.announce_member_now(&user, around);
         }
         effects.push(Effect::CountClientEvent);
+        if self.is_clustered {
+            around.charge(self.fanout.len() + self.remote, event.frame.len());
+        }
         effects.push(Effect::Webhook(detail));
         self.announce_event(event, Some(permit), around, effects);
     }
@@ -101,6 +104,9 @@ impl RoomState {
         }
         if self.fanout.len() == 0 {
             return effects.push(Effect::Unheard(event));
+        }
+        if !self.is_clustered {
+            around.charge(self.fanout.len(), event.frame.len());
         }
         // An event may be about a member that came a moment ago.
         self.announce_due(around);

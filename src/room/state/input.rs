@@ -4,7 +4,7 @@ use std::{cell::OnceCell, time::Instant};
 
 use super::{Clock, PendingClientEvent};
 use crate::{
-    app::App,
+    app::{App, tenants::Tenant},
     event::Moment,
     room::{messages::Forwarded, shelf::ShelfPlace},
 };
@@ -47,6 +47,8 @@ pub enum Serving {
 pub struct Surroundings<'a> {
     /// Whose room: its settings.
     pub app: &'a App,
+    /// Whose channel it is, if it is anybody's.
+    pub tenant: Option<&'a Tenant>,
     /// Whether this node has said that it goes.
     pub is_leaving: bool,
     clock: fn() -> Moment,
@@ -56,12 +58,24 @@ pub struct Surroundings<'a> {
 impl<'a> Surroundings<'a> {
     /// The clock is read once at most, and not at all by a step that needs no time: most events need none.
     pub fn new(app: &'a App, is_leaving: bool, clock: fn() -> Moment) -> Self {
-        Self { app, is_leaving, clock, moment: OnceCell::new() }
+        Self { app, tenant: None, is_leaving, clock, moment: OnceCell::new() }
+    }
+
+    /// The same in a channel of the tenant's, if it is anybody's.
+    pub fn of_tenant(self, tenant: Option<&'a Tenant>) -> Self {
+        Self { tenant, ..self }
     }
 
     /// A step at a given moment, for tests and simulations, whose time is not the clock's.
     pub fn at(app: &'a App, is_leaving: bool, moment: Moment) -> Self {
         Self { moment: OnceCell::from(moment), ..Self::new(app, is_leaving, || unreachable!("the moment is given")) }
+    }
+
+    /// Charges an event of so many bytes that so many sockets are sent.
+    pub fn charge(&self, sockets: usize, bytes: usize) {
+        if self.app.charges() {
+            self.app.charge(self.tenant, sockets, bytes, self.now());
+        }
     }
 
     /// When the step happens, on both clocks.

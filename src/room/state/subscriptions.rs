@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{Clock, Effect, RoomState, Surroundings, Task};
 use crate::{
+    app::usage::Kept,
     protocol::{Recovery, SocketId, WebhookDetail},
     room::{
         Join, Subscriber,
@@ -76,6 +77,19 @@ impl RoomState {
         }
     }
 
+    /// Whether the app and the channel's tenant may have one more channel, or one more member, where this is one.
+    fn check_limits(&self, join: &Join, around: &Surroundings) -> Result<(), JoinRefusal> {
+        let check = |kept| around.app.check_kept(kept, around.tenant).map_err(JoinRefusal::LimitReached);
+        let is_new = self.fanout.len() == 0 && self.remote == 0;
+        if is_new && !self.kind.is_server_to_user() {
+            check(Kept::Channels)?;
+        }
+        match &join.claim {
+            Some(JoinAs::Member(claim)) if !self.membership.has(&claim.id) => check(Kept::Members),
+            Some(JoinAs::Member(_) | JoinAs::User(_)) | None => Ok(()),
+        }
+    }
+
     /// Makes the socket a member, where the channel has members.
     fn admit(
         &mut self,
@@ -83,6 +97,7 @@ impl RoomState {
         around: &Surroundings,
         effects: &mut Vec<Effect>,
     ) -> Result<Option<Joined>, JoinRefusal> {
+        self.check_limits(join, around)?;
         let Some(JoinAs::Member(claim)) = &join.claim else { return Ok(None) };
         let is_back = self.graces.end(join.subscriber.id);
         if is_back && self.membership.user_of(join.subscriber.id).is_some_and(|user| **user != *claim.id) {

@@ -8,6 +8,7 @@ use std::{
 
 use super::{PusherProtocol, count_auth_failure};
 use crate::{
+    app::usage::Reached,
     config::AppSettings,
     metrics::MessageRefusal,
     protocol::{ChannelKind, ChannelName, Since, close::UNAUTHORIZED, outbound, presence::MemberClaim, signature},
@@ -77,7 +78,10 @@ impl PusherProtocol {
             return connection.outbox.send(&outbound::subscription_succeeded(&channel));
         }
         connection.is_authorised |= channel.kind().needs_auth();
-        connection.join(channel, self.dialect.clone(), claim, since);
+        let name = channel.as_str().to_owned();
+        if let Err(reached) = connection.join(channel, self.dialect.clone(), claim, since) {
+            refuse_subscription(&name, &Refusal::limit_reached(reached), connection);
+        }
     }
 
     /// The name comes first: only a valid one can stand in a string to sign (protocol.md §2.3).
@@ -266,6 +270,10 @@ impl Refusal {
     fn too_many_subscriptions(limit: usize) -> Self {
         let text = format!("the connection has {limit} subscriptions already (app setting max_subscriptions)");
         Self { kind: "LimitReached", status: 4100, code: None, text }
+    }
+
+    fn limit_reached(reached: Reached) -> Self {
+        Self { kind: "LimitReached", status: 4100, code: None, text: reached.to_string() }
     }
 
     fn member_too_large(size: usize, limit: usize) -> Self {

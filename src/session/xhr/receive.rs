@@ -116,7 +116,12 @@ async fn begin(asking: Asking<'_>, path: &XhrPath<'_>, number: Option<u64>, serv
 
 fn start(admission: Admission, key: XhrKey, session: Arc<XhrSession>, services: &Rc<Services>) {
     let shared = &services.shared;
-    let pace = Pace::new(admission.app_permit.app().clone(), shared.rooms.inflow().clone(), shared.started);
+    let pace = Pace::new(
+        admission.app_permit.app().clone(),
+        shared.rooms.inflow().clone(),
+        shared.started,
+        admission.penalties.clone(),
+    );
     let wire = XhrWire::new(key, session.clone(), shared.xhr.clone(), pace);
     let services = services.clone();
     let turn_in = admission.page.as_ref().map_or(admission.turn_in, |_| admission.turn_in.max(SECOND_THOUGHTS));

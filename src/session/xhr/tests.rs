@@ -20,7 +20,10 @@ use crate::{
     outbox::{Outbox, closing::ClientProtocol},
     protocol::{Close, frame},
     room::Inflow,
-    session::{pace::Pace, reader::Incoming},
+    session::{
+        pace::{Pace, Penalties},
+        reader::Incoming,
+    },
 };
 
 const KEY: XhrKey = XhrKey([7; 16]);
@@ -31,7 +34,7 @@ fn session(waiting: usize) -> (Arc<XhrSession>, XhrWire, Arc<XhrSessions>) {
     let sessions = XhrSessions::new(None);
     assert!(sessions.insert(KEY, session.clone()).is_ok());
     let app = App::new("1", AppSettings { messages_per_second: None, ..AppSettings::new("k", "s") });
-    let pace = Pace::new(app, Inflow::new(1_000, None), std::time::Instant::now());
+    let pace = Pace::new(app, Inflow::new(1_000, None), std::time::Instant::now(), Penalties::default());
     (session.clone(), XhrWire::new(KEY, session, sessions.clone(), pace), sessions)
 }
 
