@@ -65,16 +65,17 @@ pub fn apps_of_file(loaded: &Loaded) -> Vec<AppOfFile<'_>> {
     }
 }
 
-fn app_of_file<'a>(id: &'a str, settings: &'a AppSettings) -> AppOfFile<'a> {
+/// The settings of an app that are not the default, as texts without anything secret.
+pub fn settings_of_its_own(settings: &AppSettings) -> BTreeMap<String, String> {
     let defaults = settings::variables(&AppSettings::without_keys());
     let own = settings::variables(settings);
     let differing = own.iter().zip(&defaults).filter(|(own, default)| own.default != default.default);
-    let settings_of_its_own = differing.map(|(own, _)| (setting_name(own), own.default.clone()));
-    AppOfFile {
-        id,
-        keys: settings.keys.iter().map(|pair| pair.key.as_str()).collect(),
-        settings: settings_of_its_own.collect(),
-    }
+    differing.map(|(own, _)| (setting_name(own), own.default.clone())).collect()
+}
+
+fn app_of_file<'a>(id: &'a str, settings: &'a AppSettings) -> AppOfFile<'a> {
+    let keys = settings.keys.iter().map(|pair| pair.key.as_str()).collect();
+    AppOfFile { id, keys, settings: settings_of_its_own(settings) }
 }
 
 /// The keys, and the settings that are not the default.

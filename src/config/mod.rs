@@ -30,7 +30,7 @@ mod webhooks;
 
 pub use app_settings::AppSettings;
 pub use cluster::{ClusterConfig, HistoryStreamConfig, RebalanceConfig, read_nodes};
-pub use describe::{apps_of_file, describe, settings_in_force};
+pub use describe::{apps_of_file, describe, settings_in_force, settings_of_its_own};
 pub use file::parse_apps;
 pub use history::{HistoryRules, HistoryWindow};
 pub use http::HttpConfig;
@@ -42,6 +42,7 @@ pub use problems::Problems;
 pub use rule::Rule;
 pub use sections::{Section, sections, variables};
 pub use server::{AdminConfig, DrainConfig, LogConfig, LogFormat, OutgoingConfig, ServerConfig, TlsConfig};
+pub use soketi::own_name;
 pub use tenant::{TenantAccess, TenantConfig};
 pub use traces::{Collector, TracesConfig};
 pub use variable::Variable;
