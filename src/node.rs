@@ -120,20 +120,18 @@ impl Node {
         let public_port = PublicPort { port: public_address.port(), tls: certificate.is_some(), path_prefix };
         let (registries, readiness) = (SessionRegistries::default(), shared.readiness.clone());
         let watched = apps::watch(&apps, &config, &foundation, &registries);
-        let admin_page = foundation.admin(&config, &shared, public_port, watched.store);
+        let store = watched.store;
+        let admin_page = foundation.admin(&config, &shared, public_port, store.clone());
         let pages = shared.rooms.pages().clone();
         let rebalancer = foundation.rebalancer(&config, &registries, &readiness);
         let Foundation { metrics, registry, webhooks, cluster, exporter, key_reader, .. } = foundation;
         let (failures, failed) = Failures::channel();
-        let (mut followers, mut watches) = (watched.followers, watched.tasks);
-        let others = follow_certificate(certificate.as_ref(), &metrics);
-        for (follower, work) in others.into_iter().chain(follow_nodes(&config, cluster.as_ref(), &metrics)) {
-            followers.push(follower);
-            watches.push(work);
-        }
+        let files = follow_certificate(certificate.as_ref(), &metrics).into_iter();
+        let files = files.chain(follow_nodes(&config, cluster.as_ref(), &metrics)).chain(watched.file);
+        let (followers, mut watches): (Vec<_>, Vec<_>) = files.unzip();
         watches.extend(rebalancer.map(actix::spawn).into_iter().chain(key_reader));
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
-        watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
+        watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, store.clone(), &failures)));
         let tls = certificate.map(|(config, _)| config);
         let (public, admin, shared_ports) = ports.listen()?;
         let servers = [

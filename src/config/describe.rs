@@ -42,7 +42,7 @@ pub fn describe(loaded: &Loaded) -> String {
 
 /// The variables in force. With an apps file those of the one app are not.
 pub fn settings_in_force(loaded: &Loaded) -> Vec<SettingInForce> {
-    let from_file = matches!(loaded.apps, AppsSource::File { .. });
+    let from_file = matches!(loaded.apps, AppsSource::File { .. } | AppsSource::Nats(_));
     let variables = variables();
     let in_force = variables.iter().filter(|variable| !(from_file && variable.name.starts_with("GAUNG_APP_")));
     let setting = in_force.map(|variable| {
@@ -61,7 +61,7 @@ pub fn settings_in_force(loaded: &Loaded) -> Vec<SettingInForce> {
 pub fn apps_of_file(loaded: &Loaded) -> Vec<AppOfFile<'_>> {
     match &loaded.apps {
         AppsSource::File { .. } => loaded.apps.apps().iter().map(|(id, settings)| app_of_file(id, settings)).collect(),
-        AppsSource::Development(_) | AppsSource::Fixed(_) => Vec::new(),
+        AppsSource::Development(_) | AppsSource::Fixed(_) | AppsSource::Nats(_) => Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod app;
 mod app_settings;
+mod apps_store;
 mod check;
 mod cluster;
 mod describe;
@@ -29,6 +30,7 @@ mod webhook_endpoint;
 mod webhooks;
 
 pub use app_settings::AppSettings;
+pub use apps_store::AppsStoreConfig;
 pub use cluster::{ClusterConfig, HistoryStreamConfig, RebalanceConfig, read_nodes};
 pub use describe::{apps_of_file, describe, settings_in_force, settings_of_its_own};
 pub use file::parse_apps;

@@ -18,7 +18,9 @@ const PURE: &[&str] = &[
     "src/app/rate.rs",
     "src/app_store/change.rs",
     "src/app_store/file_text.rs",
+    "src/app_store/known.rs",
     "src/app_store/record.rs",
+    "src/app_store/sealed.rs",
     "src/cluster/question.rs",
     "src/descriptors.rs",
     "src/activity/filter.rs",
@@ -115,6 +117,7 @@ pub const FLOORS: &[&str] = &[
 const ACTING: &[&str] = &[
     "cluster/src/bus",
     "cluster/src/queue",
+    "cluster/src/records",
     "cluster/src/seldom.rs",
     "cluster/src/jetstream",
     "cluster/src/history/mod.rs",
