@@ -8,6 +8,7 @@ mod cache;
 mod change;
 mod file;
 mod file_text;
+pub mod import;
 mod known;
 mod nats;
 mod record;

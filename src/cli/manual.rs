@@ -117,6 +117,7 @@ wait for load balancers. A second signal ends the process at once, with exit cod
   gaung apps rotate shop --last
   gaung apps drop-key shop the-old-key
   gaung apps disable shop --revision 3f1c02a8d4b7e6915c20aa17
+  gaung apps import rows.json --from soketi --dry-run
   gaung apps remove shop --admin http://127.0.0.1:9601",
     ),
     (

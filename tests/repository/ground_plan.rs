@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "src/app/rate.rs",
     "src/app_store/change.rs",
     "src/app_store/file_text.rs",
+    "src/app_store/import",
     "src/app_store/known.rs",
     "src/app_store/record.rs",
     "src/app_store/sealed.rs",

@@ -105,3 +105,25 @@ fn each_change_is_one_line_of_the_log_without_a_secret() {
     assert!(line("change of an app not made").contains("outcome=\"refused\""), "{log}");
     assert!(!log.contains(&secret) && !log.contains("app-secret"), "{log}");
 }
+
+#[test]
+fn apps_of_another_server_are_imported_and_none_that_is_there_is_overwritten() {
+    let served = Served::start();
+    let rows = served.file.path().with_file_name("rows.json");
+    let text = r#"[{"id":"app","key":"theirs","secret":"s"},{"id":"7","key":"k7","secret":"s7","max_connections":5,"created_at":1},
+        {"id":"8","key":"k8","secret":"s8","max_event_channels_at_once":0}]"#;
+    fs::write(&rows, text).unwrap();
+    let import = |more: &[&str]| served.run(&[&["import", rows.to_str().unwrap(), "--from", "soketi"], more].concat());
+    let (code, stdout, stderr) = import(&["--dry-run"]);
+    let told = "APP  OUTCOME\napp  is there already (--overwrite replaces it)\n7    would be added\n8    failed\n";
+    assert_eq!((code, stdout.as_str()), (Some(1), told), "{stderr}");
+    assert!(stderr.contains("app 7: not taken over: created_at is no setting here"), "{stderr}");
+    assert!(stderr.contains("maxEventChannelsAtOnce is max_event_channels \"0\""), "{stderr}");
+    assert_eq!(served.json(&["list"])["apps"].as_array().map(Vec::len), Some(1));
+    assert_eq!(import(&[]).0, Some(1));
+    let apps = served.json(&["list"]);
+    assert_eq!((&apps["apps"][0]["keys"], &apps["apps"][1]["id"]), (&json!(["k7"]), &json!("app")));
+    assert_eq!(apps["apps"][1]["keys"], json!(["app-key"]));
+    import(&["--overwrite"]);
+    assert_eq!(served.json(&["show", "app"])["keys"], json!(["theirs"]));
+}

@@ -1,5 +1,6 @@
 //! `gaung apps`: which apps a running server has, and changes of them through its admin port, with its token.
 
+mod import;
 mod members;
 mod port;
 mod shown;
@@ -64,6 +65,8 @@ enum Action {
         #[command(flatten)]
         only: Only,
     },
+    /// Add the apps of a file, or those of another server
+    Import(import::Import),
     /// Remove an app: its sockets are closed with 4001
     Remove {
         id: String,
@@ -108,14 +111,16 @@ impl Apps {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let port = Port::new(self.admin.as_deref(), &admin_port::configured()?)?;
         let answer = self.action.run(&port).await?;
-        if self.json {
-            return if answer.is_null() { Ok(()) } else { print(answer) };
-        }
+        let is_import = answer.get("imported").is_some();
+        let is_whole = !is_import || import::is_whole(&answer);
         match answer {
+            answer if self.json && !answer.is_null() => print(answer),
+            answer if is_import => print(import::tell(&answer)?),
             Value::Null => Ok(()),
             answer if answer.get("apps").is_some() => print(list(&port.read(answer)?)),
             answer => print(port.read::<App>(answer)?),
-        }
+        }?;
+        if is_whole { Ok(()) } else { Err(Failure::new("some apps were not imported")) }
     }
 }
 
@@ -141,6 +146,7 @@ impl Action {
             Self::DropKey { id, key, only } => only.change(port, Method::DELETE, &[&id, "keys", &key], None).await,
             Self::Disable { id, only } => only.change(port, Method::PATCH, &[&id], Some(switch(json!(false)))).await,
             Self::Enable { id, only } => only.change(port, Method::PATCH, &[&id], Some(switch(Value::Null))).await,
+            Self::Import(import) => import.run(port).await,
             Self::Remove { id, only } => only.change(port, Method::DELETE, &[&id], None).await,
         }
     }
