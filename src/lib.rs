@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | `GAUNG_*` variables, read and checked at the start |
 //! | [`app`] | apps: credentials, limits, counters, and where they come from |
+//! | [`app_store`] | where the apps are kept, and how they are changed while the server runs |
 //! | [`node`] | a running node: everything wired together |
 //! | [`protocol`] | the Pusher protocol as values |
 //! | [`tenant`] | the plain dialect of `/ws` and `/sse` as values |
@@ -40,6 +41,7 @@
 pub mod activity;
 pub mod admin;
 pub mod app;
+pub mod app_store;
 pub mod capacity;
 pub mod cluster;
 pub mod config;

@@ -1,6 +1,7 @@
 //! One node: wires everything, runs it, and takes it down in order. Used by `gaung serve` and by the tests.
 
 mod app_sync;
+mod apps;
 mod apps_file;
 mod failures;
 mod foundation;
@@ -16,7 +17,6 @@ mod start_error;
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,16 +38,15 @@ use ports::{Ports, SharedPorts};
 
 use crate::{
     admin::PublicPort,
-    app::{AppChange, Registry},
+    app::Registry,
     cluster::Cluster,
     config::{AppsSource, Config, DrainConfig},
     files::Follower,
     metrics::Metrics,
     otlp::Exporter,
     page::Pages,
-    protocol::Close,
     readiness::Readiness,
-    session::registry::{CloseApp, Drain, SessionRegistries},
+    session::registry::{Drain, SessionRegistries},
     tls,
     webhook::{HAND_BACK, Webhooks},
 };
@@ -119,20 +118,20 @@ impl Node {
         let (public_address, admin_address) = (ports.public.address, ports.admin.address);
         let path_prefix = shared.path_prefix.clone();
         let public_port = PublicPort { port: public_address.port(), tls: certificate.is_some(), path_prefix };
-        let admin_page = foundation.admin(&config, &shared, public_port);
         let (registries, readiness) = (SessionRegistries::default(), shared.readiness.clone());
+        let watched = apps::watch(&apps, &config, &foundation, &registries);
+        let store = watched.store;
+        let admin_page = foundation.admin(&config, &shared, public_port, store.clone());
         let pages = shared.rooms.pages().clone();
         let rebalancer = foundation.rebalancer(&config, &registries, &readiness);
         let Foundation { metrics, registry, webhooks, cluster, exporter, key_reader, .. } = foundation;
         let (failures, failed) = Failures::channel();
-        let (mut followers, mut watches) = watches(&apps, &registry, &metrics, &registries, certificate.as_ref());
-        if let Some((follower, work)) = follow_nodes(&config, cluster.as_ref(), &metrics) {
-            followers.push(follower);
-            watches.push(work);
-        }
+        let files = follow_certificate(certificate.as_ref(), &metrics).into_iter();
+        let files = files.chain(follow_nodes(&config, cluster.as_ref(), &metrics)).chain(watched.file);
+        let (followers, mut watches): (Vec<_>, Vec<_>) = files.unzip();
         watches.extend(rebalancer.map(actix::spawn).into_iter().chain(key_reader));
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
-        watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, &failures)));
+        watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, store.clone(), &failures)));
         let tls = certificate.map(|(config, _)| config);
         let (public, admin, shared_ports) = ports.listen()?;
         let servers = [
@@ -282,25 +281,10 @@ enum Closed {
     None,
 }
 
-/// What asks for a look at the apps file and the certificate files, and the tasks that take in what the looks find.
-fn watches(
-    apps: &AppsSource,
-    registry: &Registry,
-    metrics: &Metrics,
-    registries: &SessionRegistries,
-    certificate: Option<&Certificate>,
-) -> (Vec<Follower>, Vec<JoinHandle<()>>) {
-    let apps = match apps {
-        AppsSource::File { path, .. } => {
-            Some(follow_apps(path.clone(), registry.clone(), metrics.clone(), registries.clone()))
-        }
-        AppsSource::Fixed(_) | AppsSource::Development(_) => None,
-    };
-    let certificate = certificate.map(|(_, certificate)| {
-        let (follower, work) = tls::watch(certificate.clone(), metrics.clone());
-        (follower, actix::spawn(work))
-    });
-    apps.into_iter().chain(certificate).unzip()
+/// What follows the certificate files, if there are any.
+fn follow_certificate(certificate: Option<&Certificate>, metrics: &Metrics) -> Option<(Follower, JoinHandle<()>)> {
+    let (follower, work) = tls::watch(certificate?.1.clone(), metrics.clone());
+    Some((follower, actix::spawn(work)))
 }
 
 /// What follows the number of nodes, if a file says it.
@@ -309,25 +293,6 @@ fn follow_nodes(config: &Config, cluster: Option<&Cluster>, metrics: &Metrics) -
     let path = of_nodes.nodes_file.clone()?;
     let (follower, work) = nodes_file::watch(path, of_nodes.expected_nodes, link, metrics.clone());
     Some((follower, actix::spawn(work)))
-}
-
-fn follow_apps(
-    path: PathBuf,
-    registry: Registry,
-    metrics: Metrics,
-    registries: SessionRegistries,
-) -> (Follower, JoinHandle<()>) {
-    let (follower, work) = apps_file::watch(path, registry, metrics, move |change| {
-        let (app, close) = match change {
-            AppChange::Added(_) | AppChange::Changed(_) | AppChange::Enabled(_) => return,
-            AppChange::Disabled(app) => (app, Close::AppDisabled),
-            AppChange::Removed(app) => (app, Close::AppUnknown),
-        };
-        for sessions in registries.lock().expect("no thread panics while it signs in").iter() {
-            sessions.do_send(CloseApp { app_id: app.id().clone(), close });
-        }
-    });
-    (follower, actix::spawn(work))
 }
 
 /// The listener's TLS configuration and the certificate that [`tls::watch`] renews.

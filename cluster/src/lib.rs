@@ -1,5 +1,5 @@
 //! How the nodes of a cluster talk to one another: a pure state machine, [`core::Core`], and the [`bus`] that drives
-//! it. Everything but `bus`, `queue`, `history`, what these two share in `jetstream`, and `seldom` knows no socket, no
+//! it. Everything but `bus`, `queue`, `history`, `records`, what these share in `jetstream`, and `seldom` knows no socket, no
 //! clock, no randomness and no log.
 //!
 //! The promises:
@@ -60,6 +60,8 @@ pub mod page;
 pub mod peer;
 /// A durable work queue for webhooks, in JetStream.
 pub mod queue;
+/// A stream that keeps a sealed record of each app, in JetStream.
+pub mod records;
 /// What the other nodes hold, as reported to this node's rooms.
 pub mod remote;
 /// Recently published frames, for resends.

@@ -97,6 +97,22 @@ impl Subjects {
         format!("{}history", self.root.replace('.', "_"))
     }
 
+    /// Where the record of an app is kept, or those of all with `*`.
+    pub(crate) fn record(&self, app: &str) -> String {
+        format!("{}apps.{}", self.root, token(app))
+    }
+
+    /// The app whose record came on this subject.
+    pub(crate) fn app_of_record(&self, subject: &str) -> Option<String> {
+        let app = subject.strip_prefix(&self.record(""))?;
+        (!app.contains('.')).then(|| app.replace('/', "."))
+    }
+
+    /// The name of the stream that keeps these records.
+    pub(crate) fn records_stream(&self) -> String {
+        format!("{}apps", self.root.replace('.', "_"))
+    }
+
     /// The subject that a message came on; `None` if it is none of this cluster's.
     pub fn read(&self, text: &str) -> Option<Subject> {
         let rest = text.strip_prefix(&self.root)?;
@@ -166,6 +182,18 @@ mod tests {
         for (app, token) in [("a.b", "a/b"), ("1~x_y-z", "1~x_y-z"), (".", "/"), (&"a".repeat(200), &"a".repeat(200))] {
             check(Subject::Room(Room::new(app, "x.y").unwrap()), &format!("gaung.v1.main-1.room.{token}.x/y"));
         }
+    }
+
+    #[test]
+    fn an_app_is_found_in_the_subject_of_its_record() {
+        for (app, subject) in [("shop", "gaung.v1.main-1.apps.shop"), ("a.b", "gaung.v1.main-1.apps.a/b")] {
+            assert_eq!(subjects().record(app), subject);
+            assert_eq!(subjects().app_of_record(subject), Some(app.to_owned()));
+        }
+        for subject in ["gaung.v1.main-1.apps.a.b", "gaung.v1.main-2.apps.a", "gaung.v1.main-1.state"] {
+            assert_eq!(subjects().app_of_record(subject), None, "{subject}");
+        }
+        assert_eq!(subjects().records_stream(), "gaung_v1_main-1_apps");
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! The admin port: health, metrics and the console. It shows what others own and changes nothing, but that an operator may
-//! publish an event by hand. It is not for the public; only the console asks who somebody is.
+//! The admin port: health, metrics, the console and the apps. It shows what others own, and changes nothing but apps, and
+//! that an operator may publish an event by hand. It is not for the public; only the console and the apps ask who somebody is.
 
 mod answer;
+mod apps;
 mod cluster;
 mod console;
 mod exposition;
@@ -39,6 +40,9 @@ GET  /peers         the nodes of the cluster as JSON, this one first
 GET  /metrics       metrics as Prometheus text, or OpenMetrics for who accepts it
 GET  /              in a browser: the console, with live figures, rooms and what happens
 GET  /console/live  the WebSocket behind it, for who may (GAUNG_ADMIN_TOKEN): JSON text frames
+GET  /apps          the apps as JSON, without secrets, for who may open the console; PUT, PATCH and DELETE /apps/{id},
+                    POST /apps/{id}/keys and DELETE /apps/{id}/keys/{key} change one, with the token (GAUNG_ADMIN_TOKEN)
+GET  /openapi.json  the description of these
 POST /noop          reads the body, checks nothing and answers {}: what the benchmark compares a trigger to
 ";
 
@@ -57,6 +61,7 @@ pub fn configure(admin: Admin) -> impl FnOnce(&mut ServiceConfig) {
             .service(page("/console/live", console::live))
             .service(only("POST", web::resource("/console/session").route(web::post().to(console::session))))
             .service(page("/console/{file}", console::file))
+            .configure(apps::configure)
             .service(only("POST", web::resource("/noop").route(web::post().to(noop))))
             .default_service(web::to(unknown));
     }

@@ -9,6 +9,7 @@ use gaung_cluster::{
 
 use super::{exposition::Exposition, shown::Admin};
 use crate::{
+    app_store::StoreStatus,
     issuer, log,
     metrics::catalogue,
     process::{self, Process},
@@ -35,6 +36,8 @@ pub(super) struct NodeFigures {
     rebalance: Option<Stage>,
     /// Of the stream behind the nodes' memory, if there is one.
     stream: Option<history::Status>,
+    /// Of the apps in NATS, if they are kept there.
+    apps: Option<StoreStatus>,
     /// Of the keys that an issuer publishes, if they are read.
     issuer: Option<issuer::Status>,
 }
@@ -55,6 +58,7 @@ impl NodeFigures {
             receipts_outstanding: admin.rooms.pages().outstanding_receipts(),
             rebalance: admin.rebalance.as_ref().map(SharedStage::get),
             stream: admin.stream.as_ref().map(HistoryStream::status),
+            apps: admin.apps.status(),
             issuer: admin.issuer.status(),
         }
     }
@@ -77,8 +81,14 @@ impl Exposition {
         node.rebalance.into_iter().for_each(|now| self.rebalance(now));
         node.cache.into_iter().for_each(|cache| self.cache(cache));
         node.stream.iter().for_each(|stream| self.history_stream(stream));
+        node.apps.iter().for_each(|apps| self.apps_store(apps));
         node.issuer.iter().for_each(|keys| self.issuer(keys));
         self.values(&catalogue::DESCRIPTOR_LIMIT, process::max_descriptors().map(|limit| ([], limit as f64)));
+    }
+
+    fn apps_store(&mut self, apps: &StoreStatus) {
+        self.values(&catalogue::APPS_STORE_UP, [([], f64::from(u8::from(apps.works)))]);
+        self.values(&catalogue::APPS_STORE_BROKEN, [([], apps.broken as f64)]);
     }
 
     fn rebalance(&mut self, now: Stage) {
@@ -141,6 +151,7 @@ pub(super) mod tests {
             receipts_outstanding: 12,
             rebalance: Some(Stage::Moving),
             stream: Some(history::Status { stored: 13, dropped: 14, waiting: 15, reads: 16, works: true, error: None }),
+            apps: Some(StoreStatus { works: true, broken: 3 }),
             issuer: Some(issuer::Status { keys: 2, age: Duration::from_secs(61), reads: 18, failures: 19 }),
         }
     }
@@ -169,6 +180,8 @@ pub(super) mod tests {
             "gaung_receipts_outstanding 12",
             r#"gaung_rebalance_stage{stage="even"} 0"#,
             r#"gaung_rebalance_stage{stage="moving"} 1"#,
+            "gaung_apps_store_up 1",
+            "gaung_apps_store_broken_records 3",
             "gaung_history_stream_up 1",
             "gaung_history_stream_stored_total 13",
             "gaung_history_stream_dropped_total 14",

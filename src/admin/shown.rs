@@ -10,8 +10,8 @@ use gaung_cluster::{bus::Link, history::HistoryStream};
 
 use super::{console::ConsoleSettings, scrape_soketi::SoketiNames};
 use crate::{
-    app::Registry, connection::permits::ConnectionPermits, event::AppTotals, issuer::Issuer, metrics::Metrics,
-    readiness::Readiness, rebalance::SharedStage, room::Rooms, webhook::Webhooks,
+    app::Registry, app_store::AppStore, connection::permits::ConnectionPermits, event::AppTotals, issuer::Issuer,
+    metrics::Metrics, readiness::Readiness, rebalance::SharedStage, room::Rooms, webhook::Webhooks,
 };
 
 /// How long the rooms may take to answer before the node counts as not ready.
@@ -40,6 +40,8 @@ pub struct Admin {
     pub drain_limit: Duration,
     /// Soketi's names for metrics; `None` if they are not wanted.
     pub soketi_names: Option<SoketiNames>,
+    /// Where the apps are kept, and changed.
+    pub apps: AppStore,
     /// Who may use the console, and what for.
     pub console: ConsoleSettings,
     pub version: &'static str,

@@ -1,14 +1,20 @@
-//! The admin port of a running server, as `gaung health` and `gaung peers` ask it.
+//! The admin port of a running server, as `gaung health`, `gaung peers` and `gaung apps` ask it.
 
 use std::{ffi::OsString, time::Duration};
 
-use awc::http::StatusCode;
+use awc::{
+    ClientRequest,
+    http::{Method, StatusCode},
+};
 use gaung::config::{self, AdminConfig};
 
-use super::Failure;
+use super::{Failure, target::host_of};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The largest answer that is read, in bytes.
+const MAX_BYTES: usize = 64 << 20;
 
 /// What the server answered, whatever it was.
 pub(super) struct Answer {
@@ -18,13 +24,39 @@ pub(super) struct Answer {
 
 /// Asks for the resource at an URL.
 pub(super) async fn get(url: &str) -> Result<Answer, Failure> {
+    ask(Method::GET, url, PATIENCE, |request| request, String::new()).await
+}
+
+/// Sends any request to an URL, for whose answer there is so much time.
+pub(super) async fn ask(
+    method: Method,
+    url: &str,
+    patience: Duration,
+    change: impl FnOnce(ClientRequest) -> ClientRequest,
+    body: String,
+) -> Result<Answer, Failure> {
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(Failure::usage(format!("{url} does not start with http:// or https://")));
     }
-    let answer = awc::Client::builder().timeout(PATIENCE).finish().get(url).send().await;
+    let client = awc::Client::builder().timeout(patience).finish();
+    let answer = change(client.request(method, url)).send_body(body).await;
     let mut answer = answer.map_err(|error| Failure::new(format!("{url} does not answer: {error}")))?;
-    let body = answer.body().await.map_err(|error| Failure::new(format!("{url} broke off: {error}")))?;
+    let body =
+        answer.body().limit(MAX_BYTES).await.map_err(|error| Failure::new(format!("{url} broke off: {error}")))?;
     Ok(Answer { status: answer.status(), body: String::from_utf8_lossy(&body).trim().to_owned() })
+}
+
+/// The address of the admin port: the flag's, or that of the configuration.
+pub(super) fn base(flag: Option<&str>, admin: &AdminConfig) -> Result<String, Failure> {
+    if let Some(url) = flag {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    if admin.port == 0 {
+        return Err(Failure::usage(
+            "GAUNG_ADMIN_PORT is 0, so the server took any free port; name it with --admin http://127.0.0.1:<port>",
+        ));
+    }
+    Ok(format!("http://{}:{}", host_of(admin.host), admin.port))
 }
 
 /// Where the configuration says that the admin port is.

@@ -7,9 +7,10 @@ use clap::CommandFactory;
 use super::Cli;
 
 /// What a user may want, and the commands for it.
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     ("Run a server", &["serve", "check"]),
     ("Look at a running server", &["health", "peers", "channels", "users", "events"]),
+    ("Change its apps", &["apps"]),
     ("Use it as a back end or a browser does", &["trigger", "subscribe", "sign"]),
     ("Test a deployment", &["doctor", "roundtrip"]),
     ("The command line itself", &["completions"]),
@@ -22,7 +23,7 @@ Exit codes:
   2  the arguments or the configuration are wrong: stderr says how, one line each";
 
 /// Each command's examples; the first is indented where all are put together.
-const EXAMPLES: [(&str, &str); 13] = [
+const EXAMPLES: [(&str, &str); 14] = [
     (
         "serve",
         "\
@@ -106,6 +107,18 @@ wait for load balancers. A second signal ends the process at once, with exit cod
         "\
         gaung peers
   gaung peers --admin http://127.0.0.1:9603 --json",
+    ),
+    (
+        "apps",
+        "\
+        gaung apps list --json
+  gaung apps add shop max_connections=5000 client_events=true
+  gaung apps set shop max_connections= 'allowed_origins=[\"shop.example.com\"]'
+  gaung apps rotate shop --last
+  gaung apps drop-key shop the-old-key
+  gaung apps disable shop --revision 3f1c02a8d4b7e6915c20aa17
+  gaung apps import rows.json --from soketi --dry-run
+  gaung apps remove shop --admin http://127.0.0.1:9601",
     ),
     (
         "completions",

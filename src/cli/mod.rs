@@ -2,6 +2,7 @@
 
 mod admin_port;
 mod api;
+mod apps;
 mod channels;
 mod check;
 mod completions;
@@ -72,6 +73,8 @@ enum Command {
     Health(health::Health),
     /// List the nodes of a running server's cluster
     Peers(peers::Peers),
+    /// List the apps of a running server, and change them while it runs
+    Apps(apps::Apps),
     /// Print shell completions of commands and flags
     Completions(completions::Completions),
 }
@@ -97,6 +100,7 @@ impl Cli {
             Command::Doctor(doctor) => wait_for(doctor.run(&load()?)),
             Command::Health(health) => wait_for(health.run()),
             Command::Peers(peers) => wait_for(peers.run()),
+            Command::Apps(apps) => wait_for(apps.run()),
             Command::Completions(completions) => completions.run(),
         }
     }

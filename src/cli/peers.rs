@@ -3,7 +3,7 @@
 use gaung::config::AdminConfig;
 use serde::Deserialize;
 
-use super::{Failure, admin_port, print, table::table, target::host_of};
+use super::{Failure, admin_port, print, table::table};
 
 /// Which node to ask, and how to print.
 #[derive(clap::Args)]
@@ -50,15 +50,7 @@ impl Peers {
     }
 
     fn url(&self, admin: &AdminConfig) -> Result<String, Failure> {
-        if let Some(url) = &self.admin {
-            return Ok(format!("{}/peers", url.trim_end_matches('/')));
-        }
-        if admin.port == 0 {
-            return Err(Failure::usage(
-                "GAUNG_ADMIN_PORT is 0, so the server took any free port; name it with --admin http://127.0.0.1:<port>",
-            ));
-        }
-        Ok(format!("http://{}:{}/peers", host_of(admin.host), admin.port))
+        Ok(format!("{}/peers", admin_port::base(self.admin.as_deref(), admin)?))
     }
 }
 

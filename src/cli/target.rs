@@ -68,6 +68,12 @@ impl AppChoice {
         let apps = loaded.apps.apps();
         let ids = || apps.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>().join(", ");
         let chosen = match (&self.app, apps) {
+            (_, []) => {
+                return Err(Failure::usage(
+                    "the apps are in NATS (GAUNG_APPS_STORE); set GAUNG_APPS_STORE=file for this command, and GAUNG_APP_ID, \
+                     GAUNG_APP_KEY and GAUNG_APP_SECRET of one of them",
+                ));
+            }
             (None, [only]) => only,
             (None, _) => return Err(Failure::usage(format!("choose an app with --app; configured are {}", ids()))),
             (Some(wanted), _) => apps

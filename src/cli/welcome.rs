@@ -37,7 +37,7 @@ impl Welcome {
             let key = settings.keys.first()?.clone();
             let secret = match &loaded.apps {
                 AppsSource::Development(_) => key.secret.expose().to_owned(),
-                AppsSource::Fixed(_) | AppsSource::File { .. } => "<your secret>".to_owned(),
+                AppsSource::Fixed(_) | AppsSource::File { .. } | AppsSource::Nats(_) => "<your secret>".to_owned(),
             };
             let keeps_history = settings.history.longest().is_some();
             Some(Credentials { id: id.clone(), key, others: apps.len() - 1, secret, keeps_history })

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{AppsSource, LimitsConfig, Problems, Rule, Variable, environment::Environment, file};
+use super::{AppsSource, LimitsConfig, Problems, Rule, Variable, apps_store, environment::Environment, file};
 use crate::{
     config::AppSettings,
     files,
@@ -13,6 +13,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
     File(PathBuf),
+    Nats,
     Environment,
     Development,
 }
@@ -22,6 +23,9 @@ const CREDENTIALS: [&str; 3] = ["GAUNG_APP", "REVERB_APP", "PUSHER_APP"];
 
 /// Finds out where the apps stand, and gives ours the values of Laravel's variables, or of the development app.
 pub(super) fn place(environment: &mut Environment, problems: &mut Problems) -> Place {
+    if apps_store::is_wanted(environment) {
+        return Place::Nats;
+    }
     if let Some(path) = environment.get("GAUNG_APPS_FILE") {
         let path = path.value.clone();
         for name in environment.names().filter(|name| name.starts_with("GAUNG_APP_")) {
@@ -127,8 +131,12 @@ fn adopt_request_size(environment: &mut Environment) {
 
 /// Reads the apps from their place. Where that fails the problems say so, and there are fewer apps.
 pub(super) fn read(place: Place, environment: &Environment, problems: &mut Problems) -> AppsSource {
+    if place != Place::Nats {
+        apps_store::unwanted(environment, problems);
+    }
     match place {
         Place::File(path) => AppsSource::File { apps: read_file(&path, problems), path },
+        Place::Nats => apps_store::read(environment, problems).map_or(AppsSource::Fixed(Vec::new()), AppsSource::Nats),
         Place::Environment => AppsSource::Fixed(read_environment(environment, problems)),
         Place::Development => AppsSource::Development(read_environment(environment, problems)),
     }
@@ -164,12 +172,14 @@ fn read_environment(environment: &Environment, problems: &mut Problems) -> Vec<(
 
 /// Variables that say which apps there are.
 pub(super) fn variables() -> Vec<Variable> {
-    vec![
+    let mut variables = apps_store::variables();
+    variables.extend([
         Variable::new("GAUNG_APPS_FILE", "", Rule::Path, "JSON file with the apps, read again when it changes"),
         Variable::new("GAUNG_APP_ID", "", Rule::Name, "id of the only app"),
         Variable::new("GAUNG_APP_KEY", "", Rule::Name, "its key"),
         Variable::new("GAUNG_APP_SECRET", "", Rule::Secret, "its secret"),
-    ]
+    ]);
+    variables
 }
 
 #[cfg(test)]

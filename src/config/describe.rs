@@ -42,7 +42,7 @@ pub fn describe(loaded: &Loaded) -> String {
 
 /// The variables in force. With an apps file those of the one app are not.
 pub fn settings_in_force(loaded: &Loaded) -> Vec<SettingInForce> {
-    let from_file = matches!(loaded.apps, AppsSource::File { .. });
+    let from_file = matches!(loaded.apps, AppsSource::File { .. } | AppsSource::Nats(_));
     let variables = variables();
     let in_force = variables.iter().filter(|variable| !(from_file && variable.name.starts_with("GAUNG_APP_")));
     let setting = in_force.map(|variable| {
@@ -61,20 +61,21 @@ pub fn settings_in_force(loaded: &Loaded) -> Vec<SettingInForce> {
 pub fn apps_of_file(loaded: &Loaded) -> Vec<AppOfFile<'_>> {
     match &loaded.apps {
         AppsSource::File { .. } => loaded.apps.apps().iter().map(|(id, settings)| app_of_file(id, settings)).collect(),
-        AppsSource::Development(_) | AppsSource::Fixed(_) => Vec::new(),
+        AppsSource::Development(_) | AppsSource::Fixed(_) | AppsSource::Nats(_) => Vec::new(),
     }
 }
 
-fn app_of_file<'a>(id: &'a str, settings: &'a AppSettings) -> AppOfFile<'a> {
+/// The settings of an app that are not the default, as texts without anything secret.
+pub fn settings_of_its_own(settings: &AppSettings) -> BTreeMap<String, String> {
     let defaults = settings::variables(&AppSettings::without_keys());
     let own = settings::variables(settings);
     let differing = own.iter().zip(&defaults).filter(|(own, default)| own.default != default.default);
-    let settings_of_its_own = differing.map(|(own, _)| (setting_name(own), own.default.clone()));
-    AppOfFile {
-        id,
-        keys: settings.keys.iter().map(|pair| pair.key.as_str()).collect(),
-        settings: settings_of_its_own.collect(),
-    }
+    differing.map(|(own, _)| (setting_name(own), own.default.clone())).collect()
+}
+
+fn app_of_file<'a>(id: &'a str, settings: &'a AppSettings) -> AppOfFile<'a> {
+    let keys = settings.keys.iter().map(|pair| pair.key.as_str()).collect();
+    AppOfFile { id, keys, settings: settings_of_its_own(settings) }
 }
 
 /// The keys, and the settings that are not the default.

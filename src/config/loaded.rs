@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    AdminConfig, AppSettings, ClusterConfig, DrainConfig, HttpConfig, IssuerConfig, LimitsConfig, LogConfig,
-    OutgoingConfig, PagesConfig, Problems, ServerConfig, TenantConfig, TlsConfig, TracesConfig,
+    AdminConfig, AppSettings, AppsStoreConfig, ClusterConfig, DrainConfig, HttpConfig, IssuerConfig, LimitsConfig,
+    LogConfig, OutgoingConfig, PagesConfig, Problems, ServerConfig, TenantConfig, TlsConfig, TracesConfig,
     environment::Environment, traces,
 };
 
@@ -56,6 +56,8 @@ pub enum AppsSource {
         /// What stood in it at the start.
         apps: Vec<(String, AppSettings)>,
     },
+    /// The apps in NATS, which are known once the node runs.
+    Nats(AppsStoreConfig),
     /// The app with publicly known credentials, on loopback only.
     Development(Vec<(String, AppSettings)>),
 }
@@ -65,6 +67,7 @@ impl AppsSource {
     pub fn apps(&self) -> &[(String, AppSettings)] {
         match self {
             Self::Fixed(apps) | Self::File { apps, .. } | Self::Development(apps) => apps,
+            Self::Nats(_) => &[],
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod app;
 mod app_settings;
+mod apps_store;
 mod check;
 mod cluster;
 mod describe;
@@ -30,8 +31,9 @@ mod webhook_endpoint;
 mod webhooks;
 
 pub use app_settings::AppSettings;
+pub use apps_store::AppsStoreConfig;
 pub use cluster::{ClusterConfig, HistoryStreamConfig, RebalanceConfig, read_nodes};
-pub use describe::{apps_of_file, describe, settings_in_force};
+pub use describe::{apps_of_file, describe, settings_in_force, settings_of_its_own};
 pub use file::parse_apps;
 pub use history::{HistoryRules, HistoryWindow};
 pub use http::HttpConfig;
@@ -44,6 +46,7 @@ pub use quotas::Quotas;
 pub use rule::Rule;
 pub use sections::{Section, sections, variables};
 pub use server::{AdminConfig, DrainConfig, LogConfig, LogFormat, OutgoingConfig, ServerConfig, TlsConfig};
+pub use soketi::own_name;
 pub use tenant::{TenantAccess, TenantConfig};
 pub use traces::{Collector, TracesConfig};
 pub use variable::Variable;

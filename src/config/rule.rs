@@ -6,7 +6,7 @@ use std::{fmt, ops::RangeInclusive};
 use gaung_cluster::{InvalidSubjects, Subjects};
 use tracing_subscriber::EnvFilter;
 
-use super::{HistoryRules, Quotas, cluster::Servers, history, quotas, text, traces::Pairs, webhooks};
+use super::{HistoryRules, Quotas, apps_store, cluster::Servers, history, quotas, text, traces::Pairs, webhooks};
 use crate::tenant::{TenantChannels, TokenAlgorithms};
 
 /// What a value must be.
@@ -42,6 +42,8 @@ pub enum Rule {
     /// Anything; never shown.
     Secret,
     Path,
+    /// A key that apps are sealed with; never shown.
+    SealKey,
     /// A `tracing` filter.
     LogFilter,
     /// Patterns of tenants' channels, comma-separated.
@@ -98,6 +100,7 @@ impl Rule {
             Self::Quotas => Quotas::parse(value).is_some(),
             Self::Name => (1..=200).contains(&value.len()) && value.chars().all(text::is_unreserved),
             Self::Text | Self::Secret | Self::Path | Self::PublicKeys => !value.is_empty(),
+            Self::SealKey => apps_store::key(value).is_some(),
             Self::LogFilter => value.parse::<EnvFilter>().is_ok(),
             Self::Webhooks => return webhooks::parse(value).map(drop).map_err(|complaints| complaints.join("; ")),
             Self::Headers => Pairs::parse(value).is_some_and(|pairs| pairs.are_headers()),
@@ -114,7 +117,7 @@ impl Rule {
     /// The value as it may be shown. Webhooks may carry credentials in their headers, URLs of NATS before the host.
     pub(super) fn shown(&self, value: &str) -> String {
         match self {
-            Self::Secret | Self::Webhooks | Self::Headers | Self::PublicKeys if !value.is_empty() => {
+            Self::Secret | Self::SealKey | Self::Webhooks | Self::Headers | Self::PublicKeys if !value.is_empty() => {
                 "********".to_owned()
             }
             Self::NatsUrls => Servers::shown(value),
@@ -150,6 +153,7 @@ impl fmt::Display for Rule {
             Self::PublicKeys => f.write_str("public keys in PEM (BEGIN PUBLIC KEY)"),
             Self::Name => f.write_str("1 to 200 letters, digits and - . _ ~"),
             Self::Text | Self::Secret => f.write_str("a text that is not empty"),
+            Self::SealKey => f.write_str("32 bytes, as 64 hexadecimal digits or in base64"),
             Self::Path => f.write_str("the path of a file"),
             Self::LogFilter => f.write_str("a log filter, for example info or warn,gaung=debug"),
             Self::History => f.write_str(history::FORM),

@@ -28,6 +28,11 @@ pub(super) const NAMES: [(&str, &str, Unit); 13] = [
     ("maxEventBatchSize", "max_batch_events", Unit::Same),
 ];
 
+/// Our name of a setting that may be written under theirs.
+pub fn own_name(name: &str) -> &str {
+    NAMES.iter().find(|(theirs, ..)| *theirs == name).map_or(name, |(_, own, _)| own)
+}
+
 impl Unit {
     /// The text of our setting for the text of theirs.
     pub(super) fn convert(self, text: &str) -> Result<String, String> {

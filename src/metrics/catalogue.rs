@@ -98,6 +98,9 @@ catalogue! {
     ISSUER_KEYS_AGE: Gauge "gaung_issuer_keys_age_seconds" [], "Time since the keys at GAUNG_TENANT_JWKS_URL were read, or since the start if they never were";
     ISSUER_KEY_READS: Counter "gaung_issuer_key_reads_total" ["outcome"], "Attempts to read these keys: read, or failed";
     RELOADS: Counter "gaung_reloads_total" ["outcome"], "Reloads of the apps file and of certificates";
+    APP_CHANGES: Counter "gaung_apps_changes_total" ["outcome"], "Changes of apps that the admin port was asked for: applied, conflict with another change, refused, or failed";
+    APPS_STORE_UP: Gauge "gaung_apps_store_up" [], "1 while the apps in NATS can be followed and changed, else 0; absent without GAUNG_APPS_STORE=nats, like the next";
+    APPS_STORE_BROKEN: Gauge "gaung_apps_store_broken_records" [], "Apps whose newest record in NATS cannot be used: they stay as they were";
     LOG_LINES_DROPPED: Counter "gaung_log_lines_dropped_total" [], "Log lines dropped: what reads the log did not keep up or refused them";
     TRACES_SPANS: Counter "gaung_traces_spans_total" ["outcome"], "Spans that were exported, or dropped: the collector did not take them, or too many waited";
     CLUSTER_EVENTS_REFUSED: Counter "gaung_cluster_events_refused_total" ["reason"], "Events of other nodes not taken: the rooms' queue was full, or the payload was invalid";

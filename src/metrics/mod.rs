@@ -51,6 +51,8 @@ pub struct Metrics {
     pub cluster_delivery_seconds: Histogram,
     /// Reloads of the apps file and of certificates, by `outcome`: `applied`, `refused`.
     pub reloads: IntCounterVec,
+    /// Changes of apps that the admin API was asked for, by `outcome`: `applied`, `conflict`, `refused`, `failed`.
+    pub app_changes: IntCounterVec,
     /// What became of what subscribers missed that came back, by outcome.
     pub recoveries: IntCounterVec,
     /// Sockets of pages that named themselves, by what was known of the page.
@@ -90,6 +92,7 @@ impl Metrics {
             cluster_events_refused: counters(&catalogue::CLUSTER_EVENTS_REFUSED, &["rooms_full", "payload"]),
             cluster_delivery_seconds: times(&catalogue::CLUSTER_DELIVERY_SECONDS),
             reloads: counters(&catalogue::RELOADS, &["applied", "refused"]),
+            app_changes: counters(&catalogue::APP_CHANGES, &["applied", "conflict", "refused", "failed"]),
             recoveries: counters(&catalogue::RECOVERIES, &RECOVERY_OUTCOMES),
             page_starts: counters(&catalogue::PAGE_STARTS, &PAGE_STARTS),
             page_evictions: counter(&catalogue::PAGE_EVICTIONS),
@@ -111,6 +114,7 @@ impl Metrics {
         registry.register(Box::new(self.thread_lag.clone()))?;
         registry.register(Box::new(self.repeats.clone()))?;
         registry.register(Box::new(self.repeat_keys_evicted.clone()))?;
+        registry.register(Box::new(self.app_changes.clone()))?;
         registry.register(Box::new(self.recoveries.clone()))?;
         registry.register(Box::new(self.page_starts.clone()))?;
         registry.register(Box::new(self.page_evictions.clone()))?;

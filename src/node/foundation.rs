@@ -13,6 +13,7 @@ use super::{
 use crate::{
     admin::{Admin, ConsoleSettings, PublicPort, SoketiNames},
     app::Registry,
+    app_store::AppStore,
     capacity::Capacity,
     cluster::Cluster,
     config::{AppsSource, Config},
@@ -133,8 +134,9 @@ impl Foundation {
     }
 
     /// What the admin port shows.
-    pub(super) fn admin(&self, config: &Config, shared: &Shared, public: PublicPort) -> Admin {
+    pub(super) fn admin(&self, config: &Config, shared: &Shared, public: PublicPort, apps: AppStore) -> Admin {
         Admin {
+            apps,
             registry: self.registry.clone(),
             rooms: shared.rooms.clone(),
             webhooks: self.webhooks.clone(),

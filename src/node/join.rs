@@ -19,6 +19,7 @@ use tokio::{runtime, task::JoinHandle, time::sleep};
 use super::failures::Failures;
 use crate::{
     app::Registry,
+    app_store::AppStore,
     cluster::{BUS_THREAD, Cluster, HISTORY_THREAD, VERSION},
     config::{ClusterConfig, Config},
     metrics::Metrics,
@@ -87,7 +88,13 @@ impl ClusterSetup {
     }
 
     /// Sets everything going; returns the tasks that look after it.
-    pub(super) fn run(self, shared: &Shared, webhooks: &Webhooks, failures: &Failures) -> Vec<JoinHandle<()>> {
+    pub(super) fn run(
+        self,
+        shared: &Shared,
+        webhooks: &Webhooks,
+        apps: AppStore,
+        failures: &Failures,
+    ) -> Vec<JoinHandle<()>> {
         let Self { cluster, bus, storing } = self;
         let mut inbound = Inbound {
             rooms: shared.rooms.clone(),
@@ -107,13 +114,14 @@ impl ClusterSetup {
         let app_sync = AppSync::new(cluster.clone(), shared.registry.clone(), webhooks.clone());
         vec![
             actix::spawn(sync_apps(app_sync, shared.readiness.clone(), failures.clone())),
-            actix::spawn(get_in_step(cluster, shared.readiness.clone())),
+            actix::spawn(get_in_step(cluster, apps, shared.readiness.clone())),
         ]
     }
 }
 
-/// Waits until the node knows how things stand on all others, and says so to those who ask whether it is ready.
-async fn get_in_step(cluster: Cluster, readiness: Readiness) {
+/// Waits until the node knows its apps and how things stand on all others, and says so to those who ask whether it is ready.
+async fn get_in_step(cluster: Cluster, apps: AppStore, readiness: Readiness) {
+    apps.known().await;
     while let Some(stage) = cluster.link().ask(Core::readiness).await {
         if stage == frame::Readiness::Ready {
             return readiness.in_step();
@@ -123,7 +131,7 @@ async fn get_in_step(cluster: Cluster, readiness: Readiness) {
 }
 
 /// No arbiter, because nothing else may be on this thread, and because operators know a thread by its name.
-fn run_on_its_thread(name: &str, work: impl Future<Output = ()> + Send + 'static) {
+pub(super) fn run_on_its_thread(name: &str, work: impl Future<Output = ()> + Send + 'static) {
     let runtime = runtime::Builder::new_current_thread().enable_all().build().expect("a thread has a runtime");
     let work = move || runtime.block_on(work);
     thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system has a thread for it");

@@ -7,10 +7,21 @@ from chart import APP, CLUSTER, Refused, merged, render
 URLS = {**APP, "cluster": {"nats": {"urls": ["nats://nats:4222"]}}}
 HPA = merged(CLUSTER, {"autoscaling": {"enabled": True}})
 KEDA = merged(CLUSTER, {"keda": {"enabled": True, "prometheus": {"serverAddress": "http://prometheus:9090"}}})
+STORE = {"apps": {"store": {"existingSecret": "apps-key"}}}
 
 GUARDS = {
     "no app": ({}, "no app is served: set apps.existingSecret to a secret with the apps file, or apps.inline"),
     "two sources of apps": (merged(APP, {"apps": {"inline": [{"id": "shop"}]}}), "apps.existingSecret and apps.inline are both set"),
+    "apps in NATS and in a file": (merged(CLUSTER, STORE), "apps.store.existingSecret and an apps file are both set: import the file once"),
+    "apps in NATS and no NATS": (STORE, "apps.store lies in NATS: set nats.enabled=true or cluster.nats.urls"),
+    "apps in NATS and no JetStream": (
+        merged(CLUSTER, STORE, {"apps": {"existingSecret": ""}, "nats": {"jetstream": {"enabled": False}}}),
+        "apps.store needs JetStream: set nats.jetstream.enabled=true",
+    ),
+    "more copies of the apps than servers": (
+        merged(CLUSTER, STORE, {"apps": {"existingSecret": "", "store": {"streamReplicas": 3}}}),
+        "apps.store.streamReplicas is 3, more than nats.replicaCount, 1: leave it unset",
+    ),
     "three nodes and no NATS": (merged(APP, {"replicaCount": 3}), "3 nodes need NATS between them: set nats.enabled=true or cluster.nats.urls"),
     "HPA and no NATS": (merged(APP, {"autoscaling": {"enabled": True}}), "10 nodes need NATS between them"),
     "HPA that begins with one and no NATS": (merged(APP, {"autoscaling": {"enabled": True, "minReplicas": 1}}), "10 nodes need NATS"),

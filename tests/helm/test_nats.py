@@ -127,6 +127,18 @@ def test_the_stream_is_kept_by_all_servers_of_our_own_unless_told_otherwise():
     assert replicas(merged(urls, {"webhooks": {"streamReplicas": 3}})) == "3"
 
 
+def test_apps_in_nats_take_the_place_of_the_file():
+    values = merged(CLUSTER, {"apps": {"existingSecret": "", "store": {"existingSecret": "apps-key"}}})
+    objects = render(values)
+    env = {variable["name"]: variable for variable in server(objects)["env"]}
+    assert "GAUNG_APPS_FILE" not in env
+    assert (env["GAUNG_APPS_STORE"]["value"], env["GAUNG_APPS_STORE_REPLICAS"]["value"]) == ("nats", "1")
+    assert env["GAUNG_APPS_STORE_KEY"]["valueFrom"]["secretKeyRef"] == {"name": "apps-key", "key": "key"}
+    mounts = {mount["name"]: mount for mount in server(objects)["volumeMounts"]}
+    assert "apps" not in mounts and env["GAUNG_APPS_CACHE"]["value"].startswith(mounts["apps-cache"]["mountPath"])
+    assert not of_kind(objects, "Pod")
+
+
 def history_stream(values):
     """Its replicas and its MiB, where there is one."""
     env = literal_env(server(render(values)))

@@ -183,7 +183,7 @@ async fn what_a_killed_node_had_stored_and_given_to_nobody_is_heard_by_all_once_
 }
 
 /// The permissions of the nodes' login in NATS that the documentation lists, for the cluster `production`.
-fn documented_permissions() -> &'static str {
+pub fn documented_permissions() -> &'static str {
     let page = include_str!("../../docs/cluster.md");
     let (_, from) = page.split_once("```\npermissions: ").expect("the page has them");
     from.split_once("```").expect("the block ends").0

@@ -1,6 +1,7 @@
 //! Real nodes around a real nats-server, which the tests kill, pause, cut off and bring back.
 
 mod all_clear;
+mod apps;
 mod bytes;
 mod cache;
 #[path = "../common/mod.rs"]

@@ -19,10 +19,10 @@ use crate::{
 };
 
 /// A file in a directory of its own, which goes with it.
-struct AppsFile(PathBuf);
+pub struct AppsFile(PathBuf);
 
 impl AppsFile {
-    fn new(apps: &Value) -> Self {
+    pub fn new(apps: &Value) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("gaung-apps-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let file = Self(std::env::temp_dir().join(name));
@@ -31,12 +31,12 @@ impl AppsFile {
         file
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.0.join("apps.json")
     }
 
     /// Replaces the file as an editor does, so that nobody sees half of it.
-    fn write(&self, text: &str) {
+    pub fn write(&self, text: &str) {
         let new = self.0.join("new");
         fs::write(&new, text).expect("the directory is writable");
         fs::rename(new, self.path()).expect("the directory is writable");
@@ -49,7 +49,7 @@ impl Drop for AppsFile {
     }
 }
 
-fn app(id: &str, settings: Value) -> Value {
+pub fn app(id: &str, settings: Value) -> Value {
     let mut app = json!({"id": id, "key": format!("{id}-key"), "secret": format!("{id}-secret")});
     for (name, value) in settings.as_object().expect("settings are an object") {
         app[name] = value.clone();
@@ -58,8 +58,14 @@ fn app(id: &str, settings: Value) -> Value {
 }
 
 async fn start(apps: Value) -> (TestNode, AppsFile) {
+    start_configured(apps, |_| {}).await
+}
+
+/// A node with these apps in a file, whose configuration the test may change.
+pub async fn start_configured(apps: Value, change: impl FnOnce(&mut Config)) -> (TestNode, AppsFile) {
     let file = AppsFile::new(&apps);
     let mut config = Config::default();
+    change(&mut config);
     config.server.port = 0;
     config.admin.port = 0;
     let apps = parse_apps(&apps.to_string()).expect("the apps are sound");
@@ -74,12 +80,12 @@ impl TestNode {
         eventually("the file is read again", || async { reloads.get() == times }).await;
     }
 
-    async fn connect_to(&self, key: &str) -> Client {
+    pub async fn connect_to(&self, key: &str) -> Client {
         self.open(&format!("/app/{key}")).await.greeted().await
     }
 }
 
-async fn expect_close(client: &mut Client, code: u16) {
+pub async fn expect_close(client: &mut Client, code: u16) {
     assert_eq!(client.expect("pusher:error").await["data"]["code"], code);
     assert_eq!(client.expect_close().await.0, code);
 }

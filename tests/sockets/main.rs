@@ -2,12 +2,14 @@
 
 mod addresses;
 mod admin;
+mod apps_api;
 mod apps_file;
 mod bad_frames;
 mod bad_messages;
 mod bad_upgrades;
 mod capacity;
 mod channels;
+mod command_apps;
 mod command_line;
 mod command_lists;
 mod command_subscribe;

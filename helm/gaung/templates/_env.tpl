@@ -6,6 +6,9 @@
   value: {{ $value | quote }}
 {{- end }}
 {{- include "gaung.natsLogin" . }}
+{{- if include "gaung.storesApps" . }}
+{{- include "gaung.fromSecret" (list "GAUNG_APPS_STORE_KEY" (tpl .Values.apps.store.existingSecret .) .Values.apps.store.existingSecretKey) }}
+{{- end }}
 {{- with .Values.extraEnv }}
 {{ tpl (toYaml .) $ }}
 {{- end }}
@@ -17,7 +20,9 @@ GAUNG_HOST: {{ .Values.server.host | quote }}
 GAUNG_PORT: {{ .Values.server.port | int | quote }}
 GAUNG_ADMIN_HOST: {{ .Values.server.host | quote }}
 GAUNG_ADMIN_PORT: {{ .Values.server.metricsPort | int | quote }}
+{{- if not (include "gaung.storesApps" .) }}
 GAUNG_APPS_FILE: /etc/gaung/apps/apps.json
+{{- end }}
 GAUNG_DRAIN_SECONDS: {{ .Values.drain.windowSeconds | int | quote }}
 GAUNG_DRAIN_LAG_SECONDS: {{ .Values.drain.lagSeconds | int | quote }}
 GAUNG_MAX_CONNECTIONS: {{ .Values.server.maxConnections | int | quote }}
@@ -40,6 +45,11 @@ GAUNG_TLS_KEY: /etc/gaung/tls/tls.key
 GAUNG_NATS_URL: {{ include "gaung.natsUrl" . | quote }}
 GAUNG_CLUSTER_NAME: {{ include "gaung.clusterName" . | quote }}
 GAUNG_CLUSTER_NODES_FILE: /etc/gaung/cluster/nodes
+{{- if include "gaung.storesApps" . }}
+GAUNG_APPS_STORE: nats
+GAUNG_APPS_STORE_REPLICAS: {{ include "gaung.streamReplicas" (list $ .Values.apps.store) | quote }}
+GAUNG_APPS_CACHE: /var/cache/gaung/apps
+{{- end }}
 {{- with include "gaung.webhookStream" . }}
 GAUNG_WEBHOOK_STREAM: {{ . | quote }}
 GAUNG_WEBHOOK_STREAM_REPLICAS: {{ include "gaung.streamReplicas" (list $ $.Values.webhooks) | quote }}

@@ -104,6 +104,11 @@ imagePullSecrets:
 {{- end -}}
 {{- end -}}
 
+{{/* Whether the apps are in NATS. */}}
+{{- define "gaung.storesApps" -}}
+{{- if .Values.apps.store.existingSecret }}yes{{ end -}}
+{{- end -}}
+
 {{- define "gaung.appsKey" -}}
 {{- ternary .Values.apps.existingSecretKey "apps.json" (not (empty .Values.apps.existingSecret)) -}}
 {{- end -}}

@@ -110,9 +110,14 @@ resources:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 volumeMounts:
+  {{- if include "gaung.storesApps" . }}
+  - name: apps-cache
+    mountPath: /var/cache/gaung
+  {{- else }}
   - name: apps
     mountPath: /etc/gaung/apps
     readOnly: true
+  {{- end }}
   {{- if include "gaung.clustered" . }}
   - name: cluster
     mountPath: /etc/gaung/cluster
@@ -165,9 +170,16 @@ nats: {{ tpl .existingSecret $ | quote }}
 {{- end }}
 {{- end -}}
 
-{{/* The apps are mounted as a folder, never as a subPath: Kubernetes updates only folders. */}}
+{{/* The apps are mounted as a folder, never as a subPath: Kubernetes updates only folders. Those of NATS that are known last
+outlive a container that starts again. */}}
 {{- define "gaung.volumes" -}}
+{{- if include "gaung.storesApps" . }}
+- name: apps-cache
+  emptyDir:
+    sizeLimit: 64Mi
+{{- else }}
 {{ include "gaung.appsVolume" . }}
+{{- end }}
 {{- if include "gaung.clustered" . }}
 - name: cluster
   configMap:

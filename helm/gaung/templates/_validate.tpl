@@ -64,7 +64,23 @@
 {{- end -}}
 
 {{- define "gaung.problems.apps" -}}
-{{- if not (or .Values.apps.existingSecret .Values.apps.inline) }}
+{{- if include "gaung.storesApps" . }}
+{{- if or .Values.apps.existingSecret .Values.apps.inline }}
+- apps.store.existingSecret and an apps file are both set: import the file once, and leave apps.existingSecret and apps.inline empty
+{{- end }}
+{{- if not (include "gaung.clustered" .) }}
+- apps.store lies in NATS: set nats.enabled=true or cluster.nats.urls, or leave apps.store.existingSecret empty
+{{- end }}
+{{- if and .Values.nats.enabled (not (include "gaung.hasJetStream" .)) }}
+- apps.store needs JetStream: set nats.jetstream.enabled=true, or leave apps.store.existingSecret empty
+{{- end }}
+{{- if include "gaung.hasJetStream" . }}
+{{- $servers := .Subcharts.nats.Values.replicaCount | int -}}
+{{- if gt (include "gaung.streamReplicas" (list . .Values.apps.store) | int) $servers }}
+- apps.store.streamReplicas is {{ .Values.apps.store.streamReplicas }}, more than nats.replicaCount, {{ $servers }}: leave it unset
+{{- end }}
+{{- end }}
+{{- else if not (or .Values.apps.existingSecret .Values.apps.inline) }}
 - no app is served: set apps.existingSecret to a secret with the apps file, or apps.inline
 {{- end }}
 {{- if and .Values.apps.existingSecret .Values.apps.inline }}
@@ -106,6 +122,10 @@
 - {name: GAUNG_HISTORY_STREAM_REPLICAS, value: history.streamReplicas}
 - {name: GAUNG_HISTORY_STREAM_MB, value: history.streamMB}
 - {name: GAUNG_APPS_FILE, value: apps.existingSecret}
+- {name: GAUNG_APPS_STORE, value: apps.store.existingSecret}
+- {name: GAUNG_APPS_STORE_KEY, value: apps.store.existingSecret}
+- {name: GAUNG_APPS_STORE_REPLICAS, value: apps.store.streamReplicas}
+- {name: GAUNG_APPS_CACHE, value: apps.store.existingSecret}
 {{- end -}}
 
 {{- define "gaung.problems.settings" -}}

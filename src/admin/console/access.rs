@@ -25,7 +25,7 @@ const PROXIED: [HeaderName; 2] = [header::FORWARDED, HeaderName::from_static("x-
 
 /// Why somebody may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Denied {
+pub(in crate::admin) enum Denied {
     /// The token, or a cookie made of it, is missing or wrong.
     TokenWanted,
     /// There is no token, and the request is not from this machine.

@@ -78,7 +78,7 @@ pub(in crate::admin) async fn live(
 
 /// Browsers let any page open a WebSocket to any address, this machine's own included, and tell where the page came
 /// from. What sends no `Origin` is not a browser.
-fn is_same_origin(request: &HttpRequest) -> bool {
+pub(in crate::admin) fn is_same_origin(request: &HttpRequest) -> bool {
     let Some(origin) = request.headers().get(header::ORIGIN) else { return true };
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);

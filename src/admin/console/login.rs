@@ -46,13 +46,13 @@ pub(in crate::admin) async fn session(admin: Data<Admin>, body: Payload) -> Http
 }
 
 /// Checks a client that wants more than the page.
-pub(super) fn check(admin: &Admin, request: &HttpRequest) -> Result<(), Denied> {
+pub(in crate::admin) fn check(admin: &Admin, request: &HttpRequest) -> Result<(), Denied> {
     let peer = request.peer_addr().map(|peer| peer.ip());
     access::check(admin.console.token.as_ref(), peer, request.headers())
 }
 
 /// The answer to those who may not.
-pub(super) fn refuse(denied: Denied) -> HttpResponse {
+pub(in crate::admin) fn refuse(denied: Denied) -> HttpResponse {
     HttpResponse::build(denied.status()).json(json!({ "error": denied.text(), "login": denied.wants_login() }))
 }
 

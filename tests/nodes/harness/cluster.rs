@@ -46,6 +46,12 @@ impl Cluster {
         Self { nats, nodes: Vec::new(), variables: merge(own.map(owned).into(), variables) }
     }
 
+    /// What the cluster is called.
+    pub fn name(&self) -> &str {
+        let name = self.variables.iter().find(|(name, _)| name == "GAUNG_CLUSTER_NAME");
+        name.map(|(_, value)| value.as_str()).expect("every cluster has a name")
+    }
+
     /// Starts one more node, which need not be ready; these variables come before the cluster's.
     pub fn launch(&self, variables: &[Variable<'_>]) -> GaungNode {
         GaungNode::start(&merge(self.variables.clone(), variables))
