@@ -15,6 +15,7 @@ mod scrape_cluster;
 mod scrape_node;
 mod scrape_soketi;
 mod shown;
+mod tenants;
 
 use actix_web::{
     FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, guard,
@@ -37,6 +38,7 @@ const INDEX: &str = "gaung, the admin port
 GET  /livez         200 while the process answers; depends on nothing
 GET  /readyz        200 while the node wants new sockets, else 503; the details as JSON. With ?exclude=draining also while it drains
 GET  /peers         the nodes of the cluster as JSON, this one first
+GET  /tenants       the tenants that have or do the most as JSON: ?by=connections, deliveries, bytes or refusals, &app=, &limit=20
 GET  /metrics       metrics as Prometheus text, or OpenMetrics for who accepts it
 GET  /              in a browser: the console, with live figures, rooms and what happens
 GET  /console/live  the WebSocket behind it, for who may (GAUNG_ADMIN_TOKEN): JSON text frames
@@ -55,6 +57,7 @@ pub fn configure(admin: Admin) -> impl FnOnce(&mut ServiceConfig) {
             .service(page("/livez", health::live))
             .service(page("/readyz", health::ready))
             .service(page("/peers", peers::list))
+            .service(page("/tenants", tenants::list))
             .service(page("/metrics", scrape::metrics))
             .service(page("/console", console::moved))
             .service(page("/console/access", console::access))

@@ -95,6 +95,7 @@ fn expose(sources: &Sources<'_>, format: Format) -> prometheus::Result<String> {
     exposition.process();
     exposition.apps(&sources.apps);
     exposition.limits(&sources.apps);
+    exposition.tenants(&sources.apps);
     exposition.outcomes(&sources.apps, &sources.metrics.without_app);
     exposition.webhooks(&sources.apps, &sources.webhooks);
     sources.rooms.iter().for_each(|totals| exposition.rooms(&sources.apps, totals));
@@ -107,11 +108,13 @@ mod tests {
     use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
     use super::*;
-    use crate::app::usage::Done;
     use crate::{
         admin::{cluster::tests::look, scrape_node::tests::node},
-        app::permit::AppPermit,
-        config::AppSettings,
+        app::{
+            permit::AppPermit,
+            usage::{Done, Kept},
+        },
+        config::{AppSettings, Quotas},
         event::AppTotals,
         metrics::catalogue::Kind,
         protocol::Close,
@@ -149,9 +152,12 @@ mod tests {
             max_connections: Some(100),
             history_mb: Some(2),
             events_per_second: Some(50),
+            tenant_limits: Quotas { max_connections: Some(3), ..Quotas::default() },
             ..AppSettings::new("key", "secret")
         };
-        App::new("limited", limits)
+        let app = App::new("limited", limits);
+        app.tenants().get("7").usage.set_elsewhere(Kept::Connections, 3);
+        app
     }
 
     fn totals() -> RoomTotals {
@@ -307,8 +313,8 @@ mod tests {
             shown,
             [
                 r#"gaung_app_limit{app="limited",limit="connections"} 100"#,
-                r#"gaung_app_limit{app="limited",limit="history_bytes"} 2097152"#,
                 r#"gaung_app_limit{app="limited",limit="events_per_second"} 50"#,
+                r#"gaung_app_limit{app="limited",limit="history_bytes"} 2097152"#,
                 r#"gaung_app_usage{app="limited",limit="connections"} 4"#,
                 r#"gaung_app_usage{app="limited",limit="history_bytes"} 1024"#,
                 r#"gaung_app_rate_usage_total{app="limited",limit="events_per_second"} 7"#,

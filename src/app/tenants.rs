@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::Ordering::Relaxed},
     time::Instant,
 };
 
@@ -17,6 +17,24 @@ const SWEEP_FROM: usize = 1_024;
 pub struct Tenant {
     id: Arc<str>,
     pub usage: Usage,
+    looked: Mutex<Looked>,
+}
+
+/// What a tenant did a second of late.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rates {
+    pub deliveries: f64,
+    pub bytes: f64,
+    pub refusals: f64,
+}
+
+/// The last look at what it has done.
+#[derive(Debug)]
+struct Looked {
+    at: Instant,
+    /// Deliveries, bytes and refusals since the start.
+    done: [u64; 3],
+    rates: Rates,
 }
 
 /// Those that anything here belongs to, and for as long as a rate is not full again.
@@ -34,8 +52,27 @@ struct Known {
 }
 
 impl Tenant {
+    fn new(id: &str, now: Instant) -> Self {
+        let looked = Looked { at: now, done: [0; 3], rates: Rates::default() };
+        Self { id: id.into(), usage: Usage::of(Whose::Tenant), looked: Mutex::new(looked) }
+    }
+
     pub fn id(&self) -> &Arc<str> {
         &self.id
+    }
+
+    /// What it does a second, since the last look that was at least a second ago.
+    pub fn rates(&self, now: Instant) -> Rates {
+        let Usage { deliveries, bytes_out, refusals, .. } = &self.usage;
+        let done = [deliveries, bytes_out, refusals].map(|count| count.load(Relaxed));
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let seconds = now.saturating_duration_since(looked.at).as_secs_f64();
+        if seconds >= 1.0 {
+            let [deliveries, bytes, refusals] =
+                std::array::from_fn(|place| done[place].saturating_sub(looked.done[place]) as f64 / seconds);
+            *looked = Looked { at: now, done, rates: Rates { deliveries, bytes, refusals } };
+        }
+        looked.rates
     }
 }
 
@@ -70,7 +107,7 @@ impl Known {
             self.by_id.retain(|_, tenant| Arc::strong_count(tenant) > 1 || !tenant.usage.is_quiet(now));
             self.sweep_at = self.by_id.len() * 2;
         }
-        let tenant = Arc::new(Tenant { id: id.into(), usage: Usage::of(Whose::Tenant) });
+        let tenant = Arc::new(Tenant::new(id, now));
         self.by_id.insert(tenant.id.clone(), tenant.clone());
         tenant
     }
@@ -78,6 +115,8 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{app::usage::Done, config::Quotas};
 
@@ -89,6 +128,17 @@ mod tests {
         assert!(!Arc::ptr_eq(&of("products.7").unwrap(), &of("products.8").unwrap()));
         assert!(of("news").is_none());
         assert_eq!(tenants.all().len(), 2);
+    }
+
+    #[test]
+    fn rates_are_those_since_the_last_look_a_second_ago_or_more() {
+        let start = Instant::now();
+        let tenant = Tenant::new("7", start);
+        let rate = |milliseconds| tenant.rates(start + Duration::from_millis(milliseconds)).deliveries;
+        tenant.usage.deliveries.fetch_add(10, Relaxed);
+        assert_eq!([rate(500), rate(2_000), rate(2_500)], [0.0, 5.0, 5.0]);
+        tenant.usage.deliveries.fetch_add(3, Relaxed);
+        assert_eq!([rate(2_900), rate(5_000), rate(6_000)], [5.0, 1.0, 0.0]);
     }
 
     #[test]

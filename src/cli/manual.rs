@@ -9,7 +9,7 @@ use super::Cli;
 /// What a user may want, and the commands for it.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Run a server", &["serve", "check"]),
-    ("Look at a running server", &["health", "peers", "channels", "users", "events"]),
+    ("Look at a running server", &["health", "peers", "tenants", "channels", "users", "events"]),
     ("Change its apps", &["apps"]),
     ("Use it as a back end or a browser does", &["trigger", "subscribe", "sign"]),
     ("Test a deployment", &["doctor", "roundtrip"]),
@@ -23,7 +23,7 @@ Exit codes:
   2  the arguments or the configuration are wrong: stderr says how, one line each";
 
 /// Each command's examples; the first is indented where all are put together.
-const EXAMPLES: [(&str, &str); 14] = [
+const EXAMPLES: [(&str, &str); 15] = [
     (
         "serve",
         "\
@@ -107,6 +107,12 @@ wait for load balancers. A second signal ends the process at once, with exit cod
         "\
         gaung peers
   gaung peers --admin http://127.0.0.1:9603 --json",
+    ),
+    (
+        "tenants",
+        "\
+        gaung tenants
+  gaung tenants --by refusals --app shop --limit 5",
     ),
     (
         "apps",

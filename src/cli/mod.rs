@@ -21,6 +21,7 @@ mod subscribe;
 mod systemd;
 mod table;
 mod target;
+mod tenants;
 mod trigger;
 mod trust;
 mod users;
@@ -75,6 +76,8 @@ enum Command {
     Peers(peers::Peers),
     /// List the apps of a running server, and change them while it runs
     Apps(apps::Apps),
+    /// List the tenants that have or do the most
+    Tenants(tenants::Tenants),
     /// Print shell completions of commands and flags
     Completions(completions::Completions),
 }
@@ -101,6 +104,7 @@ impl Cli {
             Command::Health(health) => wait_for(health.run()),
             Command::Peers(peers) => wait_for(peers.run()),
             Command::Apps(apps) => wait_for(apps.run()),
+            Command::Tenants(tenants) => wait_for(tenants.run()),
             Command::Completions(completions) => completions.run(),
         }
     }

@@ -55,6 +55,8 @@ catalogue! {
     APP_LIMIT: Gauge "gaung_app_limit" ["app", "limit"], "What the app may have, or use in a second, on all nodes together; absent where it has no such limit";
     APP_USAGE: Gauge "gaung_app_usage" ["app", "limit"], "What the app has of it on all nodes; of its history on this one";
     APP_RATE_USAGE: Counter "gaung_app_rate_usage_total" ["app", "limit"], "What the app used of its limits by the second";
+    TENANTS_NEAR_LIMIT: Gauge "gaung_tenants_near_limit" ["app", "limit"], "Tenants that have nine tenths or more of what a limit grants them, on all nodes";
+    TOP_TENANTS: Gauge "gaung_top_tenants" ["app", "tenant", "by"], "The five tenants of the node that have or do the most, of late, in each respect";
     REFUSALS: Counter "gaung_refusals_total" ["app", "reason"], "Sockets, their messages and requests turned away";
     LIMITS_REACHED: Counter "gaung_limits_reached_total" ["app", "limit"], "What was refused because the app, or one of its tenants, had reached a limit";
     CLOSES: Counter "gaung_closes_total" ["app", "reason"], "Sessions ended by either side, or lost";

@@ -99,7 +99,14 @@ mod tests {
     use crate::config::{self, AppSettings};
 
     /// What the console does not show: secrets, lists, and settings that few apps change.
-    const HIDDEN: [&str; 12] = [
+    const HIDDEN: [&str; 19] = [
+        "max_total_subscriptions",
+        "max_channels",
+        "max_members",
+        "deliveries_per_second",
+        "bytes_per_second",
+        "joins_per_second",
+        "tenant_limits",
         "history",
         "history_mb",
         "secret",

@@ -39,6 +39,7 @@ export class Overview {
     this.#drawTiles(snapshot, sample.per_second);
     this.#drawCharts(snapshot);
     this.#drawApps(snapshot.apps);
+    drawTenants(snapshot.tenants);
     drawCluster(snapshot.cluster);
   }
 
@@ -109,6 +110,19 @@ function fillAppRow(row, app) {
   plain.forEach((count, number) => setText(cells[number + 2], figure(count)));
   fillUse(cells[6], app.events_per_second, app.limits.events_per_second ?? null, rate, "events a second");
   setText(cells[7], rate(app.deliveries_per_second));
+}
+
+function drawTenants(tenants) {
+  byId("tenants-card").hidden = !tenants.length;
+  const cells = () => Array.from({ length: 7 }, () => element("td"));
+  const create = ({ app, tenant }) => element("tr", {}, element("td", {}, app), element("th", { scope: "row" }, tenant), ...cells());
+  keep(byId("tenants").tBodies[0], tenants, ({ app, tenant }) => `${app} ${tenant}`, create, fillTenantRow);
+}
+
+function fillTenantRow({ cells }, tenant) {
+  const counts = [tenant.connections, tenant.subscriptions, tenant.channels, tenant.members].map((count) => figure(count));
+  const rates = [rate(tenant.deliveries_per_second), bytes(tenant.bytes_per_second), rate(tenant.refusals_per_second)];
+  [...counts, ...rates].forEach((text, place) => setText(cells[place + 2], text));
 }
 
 /** A figure against its limit, if there is one. */

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde::Serialize;
@@ -17,11 +17,15 @@ use crate::{
         health::Report,
         peers::{self, Row},
         shown::{Admin, RoomTotals},
+        tenants,
     },
     app::AppCounters,
     metrics::Outcomes,
     readiness::Stage,
 };
+
+/// So many tenants are shown.
+const TENANTS: usize = 10;
 
 /// What the rooms and the cluster answered.
 #[derive(Clone, Copy)]
@@ -49,6 +53,8 @@ pub(super) struct Snapshot {
     /// `None` for a node alone.
     cluster: Option<ClusterFigures>,
     apps: Vec<AppFigures>,
+    /// Those of all apps that are sent the most.
+    tenants: Vec<tenants::Row>,
 }
 
 /// The node, all its apps together. What is counted is counted since the start.
@@ -120,6 +126,11 @@ impl Snapshot {
             webhooks_waiting: admin.webhooks.queued(),
             cluster: ClusterFigures::of(admin, look.cluster),
             apps,
+            tenants: tenants::top(
+                tenants::rows(&admin.registry.all(), Instant::now()),
+                tenants::By::Deliveries,
+                TENANTS,
+            ),
         }
     }
 
