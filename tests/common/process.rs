@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::client::{Client, PATIENCE, upgrade};
+use super::client::{Client, PATIENCE, http_client, upgrade};
 
 /// Between two looks at a process, which needs the processor for what it is waited for.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -106,7 +106,7 @@ impl Process {
     }
 
     pub async fn connect(&self, path: &str) -> Client {
-        upgrade(awc::Client::default().ws(format!("{}{path}", self.address("public")))).await
+        upgrade(http_client().ws(format!("{}{path}", self.address("public")))).await
     }
 }
 

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Client, back_end::BackEnd, eventually, metrics::Metrics, send_signal, upgrade};
-use crate::common::process::{Process, serve};
+use super::{Client, back_end::BackEnd, eventually, metrics::Metrics, send_signal, stop_process, upgrade};
+use crate::common::{
+    client::http_client,
+    process::{Process, serve},
+};
 
 /// A running node, or one that was.
 pub struct GaungNode {
@@ -22,7 +25,7 @@ impl GaungNode {
         let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (&**name, &**value)).collect();
         let process = serve(&variables);
         let (public, admin) = (process.address("public"), process.address("admin"));
-        Self { process, back_end: BackEnd::of_the_app(), client: awc::Client::default(), public, admin }
+        Self { process, back_end: BackEnd::of_the_app(), client: http_client(), public, admin }
     }
 
     /// A Pusher client of the app that has its socket id.
@@ -120,7 +123,7 @@ impl GaungNode {
 
     /// SIGSTOP: its connections stay open and nothing moves.
     pub fn pause(&self) {
-        send_signal(self.process.id(), "STOP");
+        stop_process(self.process.id());
     }
 
     /// SIGCONT.
