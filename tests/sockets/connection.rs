@@ -116,7 +116,7 @@ async fn the_sub_protocol_that_swift_offers_is_selected() {
 
 #[actix::test]
 async fn a_socket_that_does_not_authorise_itself_in_time_is_closed_with_4009() {
-    let node = start(|app| app.authorised_within = Some(std::time::Duration::from_millis(300))).await;
+    let node = start(|app| app.authorised_within = Some(std::time::Duration::from_secs(3))).await;
     let (mut idle, mut private) = (node.connect().await, node.connect().await);
     private.subscribe_private("private-a").await;
     assert_eq!(idle.expect_close().await.0, 4009);

@@ -121,7 +121,7 @@ async fn keys_that_cannot_be_read_again_come_to_their_end_and_are_back_when_they
     let node = publisher
         .node("ES256", |issuer| {
             issuer.jwks_interval = Duration::from_millis(1);
-            issuer.jwks_keep = Duration::from_millis(200);
+            issuer.jwks_keep = Duration::from_secs(3);
         })
         .await;
     tenant_socket(&node, &format!("&token={}", by(&signer, "k"))).await;
