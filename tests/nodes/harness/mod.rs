@@ -27,7 +27,7 @@ use std::{
 
 use tokio::time::timeout;
 
-pub use crate::common::client::{Client, PATIENCE, eventually, inner, upgrade};
+pub use crate::common::client::{Client, PATIENCE, eventually, http_client, inner, upgrade};
 
 /// How long a cluster may take to agree with itself after a fault has ended.
 pub const AGREEMENT: Duration = Duration::from_secs(20);
