@@ -64,7 +64,8 @@ async fn survive_with_large_events(fault: impl AsyncFnOnce(&mut NatsServer)) {
     let channels: Vec<String> = (0..10).map(|n| format!("orders-{n}")).collect();
     let listeners = listen(&cluster, &channels).await;
     let load = Load::start_padded(0, &cluster[0].public, &channels, (1_000, LARGE));
-    listeners[1].until("a second of events has come", |listener| listener.count(tally::NUMBERED) > 1_000).await;
+    let begun = |listener: &Collector| listener.count(tally::NUMBERED) > 1_000;
+    listeners[1].until_within(FLOW, "a second of events has come", begun).await;
     fault(&mut cluster.nats).await;
     let so_far = listeners[1].count(tally::NUMBERED);
     let flow = |listener: &Collector| listener.count(tally::NUMBERED) > so_far + 6_000;
@@ -119,7 +120,8 @@ async fn survive(fault: impl AsyncFnOnce(&mut NatsServer)) {
     let listeners = listen(&cluster, &channels).await;
     let start = |publisher| Load::start(publisher, &cluster[publisher].public, &channels, PER_SECOND);
     let loads: Vec<_> = (0..2).map(start).collect();
-    listeners[2].until("a second of events has come", |listener| listener.count(tally::NUMBERED) > 1_000).await;
+    let begun = |listener: &Collector| listener.count(tally::NUMBERED) > 1_000;
+    listeners[2].until_within(FLOW, "a second of events has come", begun).await;
     let members_before: Vec<_> = listeners.iter().map(Collector::members).collect();
 
     let (began, stalls) = (Instant::now(), Stalls::watch());

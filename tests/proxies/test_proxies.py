@@ -23,7 +23,7 @@ def test_a_node_that_is_stopped_costs_no_client_and_no_post(start):
         slowest, unconcerned = traffic.slowest(), beside.slowest()
     print(f"{traffic.done}; the slowest took {calm * 1_000:.0f} ms before the node went, {slowest * 1_000:.0f} after")
     print(f"it took {unconcerned * 1_000:.0f} ms without the proxy and that node")
-    assert traffic.failures == beside.failures == []
+    assert traffic.failures == beside.failures == [], proxy.log
     assert slowest < max(calm, unconcerned) + LONGER
     sent_away = [client for client in held if client.has_heard()]
     assert 0 < len(sent_away) < len(held), "the proxy had not spread the sockets over both nodes"

@@ -135,9 +135,10 @@ impl Published {
         let heard = client.heard();
         let numbered = heard.iter().filter(|heard| heard.message["event"] == NUMBERED);
         let ways = numbered.filter_map(|heard| {
-            let number = heard.message["data"].as_str()?.split('/').nth(1)?.parse::<usize>().ok()?;
-            let (sent, taken) = *self.taken.get(number)?;
-            (sent >= since).then(|| heard.at.saturating_duration_since(taken))
+            let mut data = heard.message["data"].as_str()?.split('/');
+            let is_own = data.next()?.parse() == Ok(self.publisher);
+            let (sent, taken) = *self.taken.get(data.next()?.parse::<usize>().ok()?)?;
+            (is_own && sent >= since).then(|| heard.at.saturating_duration_since(taken))
         });
         ways.max().unwrap_or_default()
     }
