@@ -3,6 +3,8 @@
 import re
 import urllib.request
 
+from deadline import PATIENCE
+
 
 def connections(node):
     """Its open sockets."""
@@ -15,6 +17,6 @@ def deliveries(node):
 
 
 def _of_app(node, name):
-    with urllib.request.urlopen(f"{node.admin}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{node.admin}/metrics", timeout=PATIENCE) as answer:
         text = answer.read().decode()
     return int(re.search(rf"^{name}\{{.*\}} (\d+)$", text, re.MULTILINE)[1])

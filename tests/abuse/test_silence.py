@@ -4,7 +4,7 @@ import re
 import urllib.request
 
 import memory
-from deadline import until
+from deadline import PATIENCE, until
 from raw import connect
 
 FIRST = 100
@@ -14,7 +14,7 @@ CONNECTIONS = 800
 
 
 def connections(node):
-    with urllib.request.urlopen(f"{node.admin}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{node.admin}/metrics", timeout=PATIENCE) as answer:
         return int(re.search(r"^gaung_http_connections (\d+)$", answer.read().decode(), re.MULTILINE)[1])
 
 

@@ -23,6 +23,11 @@ pub fn key() -> AppKey {
     AppKey { key: "app-key".to_owned(), secret: Secret::new("app-secret") }
 }
 
+/// What asks over HTTP and waits for an answer as long as a test does: the library's own 5 s pass on a busy machine.
+pub fn http_client() -> awc::Client {
+    awc::Client::builder().connector(awc::Connector::new().timeout(PATIENCE)).timeout(PATIENCE).finish()
+}
+
 /// A client by a request that was prepared elsewhere.
 pub async fn upgrade(request: awc::ws::WebsocketsRequest) -> Client {
     let (_, socket) = request.max_frame_size(1 << 22).connect().await.expect("the upgrade is answered");

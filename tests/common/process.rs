@@ -6,10 +6,14 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
-    time::Instant,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
-use super::client::{Client, PATIENCE, upgrade};
+use super::client::{Client, PATIENCE, http_client, upgrade};
+
+/// Between two looks at a process, which needs the processor for what it is waited for.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A running program. Its output goes to files, so that it never waits for a reader.
 pub struct Process {
@@ -72,7 +76,7 @@ impl Process {
         let deadline = Instant::now() + PATIENCE;
         while !condition() {
             assert!(Instant::now() < deadline, "no {what}: {}{}", self.stdout(), self.stderr());
-            std::thread::yield_now();
+            sleep(PAUSE);
         }
     }
 
@@ -89,7 +93,7 @@ impl Process {
                 return status.code();
             }
             assert!(Instant::now() < deadline, "it does not end: {}{}", self.stdout(), self.stderr());
-            std::thread::yield_now();
+            sleep(PAUSE);
         }
     }
 
@@ -102,7 +106,7 @@ impl Process {
     }
 
     pub async fn connect(&self, path: &str) -> Client {
-        upgrade(awc::Client::default().ws(format!("{}{path}", self.address("public")))).await
+        upgrade(http_client().ws(format!("{}{path}", self.address("public")))).await
     }
 }
 

@@ -5,7 +5,6 @@ files of a secret as the base64 that the API carries. Hence one node, free ports
 place of the Secret. All else is as Helm rendered it.
 """
 
-import socket
 import subprocess
 import uuid
 
@@ -14,6 +13,7 @@ import yaml
 from chart import of_kind, one, render
 from container import START_PATIENCE, execute, podman
 from deadline import until
+from ports import free_port
 from server import APP
 
 
@@ -71,8 +71,3 @@ def playable(objects):
         for secret in of_kind(objects, "Secret")
     ]
     return [*files, *of_kind(objects, "ConfigMap"), deployment]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]

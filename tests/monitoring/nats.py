@@ -2,11 +2,11 @@
 
 import json
 import pathlib
-import socket
 
 import exporter
 import scrape
 from deadline import until
+from ports import free_port
 from process import Process
 
 PATIENCE = 30.0
@@ -17,7 +17,8 @@ class Servers:
 
     def __init__(self, stack, folder):
         names = ["n0", "n1", "n2"]
-        routes = _free_ports(len(names))
+        # Servers must know where the others will listen before these do.
+        routes = [free_port() for _ in names]
         self._processes = {name: _started(stack, pathlib.Path(folder), name, route, routes) for name, route in zip(names, routes)}
         ports = {name: self._ports(pathlib.Path(folder) / name) for name in names}
         self.url = ports["n0"]["nats"][0]
@@ -52,12 +53,3 @@ def _started(stack, folder, name, route, routes):
     process = Process(["nats-server", "--config", str(place / "nats.conf")])
     stack.callback(process.kill)
     return process
-
-
-def _free_ports(count):
-    """Servers must know where the others will listen before these do."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [taken.getsockname()[1] for taken in sockets]
-    for taken in sockets:
-        taken.close()
-    return ports

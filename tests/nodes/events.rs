@@ -106,7 +106,9 @@ async fn the_first_subscriber_of_a_room_on_a_node_hears_nothing_that_was_trigger
         let first = tally::numbers(&client.heard())[&(channel.clone(), 0)][0];
         let (_, taken) = published.taken[first as usize];
         let age = asked.saturating_duration_since(taken);
-        assert!(age < Duration::from_millis(200), "{channel} began with an event that was {age:?} old");
+        // On a machine that stands still what was triggered just before is under way for long, and so is what follows.
+        let later = published.longest_way(client, *asked);
+        assert!(age < Duration::from_millis(200) + later, "{channel} began with an event that was {age:?} old");
     }
 }
 

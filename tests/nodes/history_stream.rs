@@ -136,8 +136,9 @@ async fn a_page_of_a_killed_node_hears_what_it_missed_where_its_channel_was_neve
     is_known(&cluster, 0, 1).await;
     cluster[1].publish("orders", "old", "{}").await;
     hear(&mut first, &["old"]).await;
-    // Three receipts, three seconds, and the last sign of life of the node that is going to be killed.
-    attend(&mut first, Duration::from_secs(9)).await;
+    // Three receipts, three seconds, and the last sign of life of the node that is going to be killed; and some more for a
+    // machine that is busy.
+    attend(&mut first, Duration::from_secs(15)).await;
     has_stored(&cluster[1], 1.0).await;
     cluster[0].kill();
     let dead = cluster.nodes.remove(0);

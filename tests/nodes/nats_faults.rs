@@ -12,10 +12,13 @@ use crate::harness::{
     load::{Load, Published},
     metrics::{ASKED, LOST},
     nats::NatsServer,
+    stalls::Stalls,
     tally,
 };
 
 const PER_SECOND: u32 = 500;
+/// How long thousands of events may take on a machine that is busy with much else.
+const FLOW: Duration = Duration::from_secs(60);
 
 #[actix::test]
 async fn nothing_is_lost_doubled_or_disordered_when_nats_is_killed_and_back_after_three_seconds() {
@@ -61,10 +64,12 @@ async fn survive_with_large_events(fault: impl AsyncFnOnce(&mut NatsServer)) {
     let channels: Vec<String> = (0..10).map(|n| format!("orders-{n}")).collect();
     let listeners = listen(&cluster, &channels).await;
     let load = Load::start_padded(0, &cluster[0].public, &channels, (1_000, LARGE));
-    listeners[1].until("a second of events has come", |listener| listener.count(tally::NUMBERED) > 1_000).await;
+    let begun = |listener: &Collector| listener.count(tally::NUMBERED) > 1_000;
+    listeners[1].until_within(FLOW, "a second of events has come", begun).await;
     fault(&mut cluster.nats).await;
     let so_far = listeners[1].count(tally::NUMBERED);
-    listeners[1].until("events flow again", |listener| listener.count(tally::NUMBERED) > so_far + 6_000).await;
+    let flow = |listener: &Collector| listener.count(tally::NUMBERED) > so_far + 6_000;
+    listeners[1].until_within(FLOW, "events flow again", flow).await;
     let published = load.finish().await;
     for (index, listener) in listeners.iter().enumerate() {
         published.check(&format!("the listener on node {index}"), listener).await;
@@ -115,14 +120,16 @@ async fn survive(fault: impl AsyncFnOnce(&mut NatsServer)) {
     let listeners = listen(&cluster, &channels).await;
     let start = |publisher| Load::start(publisher, &cluster[publisher].public, &channels, PER_SECOND);
     let loads: Vec<_> = (0..2).map(start).collect();
-    listeners[2].until("a second of events has come", |listener| listener.count(tally::NUMBERED) > 1_000).await;
+    let begun = |listener: &Collector| listener.count(tally::NUMBERED) > 1_000;
+    listeners[2].until_within(FLOW, "a second of events has come", begun).await;
     let members_before: Vec<_> = listeners.iter().map(Collector::members).collect();
 
-    let began = Instant::now();
+    let (began, stalls) = (Instant::now(), Stalls::watch());
     fault(&mut cluster.nats).await;
     println!("fault of {:.1} s", began.elapsed().as_secs_f64());
     let so_far = listeners[2].count(tally::NUMBERED);
-    listeners[2].until("events flow again", |listener| listener.count(tally::NUMBERED) > so_far + 3_000).await;
+    let flow = |listener: &Collector| listener.count(tally::NUMBERED) > so_far + 3_000;
+    listeners[2].until_within(FLOW, "events flow again", flow).await;
 
     let published = join_all(loads.into_iter().map(Load::finish)).await;
     for (index, listener) in listeners.iter().enumerate() {
@@ -139,7 +146,7 @@ async fn survive(fault: impl AsyncFnOnce(&mut NatsServer)) {
         let (looks, late) = node.metrics().await.late_looks();
         println!("threads of node {index}: {late} of {looks} looks more than 20 ms late");
     }
-    check_local_delivery(&listeners, &published);
+    check_local_delivery(&listeners, &published, stalls.longest());
 }
 
 /// A listener on each node that is a member of a room with the others and hears all channels.
@@ -159,11 +166,12 @@ async fn listen(cluster: &Cluster, channels: &[String]) -> Vec<Collector> {
     listeners
 }
 
-/// A client of the publishing node never waits: not for a tenth of the fault, on a machine that is busy.
-fn check_local_delivery(listeners: &[Collector], published: &[Published]) {
+/// A client of the publishing node never waits: not for a tenth of the fault, on a machine that is busy, beyond what the
+/// test itself waited for its turn.
+fn check_local_delivery(listeners: &[Collector], published: &[Published], stall: Duration) {
     for (listener, published) in listeners.iter().zip(published) {
         let gap = published.longest_gap(listener);
         println!("longest silence on the publishing node: {gap:?}");
-        assert!(gap < Duration::from_secs(1), "local delivery stood still for {gap:?}");
+        assert!(gap < Duration::from_secs(1) + stall, "local delivery stood still for {gap:?}, the test for {stall:?}");
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{client::upgrade, process::run},
-    harness::{cluster::Cluster, eventually},
+    harness::{cluster::Cluster, eventually, http_client},
 };
 
 #[actix::test]
@@ -51,7 +51,7 @@ async fn a_console_sees_events_of_other_nodes_and_the_whole_cluster() {
     let cluster = Cluster::start(2, &[]).await;
     let mut client = cluster[1].connect().await;
     client.subscribe("orders").await;
-    let mut console = upgrade(awc::Client::default().ws(format!("{}/console/live", cluster[1].admin))).await;
+    let mut console = upgrade(http_client().ws(format!("{}/console/live", cluster[1].admin))).await;
     let hello = console.next().await;
     assert_eq!(hello["node"], cluster[1].id().await);
     console.send(json!({"type": "watch", "app": null, "channel": "orders"})).await;

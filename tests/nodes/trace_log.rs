@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::client::{key, now},
-    harness::{cluster::Cluster, eventually, node::GaungNode},
+    harness::{cluster::Cluster, eventually, http_client, node::GaungNode},
 };
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -15,7 +15,7 @@ const LOG: [(&str, &str); 2] = [("GAUNG_LOG", "info,gaung::trace_log=debug"), ("
 async fn publish(node: &GaungNode, path: &str, body: Value) {
     let (path, body) = (format!("/apps/app-id{path}"), body.to_string());
     let query = sign_request(&key(), "POST", &path, &[], body.as_bytes(), now());
-    let request = awc::Client::default().post(format!("{}{path}?{query}", node.public));
+    let request = http_client().post(format!("{}{path}?{query}", node.public));
     let request = request.insert_header(("traceparent", TRACEPARENT));
     assert_eq!(request.send_body(body).await.expect("an answer").status().as_u16(), 200);
 }

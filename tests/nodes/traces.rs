@@ -8,7 +8,7 @@ use crate::{
         client::{key, now},
         otlp::{CALLER, Collector, SAMPLED, TRACE, Told, UNSAMPLED},
     },
-    harness::{cluster::Cluster, eventually, node::GaungNode},
+    harness::{cluster::Cluster, eventually, http_client, node::GaungNode},
     history::begin,
 };
 
@@ -23,7 +23,7 @@ async fn publish(node: &GaungNode, channel: &str, name: &str, traceparent: Optio
     let path = "/apps/app-id/events";
     let body = json!({"name": name, "channel": channel, "data": "sensitive"}).to_string();
     let query = sign_request(&key(), "POST", path, &[], body.as_bytes(), now());
-    let mut request = awc::Client::default().post(format!("{}{path}?{query}", node.public));
+    let mut request = http_client().post(format!("{}{path}?{query}", node.public));
     if let Some(traceparent) = traceparent {
         request = request.insert_header(("traceparent", traceparent));
     }
@@ -225,7 +225,7 @@ async fn each_event_of_a_batch_is_published_below_the_one_request() {
     let body: Value = json!({"batch": [event("a"), event("b")]});
     let (path, body) = ("/apps/app-id/batch_events", body.to_string());
     let query = sign_request(&key(), "POST", path, &[], body.as_bytes(), now());
-    let request = awc::Client::default().post(format!("{}{path}?{query}", cluster[0].public));
+    let request = http_client().post(format!("{}{path}?{query}", cluster[0].public));
     let request = request.insert_header(("traceparent", SAMPLED)).send_body(body);
     assert_eq!(request.await.expect("an answer").status().as_u16(), 200);
     let request = span(&collector, "POST /apps/{app}/batch_events", "").await;

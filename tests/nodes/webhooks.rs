@@ -79,8 +79,8 @@ async fn who_moves_to_another_node_within_three_seconds_is_not_posted() {
     let mut here = cluster[0].connect().await;
     here.join(ROOM, r#"{"user_id":"ada"}"#).await;
     eventually("she is posted", || async { log.of("member_added", ROOM).len() == 1 }).await;
-    drop(here);
     let mut there = cluster[1].connect().await;
+    drop(here);
     there.join(ROOM, r#"{"user_id":"ada"}"#).await;
     let mut other = cluster[2].connect().await;
     other.subscribe("later").await;

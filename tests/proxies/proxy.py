@@ -3,11 +3,11 @@
 import os
 import pathlib
 import shutil
-import socket
 import sys
 
 from deadline import until
 from examples import replaced
+from ports import free_port
 from process import Process
 from raw import status
 from traffic import ask
@@ -105,8 +105,3 @@ def installed(name):
     """A program that one of the Python packages of these tests brings."""
     beside = pathlib.Path(sys.executable).parent / name
     return beside if beside.exists() else shutil.which(name)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

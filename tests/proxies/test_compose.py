@@ -10,7 +10,8 @@ import images
 from deadline import until
 from examples import replaced, text_of
 from images import run
-from proxy import free_port, installed
+from ports import free_port
+from proxy import installed
 from raw import status
 from server import APP, binary
 from traffic import Traffic, ask

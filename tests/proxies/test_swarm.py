@@ -4,8 +4,9 @@ import pytest
 
 from deadline import until
 from examples import replaced
+from ports import free_port
 from process import Process
-from proxy import START_PATIENCE, free_port, installed
+from proxy import START_PATIENCE, installed
 from raw import RawSocket, signed_post, status
 from server import Gaung
 from traffic import BODY, ask

@@ -213,7 +213,12 @@ fn bombs() -> Vec<String> {
 
 #[actix::test]
 async fn bombs_of_json_harm_nobody() {
-    let node = start_configured(|config| config.limits.max_frame_bytes = 16 << 20, with_client_events).await;
+    let configure = |config: &mut gaung::config::Config| {
+        config.limits.max_frame_bytes = 16 << 20;
+        // On a machine that is busy they take longer than a socket may be silent.
+        config.limits.ping_interval = std::time::Duration::from_secs(3_600);
+    };
+    let node = start_configured(configure, with_client_events).await;
     let mut bystander = Bystander::watch(&node).await;
     let (mut sender, mut reader) = (node.connect().await, node.connect().await);
     for client in [&mut sender, &mut reader] {

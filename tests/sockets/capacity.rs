@@ -3,7 +3,7 @@
 use gaung::config::{Config, TenantAccess};
 use serde_json::Value;
 
-use crate::harness::{Client, TestNode, eventually, metrics, start_configured};
+use crate::harness::{Client, TestNode, eventually, http_client, metrics, start_configured};
 
 async fn start(max_connections: usize) -> TestNode {
     let change = |config: &mut Config| {
@@ -23,7 +23,7 @@ async fn connect(node: &TestNode, count: usize) -> Vec<Client> {
 
 /// Status and report of `/readyz`, and status of `/ready`.
 async fn readiness(node: &TestNode) -> (u16, Value, u16) {
-    let ask = |url: String| awc::Client::default().get(url).send();
+    let ask = |url: String| http_client().get(url).send();
     let mut report = ask(format!("http://{}/readyz", node.node.admin)).await.expect("the admin port answers");
     let body = report.body().await.expect("the report has a body");
     let public = ask(node.url("/ready")).await.expect("the public port answers");

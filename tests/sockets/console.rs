@@ -9,7 +9,7 @@ use awc::{
 use gaung::config::HistoryRules;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, TestNode, metrics, start, start_configured, upgrade};
+use crate::harness::{Client, TestNode, http_client, metrics, start, start_configured, upgrade};
 
 /// A page's end of the socket.
 pub struct Console {
@@ -111,7 +111,7 @@ impl Console {
 }
 
 fn request(node: &TestNode) -> WebsocketsRequest {
-    awc::Client::default().ws(format!("http://{}/console/live", node.node.admin))
+    http_client().ws(format!("http://{}/console/live", node.node.admin))
 }
 
 /// A console that watches all.

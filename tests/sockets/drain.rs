@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::{
-    harness::{Client, TestNode, eventually, key, metrics, now, start_configured, upgrade},
+    harness::{Client, TestNode, eventually, http_client, key, metrics, now, start_configured, upgrade},
     raw::{Raw, UPGRADE},
 };
 
@@ -103,16 +103,16 @@ async fn publish(public: SocketAddr) {
     let body = json!({"name": "e", "channel": "c", "data": "{}"}).to_string();
     let query =
         gaung::protocol::signature::sign_request(&key(), "POST", "/apps/app-id/events", &[], body.as_bytes(), now());
-    let request = awc::Client::default().post(format!("http://{public}/apps/app-id/events?{query}"));
+    let request = http_client().post(format!("http://{public}/apps/app-id/events?{query}"));
     assert_eq!(request.send_body(body).await.expect("the API answers").status().as_u16(), 200);
 }
 
 async fn open(public: SocketAddr) -> Client {
-    upgrade(awc::Client::default().ws(format!("http://{public}/app/app-key"))).await
+    upgrade(http_client().ws(format!("http://{public}/app/app-key"))).await
 }
 
 async fn status(address: SocketAddr, path: &str) -> u16 {
-    let answer = awc::Client::default().get(format!("http://{address}{path}")).send().await;
+    let answer = http_client().get(format!("http://{address}{path}")).send().await;
     answer.expect("the listener answers").status().as_u16()
 }
 

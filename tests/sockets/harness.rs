@@ -15,7 +15,7 @@ use gaung::{
 };
 use serde_json::{Value, json};
 
-pub use crate::common::client::{Client, PATIENCE, eventually, inner, key, now, upgrade};
+pub use crate::common::client::{Client, PATIENCE, eventually, http_client, inner, key, now, upgrade};
 
 /// A running node.
 pub struct TestNode {
@@ -46,7 +46,7 @@ pub async fn start_with(change: impl FnOnce(&mut Config), apps: Vec<(String, App
 
 /// What the admin port shows at `/metrics`.
 pub async fn metrics(admin: SocketAddr) -> String {
-    let request = awc::Client::default().get(format!("http://{admin}/metrics"));
+    let request = http_client().get(format!("http://{admin}/metrics"));
     let text = request.send().await.expect("the admin port answers").body().limit(1 << 20).await;
     String::from_utf8(text.expect("metrics have a body").to_vec()).expect("metrics are text")
 }
@@ -98,7 +98,7 @@ impl TestNode {
         let path = format!("/apps/app-id{path}");
         let body = body.to_string();
         let query = sign_request(&key(), "POST", &path, &[], body.as_bytes(), now());
-        let request = awc::Client::default().post(self.url(&format!("{path}?{query}")));
+        let request = http_client().post(self.url(&format!("{path}?{query}")));
         let mut answer = request.send_body(body).await.expect("the node answers");
         let text = answer.body().await.expect("the answer has a body");
         (answer.status().as_u16(), serde_json::from_slice(&text).expect("the answer is JSON"))
@@ -114,7 +114,7 @@ impl TestNode {
     pub async fn get(&self, path: &str, params: &[(&str, &str)]) -> (u16, Value) {
         let path = format!("/apps/app-id{path}");
         let query = sign_request(&key(), "GET", &path, params, b"", now());
-        let request = awc::Client::default().get(self.url(&format!("{path}?{query}")));
+        let request = http_client().get(self.url(&format!("{path}?{query}")));
         let mut answer = request.send().await.expect("the node answers");
         let text = answer.body().await.expect("the answer has a body");
         (answer.status().as_u16(), serde_json::from_slice(&text).expect("the answer is JSON"))
@@ -136,7 +136,7 @@ impl TestNode {
         path: &str,
         change: impl FnOnce(awc::ws::WebsocketsRequest) -> awc::ws::WebsocketsRequest,
     ) -> Client {
-        upgrade(change(awc::Client::default().ws(self.url(path)))).await
+        upgrade(change(http_client().ws(self.url(path)))).await
     }
 
     /// How many sockets the app has now.

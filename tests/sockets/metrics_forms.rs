@@ -4,13 +4,13 @@ use actix_web::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT
 use flate2::read::GzDecoder;
 use std::io::Read;
 
-use crate::harness::{TestNode, start};
+use crate::harness::{TestNode, http_client, start};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 
 /// Content type, encoding and body.
 async fn scrape(node: &TestNode, accept: &str, encoding: &str) -> (String, Option<String>, Vec<u8>) {
-    let request = awc::Client::default().get(format!("http://{}/metrics", node.node.admin));
+    let request = http_client().get(format!("http://{}/metrics", node.node.admin));
     let request = request.insert_header((ACCEPT, accept)).insert_header((ACCEPT_ENCODING, encoding));
     let mut answer = request.no_decompress().send().await.expect("the admin port answers");
     let header = |name| answer.headers().get(name).map(|value| value.to_str().expect("a text").to_owned());
@@ -51,7 +51,7 @@ async fn what_happens_is_counted_for_its_app_and_for_none_where_there_is_no_such
     client.expect("e").await;
     let event = serde_json::json!({"name": "e", "channel": "orders", "data": "more than twenty bytes"});
     assert_eq!(node.post("/events", &event).await.0, 413);
-    let unknown = awc::Client::default().get(node.url("/apps/other/channels")).send().await.expect("an answer");
+    let unknown = http_client().get(node.url("/apps/other/channels")).send().await.expect("an answer");
     assert_eq!(unknown.status().as_u16(), 404);
     let text = crate::harness::metrics(node.node.admin).await;
     for line in [

@@ -284,7 +284,7 @@ async fn a_page_that_loses_its_socket_for_a_moment_stays_a_member() {
 
 #[actix::test]
 async fn a_page_that_does_not_come_back_is_a_member_no_longer_after_the_grace() {
-    let (node, mut watcher, page) = presence(Duration::from_millis(300)).await;
+    let (node, mut watcher, page) = presence(Duration::from_secs(3)).await;
     lose(&node, page).await;
     watcher.expect_silence().await;
     watcher.expect("pusher_internal:member_removed").await;

@@ -15,7 +15,7 @@ use crate::{
         process::{Process, serve},
         signer::Signer,
     },
-    harness::{eventually, inner, now, upgrade},
+    harness::{eventually, http_client, inner, now, upgrade},
     jwks::{Answer, Publisher},
     webhook_receiver::Receiver,
 };
@@ -73,7 +73,7 @@ async fn publish(server: &Process, client: &mut Client) -> Option<String> {
     let body = json!({"name": "e", "channel": "private-a", "data": "sensitive-payload"}).to_string();
     let query = sign_request(&key(), "POST", "/apps/1/events", &[], body.as_bytes(), now());
     let post = |query: &str, body: &str| {
-        let request = awc::Client::default().post(format!("{}/apps/1/events?{query}", server.address("public")));
+        let request = http_client().post(format!("{}/apps/1/events?{query}", server.address("public")));
         request.send_body(body.to_owned())
     };
     assert_eq!(post(&query, &body).await.expect("the server answers").status().as_u16(), 200);
@@ -119,7 +119,7 @@ async fn the_first_refused_origin_of_an_app_is_logged_with_what_to_set_and_the_o
         ("GAUNG_LOG", "info"),
     ]);
     for origin in ["https://first.test", "https://second.test"] {
-        let request = awc::Client::default().ws(format!("{}/app/the-key", server.address("public"))).origin(origin);
+        let request = http_client().ws(format!("{}/app/the-key", server.address("public"))).origin(origin);
         assert_eq!(upgrade(request).await.expect_close().await.0, 4009);
     }
     server.signal("-TERM");

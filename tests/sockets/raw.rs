@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::harness::{Client, PATIENCE, TestNode};
+use crate::harness::{Client, PATIENCE, TestNode, http_client};
 
 /// The first byte of an unfragmented text message; likewise the others.
 pub const TEXT: u8 = 0x81;
@@ -202,7 +202,7 @@ impl Bystander {
             self.client.expect(&format!("e{number}")).await;
         }
         self.client.expect_silence().await;
-        let answer = awc::Client::default().get(node.url("/up")).send().await.expect("the node answers");
+        let answer = http_client().get(node.url("/up")).send().await.expect("the node answers");
         assert_eq!(answer.status().as_u16(), 200);
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::{
     event_stream::{EventStream, read},
-    harness::{PATIENCE, TestNode, eventually, start_configured},
+    harness::{PATIENCE, TestNode, eventually, http_client, start_configured},
     tenant::{open_node, tenant_socket},
     tls::Folder,
 };
@@ -72,8 +72,7 @@ async fn a_token_is_checked_and_a_refused_one_is_401() {
 async fn other_methods_are_405() {
     let node = open_node(|_| {}).await;
     for method in [Method::HEAD, Method::POST, Method::PUT, Method::OPTIONS] {
-        let answer =
-            awc::Client::default().request(method.clone(), node.url(PRODUCTS)).send().await.expect("an answer");
+        let answer = http_client().request(method.clone(), node.url(PRODUCTS)).send().await.expect("an answer");
         assert_eq!(
             (answer.status().as_u16(), answer.headers().get("allow")),
             (405, Some(&"GET".parse().unwrap())),

@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Client, TestNode, inner, now, start, start_with},
+    harness::{Client, TestNode, http_client, inner, now, start, start_with},
     tenant::{expect_error, expect_silence, greeted, open_node, subscribe, tenant_socket},
 };
 
@@ -45,7 +45,7 @@ async fn a_token_is_taken_from_the_query_the_authorization_or_the_sub_protocols(
     let bearer = format!("Bearer {}", token(json!({})));
     let by_header = node.open_with("/ws?tenant_id=7", |request| request.header(header::AUTHORIZATION, bearer)).await;
     greeted(by_header).await;
-    let request = awc::Client::default().ws(node.url("/ws?tenant_id=7"));
+    let request = http_client().ws(node.url("/ws?tenant_id=7"));
     let request = request.protocols(["bearer".to_owned(), token(json!({}))]);
     let (response, socket) = request.connect().await.expect("the upgrade is answered");
     assert_eq!(response.headers().get(header::SEC_WEBSOCKET_PROTOCOL).expect("one is selected"), "bearer");

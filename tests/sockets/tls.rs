@@ -19,7 +19,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     common::process::{run, serve},
-    harness::{Client, PATIENCE, TestNode, eventually, key, now, start_configured, upgrade},
+    harness::{Client, PATIENCE, TestNode, eventually, http_client, key, now, start_configured, upgrade},
     webhook_receiver::Receiver,
 };
 
@@ -321,7 +321,7 @@ async fn webhooks_and_access_callbacks_believe_the_authorities_of_a_file_and_oth
     node.connect().await.subscribe("orders").await;
     assert!(application.next_events().await.contains("channel_occupied"));
     let admitted = actix::spawn({
-        let request = awc::Client::default().ws(node.url("/ws?tenant_id=7"));
+        let request = http_client().ws(node.url("/ws?tenant_id=7"));
         async move { upgrade(request).await.next().await }
     });
     application.next().await.answer("200 OK", "");

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use crate::{
-    harness::{PATIENCE, TestNode, eventually},
+    harness::{PATIENCE, TestNode, eventually, http_client},
     raw::{CLOSE, PING, PONG, Raw, TEXT, UPGRADE, frame},
     tls::{Folder, open},
 };
@@ -107,7 +107,7 @@ async fn nonsense_within_tls_ends_its_own_socket_alone() {
         raw.0.get_mut().0.write_all(&record).await.expect("it is open");
         let rest = timeout(PATIENCE, raw.0.read_to_end(&mut Vec::new())).await.expect("the node ends the connection");
         rest.expect_err("the node says what was wrong");
-        let answer = awc::Client::default().get(format!("http://{}/livez", node.node.admin)).send().await;
+        let answer = http_client().get(format!("http://{}/livez", node.node.admin)).send().await;
         assert!(answer.expect("the admin port answers").status().is_success());
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::process::{Process, serve},
-    harness::{Client, now},
+    harness::{Client, http_client, now},
 };
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -25,7 +25,7 @@ async fn post_signed(server: &Process, secret: &str, path: &str, body: &Value, t
     let key = AppKey { key: "gaung-key".to_owned(), secret: Secret::new(secret) };
     let (path, body) = (format!("/apps/gaung{path}"), body.to_string());
     let query = sign_request(&key, "POST", &path, &[], body.as_bytes(), now());
-    let mut request = awc::Client::default().post(format!("{}{path}?{query}", server.address("public")));
+    let mut request = http_client().post(format!("{}{path}?{query}", server.address("public")));
     if let Some(traceparent) = traceparent {
         request = request.insert_header(("traceparent", traceparent));
     }

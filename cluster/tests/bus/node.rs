@@ -13,7 +13,10 @@ use gaung_cluster::{
     core::{Core, Input, Output},
     frame::RoomEvent,
 };
-use tokio::{runtime::Builder, sync::watch};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::{oneshot, watch},
+};
 
 use crate::server::NatsServer;
 
@@ -57,6 +60,14 @@ pub fn event(room: &Room, number: u32) -> RoomEvent {
     RoomEvent { room: room.clone(), payload: Bytes::from(number.to_string()), trace: None }
 }
 
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn keep(outputs: &watch::Sender<Vec<Output>>, output: Output) {
+    outputs.send_modify(|outputs| outputs.push(output));
+}
+
 impl Node {
     /// A node on a server.
     pub fn start(server: &NatsServer) -> Self {
@@ -64,23 +75,26 @@ impl Node {
     }
 
     pub fn start_with(settings: BusSettings) -> Self {
-        Self::start_on(Builder::new_current_thread(), settings, Arc::default())
-    }
-
-    /// A node whose bus thread stands still at the next output while the gate is closed. The client reads on.
-    pub fn start_behind(settings: BusSettings, gate: Arc<Gate>) -> Self {
-        Self::start_on(Builder::new_multi_thread(), settings, gate)
-    }
-
-    fn start_on(mut runtime: Builder, settings: BusSettings, gate: Arc<Gate>) -> Self {
         let (link, bus) = open(settings).unwrap();
         let (sender, outputs) = watch::channel(Vec::new());
+        thread::spawn(move || runtime().block_on(bus.run(|output| keep(&sender, output))));
+        Self { link, outputs }
+    }
+
+    /// A node whose bus thread stands still at the next output while the gate is closed. The client has another thread,
+    /// which drives the runtime, and reads on.
+    pub fn start_behind(settings: BusSettings, gate: Arc<Gate>) -> Self {
+        let (link, bus) = open(settings).unwrap();
+        let (sender, outputs) = watch::channel(Vec::new());
+        let (runtime, (ends, ended)) = (runtime(), oneshot::channel::<()>());
+        let handle = runtime.handle().clone();
+        thread::spawn(move || _ = runtime.block_on(ended));
         thread::spawn(move || {
-            let sender = |output| {
+            handle.block_on(bus.run(|output| {
                 gate.pass();
-                sender.send_modify(|outputs: &mut Vec<Output>| outputs.push(output));
-            };
-            runtime.enable_all().build().unwrap().block_on(bus.run(sender));
+                keep(&sender, output);
+            }));
+            drop(ends);
         });
         Self { link, outputs }
     }
@@ -123,10 +137,12 @@ impl Node {
 
     /// Waits until the outputs are as wanted.
     pub async fn until_outputs(&self, what: &str, wanted: impl Fn(&[Output]) -> bool) {
-        let mut outputs = self.outputs.clone();
-        let waiting = tokio::time::timeout(PATIENCE, outputs.wait_for(|outputs| wanted(outputs)));
-        let result = waiting.await.map(|outputs| outputs.is_ok());
-        assert_eq!(result, Ok(true), "not within {PATIENCE:?}: {what}; {} outputs", self.outputs().len());
+        let deadline = Instant::now() + PATIENCE;
+        while !wanted(&self.outputs.borrow()) {
+            assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}; {} outputs", self.outputs().len());
+            // Looks at each of very many outputs would keep the bus from writing the next.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Serves a room, and waits until no event of it is missed.

@@ -18,7 +18,8 @@ export const SCRIPT = "text/javascript";
 class PageServer {
   #files;
   #route;
-  #server = createServer((request, response) => this.#answer(request, response));
+  // After 5 s, which is Node's own, a client could send its next request into a connection that is just being closed.
+  #server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => this.#answer(request, response));
 
   constructor(files, route) {
     this.#files = files;

@@ -3,8 +3,9 @@
 import threading
 import time
 
-PATIENCE = 5.0
-"""Seconds that a test waits for something that should happen at once."""
+PATIENCE = 20.0
+"""Seconds that a test waits for something that should happen at once. Only failures wait that long, also on a machine that
+is busy with much else."""
 
 
 def until(condition, what, patience=PATIENCE):

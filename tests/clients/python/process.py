@@ -7,7 +7,7 @@ import threading
 
 from deadline import until
 
-STOP_PATIENCE = 15.0
+STOP_PATIENCE = 30.0
 
 
 class Process:

@@ -10,7 +10,7 @@ from process import Process
 APP = {"id": "424242", "key": "app-key", "secret": "app-secret"}
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
-START_PATIENCE = 10.0
+START_PATIENCE = 30.0
 ADDRESSES = r"^public\s+(?P<public>https?://\S+)$.*^admin\s+(?P<admin>http://\S+)$"
 
 

@@ -41,7 +41,8 @@ class Application {
   #signer;
   #forger;
   #users = new Map();
-  #server = createServer((request, response) => this.#answer(request, response));
+  // After 5 s, which is Node's own, a client could send its next request into a connection that is just being closed.
+  #server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => this.#answer(request, response));
 
   constructor(app) {
     const credentials = { appId: app.id, key: app.key, secret: app.secret, encryptionMasterKeyBase64: MASTER_KEY };

@@ -4,8 +4,11 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** How long a test waits for something that should happen at once, in milliseconds. */
-export const PATIENCE = 5_000;
+/**
+ * How long a test waits for something that should happen at once, in milliseconds. Only failures wait that long, also on
+ * a machine that is busy with much else.
+ */
+export const PATIENCE = 20_000;
 
 /** The promise's value, or an error that names what did not happen in time. */
 export async function within(promise, what, patience = PATIENCE) {

@@ -13,8 +13,8 @@ import { Heard, until, within } from "./deadline.js";
 export const APP = { id: "424242", key: "app-key", secret: "app-secret" };
 
 const REPOSITORY = join(import.meta.dirname, "..", "..", "..");
-const START_PATIENCE = 10_000;
-const STOP_PATIENCE = 15_000;
+const START_PATIENCE = 30_000;
+const STOP_PATIENCE = 30_000;
 
 /** The app's credentials as settings; a server with an apps file must not have them. */
 const APP_SETTINGS = { GAUNG_APP_ID: APP.id, GAUNG_APP_KEY: APP.key, GAUNG_APP_SECRET: APP.secret };

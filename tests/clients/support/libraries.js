@@ -13,7 +13,7 @@ import { APP } from "./gaung.js";
 const TRANSPORTS = process.env.GAUNG_TRANSPORT?.split(",") ?? ["ws", "wss"];
 
 /** How long it takes until a client is missed that has disconnected, between two polls or not, in milliseconds. */
-export const LEAVING_PATIENCE = TRANSPORTS.includes("xhr_polling") ? 15_000 : PATIENCE;
+export const LEAVING_PATIENCE = TRANSPORTS.includes("xhr_polling") ? 30_000 : PATIENCE;
 
 /** The state of a request (of an XMLHttpRequest) to which nothing came yet. */
 const HEADERS_RECEIVED = 2;

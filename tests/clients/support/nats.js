@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 
 import { until, within } from "./deadline.js";
 
-const START_PATIENCE = 10_000;
+const START_PATIENCE = 30_000;
 
 /** Below the ports that systems give to connections, so that a port is still free when its server comes back. */
 const PORTS = { first: 20_000, count: 12_000 };

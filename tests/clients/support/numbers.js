@@ -9,7 +9,7 @@ import { until } from "./deadline.js";
 const PACE = 5;
 
 /** Each number is published on every channel, one after the other. */
-const PUBLISHING_PATIENCE = 20_000;
+const PUBLISHING_PATIENCE = 60_000;
 
 /** Begins to publish `numbered` with 0, 1, 2 and so on, each number on every channel. */
 export function publishNumbers(server, channels, pace = PACE) {

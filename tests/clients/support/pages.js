@@ -8,7 +8,7 @@ import { APP } from "./gaung.js";
 import { connectPusher, hasState, openEcho } from "./libraries.js";
 
 /** A reconnect takes pusher-js a second. */
-export const RECONNECT_PATIENCE = 15_000;
+export const RECONNECT_PATIENCE = 30_000;
 
 /** One channel of each kind. */
 export const KINDS = ["orders", "private-orders", "presence-orders", "private-encrypted-orders"];

@@ -3,7 +3,7 @@
 use gaung::protocol::{AppKey, signature::sign_request};
 use serde_json::{Value, json};
 
-use crate::common::client::{key, now};
+use crate::common::client::{http_client, key, now};
 
 /// An app as its back end knows it.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ impl BackEnd {
     }
 
     pub fn new(app: &str, key: AppKey) -> Self {
-        Self { app: app.to_owned(), key, client: awc::Client::default() }
+        Self { app: app.to_owned(), key, client: http_client() }
     }
 
     /// Posts to `/apps/{app}{path}` of the node at `origin`; status and body.

@@ -130,6 +130,19 @@ impl Published {
         self.taken.iter().map(|(sent, taken)| *taken - *sent).max().unwrap_or_default()
     }
 
+    /// The longest that events which were sent after a moment took from the node's answer to a client.
+    pub fn longest_way(&self, client: &Collector, since: Instant) -> Duration {
+        let heard = client.heard();
+        let numbered = heard.iter().filter(|heard| heard.message["event"] == NUMBERED);
+        let ways = numbered.filter_map(|heard| {
+            let mut data = heard.message["data"].as_str()?.split('/');
+            let is_own = data.next()?.parse() == Ok(self.publisher);
+            let (sent, taken) = *self.taken.get(data.next()?.parse::<usize>().ok()?)?;
+            (is_own && sent >= since).then(|| heard.at.saturating_duration_since(taken))
+        });
+        ways.max().unwrap_or_default()
+    }
+
     /// The longest time between two of these events at one client.
     pub fn longest_gap(&self, client: &Collector) -> Duration {
         let own = tally::data(self.publisher, 0);

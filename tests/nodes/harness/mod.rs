@@ -15,14 +15,19 @@ pub mod proxy;
 pub mod raw_nats;
 pub mod reader;
 pub mod roamer;
+pub mod stalls;
 pub mod tally;
 pub mod webhook_log;
 
-use std::{net::TcpListener, path::PathBuf, time::Duration};
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use tokio::time::timeout;
 
-pub use crate::common::client::{Client, PATIENCE, eventually, inner, upgrade};
+pub use crate::common::client::{Client, PATIENCE, eventually, http_client, inner, upgrade};
 
 /// How long a cluster may take to agree with itself after a fault has ended.
 pub const AGREEMENT: Duration = Duration::from_secs(20);
@@ -50,6 +55,23 @@ pub fn new_folder(what: &str) -> PathBuf {
 pub fn send_signal(process: u32, signal: &str) {
     let sent = std::process::Command::new("kill").args([&format!("-{signal}"), &process.to_string()]).status();
     assert!(sent.expect("the kill command is installed").success(), "process {process} takes no {signal}");
+}
+
+/// SIGSTOP. Its threads stop some moments after the signal, and then this returns.
+pub fn stop_process(process: u32) {
+    send_signal(process, "STOP");
+    let deadline = Instant::now() + PATIENCE;
+    while !is_stopped(process) {
+        assert!(Instant::now() < deadline, "process {process} does not stand still");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether all its threads are, where the system tells.
+fn is_stopped(process: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return true };
+    let stats = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    stats.into_iter().all(|stat| stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T')))
 }
 
 /// Waits for a condition for longer or shorter than [`PATIENCE`].

@@ -13,7 +13,8 @@ use tokio::{
     time::{Duration, sleep, timeout},
 };
 
-use super::{eventually, free_port, new_folder, send_signal};
+use super::{eventually, free_port, new_folder, send_signal, stop_process};
+use crate::common::client::http_client;
 
 /// A nats-server on ports of its own. Its clients' port stays the same when it is killed and comes back.
 pub struct NatsServer {
@@ -107,7 +108,7 @@ impl NatsServer {
 
     /// SIGSTOP: its connections stay open and nothing moves.
     pub fn pause(&self) {
-        send_signal(self.child.id(), "STOP");
+        stop_process(self.child.id());
     }
 
     /// SIGCONT.
@@ -127,7 +128,7 @@ impl NatsServer {
 
     async fn ask(&self, path: &str) -> Value {
         let url = format!("http://127.0.0.1:{}{path}", self.monitor);
-        let mut answer = awc::Client::default().get(url).send().await.expect("the monitor answers");
+        let mut answer = http_client().get(url).send().await.expect("the monitor answers");
         let body = answer.body().limit(1 << 24).await.expect("the answer has a body");
         serde_json::from_slice(&body).expect("the answer is JSON")
     }

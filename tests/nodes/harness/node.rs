@@ -1,9 +1,15 @@
 //! A node as a process: where it is, what it tells on its admin port, and how it is stopped.
 
-use serde_json::Value;
+use std::time::{Duration, Instant};
 
-use super::{Client, back_end::BackEnd, eventually, metrics::Metrics, send_signal, upgrade};
-use crate::common::process::{Process, serve};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::{Client, PATIENCE, back_end::BackEnd, eventually, metrics::Metrics, send_signal, stop_process, upgrade};
+use crate::common::{
+    client::http_client,
+    process::{Process, serve},
+};
 
 /// A running node, or one that was.
 pub struct GaungNode {
@@ -22,7 +28,7 @@ impl GaungNode {
         let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (&**name, &**value)).collect();
         let process = serve(&variables);
         let (public, admin) = (process.address("public"), process.address("admin"));
-        Self { process, back_end: BackEnd::of_the_app(), client: awc::Client::default(), public, admin }
+        Self { process, back_end: BackEnd::of_the_app(), client: http_client(), public, admin }
     }
 
     /// A Pusher client of the app that has its socket id.
@@ -92,12 +98,18 @@ impl GaungNode {
         Metrics::new(text)
     }
 
-    /// All nodes that this one knows, itself among them.
+    /// All nodes that this one knows, itself among them. On a machine that is busy the thread that knows them may not answer
+    /// in time, which the node says, and may be asked again.
     pub async fn peers(&self) -> Vec<Value> {
-        let (status, text) = self.ask_admin("/peers").await.expect("the admin port answers");
-        assert_eq!(status, 200, "{text}");
-        let answer: Value = serde_json::from_str(&text).expect("the peers are JSON");
-        answer.as_array().expect("a list of peers").clone()
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (status, text) = self.ask_admin("/peers").await.expect("the admin port answers");
+            if status == 200 {
+                return serde_json::from_str(&text).expect("a list of peers in JSON");
+            }
+            assert!(status == 503 && Instant::now() < deadline, "{status}: {text}");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The id that the node drew for itself.
@@ -120,7 +132,7 @@ impl GaungNode {
 
     /// SIGSTOP: its connections stay open and nothing moves.
     pub fn pause(&self) {
-        send_signal(self.process.id(), "STOP");
+        stop_process(self.process.id());
     }
 
     /// SIGCONT.

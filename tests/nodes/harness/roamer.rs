@@ -86,7 +86,8 @@ impl Roamer {
                 let numbers = tally::numbers(&stay.client.heard()).remove(&stream).unwrap_or_default();
                 let verdict = tally::judge(&numbers, published.count());
                 assert!(verdict.doubled.is_empty() && verdict.disordered.is_empty(), "{}: {verdict}", self.number);
-                let old = numbers.iter().filter(|number| stay.since > published.taken[**number as usize].1 + OVERLAP);
+                let way = OVERLAP + published.longest_way(&stay.client, stay.since);
+                let old = numbers.iter().filter(|number| stay.since > published.taken[**number as usize].1 + way);
                 assert_eq!(old.count(), 0, "{} was told of what was long past when it came", self.number);
             }
         }
