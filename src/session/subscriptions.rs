@@ -46,6 +46,10 @@ impl Subscriptions {
         self.channels.keys().any(|channel| patterns.iter().any(|pattern| pattern.matches(channel)))
     }
 
+    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
+        self.channels.keys()
+    }
+
     pub fn count(&self) -> usize {
         self.channels.len()
     }

@@ -28,6 +28,7 @@ mod repeats;
 mod rolling;
 mod roundtrip;
 mod server_events;
+mod tenant_rights;
 mod trace_log;
 mod traces;
 mod users;
