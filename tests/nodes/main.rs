@@ -14,6 +14,7 @@ mod history_moves;
 mod history_rules;
 mod history_stream;
 mod intruder;
+mod isolation;
 mod login;
 mod nats_away;
 mod nats_faults;
