@@ -15,7 +15,10 @@ use std::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 use gaung_cluster::NodeId;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 pub use self::list::{Bearer, Holder, KEPT_FOR, MAX_OF_APP, Revocation};
 use self::list::{Evicted, List};
@@ -26,6 +29,10 @@ use crate::{
 
 /// How often a node asks another one whether they know the same.
 const COMPARE: Duration = Duration::from_secs(5);
+
+/// How long a node that starts waits for what its peers know, those that answer slowly or not at all among them. What it
+/// lacks then it learns when it compares.
+const LEARN: Duration = Duration::from_secs(5);
 
 /// Revocations in one answer of a peer.
 const PAGE: usize = 200;
@@ -90,11 +97,19 @@ impl Revocations {
         }
     }
 
-    /// Learns what the peers know, those that answer.
+    /// Learns what the peers know, one after the other: who knows the same as the one before has nothing to tell.
     pub async fn learn(&self) {
         let Some(cluster) = &self.0.cluster else { return };
-        for peer in cluster.peers().await {
-            self.learn_from(cluster, peer).await;
+        let learn = async {
+            for peer in cluster.peers().await {
+                self.learn_from(cluster, peer).await;
+            }
+        };
+        if timeout(LEARN, learn).await.is_err() {
+            tracing::warn!(
+                seconds = LEARN.as_secs(),
+                "not all peers have told which tokens were revoked; it is asked again"
+            );
         }
     }
 

@@ -142,8 +142,15 @@ async fn a_newer_token_is_checked_with_keys_that_must_be_read_first() {
     let refusal = "the keys of the token's issuer cannot be read now; send it again in a while";
     expect_error(&mut client, 503, None, refusal).await;
     publisher.set(Answer::keys(&[old.jwk("old", json!({})), new.jwk("new", json!({}))]));
-    client.send(json!({"type": "token", "token": second})).await;
-    client.expect_exactly(json!({"type": "token_accepted", "expires": exp})).await;
+    // A reading that is under way may have asked before.
+    let answer = loop {
+        client.send(json!({"type": "token", "token": second})).await;
+        let answer = client.next().await;
+        if answer["code"] != 503 {
+            break answer;
+        }
+    };
+    assert_eq!(answer, json!({"type": "token_accepted", "expires": exp}));
     expect_silence(&mut client).await;
 }
 
