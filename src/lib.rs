@@ -11,6 +11,7 @@
 //! | [`connection`] | a connection until it is a socket: its permit, its time limits, what is no request |
 //! | [`session`] | one actor per WebSocket connection or stream of events, its outbox, the upgrade |
 //! | [`repeats`] | what was published under an idempotency key |
+//! | [`revocations`] | which tokens of plain sockets hold no more |
 //! | [`room`] | one actor per channel: who is subscribed, and the fan-out to them |
 //! | [`cluster`] | what this node's rooms send to the other nodes |
 //! | [`http`] | the trigger API and the health probes |
@@ -64,6 +65,7 @@ pub mod protocol;
 pub mod readiness;
 pub mod rebalance;
 pub mod repeats;
+pub mod revocations;
 pub mod room;
 pub mod session;
 pub mod spans;

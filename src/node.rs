@@ -24,7 +24,7 @@ use std::{
 use actix_server::ServerHandle;
 use futures_util::future::{join, join_all, pending};
 use tokio::{
-    sync::mpsc::UnboundedReceiver,
+    sync::{mpsc::UnboundedReceiver, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -46,7 +46,7 @@ use crate::{
     otlp::Exporter,
     page::Pages,
     readiness::Readiness,
-    session::registry::{Drain, SessionRegistries},
+    session::registry::{Drain, EndRevoked, SessionRegistries},
     tls,
     webhook::{HAND_BACK, Webhooks},
 };
@@ -78,6 +78,9 @@ const _: () = assert!(
 
 /// How long the last spans may take to be exported, while what waits for NATS and its stream is sent.
 const LAST_SPANS: Duration = Duration::from_secs(2);
+
+/// The pause after all sessions were looked at for revoked tokens.
+const REVOKED_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often a drain looks whether sessions remain.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -131,6 +134,7 @@ impl Node {
         let (followers, mut watches): (Vec<_>, Vec<_>) = files.unzip();
         watches.extend(rebalancer.map(actix::spawn).into_iter().chain(key_reader));
         watches.push(actix::spawn(shared.repeats.clone().sweep()));
+        watches.push(actix::spawn(end_revoked(shared.revocations.changes(), registries.clone())));
         watches.extend(setup.into_iter().flat_map(|setup| setup.run(&shared, &webhooks, store.clone(), &failures)));
         let tls = certificate.map(|(config, _)| config);
         let (public, admin, shared_ports) = ports.listen()?;
@@ -285,6 +289,16 @@ enum Closed {
 fn follow_certificate(certificate: Option<&Certificate>, metrics: &Metrics) -> Option<(Follower, JoinHandle<()>)> {
     let (follower, work) = tls::watch(certificate?.1.clone(), metrics.clone());
     Some((follower, actix::spawn(work)))
+}
+
+/// Has sessions closed whose tokens were revoked. Many revocations at once are one look at all sessions.
+async fn end_revoked(mut changes: watch::Receiver<()>, registries: SessionRegistries) {
+    while changes.changed().await.is_ok() {
+        for sessions in registries.lock().expect("no thread panics while it signs in").iter() {
+            sessions.do_send(EndRevoked);
+        }
+        sleep(REVOKED_PAUSE).await;
+    }
 }
 
 /// What follows the number of nodes, if a file says it.

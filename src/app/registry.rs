@@ -85,6 +85,11 @@ impl Registry {
         apps.next().filter(|_| apps.next().is_none()).cloned()
     }
 
+    /// The app of this id, or the only one where none is named.
+    pub fn chosen(&self, id: Option<&str>) -> Option<Arc<App>> {
+        id.map_or_else(|| self.only(), |id| self.by_id(id))
+    }
+
     /// Makes these the apps, and tells what that changed. An app whose id stays keeps its object, so that its sockets
     /// and counters stay; only its settings are replaced. So does an app that comes back while anybody still holds the
     /// one that was removed: every holder of an app of an id sees the settings that hold now, and its sockets are all counted.

@@ -87,6 +87,7 @@ impl Sign {
         if !self.channels.is_empty() {
             claims.insert("channels".to_owned(), self.channels.clone().into());
         }
+        claims.insert("iat".to_owned(), now.as_secs().into());
         claims.insert("exp".to_owned(), (now.as_secs().saturating_add(self.ttl)).into());
         let secret = EncodingKey::from_secret(key.secret.expose().as_bytes());
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &Value::Object(claims), &secret).map_err(Failure::new)
@@ -113,7 +114,10 @@ fn decoded(pair: &str) -> (String, String) {
 mod tests {
     use super::*;
     use clap::Parser;
-    use gaung::{config::AppSettings, tenant::AccessToken};
+    use gaung::{
+        config::AppSettings,
+        tenant::{AccessToken, Term},
+    };
 
     const NOW: Duration = Duration::from_secs(1_700_000_000);
 
@@ -169,6 +173,7 @@ mod tests {
                 tenant_id: TenantId::parse("7").unwrap(),
                 user_id: Some("42".to_owned()),
                 channels: vec![ChannelPattern::parse("private-*.7").unwrap()],
+                term: Term { issued: NOW, expires: NOW + Duration::from_secs(60) },
             })
         );
         assert!(AccessToken::verify(&token, &keys(), NOW + Duration::from_secs(90)).is_err());

@@ -64,12 +64,16 @@ impl Cluster {
 
     /// Asks all live peers. Their answers come one by one, within half a second; of those that have nothing to say, none.
     pub async fn ask_all(&self, question: Question) -> impl Stream<Item = (NodeId, Bytes)> {
-        let peers = self.link.ask(|core: &Core| core.peers_to_ask().collect::<Vec<_>>());
-        let peers = timeout(PATIENCE, peers).await.ok().flatten().unwrap_or_default();
-        let question = question.encode();
+        let (peers, question) = (self.peers().await, question.encode());
         let answers: FuturesUnordered<_> =
             peers.into_iter().map(|node| self.ask_with_name(node, question.clone())).collect();
         answers.filter_map(std::future::ready)
+    }
+
+    /// The live peers that can be asked.
+    pub async fn peers(&self) -> Vec<NodeId> {
+        let peers = self.link.ask(|core: &Core| core.peers_to_ask().collect::<Vec<_>>());
+        timeout(PATIENCE, peers).await.ok().flatten().unwrap_or_default()
     }
 
     /// A node has answered a question of this one.

@@ -22,6 +22,8 @@ const LEFT_PAGES: u8 = 3;
 const XHR_SEND: u8 = 4;
 const XHR_MOVED: u8 = 5;
 const XHR_POLL: u8 = 6;
+const REVOKE: u8 = 7;
+const REVOCATIONS: u8 = 8;
 
 /// A question that only the asked node can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,10 @@ pub enum Question {
     XhrMoved([u8; 16]),
     /// What it has for the client of this session over HTTP, who polls the asking node. The body is empty.
     XhrPoll(XhrSend),
+    /// Whether it takes these revocations of tokens: as `crate::revocations` writes them.
+    Revoke(Bytes),
+    /// Which revocations it knows, unless its list has this digest, or those after a holder.
+    Revocations { digest: [u8; 16], after: Bytes },
 }
 
 /// A request of a client over HTTP to a node that does not have its session.
@@ -77,6 +83,15 @@ impl Question {
                 bytes.put_u64(number.unwrap_or_default());
                 bytes.put_slice(body);
             }
+            Self::Revoke(revocations) => {
+                bytes.put_u8(REVOKE);
+                bytes.put_slice(revocations);
+            }
+            Self::Revocations { digest, after } => {
+                bytes.put_u8(REVOCATIONS);
+                bytes.put_slice(digest);
+                bytes.put_slice(after);
+            }
             Self::XhrMoved(session) => {
                 bytes.put_u8(XHR_MOVED);
                 bytes.put_slice(session);
@@ -100,6 +115,8 @@ impl Question {
             LEFT_PAGES => Self::LeftPages(bytes.split_off(0)),
             XHR_SEND => Self::XhrSend(read_send(&mut bytes)?),
             XHR_POLL => Self::XhrPoll(read_send(&mut bytes)?),
+            REVOKE => Self::Revoke(bytes.split_off(0)),
+            REVOCATIONS => Self::Revocations { digest: read_hash(&mut bytes)?, after: bytes.split_off(0) },
             XHR_MOVED => Self::XhrMoved(read_hash(&mut bytes)?),
             _ => return None,
         };
@@ -161,7 +178,11 @@ mod tests {
         let unnumbered = Question::XhrSend(XhrSend { session, number: None, body });
         let poll = Question::XhrPoll(XhrSend { session, number: Some(7), body: Bytes::new() });
         assert_eq!(poll.encode(), b"\x01\x060123456789abcdef\x01\0\0\0\0\0\0\0\x07"[..]);
-        for question in [send, unnumbered, poll, Question::XhrMoved(session)] {
+        let revoke = Question::Revoke("[]".into());
+        assert_eq!(revoke.encode(), b"\x01\x07[]"[..]);
+        let revocations = Question::Revocations { digest: session, after: "[]".into() };
+        assert_eq!(revocations.encode(), b"\x01\x080123456789abcdef[]"[..]);
+        for question in [send, unnumbered, poll, Question::XhrMoved(session), revoke, revocations] {
             assert_eq!(Question::read(question.encode()), Some(question));
         }
         assert_eq!(Question::XhrMoved(session).encode(), b"\x01\x050123456789abcdef"[..]);

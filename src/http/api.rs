@@ -11,10 +11,11 @@ use super::{
 use crate::{
     activity::{ActivityEvent, ActivityKind, Asked, Refusal},
     app::{App, Registry},
-    config::{HttpConfig, LimitsConfig},
+    config::{HttpConfig, LimitsConfig, TenantConfig},
     metrics::{Metrics, Outcomes},
     readiness::Readiness,
     repeats::Repeats,
+    revocations::Revocations,
     room::Rooms,
 };
 
@@ -25,6 +26,10 @@ pub struct Api {
     pub rooms: Rooms,
     /// What was published under which key.
     pub repeats: Repeats,
+    /// Which tokens hold no more.
+    pub revocations: Revocations,
+    /// Whose tokens they are.
+    pub tenant: TenantConfig,
     /// Counts refusals and times triggers.
     pub metrics: Metrics,
     pub limits: LimitsConfig,

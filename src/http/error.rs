@@ -102,6 +102,11 @@ pub enum ApiError {
     /// Of which channels a user's sockets are to lose is not understood.
     #[error("invalid request body: {0}; it must be {{\"channels\":[\"private-orders.*\"]}}")]
     Patterns(String),
+    /// Whose tokens are to be revoked is not understood.
+    #[error("invalid request body: {0}; it must be {{\"tenant\":\"42\"}}, optional are user and issued_before")]
+    Revocation(String),
+    #[error("no plain socket of this app has a token (GAUNG_TENANT_APP, GAUNG_TENANT_ACCESS)")]
+    NoTokens,
     #[error("channel {0} keeps no history (app setting history)")]
     NoHistory(String),
     #[error("invalid query string: {0}")]
@@ -152,6 +157,8 @@ impl ApiError {
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, RequestRefusal::KeyReused),
             Self::Channel(_) => (StatusCode::BAD_REQUEST, RequestRefusal::ChannelInvalid),
             Self::Patterns(_) => (StatusCode::BAD_REQUEST, RequestRefusal::PatternInvalid),
+            Self::Revocation(_) => (StatusCode::BAD_REQUEST, RequestRefusal::RevocationInvalid),
+            Self::NoTokens => (StatusCode::BAD_REQUEST, RequestRefusal::NoTokens),
             Self::NotPresence(_) => (StatusCode::BAD_REQUEST, RequestRefusal::NotPresence),
             Self::UserCountNeedsPresence(_) => (StatusCode::BAD_REQUEST, RequestRefusal::UserCountNeedsPresence),
             Self::NoHistory(_) => (StatusCode::BAD_REQUEST, RequestRefusal::NoHistory),
@@ -196,6 +203,8 @@ impl ApiError {
             | Self::Channel(_)
             | Self::NotPresence(_)
             | Self::Patterns(_)
+            | Self::Revocation(_)
+            | Self::NoTokens
             | Self::UserCountNeedsPresence(_)
             | Self::NoHistory(_)
             | Self::Query(_)

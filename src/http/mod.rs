@@ -21,6 +21,7 @@ pub mod routes;
 pub mod server_span;
 pub mod signed;
 mod stream;
+pub mod tokens;
 pub mod traceparent;
 pub mod trigger;
 mod xhr;

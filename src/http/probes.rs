@@ -48,12 +48,13 @@ mod tests {
     use crate::{
         app::Registry,
         capacity::Capacity,
-        config::{HttpConfig, LimitsConfig, PagesConfig},
+        config::{HttpConfig, LimitsConfig, PagesConfig, TenantConfig},
         http::body::HeldBodies,
         metrics::Metrics,
         page::Pages,
         readiness::Readiness,
         repeats::Repeats,
+        revocations::Revocations,
         room::Rooms,
         webhook::{Resources, Timing, Webhooks},
     };
@@ -73,6 +74,8 @@ mod tests {
                 Pages::start(&PagesConfig::default(), None, &metrics),
             ),
             repeats: Repeats::new(1 << 20, None, metrics.clone()),
+            revocations: Revocations::new(None),
+            tenant: TenantConfig::default(),
             metrics,
             limits: LimitsConfig::default(),
             http: HttpConfig::default(),

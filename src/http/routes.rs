@@ -13,7 +13,7 @@ use std::{future::ready, rc::Rc, sync::Arc};
 
 use super::{
     api::Api, channels, connections, cors::Grant, error::ApiError, history, probes, server_span, signed::find_app,
-    stream, trigger, xhr,
+    stream, tokens, trigger, xhr,
 };
 use crate::{
     connection::{Connection, address::OverLimit},
@@ -98,6 +98,7 @@ fn serve_api(config: &mut ServiceConfig, base: &str) {
         .service(answer(post(format!("{app}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
         .service(answer(post(format!("{app}/users/{{user}}/reconnect"), web::to(connections::reconnect))))
         .service(answer(post(format!("{app}/users/{{user}}/unsubscribe"), web::to(connections::unsubscribe))))
+        .service(answer(post(format!("{app}/tokens/revoke"), web::to(tokens::revoke))))
         // The Python SDK forgets the app (protocol.md §3.8).
         .service(answer(post(format!("{base}/users/{{user}}/terminate_connections"), web::to(connections::terminate))))
         .service(probe(format!("{base}/up"), web::to(probes::up)))

@@ -58,6 +58,8 @@ labels! {
         KeyReused = "key_reused",
         ChannelInvalid = "channel_invalid",
         PatternInvalid = "pattern_invalid",
+        RevocationInvalid = "revocation_invalid",
+        NoTokens = "no_tokens",
         NotPresence = "not_presence",
         UserCountNeedsPresence = "user_count_needs_presence",
         NoHistory = "no_history",

@@ -28,6 +28,7 @@ use crate::{
     metrics::Metrics,
     protocol::{ChannelName, Position, WebhookDetail, WebhookEvent},
     repeats::Repeats,
+    revocations::Revocations,
     room::{FromPeers, HistoryReply, Rooms},
     session::xhr::XhrSessions,
     spans::OpenSpan,
@@ -47,6 +48,8 @@ pub(crate) struct Inbound {
     pub webhooks: Webhooks,
     /// Hears what became of a webhook, and carries questions and answers.
     pub cluster: Cluster,
+    /// Which tokens hold no more.
+    pub revocations: Revocations,
     /// Sessions over HTTP, whose clients may ask other nodes.
     pub xhr: Arc<XhrSessions>,
     pub metrics: Metrics,
@@ -188,6 +191,8 @@ impl Inbound {
             Some(Question::XhrSend(send)) => self.xhr.answer_send(send, reply),
             Some(Question::XhrPoll(poll)) => self.xhr.answer_poll(poll, reply),
             Some(Question::XhrMoved(session)) => self.xhr.answer_moved(session, reply),
+            Some(Question::Revoke(told)) => reply.send(self.revocations.hear(&told)),
+            Some(Question::Revocations { digest, after }) => reply.send(self.revocations.answer(digest, &after)),
             None => reply.nothing(),
         }
     }

@@ -26,6 +26,7 @@ use crate::{
     node::{app_sync::AppSync, inbound::Inbound},
     outgoing::Trust,
     readiness::Readiness,
+    revocations::Revocations,
     session::services::Shared,
     spans::Spans,
     webhook::{Resources, Timing, Webhooks},
@@ -103,6 +104,7 @@ impl ClusterSetup {
             webhooks: webhooks.clone(),
             cluster: cluster.clone(),
             xhr: shared.xhr.clone(),
+            revocations: shared.revocations.clone(),
             metrics: shared.metrics.clone(),
             sampling: Sampling::default(),
             started: Instant::now(),
@@ -114,16 +116,19 @@ impl ClusterSetup {
         let app_sync = AppSync::new(cluster.clone(), shared.registry.clone(), webhooks.clone());
         vec![
             actix::spawn(sync_apps(app_sync, shared.readiness.clone(), failures.clone())),
-            actix::spawn(get_in_step(cluster, apps, shared.readiness.clone())),
+            actix::spawn(get_in_step(cluster, apps, shared.revocations.clone(), shared.readiness.clone())),
+            actix::spawn(shared.revocations.clone().keep_in_step()),
         ]
     }
 }
 
-/// Waits until the node knows its apps and how things stand on all others, and says so to those who ask whether it is ready.
-async fn get_in_step(cluster: Cluster, apps: AppStore, readiness: Readiness) {
+/// Waits until the node knows its apps, how things stand on all others and which tokens were revoked, and says so to those
+/// who ask whether it is ready.
+async fn get_in_step(cluster: Cluster, apps: AppStore, revocations: Revocations, readiness: Readiness) {
     apps.known().await;
     while let Some(stage) = cluster.link().ask(Core::readiness).await {
         if stage == frame::Readiness::Ready {
+            revocations.learn().await;
             return readiness.in_step();
         }
         sleep(LOOK_EVERY).await;

@@ -71,6 +71,8 @@ pub(super) fn api(shared: &Shared) -> Arc<Api> {
         registry: shared.registry.clone(),
         rooms: shared.rooms.clone(),
         repeats: shared.repeats.clone(),
+        revocations: shared.revocations.clone(),
+        tenant: shared.tenant.clone(),
         metrics: shared.metrics.clone(),
         limits: shared.limits.clone(),
         http: shared.http.clone(),

@@ -132,6 +132,12 @@ closes! {
     /// A tenant socket's token is missing, expired, forged, or for someone else.
     TenantRefused = 4011, "tenant_refused", Upgrade,
         "Not admitted to this tenant";
+    /// The token of a tenant socket is over. The page fetches another one and connects with it.
+    TokenExpired = 4015, "token_expired", Upgrade,
+        "The token has expired; connect with a new one";
+    /// A back end has revoked the token.
+    TokenRevoked = 4015, "token_revoked", Upgrade,
+        "The token was revoked; connect with a new one";
     /// The application that admits tenant sockets gave no usable answer.
     TenantCheckFailed = 4101, "tenant_check_failed", Upgrade,
         "Admission could not be checked; try again";

@@ -19,6 +19,7 @@ use super::{
     pusher_protocol::PusherProtocol,
     reader::{Incoming, json_of},
     registry::{Enter, Exit, RegisteredSession},
+    rights::TokenWatch,
     services::Services,
     stream_protocol::StreamProtocol,
     tenant_protocol::TenantProtocol,
@@ -56,6 +57,8 @@ pub(super) struct Session {
     pub(super) why_sent_away: SentAway,
     /// Whether the client ever answered a WebSocket ping; if so, it needs no `pusher:ping`.
     answers_pings: bool,
+    /// Of a client that was admitted by a token.
+    pub(super) token: Option<Box<TokenWatch>>,
     /// Whether it will be looked which subscriptions have waited too long for the sign-in.
     is_timing_sign_in: bool,
 }
@@ -149,6 +152,7 @@ impl Session {
             is_sent_away: false,
             why_sent_away: SentAway::NodeEnds,
             answers_pings: false,
+            token: None,
             is_timing_sign_in: false,
         }
     }
@@ -169,7 +173,11 @@ impl Session {
         connection.forget_refused();
         match protocol {
             SessionProtocol::Pusher(pusher) => pusher.hear(text, connection),
-            SessionProtocol::Tenant(tenant) => tenant.hear(text, connection),
+            SessionProtocol::Tenant(tenant) => {
+                if let Some(token) = tenant.hear(text, connection) {
+                    self.renew(token, ctx);
+                }
+            }
             SessionProtocol::Stream(_) => {}
         }
         self.time_sign_in(ctx);
@@ -258,6 +266,7 @@ impl Session {
             outbox: connection.outbox.clone(),
             protocol,
             page,
+            bearer: self.protocol.bearer(connection.app().id()),
         };
         connection.services.sessions.do_send(Enter(connection.id, listed));
         let limits = &connection.services.shared.limits;
@@ -273,6 +282,7 @@ impl Session {
             }
             ClientProtocol::Stream => self.beat_later(ctx),
         }
+        self.follow_token(ctx);
     }
 
     /// A client that says nothing shows by nothing that it is there; the kernel gives up one that does not acknowledge this.

@@ -171,13 +171,17 @@ impl<'a> UpgradeRequest<'a> {
         let settings = app.settings();
         let limits =
             StreamLimits { name_length: settings.max_channel_name_length, subscriptions: settings.max_subscriptions };
-        let last_event_id = text(self.headers, HeaderName::from_static("last-event-id"));
-        let wanted =
-            StreamRequest::parse(self.query, last_event_id, &grant, &limits).map_err(StreamRefusal::Invalid)?;
+        let wanted = StreamRequest::parse(self.query, self.last_event_id(), &grant, &limits);
+        let wanted = wanted.map_err(StreamRefusal::Invalid)?;
         let tenant = Some(grant.tenant.clone());
         let protocol = SessionProtocol::Stream(StreamProtocol::new(grant, wanted));
         self.enter(&app, protocol, (None, tenant), services)
             .map_err(|close| StreamRefusal::Close(Refusal::plain(close)))
+    }
+
+    /// What a browser has heard last, which comes back to its stream.
+    fn last_event_id(&self) -> Option<&str> {
+        text(self.headers, HeaderName::from_static("last-event-id"))
     }
 
     /// What the client may hear, and of which app.
@@ -191,7 +195,10 @@ impl<'a> UpgradeRequest<'a> {
         check_enabled(&app).map_err(Refusal::plain)?;
         let grant = match services.shared.tenant.access {
             TenantAccess::Open => Grant::public(request.tenant.clone(), &services.shared.tenant.channels),
-            TenantAccess::Token => token::check(request, &app, &services.shared).await?,
+            TenantAccess::Token => {
+                let checked = token::check(request, &app, &services.shared).await;
+                checked.map_err(|refusal| refusal.at_the_door(&app, self.last_event_id()))?
+            }
             TenantAccess::Callback => self.ask_application(request, services).await?,
         };
         self.check_origin(&app).map_err(Refusal::plain)?;

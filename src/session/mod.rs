@@ -18,6 +18,7 @@ pub mod reader;
 pub mod receipts;
 pub mod refusal;
 pub mod registry;
+mod rights;
 mod route;
 pub mod services;
 mod stream_protocol;

@@ -18,6 +18,7 @@ use crate::{
         closing::{ClientProtocol, SentAway},
     },
     protocol::{Close, SocketId},
+    revocations::{Bearer, Revocations},
 };
 
 /// For how long a session is left where it is that has just come: other nodes must know by then that its page is here.
@@ -31,6 +32,7 @@ const STEP: Duration = Duration::from_millis(50);
 pub struct SessionRegistry {
     sessions: HashMap<SocketId, RegisteredSession>,
     registry: Registry,
+    revocations: Revocations,
     is_draining: bool,
     /// Those that have just come, in this order, and for how long they count as such.
     young: VecDeque<(Instant, SocketId)>,
@@ -54,6 +56,8 @@ pub struct RegisteredSession {
     pub protocol: ClientProtocol,
     /// The session, if a page is behind it that is to prove what it has heard before it is closed.
     pub page: Option<WeakRecipient<SendAway>>,
+    /// Whoever came with a token.
+    pub bearer: Option<Arc<Bearer>>,
 }
 
 #[derive(Message)]
@@ -63,6 +67,16 @@ pub struct Enter(pub SocketId, pub RegisteredSession);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Exit(pub SocketId, pub Arc<Outbox>);
+
+/// A session has a newer token.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Renewed(pub SocketId, pub Arc<Bearer>);
+
+/// Close all sessions whose tokens were revoked.
+#[derive(Message, Clone, Copy)]
+#[rtype(result = "()")]
+pub struct EndRevoked;
 
 /// Close all sessions of an app.
 #[derive(Message, Clone)]
@@ -106,10 +120,11 @@ impl ClosingSchedule {
 }
 
 impl SessionRegistry {
-    pub fn new(registry: Registry) -> Self {
+    pub fn new(registry: Registry, revocations: Revocations) -> Self {
         Self {
             sessions: HashMap::new(),
             registry,
+            revocations,
             is_draining: false,
             young: VecDeque::new(),
             young_for: YOUNG_FOR,
@@ -123,8 +138,13 @@ impl SessionRegistry {
         match self.registry.by_id(&session.app_id) {
             _ if self.is_draining => Some(session.protocol.sent_away(SentAway::NodeEnds)),
             None => Some(Close::AppUnknown),
+            Some(_) if self.is_revoked(session) => Some(Close::TokenRevoked),
             Some(app) => (!app.settings().enabled).then_some(Close::AppDisabled),
         }
+    }
+
+    fn is_revoked(&self, session: &RegisteredSession) -> bool {
+        session.bearer.as_ref().is_some_and(|bearer| self.revocations.concern(bearer))
     }
 
     /// Sessions that closed themselves and sockets that do not answer are no reason to hurry or to wait.
@@ -202,6 +222,29 @@ impl Handler<Exit> for SessionRegistry {
     }
 }
 
+impl Handler<Renewed> for SessionRegistry {
+    type Result = ();
+
+    fn handle(&mut self, Renewed(id, bearer): Renewed, _: &mut Context<Self>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.bearer = Some(bearer);
+        // It may have been revoked since it was checked.
+        if let Some(session) = self.sessions.get(&id).filter(|session| self.is_revoked(session)) {
+            session.protocol.close(&session.outbox, Close::TokenRevoked);
+        }
+    }
+}
+
+impl Handler<EndRevoked> for SessionRegistry {
+    type Result = ();
+
+    fn handle(&mut self, EndRevoked: EndRevoked, _: &mut Context<Self>) {
+        for session in self.sessions.values().filter(|session| self.is_revoked(session)) {
+            session.protocol.close(&session.outbox, Close::TokenRevoked);
+        }
+    }
+}
+
 impl Handler<CloseApp> for SessionRegistry {
     type Result = ();
 
@@ -242,6 +285,7 @@ mod tests {
             outbox: Outbox::new(1_000),
             protocol: ClientProtocol::Pusher,
             page: None,
+            bearer: None,
         }
     }
 
@@ -263,10 +307,13 @@ mod tests {
     #[actix::test]
     async fn a_part_of_the_sessions_moves_and_none_is_told_twice() {
         let apps = vec![("1".to_owned(), AppSettings::new("key", "secret"))];
-        let young = SessionRegistry::new(Registry::new(apps.clone())).start();
+        let young = SessionRegistry::new(Registry::new(apps.clone()), Revocations::new(None)).start();
         young.send(Enter(SocketId::random(), listed())).await.unwrap();
-        let sessions =
-            SessionRegistry { young_for: Duration::ZERO, ..SessionRegistry::new(Registry::new(apps)) }.start();
+        let sessions = SessionRegistry {
+            young_for: Duration::ZERO,
+            ..SessionRegistry::new(Registry::new(apps), Revocations::new(None))
+        }
+        .start();
         let all: Vec<RegisteredSession> = (0..100).map(|_| listed()).collect();
         let ids: Vec<SocketId> = all.iter().map(|_| SocketId::random()).collect();
         for (id, session) in ids.iter().zip(&all) {
@@ -284,7 +331,7 @@ mod tests {
     #[actix::test]
     async fn a_session_that_enters_during_a_drain_is_closed_on_arrival() {
         let apps = vec![("1".to_owned(), AppSettings::new("key", "secret"))];
-        let sessions = SessionRegistry::new(Registry::new(apps)).start();
+        let sessions = SessionRegistry::new(Registry::new(apps), Revocations::new(None)).start();
         let late = listed();
         sessions.send(Drain(Duration::from_secs(60))).await.unwrap();
         sessions.send(Enter(SocketId::random(), late.clone())).await.unwrap();
@@ -294,7 +341,7 @@ mod tests {
     #[actix::test]
     async fn a_session_that_enters_after_its_app_has_gone_is_closed_on_arrival() {
         let late = listed();
-        let sessions = SessionRegistry::new(Registry::default()).start();
+        let sessions = SessionRegistry::new(Registry::default(), Revocations::new(None)).start();
         sessions.send(Enter(SocketId::random(), late.clone())).await.unwrap();
         assert_eq!(late.outbox.closing(), Some(Close::AppUnknown));
     }

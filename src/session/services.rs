@@ -18,6 +18,7 @@ use crate::{
     outgoing::Trust,
     readiness::{Readiness, Stage},
     repeats::Repeats,
+    revocations::Revocations,
     room::Rooms,
 };
 
@@ -36,6 +37,8 @@ pub struct Shared {
     pub tenant: TenantConfig,
     /// What their tokens are verified with.
     pub issuer: Issuer,
+    /// Which tokens hold no more.
+    pub revocations: Revocations,
     /// How pages that come back are served.
     pub pages: PagesConfig,
     /// How often the application did not say who may.
@@ -84,14 +87,12 @@ impl Services {
             let client = access::client(&shared.trust, tenant.callback_timeout);
             Callback::new(url, client, tenant.callback_cache, shared.callback_log.clone())
         });
-        Self { callback, sessions: SessionRegistry::new(shared.registry.clone()).start(), shared }
+        let sessions = SessionRegistry::new(shared.registry.clone(), shared.revocations.clone()).start();
+        Self { callback, sessions, shared }
     }
 
     /// The app whose channels tenant sockets hear.
     pub fn tenant_app(&self) -> Option<Arc<App>> {
-        match &self.shared.tenant.app {
-            Some(id) => self.shared.registry.by_id(id),
-            None => self.shared.registry.only(),
-        }
+        self.shared.registry.chosen(self.shared.tenant.app.as_deref())
     }
 }

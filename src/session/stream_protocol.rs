@@ -20,6 +20,10 @@ impl StreamProtocol {
         Self { grant, request }
     }
 
+    pub(super) fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
     /// How far the client has heard its channels.
     pub(super) fn request(&self) -> &StreamRequest {
         &self.request

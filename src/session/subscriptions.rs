@@ -65,6 +65,10 @@ impl<P> Subscriptions<P> {
         self.channels.keys().any(|channel| patterns.iter().any(|pattern| pattern.matches(channel)))
     }
 
+    pub fn channels(&self) -> impl Iterator<Item = &ChannelName> {
+        self.channels.keys()
+    }
+
     pub fn count(&self) -> usize {
         self.channels.len()
     }

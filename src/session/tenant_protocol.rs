@@ -4,7 +4,7 @@ use super::connection::SessionConnection;
 use crate::{
     app::rate::RateLimit,
     metrics::MessageRefusal,
-    protocol::{ChannelName, Since, presence::MemberClaim},
+    protocol::{ChannelName, Secret, Since, presence::MemberClaim},
     room::Dialect,
     tenant::{Grant, Problem, TenantMessage, inbound, outbound},
 };
@@ -21,19 +21,38 @@ impl TenantProtocol {
         Self { grant, message_rate: RateLimit::default() }
     }
 
-    /// Handles one message. Whatever it is, the session stays.
-    pub(super) fn hear(&mut self, text: &str, connection: &mut SessionConnection) {
+    pub(super) fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// From now on this is granted. Channels that are not any more are left, and the client is told.
+    pub(super) fn replace(&mut self, grant: Grant, connection: &mut SessionConnection) {
+        self.grant = grant;
+        let problem = |channel: &ChannelName| self.grant.check(channel).err().map(|problem| (channel.clone(), problem));
+        let lost: Vec<_> = connection.subscriptions.channels().filter_map(problem).collect();
+        for (channel, problem) in lost {
+            refuse(&problem, Some(channel.as_str()), connection);
+            connection.leave(&channel);
+            connection.outbox.send(&outbound::unsubscribed(&channel));
+        }
+    }
+
+    /// Handles one message. Whatever it is, the session stays. Returns a newer token, if it is one.
+    pub(super) fn hear(&mut self, text: &str, connection: &mut SessionConnection) -> Option<Secret> {
         if let Err(problem) = self.check_rate(connection) {
-            return refuse(&problem, None, connection);
+            refuse(&problem, None, connection);
+            return None;
         }
         match inbound::parse(text) {
             Ok(TenantMessage::Ping) => connection.outbox.send(&outbound::pong()),
             Ok(TenantMessage::Pong) => connection.hear_receipt(),
             Ok(_) if connection.has_departed() => {}
+            Ok(TenantMessage::Token(token)) => return Some(token),
             Ok(TenantMessage::Subscribe { channel, since }) => self.subscribe(&channel, since.as_deref(), connection),
             Ok(TenantMessage::Unsubscribe { channel }) => unsubscribe(&channel, connection),
             Err(malformed) => refuse(&Problem::Malformed(malformed), None, connection),
         }
+        None
     }
 
     fn check_rate(&self, connection: &SessionConnection) -> Result<(), Problem> {
@@ -78,7 +97,8 @@ fn unsubscribe(name: &str, connection: &mut SessionConnection) {
     }
 }
 
-fn refuse(problem: &Problem, channel: Option<&str>, connection: &SessionConnection) {
+/// Tells the client what was wrong; the socket stays.
+pub(super) fn refuse(problem: &Problem, channel: Option<&str>, connection: &SessionConnection) {
     let text = problem.to_string();
     connection.count_refusal(MessageRefusal::Tenant, &text, channel);
     connection.outbox.send(&outbound::error(problem.code(), &text, channel));

@@ -7,7 +7,7 @@ const MAX_LENGTH: usize = 128;
 
 /// A tenant's id: 1 to 128 characters of those that channel names are made of, without the dot, so that it can be one
 /// segment of a channel name. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(Arc<str>);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::protocol::Secret;
+
 /// What a tenant socket may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TenantMessage {
@@ -16,6 +18,8 @@ pub enum TenantMessage {
         /// How far the client has heard it, not yet read.
         since: Option<String>,
     },
+    /// Has a newer token.
+    Token(Secret),
     /// Wants no more events of a channel.
     Unsubscribe {
         /// The name as the client sent it, not yet validated.
@@ -32,11 +36,14 @@ pub enum Malformed {
     #[error("the message has no string member \"type\"")]
     TypeMissing,
     /// A `type` that is not served; its first 40 characters.
-    #[error("the message type {0:?} is unknown; known are ping, pong, subscribe and unsubscribe")]
+    #[error("the message type {0:?} is unknown; known are ping, pong, subscribe, unsubscribe and token")]
     TypeUnknown(String),
     /// `subscribe` or `unsubscribe` without a member `channel` that is a string.
     #[error("the message has no string member \"channel\"")]
     ChannelMissing,
+    /// `token` without a member `token` that is a string.
+    #[error("the message has no string member \"token\"")]
+    TokenMissing,
     /// `subscribe` with a member `since` that is neither a string nor null.
     #[error("the member \"since\" of the message is not a string")]
     SinceNotAString,
@@ -51,12 +58,17 @@ pub fn parse(text: &str) -> Result<TenantMessage, Malformed> {
         "pong" => Ok(TenantMessage::Pong),
         "subscribe" => Ok(TenantMessage::Subscribe { channel: channel_of(&message)?, since: since_of(&message)? }),
         "unsubscribe" => Ok(TenantMessage::Unsubscribe { channel: channel_of(&message)? }),
+        "token" => Ok(TenantMessage::Token(token_of(&message)?)),
         other => Err(Malformed::TypeUnknown(other.chars().take(40).collect())),
     }
 }
 
 fn channel_of(message: &Map<String, Value>) -> Result<String, Malformed> {
     message.get("channel").and_then(Value::as_str).map(str::to_owned).ok_or(Malformed::ChannelMissing)
+}
+
+fn token_of(message: &Map<String, Value>) -> Result<Secret, Malformed> {
+    message.get("token").and_then(Value::as_str).map(Secret::new).ok_or(Malformed::TokenMissing)
 }
 
 fn since_of(message: &Map<String, Value>) -> Result<Option<String>, Malformed> {
@@ -85,6 +97,7 @@ mod tests {
                 r#"{"type":"subscribe","channel":"products.7","since":"k3x09a-17"}"#,
                 TenantMessage::Subscribe { channel: channel.clone(), since: Some("k3x09a-17".to_owned()) },
             ),
+            (r#"{"type":"token","token":"a.b.c"}"#, TenantMessage::Token(Secret::new("a.b.c"))),
             (r#"{"channel":"products.7","type":"unsubscribe"}"#, TenantMessage::Unsubscribe { channel }),
         ] {
             assert_eq!(parse(text), Ok(message), "{text}");
@@ -102,13 +115,14 @@ mod tests {
             ("{\"type\":7}", "the message has no string member \"type\""),
             (
                 "{\"type\":\"publish\"}",
-                "the message type \"publish\" is unknown; known are ping, pong, subscribe and unsubscribe",
+                "the message type \"publish\" is unknown; known are ping, pong, subscribe, unsubscribe and token",
             ),
             ("{\"type\":\"subscribe\"}", "the message has no string member \"channel\""),
             (
                 "{\"type\":\"subscribe\",\"channel\":\"a\",\"since\":7}",
                 "the member \"since\" of the message is not a string",
             ),
+            ("{\"type\":\"token\",\"token\":{}}", "the message has no string member \"token\""),
             ("{\"type\":\"unsubscribe\",\"channel\":[\"a\"]}", "the message has no string member \"channel\""),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), problem, "{text}");

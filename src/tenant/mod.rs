@@ -15,6 +15,7 @@ pub mod public_key;
 pub mod request;
 pub mod stream;
 pub mod stream_request;
+pub mod term;
 pub mod token;
 
 pub use algorithm::{TokenAlgorithm, TokenAlgorithms};
@@ -29,4 +30,5 @@ pub use problem::Problem;
 pub use public_key::{PublicKey, UnusableKey};
 pub use request::{InvalidRequest, TenantRequest};
 pub use stream_request::{InvalidStream, StreamLimits, StreamRequest};
+pub use term::{Deadline, Due, Term};
 pub use token::{AccessToken, ClaimNames, TokenError};

@@ -1,6 +1,8 @@
 //! Messages to tenant sockets, as ready WebSocket frames. Only events have a member `data`: existing clients take any
 //! message with `type` and `data` for an event. Pure.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{
     Deserialize,
@@ -23,6 +25,17 @@ pub fn ping() -> Bytes {
 /// The answer to `ping`.
 pub fn pong() -> Bytes {
     frame::text(r#"{"type":"pong"}"#)
+}
+
+/// The socket's token ends in so long: the page may send a newer one.
+pub fn token_expires(expires: Duration, rest: Duration) -> Bytes {
+    let (expires, rest) = (expires.as_secs(), rest.as_secs());
+    frame::text(&format!(r#"{{"type":"token_expires","expires":{expires},"seconds":{rest}}}"#))
+}
+
+/// The answer to `token`: from here on it is the socket's.
+pub fn token_accepted(expires: Duration) -> Bytes {
+    frame::text(&format!(r#"{{"type":"token_accepted","expires":{}}}"#, expires.as_secs()))
 }
 
 /// The answer to `subscribe`. Who comes back learns whether everything that was missed follows; if not, the client must
@@ -182,6 +195,9 @@ mod tests {
         check(connected(SocketId::from_bits((12 << 32) | 34)), r#"{"type":"connected","socketId":"12.34"}"#);
         check(pong(), r#"{"type":"pong"}"#);
         check(subscribed(&products, None), r#"{"type":"subscribed","channel":"products.7"}"#);
+        let (expires, rest) = (Duration::from_millis(1_700_000_060_500), Duration::from_millis(59_900));
+        check(token_expires(expires, rest), r#"{"type":"token_expires","expires":1700000060,"seconds":59}"#);
+        check(token_accepted(expires), r#"{"type":"token_accepted","expires":1700000060}"#);
         check(unsubscribed(&products), r#"{"type":"unsubscribed","channel":"products.7"}"#);
     }
 

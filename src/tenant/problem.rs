@@ -23,6 +23,19 @@ pub enum Problem {
     OtherUser,
     #[error("the channel has {limit} members already (app setting max_presence_members)")]
     RoomFull { limit: usize },
+    /// What is wrong with it.
+    #[error("{0}")]
+    TokenRefused(String),
+    #[error("the token was revoked; send a newer one")]
+    TokenRevoked,
+    #[error("the token is for another tenant or user than the socket")]
+    TokenOfOther,
+    #[error("a token of this socket is being checked; wait for the answer")]
+    TokenUnderWay,
+    #[error("the keys of the token's issuer cannot be read now; send it again in a while")]
+    NoKeys,
+    #[error("sockets have no tokens here (GAUNG_TENANT_ACCESS)")]
+    NoTokens,
     #[error("the socket has {limit} subscriptions already (app setting max_subscriptions)")]
     TooManySubscriptions { limit: usize },
     /// The app or the tenant may have no more; which limit that is.
@@ -35,10 +48,12 @@ pub enum Problem {
 impl Problem {
     pub fn code(&self) -> u16 {
         match self {
-            Self::Malformed(_) | Self::InvalidChannel(_) | Self::InvalidPosition(_) => 400,
-            Self::NotOfTenant(..) | Self::NotGranted | Self::NoUser | Self::OtherUser => 403,
-            Self::RoomFull { .. } => 409,
+            Self::Malformed(_) | Self::InvalidChannel(_) | Self::InvalidPosition(_) | Self::NoTokens => 400,
+            Self::TokenRefused(_) | Self::TokenRevoked => 401,
+            Self::NotOfTenant(..) | Self::NotGranted | Self::NoUser | Self::OtherUser | Self::TokenOfOther => 403,
+            Self::RoomFull { .. } | Self::TokenUnderWay => 409,
             Self::TooManySubscriptions { .. } | Self::LimitReached(_) | Self::TooManyMessages { .. } => 429,
+            Self::NoKeys => 503,
         }
     }
 }
@@ -66,6 +81,7 @@ mod tests {
             409,
             "the channel has 100 members already (app setting max_presence_members)",
         );
+        check(Problem::TokenRefused("the token has expired".to_owned()), 401, "the token has expired");
         check(
             Problem::TooManySubscriptions { limit: 1_000 },
             429,

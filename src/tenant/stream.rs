@@ -14,7 +14,7 @@ pub const HEARTBEAT: &[u8] = b":\n\n";
 /// Between which times a client comes back. `EventSource` comes back after exactly the time that it was told.
 const SOON: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
-/// The same where it was refused, because there are too many.
+/// The same where it was refused, because there are too many, or because it has nothing but a token that is over.
 const LATER: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(30)];
 
 /// The first byte of a line that adds an event to the position.
@@ -52,7 +52,7 @@ pub fn retry(pause: Duration) -> Bytes {
 /// must not come back together.
 pub fn pause(ended: Option<Close>, chance: f64) -> Duration {
     let [shortest, longest] = match ended.map(Close::code) {
-        Some(4004 | 4100..=4199) => LATER,
+        Some(4004 | 4015 | 4100..=4199) => LATER,
         Some(_) | None => SOON,
     };
     shortest + (longest - shortest).mul_f64(chance.clamp(0.0, 1.0))

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, errors::ErrorKind};
 use serde_json::{Map, Value};
 
-use super::{InvalidTenantId, TenantId, TokenAlgorithms};
+use super::{InvalidTenantId, TenantId, Term, TokenAlgorithms};
 use crate::protocol::{AppKey, ChannelPattern, InvalidPattern};
 
 /// How far the application's clock may be behind or ahead of ours.
-const LEEWAY: Duration = Duration::from_secs(30);
+pub(super) const LEEWAY: Duration = Duration::from_secs(30);
 
 /// The most characters of a user id (protocol.md §1.9).
 const MAX_USER_ID_LENGTH: usize = 128;
@@ -24,6 +24,8 @@ pub struct AccessToken {
     pub user_id: Option<String>,
     /// Claim `channels`: the private and presence channels that the socket may hear.
     pub channels: Vec<ChannelPattern>,
+    /// Claims `iat` and `exp`.
+    pub term: Term,
 }
 
 /// Why a token was refused. Texts never repeat any part of the token.
@@ -90,7 +92,7 @@ impl AccessToken {
         names: &ClaimNames,
         now: Duration,
     ) -> Result<Self, TokenError> {
-        check_times(claims, now)?;
+        let term = term_of(claims, now)?;
         let missing = || TokenError::Missing(names.tenant.clone());
         let tenant_id = text_of(claims, &names.tenant)?.ok_or_else(missing)?;
         let tenant_id = TenantId::parse(&tenant_id).map_err(TokenError::Tenant)?;
@@ -98,7 +100,7 @@ impl AccessToken {
         if user_id.as_ref().is_some_and(|id| id.is_empty() || id.chars().count() > MAX_USER_ID_LENGTH) {
             return Err(TokenError::User);
         }
-        Ok(Self { tenant_id, user_id, channels: patterns_of(claims, &names.channels)? })
+        Ok(Self { tenant_id, user_id, channels: patterns_of(claims, &names.channels)?, term })
     }
 
     /// Whether the ids in the socket's address are the token's. An id that only one of the two names is no contradiction:
@@ -128,7 +130,7 @@ fn signed_claims(token: &str, keys: &[AppKey]) -> Result<Map<String, Value>, Tok
     Err(TokenError::Signature)
 }
 
-/// What the library is to verify: a signature with this algorithm, and nothing else. It would ask the clock; `check_times`
+/// What the library is to verify: a signature with this algorithm, and nothing else. It would ask the clock; `term_of`
 /// compares with the caller's.
 pub(super) fn signature_only(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
@@ -149,16 +151,23 @@ fn reason(kind: &ErrorKind) -> TokenError {
     }
 }
 
-fn check_times(claims: &Map<String, Value>, now: Duration) -> Result<(), TokenError> {
-    let (now, leeway) = (now.as_secs_f64(), LEEWAY.as_secs_f64());
+/// When the token was issued and when it ends, if its time has come and is not over.
+fn term_of(claims: &Map<String, Value>, now: Duration) -> Result<Term, TokenError> {
+    let (seconds, leeway) = (now.as_secs_f64(), LEEWAY.as_secs_f64());
     let expires = seconds_of(claims, "exp")?.ok_or_else(|| TokenError::Missing("exp".to_owned()))?;
-    if now >= expires + leeway {
+    if seconds >= expires + leeway {
         return Err(TokenError::Expired);
     }
-    match seconds_of(claims, "nbf")? {
-        Some(begins) if now + leeway < begins => Err(TokenError::NotYet),
-        Some(_) | None => Ok(()),
+    if seconds_of(claims, "nbf")?.is_some_and(|begins| seconds + leeway < begins) {
+        return Err(TokenError::NotYet);
     }
+    let issued = seconds_of(claims, "iat")?.map_or(now, since_epoch);
+    Ok(Term { issued, expires: since_epoch(expires) })
+}
+
+/// A date before 1970 is taken for its beginning, one that no clock reaches for the last one.
+fn since_epoch(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }
 
 fn seconds_of(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, TokenError> {
@@ -227,6 +236,7 @@ mod tests {
                 tenant_id: TenantId::parse("7").unwrap(),
                 user_id: Some("u1".to_owned()),
                 channels: vec![ChannelPattern::parse("private-*.7").unwrap()],
+                term: Term { issued: NOW, expires: Duration::from_secs(1_700_000_060) },
             })
         );
     }
@@ -245,6 +255,25 @@ mod tests {
         check(json!({"tenant_id": "7", "exp": 1_699_999_970.5}), Ok(()));
         check(json!({"tenant_id": "7", "exp": 1_700_000_060, "nbf": 1_700_000_030}), Ok(()));
         check(json!({"tenant_id": "7", "exp": 1_700_000_060, "nbf": 1_700_000_031}), Err(TokenError::NotYet));
+    }
+
+    #[test]
+    fn its_term_is_what_it_says_of_its_times() {
+        let exp = 1_700_000_060.5;
+        let term = |others: Value| {
+            let claims =
+                json!({"tenant_id": "7", "exp": others.get("exp").unwrap_or(&json!(exp)), "iat": others["iat"]});
+            let mut claims = claims.as_object().cloned().unwrap();
+            claims.retain(|_, claim| !claim.is_null());
+            verify(&signed(Algorithm::HS256, "secret", &claims.into())).map(|token| token.term)
+        };
+        let expires = Duration::from_millis(1_700_000_060_500);
+        assert_eq!(term(json!({})), Ok(Term { issued: NOW, expires }));
+        let issued = Duration::from_secs(1_699_999_000);
+        assert_eq!(term(json!({"iat": 1_699_999_000})), Ok(Term { issued, expires }));
+        assert_eq!(term(json!({"iat": -1})), Ok(Term { issued: Duration::ZERO, expires }));
+        assert_eq!(term(json!({"exp": 1e300})), Ok(Term { issued: NOW, expires: Duration::MAX }));
+        assert_eq!(term(json!({"iat": "now"})), Err(wrong_type("iat")));
     }
 
     #[test]

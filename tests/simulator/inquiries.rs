@@ -103,7 +103,9 @@ impl World {
             Some(Question::Page(page)) => self.be_asked_for_page(slot, page, (from, number)),
             Some(Question::LeftPages(pages)) => self.keep_pages(slot, pages, from),
             // Its clients have sockets.
-            Some(Question::XhrSend(_) | Question::XhrMoved(_) | Question::XhrPoll(_)) | None => {}
+            Some(Question::XhrSend(_) | Question::XhrMoved(_) | Question::XhrPoll(_)) => {}
+            // And no tokens.
+            Some(Question::Revoke(_) | Question::Revocations { .. }) | None => {}
         }
     }
 

@@ -57,6 +57,7 @@ mod tenant_access;
 mod tenant_callback;
 mod tenant_issuer;
 mod tenant_issuer_outages;
+mod tenant_rights;
 mod tls;
 mod tls_wire;
 mod trace_log;

@@ -192,7 +192,7 @@ async fn a_message_that_makes_no_sense_is_answered_and_the_socket_stays() {
         (r#"{"type":"subscribe"}"#, "the message has no string member \"channel\""),
         (
             r#"{"type":"publish"}"#,
-            "the message type \"publish\" is unknown; known are ping, pong, subscribe and unsubscribe",
+            "the message type \"publish\" is unknown; known are ping, pong, subscribe, unsubscribe and token",
         ),
     ] {
         tenant.send_text(message).await;

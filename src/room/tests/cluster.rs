@@ -241,6 +241,7 @@ fn with_inbound(channel: &str) -> (Stage, Registry, Inbound) {
         webhooks: Webhooks::start(stage.metrics.clone(), Timing::default(), Resources::of_bytes(1 << 20)),
         cluster: stage.rooms.cluster.clone().unwrap(),
         xhr: XhrSessions::new(None),
+        revocations: crate::revocations::Revocations::new(None),
         metrics: stage.metrics.clone(),
         sampling: Default::default(),
         started: Instant::now(),
