@@ -195,7 +195,7 @@ impl NatsStore {
     }
 
     fn unknown(&self) -> ChangeError {
-        let error = self.0.stream.error().map_or_else(|| "NATS was not reached yet".to_owned(), |error| error);
+        let error = self.0.stream.error().unwrap_or_else(|| "NATS was not reached yet".to_owned());
         ChangeError::Failed(format!("the apps in NATS cannot be changed before they were read: {error}"))
     }
 }
