@@ -14,6 +14,7 @@ mod settings;
 mod snapshot;
 mod tail;
 
+pub(super) use access::Denied;
 pub(super) use live::{is_same_origin, live};
 pub(super) use login::{access, check, refuse, session};
 pub(super) use page::{file, is_wanted, moved, open};

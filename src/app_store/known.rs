@@ -32,6 +32,9 @@ struct Entry {
     /// Why the newest record is not in force.
     #[serde(skip)]
     trouble: Option<String>,
+    /// Whether the stream has told of it since it was read from its beginning.
+    #[serde(skip)]
+    heard: bool,
 }
 
 /// A record that is not in force, and why.
@@ -49,15 +52,22 @@ pub(super) type Opened = Result<(u64, Option<Map<String, Value>>), Unsealed>;
 impl Known {
     /// Records of the stream that was made then follow. Places of another stream mean nothing in this one.
     pub(super) fn stream(&mut self, made: i64) {
+        self.apps.values_mut().for_each(|entry| entry.heard = false);
         if made != self.made {
             self.made = made;
-            self.apps.values_mut().for_each(|entry| (entry.newest, entry.good) = (0, 0));
+            self.apps.values_mut().for_each(Entry::lose_place);
         }
+    }
+
+    /// All that the stream has was heard: a record that somebody deleted is followed by none. Its app stays.
+    pub(super) fn heard_all(&mut self) {
+        self.apps.values_mut().filter(|entry| !entry.heard).for_each(Entry::lose_place);
     }
 
     /// Takes in a record. What was heard before changes nothing.
     pub(super) fn hear(&mut self, app: &str, place: u64, opened: Opened) {
         let entry = self.apps.entry(app.to_owned()).or_default();
+        entry.heard = true;
         if place <= entry.newest && entry.trouble.is_none() {
             return;
         }
@@ -147,6 +157,11 @@ impl Known {
         (kept, place)
     }
 
+    /// Why nothing is known of an app of which NATS has a record.
+    pub(super) fn unusable(&self, id: &str) -> Option<&str> {
+        self.apps.get(id).filter(|entry| entry.members.is_none())?.trouble.as_deref()
+    }
+
     /// Whether the apps would be sound with this one as it is given, or without it.
     pub(super) fn check(&self, id: &str, record: Option<&Record>) -> Result<(), Problems> {
         let others = self.records(|entry| entry.members.as_ref()).into_iter().filter(|other| other.id != id);
@@ -163,6 +178,10 @@ impl Known {
 }
 
 impl Entry {
+    fn lose_place(&mut self) {
+        (self.newest, self.good, self.trouble) = (0, 0, None);
+    }
+
     fn settle(&mut self) {
         if let Some(members) = self.waiting.take() {
             (self.members, self.good, self.trouble) = (members, self.newest, None);
@@ -272,6 +291,34 @@ mod tests {
         assert_eq!(known.app("a").1, 0);
         known.hear("a", 1, opened(0, app("new")));
         check(&mut known, &["a:new"], &[]);
+    }
+
+    #[test]
+    fn an_app_whose_record_was_deleted_stays_and_is_written_anew() {
+        let mut known = Known::default();
+        known.stream(100);
+        known.hear("a", 7, opened(0, app("k")));
+        known.hear("b", 8, opened(0, app("l")));
+        known.settle();
+        known.stream(100);
+        known.hear("b", 8, opened(0, app("l")));
+        known.heard_all();
+        check(&mut known, &["a:k", "b:l"], &[]);
+        assert_eq!((known.app("a").1, known.app("b").1), (0, 8));
+        known.hear("a", 9, opened(0, app("new")));
+        check(&mut known, &["a:new", "b:l"], &[]);
+    }
+
+    #[test]
+    fn a_record_that_was_never_readable_is_told_apart_from_one_that_was() {
+        let mut known = Known::default();
+        known.hear("a", 1, opened(0, app("k")));
+        known.settle();
+        known.hear("a", 2, Err(Unsealed::Seal));
+        known.hear("b", 3, Err(Unsealed::Seal));
+        known.settle();
+        assert_eq!((known.unusable("a"), known.unusable("c")), (None, None));
+        assert!(known.unusable("b").is_some_and(|why| why.contains("another GAUNG_APPS_STORE_KEY")));
     }
 
     #[test]

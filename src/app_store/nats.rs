@@ -172,6 +172,11 @@ impl NatsStore {
         pair: AppKey,
     ) -> Result<(Decided, Option<Kept>, u64), ChangeError> {
         let state = self.0.state();
+        if let Some(why) = state.known.unusable(id) {
+            return Err(ChangeError::Refused(format!(
+                "the record of app {id:?} in NATS cannot be used on this node: {why}"
+            )));
+        }
         let (before, after) = state.known.app(id);
         let decided = decide(id, before.as_ref(), change, pair)?;
         let invalid = |problems: Problems| ChangeError::Invalid(problems.lines().to_vec());
@@ -195,7 +200,7 @@ impl NatsStore {
     }
 
     fn unknown(&self) -> ChangeError {
-        let error = self.0.stream.error().map_or_else(|| "NATS was not reached yet".to_owned(), |error| error);
+        let error = self.0.stream.error().unwrap_or_else(|| "NATS was not reached yet".to_owned());
         ChangeError::Failed(format!("the apps in NATS cannot be changed before they were read: {error}"))
     }
 }
@@ -221,6 +226,7 @@ impl Shared {
 
     fn settle(&self, on_change: &impl Fn(AppChange)) {
         let mut state = self.state();
+        state.known.heard_all();
         let (apps, troubles) = state.known.settle();
         let changes = self.registry.apply(apps);
         let new: Vec<_> = troubles.iter().filter(|trouble| !state.told.contains(trouble)).cloned().collect();

@@ -70,8 +70,8 @@ impl AppChoice {
         let chosen = match (&self.app, apps) {
             (_, []) => {
                 return Err(Failure::usage(
-                    "the apps are in NATS (GAUNG_APPS_STORE); set GAUNG_APPS_STORE=file for this command, and GAUNG_APP_ID, \
-                     GAUNG_APP_KEY and GAUNG_APP_SECRET of one of them",
+                    "the apps are in NATS (GAUNG_APPS_STORE); run this command without the GAUNG_APPS_ variables, and with \
+                     GAUNG_APP_ID, GAUNG_APP_KEY and GAUNG_APP_SECRET of one of them",
                 ));
             }
             (None, [only]) => only,

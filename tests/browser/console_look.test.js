@@ -134,7 +134,7 @@ for (const colorScheme of ["light", "dark"]) {
     const ground = await tab.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const brightness = Math.max(...ground.match(/\d+/g).map(Number));
     assert.ok(colorScheme === "dark" ? brightness < 60 : brightness > 200, ground);
-    for (const view of ["live", "overview", "rooms", "connect"]) {
+    for (const view of ["live", "overview", "rooms", "kept-apps", "connect"]) {
       await goTo(tab, view);
       const { faint, looked } = await faintTexts(tab.page);
       assert.deepEqual(faint, [], view);

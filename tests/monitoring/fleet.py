@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import subprocess
 import tempfile
@@ -16,7 +17,15 @@ from deadline import until
 PATIENCE = 20.0
 
 # The app has limits of every kind, so that all are shown.
-OF_APP = {"GAUNG_APP_MAX_CONNECTIONS": "1000", "GAUNG_APP_EVENTS_PER_SECOND": "1000", "GAUNG_APP_HISTORY_MB": "16"}
+LIMITS = {"max_connections": 1000, "events_per_second": 1000, "history_mb": 16}
+OF_APP = {f"GAUNG_APP_{name.upper()}": str(limit) for name, limit in LIMITS.items()}
+
+# The nodes of the cluster have it from NATS.
+TOKEN = "a-token-of-the-operators"
+APPS_IN_NATS = {
+    "GAUNG_APP_ID": "", "GAUNG_APP_KEY": "", "GAUNG_APP_SECRET": "", "GAUNG_ADMIN_TOKEN": TOKEN,
+    "GAUNG_APPS_STORE": "nats", "GAUNG_APPS_STORE_KEY": "00" * 32, "GAUNG_APPS_STORE_REPLICAS": "3",
+}
 
 
 @dataclasses.dataclass
@@ -41,6 +50,7 @@ def started():
         clustered = {
             "GAUNG_NATS_URL": servers.url, "GAUNG_CLUSTER_NODES": "2", "GAUNG_REBALANCE_ABOVE": "1.2",
             "GAUNG_HISTORY_STREAM": "true", "GAUNG_HISTORY_STREAM_REPLICAS": "3", "GAUNG_WEBHOOK_STREAM": "webhooks",
+            **APPS_IN_NATS,
         }
         limits = {"GAUNG_MAX_CONNECTIONS": "1000", "GAUNG_MAX_MEMORY_MB": "1024"}
         # Nothing answers there, which must alert nobody at once. The key of RFC 8037 is in force beside it.
@@ -50,10 +60,13 @@ def started():
             "GAUNG_TENANT_PUBLIC_KEY": "-----BEGIN PUBLIC KEY-----\\n"
             "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\\n-----END PUBLIC KEY-----",
         }
-        settings = {"a": clustered, "b": clustered, "alone": {**limits, **issuer}}
-        nodes = {pod: _node(stack, {**OF_APP, **settings[pod]}) for pod in settings}
+        settings = {"a": clustered, "b": clustered, "alone": {**OF_APP, **limits, **issuer}}
+        nodes = {pod: _node(stack, settings[pod]) for pod in settings}
         for node in nodes.values():
             until(lambda: _value(node, "gaung_ready") == 1, "the node is ready", PATIENCE)
+        _add_app(nodes["a"])
+        of_app = f'gaung_connections{{app="{APP["id"]}"}}'
+        until(lambda: _value(nodes["b"], of_app) == 0, "the other node knows the app", PATIENCE)
         yield Nodes(nodes, servers)
 
 
@@ -78,6 +91,13 @@ def _node(stack, settings):
     node = Gaung(**settings)
     stack.callback(node.kill)
     return node
+
+
+def _add_app(node):
+    members = json.dumps({"key": APP["key"], "secret": APP["secret"], **LIMITS})
+    environment = {"PATH": os.environ["PATH"], "GAUNG_ADMIN_TOKEN": TOKEN}
+    add = [binary(), "apps", "add", APP["id"], "--file", "-", "--admin", node.admin]
+    subprocess.run(add, input=members, env=environment, check=True, stdout=subprocess.DEVNULL, text=True)
 
 
 def _value(node, metric):

@@ -264,7 +264,10 @@ async fn a_node_with_another_key_reports_the_records_and_is_nobodys_app() {
     within(AGREEMENT, "the record is reported", || async { broken(&node).await == 1.0 }).await;
     assert!(node.log().contains("it was sealed with another GAUNG_APPS_STORE_KEY"), "{}", node.log());
     assert_eq!(show(&node).await.status, 404);
-    assert_eq!(show(&cluster[0]).await.status, 200);
+    let app = json!({"key": "app-key", "secret": "app-secret"});
+    let refused = ask(&node, Method::PUT, "/apps/app-id", "new", Some(app)).await;
+    assert_eq!(refused.status, 409, "{}", refused.body);
+    assert_eq!((show(&cluster[0]).await.status, broken(&cluster[0]).await), (200, 0.0));
 }
 
 #[actix::test]

@@ -191,7 +191,7 @@ async fn a_change_needs_the_token_a_condition_and_json_and_none_of_another_page(
     for (headers, status) in [
         (&[any.clone()][..], 401),
         (&[(header::AUTHORIZATION, "Bearer wrong"), any.clone()], 401),
-        (&[right.clone()], 428),
+        (std::slice::from_ref(&right), 428),
         (&[right.clone(), any.clone(), (header::ORIGIN, "https://evil.example")], 403),
         (&[right.clone(), any.clone()], 200),
     ] {

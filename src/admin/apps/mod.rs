@@ -6,6 +6,7 @@
 mod answer;
 mod audit;
 mod gate;
+mod rejection;
 mod request;
 
 use actix_web::{
@@ -16,6 +17,7 @@ use actix_web::{
 use super::shown::Admin;
 use crate::app_store::Change;
 use answer::Answer;
+use rejection::Rejection;
 use request::{Body, expected};
 
 /// The description of this part of the port.
@@ -45,8 +47,8 @@ async fn openapi() -> HttpResponse {
 }
 
 async fn list(admin: Data<Admin>, request: HttpRequest) -> HttpResponse {
-    if let Err(refusal) = gate::may_read(&admin, &request) {
-        return refusal;
+    if let Err(rejection) = gate::may_read(&admin, &request) {
+        return rejection.answer();
     }
     match admin.apps.list().await {
         Ok(apps) => Answer::list(&apps),
@@ -55,8 +57,8 @@ async fn list(admin: Data<Admin>, request: HttpRequest) -> HttpResponse {
 }
 
 async fn show(admin: Data<Admin>, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    if let Err(refusal) = gate::may_read(&admin, &request) {
-        return refusal;
+    if let Err(rejection) = gate::may_read(&admin, &request) {
+        return rejection.answer();
     }
     match admin.apps.list().await {
         Ok(apps) => Answer::one(apps.into_iter().find(|app| app.app.id == *id), &id),
@@ -90,18 +92,18 @@ async fn change(
     admin: &Admin,
     request: &HttpRequest,
     id: &str,
-    read: impl AsyncFnOnce() -> Result<Change, HttpResponse>,
+    read: impl AsyncFnOnce() -> Result<Change, Rejection>,
 ) -> HttpResponse {
-    if let Err(refusal) = gate::may_change(admin, request) {
-        return refusal;
+    if let Err(rejection) = gate::may_change(admin, request) {
+        return rejection.answer();
     }
     let expected = match expected(request) {
         Ok(expected) => expected,
-        Err(refusal) => return refusal,
+        Err(rejection) => return rejection.answer(),
     };
     let change = match read().await {
         Ok(change) => change,
-        Err(refusal) => return refusal,
+        Err(rejection) => return rejection.answer(),
     };
     let what = change.name();
     let result = admin.apps.change(id, change, expected).await;
@@ -151,7 +153,8 @@ mod tests {
             let mut allowed: Vec<_> = allowed.split(", ").map(str::to_owned).collect();
             let own = described.iter().filter(|(other, _)| *other == path).map(|(_, method)| method.clone());
             let mut own: Vec<_> = own.collect();
-            (allowed.sort(), own.sort());
+            allowed.sort();
+            own.sort();
             assert_eq!(allowed, own, "{path}");
         }
     }

@@ -1,6 +1,7 @@
 // The console: gives what the node says to the parts of the page, shows one view at a time, and says when what it shows
 // is old.
 
+import { Apps } from "./apps.js";
 import { Connect } from "./connect.js";
 import { byId, clock, duration, element, setText } from "./elements.js";
 import { Live, signIn } from "./live.js";
@@ -29,8 +30,9 @@ const live = new Live({
 const overview = new Overview(go);
 const rooms = new Rooms(live, go);
 const tail = new Tail(live);
+const apps = new Apps();
 const connect = new Connect();
-const views = { overview, rooms, live: tail, connect };
+const views = { overview, rooms, live: tail, "kept-apps": apps, connect };
 new Publish(live);
 
 const parts = (tell) => Object.values(views).forEach(tell);
@@ -46,6 +48,7 @@ function hello(message) {
   for (const select of document.querySelectorAll("[data-apps]")) fillApps(select, message.apps);
   overview.hello(message);
   connect.hello(message);
+  apps.hello();
   // Until now it knew of no app to ask for.
   rooms.opened();
 }

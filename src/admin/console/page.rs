@@ -16,6 +16,7 @@ const PAGE: &str = include_str!("index.html");
 const FILES: &[(&str, &str, &str)] = &[
     ("app.css", CSS, include_str!("app.css")),
     ("app.js", JS, include_str!("app.js")),
+    ("apps.js", JS, include_str!("apps.js")),
     ("chart.js", JS, include_str!("chart.js")),
     ("connect.js", JS, include_str!("connect.js")),
     ("elements.js", JS, include_str!("elements.js")),

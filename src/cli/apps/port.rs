@@ -74,7 +74,7 @@ impl Port {
             if let Some(token) = &self.token {
                 request = request.bearer_auth(token.expose());
             }
-            condition.into_iter().fold(request, |request, header| request.insert_header(header))
+            condition.into_iter().fold(request, awc::ClientRequest::insert_header)
         };
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         let answer = admin_port::ask(method, &url, PATIENCE, with_headers, body).await?;

@@ -10,7 +10,7 @@ import { openTab } from "./browser.js";
 const REPOSITORY = join(import.meta.dirname, "..", "..", "..");
 const SCREENSHOTS = join(process.env.CARGO_TARGET_DIR ?? join(REPOSITORY, "target"), "screenshots");
 
-export const VIEWS = ["overview", "rooms", "live", "connect"];
+export const VIEWS = ["overview", "rooms", "live", "kept-apps", "connect"];
 
 /** How long the console may take to show something: a snapshot comes once a second, and a page must be loaded. */
 const SHOWN_PATIENCE = 10_000;
