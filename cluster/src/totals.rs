@@ -6,9 +6,12 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use crate::{fact::FactKey, room::Room};
 
+/// Tells whose the room of a channel is.
+type TenantOf = dyn Fn(&str) -> Option<&str> + Send + Sync;
+
 /// Whose rooms are whose. The same on all nodes.
 #[derive(Clone)]
-pub struct Tenancy(Arc<dyn Fn(&str) -> Option<&str> + Send + Sync>);
+pub struct Tenancy(Arc<TenantOf>);
 
 /// What an app, or a tenant of it, has that this node does not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

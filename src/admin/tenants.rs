@@ -177,7 +177,7 @@ mod tests {
             app.tenants().get(tenant).usage.set_elsewhere(Kept::Connections, sockets);
         }
         let listed = |most| {
-            let rows = top(rows(&[app.clone()], Instant::now()), By::Connections, most);
+            let rows = top(rows(std::slice::from_ref(&app), Instant::now()), By::Connections, most);
             rows.into_iter().map(|row| row.tenant).collect::<Vec<_>>()
         };
         assert_eq!(listed(3), ["b", "d", "a"]);
