@@ -179,7 +179,7 @@ async fn every_route_of_the_index_is_served() {
     let index = exchange(node.admin, "GET /", "").await;
     let routes: Vec<_> =
         body(&index).lines().filter(|line| line.starts_with("GET ") || line.starts_with("POST ")).collect();
-    assert_eq!(routes.len(), 9, "{index}");
+    assert_eq!(routes.len(), 10, "{index}");
     for route in routes {
         let mut words = route.split_whitespace();
         let request = format!("{} {}", words.next().unwrap(), words.next().unwrap());
