@@ -17,7 +17,9 @@ from deadline import until
 PATIENCE = 20.0
 
 # The app has limits of every kind, so that all are shown.
-LIMITS = {"max_connections": 1000, "events_per_second": 1000, "history_mb": 16}
+LIMITS = {
+    "max_connections": 1000, "events_per_second": 1000, "history_mb": 16, "tenant_limits": "max_connections=1000",
+}
 OF_APP = {f"GAUNG_APP_{name.upper()}": str(limit) for name, limit in LIMITS.items()}
 
 # The nodes of the cluster have it from NATS.
