@@ -83,7 +83,12 @@ impl Tenants {
 
     /// Whose the channel is.
     pub fn of(&self, channel: &ChannelName) -> Option<Arc<Tenant>> {
-        self.channels.tenant_of(channel.as_str()).map(|id| self.get(id))
+        self.id_of(channel).map(|id| self.get(id))
+    }
+
+    /// The id of the tenant whose the channel is.
+    pub fn id_of<'a>(&self, channel: &'a ChannelName) -> Option<&'a str> {
+        self.channels.tenant_of(channel.as_str())
     }
 
     /// The tenant of this id, which may be new.

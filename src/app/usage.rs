@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -101,6 +104,13 @@ impl fmt::Display for Whose {
     }
 }
 
+/// What of it waits for its rooms.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    pub events: AtomicUsize,
+    pub bytes: AtomicUsize,
+}
+
 /// Shared by all threads; every field may be read at any time. What other nodes have is known a quarter of a second late.
 #[derive(Debug)]
 pub struct Usage {
@@ -109,6 +119,8 @@ pub struct Usage {
     here: [AtomicUsize; Kept::ALL.len()],
     elsewhere: [AtomicUsize; Kept::ALL.len()],
     rates: [RateLimit; Done::ALL.len()],
+    /// Events on their way to sockets.
+    pub waiting: Arc<Waiting>,
     /// Events handed to sockets: one per event and subscriber.
     pub deliveries: AtomicU64,
     /// WebSocket bytes handed to sockets by events.
@@ -132,6 +144,7 @@ impl Usage {
             here: Default::default(),
             elsewhere: Default::default(),
             rates: Default::default(),
+            waiting: Arc::default(),
             deliveries: AtomicU64::default(),
             bytes_out: AtomicU64::default(),
             refusals: AtomicU64::default(),

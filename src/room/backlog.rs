@@ -1,10 +1,22 @@
 //! How many events wait between those who publish and the sockets, and how many bytes they have. The bound of every
-//! room's queue together.
+//! room's queue together, and of how much of it one app or tenant may fill.
+//!
+//! Invariant: who has few events waiting is refused none because others have many, up to what the node takes from its peers
+//! and as much again.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
+
+use crate::app::usage::Waiting;
+
+/// Which part of the limits everybody may have waiting, however much of others waits.
+const SHARE: usize = 16;
+
+/// How many times of the limits may wait of what other nodes have accepted, and how many of all together.
+const FROM_PEERS: usize = 4;
+const IN_ALL: usize = FROM_PEERS + 1;
 
 /// What may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +39,8 @@ pub struct Backlog {
 #[derive(Debug)]
 pub struct Permit {
     backlog: Arc<Backlog>,
+    /// Whose events they are; nobody's are those of other nodes.
+    whose: Option<Arc<Waiting>>,
     events: usize,
     bytes: usize,
 }
@@ -51,16 +65,25 @@ impl Backlog {
         self.events.load(Relaxed)
     }
 
-    /// A permit for so many events with so many bytes together.
-    pub fn reserve(self: &Arc<Self>, events: usize, bytes: usize) -> Result<Permit, Full> {
-        self.take(events, bytes, 1)?;
-        Ok(Permit { backlog: self.clone(), events, bytes })
+    /// A permit for so many events with so many bytes together, of one app or tenant.
+    pub fn reserve(self: &Arc<Self>, whose: &Arc<Waiting>, events: usize, bytes: usize) -> Result<Permit, Full> {
+        let has_few = self.has_few(whose, events, bytes);
+        self.take(events, bytes, if has_few { IN_ALL } else { 1 })?;
+        whose.events.fetch_add(events, Relaxed);
+        whose.bytes.fetch_add(bytes, Relaxed);
+        Ok(Permit { backlog: self.clone(), whose: Some(whose.clone()), events, bytes })
     }
 
     /// Takes a place for an event that another node has accepted, also beyond the limits, up to four times of them.
     pub fn admit(self: &Arc<Self>, bytes: usize) -> Result<Permit, Full> {
-        self.take(1, bytes, 4)?;
-        Ok(Permit { backlog: self.clone(), events: 1, bytes })
+        self.take(1, bytes, FROM_PEERS)?;
+        Ok(Permit { backlog: self.clone(), whose: None, events: 1, bytes })
+    }
+
+    /// Whether somebody's events would be no more than everybody may have waiting.
+    fn has_few(&self, whose: &Waiting, events: usize, bytes: usize) -> bool {
+        let is_few = |waiting: &AtomicUsize, more: usize, limit: usize| waiting.load(Relaxed) + more <= limit / SHARE;
+        is_few(&whose.events, events, self.limits.events) && is_few(&whose.bytes, bytes, self.limits.bytes)
     }
 
     fn take(&self, events: usize, bytes: usize, times: usize) -> Result<(), Full> {
@@ -82,7 +105,7 @@ impl Permit {
     pub fn split(&mut self, bytes: usize) -> Self {
         self.events -= 1;
         self.bytes -= bytes;
-        Self { backlog: self.backlog.clone(), events: 1, bytes }
+        Self { backlog: self.backlog.clone(), whose: self.whose.clone(), events: 1, bytes }
     }
 }
 
@@ -90,6 +113,10 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.backlog.events.fetch_sub(self.events, Relaxed);
         self.backlog.bytes.fetch_sub(self.bytes, Relaxed);
+        if let Some(whose) = &self.whose {
+            whose.events.fetch_sub(self.events, Relaxed);
+            whose.bytes.fetch_sub(self.bytes, Relaxed);
+        }
     }
 }
 
@@ -104,34 +131,52 @@ mod tests {
     #[test]
     fn places_are_taken_together_or_not_at_all_and_come_back() {
         let backlog = backlog(3, 1_000);
-        let mut two = backlog.reserve(2, 2).unwrap();
-        assert_eq!(backlog.reserve(2, 2).unwrap_err(), Full::Events(3));
-        let one = backlog.reserve(1, 1).unwrap();
+        let mut two = backlog.reserve(&Arc::default(), 2, 2).unwrap();
+        assert_eq!(backlog.reserve(&Arc::default(), 2, 2).unwrap_err(), Full::Events(3));
+        let one = backlog.reserve(&Arc::default(), 1, 1).unwrap();
         drop(two.split(1));
         assert_eq!(backlog.waiting(), 2);
         drop((two, one));
         assert_eq!(backlog.waiting(), 0);
-        assert!(backlog.reserve(3, 3).is_ok());
+        assert!(backlog.reserve(&Arc::default(), 3, 3).is_ok());
     }
 
     #[test]
     fn bytes_count_as_well_as_events() {
         let backlog = backlog(100, 1_000);
-        let most = backlog.reserve(2, 900).unwrap();
-        assert_eq!(backlog.reserve(2, 120).unwrap_err(), Full::Bytes(1_000));
+        let most = backlog.reserve(&Arc::default(), 2, 900).unwrap();
+        assert_eq!(backlog.reserve(&Arc::default(), 2, 120).unwrap_err(), Full::Bytes(1_000));
         assert_eq!(backlog.waiting(), 2);
-        assert!(backlog.reserve(2, 100).is_ok());
+        assert!(backlog.reserve(&Arc::default(), 2, 100).is_ok());
         drop(most);
-        assert!(backlog.reserve(2, 1_000).is_ok());
+        assert!(backlog.reserve(&Arc::default(), 2, 1_000).is_ok());
     }
 
     #[test]
     fn a_request_that_is_larger_than_the_limit_passes_while_nothing_waits() {
         let backlog = backlog(100, 1_000);
-        let large = backlog.reserve(1, 5_000).unwrap();
-        assert_eq!(backlog.reserve(1, 1).unwrap_err(), Full::Bytes(1_000));
+        let large = backlog.reserve(&Arc::default(), 1, 5_000).unwrap();
+        assert_eq!(backlog.reserve(&Arc::default(), 1, 1).unwrap_err(), Full::Bytes(1_000));
         drop(large);
-        assert!(backlog.reserve(1, 1).is_ok());
+        assert!(backlog.reserve(&Arc::default(), 1, 1).is_ok());
+    }
+
+    #[test]
+    fn who_has_filled_it_is_refused_and_who_has_little_in_it_is_not() {
+        let backlog = backlog(160, usize::MAX);
+        let (flood, others): (Arc<Waiting>, [Arc<Waiting>; 3]) = Default::default();
+        let flooded: Vec<_> = (0..1_000).map_while(|_| backlog.reserve(&flood, 1, 1).ok()).collect();
+        assert_eq!(flooded.len(), 160);
+        let taken = others.each_ref().map(|whose| {
+            let permits: Vec<_> = (0..1_000).map_while(|_| backlog.reserve(whose, 1, 1).ok()).collect();
+            (permits.len(), permits)
+        });
+        assert_eq!(taken.each_ref().map(|(count, _)| *count), [10, 10, 10]);
+        drop(taken);
+        assert!(backlog.reserve(&flood, 1, 1).is_err());
+        assert!(backlog.reserve(&others[0], 1, 1).is_ok());
+        drop(flooded);
+        assert_eq!((backlog.waiting(), flood.events.load(Relaxed), flood.bytes.load(Relaxed)), (0, 0, 0));
     }
 
     #[test]
@@ -140,7 +185,7 @@ mod tests {
         let permits: Vec<_> = (0..8).map_while(|_| many.admit(1).ok()).collect();
         assert_eq!(permits.len(), 8);
         assert_eq!(many.admit(1).unwrap_err(), Full::Events(2));
-        assert!(many.reserve(1, 1).is_err());
+        assert!(many.reserve(&Arc::default(), 1, 1).is_err());
         let large = backlog(100, 1_000);
         let permits: Vec<_> = (0..5).map_while(|_| large.admit(800).ok()).collect();
         assert_eq!(permits.len(), 5);

@@ -90,7 +90,7 @@ mod tests {
         let (start, wall) = (Instant::now(), Duration::from_secs(1_000));
         let event = Event::from_back_end(channel.clone(), Words::new("e", "{}"), None, (start, wall)).encode();
         let record = CachedEvent { at: 1_000_000_000, ttl: 1_000_000, payload: payload(&event) };
-        let permit = Backlog::new(Limits { events: 1, bytes: 100 }).reserve(1, 1).unwrap();
+        let permit = Backlog::new(Limits { events: 1, bytes: 100 }).reserve(&std::sync::Arc::default(), 1, 1).unwrap();
         let later = Duration::from_millis(millis);
         FromPeers::cached(&channel, record, (None, permit), (start + later, wall + later))
     }

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     activity::{Activity, ActivityEvent},
-    app::App,
+    app::{App, usage::Waiting},
     cluster::Cluster,
     config::LimitsConfig,
     event::{EncodedEvent, Event, Origin, UserAction, wire},
@@ -126,7 +126,7 @@ impl Rooms {
     /// Hands events to their rooms here and on the other nodes, all or none; does not wait for sockets.
     pub fn publish(&self, app: &Arc<App>, events: Vec<Event>) -> Result<(), Unpublished> {
         let publications: Vec<_> = events.into_iter().map(|event| self.publication(app, event)).collect();
-        let mut permits = self.reserve(publications.iter().filter(|publication| publication.is_wanted))?;
+        let mut permits = self.reserve(app, publications.iter().filter(|publication| publication.is_wanted))?;
         let mut publish_permits = self.reserve_on_bus(&publications)?;
         for Publication { event, bytes, is_wanted } in publications {
             let permit = is_wanted.then(|| permits.split(bytes));
@@ -140,10 +140,15 @@ impl Rooms {
         Publication { bytes: event.frame_bytes(), is_wanted: self.wants(app, &event.channel), event }
     }
 
-    /// A permit for the rooms of this node.
-    fn reserve<'a>(&self, publications: impl Iterator<Item = &'a Publication>) -> Result<Permit, Full> {
-        let (events, bytes) = publications.fold((0, 0), |(events, bytes), next| (events + 1, bytes + next.bytes));
-        self.backlog.reserve(events, bytes)
+    /// A permit for the rooms of this node. What is for channels of several tenants counts as the app's.
+    fn reserve<'a>(&self, app: &App, publications: impl Iterator<Item = &'a Publication>) -> Result<Permit, Full> {
+        let (mut events, mut bytes, mut channels) = (0, 0, Vec::new());
+        for Publication { event, bytes: more, .. } in publications {
+            events += 1;
+            bytes += more;
+            channels.push(&event.channel);
+        }
+        self.backlog.reserve(&whose(app, &channels), events, bytes)
     }
 
     /// A permit for the other nodes; none where this node is alone.
@@ -208,7 +213,7 @@ impl Rooms {
         client_event: ClientEvent,
     ) -> Result<(), Unpublished> {
         let bytes = channel.as_str().len() + client_event.name.len() + client_event.data.len();
-        let permit = self.backlog.reserve(1, bytes)?;
+        let permit = self.backlog.reserve(&whose(app, &[&channel]), 1, bytes)?;
         self.send(app, channel, RoomMessage::ClientEvent(client_event, permit), Some(self.inflow.begin()));
         Ok(())
     }
@@ -350,6 +355,16 @@ struct Publication {
 /// by its room.
 pub fn travels_alone(event: &EncodedEvent) -> bool {
     !(event.channel.kind().is_cached() && event.origin == Origin::BackEnd)
+}
+
+/// Who waits with events for these channels: their tenant if it is one, else the app.
+fn whose(app: &App, channels: &[&ChannelName]) -> Arc<Waiting> {
+    let mut tenants = channels.iter().map(|channel| app.tenants().id_of(channel));
+    let only = tenants.next().flatten().filter(|first| tenants.all(|other| other == Some(first)));
+    match only {
+        Some(id) => app.tenants().get(id).usage.waiting.clone(),
+        None => app.counters.usage.waiting.clone(),
+    }
 }
 
 /// The channel whose events go to a user's sockets; `None` for ids that nobody can sign in with.

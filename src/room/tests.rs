@@ -230,3 +230,27 @@ async fn a_full_backlog_takes_nothing_of_a_request() {
     }
     assert_eq!(names(&outbox).await, [SUCCESS, "e"]);
 }
+
+#[actix::test]
+async fn a_tenant_that_has_filled_the_backlog_is_refused_and_the_others_are_served() {
+    let stage = stage(1);
+    let rooms = Rooms { backlog: Backlog::new(Limits { events: 32, bytes: usize::MAX }), ..stage.rooms.clone() };
+    let outbox = stage.join(1);
+    stage.answered(1).await;
+    let flood = stage.app.tenants().get("2").usage.waiting.clone();
+    let _filled: Vec<_> = (0..32).map(|_| rooms.backlog.reserve(&flood, 1, 1).unwrap()).collect();
+    let event = |channel: &str| {
+        let channel = ChannelName::parse(channel, 200).unwrap();
+        Event::from_back_end(channel, Words::new("e", "{}"), None, event::now())
+    };
+    // A cache channel takes its event whoever is subscribed.
+    let full = Err(Unpublished::RoomsFull { limit: 32 });
+    assert_eq!(rooms.publish(&stage.app, vec![event("cache-products.2")]), full);
+    assert_eq!(rooms.publish(&stage.app, vec![event("products.1"), event("products.1")]), Ok(()));
+    // What is for several tenants is nobody's, and the app has nothing waiting.
+    assert_eq!(rooms.publish(&stage.app, vec![event("products.1"), event("cache-products.2")]), Ok(()));
+    while rooms.backlog.waiting() > 32 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(names(&outbox).await, [SUCCESS, "e", "e", "e"]);
+}

@@ -97,7 +97,7 @@ async fn events_of_too_many_bytes_wait_no_more() {
     let rooms = Rooms { backlog: Backlog::new(Limits { events: 100, bytes: 1_000 }), ..stage.rooms.clone() };
     let _outbox = stage.join(1);
     stage.answered(1).await;
-    let _waiting = rooms.backlog.reserve(1, 990).unwrap();
+    let _waiting = rooms.backlog.reserve(&stage.app.tenants().get("1").usage.waiting, 1, 990).unwrap();
     let event = Event::from_back_end(stage.channel.clone(), Words::new("e", "{}"), None, event::now());
     assert_eq!(rooms.publish(&stage.app, vec![event]), Err(Unpublished::RoomsFullOfBytes { limit: 1_000 }));
 }

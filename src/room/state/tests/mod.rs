@@ -134,7 +134,7 @@ impl Stage {
     }
 
     fn permit(&self) -> Permit {
-        self.backlog.reserve(1, 1).unwrap()
+        self.backlog.reserve(&Arc::default(), 1, 1).unwrap()
     }
 
     fn publish(&mut self, name: &str) -> Vec<String> {
