@@ -1,5 +1,7 @@
 //! What clients and back ends do, at random.
 
+use std::sync::Arc;
+
 use gaung::{
     event::{Event, Words},
     outbox::Outbox,
@@ -164,7 +166,7 @@ impl World {
         }
         let (alone, by_its_room) = if travels_alone(&event) { (permit, None) } else { (None, permit) };
         if channel.kind().is_cached() || node.room(channel).is_some() {
-            let place = node.backlog.reserve(1, event.frame.len()).expect("there is room for events");
+            let place = node.backlog.reserve(&Arc::default(), 1, event.frame.len()).expect("there is room for events");
             node.tell(channel, RoomMessage::Publish(event.clone(), place, by_its_room));
         }
         alone.into_iter().for_each(|permit| node.cluster.publish(&app, &event, permit));
@@ -183,7 +185,7 @@ impl World {
         let data = socket.speaker.data(self.next_number(socket.speaker, channel));
         let event = ClientEvent { sender: socket.subscriber(), name: "client-e".to_owned(), data };
         let Some(node) = self.process_mut(slot) else { return };
-        let permit = node.backlog.reserve(1, event.data.len()).expect("there is room for events");
+        let permit = node.backlog.reserve(&Arc::default(), 1, event.data.len()).expect("there is room for events");
         node.tell(channel, RoomMessage::ClientEvent(event, permit));
     }
 
