@@ -1,9 +1,9 @@
 //! A stream in JetStream that keeps one record for each app, sealed by who writes it: here it is bytes. Needs NATS 2.9 or
 //! later.
 //!
-//! The way of a change: [`RecordStream::put`] writes behind the record that its writer knew, or not at all → the stream →
-//! the worker of every node hears it. A record that is gone is one that says so: nothing is deleted, so that nobody misses
-//! it.
+//! The way of a change: [`RecordStream::put`](crate::records::RecordStream::put) writes behind the record that its writer
+//! knew, or not at all → the stream → the worker of every node hears it. A record that is gone is one that says so: nothing
+//! is deleted, so that nobody misses it.
 
 mod setup;
 mod worker;
