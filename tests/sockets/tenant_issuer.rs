@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::signer::{Signer, base64, with_header},
-    harness::{TestNode, metrics, now},
+    harness::{TestNode, eventually, metrics, now},
     jwks::{Answer, Publisher, node},
     tenant::{subscribe, tenant_socket},
     tenant_access::{claims, expect_refusal, token},
@@ -20,6 +20,8 @@ async fn tokens_are_taken_whose_keys_the_issuer_publishes_and_open_what_they_say
     let keys = [rsa.jwk("r", json!({"alg": "RS256"})), elliptic.jwk("p", json!({})), edwards.jwk("e", json!({}))];
     let publisher = Publisher::start(Answer::keys(&keys));
     let node = publisher.node("RS256,ES256,EdDSA", |_| {}).await;
+    // A token that comes while they are first read may ask for newer ones right behind it.
+    eventually("the keys are read", async || metrics(node.node.admin).await.contains("gaung_issuer_keys 3\n")).await;
     for (signer, id) in [(&rsa, "r"), (&elliptic, "p"), (&edwards, "e")] {
         let claims = claims(json!({"user_id": id, "channels": ["private-*.7"]}));
         let mut client =
