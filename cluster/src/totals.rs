@@ -15,8 +15,7 @@ pub struct Tenancy(Arc<TenantOf>);
 
 /// What an app, or a tenant of it, has that this node does not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Elsewhere {
-    /// Sockets of a tenant.
+pub struct RemoteUsage {
     pub connections: u64,
     pub subscriptions: u64,
     /// Rooms that have subscribers on other nodes only.
@@ -35,7 +34,7 @@ pub struct Change {
     /// Whether any node held its subject before, and whether one does now.
     pub held: (bool, bool),
     /// The same of this node.
-    pub held_here: (bool, bool),
+    pub held_locally: (bool, bool),
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +61,7 @@ struct Sums {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sum {
     all: u64,
-    here: u64,
+    local: u64,
 }
 
 impl Tenancy {
@@ -96,57 +95,46 @@ impl Totals {
 
     /// Adds what changed in the union.
     pub fn add(&mut self, key: &FactKey, change: Change) {
-        match key {
-            FactKey::Count(room) => {
-                let tenancy = self.tenancy.clone();
-                self.change(room.app(), tenancy.of(room), |sums| {
-                    sums.subscriptions.count_sockets(change);
-                    sums.rooms.count_subject(change);
-                });
-            }
-            FactKey::Member(room, _) => {
-                let tenancy = self.tenancy.clone();
-                self.change(room.app(), tenancy.of(room), |sums| sums.members.count_subject(change));
-            }
-            FactKey::Tenant(app, tenant) => {
-                self.change(app, Some(tenant), |sums| sums.connections.count_sockets(change));
-            }
-            FactKey::Connections(_) | FactKey::User(..) => {}
+        let Self { tenancy, apps } = self;
+        let (app, is_of_app, tenant) = match key {
+            FactKey::Connections(app) => (app, true, None),
+            FactKey::Tenant(app, tenant) => (app, false, Some(&**tenant)),
+            FactKey::Count(room) | FactKey::Member(room, _) => (room.app(), true, tenancy.of(room)),
+            FactKey::User(..) => return,
+        };
+        let totals = apps.entry(app.clone()).or_default();
+        if is_of_app {
+            totals.all.add(key, change);
         }
-    }
-
-    /// What an app has on other nodes. Of its connections only those that are some tenant's.
-    pub fn elsewhere(&self, app: &str) -> Elsewhere {
-        self.apps.get(app).map(|totals| totals.all.elsewhere()).unwrap_or_default()
-    }
-
-    /// What its tenants have there, of whom anything is anywhere.
-    pub fn tenants(&self, app: &str) -> impl Iterator<Item = (&Arc<str>, Elsewhere)> {
-        let tenants = self.apps.get(app).into_iter().flat_map(|totals| &totals.tenants);
-        tenants.map(|(tenant, sums)| (tenant, sums.elsewhere()))
-    }
-
-    fn change(&mut self, app: &Arc<str>, tenant: Option<&str>, change: impl Fn(&mut Sums)) {
-        let totals = self.apps.entry(app.clone()).or_default();
-        change(&mut totals.all);
         if let Some(tenant) = tenant {
-            totals.change_tenant(tenant, change);
+            totals.add_to_tenant(tenant, key, change);
         }
-        if totals.all == Sums::default() {
-            self.apps.remove(app);
+        if totals.all == Sums::default() && totals.tenants.is_empty() {
+            apps.remove(app);
         }
+    }
+
+    /// What an app has on other nodes.
+    pub fn remote(&self, app: &str) -> RemoteUsage {
+        self.apps.get(app).map(|totals| totals.all.remote()).unwrap_or_default()
+    }
+
+    /// What each of its tenants has there that has anything on any node.
+    pub fn tenants(&self, app: &str) -> impl Iterator<Item = (&Arc<str>, RemoteUsage)> {
+        let tenants = self.apps.get(app).into_iter().flat_map(|totals| &totals.tenants);
+        tenants.map(|(tenant, sums)| (tenant, sums.remote()))
     }
 }
 
 impl AppTotals {
-    fn change_tenant(&mut self, tenant: &str, change: impl Fn(&mut Sums)) {
+    fn add_to_tenant(&mut self, tenant: &str, key: &FactKey, change: Change) {
         let Some(sums) = self.tenants.get_mut(tenant) else {
             let mut sums = Sums::default();
-            change(&mut sums);
+            sums.add(key, change);
             self.tenants.insert(tenant.into(), sums);
             return;
         };
-        change(sums);
+        sums.add(key, change);
         if *sums == Sums::default() {
             self.tenants.remove(tenant);
         }
@@ -154,12 +142,24 @@ impl AppTotals {
 }
 
 impl Sums {
-    fn elsewhere(&self) -> Elsewhere {
-        Elsewhere {
-            connections: self.connections.elsewhere(),
-            subscriptions: self.subscriptions.elsewhere(),
-            rooms: self.rooms.elsewhere(),
-            members: self.members.elsewhere(),
+    fn add(&mut self, key: &FactKey, change: Change) {
+        match key {
+            FactKey::Connections(_) | FactKey::Tenant(..) => self.connections.count_sockets(change),
+            FactKey::Count(_) => {
+                self.subscriptions.count_sockets(change);
+                self.rooms.count_subject(change);
+            }
+            FactKey::Member(..) => self.members.count_subject(change),
+            FactKey::User(..) => {}
+        }
+    }
+
+    fn remote(&self) -> RemoteUsage {
+        RemoteUsage {
+            connections: self.connections.remote(),
+            subscriptions: self.subscriptions.remote(),
+            rooms: self.rooms.remote(),
+            members: self.members.remote(),
         }
     }
 }
@@ -169,18 +169,18 @@ impl Sum {
         let replace = |sum: &mut u64| *sum = *sum + u64::from(now) - u64::from(before);
         replace(&mut self.all);
         if is_own {
-            replace(&mut self.here);
+            replace(&mut self.local);
         }
     }
 
-    fn count_subject(&mut self, Change { held, held_here, .. }: Change) {
+    fn count_subject(&mut self, Change { held, held_locally, .. }: Change) {
         let replace = |sum: &mut u64, (before, now): (bool, bool)| *sum = *sum + u64::from(now) - u64::from(before);
         replace(&mut self.all, held);
-        replace(&mut self.here, held_here);
+        replace(&mut self.local, held_locally);
     }
 
-    fn elsewhere(self) -> u64 {
-        self.all - self.here
+    fn remote(self) -> u64 {
+        self.all - self.local
     }
 }
 
@@ -220,9 +220,9 @@ mod tests {
         let totals = view.totals();
         let found = match tenant {
             Some(tenant) => totals.tenants("shop").find(|(id, _)| ***id == *tenant).map(|(_, known)| known),
-            None => Some(totals.elsewhere("shop")),
+            None => Some(totals.remote("shop")),
         };
-        let expected = Elsewhere { connections: 0, subscriptions, rooms, members };
+        let expected = RemoteUsage { connections: 0, subscriptions, rooms, members };
         assert_eq!(found.unwrap_or_default(), expected, "of {tenant:?}");
     }
 
@@ -234,7 +234,7 @@ mod tests {
         view.set(OTHER, count("news", 1));
         check(&view, None, [6, 3, 0]);
         check(&view, Some("7"), [3, 1, 0]);
-        // A room that is here too is no room elsewhere; its subscriptions there are.
+        // A room that is here too is no remote room; its subscriptions there are.
         view.set(OWN, count("orders.7", 5));
         check(&view, None, [6, 2, 0]);
         check(&view, Some("7"), [3, 0, 0]);
@@ -264,6 +264,9 @@ mod tests {
         }
         let connections = |view: &View| view.totals().tenants("shop").map(|(_, known)| known.connections).sum::<u64>();
         assert_eq!(connections(&view), 4);
+        // An app's sockets are told apart from those of its tenants: many belong to none.
+        view.set(OTHER, Fact::Connections { app: "shop".into(), sockets: 9 });
+        assert_eq!(view.totals().remote("shop").connections, 9);
         view.forget(OTHER);
         assert_eq!((connections(&view), view.totals().apps.len()), (0, 0));
     }

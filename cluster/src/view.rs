@@ -261,7 +261,7 @@ impl View {
         let key = fact.key();
         let facts = self.union.entry(key.clone()).or_default();
         let (was_held, before) = (!facts.is_empty(), remote(fact, facts, self.own));
-        let (was_held_here, sockets) = (facts.contains_key(&self.own), facts.get(&node).map_or(0, Fact::sockets));
+        let (was_held_locally, sockets) = (facts.contains_key(&self.own), facts.get(&node).map_or(0, Fact::sockets));
         if fact.sockets() > 0 {
             facts.insert(node, fact.clone());
         } else {
@@ -272,7 +272,7 @@ impl View {
             is_own: node == self.own,
             sockets: (sockets, fact.sockets()),
             held: (was_held, is_held),
-            held_here: (was_held_here, facts.contains_key(&self.own)),
+            held_locally: (was_held_locally, facts.contains_key(&self.own)),
         };
         self.totals.add(&key, change);
         if !is_held {

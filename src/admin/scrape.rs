@@ -112,7 +112,7 @@ mod tests {
         admin::{cluster::tests::look, scrape_node::tests::node},
         app::{
             permit::AppPermit,
-            usage::{Done, Kept},
+            usage::{Resource, Throughput},
         },
         config::{AppSettings, Quotas},
         event::AppTotals,
@@ -156,7 +156,7 @@ mod tests {
             ..AppSettings::new("key", "secret")
         };
         let app = App::new("limited", limits);
-        app.tenants().get("7").usage.set_elsewhere(Kept::Connections, 3);
+        app.tenants().get("7").usage.set_remote(Resource::Connections, 3);
         app
     }
 
@@ -305,7 +305,7 @@ mod tests {
         app.counters.history_bytes.store(1_024, Relaxed);
         app.counters
             .usage
-            .take_rate(Done::Events, 7, (&app.settings().limits(), 1), std::time::Instant::now())
+            .take_rate(Throughput::Events, 7, (&app.settings().limits(), 1), std::time::Instant::now())
             .unwrap();
         let text = scrape(&[app, apps()[0].clone()], None, &Readiness::default());
         let shown: Vec<_> = text.lines().filter(|line| line.starts_with("gaung_app_")).collect();

@@ -13,7 +13,7 @@ use super::{exposition::Exposition, shown::RoomTotals};
 use crate::{
     app::{
         App, AppCounters,
-        usage::{Done, Kept, Whose},
+        usage::{Resource, Scope, Throughput},
     },
     event::AppTotals,
     metrics::{
@@ -62,19 +62,19 @@ fn limits(app: &App) -> impl Iterator<Item = Limit<'_>> {
     let history = counters.history_bytes.load(Relaxed);
     let per_second = |most: Option<u32>| most.map(f64::from);
     let (usage, quotas) = (&counters.usage, settings.limits());
-    let kept = Kept::ALL.iter().map(move |kept| {
-        let limit = kept.of(Whose::App, &quotas)?;
-        of(limit.label, Some(limit.most.into()), Some(usage.everywhere(*kept)), None)
+    let resources = Resource::ALL.iter().map(move |resource| {
+        let limit = resource.of(Scope::App, &quotas)?;
+        of(limit.label, Some(limit.most.into()), Some(usage.total(*resource)), None)
     });
-    let done = Done::ALL.iter().map(move |done| {
-        let limit = done.of(Whose::App, &quotas)?;
-        of(limit.label, Some(limit.most.into()), None, Some(usage.taken(*done)))
+    let rates = Throughput::ALL.iter().map(move |throughput| {
+        let limit = throughput.of(Scope::App, &quotas)?;
+        of(limit.label, Some(limit.most.into()), None, Some(usage.taken(*throughput)))
     });
     let others = [
         of("history_bytes", settings.history_mb.map(|most| most as f64 * MIB), Some(history), None),
         of("reads_per_second", per_second(settings.reads_per_second), None, Some(counters.read_rate.taken())),
     ];
-    kept.chain(done).chain(others).flatten()
+    resources.chain(rates).chain(others).flatten()
 }
 
 impl Exposition {

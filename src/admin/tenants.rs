@@ -14,7 +14,7 @@ use crate::{
     app::{
         App,
         tenants::Tenant,
-        usage::{Kept, Whose},
+        usage::{Resource, Scope},
     },
     metrics::catalogue,
 };
@@ -70,7 +70,7 @@ pub(super) async fn list(admin: Data<Admin>, asked: Result<Query<Asked>, actix_w
             let apps =
                 admin.registry.all().into_iter().filter(|known| app.as_deref().is_none_or(|id| id == &**known.id()));
             let limit = limit.unwrap_or(USUAL).min(MOST);
-            HttpResponse::Ok().json(top(rows(&apps.collect::<Vec<_>>(), Instant::now()), by, limit))
+            HttpResponse::Ok().json(top(&rows(&apps.collect::<Vec<_>>(), Instant::now()), by, limit))
         }
         Err(error) => refusal(
             StatusCode::BAD_REQUEST,
@@ -88,8 +88,9 @@ pub(super) fn rows(apps: &[Arc<App>], now: Instant) -> Vec<Row> {
 }
 
 /// The first of them, by what they have or do.
-pub(super) fn top(mut rows: Vec<Row>, by: By, most: usize) -> Vec<Row> {
-    let descending = |one: &Row, other: &Row| {
+pub(super) fn top(rows: &[Row], by: By, most: usize) -> Vec<&Row> {
+    let mut rows: Vec<&Row> = rows.iter().collect();
+    let descending = |one: &&Row, other: &&Row| {
         let order = other.value(by).partial_cmp(&one.value(by)).unwrap_or(Ordering::Equal);
         order.then_with(|| (&one.app, &one.tenant).cmp(&(&other.app, &other.tenant)))
     };
@@ -108,10 +109,10 @@ impl Row {
         Self {
             app: app.id().to_string(),
             tenant: tenant.id().to_string(),
-            connections: usage.everywhere(Kept::Connections),
-            subscriptions: usage.everywhere(Kept::Subscriptions),
-            channels: usage.everywhere(Kept::Channels),
-            members: usage.everywhere(Kept::Members),
+            connections: usage.total(Resource::Connections),
+            subscriptions: usage.total(Resource::Subscriptions),
+            channels: usage.total(Resource::Channels),
+            members: usage.total(Resource::Members),
             deliveries_per_second: round(rates.deliveries),
             bytes_per_second: round(rates.bytes),
             refusals_per_second: round(rates.refusals),
@@ -142,8 +143,8 @@ impl Exposition {
             ("refusals_per_second", By::Refusals),
         ];
         for (name, by) in respects {
-            let first = top(rows.clone(), by, SERIES).into_iter().filter(|row| row.value(by) > 0.0).collect::<Vec<_>>();
-            let values = first.iter().map(|row| ([row.app.as_str(), row.tenant.as_str(), name], row.value(by)));
+            let first = top(&rows, by, SERIES).into_iter().filter(|row| row.value(by) > 0.0);
+            let values = first.map(|row| ([row.app.as_str(), row.tenant.as_str(), name], row.value(by)));
             self.values(&catalogue::TOP_TENANTS, values);
         }
     }
@@ -152,10 +153,10 @@ impl Exposition {
 /// Of each limit of what tenants have, how many have nearly as much.
 fn near_limits(app: &App) -> impl Iterator<Item = (&'static str, f64)> {
     let (limits, tenants) = (app.settings().tenant_limits, app.tenants().all());
-    Kept::ALL.iter().filter_map(move |kept| {
-        let limit = kept.of(Whose::Tenant, &limits)?;
+    Resource::ALL.iter().filter_map(move |resource| {
+        let limit = resource.of(Scope::Tenant, &limits)?;
         let from = f64::from(limit.most) * NEAR;
-        let near = tenants.iter().filter(|tenant| tenant.usage.everywhere(*kept) as f64 >= from).count();
+        let near = tenants.iter().filter(|tenant| tenant.usage.total(*resource) as f64 >= from).count();
         Some((limit.label, near as f64))
     })
 }
@@ -174,11 +175,11 @@ mod tests {
     fn the_first_are_listed_by_what_they_have() {
         let app = app("");
         for (tenant, sockets) in [("a", 3), ("b", 9), ("c", 1), ("d", 9)] {
-            app.tenants().get(tenant).usage.set_elsewhere(Kept::Connections, sockets);
+            app.tenants().get(tenant).usage.set_remote(Resource::Connections, sockets);
         }
         let listed = |most| {
-            let rows = top(rows(std::slice::from_ref(&app), Instant::now()), By::Connections, most);
-            rows.into_iter().map(|row| row.tenant).collect::<Vec<_>>()
+            let rows = rows(std::slice::from_ref(&app), Instant::now());
+            top(&rows, By::Connections, most).into_iter().map(|row| row.tenant.clone()).collect::<Vec<_>>()
         };
         assert_eq!(listed(3), ["b", "d", "a"]);
         assert_eq!(listed(9), ["b", "d", "a", "c"]);
@@ -189,7 +190,7 @@ mod tests {
     fn those_are_near_a_limit_who_have_nine_tenths_of_it() {
         let app = app("max_members=10,max_connections=2,events_per_second=1");
         for (tenant, members) in [("a", 8), ("b", 9), ("c", 10)] {
-            app.tenants().get(tenant).usage.set_elsewhere(Kept::Members, members);
+            app.tenants().get(tenant).usage.set_remote(Resource::Members, members);
         }
         assert_eq!(near_limits(&app).collect::<Vec<_>>(), [("tenant_connections", 0.0), ("tenant_members", 2.0)]);
     }

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     rate::RateLimit,
-    usage::{Kept, Usage},
+    usage::{Resource, Usage},
 };
 use crate::metrics::Outcomes;
 
@@ -59,17 +59,17 @@ impl AppCounters {
 
     /// Sockets open now on this node.
     pub fn connections(&self) -> usize {
-        self.usage.here(Kept::Connections)
+        self.usage.local(Resource::Connections)
     }
 
     /// Sockets open on all other nodes, as far as it is known here.
     pub fn remote_connections(&self) -> usize {
-        self.usage.elsewhere(Kept::Connections)
+        self.usage.remote(Resource::Connections)
     }
 
     /// Says how many sockets the other nodes have.
     pub fn set_remote_connections(&self, sockets: usize) {
-        self.usage.set_elsewhere(Kept::Connections, sockets);
+        self.usage.set_remote(Resource::Connections, sockets);
     }
 }
 

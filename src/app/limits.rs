@@ -6,35 +6,35 @@ use std::time::Instant;
 use super::{
     App,
     tenants::Tenant,
-    usage::{self, Done, Each, Kept, Reached, Usage},
+    usage::{self, Each, Reached, Resource, Throughput, Usage},
 };
 use crate::config::Quotas;
 
 /// What is charged of an event when it is known who hears it.
-const CHARGED: [Done; 2] = [Done::Deliveries, Done::Bytes];
+const CHARGED: [Throughput; 2] = [Throughput::Deliveries, Throughput::Bytes];
 
 impl App {
     /// Whether one more of it may be there, for the tenant too.
-    pub fn check_kept(&self, kept: Kept, tenant: Option<&Tenant>) -> Result<(), Reached> {
+    pub fn check_resource(&self, resource: Resource, tenant: Option<&Tenant>) -> Result<(), Reached> {
         let settings = self.settings();
-        let of_tenant = || tenant.map_or(Ok(()), |tenant| tenant.usage.check(kept, &settings.tenant_limits));
-        self.count_reached(self.counters.usage.check(kept, &settings.limits()).and_then(|()| of_tenant()))
+        let of_tenant = || tenant.map_or(Ok(()), |tenant| tenant.usage.check(resource, &settings.tenant_limits));
+        self.count_reached(self.counters.usage.check(resource, &settings.limits()).and_then(|()| of_tenant()))
     }
 
     /// Takes a subscription that begins from the rates.
     pub(super) fn take_join(&self, tenant: Option<&Tenant>) -> Result<(), Reached> {
         let (settings, now) = (self.settings(), Instant::now());
         if let Some(tenant) = tenant {
-            self.count_reached(tenant.usage.take_rate(Done::Joins, 1, self.share(&settings.tenant_limits), now))?;
+            self.count_reached(tenant.usage.take_rate(Throughput::Joins, 1, self.share(&settings.tenant_limits), now))?;
         }
-        self.count_reached(self.counters.usage.take_rate(Done::Joins, 1, self.share(&settings.limits()), now))
+        self.count_reached(self.counters.usage.take_rate(Throughput::Joins, 1, self.share(&settings.limits()), now))
     }
 
     /// Takes so many events from the app's rate; what was charged before must be paid.
     pub fn take_events(&self, events: usize, now: Instant) -> Result<(), Reached> {
         let (usage, limits) = (&self.counters.usage, self.settings().limits());
         let paid = check_paid(usage, &limits, now);
-        self.count_reached(paid.and_then(|()| usage.take_rate(Done::Events, events, self.share(&limits), now)))
+        self.count_reached(paid.and_then(|()| usage.take_rate(Throughput::Events, events, self.share(&limits), now)))
     }
 
     /// Whether what was charged to the app and the tenant is paid.
@@ -57,7 +57,7 @@ impl App {
         let (usage, limits) = (&tenant.usage, self.settings().tenant_limits);
         let fits = usage.check_each(Each::EventBytes, bytes, &limits);
         let taken = fits.and_then(|()| check_paid(usage, &limits, now));
-        self.count_reached(taken.and_then(|()| usage.take_rate(Done::Events, 1, self.share(&limits), now)))
+        self.count_reached(taken.and_then(|()| usage.take_rate(Throughput::Events, 1, self.share(&limits), now)))
     }
 
     /// Whether anybody is charged for what its events cost.
@@ -71,10 +71,10 @@ impl App {
     pub fn charge(&self, tenant: Option<&Tenant>, sockets: usize, bytes: usize, now: Instant) {
         let settings = self.settings();
         let (sockets, bytes) = (sockets as u64, (sockets as u64).saturating_mul(bytes as u64));
-        for (done, cost) in CHARGED.into_iter().zip([sockets, bytes]) {
-            self.counters.usage.charge(done, cost, self.share(&settings.limits()), now);
+        for (throughput, cost) in CHARGED.into_iter().zip([sockets, bytes]) {
+            self.counters.usage.charge(throughput, cost, self.share(&settings.limits()), now);
             if let Some(tenant) = tenant {
-                tenant.usage.charge(done, cost, self.share(&settings.tenant_limits), now);
+                tenant.usage.charge(throughput, cost, self.share(&settings.tenant_limits), now);
             }
         }
     }
@@ -95,5 +95,5 @@ impl App {
 }
 
 fn check_paid(usage: &Usage, limits: &Quotas, now: Instant) -> Result<(), Reached> {
-    CHARGED.iter().try_for_each(|done| usage.check_rate(*done, limits, now))
+    CHARGED.iter().try_for_each(|throughput| usage.check_rate(*throughput, limits, now))
 }

@@ -9,7 +9,7 @@ use std::{
 use super::{
     App,
     tenants::Tenant,
-    usage::{Kept, Reached},
+    usage::{Reached, Resource},
 };
 use crate::protocol::ChannelName;
 
@@ -31,7 +31,7 @@ impl AppPermit {
     /// is known a quarter of a second late.
     pub fn take(app: &Arc<App>) -> Result<Self, QuotaTaken> {
         let (counters, quotas) = (&app.counters, app.settings().limits());
-        app.count_reached(counters.usage.take(Kept::Connections, &quotas)).map_err(|reached| {
+        app.count_reached(counters.usage.take(Resource::Connections, &quotas)).map_err(|reached| {
             let is_full_here = counters.connections() >= reached.limit.most as usize;
             if is_full_here { QuotaTaken::Here } else { QuotaTaken::OnAllNodes }
         })?;
@@ -46,7 +46,7 @@ impl AppPermit {
 
 impl Drop for AppPermit {
     fn drop(&mut self) {
-        self.0.counters.usage.give_back(Kept::Connections);
+        self.0.counters.usage.give_back(Resource::Connections);
         self.0.counters.connections_closed.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -65,14 +65,14 @@ pub struct SubscriptionPermit {
 impl TenantPermit {
     /// Takes a place unless the tenant has all the sockets that it may have.
     pub fn take(app: &App, tenant: Arc<Tenant>) -> Result<Self, Reached> {
-        app.count_reached(tenant.usage.take(Kept::Connections, &app.settings().tenant_limits))?;
+        app.count_reached(tenant.usage.take(Resource::Connections, &app.settings().tenant_limits))?;
         Ok(Self(tenant))
     }
 }
 
 impl Drop for TenantPermit {
     fn drop(&mut self) {
-        self.0.usage.give_back(Kept::Connections);
+        self.0.usage.give_back(Resource::Connections);
     }
 }
 
@@ -95,11 +95,11 @@ impl SubscriptionPermit {
             None => None,
         };
         let settings = app.settings();
-        app.count_reached(app.counters.usage.take(Kept::Subscriptions, &settings.limits()))?;
+        app.count_reached(app.counters.usage.take(Resource::Subscriptions, &settings.limits()))?;
         if let Some(TenantPermit(of_tenant)) = tenant.as_deref()
-            && let Err(reached) = of_tenant.usage.take(Kept::Subscriptions, &settings.tenant_limits)
+            && let Err(reached) = of_tenant.usage.take(Resource::Subscriptions, &settings.tenant_limits)
         {
-            app.counters.usage.give_back(Kept::Subscriptions);
+            app.counters.usage.give_back(Resource::Subscriptions);
             return app.count_reached(Err(reached));
         }
         Ok(Self { app: app.clone(), tenant })
@@ -113,9 +113,9 @@ impl SubscriptionPermit {
 
 impl Drop for SubscriptionPermit {
     fn drop(&mut self) {
-        self.app.counters.usage.give_back(Kept::Subscriptions);
+        self.app.counters.usage.give_back(Resource::Subscriptions);
         if let Some(TenantPermit(tenant)) = self.tenant.as_deref() {
-            tenant.usage.give_back(Kept::Subscriptions);
+            tenant.usage.give_back(Resource::Subscriptions);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use super::usage::{Usage, Whose};
+use super::usage::{Scope, Usage};
 use crate::{protocol::ChannelName, tenant::TenantChannels};
 
 /// So many are kept before anybody looks which of them may go.
@@ -54,7 +54,7 @@ struct Known {
 impl Tenant {
     fn new(id: &str, now: Instant) -> Self {
         let looked = Looked { at: now, done: [0; 3], rates: Rates::default() };
-        Self { id: id.into(), usage: Usage::of(Whose::Tenant), looked: Mutex::new(looked) }
+        Self { id: id.into(), usage: Usage::of(Scope::Tenant), looked: Mutex::new(looked) }
     }
 
     pub fn id(&self) -> &Arc<str> {
@@ -81,7 +81,7 @@ impl Tenants {
         Self { channels, known: RwLock::default() }
     }
 
-    /// Whose the channel is.
+    /// Scope the channel is.
     pub fn of(&self, channel: &ChannelName) -> Option<Arc<Tenant>> {
         self.id_of(channel).map(|id| self.get(id))
     }
@@ -123,7 +123,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{app::usage::Done, config::Quotas};
+    use crate::{app::usage::Throughput, config::Quotas};
 
     #[test]
     fn the_channels_of_a_tenant_share_one() {
@@ -151,11 +151,11 @@ mod tests {
         let tenants = Tenants::default();
         let (held, owes) = (tenants.get("held"), tenants.get("owes"));
         let limit = Quotas { deliveries_per_second: Some(1), ..Quotas::default() };
-        owes.usage.charge(Done::Deliveries, 1_000, (&limit, 1), Instant::now());
+        owes.usage.charge(Throughput::Deliveries, 1_000, (&limit, 1), Instant::now());
         drop(owes);
         (0..SWEEP_FROM).for_each(|number| drop(tenants.get(&number.to_string())));
         assert!(tenants.all().len() < 10, "{}", tenants.all().len());
         assert!(Arc::ptr_eq(&held, &tenants.get("held")));
-        assert!(tenants.get("owes").usage.check_rate(Done::Deliveries, &limit, Instant::now()).is_err());
+        assert!(tenants.get("owes").usage.check_rate(Throughput::Deliveries, &limit, Instant::now()).is_err());
     }
 }

@@ -27,6 +27,17 @@ pub(super) async fn get(url: &str) -> Result<Answer, Failure> {
     ask(Method::GET, url, PATIENCE, |request| request, String::new()).await
 }
 
+/// What stands at a path of the admin port that the flag or the configuration names, with its URL; anything but success
+/// fails.
+pub(super) async fn fetch(flag: Option<&str>, path: &str) -> Result<(String, String), Failure> {
+    let url = format!("{}{path}", base(flag, &configured()?)?);
+    let answer = get(&url).await?;
+    if !answer.status.is_success() {
+        return Err(Failure::new(format!("{url} answers {}: {}", answer.status.as_u16(), answer.body)));
+    }
+    Ok((url, answer.body))
+}
+
 /// Sends any request to an URL, for whose answer there is so much time.
 pub(super) async fn ask(
     method: Method,

@@ -1,6 +1,5 @@
 //! `gaung peers`: the nodes of a cluster, as one of them sees them.
 
-use gaung::config::AdminConfig;
 use serde::Deserialize;
 
 use super::{Failure, admin_port, print, table::table};
@@ -36,21 +35,13 @@ const HEADINGS: [&str; 9] = ["NODE", "VERSION", "STAGE", "READINESS", "AGE", "SE
 impl Peers {
     /// Succeeds if the server tells of its peers, whatever it tells.
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let url = self.url(&admin_port::configured()?)?;
-        let answer = admin_port::get(&url).await?;
-        if !answer.status.is_success() {
-            return Err(Failure::new(format!("{url} answers {}: {}", answer.status.as_u16(), answer.body)));
-        }
+        let (url, body) = admin_port::fetch(self.admin.as_deref(), "/peers").await?;
         if self.json {
-            return print(answer.body);
+            return print(body);
         }
-        let nodes: Vec<Node> = serde_json::from_str(&answer.body)
+        let nodes: Vec<Node> = serde_json::from_str(&body)
             .map_err(|error| Failure::new(format!("{url} did not answer with a list of peers: {error}")))?;
         print(list(&nodes))
-    }
-
-    fn url(&self, admin: &AdminConfig) -> Result<String, Failure> {
-        Ok(format!("{}/peers", admin_port::base(self.admin.as_deref(), admin)?))
     }
 }
 
@@ -75,6 +66,8 @@ fn cells(node: &Node) -> [String; 9] {
 
 #[cfg(test)]
 mod tests {
+    use gaung::config::AdminConfig;
+
     use super::*;
 
     #[test]
@@ -106,8 +99,7 @@ NODE  VERSION  STAGE  READINESS  AGE  SESSIONS  PAGES  HANDOVERS
     #[test]
     fn the_flag_goes_before_the_configuration() {
         let admin = AdminConfig { host: "::".parse().unwrap(), port: 81, ..AdminConfig::default() };
-        let url =
-            |admin_url: Option<&str>| Peers { admin: admin_url.map(str::to_owned), json: false }.url(&admin).unwrap();
+        let url = |flag| format!("{}/peers", admin_port::base(flag, &admin).unwrap());
         assert_eq!(url(None), "http://[::1]:81/peers");
         assert_eq!(url(Some("http://a:1/")), "http://a:1/peers");
     }

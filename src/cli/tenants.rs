@@ -45,17 +45,13 @@ const HEADINGS: [&str; 9] =
 impl Tenants {
     /// Succeeds if the server tells of its tenants, also if there is none.
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let base = admin_port::base(self.admin.as_deref(), &admin_port::configured()?)?;
         let app = self.app.as_ref().map(|app| format!("&app={}", utf8_percent_encode(app, NON_ALPHANUMERIC)));
-        let url = format!("{base}/tenants?by={}&limit={}{}", self.by, self.limit, app.unwrap_or_default());
-        let answer = admin_port::get(&url).await?;
-        if !answer.status.is_success() {
-            return Err(Failure::new(format!("{url} answers {}: {}", answer.status.as_u16(), answer.body)));
-        }
+        let path = format!("/tenants?by={}&limit={}{}", self.by, self.limit, app.unwrap_or_default());
+        let (url, body) = admin_port::fetch(self.admin.as_deref(), &path).await?;
         if self.json {
-            return print(answer.body);
+            return print(body);
         }
-        let tenants: Vec<Tenant> = serde_json::from_str(&answer.body)
+        let tenants: Vec<Tenant> = serde_json::from_str(&body)
             .map_err(|error| Failure::new(format!("{url} did not answer with a list of tenants: {error}")))?;
         print(list(tenants))
     }

@@ -102,7 +102,7 @@ pub enum ApiError {
     /// Of which channels a user's sockets are to lose is not understood.
     #[error("invalid request body: {0}; it must be {{\"channels\":[\"private-orders.*\"]}}")]
     Patterns(String),
-    /// Whose tokens are to be revoked is not understood.
+    /// Scope tokens are to be revoked is not understood.
     #[error("invalid request body: {0}; it must be {{\"tenant\":\"42\"}}, optional are user and issued_before")]
     Revocation(String),
     #[error("no plain socket of this app has a token (GAUNG_TENANT_APP, GAUNG_TENANT_ACCESS)")]
@@ -176,7 +176,7 @@ impl ApiError {
         }
     }
 
-    /// Whose request it was, as far as that was known when it was refused.
+    /// Scope request it was, as far as that was known when it was refused.
     pub fn sender(&self) -> Sender {
         match self {
             Self::PathUnknown

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    hash::Hash,
     sync::Arc,
     time::Duration,
 };
@@ -10,14 +11,15 @@ use std::{
 use gaung_cluster::{
     NodeId,
     core::{Core, Input},
-    totals::Elsewhere,
+    totals::RemoteUsage,
 };
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     app::{
         App, Registry,
-        usage::{Kept, Usage},
+        tenants::Tenant,
+        usage::{Resource, Usage},
     },
     cluster::Cluster,
     webhook::Webhooks,
@@ -62,33 +64,19 @@ impl AppSync {
 
     /// An app that is gone keeps its counter as long as sockets do; they are closed, so it is told as empty.
     fn tell_connections(&mut self, apps: &[Arc<App>]) {
-        let counts: HashMap<_, _> = apps.iter().map(|app| (app.id().clone(), app.counters.connections())).collect();
-        let gone = self.told.keys().filter(|app_id| !counts.contains_key(*app_id)).map(|app_id| (app_id, &0));
-        for (app_id, sockets) in counts.iter().chain(gone) {
-            if self.told.get(app_id).copied().unwrap_or_default() != *sockets {
-                self.cluster.connections(app_id, *sockets);
-            }
-        }
-        self.told = counts;
+        let counts = apps.iter().map(|app| (app.id().clone(), app.counters.connections())).collect();
+        tell_changed(&mut self.told, counts, |app_id, sockets| self.cluster.connections(app_id, sockets));
     }
 
     fn tell_tenants(&mut self, apps: &[Arc<App>]) {
-        let mut counts = HashMap::new();
-        for app in apps {
-            for tenant in app.tenants().all() {
-                let sockets = tenant.usage.here(Kept::Connections);
-                if sockets > 0 {
-                    counts.insert((app.id().clone(), tenant.id().clone()), sockets);
-                }
-            }
-        }
-        let gone = self.told_of_tenants.keys().filter(|of| !counts.contains_key(*of)).map(|of| (of, &0));
-        for (of, sockets) in counts.iter().chain(gone) {
-            if self.told_of_tenants.get(of).copied().unwrap_or_default() != *sockets {
-                self.cluster.tenant_connections(&of.0, &of.1, *sockets);
-            }
-        }
-        self.told_of_tenants = counts;
+        let of_app = |app: &Arc<App>| {
+            let sockets = |tenant: &Tenant| tenant.usage.local(Resource::Connections);
+            let tenants = app.tenants().all().into_iter().filter(|tenant| sockets(tenant) > 0);
+            tenants.map(|tenant| ((app.id().clone(), tenant.id().clone()), sockets(&tenant))).collect::<Vec<_>>()
+        };
+        let counts = apps.iter().flat_map(of_app).collect();
+        let tell = |(app, tenant): &(_, _), sockets| self.cluster.tenant_connections(app, tenant, sockets);
+        tell_changed(&mut self.told_of_tenants, counts, tell);
     }
 
     fn tell_webhooks(&mut self, apps: &[Arc<App>]) {
@@ -104,12 +92,12 @@ impl AppSync {
     async fn hear(&mut self, apps: &[Arc<App>]) -> bool {
         let ids: Vec<Arc<str>> = apps.iter().map(|app| app.id().clone()).collect();
         let answer = self.cluster.link().ask(move |core| {
-            let known: Vec<_> = ids.iter().map(|app_id| KnownOfApp::of(core, app_id)).collect();
-            (known, core.ready_nodes())
+            let remote: Vec<_> = ids.iter().map(|app_id| RemoteOfApp::of(core, app_id)).collect();
+            (remote, core.ready_nodes())
         });
-        let Some((known, nodes)) = answer.await else { return false };
-        for (app, known) in apps.iter().zip(known) {
-            known.tell(app);
+        let Some((remote, nodes)) = answer.await else { return false };
+        for (app, remote) in apps.iter().zip(remote) {
+            remote.apply(app);
             app.set_nodes(nodes.len().max(1));
         }
         if nodes != self.nodes {
@@ -120,45 +108,52 @@ impl AppSync {
     }
 }
 
-/// What an app and its tenants have on other nodes only.
-struct KnownOfApp {
-    connections: u64,
-    elsewhere: Elsewhere,
-    tenants: HashMap<Arc<str>, Elsewhere>,
-}
-
-impl KnownOfApp {
-    fn of(core: &Core, app_id: &Arc<str>) -> Self {
-        Self {
-            connections: core.remote_connections(app_id),
-            elsewhere: core.elsewhere(app_id),
-            tenants: core.tenants_elsewhere(app_id).map(|(tenant, known)| (tenant.clone(), known)).collect(),
+/// Tells what has changed since it was told. What is counted no longer is none.
+fn tell_changed<K: Eq + Hash>(told: &mut HashMap<K, usize>, counts: HashMap<K, usize>, tell: impl Fn(&K, usize)) {
+    let gone = told.keys().filter(|key| !counts.contains_key(*key)).map(|key| (key, &0));
+    for (key, count) in counts.iter().chain(gone) {
+        if told.get(key).copied().unwrap_or_default() != *count {
+            tell(key, *count);
         }
     }
+    *told = counts;
+}
 
-    /// Those of whom nothing is known elsewhere any more have nothing there.
-    fn tell(self, app: &App) {
-        set_elsewhere(&app.counters.usage, Elsewhere { connections: self.connections, ..self.elsewhere });
+/// What an app and its tenants have on other nodes only.
+struct RemoteOfApp {
+    of_app: RemoteUsage,
+    of_tenants: HashMap<Arc<str>, RemoteUsage>,
+}
+
+impl RemoteOfApp {
+    fn of(core: &Core, app_id: &str) -> Self {
+        let of_tenants = core.remote_usage_of_tenants(app_id).map(|(tenant, usage)| (tenant.clone(), usage));
+        Self { of_app: core.remote_usage(app_id), of_tenants: of_tenants.collect() }
+    }
+
+    /// A tenant of which nothing is known there any more has nothing there.
+    fn apply(self, app: &App) {
+        set_remote(&app.counters.usage, self.of_app);
         for tenant in app.tenants().all() {
-            if !self.tenants.contains_key(tenant.id()) {
-                set_elsewhere(&tenant.usage, Elsewhere::default());
+            if !self.of_tenants.contains_key(tenant.id()) {
+                set_remote(&tenant.usage, RemoteUsage::default());
             }
         }
-        for (tenant, elsewhere) in self.tenants {
-            set_elsewhere(&app.tenants().get(&tenant).usage, elsewhere);
+        for (tenant, remote) in self.of_tenants {
+            set_remote(&app.tenants().get(&tenant).usage, remote);
         }
     }
 }
 
-fn set_elsewhere(usage: &Usage, elsewhere: Elsewhere) {
-    let Elsewhere { connections, subscriptions, rooms, members } = elsewhere;
+fn set_remote(usage: &Usage, remote: RemoteUsage) {
+    let RemoteUsage { connections, subscriptions, rooms, members } = remote;
     let counts = [
-        (Kept::Connections, connections),
-        (Kept::Subscriptions, subscriptions),
-        (Kept::Channels, rooms),
-        (Kept::Members, members),
+        (Resource::Connections, connections),
+        (Resource::Subscriptions, subscriptions),
+        (Resource::Channels, rooms),
+        (Resource::Members, members),
     ];
-    for (kept, count) in counts {
-        usage.set_elsewhere(kept, usize::try_from(count).unwrap_or(usize::MAX));
+    for (resource, count) in counts {
+        usage.set_remote(resource, usize::try_from(count).unwrap_or(usize::MAX));
     }
 }

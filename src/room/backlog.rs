@@ -39,8 +39,8 @@ pub struct Backlog {
 #[derive(Debug)]
 pub struct Permit {
     backlog: Arc<Backlog>,
-    /// Whose events they are; nobody's are those of other nodes.
-    whose: Option<Arc<Waiting>>,
+    /// Who waits; nobody for events of other nodes.
+    owner: Option<Arc<Waiting>>,
     events: usize,
     bytes: usize,
 }
@@ -66,24 +66,24 @@ impl Backlog {
     }
 
     /// A permit for so many events with so many bytes together, of one app or tenant.
-    pub fn reserve(self: &Arc<Self>, whose: &Arc<Waiting>, events: usize, bytes: usize) -> Result<Permit, Full> {
-        let has_few = self.has_few(whose, events, bytes);
-        self.take(events, bytes, if has_few { IN_ALL } else { 1 })?;
-        whose.events.fetch_add(events, Relaxed);
-        whose.bytes.fetch_add(bytes, Relaxed);
-        Ok(Permit { backlog: self.clone(), whose: Some(whose.clone()), events, bytes })
+    pub fn reserve(self: &Arc<Self>, owner: &Arc<Waiting>, events: usize, bytes: usize) -> Result<Permit, Full> {
+        let is_within_share = self.is_within_share(owner, events, bytes);
+        self.take(events, bytes, if is_within_share { IN_ALL } else { 1 })?;
+        owner.events.fetch_add(events, Relaxed);
+        owner.bytes.fetch_add(bytes, Relaxed);
+        Ok(Permit { backlog: self.clone(), owner: Some(owner.clone()), events, bytes })
     }
 
     /// Takes a place for an event that another node has accepted, also beyond the limits, up to four times of them.
     pub fn admit(self: &Arc<Self>, bytes: usize) -> Result<Permit, Full> {
         self.take(1, bytes, FROM_PEERS)?;
-        Ok(Permit { backlog: self.clone(), whose: None, events: 1, bytes })
+        Ok(Permit { backlog: self.clone(), owner: None, events: 1, bytes })
     }
 
     /// Whether somebody's events would be no more than everybody may have waiting.
-    fn has_few(&self, whose: &Waiting, events: usize, bytes: usize) -> bool {
+    fn is_within_share(&self, owner: &Waiting, events: usize, bytes: usize) -> bool {
         let is_few = |waiting: &AtomicUsize, more: usize, limit: usize| waiting.load(Relaxed) + more <= limit / SHARE;
-        is_few(&whose.events, events, self.limits.events) && is_few(&whose.bytes, bytes, self.limits.bytes)
+        is_few(&owner.events, events, self.limits.events) && is_few(&owner.bytes, bytes, self.limits.bytes)
     }
 
     fn take(&self, events: usize, bytes: usize, times: usize) -> Result<(), Full> {
@@ -105,7 +105,7 @@ impl Permit {
     pub fn split(&mut self, bytes: usize) -> Self {
         self.events -= 1;
         self.bytes -= bytes;
-        Self { backlog: self.backlog.clone(), whose: self.whose.clone(), events: 1, bytes }
+        Self { backlog: self.backlog.clone(), owner: self.owner.clone(), events: 1, bytes }
     }
 }
 
@@ -113,9 +113,9 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.backlog.events.fetch_sub(self.events, Relaxed);
         self.backlog.bytes.fetch_sub(self.bytes, Relaxed);
-        if let Some(whose) = &self.whose {
-            whose.events.fetch_sub(self.events, Relaxed);
-            whose.bytes.fetch_sub(self.bytes, Relaxed);
+        if let Some(owner) = &self.owner {
+            owner.events.fetch_sub(self.events, Relaxed);
+            owner.bytes.fetch_sub(self.bytes, Relaxed);
         }
     }
 }
@@ -167,8 +167,8 @@ mod tests {
         let (flood, others): (Arc<Waiting>, [Arc<Waiting>; 3]) = Default::default();
         let flooded: Vec<_> = (0..1_000).map_while(|_| backlog.reserve(&flood, 1, 1).ok()).collect();
         assert_eq!(flooded.len(), 160);
-        let taken = others.each_ref().map(|whose| {
-            let permits: Vec<_> = (0..1_000).map_while(|_| backlog.reserve(whose, 1, 1).ok()).collect();
+        let taken = others.each_ref().map(|owner| {
+            let permits: Vec<_> = (0..1_000).map_while(|_| backlog.reserve(owner, 1, 1).ok()).collect();
             (permits.len(), permits)
         });
         assert_eq!(taken.each_ref().map(|(count, _)| *count), [10, 10, 10]);

@@ -22,7 +22,7 @@ use crate::{
     app::{
         App,
         tenants::Tenant,
-        usage::{Kept, Usage},
+        usage::{Resource, Usage},
     },
     cluster::Cluster,
     event::{self, Counts, EncodedEvent},
@@ -33,7 +33,7 @@ use crate::{
 /// One channel of one app on this node. Its owner gives it the turns that it asks for.
 pub(super) struct Room {
     pub(super) app: Arc<App>,
-    /// Whose channel it is, if it is anybody's.
+    /// Scope channel it is, if it is anybody's.
     tenant: Option<Arc<Tenant>>,
     pub(super) state: RoomState,
     pub(super) services: Rc<Services>,
@@ -81,8 +81,8 @@ impl Room {
         }
         let occupied = |counts: Counts| usize::from(counts.subscriptions > 0);
         for usage in self.usages() {
-            usage.replace(Kept::Channels, occupied(before), occupied(now));
-            usage.replace(Kept::Members, before.users, now.users);
+            usage.replace(Resource::Channels, occupied(before), occupied(now));
+            usage.replace(Resource::Members, before.users, now.users);
         }
     }
 

@@ -141,14 +141,14 @@ impl Rooms {
     }
 
     /// A permit for the rooms of this node. What is for channels of several tenants counts as the app's.
-    fn reserve<'a>(&self, app: &App, publications: impl Iterator<Item = &'a Publication>) -> Result<Permit, Full> {
-        let (mut events, mut bytes, mut channels) = (0, 0, Vec::new());
-        for Publication { event, bytes: more, .. } in publications {
-            events += 1;
-            bytes += more;
-            channels.push(&event.channel);
-        }
-        self.backlog.reserve(&whose(app, &channels), events, bytes)
+    fn reserve<'a>(
+        &self,
+        app: &App,
+        publications: impl Iterator<Item = &'a Publication> + Clone,
+    ) -> Result<Permit, Full> {
+        let owner = owner(app, publications.clone().map(|publication| &publication.event.channel));
+        let (events, bytes) = publications.fold((0, 0), |(events, bytes), next| (events + 1, bytes + next.bytes));
+        self.backlog.reserve(&owner, events, bytes)
     }
 
     /// A permit for the other nodes; none where this node is alone.
@@ -213,7 +213,7 @@ impl Rooms {
         client_event: ClientEvent,
     ) -> Result<(), Unpublished> {
         let bytes = channel.as_str().len() + client_event.name.len() + client_event.data.len();
-        let permit = self.backlog.reserve(&whose(app, &[&channel]), 1, bytes)?;
+        let permit = self.backlog.reserve(&owner(app, [&channel]), 1, bytes)?;
         self.send(app, channel, RoomMessage::ClientEvent(client_event, permit), Some(self.inflow.begin()));
         Ok(())
     }
@@ -358,8 +358,8 @@ pub fn travels_alone(event: &EncodedEvent) -> bool {
 }
 
 /// Who waits with events for these channels: their tenant if it is one, else the app.
-fn whose(app: &App, channels: &[&ChannelName]) -> Arc<Waiting> {
-    let mut tenants = channels.iter().map(|channel| app.tenants().id_of(channel));
+fn owner<'a>(app: &App, channels: impl IntoIterator<Item = &'a ChannelName>) -> Arc<Waiting> {
+    let mut tenants = channels.into_iter().map(|channel| app.tenants().id_of(channel));
     let only = tenants.next().flatten().filter(|first| tenants.all(|other| other == Some(first)));
     match only {
         Some(id) => app.tenants().get(id).usage.waiting.clone(),

@@ -197,7 +197,7 @@ impl<'a> UpgradeRequest<'a> {
             TenantAccess::Open => Grant::public(request.tenant.clone(), &services.shared.tenant.channels),
             TenantAccess::Token => {
                 let checked = token::check(request, &app, &services.shared).await;
-                checked.map_err(|refusal| refusal.at_the_door(&app, self.last_event_id()))?
+                checked.map_err(|refusal| refusal.on_handshake(&app, self.last_event_id()))?
             }
             TenantAccess::Callback => self.ask_application(request, services).await?,
         };

@@ -54,7 +54,7 @@ pub(super) async fn verify(token: &str, app: &App, shared: &Shared) -> Result<Ac
 impl TokenRefusal {
     /// How a client is refused. `last_event_id` is what a browser sends that has had the stream before: after any status
     /// but 200 it would give up for good, and the page would not hear why.
-    pub(super) fn at_the_door(self, app: &App, last_event_id: Option<&str>) -> Refusal {
+    pub(super) fn on_handshake(self, app: &App, last_event_id: Option<&str>) -> Refusal {
         self.count(app);
         match self {
             Self::Wrong(TokenError::Expired) if last_event_id.is_some() => Refusal::plain(Close::TokenExpired),

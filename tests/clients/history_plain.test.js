@@ -2,18 +2,15 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-
-import { WebSocket } from "ws";
 
 import { startBalancer } from "./support/balancer.js";
 import { Heard, until } from "./support/deadline.js";
 import { startGaung } from "./support/gaung.js";
 import { backEnd } from "./support/libraries.js";
 import { heardAll, publishNumbers, random } from "./support/numbers.js";
+import { loadTenantSocket } from "./support/tenant_socket.js";
 
-const SCRIPT = new URL("../../docs/examples/plain/tenant-socket.js", import.meta.url);
 const SETTINGS = {
   GAUNG_TENANT_ACCESS: "open",
   GAUNG_APP_HISTORY: "few.*=120s:5,products.*=120s:1000",
@@ -23,21 +20,13 @@ const CUTS = 10;
 /** A reconnect takes up to a second, and each one that fails makes the next take longer. */
 const RECONNECT_PATIENCE = 60_000;
 
-/** As in a browser, where an error that nobody hears is none. */
-class BrowserSocket extends WebSocket {
-  constructor(...parameters) {
-    super(...parameters);
-    this.on("error", () => {});
-  }
-}
-
 let gaung;
 let server;
 let tenantSocket;
 before(async () => {
   gaung = await startGaung(SETTINGS);
   server = backEnd(gaung);
-  tenantSocket = new Function("WebSocket", `${await readFile(SCRIPT, "utf8")}; return tenantSocket;`)(BrowserSocket);
+  tenantSocket = await loadTenantSocket();
 });
 after(() => gaung?.stop());
 

@@ -2,27 +2,15 @@
 
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
-
-import { WebSocket } from "ws";
 
 import { Heard, until } from "./support/deadline.js";
 import { APP, startGaung } from "./support/gaung.js";
 import { backEnd } from "./support/libraries.js";
-
-const SCRIPT = new URL("../../docs/examples/plain/tenant-socket.js", import.meta.url);
+import { loadTenantSocket } from "./support/tenant_socket.js";
 
 /** Tokens and pauses have whole seconds. */
 const TOKEN_PATIENCE = 60_000;
-
-/** As in a browser, where an error that nobody hears is none. */
-class BrowserSocket extends WebSocket {
-  constructor(...parameters) {
-    super(...parameters);
-    this.on("error", () => {});
-  }
-}
 
 let gaung;
 let server;
@@ -30,7 +18,7 @@ let tenantSocket;
 before(async () => {
   gaung = await startGaung();
   server = backEnd(gaung);
-  tenantSocket = new Function("WebSocket", `${await readFile(SCRIPT, "utf8")}; return tenantSocket;`)(BrowserSocket);
+  tenantSocket = await loadTenantSocket();
 });
 after(() => gaung?.stop());
 

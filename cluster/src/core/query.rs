@@ -9,7 +9,7 @@ use crate::{
     frame::{Gap, Readiness, Stream},
     peer::{CATCH_UP_AFTER, Peer, Stage},
     room::{NodeId, Room},
-    totals::Elsewhere,
+    totals::RemoteUsage,
 };
 
 /// What a node knows of a room's events without the room.
@@ -112,18 +112,13 @@ impl Core {
         self.view.sockets(&FactKey::Connections(app.clone()))
     }
 
-    /// An app's connections on all nodes but this one.
-    pub fn remote_connections(&self, app: &Arc<str>) -> u64 {
-        self.view.remote_sockets(&FactKey::Connections(app.clone()))
-    }
-
     /// What an app has on other nodes only.
-    pub fn elsewhere(&self, app: &str) -> Elsewhere {
-        self.view.totals().elsewhere(app)
+    pub fn remote_usage(&self, app: &str) -> RemoteUsage {
+        self.view.totals().remote(app)
     }
 
-    /// What each tenant of an app has on other nodes only, of whom anything is anywhere.
-    pub fn tenants_elsewhere(&self, app: &str) -> impl Iterator<Item = (&Arc<str>, Elsewhere)> {
+    /// What each tenant of an app has on other nodes only; none is left out that has anything on any node.
+    pub fn remote_usage_of_tenants(&self, app: &str) -> impl Iterator<Item = (&Arc<str>, RemoteUsage)> {
         self.view.totals().tenants(app)
     }
 

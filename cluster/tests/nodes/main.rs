@@ -291,7 +291,7 @@ fn a_peer_is_listed_with_its_sessions_and_its_version() {
     pair.step(B, Input::Fact(Fact::Connections { app: app.clone(), sockets: 2 }));
     let peer = pair.nodes[B].peers().next().unwrap();
     assert_eq!((peer.node, peer.sessions, &*peer.version), (id(A), 3, "1.0.0"));
-    assert_eq!((pair.nodes[B].connections(&app), pair.nodes[B].remote_connections(&app)), (5, 3));
+    assert_eq!((pair.nodes[B].connections(&app), pair.nodes[B].remote_usage(&app).connections), (5, 3));
     assert_eq!(pair.nodes[B].round_trip(), Some(Duration::ZERO));
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use gaung_cluster::{
     NodeId, Room,
     fact::{Fact, FactKey, Member},
-    totals::{Elsewhere, Tenancy},
+    totals::{RemoteUsage, Tenancy},
 };
 
 use crate::{
@@ -44,8 +44,8 @@ pub fn disagreements(process: &Process, truth: &Truth) -> Vec<String> {
     }
     for number in 0..6 {
         let tenant = number.to_string();
-        let seen = core.tenants_elsewhere(APP).find(|(id, _)| ***id == *tenant).map(|(_, known)| known);
-        let expected = elsewhere(process.id, &tenant, truth);
+        let seen = core.remote_usage_of_tenants(APP).find(|(id, _)| ***id == *tenant).map(|(_, known)| known);
+        let expected = remote_usage(process.id, &tenant, truth);
         expect("a tenant's", format!("{:?}", seen.unwrap_or_default()), format!("{expected:?}"));
     }
     faults
@@ -57,9 +57,9 @@ pub fn tenancy() -> Tenancy {
 }
 
 /// What a tenant has on other nodes only.
-fn elsewhere(own: NodeId, tenant: &str, truth: &Truth) -> Elsewhere {
+fn remote_usage(own: NodeId, tenant: &str, truth: &Truth) -> RemoteUsage {
     let is_of = |room: &Room| room.channel().ends_with(&format!("-{tenant}"));
-    let mut found = Elsewhere::default();
+    let mut found = RemoteUsage::default();
     for (key, facts) in truth {
         let there =
             facts.iter().filter(|(node, _)| *node != own).map(|(_, fact)| u64::from(fact.sockets())).sum::<u64>();

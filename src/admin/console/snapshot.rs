@@ -113,6 +113,7 @@ impl Snapshot {
     pub(super) fn of(admin: &Admin, look: Look<'_>, apps: Vec<AppFigures>) -> Self {
         let report = Report::of(admin, look.rooms, look.cluster);
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let rows = tenants::rows(&admin.registry.all(), Instant::now());
         Self {
             at: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
             uptime_seconds: admin.started.elapsed().as_secs(),
@@ -126,11 +127,7 @@ impl Snapshot {
             webhooks_waiting: admin.webhooks.queued(),
             cluster: ClusterFigures::of(admin, look.cluster),
             apps,
-            tenants: tenants::top(
-                tenants::rows(&admin.registry.all(), Instant::now()),
-                tenants::By::Deliveries,
-                TENANTS,
-            ),
+            tenants: tenants::top(&rows, tenants::By::Deliveries, TENANTS).into_iter().cloned().collect(),
         }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Clock, Effect, RoomState, Surroundings, Task};
 use crate::{
-    app::usage::Kept,
+    app::usage::Resource,
     protocol::{Recovery, SocketId, WebhookDetail},
     room::{
         Join, Subscriber,
@@ -79,13 +79,13 @@ impl RoomState {
 
     /// Whether the app and the channel's tenant may have one more channel, or one more member, where this is one.
     fn check_limits(&self, join: &Join, around: &Surroundings) -> Result<(), JoinRefusal> {
-        let check = |kept| around.app.check_kept(kept, around.tenant).map_err(JoinRefusal::LimitReached);
+        let check = |resource| around.app.check_resource(resource, around.tenant).map_err(JoinRefusal::LimitReached);
         let is_new = self.fanout.len() == 0 && self.remote == 0;
         if is_new && !self.kind.is_server_to_user() {
-            check(Kept::Channels)?;
+            check(Resource::Channels)?;
         }
         match &join.claim {
-            Some(JoinAs::Member(claim)) if !self.membership.has(&claim.id) => check(Kept::Members),
+            Some(JoinAs::Member(claim)) if !self.membership.has(&claim.id) => check(Resource::Members),
             Some(JoinAs::Member(_) | JoinAs::User(_)) | None => Ok(()),
         }
     }
